@@ -10,13 +10,14 @@ Run by hand, after installing Debian's package mingw-w64-common:
 What is taken:
   NTSTATUS    ntstatus.h, then every other header that defines a macro as ((NTSTATUS)0x...), in order of path; then the
               STATUS_* and DBG_* of winnt.h, which has them as DWORD; then the HIDP_STATUS_* of hidpi.h, which computes them.
-  bug checks  bugcodes.h, every macro that is ((ULONG)0x...), its message numbers (0x4..., 0x8...) included.
+  bug checks  bugcodes.h, every macro that is ((ULONG)0x...), its message numbers (0x4..., 0x8...) included; then, for
+              values that it lacks (it ends at FC and has gaps), DOCUMENTED_BUG_CHECKS below.
 
 Where several names share a value, one is kept: of the earliest source in the order above, the STATUS_* name that is
 defined first, or when it has none, the name that is defined first. 0 is STATUS_SUCCESS, whatever the order.
 
 A macro that looks like one of these but cannot be read stops the script: nothing is left out silently.
-The output depends on the headers and the package's version alone.
+The output depends on the headers, the package's version and this file alone.
 """
 
 import argparse
@@ -37,6 +38,86 @@ DEFINE = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]+(.*?)[ \t]*$", re.MUL
 HIDP_VALUE = re.compile(r"\(HIDP_ERROR_CODES \((0x[0-9A-Fa-f]+), ?(0x[0-9A-Fa-f]+|[0-9]+)\)\)")
 HIDP_FACILITY = 0x11  # FACILITY_HID_ERROR_CODE; the macro is (SEV << 28) | (FACILITY << 16) | CODE
 NOT_STARTED = 0xFFFFFFFF  # "the dump has not started": no NTSTATUS, must stay nameless
+
+# Codes that today's servers stop with and bugcodes.h does not have, from Microsoft's "Bug check code reference". A choice,
+# not all of it: left out are live dumps, which stop nothing, and checks of hardware that servers do not have.
+DOCUMENTED_BUG_CHECKS = """
+    3B SYSTEM_SERVICE_EXCEPTION
+    3D INTERRUPT_EXCEPTION_NOT_HANDLED
+    7C BUGCODE_NDIS_DRIVER
+    98 END_OF_NT_EVALUATION_PERIOD
+    9A SYSTEM_LICENSE_VIOLATION
+    9C MACHINE_CHECK_EXCEPTION
+    9E USER_MODE_HEALTH_MONITOR
+    9F DRIVER_POWER_STATE_FAILURE
+    A3 ACPI_DRIVER_INTERNAL
+    C4 DRIVER_VERIFIER_DETECTED_VIOLATION
+    C7 TIMER_OR_DPC_INVALID
+    C9 DRIVER_VERIFIER_IOMANAGER_VIOLATION
+    CC PAGE_FAULT_IN_FREED_SPECIAL_POOL
+    CD PAGE_FAULT_BEYOND_END_OF_ALLOCATION
+    D5 DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL
+    D6 DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION
+    DA SYSTEM_PTE_MISUSE
+    DB DRIVER_CORRUPTED_SYSPTES
+    DC DRIVER_INVALID_STACK_ACCESS
+    DE POOL_CORRUPTION_IN_FILE_AREA
+    E6 DRIVER_VERIFIER_DMA_VIOLATION
+    ED UNMOUNTABLE_BOOT_VOLUME
+    F1 SCSI_VERIFIER_DETECTED_VIOLATION
+    F2 HARDWARE_INTERRUPT_STORM
+    F5 FLTMGR_FILE_SYSTEM
+    F7 DRIVER_OVERRAN_STACK_BUFFER
+    FE BUGCODE_USB_DRIVER
+    100 LOADER_BLOCK_MISMATCH
+    101 CLOCK_WATCHDOG_TIMEOUT
+    103 MUP_FILE_SYSTEM
+    109 CRITICAL_STRUCTURE_CORRUPTION
+    10D WDF_VIOLATION
+    10E VIDEO_MEMORY_MANAGEMENT_INTERNAL
+    10F RESOURCE_MANAGER_EXCEPTION_NOT_HANDLED
+    111 RECURSIVE_NMI
+    112 MSRPC_STATE_VIOLATION
+    113 VIDEO_DXGKRNL_FATAL_ERROR
+    116 VIDEO_TDR_FAILURE
+    119 VIDEO_SCHEDULER_INTERNAL_ERROR
+    11D EVENT_TRACING_FATAL_ERROR
+    120 BITLOCKER_FATAL_ERROR
+    121 DRIVER_VIOLATION
+    122 WHEA_INTERNAL_ERROR
+    124 WHEA_UNCORRECTABLE_ERROR
+    126 NETIO_INVALID_POOL_CALLER
+    127 PAGE_NOT_ZERO
+    12B FAULTY_HARDWARE_CORRUPTED_PAGE
+    12E INVALID_MDL_RANGE
+    131 INVALID_EXTENDED_PROCESSOR_STATE
+    133 DPC_WATCHDOG_VIOLATION
+    135 REGISTRY_FILTER_DRIVER_EXCEPTION
+    139 KERNEL_SECURITY_CHECK_FAILURE
+    13A KERNEL_MODE_HEAP_CORRUPTION
+    13D CRITICAL_INITIALIZATION_FAILURE
+    143 PROCESSOR_DRIVER_INTERNAL
+    144 BUGCODE_USB3_DRIVER
+    145 SECURE_BOOT_VIOLATION
+    149 REFS_FILE_SYSTEM
+    153 KERNEL_LOCK_ENTRY_LEAKED_ON_THREAD_TERMINATION
+    154 UNEXPECTED_STORE_EXCEPTION
+    157 KERNEL_THREAD_PRIORITY_FLOOR_VIOLATION
+    162 KERNEL_AUTO_BOOST_INVALID_LOCK_RELEASE
+    178 ELAM_DRIVER_DETECTED_FATAL_ERROR
+    17E MICROCODE_REVISION_MISMATCH
+    189 BAD_OBJECT_HEADER
+    18B SECURE_KERNEL_ERROR
+    18C HYPERGUARD_VIOLATION
+    18D SECURE_FAULT_UNHANDLED
+    18E KERNEL_PARTITION_REFERENCE_VIOLATION
+    191 PF_DETECTED_CORRUPTION
+    192 KERNEL_AUTO_BOOST_LOCK_ACQUISITION_WITH_RAISED_IRQL
+    1CA SYNTHETIC_WATCHDOG_TIMEOUT
+    1CF HARDWARE_WATCHDOG_TIMEOUT
+    20001 HYPERVISOR_ERROR
+    DEADDEAD MANUALLY_INITIATED_CRASH1
+"""
 
 
 class HeaderError(Exception):
@@ -111,7 +192,8 @@ def status_names(include):
 
 
 def bugcheck_names(include):
-    return merge([cast_names(include / "bugcodes.h", "ULONG")])
+    documented = [line.split() for line in DOCUMENTED_BUG_CHECKS.split("\n") if line.strip()]
+    return merge([cast_names(include / "bugcodes.h", "ULONG"), [(int(code, 16), name) for code, name in documented]])
 
 
 def render_table(symbol, table):
@@ -128,6 +210,7 @@ def render(include, version):
         "/* SPDX-License-Identifier: Apache-2.0 */",
         "/*",
         f" * Generated by kdnet/generate_names.py from {PACKAGE} {version}; do not edit.",
+        " * A few newer bug checks, which the package lacks, are from Microsoft's documentation: see the list in the script.",
         " *",
         " * Licence: these are names and numbers only; the mingw-w64 headers that they come from are in the public domain",
         " * or under the Zope Public License 2.1 (see the package's copyright file).",

@@ -109,6 +109,18 @@ static void well_known_bugchecks_have_their_names(void **state)
     assert_names(kdnet_bugcheck_name, expected, sizeof expected / sizeof expected[0]);
 }
 
+static void bugchecks_that_the_headers_lack_have_documented_names(void **state)
+{
+    (void)state;
+    static const struct kdnet_name expected[] = {
+        {0x0000003B, "SYSTEM_SERVICE_EXCEPTION"},      {0x0000009F, "DRIVER_POWER_STATE_FAILURE"},
+        {0x00000101, "CLOCK_WATCHDOG_TIMEOUT"},        {0x00000109, "CRITICAL_STRUCTURE_CORRUPTION"},
+        {0x00000124, "WHEA_UNCORRECTABLE_ERROR"},      {0x00000133, "DPC_WATCHDOG_VIOLATION"},
+        {0x00000139, "KERNEL_SECURITY_CHECK_FAILURE"}, {0x00000154, "UNEXPECTED_STORE_EXCEPTION"},
+    };
+    assert_names(kdnet_bugcheck_name, expected, sizeof expected / sizeof expected[0]);
+}
+
 static void bugcheck_that_is_a_status_has_the_name_of_the_status(void **state)
 {
     (void)state;
@@ -163,8 +175,8 @@ static void first_and_last_entries_are_found(void **state)
     assert_string_equal(kdnet_status_name(0xC03A0019), "STATUS_VHD_DIFFERENCING_CHAIN_ERROR_IN_PARENT");
     assert_int_equal(kdnet_bugcheck_names[0].value, 0);
     assert_string_equal(kdnet_bugcheck_name(0), "UNDEFINED_BUG_CODE");
-    assert_int_equal(kdnet_bugcheck_names[kdnet_bugcheck_name_count - 1].value, 0x80000083);
-    assert_string_equal(kdnet_bugcheck_name(0x80000083), "BUGCHECK_TECH_INFO");
+    assert_int_equal(kdnet_bugcheck_names[kdnet_bugcheck_name_count - 1].value, 0xDEADDEAD);
+    assert_string_equal(kdnet_bugcheck_name(0xDEADDEAD), "MANUALLY_INITIATED_CRASH1");
 }
 
 static void tables_hold_every_value_of_the_headers(void **state)
@@ -206,6 +218,7 @@ int main(void)
         cmocka_unit_test(statuses_of_other_prefixes_and_headers_have_names),
         cmocka_unit_test(shared_status_values_have_the_first_status_name),
         cmocka_unit_test(well_known_bugchecks_have_their_names),
+        cmocka_unit_test(bugchecks_that_the_headers_lack_have_documented_names),
         cmocka_unit_test(bugcheck_that_is_a_status_has_the_name_of_the_status),
         cmocka_unit_test(unknown_values_have_no_name),
         cmocka_unit_test(tables_ascend_strictly_and_each_entry_is_found),
