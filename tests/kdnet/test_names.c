@@ -132,7 +132,8 @@ static void bugcheck_that_is_a_status_has_the_name_of_the_status(void **state)
     assert_names(kdnet_bugcheck_name, expected, sizeof expected / sizeof expected[0]);
     assert_non_null(kdnet_status_name(0x80000003));
     assert_null(kdnet_bugcheck_name(0x80000003)); /* a warning stops no kernel */
-    assert_null(kdnet_bugcheck_name(0x00000103));
+    assert_null(kdnet_bugcheck_name(0x40010005));
+    assert_string_equal(kdnet_bugcheck_name(0x00000103), "MUP_FILE_SYSTEM"); /* as a status: STATUS_PENDING */
 }
 
 static void unknown_values_have_no_name(void **state)
