@@ -9,7 +9,7 @@ Run by hand, after installing Debian's package mingw-w64-common:
 
 What is taken:
   NTSTATUS    ntstatus.h, then every other header that defines a macro as ((NTSTATUS)0x...), in order of path; then the
-              STATUS_* and DBG_* of winnt.h, which has them as DWORD; then the HIDP_STATUS_* of hidpi.h (it computes them).
+              STATUS_* and DBG_* of winnt.h, which has them as DWORD; then the HIDP_STATUS_* of hidpi.h (computed).
   bug checks  bugcodes.h, every macro that is ((ULONG)0x...), its message numbers (0x4..., 0x8...) included; then, for
               values that it lacks (it ends at FC and has gaps), DOCUMENTED_BUG_CHECKS below.
 
