@@ -2,8 +2,8 @@
 /*
  * error: what can go wrong, in one list, with a text for each.
  *
- * Functions return KDNET_OK (0) or one of these negative codes; values come out through pointers, written only on KDNET_OK.
- * There are three families, and a caller treats all of a family alike:
+ * Functions return KDNET_OK (0) or one of these negative codes; values come out through pointers, written only on
+ * KDNET_OK. There are three families, and a caller treats all of a family alike:
  *
  *   drop     not ours, or damaged: count it and forget it; nothing has changed.
  *   resync   authentic but out of step: the session recovers by itself; nothing to do.

@@ -13,7 +13,7 @@
 
 #define KDNET_KEY_LENGTH     32
 #define KDNET_KEY_PARTS      4
-#define KDNET_KEY_PART_CHARS 13                              /* 2^64-1 is 3w5e11264sgsf */
+#define KDNET_KEY_PART_CHARS 13                                             /* 2^64-1 is 3w5e11264sgsf */
 #define KDNET_KEY_TEXT_SIZE  (KDNET_KEY_PARTS * (KDNET_KEY_PART_CHARS + 1)) /* three dots and the final NUL */
 
 struct kdnet_key {

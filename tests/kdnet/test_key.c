@@ -58,11 +58,16 @@ static void each_mistake_is_named_with_its_part(void **state)
         enum kdnet_key_fault fault;
         int part;
     } cases[] = {
-        {"", KDNET_KEY_FAULT_PARTS, 1},        {"1", KDNET_KEY_FAULT_PARTS, 2},
-        {"1.2.3", KDNET_KEY_FAULT_PARTS, 4},   {"1.2.3.", KDNET_KEY_FAULT_PARTS, 4},
-        {"1..3.4", KDNET_KEY_FAULT_PARTS, 2},  {"1.2.3.4.5", KDNET_KEY_FAULT_PARTS, 4},
-        {"1.2.3.4.", KDNET_KEY_FAULT_PARTS, 4}, {"1.2-.3.4", KDNET_KEY_FAULT_DIGIT, 2},
-        {" 1.2.3.4", KDNET_KEY_FAULT_DIGIT, 1}, {"1.2.3w5e11264sgsg.4", KDNET_KEY_FAULT_RANGE, 3},
+        {"", KDNET_KEY_FAULT_PARTS, 1},
+        {"1", KDNET_KEY_FAULT_PARTS, 2},
+        {"1.2.3", KDNET_KEY_FAULT_PARTS, 4},
+        {"1.2.3.", KDNET_KEY_FAULT_PARTS, 4},
+        {"1..3.4", KDNET_KEY_FAULT_PARTS, 2},
+        {"1.2.3.4.5", KDNET_KEY_FAULT_PARTS, 4},
+        {"1.2.3.4.", KDNET_KEY_FAULT_PARTS, 4},
+        {"1.2-.3.4", KDNET_KEY_FAULT_DIGIT, 2},
+        {" 1.2.3.4", KDNET_KEY_FAULT_DIGIT, 1},
+        {"1.2.3w5e11264sgsg.4", KDNET_KEY_FAULT_RANGE, 3},
         {"1.2.3.zzzzzzzzzzzzzz", KDNET_KEY_FAULT_RANGE, 4},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crypto: AES-256-CBC, HMAC-SHA256 and SHA-256, all of them OpenSSL's. No other room calls OpenSSL.
+ *
+ * Uses error.
+ *
+ * One kdnet_crypto serves one thread; it is re-keyed for each datagram. A target costs no OpenSSL context: its HMAC key
+ * is kept as the two SHA-256 states that it leads to (64 bytes). With many targets that is quicker than a context for
+ * each, because the contexts' cache misses cost more than the key schedule (measured: kdnet/README.md).
+ */
+#ifndef KDNET_CRYPTO_H
+#define KDNET_CRYPTO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define KDNET_AES_KEY_LENGTH 32
+#define KDNET_AES_BLOCK      16
+#define KDNET_SHA256_LENGTH  32
+
+struct kdnet_crypto;
+
+/* An HMAC-SHA256 key, ready for use: the SHA-256 states after the inner and the outer key block. Secret. */
+struct kdnet_hmac_key {
+    uint32_t inner[8], outer[8];
+};
+
+/* NULL when OpenSSL has no AES-256-CBC or no memory. Thread: the new object belongs to one thread at a time. */
+struct kdnet_crypto *kdnet_crypto_new(void);
+void kdnet_crypto_free(struct kdnet_crypto *crypto);
+
+/*
+ * CBC without padding; `length` is a multiple of 16, at most INT_MAX. `in` and `out` may be the same place, not overlap
+ * otherwise. Returns KDNET_OK or KDNET_ERR_CRYPTO. No allocation.
+ */
+int kdnet_crypto_cbc_decrypt(struct kdnet_crypto *crypto, const uint8_t key[static KDNET_AES_KEY_LENGTH],
+                             const uint8_t iv[static KDNET_AES_BLOCK], const uint8_t *in, uint8_t *out, size_t length);
+int kdnet_crypto_cbc_encrypt(struct kdnet_crypto *crypto, const uint8_t key[static KDNET_AES_KEY_LENGTH],
+                             const uint8_t iv[static KDNET_AES_BLOCK], const uint8_t *in, uint8_t *out, size_t length);
+
+/* Prepares an HMAC key from 32 bytes of key. Cost: two SHA-256 blocks, once a target. */
+void kdnet_hmac_key_init(struct kdnet_hmac_key *out, const uint8_t key[static 32]);
+
+/* HMAC-SHA256 of `length` bytes. No allocation, cannot fail. */
+void kdnet_hmac(const struct kdnet_hmac_key *key, const uint8_t *data, size_t length,
+                uint8_t out[static KDNET_SHA256_LENGTH]);
+
+/* SHA-256 of a followed by b. */
+void kdnet_sha256_pair(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b_length,
+                       uint8_t out[static KDNET_SHA256_LENGTH]);
+
+/* Nonzero when the bytes differ; takes the same time wherever they do. */
+int kdnet_crypto_differ(const uint8_t *a, const uint8_t *b, size_t length);
+
+/* Overwrites secrets so that the compiler cannot leave it out. */
+void kdnet_crypto_wipe(void *secret, size_t length);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * machine: what differs between x64, x86 and ARM64: register contexts, control reports, breakpoint instructions,
+ * pointers.
+ *
+ * Uses error, wire. Sources: PROTOCOL.md sections 5 and 6; CONTEXT layouts as in the public winnt.h.
+ */
+#ifndef KDNET_MACHINE_H
+#define KDNET_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum kdnet_machine {
+    KDNET_MACHINE_UNKNOWN = 0,
+    KDNET_MACHINE_X86 = 0x14c, /* IMAGE_FILE_MACHINE_*, as GetVersion says it */
+    KDNET_MACHINE_ARM64 = 0xaa64,
+    KDNET_MACHINE_X64 = 0x8664,
+};
+
+#define KDNET_CONTEXT_MAX 1232 /* x64's, the largest */
+
+/* Offsets and sizes in bytes, in the CONTEXT and in the control report of a state change. */
+struct kdnet_machine_layout {
+    enum kdnet_machine machine;
+    const char *name; /* as results say it: x64, x86, arm64 */
+    size_t pointer_size;
+    size_t context_size;
+    size_t context_flags_at;
+    uint32_t context_all; /* ContextFlags that SetContext gives back everything with */
+    size_t pc_at;         /* Rip, Eip, Pc */
+    size_t argument_at;   /* first argument register: Rcx, Eax (as RtlpBreakWithStatusInstruction has it), X0 */
+    size_t break_length;  /* of the breakpoint instruction: int 3, BRK #F000 */
+};
+
+/* NULL for a machine that is not known. */
+const struct kdnet_machine_layout *kdnet_machine_layout(enum kdnet_machine machine);
+
+/* "x64", "x86", "arm64" or "unknown". */
+const char *kdnet_machine_name(enum kdnet_machine machine);
+
+/* Program counter, first argument register: `context` has context_size bytes. 32-bit values come sign-extended, as KD
+ * has addresses. */
+uint64_t kdnet_machine_pc(const struct kdnet_machine_layout *layout, const uint8_t *context);
+uint64_t kdnet_machine_argument(const struct kdnet_machine_layout *layout, const uint8_t *context);
+void kdnet_machine_set_pc(const struct kdnet_machine_layout *layout, uint8_t *context, uint64_t pc);
+void kdnet_machine_set_argument(const struct kdnet_machine_layout *layout, uint8_t *context, uint64_t value);
+
+/* An address of a target as KD says it: 32-bit ones are sign-extended. */
+uint64_t kdnet_machine_address(enum kdnet_machine machine, uint64_t address);
+
+/* What we use of a state change's control report. */
+struct kdnet_control_report {
+    uint64_t dr7;                /* x64, x86; 0 on ARM64 */
+    const uint8_t *instructions; /* at the program counter; borrowed; NULL when there are none */
+    size_t instruction_count;    /* bytes, at most 16 */
+};
+
+/*
+ * Reads a control report. `report` may be shorter than the machine's whole one; what is missing counts as absent.
+ * ARM64's comes in two forms in public sources (Cpsr u32, or Bvr and Wvr u64, before the count) [inf]: the one whose
+ * count is possible is taken.
+ */
+void kdnet_machine_report(enum kdnet_machine machine, const uint8_t *report, size_t length,
+                          struct kdnet_control_report *out);
+
+/* Writes a control report with up to 16 instruction bytes, as a simulated target does; returns its length, at most 48.
+ */
+size_t kdnet_machine_report_encode(enum kdnet_machine machine, uint64_t dr7, const uint8_t *instructions, size_t count,
+                                   uint8_t out[static 48]);
+
+/* Whether the instruction bytes begin with the machine's breakpoint: CC, or D43E0000 (BRK #F000) on ARM64. */
+bool kdnet_machine_is_breakpoint(enum kdnet_machine machine, const uint8_t *instructions, size_t count);
+
+#endif

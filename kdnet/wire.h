@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wire: numbers in bytes, both orders, at any alignment.
+ *
+ * Uses nothing. Each decoder checks the length of its structure once and then reads at the offsets that PROTOCOL.md
+ * gives; these functions do not check. Everything in a KDNET envelope is big-endian, everything of KD little-endian.
+ */
+#ifndef KDNET_WIRE_H
+#define KDNET_WIRE_H
+
+#include <stdint.h>
+
+static inline uint16_t kdnet_get_le16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] | p[1] << 8);
+}
+
+static inline uint32_t kdnet_get_le32(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static inline uint64_t kdnet_get_le64(const uint8_t *p)
+{
+    return (uint64_t)kdnet_get_le32(p) | (uint64_t)kdnet_get_le32(p + 4) << 32;
+}
+
+static inline uint16_t kdnet_get_be16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint64_t kdnet_get_be64(const uint8_t *p)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < 8; ++i)
+        value = value << 8 | p[i];
+    return value;
+}
+
+static inline void kdnet_put_le16(uint8_t *p, uint16_t value)
+{
+    p[0] = (uint8_t)value;
+    p[1] = (uint8_t)(value >> 8);
+}
+
+static inline void kdnet_put_le32(uint8_t *p, uint32_t value)
+{
+    for (int i = 0; i < 4; ++i)
+        p[i] = (uint8_t)(value >> (8 * i));
+}
+
+static inline void kdnet_put_le64(uint8_t *p, uint64_t value)
+{
+    for (int i = 0; i < 8; ++i)
+        p[i] = (uint8_t)(value >> (8 * i));
+}
+
+static inline void kdnet_put_be16(uint8_t *p, uint16_t value)
+{
+    p[0] = (uint8_t)(value >> 8);
+    p[1] = (uint8_t)value;
+}
+
+static inline void kdnet_put_be64(uint8_t *p, uint64_t value)
+{
+    for (int i = 0; i < 8; ++i)
+        p[i] = (uint8_t)(value >> (8 * (7 - i)));
+}
+
+#endif
