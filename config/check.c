@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/store.h"
+#include "config/value.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Targets in a hash of twice their number or more: index + 1, 0 empty; a taken slot means the next one. */
+struct index {
+    uint32_t *slots;
+    size_t size; /* a power of two */
+};
+
+struct kind_of_index {
+    uint64_t (*hash)(const struct config_target *target);
+    bool (*same)(const struct config_target *a, const struct config_target *b);
+};
+
+/* FNV-1a: quick on short text; the operator has no reason to make names that collide. */
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t length)
+{
+    const uint8_t *byte = bytes;
+    for (size_t i = 0; i < length; ++i)
+        hash = (hash ^ byte[i]) * 0x100000001b3u;
+    return hash;
+}
+
+#define HASH_START 0xcbf29ce484222325u
+
+static uint64_t hash_name(const struct config_target *target)
+{
+    return hash_bytes(HASH_START, target->name, strlen(target->name));
+}
+
+static bool same_name(const struct config_target *a, const struct config_target *b)
+{
+    return strcmp(a->name, b->name) == 0;
+}
+
+static uint64_t hash_key(const struct config_target *target)
+{
+    return hash_bytes(HASH_START, target->key.bytes, sizeof target->key.bytes);
+}
+
+static bool same_key(const struct config_target *a, const struct config_target *b)
+{
+    return memcmp(a->key.bytes, b->key.bytes, sizeof a->key.bytes) == 0;
+}
+
+static uint64_t hash_key_port(const struct config_target *target)
+{
+    return hash_bytes(hash_key(target), &target->port, sizeof target->port);
+}
+
+static bool same_key_port(const struct config_target *a, const struct config_target *b)
+{
+    return a->port == b->port && same_key(a, b);
+}
+
+static const struct kind_of_index by_name = {hash_name, same_name};
+static const struct kind_of_index by_key = {hash_key, same_key};
+static const struct kind_of_index by_key_port = {hash_key_port, same_key_port};
+
+static bool index_init(struct index *index, size_t count)
+{
+    index->size = 16;
+    while (index->size < count * 2)
+        index->size *= 2;
+    index->slots = calloc(index->size, sizeof *index->slots);
+    return index->slots != NULL;
+}
+
+/* The slot of a target like `wanted`, or the empty one where it would go. */
+static uint32_t *index_slot(const struct index *index, const struct kind_of_index *kind,
+                            const struct config_target *targets, const struct config_target *wanted)
+{
+    uint64_t hash = kind->hash(wanted);
+    size_t at = (size_t)(hash ^ hash >> 32) & (index->size - 1);
+    while (index->slots[at] != 0 && !kind->same(&targets[index->slots[at] - 1], wanted))
+        at = (at + 1) & (index->size - 1);
+    return &index->slots[at];
+}
+
+static struct config_spot spot_of(const struct kdnetd_config *config, const struct config_place *place,
+                                  const char *field)
+{
+    bool is_option = place->source == CONFIG_SOURCE_OPTIONS || place->source >= config->source_count;
+    return (struct config_spot){is_option ? "command line" : config->sources[place->source], place->source, place->line,
+                                place->column, field};
+}
+
+static void check_names(struct kdnetd_config *config, struct index *names, struct config_report *report)
+{
+    for (size_t i = 0; i < config->target_count; ++i) {
+        char text[CONFIG_PLACE_SIZE];
+        const struct config_target *target = &config->targets[i];
+        uint32_t *slot = index_slot(names, &by_name, config->targets, target);
+        if (*slot == 0) {
+            *slot = (uint32_t)i + 1;
+            continue;
+        }
+        struct config_spot spot = spot_of(config, &target->place, "name");
+        config_report_add(report, &spot, "%s is the name of the target at %s already; give each machine its own name",
+                          target->name, config_store_place(config, &config->targets[*slot - 1].place, text));
+    }
+}
+
+/*
+ * The target before `i` that has its key on one of its ports, or NULL; if none, `i` is noted. A target of all ports
+ * clashes with any of its key; one of a single port with that port's, and with one of all ports.
+ */
+static const struct config_target *find_clash(const struct kdnetd_config *config, const struct index *keys,
+                                              const struct index *key_ports, size_t i)
+{
+    const struct config_target *target = &config->targets[i];
+    uint32_t *slot = index_slot(keys, &by_key, config->targets, target);
+    if (*slot != 0 && (target->port == 0 || config->targets[*slot - 1].port == 0))
+        return &config->targets[*slot - 1];
+    if (*slot == 0)
+        *slot = (uint32_t)i + 1;
+    slot = index_slot(key_ports, &by_key_port, config->targets, target);
+    if (*slot != 0)
+        return &config->targets[*slot - 1];
+    *slot = (uint32_t)i + 1;
+    return NULL;
+}
+
+static void check_keys(const struct kdnetd_config *config, const struct index *keys, const struct index *key_ports,
+                       struct config_report *report)
+{
+    for (size_t i = 0; i < config->target_count; ++i) {
+        char text[CONFIG_PLACE_SIZE];
+        const struct config_target *target = &config->targets[i];
+        const struct config_target *other = find_clash(config, keys, key_ports, i);
+        if (!other)
+            continue;
+        struct config_spot spot = spot_of(config, &target->place, "key");
+        config_report_add(report, &spot,
+                          "%s has the key of %s (%s) on the same port, and two machines with one key cannot be told "
+                          "apart; make a new one: kdnetctl keygen %s",
+                          target->name, other->name, config_store_place(config, &other->place, text), target->name);
+    }
+}
+
+static bool check_targets(struct kdnetd_config *config, struct config_report *report)
+{
+    struct index names = {NULL, 0}, keys = {NULL, 0}, key_ports = {NULL, 0};
+    bool good = config->target_count < UINT32_MAX && index_init(&names, config->target_count) &&
+                index_init(&keys, config->target_count) && index_init(&key_ports, config->target_count);
+    if (good) {
+        check_names(config, &names, report);
+        check_keys(config, &keys, &key_ports, report);
+        free(config->names);
+        config->names = names.slots;
+        config->name_slots = names.size;
+    } else {
+        free(names.slots);
+    }
+    free(keys.slots);
+    free(key_ports.slots);
+    return good;
+}
+
+static bool same_address(const struct config_address *a, const struct config_address *b)
+{
+    return a->port == b->port && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
+}
+
+static int compare_listens(const void *a, const void *b)
+{
+    const struct config_listen *x = a, *y = b;
+    int order = memcmp(x->address.ip, y->address.ip, sizeof x->address.ip);
+    if (order == 0)
+        order = x->address.port - y->address.port;
+    if (order == 0)
+        order = (x->place.source > y->place.source) - (x->place.source < y->place.source);
+    if (order == 0)
+        order = (x->place.line > y->place.line) - (x->place.line < y->place.line);
+    return order != 0 ? order : (x->place.column > y->place.column) - (x->place.column < y->place.column);
+}
+
+static void check_listens(struct kdnetd_config *config, struct config_report *report)
+{
+    if (config->listen_count > 1)
+        qsort(config->listens, config->listen_count, sizeof *config->listens, compare_listens);
+    for (size_t i = 1; i < config->listen_count; ++i) {
+        char text[CONFIG_PLACE_SIZE];
+        const struct config_listen *listen = &config->listens[i], *other = &config->listens[i - 1];
+        if (!same_address(&listen->address, &other->address))
+            continue;
+        struct config_spot spot = spot_of(config, &listen->place, "listen");
+        config_report_add(report, &spot, "is listened on through %s already; write it once",
+                          config_store_place(config, &other->place, text));
+    }
+}
+
+static bool add_default_listens(struct kdnetd_config *config)
+{
+    struct config_listen any = {.address = {.port = CONFIG_DEFAULT_PORT}};
+    struct config_listen any_v4 = {.address = {.ip = {[10] = 0xff, [11] = 0xff}, .port = CONFIG_DEFAULT_PORT}};
+    return config_store_listen(config, &any_v4) && config_store_listen(config, &any);
+}
+
+static void check_ports(const struct kdnetd_config *config, struct config_report *report)
+{
+    bool is_open[UINT16_MAX + 1] = {false};
+    for (size_t i = 0; i < config->listen_count; ++i)
+        is_open[config->listens[i].address.port] = true;
+    for (size_t i = 0; i < config->target_count; ++i) {
+        const struct config_target *target = &config->targets[i];
+        if (target->port == 0 || is_open[target->port])
+            continue;
+        struct config_spot spot = spot_of(config, &target->place, "port");
+        config_report_add(report, &spot,
+                          "%s belongs to port %u, on which nothing listens; add it to listen, or take it out",
+                          target->name, target->port);
+    }
+}
+
+static int compare_rva_names(const struct config_rva *a, const struct config_rva *b)
+{
+    int order = strcmp(a->guidage, b->guidage);
+    return order != 0 ? order : strcmp(a->symbol, b->symbol);
+}
+
+static int compare_rvas(const void *a, const void *b)
+{
+    const struct config_rva *x = a, *y = b;
+    int order = compare_rva_names(x, y);
+    if (order == 0)
+        order = (x->place.source > y->place.source) - (x->place.source < y->place.source);
+    return order != 0 ? order : (x->place.line > y->place.line) - (x->place.line < y->place.line);
+}
+
+static void check_rvas(struct kdnetd_config *config, struct config_report *report)
+{
+    if (config->rva_count > 1)
+        qsort(config->rvas, config->rva_count, sizeof *config->rvas, compare_rvas);
+    for (size_t i = 1; i < config->rva_count; ++i) {
+        char text[CONFIG_PLACE_SIZE];
+        const struct config_rva *rva = &config->rvas[i], *other = &config->rvas[i - 1];
+        if (compare_rva_names(rva, other) != 0 || rva->rva == other->rva)
+            continue;
+        struct config_spot spot = spot_of(config, &rva->place, "rva");
+        config_report_add(report, &spot, "%s of %s is 0x%X here and 0x%X at %s; keep the right one", rva->symbol,
+                          rva->guidage, rva->rva, other->rva, config_store_place(config, &other->place, text));
+    }
+}
+
+bool config_check(struct kdnetd_config *config, struct config_report *report)
+{
+    size_t before = report->count;
+    struct config_spot nowhere = {.file = "configuration"};
+    bool good = config->listen_count > 0 || add_default_listens(config);
+    check_listens(config, report);
+    check_ports(config, report);
+    check_rvas(config, report);
+    if (!good || !check_targets(config, report))
+        config_report_add(report, &nowhere, "out of memory");
+    config_report_sort(report);
+    return report->count == before;
+}
+
+const struct config_target *config_find_target(const struct kdnetd_config *config, const char *name)
+{
+    struct config_target wanted;
+    size_t length = strlen(name);
+    if (!config->names || length >= sizeof wanted.name)
+        return NULL;
+    memcpy(wanted.name, name, length + 1);
+    const struct index names = {config->names, config->name_slots};
+    uint32_t slot = *index_slot(&names, &by_name, config->targets, &wanted);
+    return slot != 0 ? &config->targets[slot - 1] : NULL;
+}
+
+bool config_find_rva(const struct kdnetd_config *config, const char *guidage, const char *symbol, uint32_t *rva)
+{
+    char error[CONFIG_ERROR_SIZE];
+    struct config_rva wanted;
+    size_t low = 0, high = config->rva_count;
+    if (!config_parse_guidage(guidage, wanted.guidage, error) || !config_parse_symbol(symbol, wanted.symbol, error))
+        return false;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = compare_rva_names(&config->rvas[middle], &wanted);
+        if (order == 0) {
+            *rva = config->rvas[middle].rva;
+            return true;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config.h"
+#include "config/store.h"
+#include "config/value.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+void config_init(struct kdnetd_config *config)
+{
+    *config = (struct kdnetd_config){
+        .read_deadline_ms = 2000,
+        .lost_after_ms = 30000,
+        .dump_for_ms = 1800000,
+        .log_level = CONFIG_LOG_NOTICE,
+    };
+    for (int i = 0; i < CONFIG_BREAKS; ++i)
+        config->policy.action[i] = CONFIG_ACTION_CONTINUE;
+    config->policy.action[CONFIG_BREAK_BUGCHECK_SECOND] = CONFIG_ACTION_HOLD;
+    config->policy.hold_for_ms = CONFIG_HOLD_FOR_EVER;
+}
+
+static void free_strings(char **strings, size_t count)
+{
+    for (size_t i = 0; i < count; ++i)
+        free(strings[i]);
+    free(strings);
+}
+
+void config_clear(struct kdnetd_config *config)
+{
+    if (config->targets)
+        OPENSSL_cleanse(config->targets, config->target_count * sizeof *config->targets);
+    free(config->targets);
+    free(config->listens);
+    free(config->rvas);
+    free_strings(config->symbols, config->symbol_count);
+    free_strings(config->sources, config->source_count);
+    free(config->file_ids);
+    free(config->events);
+    free(config->names);
+    config_init(config);
+}
+
+bool config_load(const char *path, struct kdnetd_config *config, struct config_report *report)
+{
+    size_t before = report->count;
+    config_store_yaml_file(config, path, NULL, 1, report);
+    return report->count == before;
+}
+
+bool config_load_text(const char *text, size_t length, const char *name, struct kdnetd_config *config,
+                      struct config_report *report)
+{
+    static const struct config_file_id none;
+    struct config_spot spot = {.file = name};
+    size_t before = report->count;
+    if (length > CONFIG_YAML_LIMIT)
+        config_report_add(report, &spot, "is larger than %zu MiB; divide it into several files",
+                          CONFIG_YAML_LIMIT >> 20);
+    else if (!config_store_source(config, name, &none, &spot.source))
+        config_report_add(report, &spot, "out of memory");
+    else
+        config_store_yaml(config, text, length, &spot, NULL, 1, report);
+    return report->count == before;
+}
+
+bool config_load_targets(const char *path, struct kdnetd_config *config, struct config_report *report)
+{
+    size_t before = report->count;
+    config_store_targets_file(config, path, NULL, report);
+    return report->count == before;
+}
+
+bool config_same_target(const struct config_target *a, const struct config_target *b)
+{
+    return strcmp(a->name, b->name) == 0 && CRYPTO_memcmp(a->key.bytes, b->key.bytes, sizeof a->key.bytes) == 0 &&
+           a->has_address == b->has_address && memcmp(a->address.ip, b->address.ip, sizeof a->address.ip) == 0 &&
+           a->address.port == b->address.port && a->port == b->port &&
+           memcmp(a->policy.action, b->policy.action, sizeof a->policy.action) == 0 &&
+           a->policy.hold_for_ms == b->policy.hold_for_ms;
+}
+
+enum config_action config_action_for(const struct kdnetd_config *config, const struct config_target *target,
+                                     enum config_break kind)
+{
+    if (target && target->policy.action[kind] != CONFIG_ACTION_UNSET)
+        return (enum config_action)target->policy.action[kind];
+    return (enum config_action)config->policy.action[kind];
+}
+
+uint64_t config_hold_for(const struct kdnetd_config *config, const struct config_target *target)
+{
+    return target && target->policy.hold_for_ms > 0 ? target->policy.hold_for_ms : config->policy.hold_for_ms;
+}

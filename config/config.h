@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config: what kdnetd was told to do, as one struct; from the YAML file, the targets files and the command line.
+ *
+ * Uses report and, of kdnet, key. Opens files, but no socket, and writes no log: each mistake goes to a config_report.
+ *
+ * The story in call order (the order of load and add does not matter: an option beats a file):
+ *
+ *   config_init(&config);
+ *   config_load("etc/kdnetd/kdnetd.yaml", &config, &report);
+ *   config_add(&config, "target", "web-1=1.2.3.4", error);
+ *   config_check(&config, &report);
+ *   if (config_report_count(&report) > 0) { config_report_print(&report, stderr); exit(2); }
+ *   ...
+ *   config_clear(&config);
+ *
+ * Not thread-safe: one thread builds a struct; once built and checked, any number may read it.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include "config/report.h"
+#include "kdnet/key.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONFIG_NAME_SIZE      65 /* 64 characters and the NUL */
+#define CONFIG_GUIDAGE_SIZE   41 /* 32 digits of GUID, up to 8 of age, the NUL */
+#define CONFIG_SYMBOL_SIZE    128
+#define CONFIG_ERROR_SIZE     256 /* for a text of what is wrong and its remedy */
+#define CONFIG_DEFAULT_PORT   50000
+#define CONFIG_INCLUDE_DEPTH  4                   /* files between the first and the last, both counted */
+#define CONFIG_YAML_LIMIT     ((size_t)16 << 20)  /* bytes of one YAML file */
+#define CONFIG_TARGETS_LIMIT  ((size_t)256 << 20) /* bytes of one targets file */
+#define CONFIG_HOLD_FOR_EVER  UINT64_MAX          /* hold_for: none */
+#define CONFIG_SOURCE_OPTIONS 0                   /* the command line's place in `sources` */
+
+/* Where something was written, to name it in a message. */
+struct config_place {
+    uint32_t source; /* index into kdnetd_config.sources; CONFIG_SOURCE_OPTIONS is the command line */
+    uint32_t line;   /* from 1; 0 on the command line */
+    uint32_t column; /* from 1, in characters */
+};
+
+/* An IP address, IPv4 as ::ffff:a.b.c.d, and a port in this machine's byte order; port 0 is any. */
+struct config_address {
+    uint8_t ip[16];
+    uint16_t port;
+};
+
+/* The kinds of break that a policy tells apart (DESIGN section 4). */
+enum config_break {
+    CONFIG_BREAK_BUGCHECK_FIRST,
+    CONFIG_BREAK_BUGCHECK_SECOND,
+    CONFIG_BREAK_SHUTDOWN,
+    CONFIG_BREAK_BREAK,
+    CONFIG_BREAK_EXCEPTION,
+    CONFIG_BREAK_LOAD_SYMBOLS,
+    CONFIG_BREAK_PROMPT, /* continue or hold only: a machine that asks cannot be told to reboot before it is answered */
+    CONFIG_BREAKS,
+};
+
+enum config_action {
+    CONFIG_ACTION_UNSET, /* in a target's policy: as for all */
+    CONFIG_ACTION_CONTINUE,
+    CONFIG_ACTION_HOLD,
+    CONFIG_ACTION_REBOOT,
+};
+
+struct config_policy {
+    uint8_t action[CONFIG_BREAKS]; /* enum config_action */
+    uint64_t hold_for_ms;          /* 0 unset (as for all); CONFIG_HOLD_FOR_EVER without a deadline */
+};
+
+struct config_target {
+    char name[CONFIG_NAME_SIZE];
+    struct kdnet_key key;
+    bool has_address;              /* false: learnt from an authentic poke */
+    struct config_address address; /* port 0: any port of that address */
+    uint16_t port;                 /* the listening port that it belongs to; 0: all of them */
+    struct config_policy policy;   /* what differs from the policy for all */
+    struct config_place place;
+};
+
+struct config_listen {
+    struct config_address address;
+    struct config_place place;
+};
+
+/* Where a symbol is in one kernel, told by hand. */
+struct config_rva {
+    char guidage[CONFIG_GUIDAGE_SIZE]; /* upper case, age without leading zeros */
+    char symbol[CONFIG_SYMBOL_SIZE];   /* without nt! */
+    uint32_t rva;
+    struct config_place place;
+};
+
+enum config_log_level {
+    CONFIG_LOG_ERROR,
+    CONFIG_LOG_WARNING,
+    CONFIG_LOG_NOTICE,
+    CONFIG_LOG_INFO,
+    CONFIG_LOG_DEBUG,
+};
+
+/* Settings that exist once: a second file that sets one again is a mistake, the command line may. */
+enum config_setting {
+    CONFIG_SET_EVENTS,
+    CONFIG_SET_HTTP,
+    CONFIG_SET_READ_DEADLINE,
+    CONFIG_SET_LOST_AFTER,
+    CONFIG_SET_DUMP_FOR,
+    CONFIG_SET_HOLD_FOR,
+    CONFIG_SET_PRINTS,
+    CONFIG_SET_LOG_LEVEL,
+    CONFIG_SET_POLICY, /* and one for each kind of break */
+    CONFIG_SETTINGS = CONFIG_SET_POLICY + CONFIG_BREAKS,
+};
+
+/* How files are reached; for tests and fuzzers. All zero is the normal way. */
+struct config_access {
+    bool memory_only; /* include and targets_file are read as text but no file is opened */
+    /* May everyone on this machine read the file? NULL: ask the file system. */
+    bool (*open_to_others)(const char *path, void *context);
+    void *context;
+};
+
+struct config_file_id {
+    uint64_t device;
+    uint64_t file;
+};
+
+/* All members are to be read by anyone, and written by this room alone; `access` is the caller's. */
+struct kdnetd_config {
+    struct config_listen *listens;
+    size_t listen_count, listen_capacity;
+    struct config_target *targets;
+    size_t target_count, target_capacity;
+    struct config_rva *rvas;
+    size_t rva_count, rva_capacity;
+    char **symbols; /* as written; the symbol room reads them */
+    size_t symbol_count, symbol_capacity;
+
+    struct config_policy policy; /* for all targets; nothing in it is unset */
+    char *events;                /* a path, "-" for standard output, NULL when not told */
+    bool has_http;
+    struct config_address http;
+    uint64_t read_deadline_ms; /* from the break to the release of the machine */
+    uint64_t lost_after_ms;    /* silence after which a target is lost */
+    uint64_t dump_for_ms;      /* silence that is no loss after the first break of a crash: the dump is being written */
+    bool prints;               /* emit print events */
+    enum config_log_level log_level;
+
+    struct config_access access;
+
+    char **sources; /* names of what was read; [0] is the command line */
+    size_t source_count, source_capacity;
+    struct config_file_id *file_ids; /* beside `sources`; tells that a file comes twice */
+    size_t file_id_capacity;
+    bool was_set[CONFIG_SETTINGS];
+    struct config_place set_at[CONFIG_SETTINGS];
+    uint32_t *names; /* hash of targets by name, made by config_check: index + 1, 0 empty */
+    size_t name_slots;
+};
+
+/* Defaults, and nothing else; the two default listeners are added by config_check when none was given. Memory: none
+ * yet. */
+void config_init(struct kdnetd_config *config);
+
+/* Frees everything and wipes the keys; the struct is then as after config_init. */
+void config_clear(struct kdnetd_config *config);
+
+/*
+ * Reads a YAML file and all that it includes and names. Each mistake goes to `report`, and reading goes on after it.
+ *
+ * Returns true when this call added none.
+ */
+bool config_load(const char *path, struct kdnetd_config *config, struct config_report *report);
+
+/*
+ * The same, from `length` bytes of text. `name` stands for the file in messages, and relative paths in the text start
+ * at its folder. Nothing is asked about who may read it.
+ */
+bool config_load_text(const char *text, size_t length, const char *name, struct kdnetd_config *config,
+                      struct config_report *report);
+
+/* Reads a targets file, `name key [address]` a line; the mistakes as above. */
+bool config_load_targets(const char *path, struct kdnetd_config *config, struct config_report *report);
+
+/* The same, from `length` bytes of text. Cost: one pass; nothing allocated for a line but its row. */
+bool config_load_targets_text(const char *text, size_t length, const char *name, struct kdnetd_config *config,
+                              struct config_report *report);
+
+/*
+ * One option of the command line, without its dashes: listen, target, symbols, rva, events, http or policy.
+ *
+ *   listen ADDR:PORT   target NAME=w.x.y.z[@ADDR[:PORT]]   symbols DIR   rva GUIDAGE:SYMBOL=0xRVA
+ *   events FILE|-      http ADDR:PORT                      policy BREAK=ACTION
+ *
+ * Returns true, or false with what is wrong and its remedy in `error`; the struct is then unchanged. Listeners,
+ * targets, symbols and RVAs are added to those of the file; events, http and policy go before it. No error text holds a
+ * key.
+ */
+bool config_add(struct kdnetd_config *config, const char *option, const char *text,
+                char error[static CONFIG_ERROR_SIZE]);
+bool config_add_listen(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
+bool config_add_target(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
+bool config_add_symbols(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
+bool config_add_rva(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
+bool config_add_events(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
+bool config_add_http(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
+bool config_add_policy(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
+
+/*
+ * What only shows when all sources are together: the default listeners, doubled listeners, doubled names, doubled keys
+ * on one port, ports that nobody listens on, one RVA told twice and differently. Sorts `rvas`, hashes `targets` by name
+ * (and leaves their order). Call it last, once. Sorts the report by place.
+ *
+ * Returns true when this call added no mistake.
+ */
+bool config_check(struct kdnetd_config *config, struct config_report *report);
+
+/* A target by its name, or NULL. Needs config_check. Cost: one hash. */
+const struct config_target *config_find_target(const struct kdnetd_config *config, const char *name);
+
+/* Are two targets of one name to be treated alike (key, address, port, policy)? Where they were written does not count.
+ */
+bool config_same_target(const struct config_target *a, const struct config_target *b);
+
+/* The RVA of a symbol (without nt!) in the kernel `guidage` (either case). Needs config_check. False: not told. */
+bool config_find_rva(const struct kdnetd_config *config, const char *guidage, const char *symbol, uint32_t *rva);
+
+/* The action for a kind of break of a target; `target` may be NULL: for all. Never CONFIG_ACTION_UNSET. */
+enum config_action config_action_for(const struct kdnetd_config *config, const struct config_target *target,
+                                     enum config_break kind);
+
+/* How long a machine is held, in ms; CONFIG_HOLD_FOR_EVER without a deadline. `target` may be NULL. */
+uint64_t config_hold_for(const struct kdnetd_config *config, const struct config_target *target);
+
+/* "bugcheck_first" and so on; "continue" and so on; "notice" and so on. Never NULL. */
+const char *config_break_name(enum config_break kind);
+const char *config_action_name(enum config_action action);
+const char *config_log_level_name(enum config_log_level level);
+
+#endif

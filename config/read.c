@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/raw.h"
+#include "config/store.h"
+#include "config/value.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct reader {
+    struct kdnetd_config *config;
+    struct config_report *report;
+    const struct config_spot *file;
+    unsigned depth;
+};
+
+static void complain(struct reader *r, const struct config_spot *spot, const char *error)
+{
+    config_report_add(r->report, spot, "%s", error);
+}
+
+static void out_of_memory(struct reader *r)
+{
+    complain(r, r->file, "out of memory");
+}
+
+static struct config_place place_of(const struct config_spot *spot)
+{
+    return (struct config_place){spot->source, spot->line, spot->column};
+}
+
+/* A field that must be there: its absence is reported at the place of the entry that it is missing in. */
+static bool split_needed(struct reader *r, char *string, const struct config_value *entry, const char *field,
+                         struct config_value *out)
+{
+    if (config_raw_split(string, r->file, out))
+        return true;
+    config_report_add(r->report, &entry->spot, "has no %s; add one", field);
+    return false;
+}
+
+static void read_listens(struct reader *r, const struct config_raw *raw)
+{
+    for (unsigned i = 0; i < raw->listen_count; ++i) {
+        char error[CONFIG_ERROR_SIZE];
+        struct config_value value;
+        struct config_listen listen;
+        if (!config_raw_split(raw->listen[i], r->file, &value))
+            continue;
+        if (!config_parse_address(value.text, CONFIG_PORT_NEEDED, &listen.address, error)) {
+            complain(r, &value.spot, error);
+            continue;
+        }
+        listen.place = place_of(&value.spot);
+        if (!config_store_listen(r->config, &listen))
+            out_of_memory(r);
+    }
+}
+
+static bool parse_hold_for(const char *text, uint64_t *ms, char *error)
+{
+    if (strcmp(text, "none") == 0) {
+        *ms = CONFIG_HOLD_FOR_EVER;
+        return true;
+    }
+    return config_parse_duration(text, "1s", "7d", ms, error);
+}
+
+/* A target's own policy, or the policy for all when `is_for_all`: those settings may be made in one place only. */
+static void read_policy(struct reader *r, struct config_raw_policy *raw, bool is_for_all, struct config_policy *policy)
+{
+    char error[CONFIG_ERROR_SIZE];
+    struct config_value value;
+    for (int i = 0; i < CONFIG_BREAKS; ++i) {
+        enum config_action action = CONFIG_ACTION_UNSET;
+        if (!config_raw_split(raw->action[i], r->file, &value))
+            continue;
+        if (!config_parse_action(value.text, (enum config_break)i, &action, error))
+            complain(r, &value.spot, error);
+        else if (!is_for_all || config_store_claim(r->config, CONFIG_SET_POLICY + i, &value.spot, r->report))
+            policy->action[i] = (uint8_t)action;
+    }
+    if (config_raw_split(raw->hold_for, r->file, &value)) {
+        uint64_t ms = 0;
+        if (!parse_hold_for(value.text, &ms, error))
+            complain(r, &value.spot, error);
+        else if (!is_for_all || config_store_claim(r->config, CONFIG_SET_HOLD_FOR, &value.spot, r->report))
+            policy->hold_for_ms = ms;
+    }
+}
+
+/* Everything of a target is looked at, so that all its mistakes are reported. */
+static bool read_target(struct reader *r, struct config_raw_target *raw, struct config_target *target)
+{
+    char error[CONFIG_ERROR_SIZE];
+    struct config_value entry, value;
+    size_t before = r->report->count;
+    if (!config_raw_split(raw->place, r->file, &entry))
+        return false;
+    target->place = place_of(&entry.spot);
+    if (split_needed(r, raw->name, &entry, "name", &value)) {
+        target->place = place_of(&value.spot);
+        if (!config_parse_name(value.text, strlen(value.text), target->name, error))
+            complain(r, &value.spot, error);
+    }
+    if (split_needed(r, raw->key, &entry, "key", &value) &&
+        !config_parse_key(value.text, strlen(value.text), &target->key, error))
+        complain(r, &value.spot, error);
+    target->has_address = config_raw_split(raw->address, r->file, &value);
+    if (target->has_address && !config_parse_machine(value.text, &target->address, error))
+        complain(r, &value.spot, error);
+    if (config_raw_split(raw->port, r->file, &value) && !config_parse_port(value.text, &target->port, error))
+        complain(r, &value.spot, error);
+    if (raw->policy)
+        read_policy(r, raw->policy, false, &target->policy);
+    return r->report->count == before;
+}
+
+static void read_targets(struct reader *r, const struct config_raw *raw)
+{
+    for (unsigned i = 0; i < raw->targets_count; ++i) {
+        struct config_target target;
+        memset(&target, 0, sizeof target);
+        if (read_target(r, &raw->targets[i], &target) && !config_store_target(r->config, &target))
+            out_of_memory(r);
+        OPENSSL_cleanse(&target, sizeof target);
+    }
+}
+
+static void read_rva(struct reader *r, struct config_raw_rva *raw)
+{
+    char error[CONFIG_ERROR_SIZE];
+    struct config_rva rva = {.rva = 0};
+    struct config_value entry, value;
+    size_t before = r->report->count;
+    if (!config_raw_split(raw->place, r->file, &entry))
+        return;
+    rva.place = place_of(&entry.spot);
+    if (split_needed(r, raw->guidage, &entry, "guidage", &value) &&
+        !config_parse_guidage(value.text, rva.guidage, error))
+        complain(r, &value.spot, error);
+    if (split_needed(r, raw->symbol, &entry, "symbol", &value) && !config_parse_symbol(value.text, rva.symbol, error))
+        complain(r, &value.spot, error);
+    if (split_needed(r, raw->rva, &entry, "rva", &value) && !config_parse_rva(value.text, &rva.rva, error))
+        complain(r, &value.spot, error);
+    if (r->report->count == before && !config_store_rva(r->config, &rva))
+        out_of_memory(r);
+}
+
+static void read_symbols(struct reader *r, const struct config_raw *raw)
+{
+    for (unsigned i = 0; i < raw->symbols_count; ++i) {
+        struct config_value value;
+        if (!config_raw_split(raw->symbols[i], r->file, &value))
+            continue;
+        if (value.text[0] == '\0')
+            complain(r, &value.spot, "is empty; write a folder or the address of a symbol server");
+        else if (!config_store_symbols(r->config, value.text))
+            out_of_memory(r);
+    }
+}
+
+static void read_duration(struct reader *r, char *raw, enum config_setting setting, const char *least, const char *most,
+                          uint64_t *out)
+{
+    char error[CONFIG_ERROR_SIZE];
+    struct config_value value;
+    uint64_t ms = 0;
+    if (!config_raw_split(raw, r->file, &value))
+        return;
+    if (!config_parse_duration(value.text, least, most, &ms, error))
+        complain(r, &value.spot, error);
+    else if (config_store_claim(r->config, setting, &value.spot, r->report))
+        *out = ms;
+}
+
+static void read_events(struct reader *r, char *raw)
+{
+    struct config_value value;
+    if (!config_raw_split(raw, r->file, &value))
+        return;
+    if (value.text[0] == '\0')
+        complain(r, &value.spot, "is empty; write a file's path, or - for standard output");
+    else if (config_store_claim(r->config, CONFIG_SET_EVENTS, &value.spot, r->report)) {
+        r->config->events = strdup(value.text);
+        if (!r->config->events)
+            out_of_memory(r);
+    }
+}
+
+static void read_http(struct reader *r, char *raw)
+{
+    char error[CONFIG_ERROR_SIZE];
+    struct config_value value;
+    struct config_address address;
+    if (!config_raw_split(raw, r->file, &value))
+        return;
+    if (!config_parse_address(value.text, CONFIG_PORT_NEEDED, &address, error))
+        complain(r, &value.spot, error);
+    else if (config_store_claim(r->config, CONFIG_SET_HTTP, &value.spot, r->report)) {
+        r->config->http = address;
+        r->config->has_http = true;
+    }
+}
+
+static void read_words(struct reader *r, const struct config_raw *raw)
+{
+    char error[CONFIG_ERROR_SIZE];
+    struct config_value value;
+    bool prints = false;
+    enum config_log_level level = CONFIG_LOG_NOTICE;
+    if (config_raw_split(raw->prints, r->file, &value)) {
+        if (!config_parse_bool(value.text, &prints, error))
+            complain(r, &value.spot, error);
+        else if (config_store_claim(r->config, CONFIG_SET_PRINTS, &value.spot, r->report))
+            r->config->prints = prints;
+    }
+    if (config_raw_split(raw->log_level, r->file, &value)) {
+        if (!config_parse_log_level(value.text, &level, error))
+            complain(r, &value.spot, error);
+        else if (config_store_claim(r->config, CONFIG_SET_LOG_LEVEL, &value.spot, r->report))
+            r->config->log_level = level;
+    }
+}
+
+static void read_settings(struct reader *r, const struct config_raw *raw)
+{
+    struct kdnetd_config *config = r->config;
+    struct config_raw_policy hold_for = {.hold_for = raw->hold_for};
+    read_policy(r, &hold_for, true, &config->policy);
+    if (raw->policy)
+        read_policy(r, raw->policy, true, &config->policy);
+    read_duration(r, raw->read_deadline, CONFIG_SET_READ_DEADLINE, "100ms", "60s", &config->read_deadline_ms);
+    read_duration(r, raw->lost_after, CONFIG_SET_LOST_AFTER, "4s", "24h", &config->lost_after_ms);
+    read_duration(r, raw->dump_for, CONFIG_SET_DUMP_FOR, "1m", "24h", &config->dump_for_ms);
+    read_events(r, raw->events);
+    read_http(r, raw->http);
+    read_words(r, raw);
+}
+
+static void include_one(struct reader *r, const struct config_value *value, const char *pattern)
+{
+    char **paths = NULL;
+    size_t count = 0;
+    if (!config_file_glob(pattern, &paths, &count)) {
+        complain(r, &value->spot, "cannot be searched; check the folder and who may read it");
+        return;
+    }
+    for (size_t i = 0; i < count; ++i)
+        config_store_yaml_file(r->config, paths[i], &value->spot, r->depth + 1, r->report);
+    config_file_free_paths(paths, count);
+}
+
+/* Files that this one names: targets files, and files that it includes. Their paths start at its folder. */
+static void read_named_files(struct reader *r, char **raw, unsigned count, bool is_include)
+{
+    for (unsigned i = 0; i < count; ++i) {
+        struct config_value value;
+        if (!config_raw_split(raw[i], r->file, &value))
+            continue;
+        if (value.text[0] == '\0') {
+            complain(r, &value.spot, "is empty; write a file's path");
+            continue;
+        }
+        if (is_include && r->depth >= CONFIG_INCLUDE_DEPTH) {
+            config_report_add(r->report, &value.spot, "is deeper than %d files; include it from a file further up",
+                              CONFIG_INCLUDE_DEPTH);
+            continue;
+        }
+        if (r->config->access.memory_only)
+            continue;
+        char *path = config_file_resolve(r->file->file, value.text);
+        if (!path)
+            out_of_memory(r);
+        else if (is_include)
+            include_one(r, &value, path);
+        else
+            config_store_targets_file(r->config, path, &value.spot, r->report);
+        free(path);
+    }
+}
+
+static bool has_keys(const struct config_raw *raw)
+{
+    for (unsigned i = 0; i < raw->targets_count; ++i)
+        if (raw->targets[i].key)
+            return true;
+    return false;
+}
+
+void config_store_yaml(struct kdnetd_config *config, const char *text, size_t length, const struct config_spot *spot,
+                       const struct config_file *file, unsigned depth, struct config_report *report)
+{
+    struct reader r = {config, report, spot, depth};
+    bool is_empty = false;
+    struct config_raw *raw = config_raw_load(text, length, spot, report, &is_empty);
+    /* An included file may wait for its content; the main one that says nothing is a file cut short. */
+    if (is_empty && depth == 1)
+        complain(&r, spot, "is empty; write at least one target, as in the example configuration");
+    if (!raw)
+        return;
+    if (file && has_keys(raw))
+        config_store_check_access(config, spot->file, file, spot, report);
+    read_listens(&r, raw);
+    read_settings(&r, raw);
+    read_targets(&r, raw);
+    for (unsigned i = 0; i < raw->rva_count; ++i)
+        read_rva(&r, &raw->rva[i]);
+    read_symbols(&r, raw);
+    read_named_files(&r, raw->targets_file, raw->targets_file_count, false);
+    read_named_files(&r, raw->include, raw->include_count, true);
+    config_raw_free(raw);
+}
+
+void config_store_yaml_file(struct kdnetd_config *config, const char *path, const struct config_spot *from,
+                            unsigned depth, struct config_report *report)
+{
+    struct config_file file;
+    struct config_spot spot;
+    if (!config_store_open(config, path, CONFIG_YAML_LIMIT, from, report, &file, &spot))
+        return;
+    /* `sources` keeps the name, but may move while included files are added. */
+    spot.file = path;
+    config_store_yaml(config, file.text, file.length, &spot, &file, depth, report);
+    config_file_clear(&file);
+}

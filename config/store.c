@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/store.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_CAPACITY 8
+
+void *config_store_reserve(void *array, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity)
+        return array;
+    size_t larger = *capacity > 0 ? *capacity * 2 : FIRST_CAPACITY;
+    void *copy = larger <= SIZE_MAX / size ? malloc(larger * size) : NULL;
+    if (!copy)
+        return NULL;
+    if (count > 0) {
+        memcpy(copy, array, count * size);
+        OPENSSL_cleanse(array, count * size);
+    }
+    free(array);
+    *capacity = larger;
+    return copy;
+}
+
+bool config_store_listen(struct kdnetd_config *config, const struct config_listen *listen)
+{
+    struct config_listen *listens = config_store_reserve(config->listens, config->listen_count,
+                                                         &config->listen_capacity, sizeof *listens);
+    if (!listens)
+        return false;
+    config->listens = listens;
+    listens[config->listen_count++] = *listen;
+    return true;
+}
+
+bool config_store_target(struct kdnetd_config *config, const struct config_target *target)
+{
+    struct config_target *targets = config_store_reserve(config->targets, config->target_count,
+                                                         &config->target_capacity, sizeof *targets);
+    if (!targets)
+        return false;
+    config->targets = targets;
+    targets[config->target_count++] = *target;
+    return true;
+}
+
+bool config_store_rva(struct kdnetd_config *config, const struct config_rva *rva)
+{
+    struct config_rva *rvas = config_store_reserve(config->rvas, config->rva_count, &config->rva_capacity,
+                                                   sizeof *rvas);
+    if (!rvas)
+        return false;
+    config->rvas = rvas;
+    rvas[config->rva_count++] = *rva;
+    return true;
+}
+
+bool config_store_symbols(struct kdnetd_config *config, const char *text)
+{
+    char **symbols = config_store_reserve(config->symbols, config->symbol_count, &config->symbol_capacity,
+                                          sizeof *symbols);
+    if (!symbols)
+        return false;
+    config->symbols = symbols;
+    symbols[config->symbol_count] = strdup(text);
+    return symbols[config->symbol_count] != NULL && ++config->symbol_count > 0;
+}
+
+/* The command line is the first source, so that it is there before the first file is. */
+static bool add_source(struct kdnetd_config *config, const char *name, const struct config_file_id *id)
+{
+    char **sources = config_store_reserve(config->sources, config->source_count, &config->source_capacity,
+                                          sizeof *sources);
+    if (!sources)
+        return false;
+    config->sources = sources;
+    struct config_file_id *ids = config_store_reserve(config->file_ids, config->source_count, &config->file_id_capacity,
+                                                      sizeof *ids);
+    if (!ids)
+        return false;
+    config->file_ids = ids;
+    ids[config->source_count] = *id;
+    sources[config->source_count] = strdup(name);
+    return sources[config->source_count] != NULL && ++config->source_count > 0;
+}
+
+bool config_store_source(struct kdnetd_config *config, const char *name, const struct config_file_id *id,
+                         uint32_t *source)
+{
+    static const struct config_file_id none;
+    if (config->source_count == 0 && !add_source(config, "command line", &none))
+        return false;
+    if (!add_source(config, name, id))
+        return false;
+    *source = (uint32_t)(config->source_count - 1);
+    return true;
+}
+
+const char *config_store_find_source(const struct kdnetd_config *config, const struct config_file_id *id)
+{
+    if (id->file == 0)
+        return NULL;
+    for (size_t i = 0; i < config->source_count; ++i)
+        if (config->file_ids[i].device == id->device && config->file_ids[i].file == id->file)
+            return config->sources[i];
+    return NULL;
+}
+
+const char *config_store_place(const struct kdnetd_config *config, const struct config_place *place,
+                               char out[static CONFIG_PLACE_SIZE])
+{
+    if (place->source == CONFIG_SOURCE_OPTIONS || place->source >= config->source_count)
+        return "the command line";
+    (void)snprintf(out, CONFIG_PLACE_SIZE, "%.250s:%u:%u", config->sources[place->source], place->line, place->column);
+    return out;
+}
+
+bool config_store_claim(struct kdnetd_config *config, enum config_setting setting, const struct config_spot *spot,
+                        struct config_report *report)
+{
+    char text[CONFIG_PLACE_SIZE];
+    struct config_place *set_at = &config->set_at[setting];
+    if (config->was_set[setting] && spot->source != CONFIG_SOURCE_OPTIONS) {
+        if (set_at->source != CONFIG_SOURCE_OPTIONS)
+            config_report_add(report, spot, "is set at %s already; set it in one place",
+                              config_store_place(config, set_at, text));
+        return false;
+    }
+    config->was_set[setting] = true;
+    *set_at = (struct config_place){spot->source, spot->line, spot->column};
+    return true;
+}
+
+void config_store_check_access(const struct kdnetd_config *config, const char *path, const struct config_file *file,
+                               const struct config_spot *spot, struct config_report *report)
+{
+    struct config_spot whole = {.file = spot->file, .source = spot->source};
+    const struct config_access *access = &config->access;
+    bool is_open = access->open_to_others ? access->open_to_others(path, access->context) : file->open_to_others;
+    if (is_open)
+        config_report_add(report, &whole,
+                          "holds keys and is open to every user of this machine (mode %04o); "
+                          "chmod o-rwx %s",
+                          file->mode, path);
+}
+
+bool config_store_open(struct kdnetd_config *config, const char *path, size_t limit, const struct config_spot *from,
+                       struct config_report *report, struct config_file *file, struct config_spot *spot)
+{
+    char error[CONFIG_ERROR_SIZE];
+    *spot = (struct config_spot){.file = path, .source = from ? from->source : (uint32_t)config->source_count};
+    if (!config_file_read(path, limit, file, error)) {
+        if (from)
+            config_report_add(report, from, "%.300s %s", path, error);
+        else
+            config_report_add(report, spot, "%s", error);
+        return false;
+    }
+    const char *before = config_store_find_source(config, &file->id);
+    if (before)
+        config_report_add(report, from ? from : spot, "%.300s was read already, as %.300s; name it once", path, before);
+    else if (!config_store_source(config, path, &file->id, &spot->source))
+        config_report_add(report, spot, "out of memory");
+    else
+        return true;
+    config_file_clear(file);
+    return false;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store: putting things into a struct kdnetd_config, and reading files into it. Private to config/.
+ */
+#ifndef CONFIG_STORE_H
+#define CONFIG_STORE_H
+
+#include "config/config.h"
+#include "config/file.h"
+
+#define CONFIG_PLACE_SIZE 320
+
+/*
+ * An array with room for one element more than `count`: `array` itself or a larger copy, and then the old one is wiped
+ * and freed. NULL: out of memory, and `array` is as it was.
+ */
+void *config_store_reserve(void *array, size_t count, size_t *capacity, size_t size);
+
+/* Each adds a copy; false: out of memory. */
+bool config_store_listen(struct kdnetd_config *config, const struct config_listen *listen);
+bool config_store_target(struct kdnetd_config *config, const struct config_target *target);
+bool config_store_rva(struct kdnetd_config *config, const struct config_rva *rva);
+bool config_store_symbols(struct kdnetd_config *config, const char *text);
+bool config_store_source(struct kdnetd_config *config, const char *name, const struct config_file_id *id,
+                         uint32_t *source);
+
+/* The source that is this file, or NULL when it was not read yet. */
+const char *config_store_find_source(const struct kdnetd_config *config, const struct config_file_id *id);
+
+/*
+ * May `setting` be set from `spot`? If so it is marked as set there. False: the command line has set it, or a file has,
+ * which is then reported.
+ */
+bool config_store_claim(struct kdnetd_config *config, enum config_setting setting, const struct config_spot *spot,
+                        struct config_report *report);
+
+/* FILE:LINE:COLUMN, or "the command line". */
+const char *config_store_place(const struct kdnetd_config *config, const struct config_place *place,
+                               char out[static CONFIG_PLACE_SIZE]);
+
+/* Reports a file with keys in it that everyone on this machine may open. */
+void config_store_check_access(const struct kdnetd_config *config, const char *path, const struct config_file *file,
+                               const struct config_spot *spot, struct config_report *report);
+
+/*
+ * Reads `path` and notes it as a source. `from` is where it was named (NULL: by the caller). False after a report: not
+ * readable, too large, or read before.
+ */
+bool config_store_open(struct kdnetd_config *config, const char *path, size_t limit, const struct config_spot *from,
+                       struct config_report *report, struct config_file *file, struct config_spot *spot);
+
+/* Reads a targets file that was named at `from` (NULL: by the caller). */
+void config_store_targets_file(struct kdnetd_config *config, const char *path, const struct config_spot *from,
+                               struct config_report *report);
+
+/* Reads a YAML text whose file is `spot`; `depth` files included one another to come here; `file` NULL: not a file. */
+void config_store_yaml(struct kdnetd_config *config, const char *text, size_t length, const struct config_spot *spot,
+                       const struct config_file *file, unsigned depth, struct config_report *report);
+
+/* Reads a YAML file that was named at `from` (NULL: by the caller). */
+void config_store_yaml_file(struct kdnetd_config *config, const char *path, const struct config_spot *from,
+                            unsigned depth, struct config_report *report);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/store.h"
+#include "config/value.h"
+#include "kdnet/error.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+#define MOST_WORDS      4 /* of a line: name, key, address, and one that is too much */
+#define LONGEST_ADDRESS 64
+
+struct word {
+    const char *text;
+    size_t length;
+};
+
+struct lines {
+    struct kdnetd_config *config;
+    struct config_report *report;
+    struct config_spot spot;
+    const char *line; /* where the line starts: columns count from it */
+    size_t found;     /* lines with something in them */
+};
+
+static void complain(struct lines *l, const struct word *word, const char *field, const char *error)
+{
+    struct config_spot spot = l->spot;
+    spot.column = (uint32_t)(word->text - l->line) + 1;
+    spot.field = field;
+    config_report_add(l->report, &spot, "%s", error);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* A comment starts at a # at the start of a word. */
+static size_t split_words(const char *line, const char *end, struct word words[static MOST_WORDS])
+{
+    size_t count = 0;
+    while (count < MOST_WORDS) {
+        while (line < end && is_blank(*line))
+            ++line;
+        if (line == end || *line == '#')
+            break;
+        const char *start = line;
+        while (line < end && !is_blank(*line))
+            ++line;
+        words[count++] = (struct word){start, (size_t)(line - start)};
+    }
+    return count;
+}
+
+static bool is_key(const struct word *word)
+{
+    struct kdnet_key key;
+    bool good = kdnet_key_parse(word->text, word->length, &key, NULL, NULL) == KDNET_OK;
+    OPENSSL_cleanse(&key, sizeof key);
+    return good;
+}
+
+static bool parse_address(const struct word *word, struct config_address *out, char *error)
+{
+    char text[LONGEST_ADDRESS];
+    size_t length = word->length < sizeof text ? word->length : sizeof text - 1;
+    memcpy(text, word->text, length);
+    text[length] = '\0';
+    return config_parse_machine(text, out, error);
+}
+
+static bool parse_words(struct lines *l, const struct word *words, size_t count, struct config_target *target)
+{
+    char error[CONFIG_ERROR_SIZE];
+    size_t before = l->report->count;
+    if (count < 2) {
+        complain(l, &words[0], "key", "has no key; write: name key [address]");
+        return false;
+    }
+    /* Said before the name is looked at: its message would show the key. */
+    if (is_key(&words[0]) && !is_key(&words[1])) {
+        complain(l, &words[0], "name", "is a key; write the name before the key: name key [address]");
+        return false;
+    }
+    if (!config_parse_name(words[0].text, words[0].length, target->name, error))
+        complain(l, &words[0], "name", error);
+    if (!config_parse_key(words[1].text, words[1].length, &target->key, error))
+        complain(l, &words[1], "key", error);
+    target->has_address = count > 2;
+    if (count > 2 && !parse_address(&words[2], &target->address, error))
+        complain(l, &words[2], "address", error);
+    if (count > 3)
+        complain(l, &words[3], "address", "is too much; write: name key [address], and # before a comment");
+    return l->report->count == before;
+}
+
+static void read_line(struct lines *l, const char *line, const char *end)
+{
+    struct word words[MOST_WORDS];
+    struct config_target target;
+    size_t count = split_words(line, end, words);
+    if (count == 0)
+        return;
+    ++l->found;
+    memset(&target, 0, sizeof target);
+    if (parse_words(l, words, count, &target)) {
+        target.place = (struct config_place){l->spot.source, l->spot.line, (uint32_t)(words[0].text - line) + 1};
+        if (!config_store_target(l->config, &target))
+            config_report_add(l->report, &l->spot, "out of memory");
+    }
+    OPENSSL_cleanse(&target, sizeof target);
+}
+
+static bool is_utf16(const char *text, size_t length)
+{
+    return length >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0);
+}
+
+static void read_targets(struct kdnetd_config *config, const char *text, size_t length, const struct config_spot *file,
+                         struct config_report *report)
+{
+    struct lines l = {config, report, *file, text, 0};
+    const char *end = text + length;
+    if (is_utf16(text, length)) {
+        config_report_add(report, file, "is UTF-16 text; save it as UTF-8");
+        return;
+    }
+    if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+        text += 3;
+    while (text < end) {
+        const char *newline = memchr(text, '\n', (size_t)(end - text));
+        const char *stop = newline ? newline : end;
+        ++l.spot.line;
+        l.line = text;
+        read_line(&l, text, stop);
+        text = newline ? newline + 1 : end;
+    }
+    /* A fleet that is suddenly empty is a file cut short: a reload must not take it for the truth. */
+    if (l.found == 0)
+        config_report_add(report, file, "has no targets in it; write one a line: name key [address]");
+}
+
+bool config_load_targets_text(const char *text, size_t length, const char *name, struct kdnetd_config *config,
+                              struct config_report *report)
+{
+    static const struct config_file_id none;
+    struct config_spot spot = {.file = name};
+    size_t before = report->count;
+    if (length > CONFIG_TARGETS_LIMIT)
+        config_report_add(report, &spot, "is larger than %zu MiB; divide it into several files",
+                          CONFIG_TARGETS_LIMIT >> 20);
+    else if (!config_store_source(config, name, &none, &spot.source))
+        config_report_add(report, &spot, "out of memory");
+    else
+        read_targets(config, text, length, &spot, report);
+    return report->count == before;
+}
+
+void config_store_targets_file(struct kdnetd_config *config, const char *path, const struct config_spot *from,
+                               struct config_report *report)
+{
+    struct config_file file;
+    struct config_spot spot;
+    if (!config_store_open(config, path, CONFIG_TARGETS_LIMIT, from, report, &file, &spot))
+        return;
+    config_store_check_access(config, path, &file, &spot, report);
+    read_targets(config, file.text, file.length, &spot, report);
+    config_file_clear(&file);
+}

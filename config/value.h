@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * value: the text of one value to what it means: addresses, durations, keys, names. Private to config/.
+ *
+ * Each function returns true and writes its output, or returns false and writes what is wrong and the remedy to
+ * `error`, CONFIG_ERROR_SIZE bytes. The field's name is not in the text: the caller knows it. Text is NUL-ended unless
+ * a length is given. No error text repeats a key.
+ */
+#ifndef CONFIG_VALUE_H
+#define CONFIG_VALUE_H
+
+#include "config/config.h"
+
+enum config_port_rule {
+    CONFIG_PORT_NEEDED,
+    CONFIG_PORT_OPTIONAL, /* left out: 0 */
+};
+
+/* 1.2.3.4, 1.2.3.4:80, ::1, [::1] or [::1]:80; no host names: they would need a resolver when a machine crashes. */
+bool config_parse_address(const char *text, enum config_port_rule rule, struct config_address *out, char *error);
+
+/* An address of a machine: as above, port optional, but not 0.0.0.0 or ::. */
+bool config_parse_machine(const char *text, struct config_address *out, char *error);
+
+/* 1 to 65535. */
+bool config_parse_port(const char *text, uint16_t *out, char *error);
+
+/* 1 to 64 of A-Z a-z 0-9 . _ - */
+bool config_parse_name(const char *text, size_t length, char out[static CONFIG_NAME_SIZE], char *error);
+
+bool config_parse_key(const char *text, size_t length, struct kdnet_key *out, char *error);
+
+/* 500ms, 2s, 5m, 1h, 7d, or a bare number of seconds, to milliseconds; `least` and `most` in the same notation. */
+bool config_parse_duration(const char *text, const char *least, const char *most, uint64_t *ms, char *error);
+
+bool config_parse_bool(const char *text, bool *out, char *error);
+bool config_parse_log_level(const char *text, enum config_log_level *out, char *error);
+bool config_parse_break(const char *text, enum config_break *out, char *error);
+
+/* An action that is possible for that kind of break. */
+bool config_parse_action(const char *text, enum config_break kind, enum config_action *out, char *error);
+
+/* 32 hex digits of GUID and 1 to 8 of age, to upper case and an age without leading zeros. */
+bool config_parse_guidage(const char *text, char out[static CONFIG_GUIDAGE_SIZE], char *error);
+
+/* A symbol's name, with or without nt! before it. */
+bool config_parse_symbol(const char *text, char out[static CONFIG_SYMBOL_SIZE], char *error);
+
+/* 0x… or decimal, below 2^32. */
+bool config_parse_rva(const char *text, uint32_t *out, char *error);
+
+/* One of `count` words that `word` was probably meant to be, or NULL. Cost: bounded; words over 40 bytes are not tried.
+ */
+const char *config_suggest(const char *word, const char *const *words, size_t count);
+
+#endif
