@@ -18,6 +18,12 @@ static bool wrong(char *error, const char *what, const char *remedy)
     return false;
 }
 
+static bool too_large(char *error, size_t limit)
+{
+    (void)snprintf(error, CONFIG_ERROR_SIZE, "is larger than %zu MiB; divide it into several files", limit >> 20);
+    return false;
+}
+
 static bool cannot_read(char *error, int code)
 {
     char what[128];
@@ -61,11 +67,8 @@ static bool read_all(int descriptor, size_t limit, size_t capacity, struct confi
         if (n == 0)
             break;
         file->length += (size_t)n;
-        if (file->length > limit) {
-            (void)snprintf(error, CONFIG_ERROR_SIZE, "is larger than %zu MiB; divide it into several files",
-                           limit >> 20);
-            return false;
-        }
+        if (file->length > limit)
+            return too_large(error, limit);
     }
     file->text[file->length] = '\0';
     return true;
@@ -81,8 +84,10 @@ bool config_file_read(const char *path, size_t limit, struct config_file *out, c
     bool good = fstat(descriptor, &status) == 0 || cannot_read(error, errno);
     if (good && S_ISDIR(status.st_mode))
         good = wrong(error, "is a directory", "name a file in it");
+    if (good && S_ISREG(status.st_mode) && (uint64_t)status.st_size > limit)
+        good = too_large(error, limit);
     if (good) {
-        bool is_sized = S_ISREG(status.st_mode) && status.st_size > 0 && (uint64_t)status.st_size <= limit;
+        bool is_sized = S_ISREG(status.st_mode) && status.st_size > 0;
         size_t capacity = is_sized ? (size_t)status.st_size + 1 : FIRST_CAPACITY;
         good = read_all(descriptor, limit, capacity, &file, error);
         file.id = (struct config_file_id){(uint64_t)status.st_dev, (uint64_t)status.st_ino};

@@ -126,7 +126,7 @@ bool config_add_policy(struct kdnetd_config *config, const char *text, char erro
         return wrong(error, "is not BREAK=ACTION; write as break=hold");
     if (!config_parse_break(copy, &kind, error) || !config_parse_action(word, kind, &action, error))
         return false;
-    (void)claim(config, CONFIG_SET_POLICY + kind);
+    (void)claim(config, (enum config_setting)((unsigned)CONFIG_SET_POLICY + kind));
     config->policy.action[kind] = (uint8_t)action;
     return true;
 }

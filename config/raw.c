@@ -77,35 +77,44 @@ static const cyaml_schema_value_t top = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct config_raw, top_fields),
 };
 
-/* Before each block of libcyaml's: its size, so that a key in it can be wiped. */
+/* Before each block of libcyaml's: how much it holds, so that a key in it can be wiped. */
 union block {
-    size_t size;
+    size_t capacity;
     max_align_t align;
 };
 
+static void *wiping_free(union block *old)
+{
+    if (old) {
+        OPENSSL_cleanse(old + 1, old->capacity);
+        free(old);
+    }
+    return NULL;
+}
+
+/* libcyaml grows a list by one entry at a time: a block that grows doubles, or long lists would take quadratic time. */
 static void *wiping_memory(void *context, void *pointer, size_t size)
 {
     (void)context;
-    union block *old = pointer ? (union block *)pointer - 1 : NULL, *fresh = NULL;
-    if (size > SIZE_MAX - sizeof *fresh)
+    union block *old = pointer ? (union block *)pointer - 1 : NULL;
+    if (size == 0)
+        return wiping_free(old);
+    if (old && size <= old->capacity)
+        return pointer;
+    size_t capacity = old && old->capacity <= SIZE_MAX / 4 && size < old->capacity * 2 ? old->capacity * 2 : size;
+    union block *fresh = capacity <= SIZE_MAX - sizeof *fresh ? malloc(sizeof *fresh + capacity) : NULL;
+    if (!fresh)
         return NULL;
-    if (size > 0) {
-        fresh = malloc(sizeof *fresh + size);
-        if (!fresh)
-            return NULL;
-        fresh->size = size;
-        if (old)
-            memcpy(fresh + 1, old + 1, old->size < size ? old->size : size);
-    }
-    if (old) {
-        OPENSSL_cleanse(old + 1, old->size);
-        free(old);
-    }
-    return fresh ? fresh + 1 : NULL;
+    fresh->capacity = capacity;
+    if (old)
+        memcpy(fresh + 1, old + 1, old->capacity);
+    (void)wiping_free(old);
+    return fresh + 1;
 }
 
 /* Keeps libcyaml's first complaint: the later ones are its way back up. */
-static void keep_first(cyaml_log_t level, void *context, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void keep_first(cyaml_log_t level, void *context, const char *format,
+                                                             va_list arguments)
 {
     char *message = context;
     if (level >= CYAML_LOG_ERROR && message[0] == '\0')

@@ -77,7 +77,8 @@ static void read_policy(struct reader *r, struct config_raw_policy *raw, bool is
             continue;
         if (!config_parse_action(value.text, (enum config_break)i, &action, error))
             complain(r, &value.spot, error);
-        else if (!is_for_all || config_store_claim(r->config, CONFIG_SET_POLICY + i, &value.spot, r->report))
+        else if (!is_for_all ||
+                 config_store_claim(r->config, (enum config_setting)(CONFIG_SET_POLICY + i), &value.spot, r->report))
             policy->action[i] = (uint8_t)action;
     }
     if (config_raw_split(raw->hold_for, r->file, &value)) {

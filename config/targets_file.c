@@ -63,6 +63,10 @@ static bool is_key(const struct word *word)
 static bool parse_address(const struct word *word, struct config_address *out, char *error)
 {
     char text[LONGEST_ADDRESS];
+    if (memchr(word->text, '\0', word->length)) {
+        (void)snprintf(error, CONFIG_ERROR_SIZE, "has a NUL character in it; take it out");
+        return false;
+    }
     size_t length = word->length < sizeof text ? word->length : sizeof text - 1;
     memcpy(text, word->text, length);
     text[length] = '\0';

@@ -147,6 +147,12 @@ static bool is_letter_or_digit(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
+/* strchr would find the NUL too, and names have a length. */
+static bool is_one_of(char c, const char *characters)
+{
+    return c != '\0' && strchr(characters, c) != NULL;
+}
+
 bool config_parse_name(const char *text, size_t length, char out[static CONFIG_NAME_SIZE], char *error)
 {
     if (length == 0)
@@ -154,7 +160,7 @@ bool config_parse_name(const char *text, size_t length, char out[static CONFIG_N
     if (length >= CONFIG_NAME_SIZE)
         return wrong(error, "\"%.40s…\" has %zu characters; write 1 to 64", text, length);
     for (size_t i = 0; i < length; ++i)
-        if (!is_letter_or_digit(text[i]) && !memchr("._-", text[i], 3))
+        if (!is_letter_or_digit(text[i]) && !is_one_of(text[i], "._-"))
             return wrong(error, "\"%.*s\" has a character that a name cannot have; write 1 to 64 of A-Z a-z 0-9 . _ -",
                          (int)length, text);
     memcpy(out, text, length);
@@ -311,7 +317,7 @@ bool config_parse_symbol(const char *text, char out[static CONFIG_SYMBOL_SIZE], 
         return wrong(error, "\"%.40s\" has no name of 1 to 127 characters; write one, as IopFinalCrashDumpStatus",
                      text);
     for (size_t i = 0; i < length; ++i)
-        if (!is_letter_or_digit(name[i]) && !memchr("_?@$", name[i], 4))
+        if (!is_letter_or_digit(name[i]) && !is_one_of(name[i], "_?@$"))
             return wrong(error, "\"%.60s\" is no symbol of the kernel; write one, as IopFinalCrashDumpStatus", text);
     memcpy(out, name, length + 1);
     return true;
