@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * event: what a session has to tell (DESIGN.md section 3).
+ *
+ * Uses crash, handshake. An event owns nothing; `text` is borrowed until the session is called again.
+ */
+#ifndef KDNET_EVENT_H
+#define KDNET_EVENT_H
+
+#include "kdnet/crash.h"
+#include "kdnet/kernel.h"
+#include "kdnet/manipulate.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KDNET_SESSION_ID_LENGTH 8
+
+enum kdnet_event_type {
+    KDNET_EVENT_CONNECTED,
+    KDNET_EVENT_KERNEL,
+    KDNET_EVENT_BUGCHECK,
+    KDNET_EVENT_BREAK_IN,
+    KDNET_EVENT_CRASH_STATUS,
+    KDNET_EVENT_RELEASED,
+    KDNET_EVENT_LOST,
+    KDNET_EVENT_PRINT,
+};
+
+struct kdnet_event_connected {
+    uint8_t version;
+    bool rebooted;  /* another target random than the session before had */
+    bool took_over; /* the target said that it was connected already */
+};
+
+struct kdnet_event_kernel {
+    uint8_t who;      /* enum kdnet_who, or something else */
+    uint16_t build;   /* build number */
+    uint16_t machine; /* enum kdnet_machine, or something else */
+    uint64_t kernel_base;
+    bool build_lab_known, pdb_known;
+    char build_lab[KDNET_BUILD_LAB_SIZE];
+    struct kdnet_pdb pdb;
+};
+
+struct kdnet_event_bugcheck {
+    bool known; /* in an event that only may have one */
+    bool from_memory;
+    struct kdnet_bugcheck data;
+};
+
+struct kdnet_event_break_in {
+    enum kdnet_phase phase;
+    bool exception; /* the fields below are an exception's */
+    uint32_t code;
+    uint64_t address;
+    bool first_chance;
+};
+
+struct kdnet_event_crash_status {
+    enum kdnet_phase phase;
+    struct kdnet_conclusion conclusion;
+    bool status_known;
+    uint32_t status;
+    bool address_known;
+    uint64_t address; /* of IopFinalCrashDumpStatus in this boot of this machine */
+    struct kdnet_event_bugcheck bugcheck;
+    bool build_lab_known;
+    char build_lab[KDNET_BUILD_LAB_SIZE];
+    uint32_t rtt_us;  /* smoothed; 0: not measured */
+    uint64_t read_us; /* from the state change to this result */
+    bool since_first_known;
+    uint64_t since_first_us; /* from the release of this crash's first break to this break */
+    bool break_status_known;
+    uint64_t break_status; /* evidence: first argument register at BreakpointWithStatus */
+};
+
+struct kdnet_event_released {
+    enum kdnet_action action;
+    uint64_t halted_us; /* from the state change */
+};
+
+struct kdnet_event_lost {
+    uint64_t silent_us; /* since the last authentic datagram */
+    bool halted;
+};
+
+struct kdnet_event_print {
+    const char *text; /* from the target: not to be trusted; not NUL-ended */
+    size_t length;
+};
+
+struct kdnet_event {
+    enum kdnet_event_type type;
+    uint8_t session[KDNET_SESSION_ID_LENGTH];
+    union {
+        struct kdnet_event_connected connected;
+        struct kdnet_event_kernel kernel;
+        struct kdnet_event_bugcheck bugcheck;
+        struct kdnet_event_break_in break_in;
+        struct kdnet_event_crash_status crash_status;
+        struct kdnet_event_released released;
+        struct kdnet_event_lost lost;
+        struct kdnet_event_print print;
+    } u;
+};
+
+#endif

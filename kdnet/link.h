@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * link: the exchange of KD packets with one target: ids, ACK, RESEND, RESET, sending again, repeats.
+ *
+ * Uses error, packet. Protocol: PROTOCOL.md section 4 [cap, ros]. No crypto, no clock: the caller opens and seals, and
+ * says what time it is.
+ *
+ * One data packet of ours is under way at a time. A request (wants_reply) is done when its reply comes; an answer or a
+ * Continue when it is acknowledged. What gets no ACK is sent again with the same id. A request that got its ACK but no
+ * reply is asked for by RESEND, and then by RESET: the target may have taken our id for a repeat (it was connected to a
+ * former life of ours) and thrown the request away.
+ */
+#ifndef KDNET_LINK_H
+#define KDNET_LINK_H
+
+#include "kdnet/packet.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KDNET_LINK_PAYLOAD_MAX  1360 /* our largest: SetContext of x64, 56 + 1232 bytes */
+#define KDNET_LINK_CONTROL_MAX  4
+#define KDNET_LINK_RTO_FIRST_US 250000U
+#define KDNET_LINK_RTO_MIN_US   40000U
+#define KDNET_LINK_RTO_MAX_US   1000000U
+
+/* What a link must remember while nothing is under way; small, because every idle target keeps one. */
+struct kdnet_link_memory {
+    uint32_t next_id;           /* of our next data packet */
+    uint32_t last_id;           /* of the target's last data packet */
+    uint32_t last_checksum;     /* of its payload */
+    uint32_t rtt_us, rttvar_us; /* smoothed; 0 before the first measurement */
+    uint16_t last_type;
+    bool have_last;
+    bool out_of_step;       /* RESET goes before our next data packet */
+    uint64_t last_sequence; /* of the datagram that brought the last data packet */
+};
+
+struct kdnet_link_control {
+    uint16_t type;
+    uint32_t id;
+};
+
+struct kdnet_link {
+    struct kdnet_link_memory memory;
+
+    struct kdnet_link_control control[KDNET_LINK_CONTROL_MAX]; /* to be sent, oldest first */
+    unsigned control_count;
+
+    bool busy;        /* a data packet of ours is under way */
+    bool wants_reply; /* done by its reply, not by its ACK */
+    bool acked;
+    bool due;       /* to be sent now */
+    bool resetting; /* a RESET is out; the data packet waits for its answer */
+    uint16_t type;
+    uint32_t id;
+    unsigned sends;    /* how often it went out */
+    unsigned timeouts; /* since the last sign of life for it */
+    uint64_t first_us; /* when it went out first; 0: not yet */
+    uint64_t timer_us; /* when to act; UINT64_MAX: never */
+    size_t length;
+    uint8_t payload[KDNET_LINK_PAYLOAD_MAX];
+};
+
+/* What a received packet means for the caller. */
+enum kdnet_link_news {
+    KDNET_LINK_NOTHING,
+    KDNET_LINK_DATA,  /* a new data packet: look at it */
+    KDNET_LINK_ACKED, /* our data packet, which wants no reply, has arrived */
+};
+
+/* A link as after a handshake with a target that was just started: our ids begin at 80000000. */
+void kdnet_link_memory_init(struct kdnet_link_memory *memory);
+
+/* Nothing under way; `memory` is copied. */
+void kdnet_link_init(struct kdnet_link *link, const struct kdnet_link_memory *memory);
+
+/*
+ * Takes the body of an authentic data datagram.
+ *
+ * sequence  of its datagram: an older one than the last data packet's is a straggler.
+ * packet    written when the news is DATA; borrows from the body. Its ACK is already on its way.
+ *
+ * Returns KDNET_OK; KDNET_ERR_CHECKSUM (RESEND is on its way); KDNET_ERR_REPEAT (acknowledged again when it was the
+ * last one); or an error of kdnet_packet_decode: not a KD packet.
+ */
+int kdnet_link_receive(struct kdnet_link *link, const uint8_t *body, size_t length, uint64_t sequence, uint64_t now_us,
+                       enum kdnet_link_news *news, struct kdnet_packet *packet);
+
+/*
+ * Puts a data packet under way; the one before must be done or abandoned.
+ * Returns KDNET_OK, KDNET_ERR_STATE (busy) or KDNET_ERR_SPACE (payload over KDNET_LINK_PAYLOAD_MAX).
+ */
+int kdnet_link_send(struct kdnet_link *link, uint16_t type, bool wants_reply, const uint8_t *payload, size_t length);
+
+/* The reply to the request under way has come. */
+void kdnet_link_done(struct kdnet_link *link);
+
+/* Gives the data packet under way up. When the target may not have taken it, RESET brings both sides in step before the
+ * next one. */
+void kdnet_link_abandon(struct kdnet_link *link);
+
+/* Asks for a control packet (RESEND, RESET, ACK) to be sent. With more than KDNET_LINK_CONTROL_MAX waiting, the oldest
+ * is dropped: it would only repeat. */
+void kdnet_link_control(struct kdnet_link *link, uint16_t type, uint32_t id);
+
+/* After a new data key: what is under way goes out again under it, behind a RESET when `keep`; otherwise all is as
+ * after kdnet_link_init. */
+void kdnet_link_restart(struct kdnet_link *link, bool keep);
+
+/*
+ * The next KD packet to send, if there is one.
+ * Returns true and writes `out` (KDNET_PACKET_HEADER + KDNET_LINK_PAYLOAD_MAX bytes are enough) and length.
+ */
+bool kdnet_link_next(struct kdnet_link *link, uint64_t now_us, uint8_t *out, size_t size, size_t *length);
+
+/* When kdnet_link_expire wants to be called; UINT64_MAX: never. */
+uint64_t kdnet_link_deadline(const struct kdnet_link *link);
+
+/* Time has come: decides what to send again. */
+void kdnet_link_expire(struct kdnet_link *link, uint64_t now_us);
+
+/* No more sending again until kdnet_link_wake: nobody is there to hear it. */
+void kdnet_link_sleep(struct kdnet_link *link);
+void kdnet_link_wake(struct kdnet_link *link, uint64_t now_us);
+
+/* Smoothed round-trip time in microseconds; 0 when nothing was measured. */
+uint32_t kdnet_link_rtt(const struct kdnet_link *link);
+
+#endif

@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kdnet/error.h"
+#include "kdnet/session_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define WINDOW              64U
+#define CHECK_AGAIN_US      3000000U /* a response that arrived twice makes the target start anew within this */
+#define FOREIGN_PATIENCE_US 1000000U /* data under an unknown key for so long: the target and we disagree */
+#define NUDGE_PERIOD_US     50000U
+
+struct kdnet_session *kdnet_session_new(const struct kdnet_session_shared *shared, const struct kdnet_policy *policy,
+                                        const struct kdnet_key *key)
+{
+    struct kdnet_session *session = calloc(1, sizeof *session);
+    if (!session)
+        return NULL;
+    session->shared = shared;
+    session->policy = policy;
+    kdnet_keys_init(&session->keys, key);
+    kdnet_link_memory_init(&session->link);
+    return session;
+}
+
+static void forget_offers(struct kdnet_session *session)
+{
+    session->response_due = NULL;
+    if (!session->offers)
+        return;
+    kdnet_crypto_wipe(session->offers, sizeof *session->offers);
+    free(session->offers);
+    session->offers = NULL;
+}
+
+void kdnet_session_free(struct kdnet_session *session)
+{
+    if (!session)
+        return;
+    forget_offers(session);
+    free(session->talk);
+    free(session->boot);
+    kdnet_crypto_wipe(session, sizeof *session);
+    free(session);
+}
+
+void kdnet_session_set_policy(struct kdnet_session *session, const struct kdnet_policy *policy)
+{
+    session->policy = policy;
+}
+
+bool kdnet_session_may_open(struct kdnet_session *session, const uint8_t *payload, size_t length)
+{
+    return kdnet_datagram_may_open(session->shared->crypto, session->keys.control.bytes, payload, length);
+}
+
+bool kdnet_session_wake(struct kdnet_session *session)
+{
+    if (session->talk)
+        return true;
+    session->talk = calloc(1, sizeof *session->talk);
+    if (!session->talk)
+        return false;
+    kdnet_link_init(&session->talk->link, &session->link);
+    return true;
+}
+
+/* Gives the memory of a talk back when nothing of it is needed. */
+static void rest(struct kdnet_session *session)
+{
+    struct kdnet_talk *talk = session->talk;
+    if (!talk || talk->event_count > 0 || talk->halt.stage != KDNET_STAGE_RUNNING || talk->link.busy ||
+        talk->link.control_count > 0)
+        return;
+    session->link = talk->link.memory;
+    session->talk = NULL;
+    free(talk);
+}
+
+struct kdnet_event *kdnet_session_event(struct kdnet_session *session, enum kdnet_event_type type)
+{
+    struct kdnet_talk *talk = session->talk;
+    if (talk->event_count == KDNET_EVENTS) {
+        talk->event_first = (talk->event_first + 1) % KDNET_EVENTS;
+        --talk->event_count;
+    }
+    struct kdnet_event *event = &talk->event[(talk->event_first + talk->event_count++) % KDNET_EVENTS];
+    memset(event, 0, sizeof *event);
+    event->type = type;
+    memcpy(event->session, session->id, sizeof event->session);
+    return event;
+}
+
+bool kdnet_session_next_event(struct kdnet_session *session, struct kdnet_event *out)
+{
+    struct kdnet_talk *talk = session->talk;
+    if (!talk || talk->event_count == 0) {
+        rest(session);
+        return false;
+    }
+    *out = talk->event[talk->event_first];
+    talk->event_first = (talk->event_first + 1) % KDNET_EVENTS;
+    --talk->event_count;
+    return true;
+}
+
+/* The target lives: what waited for it goes on. */
+static void heard(struct kdnet_session *session, uint64_t now_us)
+{
+    session->last_seen_us = now_us;
+    if (!session->lost)
+        return;
+    session->lost = false;
+    if (session->talk)
+        kdnet_link_wake(&session->talk->link, now_us);
+}
+
+/* --- handshake ---------------------------------------------------------------------------------------------------- */
+
+/* The 31 bytes that stay for as long as the target's KDNET runs. */
+static bool same_boot(const uint8_t *a, const uint8_t *b)
+{
+    return memcmp(a + 1, b + 1, KDNET_RANDOM_LENGTH - 1) == 0;
+}
+
+/* A place for a new offer: a free one, or the oldest. */
+static struct kdnet_offer *offer_place(struct kdnet_offers *offers)
+{
+    struct kdnet_offer *oldest = &offers->offer[0];
+    for (size_t i = 0; i < KDNET_OFFERS; ++i) {
+        struct kdnet_offer *offer = &offers->offer[i];
+        if (!offer->used)
+            return offer;
+        if (offer->made_us < oldest->made_us)
+            oldest = offer;
+    }
+    return oldest;
+}
+
+/* Answers a poke with a new data key, which counts only when the target uses it. */
+static int make_offer(struct kdnet_session *session, const struct kdnet_datagram *datagram,
+                      const struct kdnet_poke *poke, uint64_t now_us)
+{
+    uint8_t body[KDNET_RESPONSE_LENGTH];
+    struct kdnet_response response;
+    if (!session->offers) {
+        session->offers = calloc(1, sizeof *session->offers);
+        if (!session->offers)
+            return KDNET_ERR_MEMORY;
+    }
+    memcpy(response.target_random, poke->random, sizeof response.target_random);
+    int error = session->shared->random(session->shared->user, response.host_random, sizeof response.host_random);
+    if (error != KDNET_OK)
+        return error;
+    struct kdnet_offer *offer = offer_place(session->offers);
+    *offer = (struct kdnet_offer){.used = true,
+                                  .took_over = !kdnet_address_is_none(&poke->connected),
+                                  .version = datagram->version,
+                                  .sequence = datagram->sequence,
+                                  .made_us = now_us};
+    memcpy(offer->target_random, response.target_random, sizeof offer->target_random);
+    memcpy(offer->host_random, response.host_random, sizeof offer->host_random);
+    kdnet_response_encode(&response, body);
+    kdnet_data_key(&session->keys.control, body, offer->data_key);
+    session->response_due = offer;
+    session->rekey_wanted = false;
+    return KDNET_OK;
+}
+
+/* Whether an offer was made for this very poke, or for a later one of the same boot. Writes the offer when it was this
+ * one. */
+static bool answered(struct kdnet_session *session, const struct kdnet_datagram *datagram,
+                     const struct kdnet_poke *poke, struct kdnet_offer **same)
+{
+    *same = NULL;
+    bool later = false;
+    for (size_t i = 0; session->offers && i < KDNET_OFFERS; ++i) {
+        struct kdnet_offer *offer = &session->offers->offer[i];
+        if (!offer->used || !same_boot(offer->target_random, poke->random))
+            continue;
+        if (offer->sequence == datagram->sequence)
+            *same = offer;
+        if (offer->sequence >= datagram->sequence)
+            later = true;
+    }
+    return later;
+}
+
+/* Whether a poke that is new wants an answer: DESIGN section 5, PROTOCOL section 3. */
+static bool wants_answer(const struct kdnet_session *session, const struct kdnet_poke *poke)
+{
+    if (!session->connected || session->rekey_wanted)
+        return true;
+    if (!same_boot(session->target_random, poke->random))
+        return true;
+    return kdnet_address_is_none(&poke->connected);
+}
+
+static int receive_poke(struct kdnet_session *session, const struct kdnet_datagram *datagram,
+                        const struct kdnet_poke *poke, uint64_t now_us)
+{
+    struct kdnet_offer *same;
+    bool of_session = session->connected && same_boot(session->target_random, poke->random);
+    if (answered(session, datagram, poke, &same)) {
+        ++session->counts.repeated;
+        session->response_due = same; /* the same response again, never a second key */
+        return KDNET_OK;
+    }
+    if (of_session && datagram->sequence <= session->control_sequence) {
+        ++session->counts.repeated;
+        return KDNET_ERR_REPEAT;
+    }
+    bool answer = wants_answer(session, poke);
+    if (of_session) {
+        session->control_sequence = datagram->sequence;
+        heard(session, now_us);
+        kdnet_inquiry_heard(session, now_us);
+    }
+    return answer ? make_offer(session, datagram, poke, now_us) : KDNET_OK;
+}
+
+static int receive_control(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us,
+                           struct kdnet_received *received)
+{
+    uint8_t plain[KDNET_DATAGRAM_MAX];
+    struct kdnet_datagram datagram;
+    struct kdnet_poke poke;
+    int error = kdnet_datagram_open(session->shared->crypto, session->keys.control.bytes, &session->keys.hmac, payload,
+                                    length, plain, &datagram);
+    if (error != KDNET_OK)
+        return error;
+    received->authentic = true;
+    received->version = datagram.version;
+    if (datagram.from_host)
+        return KDNET_ERR_FORMAT; /* another host's, or our own sent back */
+    error = kdnet_poke_decode(datagram.body, datagram.body_length, &poke);
+    if (error != KDNET_OK)
+        return error;
+    received->poke = true;
+    return receive_poke(session, &datagram, &poke, now_us);
+}
+
+/* --- data channel ------------------------------------------------------------------------------------------------- */
+
+/* Marks a sequence number as seen; false when it was seen before or is too old to know. */
+static bool window_take(struct kdnet_session *session, uint64_t sequence)
+{
+    if (sequence > session->window_last) {
+        uint64_t shift = sequence - session->window_last;
+        session->window_seen = shift < WINDOW ? session->window_seen << shift : 0;
+        session->window_seen |= 1;
+        session->window_last = sequence;
+        return true;
+    }
+    uint64_t age = session->window_last - sequence;
+    if (age >= WINDOW || (session->window_seen >> age & 1) != 0)
+        return false;
+    session->window_seen |= 1ULL << age;
+    return true;
+}
+
+static void window_clear(struct kdnet_session *session)
+{
+    session->window_last = 0;
+    session->window_seen = 0;
+}
+
+/* The target uses the key of this offer: it is in force from now on. */
+static int promote(struct kdnet_session *session, const struct kdnet_offer *offer, uint64_t now_us)
+{
+    uint8_t id[KDNET_SESSION_ID_LENGTH];
+    if (!kdnet_session_wake(session))
+        return KDNET_ERR_MEMORY;
+    int error = session->shared->random(session->shared->user, id, sizeof id);
+    if (error != KDNET_OK)
+        return error;
+    static const uint8_t none[KDNET_RANDOM_LENGTH];
+    bool known = memcmp(session->target_random, none, sizeof none) != 0;
+    bool rebooted = known && !same_boot(session->target_random, offer->target_random);
+    bool keep = !rebooted && session->talk->halt.stage != KDNET_STAGE_RUNNING;
+
+    if (rebooted)
+        kdnet_inquiry_rebooted(session, now_us);
+    kdnet_link_restart(&session->talk->link, keep);
+    if (offer->took_over || (known && !rebooted))
+        session->talk->link.memory.out_of_step = true; /* its count of our ids may be another than ours */
+    kdnet_link_control(&session->talk->link, KDNET_PACKET_RESEND, 0);
+    memcpy(session->id, id, sizeof session->id);
+    memcpy(session->data_key, offer->data_key, sizeof session->data_key);
+    memcpy(session->target_random, offer->target_random, sizeof session->target_random);
+    session->control_sequence = offer->sequence;
+    session->version = offer->version;
+    session->connected = true;
+    session->connected_us = now_us;
+    window_clear(session);
+
+    struct kdnet_event *event = kdnet_session_event(session, KDNET_EVENT_CONNECTED);
+    event->u.connected =
+        (struct kdnet_event_connected){.version = offer->version, .rebooted = rebooted, .took_over = offer->took_over};
+    forget_offers(session);
+    return KDNET_OK;
+}
+
+/* Opens a data datagram with the key in force or an offered one, which it confirms. */
+static int open_data(struct kdnet_session *session, const uint8_t *payload, size_t length, uint8_t *plain,
+                     uint64_t now_us, struct kdnet_datagram *datagram)
+{
+    struct kdnet_crypto *crypto = session->shared->crypto;
+    int error = KDNET_ERR_AUTH;
+    if (session->connected)
+        error = kdnet_datagram_open(crypto, session->data_key, &session->keys.hmac, payload, length, plain, datagram);
+    for (size_t i = 0; error == KDNET_ERR_AUTH && session->offers && i < KDNET_OFFERS; ++i) {
+        struct kdnet_offer *offer = &session->offers->offer[i];
+        if (!offer->used)
+            continue;
+        error = kdnet_datagram_open(crypto, offer->data_key, &session->keys.hmac, payload, length, plain, datagram);
+        if (error != KDNET_OK)
+            continue;
+        if (datagram->from_host)
+            return KDNET_ERR_FORMAT;
+        return promote(session, offer, now_us);
+    }
+    return error;
+}
+
+/* Data that no key of ours opens: the target was connected to a former life of ours, or it is noise. */
+static void foreign_data(struct kdnet_session *session, uint8_t version, uint64_t now_us)
+{
+    if (session->connected) {
+        if (session->foreign_us == 0)
+            session->foreign_us = now_us;
+        if (now_us - session->foreign_us < FOREIGN_PATIENCE_US || now_us - session->last_seen_us < FOREIGN_PATIENCE_US)
+            return;
+        session->rekey_wanted = true;
+    } else if (session->offers) {
+        return; /* a response is on its way */
+    }
+    if (session->nudged_us != 0 && now_us - session->nudged_us < NUDGE_PERIOD_US)
+        return;
+    session->nudged_us = now_us;
+    session->nudge_due = true;
+    session->nudge_version = version;
+}
+
+/* A response that arrived twice makes the target start its sequence anew under the same key: then it checks the
+ * connection again. */
+static bool starts_anew(const struct kdnet_session *session, const struct kdnet_datagram *datagram, uint64_t now_us)
+{
+    uint8_t host[4];
+    return datagram->sequence <= session->window_last && now_us - session->connected_us < CHECK_AGAIN_US &&
+           kdnet_check_decode(datagram->body, datagram->body_length, host) == KDNET_OK;
+}
+
+static int receive_packet(struct kdnet_session *session, const struct kdnet_datagram *datagram, uint64_t now_us)
+{
+    struct kdnet_packet packet;
+    enum kdnet_link_news news;
+    uint8_t host[4];
+    if (kdnet_check_decode(datagram->body, datagram->body_length, host) == KDNET_OK)
+        return KDNET_OK;
+    if (!kdnet_session_wake(session))
+        return KDNET_ERR_MEMORY;
+    int error = kdnet_link_receive(&session->talk->link, datagram->body, datagram->body_length, datagram->sequence,
+                                   now_us, &news, &packet);
+    if (error == KDNET_ERR_REPEAT)
+        ++session->counts.repeated;
+    if (error != KDNET_OK)
+        return error;
+    if (news == KDNET_LINK_ACKED)
+        kdnet_inquiry_acked(session, now_us);
+    else if (news == KDNET_LINK_DATA)
+        kdnet_inquiry_packet(session, &packet, now_us);
+    return KDNET_OK;
+}
+
+static int receive_data(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us,
+                        struct kdnet_received *received)
+{
+    uint8_t plain[KDNET_DATAGRAM_MAX];
+    struct kdnet_datagram datagram;
+    int error = open_data(session, payload, length, plain, now_us, &datagram);
+    if (error == KDNET_ERR_AUTH)
+        foreign_data(session, payload[4], now_us);
+    if (error != KDNET_OK)
+        return error;
+    received->authentic = true;
+    received->version = datagram.version;
+    if (datagram.from_host)
+        return KDNET_ERR_FORMAT;
+    if (starts_anew(session, &datagram, now_us)) {
+        window_clear(session);
+        if (session->talk)
+            session->talk->link.memory.last_sequence = 0;
+        session->link.last_sequence = 0;
+    }
+    if (!window_take(session, datagram.sequence)) {
+        ++session->counts.repeated;
+        return KDNET_ERR_REPEAT;
+    }
+    received->live = true;
+    session->foreign_us = 0;
+    session->rekey_wanted = false;
+    heard(session, now_us);
+    return receive_packet(session, &datagram, now_us);
+}
+
+int kdnet_session_receive(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us,
+                          struct kdnet_received *received)
+{
+    uint8_t version, channel;
+    *received = (struct kdnet_received){0};
+    ++session->counts.received;
+    int error = kdnet_datagram_peek(payload, length, &version, &channel);
+    if (error == KDNET_OK)
+        error = channel == KDNET_CHANNEL_CONTROL ? receive_control(session, payload, length, now_us, received)
+                                                 : receive_data(session, payload, length, now_us, received);
+    if (kdnet_error_family(error) == KDNET_FAMILY_DROP)
+        ++session->counts.rejected;
+    return error;
+}
+
+/* --- sending ------------------------------------------------------------------------------------------------------ */
+
+static bool seal_control(struct kdnet_session *session, uint8_t version, uint64_t sequence, const uint8_t *body,
+                         size_t length, struct kdnet_outgoing *out)
+{
+    struct kdnet_datagram datagram = {.version = version,
+                                      .channel = KDNET_CHANNEL_CONTROL,
+                                      .from_host = true,
+                                      .sequence = sequence,
+                                      .body = body,
+                                      .body_length = length};
+    out->to_sender = true;
+    return kdnet_datagram_seal(session->shared->crypto, session->keys.control.bytes, &session->keys.hmac, &datagram,
+                               out->payload, sizeof out->payload, &out->length) == KDNET_OK;
+}
+
+int kdnet_session_nudge(struct kdnet_session *session, uint8_t version, struct kdnet_outgoing *out)
+{
+    return seal_control(session, version, 0, NULL, 0, out) ? KDNET_OK : KDNET_ERR_CRYPTO;
+}
+
+static bool next_response(struct kdnet_session *session, struct kdnet_outgoing *out)
+{
+    const struct kdnet_offer *offer = session->response_due;
+    uint8_t body[KDNET_RESPONSE_LENGTH];
+    struct kdnet_response response;
+    session->response_due = NULL;
+    memcpy(response.target_random, offer->target_random, sizeof response.target_random);
+    memcpy(response.host_random, offer->host_random, sizeof response.host_random);
+    kdnet_response_encode(&response, body);
+    return seal_control(session, offer->version, offer->sequence, body, sizeof body, out);
+}
+
+static bool next_packet(struct kdnet_session *session, uint64_t now_us, struct kdnet_outgoing *out)
+{
+    uint8_t body[KDNET_PACKET_HEADER + KDNET_LINK_PAYLOAD_MAX];
+    size_t length;
+    if (!session->talk || !session->connected)
+        return false;
+    unsigned sends = session->talk->link.sends;
+    if (!kdnet_link_next(&session->talk->link, now_us, body, sizeof body, &length))
+        return false;
+    if (session->talk->link.sends > sends && sends > 0)
+        ++session->counts.sent_again;
+    struct kdnet_datagram datagram = {.version = session->version,
+                                      .channel = KDNET_CHANNEL_DATA,
+                                      .from_host = true,
+                                      .sequence = ++session->sequence,
+                                      .body = body,
+                                      .body_length = length};
+    out->to_sender = false;
+    return kdnet_datagram_seal(session->shared->crypto, session->data_key, &session->keys.hmac, &datagram, out->payload,
+                               sizeof out->payload, &out->length) == KDNET_OK;
+}
+
+bool kdnet_session_next_datagram(struct kdnet_session *session, uint64_t now_us, struct kdnet_outgoing *out)
+{
+    bool made;
+    if (session->response_due) {
+        made = next_response(session, out);
+    } else if (session->nudge_due) {
+        session->nudge_due = false;
+        made = kdnet_session_nudge(session, session->nudge_version, out) == KDNET_OK;
+    } else {
+        made = next_packet(session, now_us, out);
+    }
+    if (made)
+        ++session->counts.sent;
+    return made;
+}
+
+/* --- time --------------------------------------------------------------------------------------------------------- */
+
+static uint64_t lost_deadline(const struct kdnet_session *session)
+{
+    if (!session->connected || session->lost)
+        return KDNET_NEVER;
+    return session->last_seen_us +
+           (session->crash.dumping ? session->shared->dump_for_us : session->shared->lost_after_us);
+}
+
+uint64_t kdnet_session_deadline(const struct kdnet_session *session)
+{
+    uint64_t deadline = lost_deadline(session);
+    if (!session->talk)
+        return deadline;
+    uint64_t link = kdnet_link_deadline(&session->talk->link);
+    uint64_t inquiry = kdnet_inquiry_deadline(session);
+    if (link < deadline)
+        deadline = link;
+    return inquiry < deadline ? inquiry : deadline;
+}
+
+static void lose(struct kdnet_session *session, uint64_t now_us)
+{
+    if (!kdnet_session_wake(session))
+        return;
+    session->lost = true;
+    struct kdnet_event *event = kdnet_session_event(session, KDNET_EVENT_LOST);
+    event->u.lost.silent_us = now_us - session->last_seen_us;
+    event->u.lost.halted = session->talk->halt.stage != KDNET_STAGE_RUNNING;
+    kdnet_link_sleep(&session->talk->link);
+}
+
+void kdnet_session_expire(struct kdnet_session *session, uint64_t now_us)
+{
+    if (session->talk) {
+        kdnet_inquiry_expire(session, now_us);
+        kdnet_link_expire(&session->talk->link, now_us);
+    }
+    if (now_us >= lost_deadline(session))
+        lose(session, now_us);
+}
+
+bool kdnet_session_is_connected(const struct kdnet_session *session)
+{
+    return session->connected && !session->lost;
+}
+
+bool kdnet_session_is_halted(const struct kdnet_session *session)
+{
+    return session->talk && session->talk->halt.stage != KDNET_STAGE_RUNNING;
+}
+
+uint64_t kdnet_session_last_seen(const struct kdnet_session *session)
+{
+    return session->last_seen_us;
+}
+
+struct kdnet_session_counts kdnet_session_count(const struct kdnet_session *session)
+{
+    return session->counts;
+}

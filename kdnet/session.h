@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session: one target, from its first poke to its last: handshakes, the inquiry at each break, the release.
+ *
+ * Uses all the other rooms. Sans-I/O: datagrams and time go in; datagrams, events and the next deadline come out. Time
+ * is an argument, in microseconds of any monotonic clock; random bytes and symbols are asked for with callbacks. A
+ * session belongs to one thread.
+ *
+ * A caller does, for each datagram and each deadline:
+ *
+ *     kdnet_session_receive(s, payload, length, now_us, &received);      or     kdnet_session_expire(s, now_us);
+ *     while (kdnet_session_next_datagram(s, now_us, &out))  send it: to the sender when out.to_sender, else to the
+ * target's address; while (kdnet_session_next_event(s, &event))           report it; arm a timer for
+ * kdnet_session_deadline(s);
+ *
+ * Never a halted machine without a plan: while a break lasts, either something of ours is under way with a timer, or
+ * the machine is held by policy.
+ */
+#ifndef KDNET_SESSION_H
+#define KDNET_SESSION_H
+
+#include "kdnet/crash.h"
+#include "kdnet/datagram.h"
+#include "kdnet/event.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct kdnet_session;
+
+/* How a symbol was looked up. */
+enum kdnet_rva_answer {
+    KDNET_RVA_FOUND,
+    KDNET_RVA_ABSENT,     /* this kernel's symbols are known, and have no such name */
+    KDNET_RVA_NO_SYMBOLS, /* this kernel's symbols are not known */
+};
+
+/* What many sessions share; borrowed for as long as they live. May be changed between calls. */
+struct kdnet_session_shared {
+    struct kdnet_crypto *crypto;
+    void *user; /* handed to the callbacks */
+    /* Fills `out` with random bytes fit for keys. Returns KDNET_OK or KDNET_ERR_RANDOM. */
+    int (*random)(void *user, uint8_t *out, size_t length);
+    /* Looks up a symbol of a kernel, without waiting. Writes rva and source only when it is found. */
+    enum kdnet_rva_answer (*find_rva)(void *user, const struct kdnet_pdb *pdb, const char *symbol, uint32_t *rva,
+                                      enum kdnet_source *source);
+    uint64_t read_deadline_us; /* from a break to its release, whatever was read by then */
+    uint64_t lost_after_us;    /* silence after which a target is lost */
+    uint64_t dump_for_us; /* the same, after the first break of a crash: the machine writes its dump and is silent */
+    bool prints;          /* make events of debug text */
+};
+
+#define KDNET_READ_DEADLINE_US 2000000U /* defaults */
+#define KDNET_LOST_AFTER_US    30000000U
+#define KDNET_DUMP_FOR_US      1800000000U
+
+/* What became of a received datagram. */
+struct kdnet_received {
+    bool authentic;  /* opened with a key of this target */
+    bool live;       /* authentic and not a repeat, on the data channel: its sender's address is the target's */
+    bool poke;       /* a poke, new or repeated */
+    uint8_t version; /* of an authentic datagram */
+};
+
+struct kdnet_outgoing {
+    uint8_t payload[KDNET_DATAGRAM_MAX];
+    size_t length;
+    bool to_sender; /* answers the datagram just received: to where it came from, which may not be the target's address
+                     */
+};
+
+/* Counts since the session was made. */
+struct kdnet_session_counts {
+    uint64_t received, rejected, repeated, sent, sent_again;
+};
+
+/*
+ * A session for the machine with this key. `shared` and `policy` are borrowed.
+ * NULL when memory is out.
+ */
+struct kdnet_session *kdnet_session_new(const struct kdnet_session_shared *shared, const struct kdnet_policy *policy,
+                                        const struct kdnet_key *key);
+
+/* Wipes all keys. NULL is fine. A machine that is halted stays so: its next host finds it. */
+void kdnet_session_free(struct kdnet_session *session);
+
+/* Gives another policy to a session that goes on; it counts from the next break. */
+void kdnet_session_set_policy(struct kdnet_session *session, const struct kdnet_policy *policy);
+
+/* Whether this payload could be of this target's control channel: a quick test that lets one wrong key in 16 million
+ * pass. */
+bool kdnet_session_may_open(struct kdnet_session *session, const uint8_t *payload, size_t length);
+
+/*
+ * Takes one UDP payload.
+ *
+ * received  always written.
+ * Returns KDNET_OK, or an error whose family says what to do (error.h): drop, resync: nothing; give up: free this
+ * session. Cost: one open (two or three while a new key is not yet confirmed); the first data datagram after an idle
+ * time allocates about 10 KiB, which kdnet_session_next_event gives back when the target is idle again.
+ */
+int kdnet_session_receive(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us,
+                          struct kdnet_received *received);
+
+/*
+ * For a data datagram that no known target opens, from an address that may be this target's: asks the machine to poke
+ * at once (PROTOCOL section 3). Writes one datagram for the sender. Returns KDNET_OK or KDNET_ERR_CRYPTO.
+ */
+int kdnet_session_nudge(struct kdnet_session *session, uint8_t version, struct kdnet_outgoing *out);
+
+/* The next datagram to send; false when there is none. */
+bool kdnet_session_next_datagram(struct kdnet_session *session, uint64_t now_us, struct kdnet_outgoing *out);
+
+/* The next event; false when there is none. Call it until then. */
+bool kdnet_session_next_event(struct kdnet_session *session, struct kdnet_event *out);
+
+/* When kdnet_session_expire wants to be called; UINT64_MAX: never. */
+uint64_t kdnet_session_deadline(const struct kdnet_session *session);
+void kdnet_session_expire(struct kdnet_session *session, uint64_t now_us);
+
+/* Lets a held machine go on, now. Returns KDNET_OK or KDNET_ERR_STATE (it is not held). */
+int kdnet_session_release(struct kdnet_session *session, enum kdnet_action action, uint64_t now_us);
+
+bool kdnet_session_is_connected(const struct kdnet_session *session);
+bool kdnet_session_is_halted(const struct kdnet_session *session);
+uint64_t kdnet_session_last_seen(const struct kdnet_session *session);
+struct kdnet_session_counts kdnet_session_count(const struct kdnet_session *session);
+
+#endif

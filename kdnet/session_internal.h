@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session_internal: the state of a session, shared by session.c (handshakes, datagrams, time) and inquiry.c (what
+ * happens at a break). Not for callers.
+ *
+ * An idle target costs struct kdnet_session. While its keys are being agreed on it has offers, while it talks it has a
+ * talk, and once it has halted it has a boot: what was learnt of its kernel.
+ */
+#ifndef KDNET_SESSION_INTERNAL_H
+#define KDNET_SESSION_INTERNAL_H
+
+#include "kdnet/handshake.h"
+#include "kdnet/link.h"
+#include "kdnet/manipulate.h"
+#include "kdnet/session.h"
+
+#define KDNET_OFFERS     4
+#define KDNET_EVENTS     16
+#define KDNET_NEVER      UINT64_MAX
+#define KDNET_READ_SPACE 1024
+
+/* A response that was sent: its data key counts only when the target uses it. */
+struct kdnet_offer {
+    bool used;
+    bool took_over;
+    uint8_t version;
+    uint64_t sequence; /* control sequence of the poke */
+    uint64_t made_us;
+    uint8_t target_random[KDNET_RANDOM_LENGTH];
+    uint8_t host_random[KDNET_RANDOM_LENGTH];
+    uint8_t data_key[KDNET_AES_KEY_LENGTH];
+};
+
+struct kdnet_offers {
+    struct kdnet_offer offer[KDNET_OFFERS];
+};
+
+/* What does not change during one boot of a machine: asked once. */
+struct kdnet_boot {
+    bool version_tried, data_tried, build_lab_tried, pdb_tried;
+    bool version_known, data_known, build_lab_known, pdb_known;
+    bool announced; /* the kernel event is out */
+    struct kdnet_version version;
+    struct kdnet_debugger_data data;
+    char build_lab[KDNET_BUILD_LAB_SIZE];
+    struct kdnet_pdb pdb;
+};
+
+enum kdnet_stage {
+    KDNET_STAGE_RUNNING, /* not halted */
+    KDNET_STAGE_READING,
+    KDNET_STAGE_RELEASING, /* stepping over the breakpoint */
+    KDNET_STAGE_GOING,     /* Continue or Reboot is under way */
+    KDNET_STAGE_HELD,
+};
+
+enum kdnet_step {
+    KDNET_STEP_NONE,
+    KDNET_STEP_VERSION,
+    KDNET_STEP_LIST,
+    KDNET_STEP_BLOCK,
+    KDNET_STEP_CONTEXT,
+    KDNET_STEP_BUGCHECK,
+    KDNET_STEP_HEADER,
+    KDNET_STEP_DIRECTORY,
+    KDNET_STEP_CODEVIEW,
+    KDNET_STEP_STATUS,
+    KDNET_STEP_BUILD_LAB,
+    KDNET_STEP_SET_CONTEXT,
+};
+
+/* One break, from the state change to the release. */
+struct kdnet_halt {
+    enum kdnet_stage stage;
+    enum kdnet_step step;             /* of the request under way */
+    struct kdnet_state_change change; /* its `report` points to report below */
+    uint8_t report[48];
+    uint32_t checksum; /* of the state change's payload, to know it again */
+    size_t length;
+    bool load_symbols; /* of one image: continued without a word */
+    bool shutdown;     /* unload of all symbols */
+    uint64_t since_us;
+    uint64_t deadline_us; /* of reading, or of holding */
+    enum kdnet_action action;
+
+    bool context_tried, context_known, stepped;
+    bool bugcheck_tried, bugcheck_known;
+    bool status_tried, status_known, address_known;
+    bool told_break, told_status;
+    enum kdnet_reason reason;
+    enum kdnet_source source;
+    struct kdnet_bugcheck bugcheck;
+    uint32_t status;
+    uint64_t status_address;
+    unsigned giving_up; /* timeouts of a release step */
+    unsigned heard;     /* pokes since the Continue went out */
+    bool told_release;
+
+    size_t context_length;
+    uint8_t context[KDNET_CONTEXT_MAX];
+    uint64_t read_address; /* of the memory read under way */
+    uint32_t read_wanted, read_have;
+    uint8_t read[KDNET_READ_SPACE];
+};
+
+/* What a target needs while it talks. */
+struct kdnet_talk {
+    struct kdnet_link link;
+    struct kdnet_halt halt;
+    unsigned event_first, event_count;
+    struct kdnet_event event[KDNET_EVENTS];
+    char print[KDNET_PACKET_PAYLOAD_MAX];
+};
+
+/* A crash goes over several breaks, and over handshakes between them. */
+struct kdnet_crash {
+    bool printed;        /* "Fatal System Error" came since the machine last went on */
+    bool dumping;        /* went on from its first break: silent until its dump is written */
+    bool first_released; /* first_released_us is valid */
+    uint64_t first_released_us;
+    uint64_t kernel_base;                 /* of the kernel that was last seen; 0: none */
+    struct kdnet_event_bugcheck bugcheck; /* as told */
+};
+
+struct kdnet_session {
+    const struct kdnet_session_shared *shared;
+    const struct kdnet_policy *policy;
+    struct kdnet_keys keys;
+    struct kdnet_offers *offers;   /* NULL when no response waits to be confirmed */
+    struct kdnet_talk *talk;       /* NULL while idle */
+    struct kdnet_boot *boot;       /* NULL when nothing is known of the kernel */
+    struct kdnet_link_memory link; /* while talk is NULL */
+    struct kdnet_crash crash;
+    struct kdnet_session_counts counts;
+
+    bool connected; /* data_key is in force */
+    bool lost;
+    uint8_t version;
+    uint8_t id[KDNET_SESSION_ID_LENGTH];
+    uint8_t data_key[KDNET_AES_KEY_LENGTH];
+    uint8_t target_random[KDNET_RANDOM_LENGTH]; /* of the newest poke of this session */
+    uint64_t control_sequence;
+    uint64_t window_last, window_seen; /* data sequences that came: the highest, and which of the 64 up to it */
+    uint64_t sequence;                 /* of our last data datagram; only grows [w11] */
+    uint64_t connected_us, last_seen_us;
+    uint64_t foreign_us; /* since when data comes that no key of ours opens; 0: it does not */
+    uint64_t nudged_us;
+    bool rekey_wanted; /* answer the next poke even though the target says it is connected */
+    bool nudge_due;
+    uint8_t nudge_version;
+    struct kdnet_offer *response_due; /* into offers */
+};
+
+/* Gives the session a talk, or returns false when memory is out. */
+bool kdnet_session_wake(struct kdnet_session *session);
+
+/* Room for one event, session id filled in; with a full queue the oldest gives way. Needs a talk. */
+struct kdnet_event *kdnet_session_event(struct kdnet_session *session, enum kdnet_event_type type);
+
+/* A data packet of the target, new and whole. */
+void kdnet_inquiry_packet(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us);
+
+/* Our answer or Continue has arrived. */
+void kdnet_inquiry_acked(struct kdnet_session *session, uint64_t now_us);
+
+/* An authentic poke of the session came: the machine lives. */
+void kdnet_inquiry_heard(struct kdnet_session *session, uint64_t now_us);
+
+/* The machine has another random than the session before: nothing of the old boot holds. */
+void kdnet_inquiry_rebooted(struct kdnet_session *session, uint64_t now_us);
+
+/* Time passed: deadlines of reading, releasing, holding. */
+void kdnet_inquiry_expire(struct kdnet_session *session, uint64_t now_us);
+uint64_t kdnet_inquiry_deadline(const struct kdnet_session *session);
+
+#endif
