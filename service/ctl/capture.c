@@ -123,8 +123,6 @@ static bool link_is_known(int link_type)
     }
 }
 
-enum ip_result { IP_UDP, IP_OTHER, IP_FRAGMENT };
-
 static void set_ipv4(struct kdnet_address *out, const uint8_t *ip)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -132,23 +130,23 @@ static void set_ipv4(struct kdnet_address *out, const uint8_t *ip)
     memcpy(out->ip + sizeof mapped, ip, 4);
 }
 
-static enum ip_result skip_ipv4(struct view *view, struct capture_datagram *out)
+static enum capture_frame skip_ipv4(struct view *view, struct capture_datagram *out)
 {
     if (view->length < 20)
-        return IP_OTHER;
+        return CAPTURE_FRAME_OTHER;
     const uint8_t *p = view->data;
     size_t header = (size_t)(p[0] & 0x0f) * 4;
     size_t total = kdnet_get_be16(p + 2);
     unsigned fragment = kdnet_get_be16(p + 6) & 0x3fffU; /* more fragments, and the offset */
     if (header < 20 || p[9] != NEXT_UDP || (total != 0 && total < header))
-        return IP_OTHER;
+        return CAPTURE_FRAME_OTHER;
     if (fragment != 0)
-        return IP_FRAGMENT;
+        return CAPTURE_FRAME_FRAGMENT;
     set_ipv4(&out->from, p + 12);
     set_ipv4(&out->to, p + 16);
     if (total != 0) /* 0: captured before the network card cut a large send into packets */
         limit(view, total);
-    return skip(view, header) ? IP_UDP : IP_OTHER;
+    return skip(view, header) ? CAPTURE_FRAME_UDP : CAPTURE_FRAME_OTHER;
 }
 
 /* Length of an IPv6 extension header, or 0 when `next` is none that can be stepped over. */
@@ -171,10 +169,10 @@ static size_t extension_length(unsigned next, const uint8_t *header)
     }
 }
 
-static enum ip_result skip_ipv6(struct view *view, struct capture_datagram *out)
+static enum capture_frame skip_ipv6(struct view *view, struct capture_datagram *out)
 {
     if (view->length < 40)
-        return IP_OTHER;
+        return CAPTURE_FRAME_OTHER;
     const uint8_t *p = view->data;
     size_t length = kdnet_get_be16(p + 4);
     unsigned next = p[6];
@@ -187,27 +185,27 @@ static enum ip_result skip_ipv6(struct view *view, struct capture_datagram *out)
         p = view->data;
         size_t extension = view->length < 8 ? 0 : extension_length(next, p);
         if (extension == 0)
-            return IP_OTHER;
+            return CAPTURE_FRAME_OTHER;
         if (next == NEXT_FRAGMENT && (kdnet_get_be16(p + 2) & 0xfff9U) != 0) /* else it is whole: an atomic fragment */
-            return IP_FRAGMENT;
+            return CAPTURE_FRAME_FRAGMENT;
         next = p[0];
         if (!skip(view, extension))
-            return IP_OTHER;
+            return CAPTURE_FRAME_OTHER;
     }
-    return IP_UDP;
+    return CAPTURE_FRAME_UDP;
 }
 
-static enum ip_result skip_ip(struct view *view, struct capture_datagram *out)
+static enum capture_frame skip_ip(struct view *view, struct capture_datagram *out)
 {
     if (view->length == 0)
-        return IP_OTHER;
+        return CAPTURE_FRAME_OTHER;
     switch (view->data[0] >> 4) {
     case 4:
         return skip_ipv4(view, out);
     case 6:
         return skip_ipv6(view, out);
     default:
-        return IP_OTHER;
+        return CAPTURE_FRAME_OTHER;
     }
 }
 
@@ -243,23 +241,31 @@ static int64_t frame_time(const struct pcap_pkthdr *header)
     return seconds * 1000000 + micros;
 }
 
+enum capture_frame capture_read_frame(int link_type, const uint8_t *frame, size_t length, size_t wire_length,
+                                      struct capture_datagram *out)
+{
+    struct view view = {.data = frame, .length = length, .wire_length = wire_length};
+    if (!skip_link(link_type, &view))
+        return CAPTURE_FRAME_OTHER;
+    enum capture_frame found = skip_ip(&view, out);
+    if (found == CAPTURE_FRAME_UDP && !skip_udp(&view, out))
+        return CAPTURE_FRAME_OTHER;
+    return found;
+}
+
 static bool take_frame(struct capture *capture, const struct pcap_pkthdr *header, const uint8_t *data,
                        struct capture_datagram *out)
 {
-    struct view view = {.data = data, .length = header->caplen, .wire_length = header->len};
-    if (view.wire_length < view.length)
-        view.wire_length = view.length;
+    size_t wire_length = header->len < header->caplen ? header->caplen : header->len;
     out->time_us = frame_time(header);
     if (capture->counts.frames++ == 0)
         capture->first_us = out->time_us;
     out->number = capture->counts.frames;
     out->relative_us = out->time_us - capture->first_us;
-    if (!skip_link(capture->link_type, &view))
-        return false;
-    enum ip_result ip = skip_ip(&view, out);
-    if (ip == IP_FRAGMENT)
+    enum capture_frame found = capture_read_frame(capture->link_type, data, header->caplen, wire_length, out);
+    if (found == CAPTURE_FRAME_FRAGMENT)
         ++capture->counts.fragments;
-    if (ip != IP_UDP || !skip_udp(&view, out))
+    if (found != CAPTURE_FRAME_UDP)
         return false;
     ++capture->counts.datagrams;
     if (out->length < out->wire_length)

@@ -35,6 +35,13 @@ struct capture_datagram {
     size_t wire_length;     /* bytes that were sent; more than length when the snapshot length cut it */
 };
 
+/* What a frame holds. */
+enum capture_frame {
+    CAPTURE_FRAME_UDP,
+    CAPTURE_FRAME_FRAGMENT, /* a part of an IP packet */
+    CAPTURE_FRAME_OTHER,    /* something else, or too short for what it claims to be */
+};
+
 struct capture_counts {
     uint64_t frames;
     uint64_t datagrams; /* UDP, whole or cut */
@@ -58,6 +65,17 @@ void capture_close(struct capture *capture);
 /* The next UDP datagram; frames that are something else are counted and passed over. `out` counts only with
  * CAPTURE_DATAGRAM. Nothing is allocated. */
 enum capture_result capture_next(struct capture *capture, struct capture_datagram *out);
+
+/*
+ * Finds the UDP datagram in one frame.
+ *
+ * link_type    libpcap's DLT_ number.
+ * frame        `length` bytes that were captured, of `wire_length` (no fewer) that were sent.
+ * out          addresses, payload, length and wire_length are written, and count only with CAPTURE_FRAME_UDP; the
+ *              payload points into the frame.
+ */
+enum capture_frame capture_read_frame(int link_type, const uint8_t *frame, size_t length, size_t wire_length,
+                                      struct capture_datagram *out);
 
 /* So far. */
 struct capture_counts capture_counts(const struct capture *capture);

@@ -48,7 +48,7 @@ static void write_quoted(struct out *out, const char *text, size_t length)
 static void write_poke(struct out *out, const struct kdnet_poke *poke)
 {
     out_text(out, "poke: ");
-    if (kdnet_address_is_none(&poke->connected)) {
+    if (out_is_nobody(&poke->connected)) {
         out_text(out, "not connected");
     } else {
         out_text(out, "connected to ");
@@ -230,7 +230,9 @@ static void write_manipulate(struct out *out, const struct content *content)
         out_text(out, "manipulate ");
         out_hex(out, manipulate->api);
     }
-    if (!content->from_host) {
+    if (content->from_host) {
+        out_text(out, " request");
+    } else {
         out_text(out, " reply, ");
         write_code(out, manipulate->return_status, kdnet_status_name(manipulate->return_status));
     }

@@ -171,6 +171,12 @@ static bool is_ipv4(const uint8_t ip[static 16])
     return memcmp(ip, mapped, sizeof mapped) == 0;
 }
 
+bool out_is_nobody(const struct kdnet_address *address)
+{
+    static const struct kdnet_address mapped = {.ip = {[10] = 0xff, [11] = 0xff}};
+    return kdnet_address_is_none(address) || kdnet_address_equal(address, &mapped);
+}
+
 void out_ip(struct out *out, const uint8_t ip[static 16])
 {
     char text[INET6_ADDRSTRLEN];
@@ -420,7 +426,7 @@ void json_null(struct out *out, const char *name)
 
 void json_address(struct out *out, const char *name, const struct kdnet_address *address)
 {
-    if (kdnet_address_is_none(address)) {
+    if (out_is_nobody(address)) {
         json_null(out, name);
         return;
     }

@@ -47,6 +47,9 @@ void out_hex_padded(struct out *out, uint64_t value, int digits);    /* 0x, and 
 void out_hex_bytes(struct out *out, const uint8_t *bytes, size_t length);
 void out_time(struct out *out, int64_t time_us);          /* RFC 3339, UTC, microseconds; 1970 to 9999 */
 void out_seconds(struct out *out, int64_t us, int width); /* "-0.000123", right-aligned */
+
+/* No address at all: zero, or 0.0.0.0 as IPv4-mapped (the form seen in the pokes of a real machine), without a port. */
+bool out_is_nobody(const struct kdnet_address *address);
 void out_ip(struct out *out, const uint8_t ip[static 16]);
 void out_address(struct out *out, const struct kdnet_address *address); /* 192.0.2.1:50000, [2001:db8::1]:50000 */
 
@@ -65,7 +68,7 @@ void json_hex(struct out *out, const char *name, uint64_t value, int digits); /*
 void json_bytes(struct out *out, const char *name, const uint8_t *bytes, size_t length);
 void json_bool(struct out *out, const char *name, bool value);
 void json_null(struct out *out, const char *name);
-void json_address(struct out *out, const char *name, const struct kdnet_address *address);
+void json_address(struct out *out, const char *name, const struct kdnet_address *address); /* null for nobody */
 void json_name(struct out *out, const char *name); /* before a value that the caller writes */
 
 #endif
