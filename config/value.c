@@ -234,12 +234,11 @@ static int find_word(const char *text, const char *what, const char *const *word
         if (strcmp(text, words[i]) == 0)
             return (int)i;
     const char *likely = config_suggest(text, words, count);
-    int n = snprintf(error, CONFIG_ERROR_SIZE, "\"%.40s\" is not %s; ", text, what);
-    if (likely)
-        n += snprintf(error + n, CONFIG_ERROR_SIZE - (size_t)n, "did you mean %s? ", likely);
-    n += snprintf(error + n, CONFIG_ERROR_SIZE - (size_t)n, "Write one of");
-    for (size_t i = 0; i < count && n < CONFIG_ERROR_SIZE - 1; ++i)
+    int n = snprintf(error, CONFIG_ERROR_SIZE, "\"%.40s\" is not %s; write one of", text, what);
+    for (size_t i = 0; i < count && n < CONFIG_ERROR_SIZE; ++i)
         n += snprintf(error + n, CONFIG_ERROR_SIZE - (size_t)n, "%s %s", i > 0 ? "," : "", words[i]);
+    if (likely && n < CONFIG_ERROR_SIZE)
+        (void)snprintf(error + n, CONFIG_ERROR_SIZE - (size_t)n, "; did you mean %s?", likely);
     return -1;
 }
 

@@ -65,9 +65,9 @@ static void wrong_options_change_nothing_and_say_why(void **state)
         {"http", "1.2.3.4", "\"1.2.3.4\" has no port; write ADDRESS:PORT, an IPv6 address in brackets"},
         {"policy", "hold", "is not BREAK=ACTION; write as break=hold"},
         {"policy", "brake=hold",
-         "\"brake\" is not a kind of break; did you mean break? Write one of bugcheck_first, "
-         "bugcheck_second, shutdown, break, exception, load_symbols, prompt"},
-        {"policy", "break=wait", "\"wait\" is not an action; Write one of continue, hold, reboot"},
+         "\"brake\" is not a kind of break; write one of bugcheck_first, "
+         "bugcheck_second, shutdown, break, exception, load_symbols, prompt; did you mean break?"},
+        {"policy", "break=wait", "\"wait\" is not an action; write one of continue, hold, reboot"},
         {"colour", "red", "is no option that the configuration knows; see --help"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; ++i) {

@@ -254,11 +254,10 @@ static void words_and_durations_are_checked(void **state)
     static const struct wrong_text texts[] = {
         {"prints: maybe\n", "a.yaml:1:9: prints: \"maybe\" is neither; write true or false"},
         {"log_level: loud\n",
-         "a.yaml:1:12: log_level: \"loud\" is not a log level; Write one of error, warning, notice, "
+         "a.yaml:1:12: log_level: \"loud\" is not a log level; write one of error, warning, notice, "
          "info, debug"},
-        {"policy: {break: hol}\n",
-         "a.yaml:1:17: policy.break: \"hol\" is not an action; did you mean hold? Write one of "
-         "continue, hold, reboot"},
+        {"policy: {break: hol}\n", "a.yaml:1:17: policy.break: \"hol\" is not an action; write one of "
+                                   "continue, hold, reboot; did you mean hold?"},
         {"policy: {prompt: reboot}\n", "a.yaml:1:18: policy.prompt: a machine that asks cannot be told to reboot "
                                        "before it is answered; write continue "
                                        "or hold"},
