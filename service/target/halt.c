@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kdnet/error.h"
+#include "service/target/internal.h"
+
+#include <string.h>
+
+#define PAYLOAD_SIZE    KDNET_PACKET_PAYLOAD_MAX
+#define STREAM_SIZE     16
+#define PROCESSOR_LEVEL 6
+#define PROCESSORS      4
+#define THREAD          0xffffe00012345080U
+#define BUSY_DR7        0x400 /* what Dr7 is when nobody set a breakpoint [cap] */
+#define FAULT_ADDRESS   0x18U /* what the driver of an access violation touched */
+
+static void fill_exception(const struct machine *m, struct kdnet_exception *out)
+{
+    out->code = m->halt.code;
+    out->address = m->halt.pc;
+    out->first_chance = 1;
+    out->parameter_count = 1;
+    if (!m->halt.breakpoint) {
+        out->parameter_count = 2; /* a read, of this address */
+        out->parameters[1] = FAULT_ADDRESS;
+    }
+}
+
+static void fill_load_symbols(const struct machine *m, struct kdnet_load_symbols *out)
+{
+    out->unload = m->halt.kind == HALT_UNLOAD_ALL;
+    out->base = out->unload ? UINT64_MAX : m->halt.base;
+    out->process_id = out->unload ? 0 : UINT64_MAX;
+    out->image_size = m->halt.image_size;
+    out->path_length = m->halt.path ? (uint32_t)strlen(m->halt.path) + 1 : 0;
+}
+
+/* The payload of a state change, from m->halt. */
+static size_t make_state_change(struct machine *m, uint8_t *out, size_t size)
+{
+    uint8_t report[48 + 256], stream[STREAM_SIZE];
+    struct kdnet_state_change change = {
+        .processor_level = PROCESSOR_LEVEL,
+        .processor_count = PROCESSORS,
+        .thread = kdnet_machine_address(m->layout->machine, THREAD),
+        .program_counter = m->halt.pc,
+        .report = report,
+    };
+    size_t count = memory_read(m, m->halt.pc, stream, sizeof stream);
+    change.report_length = kdnet_machine_report_encode(m->layout->machine, BUSY_DR7, stream, count, report);
+    if (m->halt.kind == HALT_EXCEPTION) {
+        change.new_state = KDNET_STATE_EXCEPTION;
+        fill_exception(m, &change.exception);
+    } else {
+        change.new_state = KDNET_STATE_LOAD_SYMBOLS;
+        fill_load_symbols(m, &change.load_symbols);
+        size_t path = change.load_symbols.path_length;
+        if (path > sizeof report - change.report_length)
+            path = 0;
+        if (path > 0)
+            memcpy(report + change.report_length, m->halt.path, path);
+        change.report_length += path;
+    }
+    size_t length = 0;
+    return kdnet_state_change_encode(&change, out, size, &length) == KDNET_OK ? length : 0;
+}
+
+void halt_send(struct machine *m)
+{
+    uint8_t payload[PAYLOAD_SIZE];
+    uint16_t type = KDNET_PACKET_STATE_CHANGE64;
+    size_t length = 0;
+    if (m->config.replay)
+        replay_payload(m, payload, sizeof payload, &type, &length);
+    else if (m->wait == WAIT_CONTINUE)
+        length = make_state_change(m, payload, sizeof payload);
+    else
+        scenario_payload(m, payload, sizeof payload, &type, &length);
+    link_send(m, type, payload, length);
+}
+
+static void stand_still(struct machine *m, enum wait wait, uint64_t now_us)
+{
+    m->wait = wait;
+    m->counts.halted_since_us = now_us;
+    halt_send(m);
+}
+
+void halt_begin(struct machine *m, const struct halt *halt, uint64_t now_us)
+{
+    m->halt = *halt;
+    m->context_set = false;
+    if (halt->kind == HALT_LOAD_SYMBOLS)
+        ++m->counts.load_symbols;
+    else
+        ++m->counts.breaks;
+    stand_still(m, WAIT_CONTINUE, now_us);
+}
+
+void halt_question(struct machine *m, enum wait wait, uint64_t now_us)
+{
+    ++m->counts.questions;
+    stand_still(m, wait, now_us);
+}
+
+void halt_end(struct machine *m, uint64_t now_us)
+{
+    uint64_t halt = now_us - m->counts.halted_since_us;
+    m->wait = WAIT_NONE;
+    m->counts.halted_us += halt;
+    if (halt > m->counts.longest_halt_us)
+        m->counts.longest_halt_us = halt;
+}
+
+void halt_break_with_status(struct machine *m, uint32_t status, uint64_t now_us)
+{
+    struct halt halt = {
+        .kind = HALT_EXCEPTION,
+        .code = KDNET_EXCEPTION_BREAKPOINT,
+        .pc = memory_address(m, MACHINE_RVA_BREAKPOINT),
+        .argument = status,
+        .breakpoint = true,
+        .spins = status == BREAK_STATUS_LAST,
+    };
+    halt_begin(m, &halt, now_us);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * machine: a simulated Windows machine that is debugged over KDNET: bytes and time in, bytes out.
+ *
+ * It is the target's side of PROTOCOL.md, written on the library's wire code, and strict: what a real kernel would
+ * refuse, it refuses. It shares no session logic with kdnetd, so that a mistake made there is not made here too. No
+ * socket, no clock: tests run thousands of machines in one process on a clock that is a variable. A machine takes about
+ * 3.5 KB.
+ *
+ * Use: machine_new; then for each datagram machine_receive, for each deadline machine_expire, and after either (and
+ * once after machine_new) machine_next_datagram until it says false.
+ *
+ * How the machine behaves
+ *   - It pokes when it starts and every 3 s, halted or not, but not while it dumps or reboots. It takes a response that
+ *     echoes one of its last two pokes, with that poke's sequence number. An empty control datagram of the host makes
+ *     it poke at once.
+ *   - One packet in flight; it is sent again every 500 ms until it is acknowledged, for ever. A RESEND brings it at
+ *     once. When it waits for a request or an answer, RESEND or RESET bring the state change or the question again, as
+ *     a new packet. RESET gives the id that it expects next, and is answered with the id of its own pending packet.
+ *   - Ids of the host start at 80000000 with each boot of the kernel and go up by 2. A packet that repeats the last id
+ *     is acknowledged and not done again; one with any other id (strict) is acknowledged and ignored. Only RESET
+ *     changes the expected id: a debugger that was restarted has to send one.
+ *   - While it waits for an ACK, a new packet of the host is answered with RESEND, and taken when it comes again.
+ *   - While it runs (not halted, nothing unacknowledged, no question) it looks at nothing but repeats and break-ins.
+ *
+ * Where things are in its kernel: RVAs that stay the same for every machine and boot, while the base moves. For
+ * kdnetd's --rva: MACHINE_GUIDAGE:IopFinalCrashDumpStatus=0x3010.
+ */
+#ifndef SERVICE_TARGET_MACHINE_H
+#define SERVICE_TARGET_MACHINE_H
+
+#include "kdnet/datagram.h"
+#include "kdnet/handshake.h"
+#include "kdnet/kernel.h"
+#include "kdnet/machine.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MACHINE_NEVER         UINT64_MAX
+#define MACHINE_ANSWER_SIZE   16
+#define MACHINE_POKE_US       3000000U
+#define MACHINE_RETRANSMIT_US 500000U
+#define MACHINE_HOLD_US       3000000U /* a second break counts as ended when it was acknowledged and held so long */
+
+/* The default PDB identity, ntkrnlmp.pdb, as symbol stores write it. */
+#define MACHINE_GUIDAGE                                                                                                \
+    "4B444E45542D54415247455400000001"                                                                                 \
+    "1"
+
+/* RVAs in the simulated kernel. */
+enum machine_rva {
+    MACHINE_RVA_BREAKPOINT = 0x1500,      /* RtlpBreakWithStatusInstruction: int 3, or BRK #F000 */
+    MACHINE_RVA_DEBUG_SERVICE = 0x1540,   /* where load symbols stop */
+    MACHINE_RVA_DEBUG_DIRECTORY = 0x2000, /* two entries; the second is CodeView */
+    MACHINE_RVA_CODEVIEW = 0x2100,        /* RSDS */
+    MACHINE_RVA_BUILD_LAB = 0x2200,       /* NtBuildLab */
+    MACHINE_RVA_DUMP_STATUS = 0x3010,     /* IopFinalCrashDumpStatus, u32 */
+    MACHINE_RVA_AUTO_REBOOT = 0x3020,     /* IopAutoReboot, u32 */
+    MACHINE_RVA_BUGCHECK_DATA = 0x3040,   /* KiBugCheckData, five pointers */
+    MACHINE_RVA_DATA_LIST = 0x3080,       /* DebuggerDataList: LIST_ENTRY64 */
+    MACHINE_RVA_DEBUGGER_DATA = 0x3100,   /* KDDEBUGGER_DATA64, 0x340 bytes */
+    MACHINE_RVA_LOADED_MODULES = 0x3500,  /* PsLoadedModuleList */
+    MACHINE_RVA_END = 0x4000,             /* nothing is mapped from here on */
+};
+
+/* What a replay needs of a capture: machine_replay_new in replay.h. */
+struct machine_replay;
+
+struct machine_config {
+    struct kdnet_crypto *crypto; /* borrowed for the machine's life; one serves all machines of a thread */
+    struct kdnet_key key;
+    uint8_t version;            /* KDNET protocol version; 0: 5 */
+    enum kdnet_machine machine; /* UNKNOWN: x64 */
+    const char *scenario;       /* one of machine_scenario_name; NULL: idle; ignored with a replay */
+    uint64_t seed;              /* KASLR bases, randoms, bug check parameters, draw of `mixed` */
+    uint64_t start_us;          /* time of the first poke */
+    uint32_t delay_ms;          /* from start_us to the scenario, which also waits for a connection */
+    uint32_t dump_ms;           /* silence while the dump is written; 0: 300 */
+    uint32_t reboot_ms;         /* silence of a reboot; 0: 200 */
+    uint32_t status;            /* what the dump status becomes */
+    bool random_status;         /* instead draw it from the seed: 0, FFFFFFFF, C000007F, C0000185, 103 */
+    uint32_t bugcheck;          /* code; 0: D1 */
+    bool no_reboot;             /* automatic reboot is off: bugcheck ends in a second break */
+    bool lenient;               /* take host packets of any id */
+    struct kdnet_address self;  /* what the pokes say */
+    struct kdnet_address host;
+    const struct kdnet_pdb *pdb;         /* copied; NULL: MACHINE_GUIDAGE */
+    const struct machine_replay *replay; /* borrowed; NULL: a scenario */
+    uint32_t replay_gap_ms;              /* longest gap of a replay; the capture's longer ones are cut to it */
+};
+
+enum machine_state {
+    MACHINE_RUNNING, /* the script goes on */
+    MACHINE_HALTED,  /* it stands still until the host does something */
+    MACHINE_ENDED,   /* the script ended as it should; a held second break is an end too */
+};
+
+/* What the host should have seen of the script; complete from the beginning. */
+struct machine_expectation {
+    bool crash;    /* a bug check: first break with dump status FFFFFFFF */
+    bool shutdown; /* then the unload-all state change, where the status is `status` */
+    bool second;   /* or a second break, where it is `status` */
+    uint32_t status;
+    struct kdnet_bugcheck bugcheck;
+    uint32_t breaks;     /* exceptions and unload-alls of the script, that is, crash_status results */
+    bool connects_again; /* handshakes besides the first: refresh, loader to kernel, reboot */
+};
+
+struct machine_result {
+    const char *scenario; /* as drawn, for `mixed`; "replay" */
+    enum machine_state state;
+    uint64_t halted_since_us; /* 0 when it is not */
+    uint64_t halted_us;       /* total so far: state changes, file questions, prompts */
+    uint64_t longest_halt_us;
+    uint64_t kernel_base; /* of the image that answers now */
+    uint32_t dump_status; /* IopFinalCrashDumpStatus as it is now */
+    uint32_t boots;       /* 1 at first */
+    uint32_t handshakes;  /* responses taken */
+    uint32_t pokes;
+    uint32_t breaks; /* exception and unload-all state changes made, repeated traps included */
+    uint32_t load_symbols;
+    uint32_t prints;
+    uint32_t questions; /* file I/O and prompts */
+    uint32_t answers;
+    uint32_t requests; /* manipulate packets done */
+    uint32_t continues;
+    uint32_t retransmissions;  /* made, because no ACK came in 500 ms */
+    uint32_t resent;           /* made, because the host asked: RESEND, RESET */
+    uint32_t host_repeats;     /* data packets of the host with the id of the last one */
+    uint32_t host_wrong_ids;   /* with an id that is neither that nor the expected one */
+    uint32_t stale;            /* datagrams that did not advance the data sequence: duplicates, reordered */
+    uint32_t rejected;         /* datagrams that were not authentic, or not for a target, or of another version */
+    uint32_t resets;           /* RESET received */
+    uint32_t resends;          /* RESEND received */
+    uint32_t traps_again;      /* continued on a breakpoint without moving the program counter past it */
+    uint32_t released_wrongly; /* continued with a status or a program counter that harms the machine */
+    char answer[MACHINE_ANSWER_SIZE]; /* to the last prompt, cut */
+};
+
+/*
+ * config   copied; crypto and replay are borrowed.
+ * Returns NULL for an unknown scenario or machine, or without memory.
+ */
+struct machine *machine_new(const struct machine_config *config);
+void machine_free(struct machine *m);
+
+/* Takes one UDP payload; whatever it is. now_us never goes back. */
+void machine_receive(struct machine *m, const uint8_t *payload, size_t length, uint64_t now_us);
+
+/* Writes the next datagram to send; false when there is none. KDNET_DATAGRAM_MAX bytes are always enough. */
+bool machine_next_datagram(struct machine *m, uint64_t now_us, uint8_t *out, size_t size, size_t *length);
+
+/* When machine_expire is due; MACHINE_NEVER when only a datagram can change anything. */
+uint64_t machine_deadline(const struct machine *m);
+void machine_expire(struct machine *m, uint64_t now_us);
+
+void machine_result(const struct machine *m, uint64_t now_us, struct machine_result *out);
+void machine_expectation(const struct machine *m, struct machine_expectation *out);
+bool machine_is_halted(const struct machine *m);
+bool machine_is_ended(const struct machine *m, uint64_t now_us);
+
+/* The machine's address as its later pokes say it: after the program moved it to another port. */
+void machine_set_address(struct machine *m, const struct kdnet_address *self);
+
+/* "idle", "boot", …; NULL from the end of the list on. */
+const char *machine_scenario_name(size_t index);
+
+/* The default PDB identity. */
+void machine_default_pdb(struct kdnet_pdb *out);
+
+#endif

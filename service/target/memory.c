@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The memory of a simulated machine: four pages of kernel (or loader), one of a driver, made up when they are read. */
+#include "kdnet/wire.h"
+#include "service/target/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PAGE          0x1000U
+#define DRIVER_LENGTH (2 * PAGE)
+#define LOADER_BASE   0x96f000U
+#define RSDS_NAME     24
+
+/* PE, offsets from the image's base */
+enum {
+    PE_AT = 0xf8,
+    COFF_AT = PE_AT + 4,
+    OPTIONAL_AT = PE_AT + 24,
+    SECTION_SIZE = 40,
+    DIRECTORY_COUNT = 16,
+    DEBUG_DIRECTORY = 6,
+    DEBUG_ENTRY = 28,
+    IMAGE_SIZE = 0xa00000,
+};
+
+uint64_t memory_address(const struct machine *m, uint32_t rva)
+{
+    return m->kernel_base + rva;
+}
+
+void memory_place(struct machine *m)
+{
+    uint64_t draw = machine_draw(m);
+    if (m->who == KDNET_WHO_BOOT) {
+        m->kernel_base = LOADER_BASE;
+    } else if (m->layout->pointer_size == 4) {
+        m->kernel_base = kdnet_machine_address(KDNET_MACHINE_X86, 0x81000000U + (draw & 0xff) * 0x10000U);
+        m->driver_base = kdnet_machine_address(KDNET_MACHINE_X86, 0x90000000U + (draw >> 32 & 0xff) * 0x10000U);
+    } else {
+        m->kernel_base = 0xfffff80000000000U + ((draw & 0x3ffff) << 21);
+        m->driver_base = 0xfffff88000000000U + ((draw >> 32 & 0x3ffff) << 16);
+    }
+    m->dump_status = DUMP_NOT_STARTED;
+    m->crashed = false;
+}
+
+static void put_section(uint8_t *at, const char *name, uint32_t rva)
+{
+    size_t length = strlen(name);
+    memcpy(at, name, length < 8 ? length : 8);
+    kdnet_put_le32(at + 8, PAGE);
+    kdnet_put_le32(at + 12, rva);
+    kdnet_put_le32(at + 16, PAGE);
+    kdnet_put_le32(at + 20, rva);
+}
+
+static void fill_headers(const struct machine *m, uint8_t *page)
+{
+    bool wide = m->layout->pointer_size == 8;
+    uint8_t *optional = page + OPTIONAL_AT;
+    uint8_t *directories = optional + (wide ? 112 : 96);
+    uint16_t optional_size = (uint16_t)((wide ? 112 : 96) + 8 * DIRECTORY_COUNT);
+    memcpy(page, "MZ", 2);
+    kdnet_put_le32(page + 0x3c, PE_AT);
+    memcpy(page + PE_AT, "PE\0\0", 4);
+    kdnet_put_le16(page + COFF_AT, (uint16_t)m->layout->machine);
+    kdnet_put_le16(page + COFF_AT + 2, 3);
+    kdnet_put_le16(page + COFF_AT + 16, optional_size);
+    kdnet_put_le16(page + COFF_AT + 18, wide ? 0x22 : 0x102);
+    kdnet_put_le16(optional, wide ? 0x20b : 0x10b);
+    if (wide)
+        kdnet_put_le64(optional + 24, m->kernel_base);
+    else
+        kdnet_put_le32(optional + 28, (uint32_t)m->kernel_base);
+    kdnet_put_le32(optional + 32, PAGE);
+    kdnet_put_le32(optional + 36, PAGE);
+    kdnet_put_le32(optional + 56, IMAGE_SIZE);
+    kdnet_put_le32(optional + 60, PAGE);
+    kdnet_put_le32(directories - 4, DIRECTORY_COUNT);
+    kdnet_put_le32(directories + 8 * DEBUG_DIRECTORY, MACHINE_RVA_DEBUG_DIRECTORY);
+    kdnet_put_le32(directories + 8 * DEBUG_DIRECTORY + 4, 2 * DEBUG_ENTRY);
+    uint8_t *sections = optional + optional_size;
+    put_section(sections, ".text", PAGE);
+    put_section(sections + SECTION_SIZE, ".rdata", 2 * PAGE);
+    put_section(sections + 2 * SECTION_SIZE, ".data", 3 * PAGE);
+}
+
+static void put_breakpoint(const struct machine *m, uint8_t *at)
+{
+    if (m->layout->machine == KDNET_MACHINE_ARM64) {
+        kdnet_put_le32(at, 0xd43e0000U);     /* brk #f000 */
+        kdnet_put_le32(at + 4, 0xd65f03c0U); /* ret */
+    } else {
+        at[0] = 0xcc;
+        at[1] = 0xc3;
+    }
+}
+
+static void fill_code(const struct machine *m, uint8_t *page)
+{
+    if (m->layout->machine == KDNET_MACHINE_ARM64)
+        for (size_t i = 0; i < PAGE; i += 4)
+            kdnet_put_le32(page + i, 0xd503201fU); /* nop */
+    else
+        memset(page, 0x90, PAGE);
+    put_breakpoint(m, page + MACHINE_RVA_BREAKPOINT % PAGE);
+    put_breakpoint(m, page + MACHINE_RVA_DEBUG_SERVICE % PAGE);
+}
+
+static const char *lab_machine(const struct machine *m)
+{
+    switch (m->layout->machine) {
+    case KDNET_MACHINE_X86:
+        return "x86fre";
+    case KDNET_MACHINE_ARM64:
+        return "arm64fre";
+    default:
+        return "amd64fre";
+    }
+}
+
+static void fill_constants(const struct machine *m, uint8_t *page)
+{
+    uint8_t *entry = page + DEBUG_ENTRY;
+    uint8_t *rsds = page + MACHINE_RVA_CODEVIEW % PAGE;
+    const char *name = m->who == KDNET_WHO_NT ? m->pdb.name : "winload_prod.pdb";
+    size_t name_length = strlen(name);
+    kdnet_put_le32(page + 12, 13); /* a debug entry of another type goes first */
+    kdnet_put_le32(entry + 12, 2);
+    kdnet_put_le32(entry + 16, (uint32_t)(RSDS_NAME + name_length + 1));
+    kdnet_put_le32(entry + 20, MACHINE_RVA_CODEVIEW);
+    kdnet_put_le32(entry + 24, MACHINE_RVA_CODEVIEW);
+    memcpy(rsds, "RSDS", 4);
+    memcpy(rsds + 4, m->pdb.guid, sizeof m->pdb.guid);
+    if (m->who != KDNET_WHO_NT)
+        rsds[4] ^= 0xff; /* the loader is another image */
+    kdnet_put_le32(rsds + 20, m->pdb.age);
+    memcpy(rsds + RSDS_NAME, name, name_length);
+    snprintf((char *)page + MACHINE_RVA_BUILD_LAB % PAGE, KDNET_BUILD_LAB_SIZE, "20348.288.%s.fe_release.210507-1500",
+             lab_machine(m));
+}
+
+static void put_pointer(const struct machine *m, uint8_t *at, uint64_t value)
+{
+    if (m->layout->pointer_size == 8)
+        kdnet_put_le64(at, value);
+    else
+        kdnet_put_le32(at, (uint32_t)value);
+}
+
+static void fill_debugger_data(const struct machine *m, uint8_t *block)
+{
+    uint64_t list = memory_address(m, MACHINE_RVA_DATA_LIST);
+    kdnet_put_le64(block, list);
+    kdnet_put_le64(block + 8, list);
+    memcpy(block + 0x10, "KDBG", 4);
+    kdnet_put_le32(block + 0x14, 0x340);
+    kdnet_put_le64(block + 0x18, m->kernel_base);
+    kdnet_put_le64(block + 0x20, memory_address(m, MACHINE_RVA_BREAKPOINT));
+    kdnet_put_le64(block + 0x48, memory_address(m, MACHINE_RVA_LOADED_MODULES));
+    kdnet_put_le64(block + 0x88, memory_address(m, MACHINE_RVA_BUGCHECK_DATA));
+    kdnet_put_le64(block + 0x208, memory_address(m, MACHINE_RVA_BUILD_LAB));
+}
+
+static void fill_data(const struct machine *m, uint8_t *page)
+{
+    size_t pointer = m->layout->pointer_size;
+    uint64_t block = memory_address(m, MACHINE_RVA_DEBUGGER_DATA);
+    uint64_t modules = memory_address(m, MACHINE_RVA_LOADED_MODULES);
+    uint8_t *bugcheck = page + MACHINE_RVA_BUGCHECK_DATA % PAGE;
+    if (m->who != KDNET_WHO_NT)
+        return;
+    kdnet_put_le32(page + MACHINE_RVA_DUMP_STATUS % PAGE, m->dump_status);
+    kdnet_put_le32(page + MACHINE_RVA_AUTO_REBOOT % PAGE, m->config.no_reboot ? 0 : 1);
+    if (m->crashed) {
+        put_pointer(m, bugcheck, m->bugcheck.code);
+        for (size_t i = 0; i < 4; ++i)
+            put_pointer(m, bugcheck + pointer * (i + 1), m->bugcheck.parameters[i]);
+    }
+    kdnet_put_le64(page + MACHINE_RVA_DATA_LIST % PAGE, block);
+    kdnet_put_le64(page + MACHINE_RVA_DATA_LIST % PAGE + 8, block);
+    fill_debugger_data(m, page + MACHINE_RVA_DEBUGGER_DATA % PAGE);
+    put_pointer(m, page + MACHINE_RVA_LOADED_MODULES % PAGE, modules);
+    put_pointer(m, page + MACHINE_RVA_LOADED_MODULES % PAGE + pointer, modules);
+}
+
+/* Fills the page that holds an address; false when nothing is mapped there. */
+static bool fill_page(const struct machine *m, uint64_t address, uint8_t *page)
+{
+    memset(page, 0, PAGE);
+    if (m->who == KDNET_WHO_NT && address - m->driver_base < DRIVER_LENGTH) {
+        fill_code(m, page);
+        return true;
+    }
+    switch ((address - m->kernel_base) / PAGE) {
+    case 0:
+        fill_headers(m, page);
+        return true;
+    case 1:
+        fill_code(m, page);
+        return true;
+    case 2:
+        fill_constants(m, page);
+        return true;
+    case 3:
+        fill_data(m, page);
+        return true;
+    default:
+        return false;
+    }
+}
+
+size_t memory_read(struct machine *m, uint64_t address, uint8_t *out, size_t length)
+{
+    uint8_t page[PAGE];
+    size_t done = 0;
+    if (m->config.replay)
+        return replay_memory(m->config.replay, m->replay_window_end, address, out, length);
+    while (done < length) {
+        uint64_t at = kdnet_machine_address(m->layout->machine, address + done);
+        if (!fill_page(m, at, page))
+            break;
+        size_t offset = (size_t)(at % PAGE), count = PAGE - offset;
+        if (count > length - done)
+            count = length - done;
+        memcpy(out + done, page + offset, count);
+        done += count;
+    }
+    return done;
+}

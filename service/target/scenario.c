@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What can happen to a simulated machine: scripts of steps (PROTOCOL.md section 9), and the engine that plays them. */
+#include "kdnet/debug_io.h"
+#include "kdnet/error.h"
+#include "kdnet/file_io.h"
+#include "kdnet/wire.h"
+#include "service/target/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PAYLOAD_SIZE   KDNET_PACKET_PAYLOAD_MAX
+#define US_PER_MS      1000U
+#define DRIVER_TRAP    0x1500U /* int 3 of the driver */
+#define DRIVER_FAULT   0x1234U
+#define IMAGE_SIZE     0xa00000U
+#define PROMPT_MAXIMUM 16
+#define STATUS_FAULT   0xc0000005U
+
+enum step_kind {
+    STEP_START, /* waits for delay_ms and a connection */
+    STEP_PRINT,
+    STEP_PRINT_FATAL,
+    STEP_LOAD, /* load symbols of an image */
+    STEP_INT3,
+    STEP_FAULT,
+    STEP_BREAK, /* DbgBreakPointWithStatus(value) */
+    STEP_UNLOAD_ALL,
+    STEP_FILE,
+    STEP_PROMPT,
+    STEP_REFRESH, /* KDNET sets itself up again */
+    STEP_CRASH,   /* KiBugCheckData is filled */
+    STEP_DUMP,    /* silent */
+    STEP_WRITTEN, /* IopFinalCrashDumpStatus is what it becomes */
+    STEP_SLEEP,   /* value ms */
+    STEP_REBOOT,  /* silent */
+    STEP_BOOT,    /* a kernel starts: new random, new base, ids from the beginning */
+    STEP_END,
+};
+
+struct step {
+    enum step_kind kind;
+    const char *text;
+    uint32_t value;
+};
+
+#define PROMPT_TEXT                                                                                                    \
+    "*** Assertion failed: Irp->IoStatus.Status != STATUS_PENDING\n***   Source File: driver.c, line 417\n\n"          \
+    "Break repeatedly, break Once, Ignore, terminate Process or terminate Thread (boipt)? "
+
+/* clang-format off */
+#define CRASH_STEPS                                                                                                    \
+    {STEP_START, NULL, 0}, {STEP_CRASH, NULL, 0}, {STEP_PRINT, "KDTARGET: Refreshing KD connection\n", 0},             \
+        {STEP_REFRESH, NULL, 0}, {STEP_PRINT_FATAL, NULL, 0}, {STEP_BREAK, NULL, BREAK_STATUS_FIRST},                  \
+        {STEP_DUMP, NULL, 0}, {STEP_WRITTEN, NULL, 0}
+/* clang-format on */
+
+static const struct step idle[] = {{STEP_START, NULL, 0}, {STEP_END, NULL, 0}};
+
+static const struct step boot[] = {
+    {STEP_START, NULL, 0},
+    {STEP_PRINT, "BD: Boot Debugger Initialized\n", 0},
+    {STEP_LOAD, "winload.efi", 0},
+    {STEP_SLEEP, NULL, 5},
+    {STEP_FILE, "\\Windows\\system32\\en-US\\winload.efi.MUI", 0},
+    {STEP_FILE, "\\Windows\\system32\\config\\system", 0},
+    {STEP_FILE, "\\Windows\\system32\\ntoskrnl.exe", 0},
+    {STEP_FILE, "\\Windows\\system32\\hal.dll", 0},
+    {STEP_PRINT, "*** Windows is unable to verify the signature of\n    the file \\Windows\\system32\\hal.dll.\n", 0},
+    {STEP_FILE, "\\Windows\\system32\\kdnet.dll", 0},
+    {STEP_FILE, "\\Windows\\System32\\drivers\\CLFS.SYS", 0},
+    {STEP_SLEEP, NULL, 50},
+    {STEP_BOOT, NULL, KDNET_WHO_NT},
+    {STEP_LOAD, "\\SystemRoot\\system32\\ntoskrnl.exe", 0},
+    {STEP_LOAD, "\\SystemRoot\\system32\\hal.dll", 0},
+    {STEP_FILE, "\\SystemRoot\\System32\\drivers\\disk.sys", 0},
+    {STEP_PRINT, "Windows 10 Kernel started\n", 0},
+    {STEP_END, NULL, 0},
+};
+
+static const struct step bugcheck[] = {
+    CRASH_STEPS,           {STEP_UNLOAD_ALL, NULL, 0}, {STEP_REBOOT, NULL, 0}, {STEP_BOOT, NULL, KDNET_WHO_NT},
+    {STEP_START, NULL, 0}, {STEP_END, NULL, 0},
+};
+
+static const struct step bugcheck_hold[] = {CRASH_STEPS, {STEP_BREAK, NULL, BREAK_STATUS_LAST}, {STEP_END, NULL, 0}};
+
+static const struct step int3[] = {
+    {STEP_START, NULL, 0}, {STEP_PRINT, "driver: unexpected state\n", 0}, {STEP_INT3, NULL, 0}, {STEP_END, NULL, 0}};
+
+static const struct step exception[] = {{STEP_START, NULL, 0}, {STEP_FAULT, NULL, 0}, {STEP_END, NULL, 0}};
+
+static const struct step prompt[] = {{STEP_START, NULL, 0}, {STEP_PROMPT, PROMPT_TEXT, 0}, {STEP_END, NULL, 0}};
+
+static const struct step fileio[] = {
+    {STEP_START, NULL, 0},  {STEP_FILE, "\\SystemRoot\\System32\\drivers\\acme.sys", 0},
+    {STEP_SLEEP, NULL, 20}, {STEP_FILE, "\\SystemRoot\\System32\\drivers\\storport.sys", 0},
+    {STEP_END, NULL, 0},
+};
+
+/* After the host asked for a reboot. */
+static const struct step reboot[] = {
+    {STEP_REBOOT, NULL, 0}, {STEP_BOOT, NULL, KDNET_WHO_NT}, {STEP_START, NULL, 0}, {STEP_END, NULL, 0}};
+
+static const struct {
+    const char *name;
+    const struct step *script;
+} scenarios[] = {
+    {"idle", idle},  {"boot", boot},     {"bugcheck", bugcheck}, {"bugcheck-hold", bugcheck_hold},
+    {"int3", int3},  {"prompt", prompt}, {"fileio", fileio},     {"exception", exception},
+    {"mixed", NULL}, /* another one, drawn */
+};
+
+#define SCENARIO_COUNT (sizeof scenarios / sizeof scenarios[0])
+
+const char *machine_scenario_name(size_t index)
+{
+    return index < SCENARIO_COUNT ? scenarios[index].name : NULL;
+}
+
+static void draw_crash(struct machine *m)
+{
+    static const uint32_t statuses[] = {0, DUMP_NOT_STARTED, 0xc000007f, 0xc0000185, 0x00000103};
+    uint64_t mask = m->layout->pointer_size == 8 ? UINT64_MAX : UINT32_MAX;
+    uint32_t drawn = statuses[machine_draw(m) % (sizeof statuses / sizeof statuses[0])];
+    m->final_status = m->config.random_status ? drawn : m->config.status;
+    m->bugcheck = (struct kdnet_bugcheck){.code = m->config.bugcheck};
+    m->bugcheck.parameters[0] = (0xffff000000000000U | machine_draw(m) >> 16) & mask;
+    m->bugcheck.parameters[1] = 2;
+    m->bugcheck.parameters[2] = machine_draw(m) & 1;
+    m->bugcheck.parameters[3] = (0xfffff80000000000U | (machine_draw(m) & UINT32_MAX)) & mask;
+}
+
+bool scenario_choose(struct machine *m)
+{
+    size_t i = 0;
+    draw_crash(m);
+    if (m->config.replay)
+        return true;
+    while (i < SCENARIO_COUNT && strcmp(scenarios[i].name, m->config.scenario) != 0)
+        ++i;
+    if (i == SCENARIO_COUNT)
+        return false;
+    if (!scenarios[i].script)
+        i = (size_t)(machine_draw(m) % (SCENARIO_COUNT - 1));
+    m->config.scenario = scenarios[i].name;
+    m->script = scenarios[i].script;
+    if (m->script == bugcheck && m->config.no_reboot)
+        m->script = bugcheck_hold;
+    if (m->script == bugcheck_hold)
+        m->config.no_reboot = true;
+    if (m->script == boot)
+        m->who = KDNET_WHO_BOOT;
+    m->planned = m->script;
+    return true;
+}
+
+void machine_expectation(const struct machine *m, struct machine_expectation *out)
+{
+    const struct step *step = m->planned;
+    *out = (struct machine_expectation){.status = m->final_status, .bugcheck = m->bugcheck};
+    for (; step && step->kind != STEP_END; ++step) {
+        if (step->kind == STEP_CRASH)
+            out->crash = true;
+        if (step->kind == STEP_UNLOAD_ALL)
+            out->shutdown = true;
+        if (step->kind == STEP_BREAK && step->value == BREAK_STATUS_LAST)
+            out->second = true;
+        if (step->kind == STEP_REFRESH || step->kind == STEP_BOOT)
+            out->connects_again = true;
+        if (step->kind == STEP_BREAK || step->kind == STEP_UNLOAD_ALL || step->kind == STEP_INT3 ||
+            step->kind == STEP_FAULT)
+            ++out->breaks;
+    }
+}
+
+bool scenario_holds(const struct machine *m)
+{
+    return m->wait == WAIT_CONTINUE && m->halt.spins;
+}
+
+bool scenario_prompt_goes_on(const char *answer)
+{
+    return answer[0] == 'i' || answer[0] == 'I';
+}
+
+/* Texts and questions */
+
+static void send_print(struct machine *m, const char *text)
+{
+    uint8_t payload[PAYLOAD_SIZE];
+    size_t length;
+    struct kdnet_debug_io io = {.api = KDNET_DEBUG_IO_PRINT, .text = text, .text_length = strlen(text)};
+    io.length = (uint32_t)io.text_length;
+    ++m->counts.prints;
+    if (kdnet_debug_io_encode(&io, payload, sizeof payload, &length) == KDNET_OK)
+        link_send(m, KDNET_PACKET_DEBUG_IO, payload, length);
+}
+
+static void send_fatal(struct machine *m)
+{
+    char text[256];
+    int digits = (int)m->layout->pointer_size * 2;
+    const uint64_t *p = m->bugcheck.parameters;
+    snprintf(text, sizeof text,
+             "\n*** Fatal System Error: 0x%08x\n                       (0x%0*llX,0x%0*llX,0x%0*llX,0x%0*llX)\n\n",
+             (unsigned)m->bugcheck.code, digits, (unsigned long long)p[0], digits, (unsigned long long)p[1], digits,
+             (unsigned long long)p[2], digits, (unsigned long long)p[3]);
+    send_print(m, text);
+}
+
+static size_t make_file_question(const char *path, uint8_t *out, size_t size)
+{
+    uint8_t wide[256] = {0};
+    size_t n = strlen(path), length;
+    struct kdnet_file_io io = {.api = KDNET_FILE_IO_CREATE, .data = wide, .data_length = 2 * (n + 1)};
+    if (io.data_length > sizeof wide)
+        return 0;
+    for (size_t i = 0; i < n; ++i)
+        wide[2 * i] = (uint8_t)path[i];
+    kdnet_put_le32(io.raw + 8, 0x00120089); /* as the loader asks [cap]: generic read, normal, share read, open */
+    kdnet_put_le32(io.raw + 12, 0x80);
+    kdnet_put_le32(io.raw + 16, 1);
+    kdnet_put_le32(io.raw + 20, 1);
+    return kdnet_file_io_encode(&io, out, size, &length) == KDNET_OK ? length : 0;
+}
+
+static size_t make_prompt(const char *text, uint8_t *out, size_t size)
+{
+    size_t length;
+    struct kdnet_debug_io io = {
+        .api = KDNET_DEBUG_IO_GET_STRING, .text = text, .text_length = strlen(text), .read_length = PROMPT_MAXIMUM};
+    io.length = (uint32_t)io.text_length;
+    return kdnet_debug_io_encode(&io, out, size, &length) == KDNET_OK ? length : 0;
+}
+
+void scenario_payload(struct machine *m, uint8_t *out, size_t size, uint16_t *type, size_t *length)
+{
+    const char *text = m->script[m->step - 1].text; /* the step that asks is behind us */
+    if (m->wait == WAIT_FILE) {
+        *type = KDNET_PACKET_FILE_IO;
+        *length = make_file_question(text, out, size);
+    } else {
+        *type = KDNET_PACKET_DEBUG_IO;
+        *length = make_prompt(text, out, size);
+    }
+}
+
+/* The engine */
+
+static void begin_load(struct machine *m, const char *path, uint64_t now_us)
+{
+    struct halt halt = {
+        .kind = HALT_LOAD_SYMBOLS,
+        .pc = memory_address(m, MACHINE_RVA_DEBUG_SERVICE),
+        .base = m->kernel_base,
+        .image_size = IMAGE_SIZE,
+        .path = path,
+    };
+    halt_begin(m, &halt, now_us);
+}
+
+static void begin_unload_all(struct machine *m, uint64_t now_us)
+{
+    struct halt halt = {.kind = HALT_UNLOAD_ALL, .pc = memory_address(m, MACHINE_RVA_DEBUG_SERVICE)};
+    halt_begin(m, &halt, now_us);
+}
+
+static void begin_driver_exception(struct machine *m, bool breakpoint, uint64_t now_us)
+{
+    struct halt halt = {
+        .kind = HALT_EXCEPTION,
+        .code = breakpoint ? KDNET_EXCEPTION_BREAKPOINT : STATUS_FAULT,
+        .pc = m->driver_base + (breakpoint ? DRIVER_TRAP : DRIVER_FAULT),
+        .breakpoint = breakpoint,
+    };
+    halt_begin(m, &halt, now_us);
+}
+
+static void fall_silent(struct machine *m, uint32_t ms, uint64_t now_us)
+{
+    m->silent = true;
+    m->wake_us = now_us + (uint64_t)ms * US_PER_MS;
+}
+
+static void start_kernel(struct machine *m, enum kdnet_who who)
+{
+    m->who = who;
+    machine_forget_connection(m, true);
+    memory_place(m);
+    machine_poke_now(m);
+}
+
+/* False when the step has to wait. */
+static bool start_step(struct machine *m, uint64_t now_us)
+{
+    uint64_t begin = m->config.start_us + (uint64_t)m->config.delay_ms * US_PER_MS;
+    if (m->keyed && now_us < begin)
+        m->wake_us = begin;
+    return m->keyed && now_us >= begin;
+}
+
+static void run_halting_step(struct machine *m, const struct step *step, uint64_t now_us)
+{
+    switch (step->kind) {
+    case STEP_LOAD:
+        begin_load(m, step->text, now_us);
+        break;
+    case STEP_INT3:
+        begin_driver_exception(m, true, now_us);
+        break;
+    case STEP_FAULT:
+        begin_driver_exception(m, false, now_us);
+        break;
+    case STEP_BREAK:
+        halt_break_with_status(m, step->value, now_us);
+        break;
+    case STEP_UNLOAD_ALL:
+        begin_unload_all(m, now_us);
+        break;
+    case STEP_FILE:
+        halt_question(m, WAIT_FILE, now_us);
+        break;
+    case STEP_PROMPT:
+        halt_question(m, WAIT_PROMPT, now_us);
+        break;
+    default:
+        break;
+    }
+}
+
+static void run_step(struct machine *m, const struct step *step, uint64_t now_us)
+{
+    switch (step->kind) {
+    case STEP_PRINT:
+        send_print(m, step->text);
+        break;
+    case STEP_PRINT_FATAL:
+        send_fatal(m);
+        break;
+    case STEP_REFRESH:
+        machine_forget_connection(m, false);
+        machine_poke_now(m);
+        break;
+    case STEP_CRASH:
+        m->crashed = true;
+        break;
+    case STEP_DUMP:
+        fall_silent(m, m->config.dump_ms, now_us);
+        break;
+    case STEP_WRITTEN:
+        m->dump_status = m->final_status;
+        break;
+    case STEP_SLEEP:
+        m->wake_us = now_us + (uint64_t)step->value * US_PER_MS;
+        break;
+    case STEP_REBOOT:
+        fall_silent(m, m->config.reboot_ms, now_us);
+        break;
+    case STEP_BOOT:
+        start_kernel(m, (enum kdnet_who)step->value);
+        break;
+    case STEP_END:
+        m->ended = true;
+        break;
+    default:
+        run_halting_step(m, step, now_us);
+        break;
+    }
+}
+
+static bool is_free(const struct machine *m)
+{
+    return !m->pending && m->wait == WAIT_NONE && !m->silent;
+}
+
+/* One step; false when there is nothing to do now. */
+static bool advance(struct machine *m, uint64_t now_us)
+{
+    if (m->config.replay)
+        return replay_run_step(m, now_us);
+    const struct step *step = &m->script[m->step];
+    if (step->kind == STEP_START && !start_step(m, now_us))
+        return false;
+    ++m->step; /* first: a halting step may look back at itself */
+    run_step(m, step, now_us);
+    return true;
+}
+
+void scenario_run(struct machine *m, uint64_t now_us)
+{
+    while (is_free(m)) {
+        if (m->break_in && m->keyed && !m->config.replay) {
+            m->break_in = false;
+            halt_break_with_status(m, BREAK_STATUS_CTRL, now_us);
+        } else if (m->ended || m->wake_us != 0 || !advance(m, now_us)) {
+            return;
+        }
+    }
+}
+
+void scenario_reboot(struct machine *m)
+{
+    m->held_us = MACHINE_NEVER;
+    if (m->config.replay) {
+        m->ended = true;
+        return;
+    }
+    m->script = reboot;
+    m->step = 0;
+    m->ended = false;
+}

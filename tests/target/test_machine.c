@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tests/target/tiny_host.h"
+
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define KEY    "1.2.3.4"
+#define SECOND 1000000U
+
+struct world {
+    struct tiny_host host;
+    struct machine *machine;
+    const struct kdnet_machine_layout *layout;
+};
+
+static struct machine_config base_config(struct tiny_host *host, const char *scenario)
+{
+    struct machine_config config = {
+        .crypto = host->crypto, .key = host->key, .scenario = scenario, .seed = 7, .version = host->version};
+    config.host.ip[15] = 9;
+    config.host.port = 50000;
+    return config;
+}
+
+static void start(struct world *w, const char *scenario)
+{
+    tiny_init(&w->host, KEY, 5);
+    struct machine_config config = base_config(&w->host, scenario);
+    w->machine = machine_new(&config);
+    assert_non_null(w->machine);
+    w->layout = kdnet_machine_layout(KDNET_MACHINE_X64);
+    tiny_wait(&w->host, w->machine, 0);
+}
+
+static void stop(struct world *w)
+{
+    machine_free(w->machine);
+    tiny_clear(&w->host);
+}
+
+static struct machine_result result(struct world *w)
+{
+    struct machine_result out;
+    machine_result(w->machine, w->host.now_us, &out);
+    return out;
+}
+
+/* Takes the machine to its first state change. */
+static struct kdnet_state_change first_halt(struct world *w)
+{
+    struct kdnet_state_change change;
+    assert_true(machine_is_halted(w->machine));
+    assert_int_equal(w->host.data.packet.type, KDNET_PACKET_STATE_CHANGE64);
+    assert_int_equal(
+        kdnet_state_change_decode(w->host.data.packet.payload, w->host.data.packet.payload_length, &change), KDNET_OK);
+    return change;
+}
+
+/* Releases whatever comes until the script has ended. */
+static void run_to_end(struct world *w)
+{
+    for (int i = 0; i < 200 && !machine_is_ended(w->machine, w->host.now_us); ++i) {
+        if (machine_is_halted(w->machine))
+            tiny_release(&w->host, w->machine, w->layout);
+        else
+            tiny_wait(&w->host, w->machine, SECOND / 10);
+    }
+    assert_true(machine_is_ended(w->machine, w->host.now_us));
+}
+
+/* Handshake */
+
+static void pokes_every_three_seconds_with_advancing_random_and_sequence(void **state)
+{
+    (void)state;
+    struct world w;
+    start(&w, "idle");
+    uint8_t random = w.host.poke.random[0];
+    uint64_t sequence = w.host.poke_sequence;
+    assert_int_equal(w.host.pokes, 1);
+    assert_int_equal(w.host.checks, 1);
+    tiny_wait(&w.host, w.machine, 3 * SECOND);
+    assert_int_equal(w.host.pokes, 2);
+    assert_int_equal(w.host.poke.random[0], (uint8_t)(random + 1));
+    assert_int_equal(w.host.poke_sequence, sequence + 3);
+    assert_int_equal(w.host.poke.connected.port, 50000);
+    stop(&w);
+}
+
+static void response_to_an_old_poke_is_refused(void **state)
+{
+    (void)state;
+    struct world w;
+    tiny_init(&w.host, KEY, 5);
+    w.host.no_response = true;
+    struct machine_config config = base_config(&w.host, "idle");
+    w.machine = machine_new(&config);
+    tiny_wait(&w.host, w.machine, 0);
+    struct kdnet_poke old = w.host.poke;
+    uint64_t sequence = w.host.poke_sequence;
+    tiny_wait(&w.host, w.machine, 6 * SECOND); /* two more */
+    w.host.poke = old;
+    w.host.poke_sequence = sequence;
+    tiny_respond(&w.host, w.machine);
+    assert_int_equal(result(&w).handshakes, 0);
+    assert_int_equal(result(&w).rejected, 1);
+    stop(&w);
+}
+
+static void empty_control_datagram_brings_a_poke_at_once(void **state)
+{
+    (void)state;
+    struct world w;
+    start(&w, "idle");
+    tiny_send_raw(&w.host, w.machine, KDNET_CHANNEL_CONTROL, 1, NULL, 0);
+    tiny_pump(&w.host, w.machine);
+    assert_int_equal(w.host.pokes, 2);
+    stop(&w);
+}
+
+static void connected_machine_takes_a_new_key_from_a_restarted_host(void **state)
+{
+    (void)state;
+    struct world w;
+    start(&w, "idle");
+    tiny_respond(&w.host, w.machine);
+    tiny_pump(&w.host, w.machine);
+    assert_int_equal(result(&w).handshakes, 2);
+    assert_int_equal(w.host.checks, 2);
+    stop(&w);
+}
+
+static void other_versions_and_foreign_keys_are_rejected(void **state)
+{
+    (void)state;
+    struct world w;
+    start(&w, "idle");
+    w.host.version = 4;
+    tiny_send_raw(&w.host, w.machine, KDNET_CHANNEL_CONTROL, 1, NULL, 0);
+    w.host.version = 5;
+    w.host.keys.control.bytes[0] ^= 1;
+    tiny_send_raw(&w.host, w.machine, KDNET_CHANNEL_CONTROL, 1, NULL, 0);
+    assert_int_equal(result(&w).rejected, 2);
+    stop(&w);
+}
+
+static void data_that_does_not_advance_is_dropped(void **state)
+{
+    (void)state;
+    struct world w;
+    start(&w, "int3");
+    w.host.sequence -= 1;
+    tiny_send(&w.host, w.machine, true, KDNET_PACKET_RESEND, 0, NULL, 0);
+    assert_int_equal(result(&w).stale, 1);
+    assert_int_equal(result(&w).resends, 0);
+    stop(&w);
+}
+
+/* Link */
+
+static void unacknowledged_packet_comes_again_with_the_same_id_every_half_second(void **state)
+{
+    (void)state;
+    struct world w;
+    tiny_init(&w.host, KEY, 5);
+    w.host.no_ack = true;
+    struct machine_config config = base_config(&w.host, "int3");
+    w.machine = machine_new(&config);
+    tiny_wait(&w.host, w.machine, 0);
+    assert_int_equal(w.host.data.packet.id, 0);
+    tiny_wait(&w.host, w.machine, SECOND + 100);
+    assert_int_equal(result(&w).retransmissions, 2);
+    assert_int_equal(w.host.data.packet.id, 0);
+    w.host.no_ack = false;
+    tiny_wait(&w.host, w.machine, SECOND / 2);
+    assert_int_equal(w.host.data.packet.id, 2);
+    assert_true(machine_is_halted(w.machine));
+    stop(&w);
+}
+
+static void resend_brings_the_state_change_of_a_halted_machine_again(void **state)
+{
+    (void)state;
+    struct world w;
+    start(&w, "exception");
+    uint32_t id = w.host.data.packet.id;
+    w.host.fresh = false;
+    tiny_send(&w.host, w.machine, true, KDNET_PACKET_RESEND, 0, NULL, 0);
+    tiny_pump(&w.host, w.machine);
+    assert_true(w.host.fresh);
+    assert_int_equal(w.host.data.packet.id, id + 2);
+    assert_int_equal(first_halt(&w).exception.code, 0xc0000005);
+    stop(&w);
+}
+
+static void wrong_id_is_acknowledged_and_ignored_until_a_reset(void **state)
+{
+    (void)state;
+    struct world w;
+    struct kdnet_manipulate request = {.api = KDNET_API_GET_VERSION}, reply;
+    start(&w, "exception");
+    w.host.next_id = KDNET_PACKET_FIRST_ID + 100;
+    w.host.control_count = 0;
+    assert_false(tiny_ask(&w.host, w.machine, &request, &reply));
+    assert_int_equal(w.host.control_count, 1);
+    assert_int_equal(w.host.controls[0].type, KDNET_PACKET_ACK);
+    assert_int_equal(w.host.controls[0].id, KDNET_PACKET_FIRST_ID + 100);
+    assert_int_equal(result(&w).host_wrong_ids, 1);
+
+    w.host.control_count = 0;
+    tiny_send(&w.host, w.machine, true, KDNET_PACKET_RESET, KDNET_PACKET_FIRST_ID + 200, NULL, 0);
+    tiny_pump(&w.host, w.machine);
+    assert_int_equal(w.host.controls[0].type, KDNET_PACKET_RESET);
+    assert_int_equal(w.host.controls[0].id, w.host.data.packet.id);
+    first_halt(&w);
+    w.host.next_id = KDNET_PACKET_FIRST_ID + 200;
+    assert_true(tiny_ask(&w.host, w.machine, &request, &reply));
+    assert_int_equal(reply.return_status, 0);
+    stop(&w);
+}
+
+static void repeated_request_is_acknowledged_and_not_done_again(void **state)
+{
+    (void)state;
+    struct world w;
+    struct kdnet_manipulate request = {.api = KDNET_API_GET_VERSION}, reply;
+    start(&w, "exception");
+    assert_true(tiny_ask(&w.host, w.machine, &request, &reply));
+    w.host.control_count = 0;
+    w.host.next_id -= 2;
+    assert_false(tiny_ask(&w.host, w.machine, &request, &reply));
+    assert_int_equal(w.host.control_count, 1);
+    assert_int_equal(w.host.controls[0].type, KDNET_PACKET_ACK);
+    assert_int_equal(result(&w).requests, 1);
+    assert_int_equal(result(&w).host_repeats, 1);
+    stop(&w);
+}
+
+static void repeated_continue_is_acknowledged_by_the_running_machine(void **state)
+{
+    (void)state;
+    struct world w;
+    start(&w, "exception");
+    tiny_continue(&w.host, w.machine, KDNET_DBG_EXCEPTION_NOT_HANDLED);
+    assert_false(machine_is_halted(w.machine));
+    w.host.control_count = 0;
+    w.host.next_id -= 2;
+    tiny_continue(&w.host, w.machine, KDNET_DBG_EXCEPTION_NOT_HANDLED);
+    assert_int_equal(w.host.control_count, 1);
+    assert_int_equal(result(&w).continues, 1);
+    stop(&w);
+}
+
+/* Capture, frame 198. */
+static void data_instead_of_an_ack_is_answered_with_resend_and_taken_when_it_comes_again(void **state)
+{
+    (void)state;
+    struct world w;
+    struct kdnet_manipulate request = {.api = KDNET_API_GET_VERSION}, reply;
+    start(&w, "exception");
+    w.host.no_ack = true;
+    assert_true(tiny_ask(&w.host, w.machine, &request, &reply));
+    w.host.control_count = 0;
+    assert_false(tiny_ask(&w.host, w.machine, &request, &reply));
+    assert_int_equal(w.host.control_count, 1);
+    assert_int_equal(w.host.controls[0].type, KDNET_PACKET_RESEND);
+    w.host.next_id -= 2;
+    w.host.no_ack = false;
+    assert_true(tiny_ask(&w.host, w.machine, &request, &reply));
+    stop(&w);
+}
+
+static void running_machine_ignores_requests_but_breaks_in_when_asked(void **state)
+{
+    (void)state;
+    struct world w;
+    struct kdnet_manipulate request = {.api = KDNET_API_GET_VERSION}, reply;
+    const uint8_t break_in = KDNET_BREAK_IN_BYTE;
+    start(&w, "idle");
+    assert_false(tiny_ask(&w.host, w.machine, &request, &reply));
+    assert_int_equal(w.host.control_count, 0);
+    w.host.next_id -= 2;
+    tiny_send_raw(&w.host, w.machine, KDNET_CHANNEL_DATA, ++w.host.sequence, &break_in, 1);
+    tiny_pump(&w.host, w.machine);
+    assert_int_equal(first_halt(&w).exception.code, KDNET_EXCEPTION_BREAKPOINT);
+    tiny_release(&w.host, w.machine, w.layout);
+    assert_false(machine_is_halted(w.machine));
+    assert_int_equal(result(&w).released_wrongly, 0);
+    stop(&w);
+}
+
+/* Halts */
+
+static void breakpoint_traps_again_until_it_is_stepped_over(void **state)
+{
+    (void)state;
+    struct world w;
+    start(&w, "int3");
+    struct kdnet_state_change change = first_halt(&w);
+    assert_int_equal(change.report[24], 0xcc);
+    tiny_continue(&w.host, w.machine, KDNET_DBG_CONTINUE);
+    assert_true(machine_is_halted(w.machine));
+    assert_int_equal(result(&w).traps_again, 1);
+    tiny_release(&w.host, w.machine, w.layout);
+    assert_false(machine_is_halted(w.machine));
+    assert_int_equal(result(&w).breaks, 2);
+    stop(&w);
+}
+
+static void access_violation_wants_not_handled(void **state)
+{
+    (void)state;
+    struct world w;
+    start(&w, "exception");
+    tiny_continue(&w.host, w.machine, KDNET_DBG_CONTINUE);
+    assert_true(machine_is_halted(w.machine));
+    assert_int_equal(result(&w).released_wrongly, 1);
+    tiny_continue(&w.host, w.machine, KDNET_DBG_EXCEPTION_NOT_HANDLED);
+    assert_false(machine_is_halted(w.machine));
+    stop(&w);
+}
+
+static void halted_time_is_counted(void **state)
+{
+    (void)state;
+    struct world w;
+    start(&w, "exception");
+    tiny_wait(&w.host, w.machine, 2 * SECOND);
+    assert_int_equal(result(&w).halted_us, 2 * SECOND);
+    tiny_release(&w.host, w.machine, w.layout);
+    tiny_wait(&w.host, w.machine, SECOND);
+    assert_int_equal(result(&w).halted_us, 2 * SECOND);
+    assert_int_equal(result(&w).state, MACHINE_ENDED);
+    stop(&w);
+}
+
+static void every_scenario_ends_well_on_every_machine_under_a_good_host(void **state)
+{
+    (void)state;
+    static const enum kdnet_machine machines[] = {KDNET_MACHINE_X64, KDNET_MACHINE_X86, KDNET_MACHINE_ARM64};
+    for (size_t i = 0; machine_scenario_name(i); ++i)
+        for (size_t k = 0; k < 3; ++k) {
+            struct world w;
+            struct machine_expectation expected;
+            tiny_init(&w.host, KEY, (uint8_t)(2 + k));
+            struct machine_config config = base_config(&w.host, machine_scenario_name(i));
+            config.machine = machines[k];
+            config.status = 0xc000007f;
+            w.layout = kdnet_machine_layout(machines[k]);
+            w.machine = machine_new(&config);
+            assert_non_null(w.machine);
+            tiny_wait(&w.host, w.machine, 0);
+            machine_expectation(w.machine, &expected);
+            for (int round = 0; round < 100 && !machine_is_ended(w.machine, w.host.now_us); ++round) {
+                if (machine_is_halted(w.machine) && !(expected.second && result(&w).breaks == 2))
+                    tiny_release(&w.host, w.machine, w.layout);
+                else
+                    tiny_wait(&w.host, w.machine, SECOND / 10);
+            }
+            struct machine_result r = result(&w);
+            assert_int_equal(r.state, MACHINE_ENDED);
+            assert_int_equal(r.breaks, expected.breaks);
+            assert_int_equal(r.traps_again + r.released_wrongly + r.retransmissions + r.host_wrong_ids + r.rejected, 0);
+            stop(&w);
+        }
+}
+
+static void crash_tells_its_text_then_the_status_changes_while_it_is_silent(void **state)
+{
+    (void)state;
+    struct world w;
+    struct machine_expectation expected;
+    struct kdnet_bugcheck told;
+    uint8_t bytes[4];
+    start(&w, "bugcheck");
+    machine_expectation(w.machine, &expected);
+    assert_true(expected.crash && expected.shutdown && !expected.second);
+    assert_non_null(strstr(w.host.text, "KDTARGET: Refreshing KD connection\n"));
+    assert_true(kdnet_bugcheck_from_text(w.host.text, strlen(w.host.text), &told));
+    assert_int_equal(told.code, 0xd1);
+    assert_memory_equal(told.parameters, expected.bugcheck.parameters, sizeof told.parameters);
+    assert_int_equal(result(&w).handshakes, 2);
+    assert_int_equal(tiny_read(&w.host, w.machine, result(&w).kernel_base + MACHINE_RVA_DUMP_STATUS, bytes, 4), 4);
+    assert_int_equal(kdnet_get_le32(bytes), 0xffffffff);
+
+    stop(&w);
+    start(&w, "bugcheck"); /* from the break again: tiny_release wants the state change last */
+    tiny_release(&w.host, w.machine, w.layout);
+    assert_int_equal(machine_deadline(w.machine), w.host.now_us + 300000);
+    tiny_wait(&w.host, w.machine, 299999);
+    assert_false(machine_is_halted(w.machine));
+    tiny_wait(&w.host, w.machine, 1);
+    struct kdnet_state_change change = first_halt(&w);
+    assert_true(kdnet_state_change_is_shutdown(&change));
+    assert_int_equal(tiny_read(&w.host, w.machine, result(&w).kernel_base + MACHINE_RVA_DUMP_STATUS, bytes, 4), 4);
+    assert_int_equal(kdnet_get_le32(bytes), 0);
+    stop(&w);
+}
+
+static void second_break_comes_again_when_continued_and_reboot_is_honoured(void **state)
+{
+    (void)state;
+    struct world w;
+    start(&w, "bugcheck-hold");
+    tiny_release(&w.host, w.machine, w.layout);
+    tiny_wait(&w.host, w.machine, SECOND);
+    assert_true(machine_is_halted(w.machine));
+    tiny_release(&w.host, w.machine, w.layout);
+    assert_true(machine_is_halted(w.machine));
+    assert_int_equal(result(&w).breaks, 3);
+    struct kdnet_manipulate request = {.api = KDNET_API_REBOOT}, reply;
+    assert_false(tiny_ask(&w.host, w.machine, &request, &reply));
+    tiny_wait(&w.host, w.machine, SECOND);
+    assert_int_equal(result(&w).boots, 2);
+    assert_int_equal(result(&w).handshakes, 3);
+    assert_int_equal(result(&w).state, MACHINE_ENDED);
+    stop(&w);
+}
+
+static void prompt_is_asked_again_until_the_answer_is_known(void **state)
+{
+    (void)state;
+    struct world w;
+    uint8_t payload[32] = {0};
+    start(&w, "prompt");
+    assert_int_equal(w.host.data.packet.type, KDNET_PACKET_DEBUG_IO);
+    kdnet_put_le32(payload, KDNET_DEBUG_IO_GET_STRING);
+    kdnet_put_le32(payload + 12, 2);
+    payload[16] = 'x';
+    tiny_data(&w.host, w.machine, KDNET_PACKET_DEBUG_IO, payload, 18);
+    assert_true(machine_is_halted(w.machine));
+    tiny_release(&w.host, w.machine, w.layout);
+    assert_false(machine_is_halted(w.machine));
+    assert_string_equal(result(&w).answer, "i");
+    stop(&w);
+}
+
+static void silent_while_it_reboots_and_new_random_after(void **state)
+{
+    (void)state;
+    struct world w;
+    start(&w, "bugcheck");
+    uint8_t random = w.host.poke.random[1];
+    uint64_t kernel_base = result(&w).kernel_base;
+    run_to_end(&w);
+    assert_int_not_equal(w.host.poke.random[1], random);
+    assert_int_not_equal(result(&w).kernel_base, kernel_base);
+    assert_int_equal(result(&w).boots, 2);
+    stop(&w);
+}
+
+static void unknown_scenario_makes_no_machine(void **state)
+{
+    (void)state;
+    struct tiny_host host;
+    tiny_init(&host, KEY, 5);
+    struct machine_config config = base_config(&host, "nonsense");
+    assert_null(machine_new(&config));
+    tiny_clear(&host);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pokes_every_three_seconds_with_advancing_random_and_sequence),
+        cmocka_unit_test(response_to_an_old_poke_is_refused),
+        cmocka_unit_test(empty_control_datagram_brings_a_poke_at_once),
+        cmocka_unit_test(connected_machine_takes_a_new_key_from_a_restarted_host),
+        cmocka_unit_test(other_versions_and_foreign_keys_are_rejected),
+        cmocka_unit_test(data_that_does_not_advance_is_dropped),
+        cmocka_unit_test(unacknowledged_packet_comes_again_with_the_same_id_every_half_second),
+        cmocka_unit_test(resend_brings_the_state_change_of_a_halted_machine_again),
+        cmocka_unit_test(wrong_id_is_acknowledged_and_ignored_until_a_reset),
+        cmocka_unit_test(repeated_request_is_acknowledged_and_not_done_again),
+        cmocka_unit_test(repeated_continue_is_acknowledged_by_the_running_machine),
+        cmocka_unit_test(data_instead_of_an_ack_is_answered_with_resend_and_taken_when_it_comes_again),
+        cmocka_unit_test(running_machine_ignores_requests_but_breaks_in_when_asked),
+        cmocka_unit_test(breakpoint_traps_again_until_it_is_stepped_over),
+        cmocka_unit_test(access_violation_wants_not_handled),
+        cmocka_unit_test(halted_time_is_counted),
+        cmocka_unit_test(every_scenario_ends_well_on_every_machine_under_a_good_host),
+        cmocka_unit_test(crash_tells_its_text_then_the_status_changes_while_it_is_silent),
+        cmocka_unit_test(second_break_comes_again_when_continued_and_reboot_is_honoured),
+        cmocka_unit_test(prompt_is_asked_again_until_the_answer_is_known),
+        cmocka_unit_test(silent_while_it_reboots_and_new_random_after),
+        cmocka_unit_test(unknown_scenario_makes_no_machine),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
