@@ -131,17 +131,17 @@ static void write_summary_text(struct out *out, const struct counts *counts)
 static void write_summary_json(struct out *out, const struct counts *counts)
 {
     out->comma = false;
-    json_open(out, NULL, '{');
-    json_open(out, "summary", '{');
-    json_number(out, "datagrams", counts->datagrams);
-    json_number(out, "verified", counts->verified);
-    json_number(out, "rejected", counts->rejected);
-    json_number(out, "pokes", counts->pokes);
-    json_number(out, "responses", counts->responses);
-    json_number(out, "target_data", counts->target_data);
-    json_number(out, "host_data", counts->host_data);
-    json_close(out, '}');
-    json_close(out, '}');
+    out_json_open(out, NULL, '{');
+    out_json_open(out, "summary", '{');
+    out_json_number(out, "datagrams", counts->datagrams);
+    out_json_number(out, "verified", counts->verified);
+    out_json_number(out, "rejected", counts->rejected);
+    out_json_number(out, "pokes", counts->pokes);
+    out_json_number(out, "responses", counts->responses);
+    out_json_number(out, "target_data", counts->target_data);
+    out_json_number(out, "host_data", counts->host_data);
+    out_json_close(out, '}');
+    out_json_close(out, '}');
     out_char(out, '\n');
 }
 

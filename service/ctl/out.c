@@ -299,7 +299,7 @@ static void put_character(struct out *out, uint32_t c)
     } else if (is_plain(c)) {
         put_utf8(out, c);
     } else if (out->json) {
-        put_json_escape(out, c >= 0xd800 && c < 0xe000 ? REPLACEMENT : c);
+        put_json_escape(out, c == 0 || (c >= 0xd800 && c < 0xe000) ? REPLACEMENT : c);
     } else {
         put_text_escape(out, c);
     }
@@ -337,7 +337,7 @@ void out_untrusted_utf16(struct out *out, const uint8_t *text, size_t length)
     }
 }
 
-void json_name(struct out *out, const char *name)
+void out_json_name(struct out *out, const char *name)
 {
     if (out->comma)
         out_char(out, ',');
@@ -349,88 +349,88 @@ void json_name(struct out *out, const char *name)
     out_bytes(out, "\":", 2);
 }
 
-void json_open(struct out *out, const char *name, char bracket)
+void out_json_open(struct out *out, const char *name, char bracket)
 {
-    json_name(out, name);
+    out_json_name(out, name);
     out_char(out, bracket);
     out->comma = false;
 }
 
-void json_close(struct out *out, char bracket)
+void out_json_close(struct out *out, char bracket)
 {
     out_char(out, bracket);
     out->comma = true;
 }
 
-void json_string(struct out *out, const char *name, const char *ours)
+void out_json_string(struct out *out, const char *name, const char *ours)
 {
     if (!ours) {
-        json_null(out, name);
+        out_json_null(out, name);
         return;
     }
-    json_name(out, name);
+    out_json_name(out, name);
     out_char(out, '"');
     out_text(out, ours);
     out_char(out, '"');
 }
 
-void json_untrusted(struct out *out, const char *name, const char *text, size_t length)
+void out_json_untrusted(struct out *out, const char *name, const char *text, size_t length)
 {
-    json_name(out, name);
+    out_json_name(out, name);
     out_char(out, '"');
     out_untrusted(out, text, length);
     out_char(out, '"');
 }
 
-void json_untrusted_utf16(struct out *out, const char *name, const uint8_t *text, size_t length)
+void out_json_untrusted_utf16(struct out *out, const char *name, const uint8_t *text, size_t length)
 {
-    json_name(out, name);
+    out_json_name(out, name);
     out_char(out, '"');
     out_untrusted_utf16(out, text, length);
     out_char(out, '"');
 }
 
-void json_number(struct out *out, const char *name, uint64_t value)
+void out_json_number(struct out *out, const char *name, uint64_t value)
 {
-    json_name(out, name);
+    out_json_name(out, name);
     out_decimal(out, value);
 }
 
-void json_hex(struct out *out, const char *name, uint64_t value, int digits)
+void out_json_hex(struct out *out, const char *name, uint64_t value, int digits)
 {
-    json_name(out, name);
+    out_json_name(out, name);
     out_char(out, '"');
     out_hex_padded(out, value, digits);
     out_char(out, '"');
 }
 
-void json_bytes(struct out *out, const char *name, const uint8_t *bytes, size_t length)
+void out_json_bytes(struct out *out, const char *name, const uint8_t *bytes, size_t length)
 {
-    json_name(out, name);
+    out_json_name(out, name);
     out_char(out, '"');
     out_hex_bytes(out, bytes, length);
     out_char(out, '"');
 }
 
-void json_bool(struct out *out, const char *name, bool value)
+void out_json_bool(struct out *out, const char *name, bool value)
 {
-    json_name(out, name);
+    out_json_name(out, name);
     out_text(out, value ? "true" : "false");
 }
 
-void json_null(struct out *out, const char *name)
+void out_json_null(struct out *out, const char *name)
 {
-    json_name(out, name);
+    out_json_name(out, name);
     out_text(out, "null");
 }
 
-void json_address(struct out *out, const char *name, const struct kdnet_address *address)
+void out_json_address(struct out *out, const char *name, const struct kdnet_address *address)
 {
     if (out_is_nobody(address)) {
-        json_null(out, name);
+        out_json_null(out, name);
         return;
     }
-    json_name(out, name);
+    out_json_name(out, name);
     out_char(out, '"');
     out_address(out, address);
     out_char(out, '"');

@@ -7,7 +7,7 @@
  *
  * What comes from a target may hold anything. Control characters (C0, C1, DEL), characters that turn or hide text on a
  * terminal, and bytes that are not UTF-8 never come out as they are: text has \n, \r, \t, \xNN or \u{NNNN} for them,
- * JSON \uNNNN, and U+FFFD for what is no character.
+ * JSON \uNNNN, and U+FFFD for what is no character and for NUL, which many readers of JSON refuse.
  */
 #ifndef SERVICE_CTL_OUT_H
 #define SERVICE_CTL_OUT_H
@@ -58,17 +58,17 @@ void out_untrusted(struct out *out, const char *text, size_t length);
 void out_untrusted_utf16(struct out *out, const uint8_t *text, size_t length);
 
 /* JSON. `name` is a member's name, ours; NULL in an array. */
-void json_open(struct out *out, const char *name, char bracket);
-void json_close(struct out *out, char bracket);
-void json_string(struct out *out, const char *name, const char *ours); /* null when NULL */
-void json_untrusted(struct out *out, const char *name, const char *text, size_t length);
-void json_untrusted_utf16(struct out *out, const char *name, const uint8_t *text, size_t length);
-void json_number(struct out *out, const char *name, uint64_t value);
-void json_hex(struct out *out, const char *name, uint64_t value, int digits); /* a string, "0x…" */
-void json_bytes(struct out *out, const char *name, const uint8_t *bytes, size_t length);
-void json_bool(struct out *out, const char *name, bool value);
-void json_null(struct out *out, const char *name);
-void json_address(struct out *out, const char *name, const struct kdnet_address *address); /* null for nobody */
-void json_name(struct out *out, const char *name); /* before a value that the caller writes */
+void out_json_open(struct out *out, const char *name, char bracket);
+void out_json_close(struct out *out, char bracket);
+void out_json_string(struct out *out, const char *name, const char *ours); /* null when NULL */
+void out_json_untrusted(struct out *out, const char *name, const char *text, size_t length);
+void out_json_untrusted_utf16(struct out *out, const char *name, const uint8_t *text, size_t length);
+void out_json_number(struct out *out, const char *name, uint64_t value);
+void out_json_hex(struct out *out, const char *name, uint64_t value, int digits); /* a string, "0x…" */
+void out_json_bytes(struct out *out, const char *name, const uint8_t *bytes, size_t length);
+void out_json_bool(struct out *out, const char *name, bool value);
+void out_json_null(struct out *out, const char *name);
+void out_json_address(struct out *out, const char *name, const struct kdnet_address *address); /* null for nobody */
+void out_json_name(struct out *out, const char *name); /* before a value that the caller writes */
 
 #endif

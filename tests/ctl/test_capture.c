@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "kdnet/wire.h"
+#include "service/ctl/capture.h"
+#include "tests/ctl/frames.h"
+#include "tests/support/bytes.h"
+
+/* LINKTYPE_ numbers of pcap files; DLT_RAW is 12 in memory and 101 in files. */
+enum { ETHERNET = 1, LOOPBACK_NULL = 0, RAW_FILE = 101, RAW = 12, LOOP = 108, COOKED = 113, IPV4 = 228, COOKED2 = 276 };
+
+static const char payload[] = "MDBG, or so it says";
+#define PAYLOAD_LENGTH (sizeof payload - 1)
+
+/* Link headers, to be followed by IPv4. */
+struct link {
+    const char *name;
+    uint32_t file_type;
+    int type;
+    const char *header; /* hexadecimal */
+    size_t length;
+};
+
+static const struct link links[] = {
+    {"ethernet", ETHERNET, ETHERNET, "020000000001 020000000002 0800", 14},
+    {"vlan", ETHERNET, ETHERNET, "020000000001 020000000002 8100 0064 0800", 18},
+    {"qinq", ETHERNET, ETHERNET, "020000000001 020000000002 88a8 0064 8100 0065 0800", 22},
+    {"cooked", COOKED, COOKED, "0000 0001 0006 020000000002 0000 0800", 16},
+    {"cooked with vlan", COOKED, COOKED, "0000 0001 0006 020000000002 0000 8100 0064 0800", 20},
+    {"cooked 2", COOKED2, COOKED2, "0800 0000 00000002 0001 00 06 0200000000020000", 20},
+    {"raw", RAW_FILE, RAW, "", 0},
+    {"ipv4", IPV4, IPV4, "", 0},
+    {"null", LOOPBACK_NULL, LOOPBACK_NULL, "02000000", 4},
+    {"loop", LOOP, LOOP, "00000002", 4},
+};
+#define LINKS (sizeof links / sizeof links[0])
+
+static void make_frame(const struct link *link, struct frame *frame)
+{
+    uint8_t header[32];
+    struct kdnet_address from = frames_ipv4(7, 51111), to = frames_ipv4(1, 50000);
+    bytes_from_hex(link->header, header, link->length);
+    frame_clear(frame);
+    frame_add(frame, header, link->length);
+    frame_add_udp(frame, &from, &to, payload, PAYLOAD_LENGTH, 0);
+}
+
+static void assert_our_datagram(const struct capture_datagram *datagram)
+{
+    struct kdnet_address from = frames_ipv4(7, 51111), to = frames_ipv4(1, 50000);
+    assert_true(kdnet_address_equal(&datagram->from, &from));
+    assert_true(kdnet_address_equal(&datagram->to, &to));
+    assert_int_equal(datagram->length, PAYLOAD_LENGTH);
+    assert_int_equal(datagram->wire_length, PAYLOAD_LENGTH);
+    assert_memory_equal(datagram->payload, payload, PAYLOAD_LENGTH);
+}
+
+/* A file of its own, gone after the test. */
+struct file {
+    char path[32];
+    FILE *stream;
+};
+
+static void file_open(struct file *file)
+{
+    strcpy(file->path, "/tmp/kdnetctl-XXXXXX"); /* NOLINT(clang-analyzer-security.insecureAPI.strcpy) */
+    int descriptor = mkstemp(file->path);
+    assert_true(descriptor >= 0);
+    file->stream = fdopen(descriptor, "wb");
+    assert_non_null(file->stream);
+}
+
+static struct capture *file_read(struct file *file, char error[static CAPTURE_ERROR_SIZE])
+{
+    fclose(file->stream);
+    struct capture *capture = capture_open(file->path, error);
+    unlink(file->path);
+    return capture;
+}
+
+static void each_link_type_leads_to_the_same_datagram(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < LINKS; ++i) {
+        struct file file;
+        struct frame frame;
+        struct capture_datagram datagram;
+        char error[CAPTURE_ERROR_SIZE] = "";
+        print_message("%s\n", links[i].name);
+        make_frame(&links[i], &frame);
+        file_open(&file);
+        frames_begin(file.stream, links[i].file_type);
+        frames_write(file.stream, &frame, frame.length, 1700000000, 123456);
+        frames_write(file.stream, &frame, frame.length, 1700000002, 123455);
+        struct capture *capture = file_read(&file, error);
+        assert_non_null(capture);
+        assert_int_equal(capture_next(capture, &datagram), CAPTURE_DATAGRAM);
+        assert_our_datagram(&datagram);
+        assert_int_equal(datagram.number, 1);
+        assert_true(datagram.time_us == 1700000000123456);
+        assert_int_equal(capture_next(capture, &datagram), CAPTURE_DATAGRAM);
+        assert_our_datagram(&datagram);
+        assert_int_equal(datagram.number, 2);
+        assert_int_equal(datagram.relative_us, 1999999);
+        assert_int_equal(capture_next(capture, &datagram), CAPTURE_END);
+        capture_close(capture);
+    }
+}
+
+static enum capture_frame read_ethernet(const struct frame *frame, struct capture_datagram *out)
+{
+    return capture_read_frame(ETHERNET, frame->bytes, frame->length, frame->length, out);
+}
+
+static void padding_of_the_link_is_no_payload(void **state)
+{
+    (void)state;
+    struct frame frame;
+    struct capture_datagram datagram;
+    make_frame(&links[0], &frame);
+    frame_add(&frame, "padding", 7);
+    assert_int_equal(read_ethernet(&frame, &datagram), CAPTURE_FRAME_UDP);
+    assert_our_datagram(&datagram);
+}
+
+static void ipv4_options_are_stepped_over(void **state)
+{
+    (void)state;
+    struct frame frame;
+    struct capture_datagram datagram;
+    struct kdnet_address from = frames_ipv4(7, 51111), to = frames_ipv4(1, 50000);
+    for (size_t words = 0; words <= 10; ++words) {
+        frame_clear(&frame);
+        frame_add_ethernet(&frame, 0x0800);
+        frame_add_udp(&frame, &from, &to, payload, PAYLOAD_LENGTH, words);
+        assert_int_equal(read_ethernet(&frame, &datagram), CAPTURE_FRAME_UDP);
+        assert_our_datagram(&datagram);
+    }
+}
+
+/* IPv6 with the given chain of extension headers before UDP; `first` is what the IPv6 header announces. */
+static void make_ipv6(struct frame *frame, uint8_t first, const char *chain, size_t chain_length)
+{
+    uint8_t headers[64];
+    struct frame plain;
+    struct kdnet_address from = frames_ipv6(7, 51111), to = frames_ipv6(1, 50000);
+    bytes_from_hex(chain, headers, chain_length);
+    frame_clear(&plain);
+    frame_add_udp(&plain, &from, &to, payload, PAYLOAD_LENGTH, 0);
+    plain.bytes[6] = first;
+    kdnet_put_be16(plain.bytes + 4, (uint16_t)(chain_length + 8 + PAYLOAD_LENGTH));
+    frame_clear(frame);
+    frame_add_ethernet(frame, 0x86dd);
+    frame_add(frame, plain.bytes, 40);
+    frame_add(frame, headers, chain_length);
+    frame_add(frame, plain.bytes + 40, plain.length - 40);
+}
+
+static void ipv6_extension_headers_are_stepped_over(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t first;
+        const char *chain;
+        size_t length;
+    } chains[] = {
+        {17, "", 0},
+        {0, "11 00 000000000000", 8},                                         /* hop by hop */
+        {0, "3c 00 000000000000 11 01 0000000000000000000000000000", 24},     /* and options of 16 bytes */
+        {43, "11 00 000000000000", 8},                                        /* routing */
+        {44, "11 00 0000 12345678", 8},                                       /* atomic fragment */
+        {51, "11 02 0000 00000001 00000001 aabbccdd", 16},                    /* authentication */
+        {0, "2c 00 000000000000 3c 00 0000 12345678 11 00 000000000000", 24}, /* three of them */
+    };
+    struct kdnet_address from = frames_ipv6(7, 51111);
+    for (size_t i = 0; i < sizeof chains / sizeof chains[0]; ++i) {
+        struct frame frame;
+        struct capture_datagram datagram;
+        make_ipv6(&frame, chains[i].first, chains[i].chain, chains[i].length);
+        assert_int_equal(read_ethernet(&frame, &datagram), CAPTURE_FRAME_UDP);
+        assert_true(kdnet_address_equal(&datagram.from, &from));
+        assert_int_equal(datagram.length, PAYLOAD_LENGTH);
+        assert_memory_equal(datagram.payload, payload, PAYLOAD_LENGTH);
+    }
+}
+
+static void fragments_are_told_apart(void **state)
+{
+    (void)state;
+    struct frame frame;
+    struct capture_datagram datagram;
+    make_frame(&links[0], &frame);
+    frame.bytes[14 + 6] = 0x20; /* more fragments */
+    assert_int_equal(read_ethernet(&frame, &datagram), CAPTURE_FRAME_FRAGMENT);
+    frame.bytes[14 + 6] = 0;
+    frame.bytes[14 + 7] = 1; /* offset 8 */
+    assert_int_equal(read_ethernet(&frame, &datagram), CAPTURE_FRAME_FRAGMENT);
+    frame.bytes[14 + 6] = 0x40; /* do not fragment */
+    frame.bytes[14 + 7] = 0;
+    assert_int_equal(read_ethernet(&frame, &datagram), CAPTURE_FRAME_UDP);
+    make_ipv6(&frame, 44, "11 00 0001 12345678", 8);
+    assert_int_equal(read_ethernet(&frame, &datagram), CAPTURE_FRAME_FRAGMENT);
+    make_ipv6(&frame, 44, "11 00 0008 12345678", 8);
+    assert_int_equal(read_ethernet(&frame, &datagram), CAPTURE_FRAME_FRAGMENT);
+}
+
+static void other_traffic_is_passed_over(void **state)
+{
+    (void)state;
+    struct frame frame;
+    struct capture_datagram datagram;
+    make_frame(&links[0], &frame);
+    frame.bytes[14 + 9] = 6; /* TCP */
+    assert_int_equal(read_ethernet(&frame, &datagram), CAPTURE_FRAME_OTHER);
+    make_frame(&links[0], &frame);
+    frame.bytes[13] = 6; /* ARP */
+    assert_int_equal(read_ethernet(&frame, &datagram), CAPTURE_FRAME_OTHER);
+    make_frame(&links[0], &frame);
+    frame.bytes[14] = 0x44; /* a header of 16 bytes */
+    assert_int_equal(read_ethernet(&frame, &datagram), CAPTURE_FRAME_OTHER);
+    make_frame(&links[0], &frame);
+    frame.bytes[14 + 20 + 5] = 7; /* UDP of 7 bytes */
+    assert_int_equal(read_ethernet(&frame, &datagram), CAPTURE_FRAME_OTHER);
+    make_ipv6(&frame, 59, "", 0); /* no next header */
+    assert_int_equal(read_ethernet(&frame, &datagram), CAPTURE_FRAME_OTHER);
+}
+
+static void snapshot_length_cuts_and_says_so(void **state)
+{
+    (void)state;
+    struct frame frame;
+    struct capture_datagram datagram;
+    make_frame(&links[0], &frame);
+    for (size_t kept = frame.length - PAYLOAD_LENGTH; kept < frame.length; ++kept) {
+        assert_int_equal(capture_read_frame(ETHERNET, frame.bytes, kept, frame.length, &datagram), CAPTURE_FRAME_UDP);
+        assert_int_equal(datagram.length, kept - (frame.length - PAYLOAD_LENGTH));
+        assert_int_equal(datagram.wire_length, PAYLOAD_LENGTH);
+    }
+}
+
+static void udp_that_claims_more_than_was_sent_counts_as_cut(void **state)
+{
+    (void)state;
+    struct frame frame;
+    struct capture_datagram datagram;
+    make_frame(&links[0], &frame);
+    frame.bytes[14 + 20 + 4] = 1; /* 256 bytes more */
+    assert_int_equal(read_ethernet(&frame, &datagram), CAPTURE_FRAME_UDP);
+    assert_int_equal(datagram.length, PAYLOAD_LENGTH);
+    assert_true(datagram.wire_length > datagram.length);
+}
+
+/* context: the link type. The blocks have their exact length: AddressSanitizer sees a read too far. */
+static void read_damaged(const uint8_t *bytes, size_t length, size_t at, void *context)
+{
+    (void)at;
+    struct capture_datagram datagram;
+    uint8_t sum = 0;
+    for (size_t more = 0; more <= 100; more += 100) {
+        if (capture_read_frame(*(const int *)context, bytes, length, length + more, &datagram) != CAPTURE_FRAME_UDP)
+            continue;
+        assert_true(datagram.length <= datagram.wire_length);
+        assert_true(datagram.payload >= bytes && datagram.payload + datagram.length <= bytes + length);
+        for (size_t i = 0; i < datagram.length; ++i)
+            sum = (uint8_t)(sum + datagram.payload[i]);
+    }
+    (void)sum;
+}
+
+static void damaged_frames_stay_in_their_bounds(void **state)
+{
+    (void)state;
+    struct frame frame;
+    for (size_t i = 0; i < LINKS; ++i) {
+        int type = links[i].type;
+        make_frame(&links[i], &frame);
+        bytes_each_truncation(frame.bytes, frame.length, read_damaged, &type);
+        bytes_each_bit_flip(frame.bytes, frame.length, read_damaged, &type);
+    }
+    int ethernet = ETHERNET;
+    make_ipv6(&frame, 0, "2c 00 000000000000 3c 00 0000 12345678 11 00 000000000000", 24);
+    bytes_each_truncation(frame.bytes, frame.length, read_damaged, &ethernet);
+    bytes_each_bit_flip(frame.bytes, frame.length, read_damaged, &ethernet);
+}
+
+static void file_that_ends_in_a_frame_gives_what_came_before(void **state)
+{
+    (void)state;
+    struct frame frame;
+    make_frame(&links[0], &frame);
+    for (size_t kept = 0; kept < frame.length; ++kept) {
+        struct file file;
+        struct capture_datagram datagram;
+        char error[CAPTURE_ERROR_SIZE] = "";
+        file_open(&file);
+        frames_begin(file.stream, ETHERNET);
+        frames_write(file.stream, &frame, frame.length, 1, 0);
+        frames_write(file.stream, &frame, frame.length, 2, 0);
+        fflush(file.stream);
+        assert_int_equal(ftruncate(fileno(file.stream), (off_t)(24 + 16 + frame.length + 16 + kept)), 0);
+        struct capture *capture = file_read(&file, error);
+        assert_non_null(capture);
+        assert_int_equal(capture_next(capture, &datagram), CAPTURE_DATAGRAM);
+        assert_int_equal(capture_next(capture, &datagram), CAPTURE_CUT);
+        assert_non_null(strstr(capture_error(capture), "truncated"));
+        capture_close(capture);
+    }
+}
+
+static void counts_name_what_was_skipped(void **state)
+{
+    (void)state;
+    struct file file;
+    struct frame frame;
+    struct capture_datagram datagram;
+    char error[CAPTURE_ERROR_SIZE] = "";
+    make_frame(&links[0], &frame);
+    file_open(&file);
+    frames_begin(file.stream, ETHERNET);
+    frames_write(file.stream, &frame, frame.length, 1, 0);
+    frames_write(file.stream, &frame, frame.length - 3, 1, 0);
+    frame.bytes[14 + 6] = 0x20;
+    frames_write(file.stream, &frame, frame.length, 1, 0);
+    frame.bytes[14 + 9] = 6;
+    frames_write(file.stream, &frame, frame.length, 1, 0);
+    struct capture *capture = file_read(&file, error);
+    assert_non_null(capture);
+    while (capture_next(capture, &datagram) == CAPTURE_DATAGRAM)
+        continue;
+    struct capture_counts counts = capture_counts(capture);
+    assert_int_equal(counts.frames, 4);
+    assert_int_equal(counts.datagrams, 2);
+    assert_int_equal(counts.cut, 1);
+    assert_int_equal(counts.fragments, 1);
+    capture_close(capture);
+}
+
+static void what_is_no_capture_is_refused_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t length;
+    } files[] = {{"", 0}, {"MDBG", 4}, {"this is a text and no capture at all", 36}, {"\xd4\xc3\xb2\xa1\x02\x00", 6}};
+    char error[CAPTURE_ERROR_SIZE];
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; ++i) {
+        struct file file;
+        file_open(&file);
+        fwrite(files[i].bytes, 1, files[i].length, file.stream);
+        assert_null(file_read(&file, error));
+        assert_non_null(strstr(error, file.path));
+    }
+    assert_null(capture_open("/nowhere/at/all.pcap", error));
+    assert_non_null(strstr(error, "/nowhere/at/all.pcap: No such file"));
+}
+
+static void link_type_that_is_not_known_is_refused_with_a_remedy(void **state)
+{
+    (void)state;
+    struct file file;
+    char error[CAPTURE_ERROR_SIZE];
+    file_open(&file);
+    frames_begin(file.stream, 105); /* IEEE 802.11 */
+    assert_null(file_read(&file, error));
+    assert_non_null(strstr(error, "IEEE802_11"));
+    assert_non_null(strstr(error, "capture on Ethernet"));
+}
+
+static void absurd_times_become_possible_ones(void **state)
+{
+    (void)state;
+    struct file file;
+    struct frame frame;
+    struct capture_datagram datagram;
+    char error[CAPTURE_ERROR_SIZE];
+    make_frame(&links[0], &frame);
+    file_open(&file);
+    frames_begin(file.stream, ETHERNET);
+    frames_write(file.stream, &frame, frame.length, UINT32_MAX, UINT32_MAX);
+    struct capture *capture = file_read(&file, error);
+    assert_non_null(capture);
+    assert_int_equal(capture_next(capture, &datagram), CAPTURE_DATAGRAM);
+    assert_true(datagram.time_us >= 0 && datagram.time_us / 1000000 <= 253402300799);
+    capture_close(capture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_link_type_leads_to_the_same_datagram),
+        cmocka_unit_test(padding_of_the_link_is_no_payload),
+        cmocka_unit_test(ipv4_options_are_stepped_over),
+        cmocka_unit_test(ipv6_extension_headers_are_stepped_over),
+        cmocka_unit_test(fragments_are_told_apart),
+        cmocka_unit_test(other_traffic_is_passed_over),
+        cmocka_unit_test(snapshot_length_cuts_and_says_so),
+        cmocka_unit_test(udp_that_claims_more_than_was_sent_counts_as_cut),
+        cmocka_unit_test(damaged_frames_stay_in_their_bounds),
+        cmocka_unit_test(file_that_ends_in_a_frame_gives_what_came_before),
+        cmocka_unit_test(counts_name_what_was_skipped),
+        cmocka_unit_test(what_is_no_capture_is_refused_by_name),
+        cmocka_unit_test(link_type_that_is_not_known_is_refused_with_a_remedy),
+        cmocka_unit_test(absurd_times_become_possible_ones),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
