@@ -293,21 +293,21 @@ struct capture *capture_open(const char *path, char error[static CAPTURE_ERROR_S
     char reason[PCAP_ERRBUF_SIZE] = "";
     struct capture *capture = calloc(1, sizeof *capture);
     if (!capture) {
-        snprintf(error, CAPTURE_ERROR_SIZE, "%s: out of memory", path);
+        (void)snprintf(error, CAPTURE_ERROR_SIZE, "%s: out of memory", path);
         return NULL;
     }
     capture->pcap = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_MICRO, reason);
     if (!capture->pcap) {
         const char *repeated = strncmp(reason, path, strlen(path)) == 0 ? "" : path; /* libpcap names some files */
-        snprintf(error, CAPTURE_ERROR_SIZE, "%s%s%s; give it a pcap or pcapng file", repeated, *repeated ? ": " : "",
-                 reason);
+        (void)snprintf(error, CAPTURE_ERROR_SIZE, "%s%s%s; give it a pcap or pcapng file", repeated,
+                       *repeated ? ": " : "", reason);
         free(capture);
         return NULL;
     }
     capture->link_type = pcap_datalink(capture->pcap);
     if (!link_is_known(capture->link_type)) {
         const char *name = pcap_datalink_val_to_name(capture->link_type);
-        snprintf(
+        (void)snprintf(
             error, CAPTURE_ERROR_SIZE,
             "%s: link type %s (%d) is not understood; capture on Ethernet, on Linux's \"any\" interface, or as raw IP",
             path, name ? name : "unknown", capture->link_type);

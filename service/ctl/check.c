@@ -24,8 +24,8 @@ static int check_file(const char *path)
     size_t mistakes = config_report_count(&report);
     config_report_print(&report, stderr);
     if (mistakes == 0)
-        printf("%s: good, with %zu target%s and %zu listener%s\n", path, config.target_count,
-               config.target_count == 1 ? "" : "s", config.listen_count, config.listen_count == 1 ? "" : "s");
+        (void)printf("%s: good, with %zu target%s and %zu listener%s\n", path, config.target_count,
+                     config.target_count == 1 ? "" : "s", config.listen_count, config.listen_count == 1 ? "" : "s");
     config_report_clear(&report);
     config_clear(&config);
     return mistakes == 0 ? COMMAND_OK : COMMAND_USAGE;
@@ -39,7 +39,7 @@ static int run_check(int count, char **arguments)
     while ((option = command_next_option(&command_check, count, arguments, options)) != -1) {
         if (option != 'h')
             return COMMAND_USAGE;
-        fputs(help_text, stdout);
+        (void)fputs(help_text, stdout);
         return COMMAND_OK;
     }
     if (optind >= count)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/ctl/command.h"
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -14,21 +15,31 @@ void command_print_argument(FILE *stream, const char *argument)
     for (; *argument; ++argument) {
         unsigned char c = (unsigned char)*argument;
         if (c < 0x20 || c == 0x7f)
-            fprintf(stream, "\\x%02x", c);
+            (void)fprintf(stream, "\\x%02x", c);
         else
-            fputc(c, stream);
+            (void)fputc(c, stream);
     }
+}
+
+void command_say(const struct command *command, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)fprintf(stderr, "kdnetctl %s: ", command->name);
+    (void)vfprintf(stderr, format, arguments);
+    (void)fputc('\n', stderr);
+    va_end(arguments);
 }
 
 int command_misuse(const struct command *command, const char *what, const char *argument)
 {
-    fprintf(stderr, "kdnetctl %s: %s", command->name, what);
+    (void)fprintf(stderr, "kdnetctl %s: %s", command->name, what);
     if (argument) {
-        fputs(" '", stderr);
+        (void)fputs(" '", stderr);
         command_print_argument(stderr, argument);
-        fputc('\'', stderr);
+        (void)fputc('\'', stderr);
     }
-    fprintf(stderr, "\nTry: kdnetctl %s --help\n", command->name);
+    (void)fprintf(stderr, "\nTry: kdnetctl %s --help\n", command->name);
     return COMMAND_USAGE;
 }
 
@@ -85,13 +96,13 @@ static void complain_of_option(const struct command *command, const char *argume
     if (length < sizeof typed)
         memcpy(typed, start, length);
     const char *nearest = command_nearest(typed, names);
-    fprintf(stderr, "kdnetctl %s: unknown option '", command->name);
+    (void)fprintf(stderr, "kdnetctl %s: unknown option '", command->name);
     command_print_argument(stderr, argument);
     if (nearest)
-        fprintf(stderr, "'; did you mean --%s?", nearest);
+        (void)fprintf(stderr, "'; did you mean --%s?", nearest);
     else
-        fputc('\'', stderr);
-    fprintf(stderr, "\nTry: kdnetctl %s --help\n", command->name);
+        (void)fputc('\'', stderr);
+    (void)fprintf(stderr, "\nTry: kdnetctl %s --help\n", command->name);
 }
 
 int command_next_option(const struct command *command, int count, char **arguments, const struct option *options)

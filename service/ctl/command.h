@@ -30,6 +30,10 @@ extern const struct command command_decode;
 extern const struct command command_check;
 extern const struct command command_keygen;
 
+/* Tells the user something: "kdnetctl NAME: " and a line on standard error. format and the rest as for printf, without
+ * a line end. */
+void command_say(const struct command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /*
  * Complains about the use of a command, with a pointer to its help. Returns COMMAND_USAGE. What is printed of the
  * arguments is escaped.

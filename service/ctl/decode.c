@@ -54,15 +54,15 @@ static bool add_key(struct decode *decode, const char *text)
     int part = 0;
     if (kdnet_key_parse(text, strlen(text), &key, &fault, &part) != KDNET_OK) {
         /* Not the key itself: messages end up in tickets. */
-        fprintf(stderr, "kdnetctl decode: --key %zu %s, at part %d; give it as `bcdedit /dbgsettings` shows it\n",
-                decode->key_count + 1, kdnet_key_fault_text(fault), part);
+        command_say(&command_decode, "--key %zu %s, at part %d; give it as `bcdedit /dbgsettings` shows it",
+                    decode->key_count + 1, kdnet_key_fault_text(fault), part);
         return false;
     }
     int error = opener_add_key(decode->opener, &key);
     kdnet_crypto_wipe(&key, sizeof key);
     ++decode->key_count;
     if (error != KDNET_OK)
-        fprintf(stderr, "kdnetctl decode: %s\n", kdnet_error_text(error));
+        command_say(&command_decode, "%s", kdnet_error_text(error));
     return error == KDNET_OK;
 }
 
@@ -150,35 +150,34 @@ static void write_summary_json(struct out *out, const struct counts *counts)
 static void advise_no_kdnet(const struct decode *decode)
 {
     struct capture_counts seen = capture_counts(decode->capture);
-    fprintf(stderr,
-            "kdnetctl decode: no KDNET datagram among %" PRIu64 " frames (%" PRIu64 " of them UDP): check that the "
-            "capture was taken where the machine's traffic passes, and without a filter for another port; a machine "
-            "with KDNET on pokes every 3 seconds, and `bcdedit /dbgsettings` on it shows host and port\n",
-            seen.frames, seen.datagrams);
+    command_say(
+        &command_decode,
+        "no KDNET datagram among %" PRIu64 " frames (%" PRIu64 " of them UDP): check that the "
+        "capture was taken where the machine's traffic passes, and without a filter for another port; a machine "
+        "with KDNET on pokes every 3 seconds, and `bcdedit /dbgsettings` on it shows host and port",
+        seen.frames, seen.datagrams);
 }
 
 static void advise_nothing_verified(const struct decode *decode)
 {
     const struct counts *counts = &decode->counts;
     if (decode->key_count == 0) {
-        fprintf(stderr,
-                "kdnetctl decode: nothing was verified, because no key was given: add --key w.x.y.z; " SEE_KEY "\n");
+        command_say(&command_decode, "nothing was verified, because no key was given: add --key w.x.y.z; " SEE_KEY);
     } else if (counts->malformed == counts->datagrams) {
-        fprintf(stderr, "kdnetctl decode: nothing was verified: every datagram is cut or malformed; capture with a "
-                        "snapshot length of at least 4200 (tcpdump -s 0)\n");
+        command_say(&command_decode, "nothing was verified: every datagram is cut or malformed; capture with a "
+                                     "snapshot length of at least 4200 (tcpdump -s 0)");
     } else if (counts->control_rejected > 0) {
-        fprintf(stderr,
-                "kdnetctl decode: nothing was verified: none of %" PRIu64
-                " control datagrams (pokes, responses) opened "
-                "with the %s given: check the key; " SEE_KEY ", and one that was changed counts only after a reboot\n",
-                counts->control_rejected, decode->key_count == 1 ? "key" : "keys");
+        command_say(&command_decode,
+                    "nothing was verified: none of %" PRIu64 " control datagrams (pokes, responses) opened "
+                    "with the %s given: check the key; " SEE_KEY
+                    ", and one that was changed counts only after a reboot",
+                    counts->control_rejected, decode->key_count == 1 ? "key" : "keys");
     } else {
-        fprintf(stderr,
-                "kdnetctl decode: nothing was verified: the capture has only data datagrams (%" PRIu64
-                "), and their key "
-                "comes from the handshake before them: capture from before the debugger connects, or restart the "
-                "debugger while capturing; check the key, too: " SEE_KEY "\n",
-                counts->data_rejected);
+        command_say(&command_decode,
+                    "nothing was verified: the capture has only data datagrams (%" PRIu64 "), and their key "
+                    "comes from the handshake before them: capture from before the debugger connects, or restart the "
+                    "debugger while capturing; check the key, too: " SEE_KEY,
+                    counts->data_rejected);
     }
 }
 
@@ -191,25 +190,31 @@ static void advise(const struct decode *decode)
         advise_no_kdnet(decode);
     else if (counts->verified == 0)
         advise_nothing_verified(decode);
+    else if (counts->control_rejected > 0)
+        command_say(&command_decode,
+                    "%" PRIu64
+                    " control datagrams opened with none of the keys; other machines have other keys, and each "
+                    "can be given with a --key of its own",
+                    counts->control_rejected);
     else if (counts->no_response > 0)
-        fprintf(stderr,
-                "kdnetctl decode: %" PRIu64 " data datagrams stay closed: the response that made their key is not in "
-                "the capture before them; capture from before the debugger connects\n",
-                counts->no_response);
+        command_say(&command_decode,
+                    "%" PRIu64 " data datagrams stay closed: the response that made their key is not in "
+                    "the capture before them; capture from before the debugger connects",
+                    counts->no_response);
     if (seen.cut > 0)
-        fprintf(stderr,
-                "kdnetctl decode: %" PRIu64 " UDP datagrams are cut by the snapshot length; capture whole ones "
-                "(tcpdump -s 0)\n",
-                seen.cut);
+        command_say(&command_decode,
+                    "%" PRIu64 " UDP datagrams are cut by the snapshot length; capture whole ones "
+                    "(tcpdump -s 0)",
+                    seen.cut);
     if (seen.fragments > 0)
-        fprintf(stderr, "kdnetctl decode: %" PRIu64 " IP fragments were skipped\n", seen.fragments);
+        command_say(&command_decode, "%" PRIu64 " IP fragments were skipped", seen.fragments);
 }
 
 static bool write_failed(const struct decode *decode)
 {
     if (decode->out.error == 0 || decode->out.error == EPIPE)
         return false;
-    fprintf(stderr, "kdnetctl decode: cannot write: %s\n", strerror(decode->out.error));
+    command_say(&command_decode, "cannot write: %s", strerror(decode->out.error));
     return true;
 }
 
@@ -223,10 +228,10 @@ static int decode_capture(struct decode *decode)
     if (!out_flush(&decode->out))
         return write_failed(decode) || decode->counts.verified == 0 ? COMMAND_FAILED : COMMAND_OK;
     if (result == CAPTURE_CUT)
-        fprintf(stderr,
-                "kdnetctl decode: %s: the capture is cut or damaged after frame %" PRIu64 " (%s); what came before is "
-                "decoded\n",
-                decode->path, capture_counts(decode->capture).frames, capture_error(decode->capture));
+        command_say(&command_decode,
+                    "%s: the capture is cut or damaged after frame %" PRIu64 " (%s); what came before is "
+                    "decoded",
+                    decode->path, capture_counts(decode->capture).frames, capture_error(decode->capture));
     advise(decode);
     return decode->counts.verified > 0 ? COMMAND_OK : COMMAND_FAILED;
 }
@@ -242,7 +247,7 @@ static int run(struct decode *decode, int count, char **arguments)
     command_options_start();
     while ((option = command_next_option(&command_decode, count, arguments, options)) != -1) {
         if (option == 'h') {
-            fputs(help_text, stdout);
+            (void)fputs(help_text, stdout);
             return COMMAND_OK;
         }
         if (option == '?' || (option == 'k' && !add_key(decode, optarg)))
@@ -258,7 +263,7 @@ static int run(struct decode *decode, int count, char **arguments)
     decode->path = arguments[optind];
     decode->capture = capture_open(decode->path, error);
     if (!decode->capture) {
-        fprintf(stderr, "kdnetctl decode: %s\n", error);
+        command_say(&command_decode, "%s", error);
         return COMMAND_FAILED;
     }
     /* A live capture in a pipe is watched as it comes. */
@@ -276,7 +281,7 @@ static int run_decode(int count, char **arguments)
     if (decode && decode->opener)
         status = run(decode, count, arguments);
     else
-        fputs("kdnetctl decode: out of memory, or OpenSSL has no AES-256-CBC\n", stderr);
+        command_say(&command_decode, "out of memory, or OpenSSL has no AES-256-CBC");
     if (decode) {
         capture_close(decode->capture);
         opener_free(decode->opener);

@@ -33,8 +33,12 @@ static void write_data(struct out *out, const uint8_t *data, size_t length)
         out_hex_bytes(out, data + i, 1);
     }
     out_text(out, shown < length ? " ... |" : " |");
-    for (size_t i = 0; i < shown; ++i)
-        out_char(out, data[i] >= 0x20 && data[i] < 0x7f ? (char)data[i] : '.');
+    for (size_t i = 0; i < shown; ++i) {
+        if (data[i] >= 0x20 && data[i] < 0x7f)
+            out_char(out, (char)data[i]);
+        else
+            out_char(out, '.');
+    }
     out_char(out, '|');
 }
 

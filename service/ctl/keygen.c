@@ -71,14 +71,14 @@ static bool fits_configuration(const struct keygen *keygen, char error[static CO
     struct kdnetd_config config;
     char text[CONFIG_NAME_SIZE + KDNET_KEY_TEXT_SIZE + 1];
     if (strlen(keygen->name) >= CONFIG_NAME_SIZE) {
-        snprintf(error, CONFIG_ERROR_SIZE, "is too long; write 1 to %d characters", CONFIG_NAME_SIZE - 1);
+        (void)snprintf(error, CONFIG_ERROR_SIZE, "is too long; write 1 to %d characters", CONFIG_NAME_SIZE - 1);
         return false;
     }
     if (strchr(keygen->name, '=') != NULL) {
-        snprintf(error, CONFIG_ERROR_SIZE, "has a character that a name cannot have; write A-Z a-z 0-9 . _ -");
+        (void)snprintf(error, CONFIG_ERROR_SIZE, "has a character that a name cannot have; write A-Z a-z 0-9 . _ -");
         return false;
     }
-    snprintf(text, sizeof text, "%s=%s", keygen->name, keygen->key);
+    (void)snprintf(text, sizeof text, "%s=%s", keygen->name, keygen->key);
     config_init(&config);
     bool good = config_add_target(&config, text, error);
     config_clear(&config);
@@ -88,20 +88,21 @@ static bool fits_configuration(const struct keygen *keygen, char error[static CO
 
 static void print_configuration(const struct keygen *keygen)
 {
-    printf("# A key for %s. Keep it secret: who has it can read and change the machine's memory.\n\n", keygen->name);
-    printf("# 1. For kdnetd, in its configuration (in a file that others cannot read):\n\n");
-    printf("targets:\n  - name: %s\n    key: %s\n\n", keygen->name, keygen->key);
-    printf("#    or as a line of its targets file:\n\n%s %s\n\n", keygen->name, keygen->key);
-    printf("#    then let kdnetd listen on UDP port %u and reload it.\n\n", keygen->port);
+    (void)printf("# A key for %s. Keep it secret: who has it can read and change the machine's memory.\n\n",
+                 keygen->name);
+    (void)printf("# 1. For kdnetd, in its configuration (in a file that others cannot read):\n\n");
+    (void)printf("targets:\n  - name: %s\n    key: %s\n\n", keygen->name, keygen->key);
+    (void)printf("#    or as a line of its targets file:\n\n%s %s\n\n", keygen->name, keygen->key);
+    (void)printf("#    then let kdnetd listen on UDP port %u and reload it.\n\n", keygen->port);
 }
 
 static void print_machine(const struct keygen *keygen)
 {
-    printf("# 2. On %s, in a command prompt that runs as Administrator:\n\n", keygen->name);
-    printf("bcdedit /debug on\n");
-    printf("bcdedit /dbgsettings net %s:%s port:%u key:%s\n\n", keygen->ipv6 ? "hostipv6" : "hostip", keygen->host_ip,
-           keygen->port, keygen->key);
-    printf(
+    (void)printf("# 2. On %s, in a command prompt that runs as Administrator:\n\n", keygen->name);
+    (void)printf("bcdedit /debug on\n");
+    (void)printf("bcdedit /dbgsettings net %s:%s port:%u key:%s\n\n", keygen->ipv6 ? "hostipv6" : "hostip",
+                 keygen->host_ip, keygen->port, keygen->key);
+    (void)printf(
         "# Before: BitLocker on? Suspend it, or the next start asks for the recovery key:\n"
         "#   manage-bde -protectors -disable C:\n"
         "# Before: Secure Boot on? Switch it off in the firmware, or bcdedit refuses (\"protected by Secure Boot\n"
@@ -120,15 +121,15 @@ static int generate(struct keygen *keygen)
     if (!read_port(keygen))
         return command_misuse(&command_keygen, "--port is not a number from 1 to 65535:", keygen->port_text);
     if (!make_key(keygen->key)) {
-        fputs("kdnetctl keygen: OpenSSL has no random bytes; no key was made\n", stderr);
+        (void)fputs("kdnetctl keygen: OpenSSL has no random bytes; no key was made\n", stderr);
         return COMMAND_FAILED;
     }
     if (!fits_configuration(keygen, error)) {
-        fprintf(stderr, "kdnetctl keygen: NAME %s\n", error);
+        command_say(&command_keygen, "NAME %s", error);
         return COMMAND_USAGE;
     }
     if (keygen->port < PORT_LEAST)
-        fprintf(
+        (void)fprintf(
             stderr,
             "kdnetctl keygen: Windows may refuse port %u: it takes %d-65535, and Microsoft recommends " PORT_RECOMMENDED
             "\n",
@@ -149,7 +150,7 @@ static int run_keygen(int count, char **arguments)
     command_options_start();
     while ((option = command_next_option(&command_keygen, count, arguments, options)) != -1) {
         if (option == 'h') {
-            fputs(help_text, stdout);
+            (void)fputs(help_text, stdout);
             return COMMAND_OK;
         }
         if (option == '?')

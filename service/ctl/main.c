@@ -20,15 +20,15 @@ static const struct command *find(const char *name)
 
 static void print_help(FILE *stream)
 {
-    fputs("Usage: kdnetctl COMMAND [ARGUMENT...]\n\n"
-          "The operator's tool of kdnetd, which tells whether crashed Windows servers wrote their dumps.\n\n",
-          stream);
+    (void)fputs("Usage: kdnetctl COMMAND [ARGUMENT...]\n\n"
+                "The operator's tool of kdnetd, which tells whether crashed Windows servers wrote their dumps.\n\n",
+                stream);
     for (size_t i = 0; i < COMMAND_COUNT; ++i)
-        fprintf(stream, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
-    fputs("\n  help COMMAND, COMMAND --help   all about one command\n"
-          "  --help, --version\n\n"
-          "Exit status: 0 success, 1 failure, 2 wrong usage or a mistake in a configuration.\n",
-          stream);
+        (void)fprintf(stream, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+    (void)fputs("\n  help COMMAND, COMMAND --help   all about one command\n"
+                "  --help, --version\n\n"
+                "Exit status: 0 success, 1 failure, 2 wrong usage or a mistake in a configuration.\n",
+                stream);
 }
 
 static int unknown(const char *name)
@@ -37,13 +37,13 @@ static int unknown(const char *name)
     for (size_t i = 0; i < COMMAND_COUNT; ++i)
         names[i + 1] = commands[i]->name;
     const char *nearest = command_nearest(name, names);
-    fprintf(stderr, "kdnetctl: unknown %s '", name[0] == '-' ? "option" : "command");
+    (void)fprintf(stderr, "kdnetctl: unknown %s '", name[0] == '-' ? "option" : "command");
     command_print_argument(stderr, name);
     if (nearest)
-        fprintf(stderr, "'; did you mean %s?", nearest);
+        (void)fprintf(stderr, "'; did you mean %s?", nearest);
     else
-        fputc('\'', stderr);
-    fputs("\nTry: kdnetctl --help\n", stderr);
+        (void)fputc('\'', stderr);
+    (void)fputs("\nTry: kdnetctl --help\n", stderr);
     return COMMAND_USAGE;
 }
 
@@ -56,13 +56,13 @@ static int help(const char *name)
     const struct command *command = find(name);
     if (!command)
         return unknown(name);
-    fputs(command->help, stdout);
+    (void)fputs(command->help, stdout);
     return COMMAND_OK;
 }
 
 int main(int argc, char **argv)
 {
-    signal(SIGPIPE, SIG_IGN); /* a reader that goes away, as head does, is a write error and no reason to die */
+    (void)signal(SIGPIPE, SIG_IGN); /* a reader that goes away, as head does, is a write error and no reason to die */
     if (argc < 2) {
         print_help(stderr);
         return COMMAND_USAGE;

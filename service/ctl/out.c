@@ -265,7 +265,8 @@ static void put_json_escape(struct out *out, uint32_t c)
         c = 0xdc00 + ((c - 0x10000) & 0x3ffU);
     }
     char *p = room(out, 6);
-    memcpy(p, "\\u", 2);
+    p[0] = '\\';
+    p[1] = 'u';
     for (unsigned i = 0; i < 4; ++i)
         p[2 + i] = hex_digits[c >> (12 - 4 * i) & 15];
     out->length += 6;

@@ -192,6 +192,17 @@ class Decode(unittest.TestCase):
         self.assertIn(b"527 data datagrams stay closed", result.stderr)
 
     @needs_capture
+    def test_machines_whose_key_was_not_given_are_told_of(self):
+        frames = frames_of(CAPTURE)
+        other = bytearray(frames[0][1])
+        other[-1] ^= 1  # a poke that no key opens
+        result, lines = decode("--key", "8.8.8.8", self.pcap(1, frames + [(frames[-1][0], bytes(other))]))
+        self.assertEqual(result.returncode, 0)
+        self.assertEqual(lines[-1]["summary"]["rejected"], 1)
+        self.assertEqual(lines[-2]["reason"], "wrong key or damaged")
+        self.assertIn(b"1 control datagrams opened with none of the keys", result.stderr)
+
+    @needs_capture
     def test_snapshot_length_is_blamed(self):
         result, lines = decode("--key", "8.8.8.8", self.pcap(1, frames_of(CAPTURE), snap=68))
         self.assertEqual(result.returncode, 1)

@@ -88,7 +88,7 @@ static void write_le32(FILE *file, const uint32_t *values, size_t count)
     uint8_t bytes[4];
     for (size_t i = 0; i < count; ++i) {
         kdnet_put_le32(bytes, values[i]);
-        fwrite(bytes, 1, sizeof bytes, file);
+        (void)fwrite(bytes, 1, sizeof bytes, file);
     }
 }
 
@@ -102,5 +102,5 @@ void frames_write(FILE *file, const struct frame *frame, size_t captured, uint32
 {
     const uint32_t header[] = {seconds, micros, (uint32_t)captured, (uint32_t)frame->length};
     write_le32(file, header, 4);
-    fwrite(frame->bytes, 1, captured, file);
+    (void)fwrite(frame->bytes, 1, captured, file);
 }

@@ -79,7 +79,7 @@ static void file_open(struct file *file)
 
 static struct capture *file_read(struct file *file, char error[static CAPTURE_ERROR_SIZE])
 {
-    fclose(file->stream);
+    (void)fclose(file->stream);
     struct capture *capture = capture_open(file->path, error);
     unlink(file->path);
     return capture;
@@ -303,7 +303,7 @@ static void file_that_ends_in_a_frame_gives_what_came_before(void **state)
         frames_begin(file.stream, ETHERNET);
         frames_write(file.stream, &frame, frame.length, 1, 0);
         frames_write(file.stream, &frame, frame.length, 2, 0);
-        fflush(file.stream);
+        (void)fflush(file.stream);
         assert_int_equal(ftruncate(fileno(file.stream), (off_t)(24 + 16 + frame.length + 16 + kept)), 0);
         struct capture *capture = file_read(&file, error);
         assert_non_null(capture);
@@ -353,7 +353,7 @@ static void what_is_no_capture_is_refused_by_name(void **state)
     for (size_t i = 0; i < sizeof files / sizeof files[0]; ++i) {
         struct file file;
         file_open(&file);
-        fwrite(files[i].bytes, 1, files[i].length, file.stream);
+        (void)fwrite(files[i].bytes, 1, files[i].length, file.stream);
         assert_null(file_read(&file, error));
         assert_non_null(strstr(error, file.path));
     }

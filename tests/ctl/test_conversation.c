@@ -49,13 +49,13 @@ static void many_more_than_fit_leave_the_newest(void **state)
     enum { LIMIT = 1000, ADDED = 50000 };
     struct conversations *table = conversations_new(LIMIT);
     struct kdnet_address host = frames_ipv4(1, 50000);
-    for (uint16_t port = 1; port <= ADDED; ++port) {
-        struct kdnet_address target = frames_ipv4(7, port);
+    for (unsigned port = 1; port <= ADDED; ++port) {
+        struct kdnet_address target = frames_ipv4(7, (uint16_t)port);
         assert_non_null(conversations_add(table, &target, &host));
     }
     assert_int_equal(conversations_count(table), LIMIT);
-    for (uint16_t port = 1; port <= ADDED; ++port) {
-        struct kdnet_address target = frames_ipv4(7, port);
+    for (unsigned port = 1; port <= ADDED; ++port) {
+        struct kdnet_address target = frames_ipv4(7, (uint16_t)port);
         assert_int_equal(conversations_find(table, &target, &host) != NULL, port > ADDED - LIMIT);
     }
     conversations_free(table);

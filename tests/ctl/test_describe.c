@@ -50,7 +50,7 @@ static void describe(bool json, uint8_t channel, bool from_host, const uint8_t *
     out_init(&out, stream, json);
     (json ? describe_json : describe_text)(&out, &captured, &opened, &content);
     assert_true(out_flush(&out));
-    fclose(stream);
+    (void)fclose(stream);
 }
 
 static size_t make_packet(uint16_t type, const uint8_t *payload, size_t length, uint8_t out_body[static KDNET_BODY_MAX])
@@ -362,7 +362,7 @@ static void unverified_datagram_says_why(void **state)
         out_init(&out, stream, json != 0);
         (json ? describe_json : describe_text)(&out, &captured, &opened, NULL);
         assert_true(out_flush(&out));
-        fclose(stream);
+        (void)fclose(stream);
         assert_contains(kdnet_error_text(KDNET_ERR_SHORT));
     }
     json_t *root = parse();

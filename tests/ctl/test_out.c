@@ -25,7 +25,7 @@ static void start(bool json)
 static void assert_written(const char *expected)
 {
     assert_true(out_flush(&out));
-    fclose(out.file);
+    (void)fclose(out.file);
     assert_string_equal(written, expected);
     free(written);
 }
@@ -180,14 +180,14 @@ static void more_than_the_buffer_comes_out_whole(void **state)
 {
     (void)state;
     enum { LENGTH = 3 * OUT_BUFFER + 17 };
-    char *expected = malloc(2 * LENGTH + 1);
+    char *expected = malloc((size_t)2 * LENGTH + 1);
     uint8_t *bytes = malloc(LENGTH);
     assert_non_null(expected);
     assert_non_null(bytes);
     memset(bytes, 0xab, LENGTH);
     for (size_t i = 0; i < LENGTH; ++i)
-        memcpy(expected + 2 * i, "ab", 2);
-    expected[2 * LENGTH] = '\0';
+        memcpy(expected + (size_t)2 * i, "ab", 2);
+    expected[(size_t)2 * LENGTH] = '\0';
     start(false);
     out_hex_bytes(&out, bytes, LENGTH);
     assert_written(expected);
@@ -208,7 +208,7 @@ static void failed_write_is_remembered(void **state)
     out_text(&out, "lost");
     assert_false(out_flush(&out));
     assert_int_not_equal(out.error, 0);
-    fclose(full);
+    (void)fclose(full);
 }
 
 int main(void)
