@@ -26,7 +26,7 @@ uint64_t fleet_now_us(const struct fleet *fleet)
 
 void fleet_name(uint32_t index, char out[static FLEET_NAME_SIZE])
 {
-    snprintf(out, FLEET_NAME_SIZE, "target-%04u", (unsigned)(index + 1) % 1000000U);
+    (void)snprintf(out, FLEET_NAME_SIZE, "target-%04u", (unsigned)(index + 1) % 1000000U);
 }
 
 static int bind_socket(struct unit *unit);
@@ -206,10 +206,10 @@ static bool raise_limit(uint32_t count)
     }
     if (limit.rlim_cur >= need)
         return true;
-    fprintf(stderr,
-            "kdnet-target: --count %u: each machine needs a descriptor, and the limit is %llu; raise it with "
-            "'ulimit -n %llu', or run several kdnet-target\n",
-            count, (unsigned long long)limit.rlim_max, (unsigned long long)need);
+    (void)fprintf(stderr,
+                  "kdnet-target: --count %u: each machine needs a descriptor, and the limit is %llu; raise it with "
+                  "'ulimit -n %llu', or run several kdnet-target\n",
+                  count, (unsigned long long)limit.rlim_max, (unsigned long long)need);
     return false;
 }
 
@@ -252,9 +252,9 @@ static bool make_unit(struct fleet *fleet, const struct machine_replay *replay)
     if (error != 0) {
         char name[FLEET_NAME_SIZE];
         fleet_name(index, name);
-        fprintf(stderr, "kdnet-target: %s: its address cannot be used: %s; %s\n", name, uv_strerror(error),
-                fleet->options->bind.ss_family != 0 ? "give another one with --bind, or port 0 for any"
-                                                    : "give one of this computer with --bind ADDR:PORT");
+        (void)fprintf(stderr, "kdnet-target: %s: its address cannot be used: %s; %s\n", name, uv_strerror(error),
+                      fleet->options->bind.ss_family != 0 ? "give another one with --bind, or port 0 for any"
+                                                          : "give one of this computer with --bind ADDR:PORT");
         return false;
     }
     uv_timer_init(fleet->loop, &unit->timer);
@@ -263,7 +263,7 @@ static bool make_unit(struct fleet *fleet, const struct machine_replay *replay)
     config.self = unit->self;
     unit->machine = machine_new(&config);
     if (!unit->machine)
-        fputs("kdnet-target: out of memory\n", stderr);
+        (void)fputs("kdnet-target: out of memory\n", stderr);
     return unit->machine != NULL;
 }
 
@@ -282,7 +282,7 @@ struct fleet *fleet_new(uv_loop_t *loop, const struct options *options, const st
     fleet->units = calloc(options->count, sizeof *fleet->units);
     bool good = fleet->crypto && fleet->units;
     if (!good)
-        fputs("kdnet-target: out of memory\n", stderr);
+        (void)fputs("kdnet-target: out of memory\n", stderr);
     while (good && fleet->made < fleet->count)
         good = make_unit(fleet, replay);
     if (!good) {

@@ -50,7 +50,7 @@ static void print_targets(const struct options *options)
         options_key(options, i, &key);
         kdnet_key_format(&key, text);
         fleet_name(i, name);
-        printf("%s %s\n", name, text);
+        (void)printf("%s %s\n", name, text);
     }
 }
 
@@ -84,7 +84,7 @@ static int run(const struct options *options, const struct machine_replay *repla
 {
     struct program program = {.options = options};
     if (uv_loop_init(&program.loop) != 0) {
-        fputs("kdnet-target: no event loop to be had: out of memory or descriptors\n", stderr);
+        (void)fputs("kdnet-target: no event loop to be had: out of memory or descriptors\n", stderr);
         return EXIT_NOT_WELL;
     }
     program.fleet = fleet_new(&program.loop, options, replay);
@@ -117,11 +117,11 @@ int main(int argc, char **argv)
     if (options.replay) {
         replay = machine_replay_load(options.replay, &options.replay_key, error, sizeof error);
         if (!replay) {
-            fprintf(stderr, "kdnet-target: --replay %s\n", error);
+            (void)fprintf(stderr, "kdnet-target: --replay %s\n", error);
             return EXIT_USAGE;
         }
     }
-    signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
     int status = run(&options, replay);
     machine_replay_free(replay);
     return status;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define PAGE          0x1000U
-#define DRIVER_LENGTH (2 * PAGE)
+#define DRIVER_LENGTH ((uint64_t)2 * PAGE)
 #define LOADER_BASE   0x96f000U
 #define RSDS_NAME     24
 
@@ -46,8 +46,7 @@ void memory_place(struct machine *m)
 
 static void put_section(uint8_t *at, const char *name, uint32_t rva)
 {
-    size_t length = strlen(name);
-    memcpy(at, name, length < 8 ? length : 8);
+    strncpy((char *)at, name, 8); /* NUL-padded, not NUL-ended */
     kdnet_put_le32(at + 8, PAGE);
     kdnet_put_le32(at + 12, rva);
     kdnet_put_le32(at + 16, PAGE);
@@ -60,9 +59,11 @@ static void fill_headers(const struct machine *m, uint8_t *page)
     uint8_t *optional = page + OPTIONAL_AT;
     uint8_t *directories = optional + (wide ? 112 : 96);
     uint16_t optional_size = (uint16_t)((wide ? 112 : 96) + 8 * DIRECTORY_COUNT);
-    memcpy(page, "MZ", 2);
+    page[0] = 'M';
+    page[1] = 'Z';
     kdnet_put_le32(page + 0x3c, PE_AT);
-    memcpy(page + PE_AT, "PE\0\0", 4);
+    page[PE_AT] = 'P';
+    page[PE_AT + 1] = 'E';
     kdnet_put_le16(page + COFF_AT, (uint16_t)m->layout->machine);
     kdnet_put_le16(page + COFF_AT + 2, 3);
     kdnet_put_le16(page + COFF_AT + 16, optional_size);
@@ -77,12 +78,12 @@ static void fill_headers(const struct machine *m, uint8_t *page)
     kdnet_put_le32(optional + 56, IMAGE_SIZE);
     kdnet_put_le32(optional + 60, PAGE);
     kdnet_put_le32(directories - 4, DIRECTORY_COUNT);
-    kdnet_put_le32(directories + 8 * DEBUG_DIRECTORY, MACHINE_RVA_DEBUG_DIRECTORY);
-    kdnet_put_le32(directories + 8 * DEBUG_DIRECTORY + 4, 2 * DEBUG_ENTRY);
+    kdnet_put_le32(directories + (size_t)8 * DEBUG_DIRECTORY, MACHINE_RVA_DEBUG_DIRECTORY);
+    kdnet_put_le32(directories + (size_t)8 * DEBUG_DIRECTORY + 4, 2 * DEBUG_ENTRY);
     uint8_t *sections = optional + optional_size;
     put_section(sections, ".text", PAGE);
     put_section(sections + SECTION_SIZE, ".rdata", 2 * PAGE);
-    put_section(sections + 2 * SECTION_SIZE, ".data", 3 * PAGE);
+    put_section(sections + (size_t)2 * SECTION_SIZE, ".data", 3 * PAGE);
 }
 
 static void put_breakpoint(const struct machine *m, uint8_t *at)
@@ -124,20 +125,20 @@ static void fill_constants(const struct machine *m, uint8_t *page)
     uint8_t *entry = page + DEBUG_ENTRY;
     uint8_t *rsds = page + MACHINE_RVA_CODEVIEW % PAGE;
     const char *name = m->who == KDNET_WHO_NT ? m->pdb.name : "winload_prod.pdb";
-    size_t name_length = strlen(name);
+    size_t name_size = strlen(name) + 1;
     kdnet_put_le32(page + 12, 13); /* a debug entry of another type goes first */
     kdnet_put_le32(entry + 12, 2);
-    kdnet_put_le32(entry + 16, (uint32_t)(RSDS_NAME + name_length + 1));
+    kdnet_put_le32(entry + 16, (uint32_t)(RSDS_NAME + name_size));
     kdnet_put_le32(entry + 20, MACHINE_RVA_CODEVIEW);
     kdnet_put_le32(entry + 24, MACHINE_RVA_CODEVIEW);
-    memcpy(rsds, "RSDS", 4);
+    kdnet_put_le32(rsds, 0x53445352U); /* "RSDS" */
     memcpy(rsds + 4, m->pdb.guid, sizeof m->pdb.guid);
     if (m->who != KDNET_WHO_NT)
         rsds[4] ^= 0xff; /* the loader is another image */
     kdnet_put_le32(rsds + 20, m->pdb.age);
-    memcpy(rsds + RSDS_NAME, name, name_length);
-    snprintf((char *)page + MACHINE_RVA_BUILD_LAB % PAGE, KDNET_BUILD_LAB_SIZE, "20348.288.%s.fe_release.210507-1500",
-             lab_machine(m));
+    memcpy(rsds + RSDS_NAME, name, name_size);
+    (void)snprintf((char *)page + MACHINE_RVA_BUILD_LAB % PAGE, KDNET_BUILD_LAB_SIZE,
+                   "20348.288.%s.fe_release.210507-1500", lab_machine(m));
 }
 
 static void put_pointer(const struct machine *m, uint8_t *at, uint64_t value)
@@ -153,7 +154,7 @@ static void fill_debugger_data(const struct machine *m, uint8_t *block)
     uint64_t list = memory_address(m, MACHINE_RVA_DATA_LIST);
     kdnet_put_le64(block, list);
     kdnet_put_le64(block + 8, list);
-    memcpy(block + 0x10, "KDBG", 4);
+    kdnet_put_le32(block + 0x10, 0x4742444bU); /* "KDBG" */
     kdnet_put_le32(block + 0x14, 0x340);
     kdnet_put_le64(block + 0x18, m->kernel_base);
     kdnet_put_le64(block + 0x20, memory_address(m, MACHINE_RVA_BREAKPOINT));

@@ -77,22 +77,23 @@ static const struct option long_options[] = {
 
 static void print_help(void)
 {
-    printf("Usage: kdnet-target --host ADDR:PORT --key w.x.y.z [OPTION]...\n"
-           "Simulated Windows machines that are debugged over KDNET: for tests, demos and load.\n"
-           "\n"
-           "  --host ADDR:PORT     where kdnetd listens; an IPv6 address goes into brackets\n"
-           "  --key w.x.y.z        the machine's key\n"
-           "  --bind ADDR:PORT     the machine's own address; machine i takes PORT + i (port 0: any)\n"
-           "  --count N            machines, up to %u; machine i, from 0, has the key w.x.y.(z + i), and on IPv4\n"
-           "                       loopback an address 127.1.x.y of its own\n"
-           "  --one-key            all machines have the same key\n"
-           "  --print-targets      print the machines' names and keys, one a line, for a targets file of kdnetd; then\n"
-           "                       end\n",
-           OPTIONS_COUNT_MAX);
-    printf("  --scenario NAME      what happens:");
+    (void)printf(
+        "Usage: kdnet-target --host ADDR:PORT --key w.x.y.z [OPTION]...\n"
+        "Simulated Windows machines that are debugged over KDNET: for tests, demos and load.\n"
+        "\n"
+        "  --host ADDR:PORT     where kdnetd listens; an IPv6 address goes into brackets\n"
+        "  --key w.x.y.z        the machine's key\n"
+        "  --bind ADDR:PORT     the machine's own address; machine i takes PORT + i (port 0: any)\n"
+        "  --count N            machines, up to %u; machine i, from 0, has the key w.x.y.(z + i), and on IPv4\n"
+        "                       loopback an address 127.1.x.y of its own\n"
+        "  --one-key            all machines have the same key\n"
+        "  --print-targets      print the machines' names and keys, one a line, for a targets file of kdnetd; then\n"
+        "                       end\n",
+        OPTIONS_COUNT_MAX);
+    (void)printf("  --scenario NAME      what happens:");
     for (size_t i = 0; machine_scenario_name(i); ++i)
-        printf(" %s", machine_scenario_name(i));
-    printf(
+        (void)printf(" %s", machine_scenario_name(i));
+    (void)printf(
         "\n"
         "                       (default idle; mixed: each machine draws one of the others)\n"
         "  --status 0xN         what the dump status becomes (default 0; mixed: drawn)\n"
@@ -131,9 +132,9 @@ static bool wrong(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    fputs("kdnet-target: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputs("\nTry: kdnet-target --help\n", stderr);
+    (void)fputs("kdnet-target: ", stderr);
+    (void)vfprintf(stderr, format, arguments);
+    (void)fputs("\nTry: kdnet-target --help\n", stderr);
     va_end(arguments);
     return false;
 }
@@ -207,10 +208,10 @@ static bool parse_scenario(const char *text, const char **out)
             *out = text;
             return true;
         }
-    fprintf(stderr, "kdnet-target: --scenario '%s': there is no such scenario; there are:", text);
+    (void)fprintf(stderr, "kdnet-target: --scenario '%s': there is no such scenario; there are:", text);
     for (size_t i = 0; machine_scenario_name(i); ++i)
-        fprintf(stderr, " %s", machine_scenario_name(i));
-    fputc('\n', stderr);
+        (void)fprintf(stderr, " %s", machine_scenario_name(i));
+    (void)fputc('\n', stderr);
     return false;
 }
 
@@ -270,7 +271,7 @@ static bool parse_flag(struct options *o, int id)
         o->json = true;
         return true;
     default: /* getopt has said what is wrong with it */
-        fputs("Try: kdnet-target --help\n", stderr);
+        (void)fputs("Try: kdnet-target --help\n", stderr);
         return false;
     }
 }

@@ -67,19 +67,21 @@ static void take(struct loader *loader, const struct capture_datagram *in)
 static bool check(const struct loader *loader, const char *path, char *error, size_t error_size)
 {
     if (loader->failed)
-        snprintf(error, error_size, "%s: out of memory", path);
+        (void)snprintf(error, error_size, "%s: out of memory", path);
     else if (loader->seen == 0)
-        snprintf(error, error_size, "%s: has no KDNET datagrams; is it a capture of the debugging port?", path);
+        (void)snprintf(error, error_size, "%s: has no KDNET datagrams; is it a capture of the debugging port?", path);
     else if (loader->opened == 0)
-        snprintf(error, error_size,
-                 "%s: none of its %zu KDNET datagrams opens with this key; check --replay-key: it is the key that the "
-                 "captured machine had",
-                 path, loader->seen);
+        (void)snprintf(
+            error, error_size,
+            "%s: none of its %zu KDNET datagrams opens with this key; check --replay-key: it is the key that the "
+            "captured machine had",
+            path, loader->seen);
     else if (loader->count == 0)
-        snprintf(error, error_size,
-                 "%s: has no open session: the response that makes the data key was not captured; start the capture "
-                 "before the debugger",
-                 path);
+        (void)snprintf(
+            error, error_size,
+            "%s: has no open session: the response that makes the data key was not captured; start the capture "
+            "before the debugger",
+            path);
     else
         return true;
     return false;
@@ -103,7 +105,7 @@ struct machine_replay *machine_replay_load(const char *path, const struct kdnet_
     struct machine_replay *replay = NULL;
     struct capture *capture = capture_open(path, reason);
     if (!capture || !loader.crypto) {
-        snprintf(error, error_size, "%s", capture ? "OpenSSL has no AES-256-CBC" : reason);
+        (void)snprintf(error, error_size, "%s", capture ? "OpenSSL has no AES-256-CBC" : reason);
         capture_close(capture);
         clear(&loader);
         return NULL;
@@ -115,7 +117,7 @@ struct machine_replay *machine_replay_load(const char *path, const struct kdnet_
     if (check(&loader, path, error, error_size)) {
         replay = machine_replay_new(loader.records, loader.count);
         if (!replay)
-            snprintf(error, error_size, "%s: out of memory", path);
+            (void)snprintf(error, error_size, "%s: out of memory", path);
     }
     clear(&loader);
     return replay;

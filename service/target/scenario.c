@@ -202,10 +202,10 @@ static void send_fatal(struct machine *m)
     char text[256];
     int digits = (int)m->layout->pointer_size * 2;
     const uint64_t *p = m->bugcheck.parameters;
-    snprintf(text, sizeof text,
-             "\n*** Fatal System Error: 0x%08x\n                       (0x%0*llX,0x%0*llX,0x%0*llX,0x%0*llX)\n\n",
-             (unsigned)m->bugcheck.code, digits, (unsigned long long)p[0], digits, (unsigned long long)p[1], digits,
-             (unsigned long long)p[2], digits, (unsigned long long)p[3]);
+    (void)snprintf(text, sizeof text,
+                   "\n*** Fatal System Error: 0x%08x\n                       (0x%0*llX,0x%0*llX,0x%0*llX,0x%0*llX)\n\n",
+                   (unsigned)m->bugcheck.code, digits, (unsigned long long)p[0], digits, (unsigned long long)p[1],
+                   digits, (unsigned long long)p[2], digits, (unsigned long long)p[3]);
     send_print(m, text);
 }
 

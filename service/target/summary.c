@@ -102,22 +102,23 @@ static void print_json(const struct unit *unit, const char *name, const struct m
     json_object_set_new(line, "answer", r->answers > 0 && r->answer[0] ? json_string(r->answer) : json_null());
     json_object_set_new(line, "expected", expectation_json(unit->machine));
     json_dumpf(line, out, JSON_COMPACT);
-    fputc('\n', out);
+    (void)fputc('\n', out);
     json_decref(line);
 }
 
 static void print_row(const char *name, const struct machine_result *r, FILE *out)
 {
-    fprintf(out, "%-13s %-14s %-8s %10llu %11llu %7u %6u %7u %7u %6u %6u\n", name, r->scenario, state_name(r->state),
-            (unsigned long long)(r->halted_us / US_PER_MS), (unsigned long long)(r->longest_halt_us / US_PER_MS),
-            r->breaks, r->prints, r->questions, r->retransmissions, r->host_repeats, r->released_wrongly);
+    (void)fprintf(out, "%-13s %-14s %-8s %10llu %11llu %7u %6u %7u %7u %6u %6u\n", name, r->scenario,
+                  state_name(r->state), (unsigned long long)(r->halted_us / US_PER_MS),
+                  (unsigned long long)(r->longest_halt_us / US_PER_MS), r->breaks, r->prints, r->questions,
+                  r->retransmissions, r->host_repeats, r->released_wrongly);
 }
 
 void fleet_print(const struct fleet *fleet, FILE *out, bool json)
 {
     uint64_t now = fleet_now_us(fleet);
     if (!json)
-        fputs(
+        (void)fputs(
             "target        scenario       state     halted_ms  longest_ms  breaks prints asked  resent  repeat wrong\n",
             out);
     for (uint32_t i = 0; i < fleet->count; ++i) {
@@ -130,5 +131,5 @@ void fleet_print(const struct fleet *fleet, FILE *out, bool json)
         else
             print_row(name, &result, out);
     }
-    fflush(out);
+    (void)fflush(out);
 }

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #define KEY    "1.2.3.4"
-#define SECOND 1000000U
+#define SECOND ((uint64_t)1000000)
 
 struct world {
     struct tiny_host host;

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#define SECOND        1000000U
+#define SECOND        ((uint64_t)1000000)
 #define LOADER_BASE   0x96f000U
 #define PRINTS        6
 #define FILE_REQUESTS 33
