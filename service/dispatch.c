@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/log.h"
+#include "service/server_internal.h"
+
+#include <string.h>
+
+#define BACK_AND_FORTH 3 /* moves to where it came from within a minute: two machines with one key */
+
+/* Where and when a datagram arrived. */
+struct arrival {
+    struct listener *listener;
+    const struct address *source;
+    const uint8_t *payload;
+    size_t length;
+    uint64_t now_us;
+    uint8_t version, channel;
+};
+
+bool dispatch_new_session(struct server *server, struct target *target)
+{
+    target->session = kdnet_session_new(&server->shared, &target->policy, &target->key);
+    return target->session != NULL;
+}
+
+void dispatch_count(struct server *server, struct target *target)
+{
+    bool connected = target->session && kdnet_session_is_connected(target->session);
+    bool halted = target->session && kdnet_session_is_halted(target->session);
+    dispatch_uncount(server, target);
+    target->connected = connected;
+    target->halted = halted;
+    target->held = target->held && halted;
+    server->totals.connected += connected;
+    server->totals.halted += halted;
+    server->totals.held += target->held;
+}
+
+void dispatch_uncount(struct server *server, struct target *target)
+{
+    server->totals.connected -= target->connected;
+    server->totals.halted -= target->halted;
+    server->totals.held -= target->held && target->halted;
+    target->connected = target->halted = false;
+}
+
+static void send_outgoing(struct target *target, struct listener *listener, const struct address *source,
+                          const struct kdnet_outgoing *out)
+{
+    const struct target_place *place = targets_destination(target);
+    if (out->to_sender && listener)
+        listener_send(listener, source, out->payload, out->length);
+    else if (place)
+        listener_send(place->listener, &place->address, out->payload, out->length);
+}
+
+void dispatch_pump(struct server *server, struct target *target, struct listener *listener,
+                   const struct address *source, uint64_t now_us)
+{
+    struct kdnet_outgoing out;
+    struct kdnet_event event;
+    while (kdnet_session_next_datagram(target->session, now_us, &out))
+        send_outgoing(target, listener, source, &out);
+    while (kdnet_session_next_event(target->session, &event))
+        announce_event(server, target, &event);
+    timers_set(&server->timers, target->id, kdnet_session_deadline(target->session));
+    dispatch_count(server, target);
+}
+
+/* Memory or OpenSSL failed: the session starts anew; its machine's next poke finds it. */
+static void give_up(struct server *server, struct target *target, int code)
+{
+    struct log_line line;
+    log_begin(&line, CONFIG_LOG_ERROR,
+              "session given up and begun anew; the machine is served again from its next poke");
+    log_text(&line, "target", target->name);
+    log_text(&line, "error", kdnet_error_text(code));
+    log_end(&line);
+    dispatch_uncount(server, target);
+    timers_set(&server->timers, target->id, TIMERS_NEVER);
+    kdnet_session_free(target->session);
+    (void)dispatch_new_session(server, target);
+}
+
+static void say_two_machines(struct target *target, const struct address *one, const struct address *other)
+{
+    struct log_line line;
+    char first[ADDRESS_TEXT_SIZE], second[ADDRESS_TEXT_SIZE];
+    address_format(one, first);
+    address_format(other, second);
+    log_begin(&line, CONFIG_LOG_WARNING,
+              "two machines seem to share the key of this target; give each its own: "
+              "`kdnetctl keygen` makes one and the bcdedit line for it");
+    log_text(&line, "target", target->name);
+    log_text(&line, "address", first);
+    log_text(&line, "other", second);
+    log_end(&line);
+}
+
+static void moved(struct target *target, const struct address *from, const struct address *to, uint64_t now_us)
+{
+    struct log_line line;
+    char old[ADDRESS_TEXT_SIZE], new[ADDRESS_TEXT_SIZE];
+    bool back = address_equal(&target->moved_from, to) && now_us - target->moved_us < SERVER_MINUTE_US;
+    target->back_and_forth = back ? target->back_and_forth + 1 : 0;
+    target->moved_from = *from;
+    target->moved_us = now_us;
+    if (target->back_and_forth >= BACK_AND_FORTH) {
+        if (target->warned_us == 0 || now_us - target->warned_us >= SERVER_MINUTE_US) {
+            target->warned_us = now_us;
+            say_two_machines(target, from, to);
+        }
+        return;
+    }
+    address_format(from, old);
+    address_format(to, new);
+    log_begin(&line, CONFIG_LOG_INFO, "target has another address");
+    log_text(&line, "target", target->name);
+    log_text(&line, "address", new);
+    log_text(&line, "before", old);
+    log_end(&line);
+}
+
+static void learn(struct server *server, struct target *target, const struct arrival *a,
+                  const struct kdnet_received *received)
+{
+    uint16_t port = a->listener->local.port;
+    struct target_place before = target->place[TARGETS_PLACE_LIVE];
+    if (!received->live) {
+        if (received->poke)
+            targets_set_candidate(&server->targets, target, a->source, a->listener, port);
+        return;
+    }
+    if (targets_set_live(&server->targets, target, a->source, a->listener, port) && before.used)
+        moved(target, &before.address, a->source, a->now_us);
+}
+
+/* Gives a datagram to a session. Returns whether it was the target's. */
+static bool offer(struct server *server, struct target *target, const struct arrival *a)
+{
+    struct kdnet_received received = {.authentic = false};
+    if (!target->session && !dispatch_new_session(server, target))
+        return false;
+    int code = kdnet_session_receive(target->session, a->payload, a->length, a->now_us, &received);
+    if (kdnet_error_family(code) == KDNET_FAMILY_GIVE_UP) {
+        give_up(server, target, code);
+        return true;
+    }
+    if (!received.authentic)
+        return false;
+    learn(server, target, a, &received);
+    dispatch_pump(server, target, a->listener, a->source, a->now_us);
+    return true;
+}
+
+/* The rows with the source's IP as their configured address: few, so they are tried without waiting. */
+static bool offer_to_configured(struct server *server, const struct arrival *a, bool *any)
+{
+    uint32_t id = targets_with_ip(&server->targets, a->source->ip);
+    size_t tried = 0;
+    *any = false;
+    for (struct target *row = targets_row(&server->targets, id); row && tried < SERVER_SAME_IP_MAX;
+         row = targets_row(&server->targets, row->next_same_ip)) {
+        if (!targets_may_be(row, a->source, a->listener->local.port))
+            continue;
+        *any = true;
+        ++tried;
+        if (a->channel == KDNET_CHANNEL_CONTROL &&
+            (!row->session || !kdnet_session_may_open(row->session, a->payload, a->length)))
+            continue;
+        if (offer(server, row, a))
+            return true;
+    }
+    return false;
+}
+
+/* Asks one machine to poke at once. Returns whether it was asked. */
+static bool nudge(struct target *row, const struct arrival *a)
+{
+    struct kdnet_outgoing out;
+    if (!row->session || kdnet_session_is_connected(row->session) ||
+        !targets_may_be(row, a->source, a->listener->local.port) ||
+        kdnet_session_nudge(row->session, a->version, &out) != KDNET_OK)
+        return false;
+    listener_send(a->listener, a->source, out.payload, out.length);
+    ++a->listener->counts.nudged;
+    return true;
+}
+
+/* How many nudges this datagram may cause: together never longer than itself, and not all the time. */
+static size_t nudge_allowance(struct server *server, const struct arrival *a)
+{
+    uint64_t *last = &server->nudged_us[address_hash(a->source, server->seed) % SERVER_NUDGE_SLOTS];
+    if (*last != 0 && a->now_us - *last < SERVER_NUDGE_GAP_US)
+        return 0;
+    *last = a->now_us;
+    return (size_t)bucket_take(&server->nudges, a->length / SERVER_NUDGE_COST, a->now_us);
+}
+
+static void nudge_configured(struct server *server, const struct arrival *a, size_t allowance)
+{
+    size_t count = 0, skip = 0, looked = 0;
+    uint32_t first = targets_with_ip(&server->targets, a->source->ip);
+    for (struct target *row = targets_row(&server->targets, first); row;
+         row = targets_row(&server->targets, row->next_same_ip))
+        if (++count == SERVER_EXPIRE_MAX)
+            break;
+    if (count > SERVER_NUDGE_LOOK)
+        skip = server->nudge_turn++ * allowance % count;
+    for (struct target *row = targets_row(&server->targets, first); row && allowance > 0 && looked < count;
+         row = targets_row(&server->targets, row->next_same_ip), ++looked)
+        if (looked >= skip && nudge(row, a))
+            --allowance;
+}
+
+/* Rows whose address is not known, in turn. */
+static void nudge_others(struct server *server, const struct arrival *a, size_t allowance)
+{
+    const struct targets_group *groups[2] = {targets_group_of(&server->targets, a->listener->local.port),
+                                             targets_group_of(&server->targets, 0)};
+    for (unsigned i = 0; i < 4 && allowance > 0; ++i) {
+        const struct targets_list *list = groups[i % 2] ? &groups[i % 2]->list[i / 2] : NULL;
+        size_t looks = list ? list->count : 0;
+        if (looks > SERVER_NUDGE_LOOK)
+            looks = SERVER_NUDGE_LOOK;
+        for (; looks > 0 && allowance > 0; --looks)
+            if (nudge(targets_row(&server->targets, list->ids[server->nudge_turn++ % list->count]), a))
+                --allowance;
+    }
+}
+
+static void unknown_data(struct server *server, const struct arrival *a)
+{
+    bool configured = false;
+    if (offer_to_configured(server, a, &configured))
+        return;
+    ++a->listener->counts.unknown_data;
+    size_t allowance = nudge_allowance(server, a);
+    if (allowance == 0)
+        return;
+    if (configured)
+        nudge_configured(server, a, allowance);
+    else
+        nudge_others(server, a, allowance);
+}
+
+static void unknown_poke(struct server *server, const struct arrival *a)
+{
+    bool configured = false;
+    if (offer_to_configured(server, a, &configured))
+        return;
+    if (a->length > TRIALS_PAYLOAD)
+        ++a->listener->counts.malformed;
+    else if (!trials_add(&server->trials, a->source, a->listener->id, a->listener->local.port, a->payload, a->length))
+        ++a->listener->counts.refused;
+}
+
+/* From a target's address, but of no session there. */
+static void not_theirs(struct server *server, const struct arrival *a, struct target **rows, size_t count)
+{
+    ++a->listener->counts.forged;
+    if (a->channel == KDNET_CHANNEL_CONTROL) {
+        unknown_poke(server, a); /* another machine behind this address, or one that got it */
+        return;
+    }
+    size_t allowance = nudge_allowance(server, a);
+    for (size_t i = 0; i < count && allowance > 0; ++i)
+        if (nudge(rows[i], a))
+            --allowance;
+}
+
+void dispatch_datagram(struct listener *listener, const struct address *source, const uint8_t *payload, size_t length)
+{
+    struct server *server = listener->server;
+    struct target *rows[TARGETS_SHARE_MAX];
+    struct arrival a = {.listener = listener, .source = source, .payload = payload, .length = length};
+    if (kdnet_datagram_peek(payload, length, &a.version, &a.channel) != KDNET_OK) {
+        ++listener->counts.malformed;
+        return;
+    }
+    a.now_us = server_now_us();
+    size_t count = targets_at(&server->targets, source, listener->local.port, rows);
+    for (size_t i = 0; i < count; ++i)
+        if (offer(server, rows[i], &a))
+            return;
+    if (count > 0)
+        not_theirs(server, &a, rows, count);
+    else if (a.channel == KDNET_CHANNEL_CONTROL)
+        unknown_poke(server, &a);
+    else
+        unknown_data(server, &a);
+}
+
+void dispatch_expire(struct server *server)
+{
+    uint64_t now_us = server_now_us();
+    uint32_t id = 0;
+    for (size_t i = 0; i < SERVER_EXPIRE_MAX && timers_next(&server->timers, &id) <= now_us; ++i) {
+        struct target *target = targets_row(&server->targets, id);
+        if (!target || !target->session) {
+            timers_set(&server->timers, id, TIMERS_NEVER);
+            continue;
+        }
+        kdnet_session_expire(target->session, now_us);
+        dispatch_pump(server, target, NULL, NULL, now_us);
+    }
+}
+
+/* Keys on pokes from new addresses. */
+
+static bool try_row(void *user, struct target *target, const struct trial *trial)
+{
+    struct server *server = user;
+    struct arrival a = {
+        .listener = listener_by_id(server, trial->listener_id),
+        .source = &trial->source,
+        .payload = trial->payload,
+        .length = trial->length,
+    };
+    if (!a.listener)
+        return true; /* nobody listens there any more: the trial is over */
+    if (!target->session && !dispatch_new_session(server, target))
+        return false;
+    if (!kdnet_session_may_open(target->session, trial->payload, trial->length))
+        return false;
+    a.now_us = server_now_us();
+    a.version = trial->payload[4];
+    a.channel = KDNET_CHANNEL_CONTROL;
+    return offer(server, target, &a);
+}
+
+static void no_key(void *user, const struct trial *trial)
+{
+    struct server *server = user;
+    struct listener *listener = listener_by_id(server, trial->listener_id);
+    if (listener)
+        ++listener->counts.unknown;
+    strangers_note(&server->strangers, &trial->source, trial->local_port, trial->payload[4], server_now_us());
+}
+
+static void on_trial_idle(uv_idle_t *idle);
+
+static void on_trial_timer(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    (void)uv_idle_start(&server->trial_idle, on_trial_idle);
+}
+
+static void on_trial_idle(uv_idle_t *idle)
+{
+    struct server *server = idle->data;
+    bool wait = false;
+    bool more = trials_work(&server->trials, &server->targets, server_now_us(), try_row, no_key, server, &wait);
+    if (!more || wait)
+        (void)uv_idle_stop(idle);
+    if (more && wait)
+        (void)uv_timer_start(&server->trial_timer, on_trial_timer, 5, 0);
+}
+
+void dispatch_try_keys(struct server *server)
+{
+    if (server->trials.count > 0 && !uv_is_active((uv_handle_t *)&server->trial_timer))
+        (void)uv_idle_start(&server->trial_idle, on_trial_idle);
+}

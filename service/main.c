@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main: kdnetd's command line; see options.h, server.h. */
+#include "service/options.h"
+#include "service/platform/platform.h"
+#include "service/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define EXIT_USAGE 2
+
+static int check(const struct options *options)
+{
+    struct kdnetd_config config;
+    struct config_report report;
+    config_report_init(&report);
+    bool right = options_load(options, &config, &report);
+    config_report_print(&report, stderr);
+    if (right)
+        (void)fprintf(stderr, "%s is right: %zu targets, %zu listeners\n",
+                      options->config_path ? options->config_path : "the command line", config.target_count,
+                      config.listen_count);
+    config_report_clear(&report);
+    config_clear(&config);
+    return right ? EXIT_SUCCESS : EXIT_USAGE;
+}
+
+static int serve(const struct options *options)
+{
+    struct kdnetd_config config;
+    struct config_report report;
+    config_report_init(&report);
+    bool right = options_load(options, &config, &report);
+    config_report_print(&report, stderr);
+    config_report_clear(&report);
+    int status = EXIT_USAGE;
+    if (right)
+        status = server_run(options, &config) ? EXIT_SUCCESS : EXIT_FAILURE;
+    config_clear(&config);
+    return status;
+}
+
+static int run(const struct options *options)
+{
+    switch (options->task) {
+    case OPTIONS_CHECK:
+        return check(options);
+    case OPTIONS_HELP:
+        options_help(stdout);
+        return EXIT_SUCCESS;
+    case OPTIONS_VERSION:
+        (void)puts("kdnetd " KDNETD_VERSION);
+        return EXIT_SUCCESS;
+    case OPTIONS_SERVE:
+    default:
+        return serve(options);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    platform_prepare();
+    bool parsed = options_parse(&options, argc, argv);
+    int status = parsed ? run(&options) : EXIT_USAGE;
+    options_clear(&options);
+    return status;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/options.h"
+#include "config/value.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What getopt_long returns for options without a letter; those with a value are VALUE. */
+enum { VALUE = 1000, CONFIG, CHECK, HELP, VERSION };
+
+static const struct option long_options[] = {
+    {"config", required_argument, NULL, CONFIG},
+    {"listen", required_argument, NULL, VALUE},
+    {"target", required_argument, NULL, VALUE},
+    {"symbols", required_argument, NULL, VALUE},
+    {"rva", required_argument, NULL, VALUE},
+    {"events", required_argument, NULL, VALUE},
+    {"http", required_argument, NULL, VALUE},
+    {"policy", required_argument, NULL, VALUE},
+    {"read-deadline", required_argument, NULL, VALUE},
+    {"lost-after", required_argument, NULL, VALUE},
+    {"dump-for", required_argument, NULL, VALUE},
+    {"hold-for", required_argument, NULL, VALUE},
+    {"prints", optional_argument, NULL, VALUE},
+    {"log-level", required_argument, NULL, VALUE},
+    {"check", no_argument, NULL, CHECK},
+    {"help", no_argument, NULL, HELP},
+    {"version", no_argument, NULL, VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+void options_help(FILE *out)
+{
+    static const char text[] =
+        "kdnetd serves Windows machines that debug over the network (KDNET): when one crashes, it asks it whether its\n"
+        "crash dump was written, says so, and lets it go on.\n"
+        "\n"
+        "  kdnetd [--config FILE] [option]...\n"
+        "  kdnetd --check [FILE] [option]...        names every mistake of a configuration, and does nothing else\n"
+        "\n"
+        "  --config FILE                   configuration, YAML\n"
+        "  --listen ADDR:PORT              where machines reach kdnetd, UDP; may be given several times\n"
+        "                                  (default 0.0.0.0:50000 and [::]:50000)\n"
+        "  --target NAME=w.x.y.z[@ADDR]    a machine: its name, its key, its address if it has a fixed one\n"
+        "  --rva GUIDAGE:SYMBOL=0xRVA      where a symbol is in a kernel that you know\n"
+        "  --symbols DIR                   a folder with symbols\n"
+        "  --events FILE|-                 where results go, a JSON object a line; - is standard output\n"
+        "  --http ADDR:PORT                interface for kdnetctl\n"
+        "  --policy BREAK=ACTION           BREAK: bugcheck_first, bugcheck_second, shutdown, break, exception,\n"
+        "                                  load_symbols, prompt; ACTION: continue, hold, reboot\n"
+        "  --read-deadline TIME            a halted machine goes on after this at the latest (2s)\n"
+        "  --lost-after TIME               silence after which a machine is lost (30s)\n"
+        "  --dump-for TIME                 the same while it writes its dump (30m)\n"
+        "  --hold-for TIME|none            how long `hold` holds (none: until it is released)\n"
+        "  --prints[=true|false]           make results of what machines print, too\n"
+        "  --log-level LEVEL               error, warning, notice, info, debug; the log is on standard error\n"
+        "  --help, --version\n"
+        "\n"
+        "TIME is a number with ms, s, m or h. Signals: HUP reads the configuration again and opens the result file\n"
+        "again, USR1 logs a summary, TERM and INT end it. Exit status: 0, 1 run-time failure, 2 usage or "
+        "configuration.\n";
+    (void)fputs(text, out);
+}
+
+static bool add_value(struct options *options, const char *name, const char *text)
+{
+    struct options_value *values = realloc(options->values, (options->value_count + 1) * sizeof *values);
+    if (!values) {
+        (void)fputs("kdnetd: out of memory\n", stderr);
+        return false;
+    }
+    options->values = values;
+    values[options->value_count++] = (struct options_value){.name = name, .text = text ? text : "true"};
+    return true;
+}
+
+static bool take(struct options *options, int option, int index)
+{
+    switch (option) {
+    case VALUE:
+        return add_value(options, long_options[index].name, optarg);
+    case CONFIG:
+        options->config_path = optarg;
+        return true;
+    case CHECK:
+        options->task = OPTIONS_CHECK;
+        return true;
+    case HELP:
+        options->task = OPTIONS_HELP;
+        return true;
+    case VERSION:
+        options->task = OPTIONS_VERSION;
+        return true;
+    default:
+        (void)fputs("kdnetd: see kdnetd --help\n", stderr);
+        return false;
+    }
+}
+
+bool options_parse(struct options *options, int argc, char **argv)
+{
+    *options = (struct options){.task = OPTIONS_SERVE};
+    int index = 0;
+    for (int option = getopt_long(argc, argv, "", long_options, &index); option != -1;
+         option = getopt_long(argc, argv, "", long_options, &index)) // NOLINT(concurrency-mt-unsafe)
+        if (!take(options, option, index))
+            return false;
+    if (options->task == OPTIONS_CHECK && !options->config_path && optind < argc)
+        options->config_path = argv[optind++];
+    if (optind < argc) {
+        (void)fprintf(stderr, "kdnetd: \"%s\" is no option; a configuration file is given with --config FILE\n",
+                      argv[optind]);
+        return false;
+    }
+    return true;
+}
+
+void options_clear(struct options *options)
+{
+    free(options->values);
+    *options = (struct options){.task = OPTIONS_SERVE};
+}
+
+/* Options that the configuration's config_add does not know. The limits are those of the file (config/read.c). */
+static bool set_duration(struct kdnetd_config *config, const char *name, const char *text, char *error)
+{
+    const struct {
+        const char *name, *least, *most;
+        uint64_t *value;
+    } durations[] = {
+        {"read-deadline", "100ms", "60s", &config->read_deadline_ms},
+        {"lost-after", "4s", "24h", &config->lost_after_ms},
+        {"dump-for", "1m", "24h", &config->dump_for_ms},
+        {"hold-for", "1s", "7d", &config->policy.hold_for_ms},
+    };
+    if (strcmp(name, "hold-for") == 0 && strcmp(text, "none") == 0) {
+        config->policy.hold_for_ms = CONFIG_HOLD_FOR_EVER;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof durations / sizeof durations[0]; ++i)
+        if (strcmp(name, durations[i].name) == 0)
+            return config_parse_duration(text, durations[i].least, durations[i].most, durations[i].value, error);
+    return config_add(config, name, text, error);
+}
+
+static bool set(struct kdnetd_config *config, const struct options_value *value, char *error)
+{
+    if (strcmp(value->name, "prints") == 0)
+        return config_parse_bool(value->text, &config->prints, error);
+    if (strcmp(value->name, "log-level") == 0)
+        return config_parse_log_level(value->text, &config->log_level, error);
+    return set_duration(config, value->name, value->text, error);
+}
+
+bool options_load(const struct options *options, struct kdnetd_config *config, struct config_report *report)
+{
+    config_init(config);
+    if (options->config_path)
+        (void)config_load(options->config_path, config, report);
+    for (size_t i = 0; i < options->value_count; ++i) {
+        char error[CONFIG_ERROR_SIZE] = "is wrong", field[32];
+        (void)snprintf(field, sizeof field, "--%s", options->values[i].name);
+        struct config_spot spot = {.file = "command line", .source = CONFIG_SOURCE_OPTIONS, .field = field};
+        if (!set(config, &options->values[i], error))
+            config_report_add(report, &spot, "%s", error);
+    }
+    (void)config_check(config, report);
+    return config_report_count(report) == 0;
+}

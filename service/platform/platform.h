@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * platform: what differs between operating systems; one file of each pair is built.
+ *
+ *   posix.c | windows.c                 standard error, files, signals
+ *   notify_systemd.c | notify_none.c    the service manager
+ */
+#ifndef SERVICE_PLATFORM_H
+#define SERVICE_PLATFORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Signal numbers for uv_signal; 0 where the system has no such thing. */
+int platform_signal_reload(void);  /* read the configuration again, open the result file again */
+int platform_signal_summary(void); /* write a summary to the log */
+
+/* Once, at the start: a reader of our output that goes away must not end us; files are not for everybody. */
+void platform_prepare(void);
+
+/* Writes a line to standard error if that takes it now. False: it does not; nothing was written. */
+bool platform_write_log(const char *text, size_t length);
+
+/* Flags for uv_fs_open of the result file: append, create, not inherited, never waiting. */
+int platform_append_flags(void);
+
+/* Resident memory of this process in bytes; 0: not known. */
+size_t platform_memory(void);
+
+/* READY=1, and so on; no service manager: nothing happens. */
+void platform_notify_ready(void);
+void platform_notify_reloading(void); /* to be followed by platform_notify_ready */
+void platform_notify_stopping(void);
+void platform_notify_status(const char *text);
+void platform_notify_alive(void);
+
+/* The watchdog's interval in microseconds; 0: nobody watches. */
+uint64_t platform_watchdog_us(void);
+
+#endif

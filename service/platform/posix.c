@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/platform/platform.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+int platform_signal_reload(void)
+{
+    return SIGHUP;
+}
+
+int platform_signal_summary(void)
+{
+    return SIGUSR1;
+}
+
+void platform_prepare(void)
+{
+    (void)signal(SIGPIPE, SIG_IGN); // NOLINT(cert-err33-c): nothing to do when it fails
+    (void)umask(S_IWGRP | S_IRWXO);
+}
+
+bool platform_write_log(const char *text, size_t length)
+{
+    struct pollfd descriptor = {.fd = STDERR_FILENO, .events = POLLOUT};
+    /* A pipe that polls writable takes PIPE_BUF bytes at once, and a line is shorter: the write does not wait. */
+    if (poll(&descriptor, 1, 0) != 1 || (descriptor.revents & POLLOUT) == 0)
+        return false;
+    ssize_t written = 0;
+    do
+        written = write(STDERR_FILENO, text, length);
+    while (written < 0 && errno == EINTR);
+    return written >= 0;
+}
+
+int platform_append_flags(void)
+{
+    return O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK;
+}
+
+size_t platform_memory(void)
+{
+    size_t bytes = 0;
+    return uv_resident_set_memory(&bytes) == 0 ? bytes : 0;
+}

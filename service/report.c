@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/report.h"
+#include "kdnet/names.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define ADDRESS_DIGITS 16
+#define STATUS_DIGITS  8
+#define REPORT_FLAGS   (JSON_COMPACT | JSON_REAL_PRECISION(15)) /* 15 digits print what went in: 12.345 */
+#define REPLACEMENT    "\xef\xbf\xbd"                           /* U+FFFD */
+
+void report_time(uint64_t time_us, char out[static REPORT_TIME_SIZE])
+{
+    time_t seconds = (time_t)(time_us / 1000000);
+    struct tm utc;
+    char date[24] = "1970-01-01T00:00:00";
+    memset(&utc, 0, sizeof utc);
+    if (gmtime_r(&seconds, &utc))
+        (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
+    (void)snprintf(out, REPORT_TIME_SIZE, "%s.%06uZ", date, (unsigned)(time_us % 1000000));
+}
+
+/* Length of the valid sequence at the start of text; 0 when there is none (RFC 3629, table 3-7 of Unicode). */
+static size_t utf8_length(const unsigned char *text, size_t length)
+{
+    unsigned char c = text[0], low = 0x80, high = 0xbf;
+    size_t need = c < 0x80                 ? 1
+                  : c >= 0xc2 && c <= 0xdf ? 2
+                  : c >= 0xe0 && c <= 0xef ? 3
+                  : c >= 0xf0 && c <= 0xf4 ? 4
+                                           : 0;
+    if (need == 0 || need > length)
+        return 0;
+    if (c == 0xe0)
+        low = 0xa0;
+    else if (c == 0xed)
+        high = 0x9f;
+    else if (c == 0xf0)
+        low = 0x90;
+    else if (c == 0xf4)
+        high = 0x8f;
+    for (size_t i = 1; i < need; ++i) {
+        if (text[i] < low || text[i] > high)
+            return 0;
+        low = 0x80;
+        high = 0xbf;
+    }
+    return need;
+}
+
+size_t report_valid_utf8(const char *text, size_t length, char *out)
+{
+    size_t written = 0;
+    for (size_t at = 0; at < length;) {
+        size_t valid = utf8_length((const unsigned char *)text + at, length - at);
+        if (valid == 0) {
+            memcpy(out + written, REPLACEMENT, 3);
+            written += 3;
+            ++at;
+            continue;
+        }
+        memcpy(out + written, text + at, valid);
+        written += valid;
+        at += valid;
+    }
+    return written;
+}
+
+/* Text from a machine. */
+static json_t *foreign_text(const char *text, size_t length)
+{
+    char *valid = malloc(3 * length + 1);
+    if (!valid)
+        return NULL;
+    json_t *made = json_stringn(valid, report_valid_utf8(text, length, valid));
+    free(valid);
+    return made;
+}
+
+static json_t *text_or_null(const char *text)
+{
+    return text ? json_string(text) : json_null();
+}
+
+static json_t *hex(uint64_t value, int digits)
+{
+    return json_sprintf("0x%0*" PRIX64, digits, value);
+}
+
+/* A length of time in milliseconds, exact to the microsecond. */
+static json_t *milliseconds(uint64_t us)
+{
+    return json_real((double)us / 1000.0);
+}
+
+static json_t *build_lab(bool known, const char *text)
+{
+    return known ? foreign_text(text, strnlen(text, KDNET_BUILD_LAB_SIZE)) : json_null();
+}
+
+/* All setters give the object the value; a NULL value (out of memory) is found at the end, by its absence. */
+struct builder {
+    json_t *object;
+    bool failed;
+};
+
+static void put(struct builder *b, const char *key, json_t *value)
+{
+    if (json_object_set_new_nocheck(b->object, key, value) != 0)
+        b->failed = true;
+}
+
+static struct builder begin(uint64_t time_us, const char *event)
+{
+    char time_text[REPORT_TIME_SIZE];
+    struct builder b = {.object = json_object()};
+    report_time(time_us, time_text);
+    put(&b, "time", json_string(time_text));
+    put(&b, "event", json_string(event));
+    return b;
+}
+
+/* The line, with its end. */
+static char *finish(struct builder *b, size_t *length)
+{
+    char *line = NULL;
+    size_t size = b->failed ? 0 : json_dumpb(b->object, NULL, 0, REPORT_FLAGS);
+    if (size > 0)
+        line = malloc(size + 2);
+    if (line) {
+        *length = json_dumpb(b->object, line, size, REPORT_FLAGS);
+        line[(*length)++] = '\n';
+        line[*length] = '\0';
+    }
+    json_decref(b->object);
+    return line;
+}
+
+static json_t *session_text(const uint8_t session[static KDNET_SESSION_ID_LENGTH])
+{
+    char text[2 * KDNET_SESSION_ID_LENGTH + 1];
+    for (size_t i = 0; i < KDNET_SESSION_ID_LENGTH; ++i)
+        (void)snprintf(text + 2 * i, 3, "%02x", session[i]);
+    return json_string(text);
+}
+
+static json_t *address_text(const struct address *address)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    if (!address)
+        return json_null();
+    address_format(address, text);
+    return json_string(text);
+}
+
+void report_guid(const struct kdnet_pdb *pdb, char out[static 33])
+{
+    char guidage[KDNET_GUIDAGE_SIZE];
+    kdnet_pdb_guidage(pdb, guidage);
+    (void)snprintf(out, 33, "%.32s", guidage);
+}
+
+static json_t *pdb_object(bool known, const struct kdnet_pdb *pdb)
+{
+    char guid[33];
+    if (!known)
+        return json_null();
+    report_guid(pdb, guid);
+    struct builder b = {.object = json_object()};
+    put(&b, "name", foreign_text(pdb->name, strnlen(pdb->name, sizeof pdb->name)));
+    put(&b, "guid", json_string(guid));
+    put(&b, "age", json_integer((json_int_t)pdb->age));
+    return b.object;
+}
+
+static void put_bugcheck(struct builder *b, const struct kdnet_event_bugcheck *bugcheck)
+{
+    json_t *parameters = json_array();
+    for (size_t i = 0; i < 4; ++i)
+        if (json_array_append_new(parameters, hex(bugcheck->data.parameters[i], ADDRESS_DIGITS)) != 0)
+            b->failed = true;
+    put(b, "code", hex(bugcheck->data.code, STATUS_DIGITS));
+    put(b, "name", text_or_null(kdnet_bugcheck_name(bugcheck->data.code)));
+    put(b, "parameters", parameters);
+    put(b, "from", json_string(bugcheck->from_memory ? "memory" : "print"));
+}
+
+static void put_connected(struct builder *b, const struct kdnet_event_connected *connected)
+{
+    put(b, "version", json_integer(connected->version));
+    put(b, "rebooted", json_boolean(connected->rebooted));
+    put(b, "took_over", json_boolean(connected->took_over));
+}
+
+static const char *who_name(uint8_t who)
+{
+    switch (who) {
+    case KDNET_WHO_NT:
+        return "nt";
+    case KDNET_WHO_BOOT:
+        return "boot";
+    case KDNET_WHO_HYPERVISOR:
+        return "hypervisor";
+    default:
+        return "unknown";
+    }
+}
+
+static void put_kernel(struct builder *b, const struct kdnet_event_kernel *kernel)
+{
+    put(b, "who", json_string(who_name(kernel->who)));
+    put(b, "build", json_integer(kernel->build));
+    put(b, "build_lab", build_lab(kernel->build_lab_known, kernel->build_lab));
+    put(b, "machine", json_string(kdnet_machine_name((enum kdnet_machine)kernel->machine)));
+    put(b, "kernel_base", hex(kernel->kernel_base, ADDRESS_DIGITS));
+    put(b, "pdb", pdb_object(kernel->pdb_known, &kernel->pdb));
+}
+
+static json_t *exception_object(const struct kdnet_event_break_in *halt)
+{
+    if (!halt->exception)
+        return json_null();
+    struct builder b = {.object = json_object()};
+    put(&b, "code", hex(halt->code, STATUS_DIGITS));
+    put(&b, "name", text_or_null(kdnet_status_name(halt->code)));
+    put(&b, "address", hex(halt->address, ADDRESS_DIGITS));
+    put(&b, "first_chance", json_boolean(halt->first_chance));
+    return b.object;
+}
+
+static void put_break_in(struct builder *b, const struct kdnet_event_break_in *halt)
+{
+    put(b, "phase", json_string(kdnet_phase_name(halt->phase)));
+    put(b, "exception", exception_object(halt));
+}
+
+static json_t *source_object(const struct kdnet_event_crash_status *status)
+{
+    enum kdnet_source from = status->conclusion.source;
+    struct builder b = {.object = json_object()};
+    put(&b, "symbol", json_string("nt!" KDNET_STATUS_SYMBOL));
+    put(&b, "address", status->address_known ? hex(status->address, ADDRESS_DIGITS) : json_null());
+    put(&b, "from", from == KDNET_SOURCE_NONE ? json_null() : json_string(kdnet_source_name(from)));
+    return b.object;
+}
+
+static json_t *bugcheck_object(const struct kdnet_event_bugcheck *bugcheck)
+{
+    if (!bugcheck->known)
+        return json_null();
+    struct builder b = {.object = json_object()};
+    put_bugcheck(&b, bugcheck);
+    return b.object;
+}
+
+static json_t *evidence_object(const struct kdnet_event_crash_status *status)
+{
+    struct builder b = {.object = json_object()};
+    if (status->break_status_known)
+        put(&b, "break_status", hex(status->break_status, 1));
+    return b.object;
+}
+
+static void put_crash_status(struct builder *b, const struct kdnet_event_crash_status *status)
+{
+    enum kdnet_reason reason = status->conclusion.reason;
+    const char *name = status->status_known ? kdnet_status_name(status->status) : NULL;
+    put(b, "phase", json_string(kdnet_phase_name(status->phase)));
+    put(b, "status", status->status_known ? hex(status->status, STATUS_DIGITS) : json_null());
+    put(b, "status_name", text_or_null(name));
+    put(b, "verdict", json_string(kdnet_verdict_name(status->conclusion.verdict)));
+    put(b, "reason", reason == KDNET_REASON_NONE ? json_null() : json_string(kdnet_reason_name(reason)));
+    put(b, "source", source_object(status));
+    put(b, "bugcheck", bugcheck_object(&status->bugcheck));
+    put(b, "build_lab", build_lab(status->build_lab_known, status->build_lab));
+    put(b, "rtt_ms", status->rtt_us > 0 ? milliseconds(status->rtt_us) : json_null());
+    put(b, "read_ms", milliseconds(status->read_us));
+    put(b, "since_first_ms", status->since_first_known ? milliseconds(status->since_first_us) : json_null());
+    put(b, "evidence", evidence_object(status));
+}
+
+static void put_released(struct builder *b, const struct kdnet_event_released *released)
+{
+    put(b, "action", json_string(kdnet_action_name(released->action)));
+    put(b, "halted_ms", milliseconds(released->halted_us));
+}
+
+static void put_lost(struct builder *b, const struct kdnet_event_lost *lost, uint64_t time_us)
+{
+    char last_seen[REPORT_TIME_SIZE];
+    report_time(lost->silent_us < time_us ? time_us - lost->silent_us : 0, last_seen);
+    put(b, "last_seen", json_string(last_seen));
+    put(b, "halted", json_boolean(lost->halted));
+}
+
+static const char *event_name(enum kdnet_event_type type)
+{
+    static const char *const names[] = {
+        [KDNET_EVENT_CONNECTED] = "connected",
+        [KDNET_EVENT_KERNEL] = "kernel",
+        [KDNET_EVENT_BUGCHECK] = "bugcheck",
+        [KDNET_EVENT_BREAK_IN] = "break_in",
+        [KDNET_EVENT_CRASH_STATUS] = "crash_status",
+        [KDNET_EVENT_RELEASED] = "released",
+        [KDNET_EVENT_LOST] = "lost",
+        [KDNET_EVENT_PRINT] = "print",
+    };
+    return names[type];
+}
+
+static void put_fields(struct builder *b, const struct kdnet_event *event, uint64_t time_us)
+{
+    switch (event->type) {
+    case KDNET_EVENT_CONNECTED:
+        put_connected(b, &event->u.connected);
+        break;
+    case KDNET_EVENT_KERNEL:
+        put_kernel(b, &event->u.kernel);
+        break;
+    case KDNET_EVENT_BUGCHECK:
+        put_bugcheck(b, &event->u.bugcheck);
+        break;
+    case KDNET_EVENT_BREAK_IN:
+        put_break_in(b, &event->u.break_in);
+        break;
+    case KDNET_EVENT_CRASH_STATUS:
+        put_crash_status(b, &event->u.crash_status);
+        break;
+    case KDNET_EVENT_RELEASED:
+        put_released(b, &event->u.released);
+        break;
+    case KDNET_EVENT_LOST:
+        put_lost(b, &event->u.lost, time_us);
+        break;
+    case KDNET_EVENT_PRINT:
+        put(b, "text", foreign_text(event->u.print.text, event->u.print.length));
+        break;
+    }
+}
+
+char *report_event(const struct report_subject *subject, const struct kdnet_event *event, size_t *length)
+{
+    struct builder b = begin(subject->time_us, event_name(event->type));
+    put(&b, "target", json_string(subject->target));
+    put(&b, "address", address_text(subject->address));
+    put(&b, "session", session_text(event->session));
+    put_fields(&b, event, subject->time_us);
+    return finish(&b, length);
+}
+
+char *report_unknown(const struct report_unknown *unknown, const char *hint, size_t *length)
+{
+    struct builder b = begin(unknown->time_us, "unknown_target");
+    put(&b, "target", json_null());
+    put(&b, "address", address_text(&unknown->source));
+    put(&b, "session", json_null());
+    put(&b, "version", json_integer(unknown->version));
+    put(&b, "count", json_integer((json_int_t)unknown->count));
+    put(&b, "hint", json_string(hint));
+    return finish(&b, length);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * report: what a session has to tell, as one JSON object on one line. config/events.schema.json is the contract.
+ *
+ * Uses address and, of kdnet, event, names. One function makes the objects; fields are only ever added.
+ */
+#ifndef SERVICE_REPORT_H
+#define SERVICE_REPORT_H
+
+#include "kdnet/event.h"
+#include "service/address.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REPORT_TIME_SIZE 32 /* 2026-11-22T10:00:00.123456Z and the NUL */
+
+/* Who the event is about, and when it was. */
+struct report_subject {
+    uint64_t time_us;              /* since 1970, UTC */
+    const char *target;            /* its name */
+    const struct address *address; /* NULL: not known */
+};
+
+/* Pokes of one source that no key opens. */
+struct report_unknown {
+    uint64_t time_us;
+    struct address source;
+    uint16_t listen_port;
+    uint8_t version;
+    uint64_t count; /* since the last such event of this source */
+};
+
+/*
+ * The event as JSON text with a line end. `length` is that of the text, without the NUL.
+ * NULL: out of memory. The caller frees it with free().
+ */
+char *report_event(const struct report_subject *subject, const struct kdnet_event *event, size_t *length);
+
+/* `hint` says in words what to do. */
+char *report_unknown(const struct report_unknown *unknown, const char *hint, size_t *length);
+
+/* The GUID of a symbol file as symbol stores have it, without the age. NUL-ended. */
+void report_guid(const struct kdnet_pdb *pdb, char out[static 33]);
+
+/* RFC 3339, UTC, microseconds. NUL-ended. */
+void report_time(uint64_t time_us, char out[static REPORT_TIME_SIZE]);
+
+/*
+ * Copies text, with U+FFFD for each byte that is not part of valid UTF-8.
+ *
+ * out  has room for 3 * length bytes.
+ * Returns the bytes written.
+ */
+size_t report_valid_utf8(const char *text, size_t length, char *out);
+
+#endif

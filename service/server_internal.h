@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* server_internal: what the parts of the server share. Not for others. */
+#ifndef SERVICE_SERVER_INTERNAL_H
+#define SERVICE_SERVER_INTERNAL_H
+
+#include "kdnet/error.h"
+#include "kdnet/session.h"
+#include "service/bucket.h"
+#include "service/options.h"
+#include "service/results.h"
+#include "service/strangers.h"
+#include "service/targets.h"
+#include "service/timers.h"
+#include "service/trials.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+/* libuv's recvmmsg wants room for the largest UDP datagram for each of up to 20. Only what is used is ever touched. */
+#define SERVER_DATAGRAM_SPACE   ((size_t)64 << 10)
+#define SERVER_RECEIVE_SPACE    (20 * SERVER_DATAGRAM_SPACE)
+#define SERVER_SOCKET_BUFFER    (8 << 20)         /* SO_RCVBUF asked for: 20,000 pokes, or 10,000 machines for 6 s */
+#define SERVER_SEND_QUEUE       ((size_t)4 << 20) /* bytes of datagrams that wait for a socket */
+#define SERVER_NUDGE_SLOTS      4096
+#define SERVER_NUDGE_GAP_US     50000U /* between two nudges to one source */
+#define SERVER_NUDGE_PER_SECOND 20000U
+#define SERVER_NUDGE_COST       KDNET_DATAGRAM_MIN /* an empty datagram: header, one block, tag */
+#define SERVER_NUDGE_LOOK       64                 /* rows looked at for one datagram */
+#define SERVER_SAME_IP_MAX      16                 /* rows of one configured IP that are tried at once */
+#define SERVER_EXPIRE_MAX       4096               /* deadlines handled in one round of the loop */
+#define SERVER_SIGNALS          4
+#define SERVER_MINUTE_US        60000000U
+
+struct server;
+
+struct listener_counts {
+    uint64_t received;
+    uint64_t malformed;    /* no KDNET datagram: too short, no MDBG, … */
+    uint64_t forged;       /* from the address of a target, but not of its key */
+    uint64_t unknown;      /* pokes that no key opens */
+    uint64_t unknown_data; /* data from addresses that no target has */
+    uint64_t refused;      /* pokes from new addresses that found the queue full */
+    uint64_t nudged;
+    uint64_t sent;
+    uint64_t send_failed;
+    uint64_t send_dropped; /* for want of room in the send queue */
+};
+
+struct listener {
+    uv_udp_t udp;
+    struct server *server;
+    struct listener *next;
+    uint32_t id;
+    struct address local;
+    bool closing;
+    int send_error; /* the last */
+    struct listener_counts counts, told;
+};
+
+struct server_totals {
+    size_t connected, halted, held;
+    uint64_t events, crash_statuses, lost, reloads;
+};
+
+struct server {
+    uv_loop_t loop;
+    const struct options *options;
+    struct kdnetd_config config;
+    struct kdnet_session_shared shared;
+    struct targets targets;
+    struct timers timers;
+    struct trials trials;
+    struct strangers strangers;
+    struct results results;
+    struct listener *listeners;
+    uint32_t next_listener_id;
+    uint64_t seed;
+
+    uv_prepare_t prepare;
+    uv_idle_t trial_idle;
+    uv_timer_t trial_timer, deadline_timer, second_timer, watchdog_timer, stop_timer;
+    uv_signal_t signals[SERVER_SIGNALS];
+    size_t signal_count;
+    bool handles_ready; /* the handles above are initialised */
+
+    struct server_totals totals;
+    struct bucket nudges;
+    uint64_t nudged_us[SERVER_NUDGE_SLOTS];
+    size_t nudge_turn;
+    size_t sending_bytes; /* in the send queues */
+    uint64_t told_us;     /* when the minute's summaries were last told */
+    uint64_t untold_strangers;
+    char status[160]; /* as the service manager knows it */
+    bool stopping, finished, failed;
+    uint64_t stop_by_us;
+    char receive_space[SERVER_RECEIVE_SPACE];
+};
+
+/* Any monotonic time, microseconds. */
+uint64_t server_now_us(void);
+
+/* listener.c */
+bool listener_open(struct server *server, const struct config_address *address);
+void listener_close(struct listener *listener);
+struct listener *listener_by_id(const struct server *server, uint32_t id); /* NULL: it went away */
+void listener_send(struct listener *listener, const struct address *to, const uint8_t *payload, size_t length);
+/* Says in the log what was dropped since the last time; nothing when nothing was. */
+void listener_tell(struct listener *listener);
+
+/* dispatch.c */
+void dispatch_datagram(struct listener *listener, const struct address *source, const uint8_t *payload, size_t length);
+void dispatch_expire(struct server *server);
+/* Sends, reports and arms what a session has after a call; `listener` and `source` NULL: no datagram was received. */
+void dispatch_pump(struct server *server, struct target *target, struct listener *listener,
+                   const struct address *source, uint64_t now_us);
+bool dispatch_new_session(struct server *server, struct target *target);
+void dispatch_count(struct server *server, struct target *target); /* connected, halted, held: into the totals */
+void dispatch_uncount(struct server *server, struct target *target);
+void dispatch_try_keys(struct server *server); /* a slice */
+
+/* announce.c */
+void announce_event(struct server *server, struct target *target, const struct kdnet_event *event);
+void announce_strangers(struct server *server, uint64_t now_us);
+void announce_summary(struct server *server);
+void announce_status(struct server *server);
+
+/* reload.c */
+bool reload_first(struct server *server); /* listeners and targets of the first configuration */
+void reload_again(struct server *server); /* on HUP */
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * strangers: who pokes with a key that no target has: counted by source, so that an operator is told once and not for
+ * each packet.
+ *
+ * Uses address, bucket. Bounded: STRANGERS_ROWS sources; the one that was silent longest makes room. A source is told
+ * of STRANGERS_FIRST_US after its first poke, then once in STRANGERS_AGAIN_US while it goes on; and at most
+ * STRANGERS_PER_SECOND and STRANGERS_PER_MINUTE of all.
+ */
+#ifndef SERVICE_STRANGERS_H
+#define SERVICE_STRANGERS_H
+
+#include "service/address.h"
+#include "service/bucket.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STRANGERS_WAYS       8
+#define STRANGERS_SETS       128
+#define STRANGERS_ROWS       (STRANGERS_WAYS * STRANGERS_SETS)
+#define STRANGERS_FIRST_US   1000000U
+#define STRANGERS_AGAIN_US   60000000U
+#define STRANGERS_PER_SECOND 10
+#define STRANGERS_PER_MINUTE 100
+
+struct stranger {
+    bool used, told;
+    uint8_t version;
+    uint16_t listen_port;
+    struct address source; /* of the last poke */
+    uint64_t count;        /* since it was told of */
+    uint64_t first_us, last_us, told_us;
+};
+
+struct strangers {
+    uint64_t seed;
+    struct bucket second, minute;
+    uint64_t untold; /* pokes of sources that had to make room before they were told of */
+    struct stranger rows[STRANGERS_ROWS];
+};
+
+void strangers_init(struct strangers *strangers, uint64_t seed);
+
+/* Counts a poke. Cost: one hash and STRANGERS_WAYS compares. */
+void strangers_note(struct strangers *strangers, const struct address *source, uint16_t listen_port, uint8_t version,
+                    uint64_t now_us);
+
+/*
+ * The next source to tell of; false: none now. `out` has its count since the last time, which starts again.
+ * at  0 in the first call of a round, then left alone.
+ */
+bool strangers_next(struct strangers *strangers, size_t *at, uint64_t now_us, struct stranger *out);
+
+#endif
