@@ -159,6 +159,11 @@ void machine_expectation(const struct machine *m, struct machine_expectation *ou
 {
     const struct step *step = m->planned;
     *out = (struct machine_expectation){.status = m->final_status, .bugcheck = m->bugcheck};
+    if (m->config.replay) {
+        struct replay_summary summary;
+        machine_replay_summary(m->config.replay, &summary);
+        out->breaks = (uint32_t)(summary.exceptions + summary.unload_all);
+    }
     for (; step && step->kind != STEP_END; ++step) {
         if (step->kind == STEP_CRASH)
             out->crash = true;

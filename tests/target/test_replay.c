@@ -108,6 +108,30 @@ static void every_event_of_the_capture_is_found(void **state)
     machine_replay_free(replay);
 }
 
+/* The file's own loader and the vectors of the tests must find the same. */
+static void capture_file_is_loaded_with_its_key_and_refused_with_another(void **state)
+{
+    (void)state;
+    struct replay_summary summary;
+    struct kdnet_key key;
+    char path[4096], error[1024] = "";
+    const char *data = getenv("KDNETD_DATA");
+    (void)vectors_or_skip();
+    assert_int_equal(kdnet_key_parse("8.8.8.8", 7, &key, NULL, NULL), KDNET_OK);
+    (void)snprintf(path, sizeof path, "%s/windbg-v4.pcapng", data ? data : "../shared/data");
+    struct machine_replay *replay = machine_replay_load(path, &key, error, sizeof error);
+    assert_non_null(replay);
+    machine_replay_summary(replay, &summary);
+    assert_int_equal(summary.prints, PRINTS);
+    assert_int_equal(summary.file_questions, FILE_REQUESTS);
+    machine_replay_free(replay);
+    key.bytes[24] ^= 1;
+    assert_null(machine_replay_load(path, &key, error, sizeof error));
+    assert_non_null(strstr(error, "check --replay-key"));
+    assert_null(machine_replay_load("no-such-file.pcap", &key, error, sizeof error));
+    assert_non_null(strstr(error, "no-such-file.pcap"));
+}
+
 static void whole_capture_is_played_and_ends(void **state)
 {
     (void)state;
@@ -216,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_event_of_the_capture_is_found),
+        cmocka_unit_test(capture_file_is_loaded_with_its_key_and_refused_with_another),
         cmocka_unit_test(whole_capture_is_played_and_ends),
         cmocka_unit_test(loader_answers_with_its_own_version_context_and_memory),
         cmocka_unit_test(unknown_requests_get_the_captures_refusal_or_one_of_our_own),
