@@ -153,7 +153,7 @@ static bool parse_number(const char *name, const char *text, uint64_t least, uin
 
 static bool parse_u32(const char *name, const char *text, uint32_t least, uint32_t most, uint32_t *out)
 {
-    uint64_t value;
+    uint64_t value = 0;
     if (!parse_number(name, text, least, most, &value))
         return false;
     *out = (uint32_t)value;
@@ -178,7 +178,7 @@ static bool parse_address(const char *name, const char *text, uint16_t least_por
     size_t length = colon ? (size_t)(colon - text) : 0;
     struct sockaddr_in *v4 = (struct sockaddr_in *)out;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
-    uint64_t port;
+    uint64_t port = 0;
     if (length == 0 || length >= sizeof ip)
         return wrong("--%s '%s': is not ADDR:PORT, such as 192.0.2.1:50000 or [2001:db8::1]:50000", name, text);
     if (!parse_number(name, colon + 1, least_port, UINT16_MAX, &port))
