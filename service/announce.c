@@ -76,7 +76,8 @@ static const char *reason_hint(enum kdnet_reason reason)
 {
     switch (reason) {
     case KDNET_REASON_NO_SYMBOLS:
-        return "tell kdnetd where IopFinalCrashDumpStatus is in this kernel (rva:), if you know";
+        return "tell kdnetd where IopFinalCrashDumpStatus is in this kernel, if you know: "
+               "--rva GUIDAGE:IopFinalCrashDumpStatus=0x..., or rva: in the configuration";
     case KDNET_REASON_TIMEOUT:
         return "the machine answered too slowly; look at loss on its network, or raise read_deadline";
     case KDNET_REASON_LOST:
@@ -104,6 +105,8 @@ static void log_crash_status(const struct target *target, const struct kdnet_eve
         log_hex(&line, "status", status->status, 8);
         log_text(&line, "status_name", kdnet_status_name(status->status));
     }
+    if (target->guidage[0] != '\0')
+        log_text(&line, "guidage", target->guidage);
     if (conclusion->reason != KDNET_REASON_NONE) {
         log_text(&line, "reason", kdnet_reason_name(conclusion->reason));
         log_text(&line, "hint", reason_hint(conclusion->reason));
@@ -135,7 +138,6 @@ static void log_connected(const struct target *target, const struct kdnet_event 
 static void log_kernel(const struct target *target, const struct kdnet_event *event)
 {
     const struct kdnet_event_kernel *kernel = &event->u.kernel;
-    char guidage[KDNET_GUIDAGE_SIZE];
     struct log_line line;
     if (!begin(&line, CONFIG_LOG_INFO, "kernel identified", target, event))
         return;
@@ -145,9 +147,8 @@ static void log_kernel(const struct target *target, const struct kdnet_event *ev
     if (kernel->build_lab_known)
         log_bytes(&line, "build_lab", kernel->build_lab, strnlen(kernel->build_lab, sizeof kernel->build_lab));
     if (kernel->pdb_known) {
-        kdnet_pdb_guidage(&kernel->pdb, guidage);
         log_bytes(&line, "pdb", kernel->pdb.name, strnlen(kernel->pdb.name, sizeof kernel->pdb.name));
-        log_text(&line, "guidage", guidage);
+        log_text(&line, "guidage", target->guidage);
     }
     log_end(&line);
 }
@@ -167,18 +168,24 @@ static void log_break_in(const struct target *target, const struct kdnet_event *
     log_end(&line);
 }
 
+static const char *released_message(enum kdnet_action action)
+{
+    switch (action) {
+    case KDNET_ACTION_HOLD:
+        return "machine is held, as its policy says: it stands still until it is released or hold_for is over";
+    case KDNET_ACTION_REBOOT:
+        return "machine told to reboot, as its policy says";
+    case KDNET_ACTION_CONTINUE:
+    default:
+        return "machine released";
+    }
+}
+
 static void log_released(const struct target *target, const struct kdnet_event *event)
 {
-    static const char *const messages[] = {
-        [KDNET_ACTION_CONTINUE] = "machine released",
-        [KDNET_ACTION_HOLD] =
-            "machine is held, as its policy says: it stands still until it is released or hold_for is "
-            "over",
-        [KDNET_ACTION_REBOOT] = "machine told to reboot, as its policy says",
-    };
     const struct kdnet_event_released *released = &event->u.released;
     struct log_line line;
-    if (!begin(&line, CONFIG_LOG_NOTICE, messages[released->action], target, event))
+    if (!begin(&line, CONFIG_LOG_NOTICE, released_message(released->action), target, event))
         return;
     log_text(&line, "action", kdnet_action_name(released->action));
     log_milliseconds(&line, "halted_ms", released->halted_us);
@@ -232,11 +239,20 @@ static void log_event(const struct target *target, const struct kdnet_event *eve
     loggers[event->type](target, event);
 }
 
+static void note_kernel(struct target *target, const struct kdnet_event_kernel *kernel)
+{
+    target->guidage[0] = '\0';
+    if (kernel->pdb_known)
+        kdnet_pdb_guidage(&kernel->pdb, target->guidage);
+}
+
 static void note(struct server *server, struct target *target, const struct kdnet_event *event)
 {
     bool held = target->held;
     ++server->totals.events;
-    if (event->type == KDNET_EVENT_CRASH_STATUS)
+    if (event->type == KDNET_EVENT_KERNEL)
+        note_kernel(target, &event->u.kernel);
+    else if (event->type == KDNET_EVENT_CRASH_STATUS)
         ++server->totals.crash_statuses;
     else if (event->type == KDNET_EVENT_LOST)
         ++server->totals.lost;
@@ -303,6 +319,7 @@ void announce_summary(struct server *server)
         all.malformed += l->counts.malformed;
         all.forged += l->counts.forged;
         all.unknown += l->counts.unknown;
+        all.refused += l->counts.refused;
         all.sent += l->counts.sent;
         all.send_failed += l->counts.send_failed + l->counts.send_dropped;
     }
@@ -315,6 +332,7 @@ void announce_summary(struct server *server)
     log_number(&line, "not_kdnet", all.malformed);
     log_number(&line, "wrong_key", all.forged);
     log_number(&line, "unknown_pokes", all.unknown);
+    log_number(&line, "too_many", all.refused);
     log_number(&line, "sent", all.sent);
     log_number(&line, "send_failed", all.send_failed);
     log_number(&line, "keys_tried", server->trials.tried);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/log.h"
+#include "service/platform/platform.h"
 #include "service/server_internal.h"
 
 #include <stdlib.h>
@@ -60,20 +61,21 @@ static void say_not_opened(const struct address *local, int error)
     log_end(&line);
 }
 
-/* The kernel grants up to net.core.rmem_max (and says twice what it granted). */
+/* The kernel grants up to net.core.rmem_max. */
 static void enlarge_buffer(struct listener *listener)
 {
-    int size = SERVER_SOCKET_BUFFER, granted = 0;
-    (void)uv_recv_buffer_size((uv_handle_t *)&listener->udp, &size);
-    (void)uv_recv_buffer_size((uv_handle_t *)&listener->udp, &granted);
+    uv_os_fd_t descriptor;
+    if (uv_fileno((const uv_handle_t *)&listener->udp, &descriptor) != 0)
+        return;
+    size_t granted = platform_receive_buffer(descriptor, SERVER_SOCKET_BUFFER);
     if (granted >= SERVER_SOCKET_BUFFER)
         return;
     struct log_line line;
-    log_begin(&line, CONFIG_LOG_INFO,
+    log_begin(&line, CONFIG_LOG_NOTICE,
               "the kernel grants a smaller receive buffer than wished; a large fleet may lose datagrams in a burst: "
               "sysctl -w net.core.rmem_max=8388608");
     log_number(&line, "port", listener->local.port);
-    log_number(&line, "bytes", (uint64_t)(granted > 0 ? granted : 0));
+    log_number(&line, "bytes", granted);
     log_end(&line);
 }
 

@@ -12,7 +12,8 @@
 #define ADDRESS_DIGITS 16
 #define STATUS_DIGITS  8
 #define REPORT_FLAGS   (JSON_COMPACT | JSON_REAL_PRECISION(15)) /* 15 digits print what went in: 12.345 */
-#define REPLACEMENT    "\xef\xbf\xbd"                           /* U+FFFD */
+
+static const char replacement[3] = {'\xef', '\xbf', '\xbd'}; /* U+FFFD in UTF-8 */
 
 void report_time(uint64_t time_us, char out[static REPORT_TIME_SIZE])
 {
@@ -59,8 +60,8 @@ size_t report_valid_utf8(const char *text, size_t length, char *out)
     for (size_t at = 0; at < length;) {
         size_t valid = utf8_length((const unsigned char *)text + at, length - at);
         if (valid == 0) {
-            memcpy(out + written, REPLACEMENT, 3);
-            written += 3;
+            memcpy(out + written, replacement, sizeof replacement);
+            written += sizeof replacement;
             ++at;
             continue;
         }

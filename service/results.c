@@ -227,6 +227,15 @@ static void reader_gone(struct results *results)
                                 "with --events FILE");
 }
 
+static void free_batch(struct results *results)
+{
+    close_file(results);
+    free(results->batch);
+    free(results->path);
+    results->batch = NULL;
+    results->path = NULL;
+}
+
 static void write_failed(struct results *results, int error)
 {
     if (error == UV_EPIPE && !results->path) {
@@ -254,11 +263,15 @@ static void on_written(uv_fs_t *request)
         results->counts.written += results->batch_lines;
         results->batch_length = results->batch_done = results->batch_lines = 0;
     }
+    if (results->closed) {
+        free_batch(results);
+        return;
+    }
     if (results->reopen)
         do_reopen(results);
     if (outcome < 0)
         write_failed(results, (int)outcome);
-    else if (!results->closed)
+    else
         start_write(results);
 }
 
@@ -342,9 +355,5 @@ void results_close(struct results *results)
     }
     if (results->writing) /* the batch and the file belong to the pool until it is done */
         return;
-    close_file(results);
-    free(results->batch);
-    free(results->path);
-    results->batch = NULL;
-    results->path = NULL;
+    free_batch(results);
 }

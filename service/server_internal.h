@@ -21,7 +21,7 @@
 /* libuv's recvmmsg wants room for the largest UDP datagram for each of up to 20. Only what is used is ever touched. */
 #define SERVER_DATAGRAM_SPACE   ((size_t)64 << 10)
 #define SERVER_RECEIVE_SPACE    (20 * SERVER_DATAGRAM_SPACE)
-#define SERVER_SOCKET_BUFFER    (8 << 20)         /* SO_RCVBUF asked for: 20,000 pokes, or 10,000 machines for 6 s */
+#define SERVER_SOCKET_BUFFER    ((size_t)8 << 20) /* SO_RCVBUF asked for: at most 20,000 pokes */
 #define SERVER_SEND_QUEUE       ((size_t)4 << 20) /* bytes of datagrams that wait for a socket */
 #define SERVER_NUDGE_SLOTS      4096
 #define SERVER_NUDGE_GAP_US     50000U /* between two nudges to one source */

@@ -17,8 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STRANGERS_WAYS       8
-#define STRANGERS_SETS       128
+#define STRANGERS_WAYS       ((size_t)8)
+#define STRANGERS_SETS       ((size_t)128)
 #define STRANGERS_ROWS       (STRANGERS_WAYS * STRANGERS_SETS)
 #define STRANGERS_FIRST_US   1000000U
 #define STRANGERS_AGAIN_US   60000000U

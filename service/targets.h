@@ -47,7 +47,8 @@ struct target {
     struct kdnet_session *session;
 
     struct target_place place[TARGETS_PLACES];
-    bool connected, halted, held; /* as counted in the server's totals */
+    char guidage[KDNET_GUIDAGE_SIZE]; /* of its kernel, as last told; empty: not known */
+    bool connected, halted, held;     /* as counted in the server's totals */
 
     /* two machines with one key: the live place goes back and forth */
     struct address moved_from;

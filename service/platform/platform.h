@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <uv.h>
 
 /* Signal numbers for uv_signal; 0 where the system has no such thing. */
 int platform_signal_reload(void);  /* read the configuration again, open the result file again */
@@ -21,6 +22,12 @@ void platform_prepare(void);
 
 /* Writes a line to standard error if that takes it now. False: it does not; nothing was written. */
 bool platform_write_log(const char *text, size_t length);
+
+/*
+ * Asks for a receive buffer of `bytes` for a socket, beyond the system's limit where we are allowed to.
+ * Returns the bytes that the kernel takes into account; 0: not known.
+ */
+size_t platform_receive_buffer(uv_os_fd_t descriptor, size_t bytes);
 
 /* Flags for uv_fs_open of the result file: append, create, not inherited, never waiting. */
 int platform_append_flags(void);

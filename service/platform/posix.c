@@ -3,11 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <uv.h>
 
 int platform_signal_reload(void)
 {
@@ -36,6 +37,24 @@ bool platform_write_log(const char *text, size_t length)
         written = write(STDERR_FILENO, text, length);
     while (written < 0 && errno == EINTR);
     return written >= 0;
+}
+
+size_t platform_receive_buffer(uv_os_fd_t descriptor, size_t bytes)
+{
+    int size = bytes <= INT_MAX ? (int)bytes : INT_MAX, granted = 0;
+    socklen_t length = sizeof granted;
+    int outcome = -1;
+#ifdef SO_RCVBUFFORCE
+    outcome = setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size); /* needs CAP_NET_ADMIN */
+#endif
+    if (outcome != 0)
+        (void)setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    if (getsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &granted, &length) != 0 || granted < 0)
+        return 0;
+#ifdef __linux__
+    granted /= 2; /* Linux counts its own bookkeeping too, and says twice what was asked for (socket(7)) */
+#endif
+    return (size_t)granted;
 }
 
 int platform_append_flags(void)
