@@ -309,6 +309,17 @@ void announce_strangers(struct server *server, uint64_t now_us)
         announce_stranger(server, &stranger);
 }
 
+void announce_more_strangers(struct server *server)
+{
+    struct log_line line;
+    uint64_t pokes = strangers_untold(&server->strangers);
+    if (pokes == 0)
+        return;
+    log_begin(&line, CONFIG_LOG_WARNING, "more machines poke with keys that no target has than are told of one by one");
+    log_number(&line, "pokes", pokes);
+    log_end(&line);
+}
+
 void announce_summary(struct server *server)
 {
     const struct results_counts *results = &server->results.counts;

@@ -140,6 +140,7 @@ static void on_second(uv_timer_t *timer)
     server->told_us = now_us;
     for (struct listener *listener = server->listeners; listener; listener = listener->next)
         listener_tell(listener);
+    announce_more_strangers(server);
     results_tell(&server->results);
 }
 

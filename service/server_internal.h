@@ -91,8 +91,7 @@ struct server {
     size_t nudge_turn;
     size_t sending_bytes; /* in the send queues */
     uint64_t told_us;     /* when the minute's summaries were last told */
-    uint64_t untold_strangers;
-    char status[160]; /* as the service manager knows it */
+    char status[160];     /* as the service manager knows it */
     bool stopping, finished, failed;
     uint64_t stop_by_us;
     char receive_space[SERVER_RECEIVE_SPACE];
@@ -123,6 +122,7 @@ void dispatch_try_keys(struct server *server); /* a slice */
 /* announce.c */
 void announce_event(struct server *server, struct target *target, const struct kdnet_event *event);
 void announce_strangers(struct server *server, uint64_t now_us);
+void announce_more_strangers(struct server *server); /* once a minute */
 void announce_summary(struct server *server);
 void announce_status(struct server *server);
 

@@ -8,31 +8,41 @@ void strangers_init(struct strangers *strangers, uint64_t seed)
     memset(strangers, 0, sizeof *strangers);
     strangers->seed = seed;
     bucket_init(&strangers->second, STRANGERS_PER_SECOND, STRANGERS_PER_SECOND);
-    /* Two a second at most on average, and the burst of a minute. */
-    bucket_init(&strangers->minute, (STRANGERS_PER_MINUTE + 59) / 60, STRANGERS_PER_MINUTE);
 }
 
-/* The row of a source, or the one that makes room for it. */
-static struct stranger *row_for(struct strangers *strangers, const struct address *source, uint16_t listen_port)
+static bool may_make_room(const struct stranger *row, uint64_t now_us)
+{
+    return !row->used || row->told || now_us - row->last_us >= STRANGERS_STALE_US;
+}
+
+/* The row of a source, or one that makes room for it, or NULL. */
+static struct stranger *row_for(struct strangers *strangers, const struct address *source, uint16_t listen_port,
+                                uint64_t now_us)
 {
     size_t set = (size_t)(address_hash_ip(source->ip, strangers->seed) + listen_port) % STRANGERS_SETS;
-    struct stranger *rows = &strangers->rows[set * STRANGERS_WAYS], *oldest = rows;
+    struct stranger *rows = &strangers->rows[set * STRANGERS_WAYS], *room = NULL;
     for (size_t i = 0; i < STRANGERS_WAYS; ++i) {
         if (rows[i].used && rows[i].listen_port == listen_port && address_same_ip(source, rows[i].source.ip))
             return &rows[i];
-        if (!rows[i].used || (oldest->used && rows[i].last_us < oldest->last_us))
-            oldest = &rows[i];
+        if (may_make_room(&rows[i], now_us) && (!room || (room->used && rows[i].last_us < room->last_us)))
+            room = &rows[i];
     }
-    if (oldest->used && !oldest->told)
-        strangers->untold += oldest->count;
-    *oldest = (struct stranger){.used = false};
-    return oldest;
+    if (!room)
+        return NULL;
+    if (room->used)
+        strangers->untold += room->count;
+    *room = (struct stranger){.used = false};
+    return room;
 }
 
 void strangers_note(struct strangers *strangers, const struct address *source, uint16_t listen_port, uint8_t version,
                     uint64_t now_us)
 {
-    struct stranger *row = row_for(strangers, source, listen_port);
+    struct stranger *row = row_for(strangers, source, listen_port, now_us);
+    if (!row) {
+        ++strangers->untold;
+        return;
+    }
     if (!row->used) {
         row->used = true;
         row->first_us = now_us;
@@ -51,13 +61,25 @@ static bool is_due(const struct stranger *row, uint64_t now_us)
     return row->told ? now_us - row->told_us >= STRANGERS_AGAIN_US : now_us - row->first_us >= STRANGERS_FIRST_US;
 }
 
+static bool may_tell(struct strangers *strangers, uint64_t now_us)
+{
+    if (strangers->minute_us == 0 || now_us - strangers->minute_us >= STRANGERS_AGAIN_US) {
+        strangers->minute_us = now_us;
+        strangers->minute_count = 0;
+    }
+    if (strangers->minute_count >= STRANGERS_PER_MINUTE || bucket_take(&strangers->second, 1, now_us) == 0)
+        return false;
+    ++strangers->minute_count;
+    return true;
+}
+
 bool strangers_next(struct strangers *strangers, size_t *at, uint64_t now_us, struct stranger *out)
 {
     for (; *at < STRANGERS_ROWS; ++*at) {
         struct stranger *row = &strangers->rows[*at];
         if (!is_due(row, now_us))
             continue;
-        if (bucket_take(&strangers->second, 1, now_us) == 0 || bucket_take(&strangers->minute, 1, now_us) == 0)
+        if (!may_tell(strangers, now_us))
             return false;
         *out = *row;
         row->told = true;
@@ -67,4 +89,11 @@ bool strangers_next(struct strangers *strangers, size_t *at, uint64_t now_us, st
         return true;
     }
     return false;
+}
+
+uint64_t strangers_untold(struct strangers *strangers)
+{
+    uint64_t untold = strangers->untold;
+    strangers->untold = 0;
+    return untold;
 }

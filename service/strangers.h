@@ -3,8 +3,9 @@
  * strangers: who pokes with a key that no target has: counted by source, so that an operator is told once and not for
  * each packet.
  *
- * Uses address, bucket. Bounded: STRANGERS_ROWS sources; the one that was silent longest makes room. A source is told
- * of STRANGERS_FIRST_US after its first poke, then once in STRANGERS_AGAIN_US while it goes on; and at most
+ * Uses address, bucket. Bounded: STRANGERS_ROWS sources; one that was told of, or was silent for STRANGERS_STALE_US,
+ * makes room, and when there is none the newcomer is only counted: a flood hides nobody who came before it. A source is
+ * told of STRANGERS_FIRST_US after its first poke, then once in STRANGERS_AGAIN_US while it goes on; and at most
  * STRANGERS_PER_SECOND and STRANGERS_PER_MINUTE of all.
  */
 #ifndef SERVICE_STRANGERS_H
@@ -22,6 +23,7 @@
 #define STRANGERS_ROWS       (STRANGERS_WAYS * STRANGERS_SETS)
 #define STRANGERS_FIRST_US   1000000U
 #define STRANGERS_AGAIN_US   60000000U
+#define STRANGERS_STALE_US   10000000U /* three pokes missed */
 #define STRANGERS_PER_SECOND 10
 #define STRANGERS_PER_MINUTE 100
 
@@ -36,8 +38,10 @@ struct stranger {
 
 struct strangers {
     uint64_t seed;
-    struct bucket second, minute;
-    uint64_t untold; /* pokes of sources that had to make room before they were told of */
+    struct bucket second;
+    uint64_t minute_us; /* when the minute that is counted began */
+    unsigned minute_count;
+    uint64_t untold; /* pokes of sources that found no room, or had to make room before they were told of */
     struct stranger rows[STRANGERS_ROWS];
 };
 
@@ -52,5 +56,8 @@ void strangers_note(struct strangers *strangers, const struct address *source, u
  * at  0 in the first call of a round, then left alone.
  */
 bool strangers_next(struct strangers *strangers, size_t *at, uint64_t now_us, struct stranger *out);
+
+/* Pokes that will not be told of one by one, since the last call. */
+uint64_t strangers_untold(struct strangers *strangers);
 
 #endif

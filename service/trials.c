@@ -11,23 +11,31 @@ bool trials_init(struct trials *trials, uint64_t seed)
     memset(trials, 0, sizeof *trials);
     trials->seed = seed;
     trials->ring = calloc(TRIALS_QUEUE, sizeof *trials->ring);
-    trials->sources = calloc(TRIALS_SOURCES, sizeof *trials->sources);
+    trials->chains = calloc(TRIALS_CHAINS, sizeof *trials->chains);
     trials->ips = calloc(TRIALS_IPS, sizeof *trials->ips);
     bucket_init(&trials->bucket, TRIALS_PER_SECOND, TRIALS_PER_SECOND);
-    return trials->ring && trials->sources && trials->ips;
+    return trials->ring && trials->chains && trials->ips;
 }
 
 void trials_clear(struct trials *trials)
 {
     free(trials->ring);
-    free(trials->sources);
+    free(trials->chains);
     free(trials->ips);
     memset(trials, 0, sizeof *trials);
 }
 
-static uint8_t *source_counter(const struct trials *trials, const struct address *source, uint16_t local_port)
+static uint16_t *chain_of(const struct trials *trials, const struct address *source, uint16_t local_port)
 {
-    return &trials->sources[(address_hash(source, trials->seed) + local_port) % TRIALS_SOURCES];
+    return &trials->chains[(address_hash(source, trials->seed) + local_port) % TRIALS_CHAINS];
+}
+
+static bool is_queued(const struct trials *trials, const struct address *source, uint16_t local_port)
+{
+    for (uint16_t at = *chain_of(trials, source, local_port); at != 0; at = trials->ring[at - 1].next_in_chain)
+        if (trials->ring[at - 1].local_port == local_port && address_equal(&trials->ring[at - 1].source, source))
+            return true;
+    return false;
 }
 
 static uint16_t *ip_counter(const struct trials *trials, const struct address *source)
@@ -38,15 +46,16 @@ static uint16_t *ip_counter(const struct trials *trials, const struct address *s
 bool trials_add(struct trials *trials, const struct address *source, uint32_t listener_id, uint16_t local_port,
                 const uint8_t *payload, size_t length)
 {
-    uint8_t *queued = source_counter(trials, source, local_port);
     uint16_t *from_ip = ip_counter(trials, source);
     if (length > TRIALS_PAYLOAD)
         return false;
-    if (trials->count == TRIALS_QUEUE || *queued > 0 || *from_ip >= TRIALS_PER_IP) {
+    if (trials->count == TRIALS_QUEUE || *from_ip >= TRIALS_PER_IP || is_queued(trials, source, local_port)) {
         ++trials->refused;
         return false;
     }
-    struct trial *trial = &trials->ring[(trials->first + trials->count++) % TRIALS_QUEUE];
+    uint16_t *chain = chain_of(trials, source, local_port);
+    size_t place = (trials->first + trials->count++) % TRIALS_QUEUE;
+    struct trial *trial = &trials->ring[place];
     trial->source = *source;
     trial->listener_id = listener_id;
     trial->local_port = local_port;
@@ -54,8 +63,9 @@ bool trials_add(struct trials *trials, const struct address *source, uint32_t li
     trial->stage = STAGE_IP;
     trial->at = 0;
     trial->id = TARGETS_NONE;
+    trial->next_in_chain = *chain;
+    *chain = (uint16_t)(place + 1);
     memcpy(trial->payload, payload, length);
-    ++*queued;
     ++*from_ip;
     return true;
 }
@@ -63,7 +73,10 @@ bool trials_add(struct trials *trials, const struct address *source, uint32_t li
 static void remove_first(struct trials *trials)
 {
     struct trial *trial = &trials->ring[trials->first];
-    --*source_counter(trials, &trial->source, trial->local_port);
+    uint16_t *link = chain_of(trials, &trial->source, trial->local_port);
+    while (*link != trials->first + 1)
+        link = &trials->ring[*link - 1].next_in_chain;
+    *link = trial->next_in_chain;
     --*ip_counter(trials, &trial->source);
     trials->first = (trials->first + 1) % TRIALS_QUEUE;
     --trials->count;

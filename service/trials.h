@@ -23,14 +23,15 @@
 
 #define TRIALS_QUEUE      8192
 #define TRIALS_PER_IP     (TRIALS_QUEUE / 2)
-#define TRIALS_SOURCES    32768 /* counters of queued sources, by hash */
+#define TRIALS_CHAINS     8192 /* of queued pokes, by hash of their source */
 #define TRIALS_IPS        4096
 #define TRIALS_SLICE      2048 /* keys between two rounds of the loop: 0.3 ms */
 #define TRIALS_PER_SECOND 2000000U
 #define TRIALS_PAYLOAD    (KDNET_HEADER_LENGTH + ((8 + KDNET_POKE_LENGTH + 15) / 16) * 16 + KDNET_TAG_LENGTH)
 
 struct trial {
-    uint32_t listener_id; /* a listener may go away while a poke waits */
+    uint16_t next_in_chain; /* place in the ring + 1; 0: none */
+    uint32_t listener_id;   /* a listener may go away while a poke waits */
     uint16_t local_port;
     struct address source;
     uint8_t payload[TRIALS_PAYLOAD];
@@ -49,7 +50,7 @@ typedef void (*trials_unknown)(void *user, const struct trial *trial);
 struct trials {
     struct trial *ring; /* TRIALS_QUEUE */
     size_t first, count;
-    uint8_t *sources; /* TRIALS_SOURCES */
+    uint16_t *chains; /* TRIALS_CHAINS: place in the ring + 1 of the first; 0: none */
     uint16_t *ips;    /* TRIALS_IPS */
     uint64_t seed;
     struct bucket bucket;

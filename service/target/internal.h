@@ -83,7 +83,7 @@ struct machine {
     uint8_t random[KDNET_RANDOM_LENGTH];
     struct {
         bool used;
-        uint8_t count;
+        uint64_t count; /* the poke counter at the start of its random */
         uint64_t sequence;
     } recent[RECENT_POKES];
     uint64_t control_sequence, next_poke_us;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/error.h"
+#include "kdnet/wire.h"
 #include "service/target/internal.h"
 
 #include <stdlib.h>
@@ -134,10 +135,11 @@ void machine_set_address(struct machine *m, const struct kdnet_address *self)
 
 static bool echoes_a_poke(const struct machine *m, const struct kdnet_response *response, uint64_t sequence)
 {
-    if (memcmp(response->target_random + 1, m->random + 1, sizeof m->random - 1) != 0)
+    if (!kdnet_poke_same_run(response->target_random, m->random))
         return false;
+    uint64_t count = kdnet_get_le64(response->target_random);
     for (size_t i = 0; i < RECENT_POKES; ++i)
-        if (m->recent[i].used && m->recent[i].count == response->target_random[0] && m->recent[i].sequence == sequence)
+        if (m->recent[i].used && m->recent[i].count == count && m->recent[i].sequence == sequence)
             return true;
     return false;
 }
@@ -202,19 +204,21 @@ void machine_receive(struct machine *m, const uint8_t *payload, size_t length, u
 
 /* Sending */
 
+/* How a target says that it holds no connection: ::ffff:0.0.0.0, port 0 [cap frame 1]. */
+static const struct kdnet_address nobody = {.ip = {[10] = 0xff, [11] = 0xff}};
+
 static size_t make_poke(struct machine *m, uint8_t *body, uint64_t *sequence)
 {
     struct kdnet_poke poke = {.target = m->config.self, .host = m->config.host};
     ++m->counts.pokes;
-    ++m->random[0];
+    kdnet_put_le64(m->random, kdnet_get_le64(m->random) + 1);
     m->control_sequence += POKE_STEP;
     for (size_t i = RECENT_POKES - 1; i > 0; --i)
         m->recent[i] = m->recent[i - 1];
     m->recent[0].used = true;
-    m->recent[0].count = m->random[0];
+    m->recent[0].count = kdnet_get_le64(m->random);
     m->recent[0].sequence = m->control_sequence;
-    if (m->keyed)
-        poke.connected = m->config.host;
+    poke.connected = m->keyed ? m->config.host : nobody;
     memcpy(poke.random, m->random, sizeof poke.random);
     kdnet_poke_encode(&poke, body);
     *sequence = m->control_sequence;

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "service/report.h"
+
+#include <jansson.h>
+
+#include <cmocka.h>
+
+#define NOON 1795341600123456U /* 2026-11-22T10:00:00.123456Z */
+
+static const struct address v4 = {.ip = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 7}, .port = 51111};
+static const struct address v6 = {.ip = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, .port = 50000};
+
+static json_t *schema_of(const json_t *schema, const char *event)
+{
+    json_t *definition = json_object_get(json_object_get(schema, "$defs"), event);
+    assert_non_null(definition);
+    return definition;
+}
+
+static json_t *load_schema(void)
+{
+    char path[512];
+    const char *source = getenv("KDNETD_SOURCE");
+    json_error_t error;
+    (void)snprintf(path, sizeof path, "%s/config/events.schema.json", source ? source : ".");
+    json_t *schema = json_load_file(path, 0, &error);
+    if (!schema)
+        fail_msg("%s: %s", path, error.text);
+    return schema;
+}
+
+/* Each field is in the schema, and each required one is there. */
+static void assert_fits_schema(json_t *object)
+{
+    json_t *schema = load_schema(), *value = NULL;
+    const json_t *definition = schema_of(schema, json_string_value(json_object_get(object, "event")));
+    const char *key = NULL;
+    size_t i = 0;
+    json_object_foreach(object, key, value) if (!json_object_get(json_object_get(definition, "properties"), key))
+        fail_msg("%s is not in the schema", key);
+    json_array_foreach(json_object_get(definition, "required"), i,
+                       value) if (!json_object_get(object, json_string_value(value)))
+        fail_msg("%s is missing", json_string_value(value));
+    json_decref(schema);
+}
+
+static json_t *parse(char *line, size_t length)
+{
+    json_error_t error;
+    assert_non_null(line);
+    assert_int_equal(strlen(line), length);
+    assert_int_equal(line[length - 1], '\n');
+    assert_ptr_equal(strchr(line, '\n'), line + length - 1);
+    json_t *object = json_loads(line, 0, &error);
+    if (!object)
+        fail_msg("%s: %s", line, error.text);
+    free(line);
+    assert_fits_schema(object);
+    return object;
+}
+
+static json_t *made(const struct kdnet_event *event, const struct address *address)
+{
+    struct report_subject subject = {.time_us = NOON, .target = "web-17", .address = address};
+    size_t length = 0;
+    char *line = report_event(&subject, event, &length);
+    return parse(line, length);
+}
+
+static struct kdnet_event event_of(enum kdnet_event_type type)
+{
+    struct kdnet_event event;
+    memset(&event, 0, sizeof event);
+    event.type = type;
+    for (uint8_t i = 0; i < KDNET_SESSION_ID_LENGTH; ++i)
+        event.session[i] = (uint8_t)(0xa0 + i);
+    return event;
+}
+
+static void assert_text(const json_t *object, const char *key, const char *wanted)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    assert_non_null(text);
+    assert_string_equal(text, wanted);
+}
+
+static void assert_null_field(const json_t *object, const char *key)
+{
+    assert_true(json_is_null(json_object_get(object, key)));
+}
+
+static void every_event_says_when_and_who(void **state)
+{
+    (void)state;
+    struct kdnet_event event = event_of(KDNET_EVENT_CONNECTED);
+    event.u.connected.version = 5;
+    event.u.connected.took_over = true;
+    json_t *object = made(&event, &v4);
+    assert_text(object, "time", "2026-11-22T10:00:00.123456Z");
+    assert_text(object, "event", "connected");
+    assert_text(object, "target", "web-17");
+    assert_text(object, "address", "192.0.2.7:51111");
+    assert_text(object, "session", "a0a1a2a3a4a5a6a7");
+    assert_int_equal(json_integer_value(json_object_get(object, "version")), 5);
+    assert_true(json_is_false(json_object_get(object, "rebooted")));
+    assert_true(json_is_true(json_object_get(object, "took_over")));
+    json_decref(object);
+}
+
+static void an_ipv6_address_has_brackets_and_an_unknown_one_is_null(void **state)
+{
+    (void)state;
+    struct kdnet_event event = event_of(KDNET_EVENT_CONNECTED);
+    json_t *object = made(&event, &v6);
+    assert_text(object, "address", "[2001:db8::1]:50000");
+    json_decref(object);
+    object = made(&event, NULL);
+    assert_null_field(object, "address");
+    json_decref(object);
+}
+
+static void a_kernel_is_told_with_its_symbol_file(void **state)
+{
+    (void)state;
+    static const uint8_t guid[16] = {0xb9, 0xdb, 0x44, 0x38, 0x17, 0x20, 0x67, 0x49,
+                                     0xbe, 0x7a, 0xa4, 0xa2, 0xc2, 0x04, 0x30, 0xfa};
+    struct kdnet_event event = event_of(KDNET_EVENT_KERNEL);
+    struct kdnet_event_kernel *kernel = &event.u.kernel;
+    kernel->build = 22000;
+    kernel->machine = KDNET_MACHINE_ARM64;
+    kernel->kernel_base = 0xfffff80012345678;
+    kernel->pdb_known = true;
+    (void)snprintf(kernel->pdb.name, sizeof kernel->pdb.name, "ntkrnlmp.pdb");
+    memcpy(kernel->pdb.guid, guid, sizeof guid);
+    kernel->pdb.age = 2;
+    json_t *object = made(&event, &v4);
+    const json_t *pdb = json_object_get(object, "pdb");
+    assert_text(object, "who", "nt");
+    assert_text(object, "machine", "arm64");
+    assert_text(object, "kernel_base", "0xFFFFF80012345678");
+    assert_null_field(object, "build_lab");
+    assert_text(pdb, "name", "ntkrnlmp.pdb");
+    assert_text(pdb, "guid", "3844DBB920174967BE7AA4A2C20430FA");
+    assert_int_equal(json_integer_value(json_object_get(pdb, "age")), 2);
+    json_decref(object);
+}
+
+static void who_answers_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t who;
+        const char *name;
+    } cases[] = {{0, "nt"}, {4, "boot"}, {8, "hypervisor"}, {77, "unknown"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+        struct kdnet_event event = event_of(KDNET_EVENT_KERNEL);
+        event.u.kernel.who = cases[i].who;
+        json_t *object = made(&event, &v4);
+        assert_text(object, "who", cases[i].name);
+        assert_text(object, "machine", "unknown");
+        assert_null_field(object, "pdb");
+        json_decref(object);
+    }
+}
+
+static void a_bugcheck_is_named_with_its_parameters(void **state)
+{
+    (void)state;
+    struct kdnet_event event = event_of(KDNET_EVENT_BUGCHECK);
+    event.u.bugcheck = (struct kdnet_event_bugcheck){
+        .known = true, .from_memory = true, .data = {.code = 0xd1, .parameters = {1, 2, 0, 0xfffff801deadbeef}}};
+    json_t *object = made(&event, &v4);
+    assert_text(object, "code", "0x000000D1");
+    assert_text(object, "name", "DRIVER_IRQL_NOT_LESS_OR_EQUAL");
+    assert_text(object, "from", "memory");
+    const json_t *parameters = json_object_get(object, "parameters");
+    assert_int_equal(json_array_size(parameters), 4);
+    assert_string_equal(json_string_value(json_array_get(parameters, 0)), "0x0000000000000001");
+    assert_string_equal(json_string_value(json_array_get(parameters, 3)), "0xFFFFF801DEADBEEF");
+    json_decref(object);
+}
+
+static void a_break_is_told_with_its_exception(void **state)
+{
+    (void)state;
+    struct kdnet_event event = event_of(KDNET_EVENT_BREAK_IN);
+    event.u.break_in = (struct kdnet_event_break_in){.phase = KDNET_PHASE_BREAK,
+                                                     .exception = true,
+                                                     .code = 0x80000003,
+                                                     .address = 0xfffff80000001000,
+                                                     .first_chance = true};
+    json_t *object = made(&event, &v4);
+    const json_t *exception = json_object_get(object, "exception");
+    assert_text(object, "phase", "break");
+    assert_text(exception, "code", "0x80000003");
+    assert_text(exception, "name", "STATUS_BREAKPOINT");
+    assert_text(exception, "address", "0xFFFFF80000001000");
+    assert_true(json_is_true(json_object_get(exception, "first_chance")));
+    json_decref(object);
+    event.u.break_in = (struct kdnet_event_break_in){.phase = KDNET_PHASE_SHUTDOWN};
+    object = made(&event, &v4);
+    assert_text(object, "phase", "shutdown");
+    assert_null_field(object, "exception");
+    json_decref(object);
+}
+
+static void a_status_that_was_read_is_told_whole(void **state)
+{
+    (void)state;
+    struct kdnet_event event = event_of(KDNET_EVENT_CRASH_STATUS);
+    event.u.crash_status = (struct kdnet_event_crash_status){
+        .phase = KDNET_PHASE_SHUTDOWN,
+        .conclusion = {.verdict = KDNET_VERDICT_FAILED, .source = KDNET_SOURCE_RVA},
+        .status_known = true,
+        .status = 0xc000007f,
+        .address_known = true,
+        .address = 0xfffff80000c35de0,
+        .bugcheck = {.known = true, .data = {.code = 0xe2}},
+        .build_lab_known = true,
+        .build_lab = "9600.17085.amd64fre",
+        .rtt_us = 119,
+        .read_us = 12345,
+        .since_first_known = true,
+        .since_first_us = 61000001,
+        .break_status_known = true,
+        .break_status = 3,
+    };
+    json_t *object = made(&event, &v4);
+    const json_t *source = json_object_get(object, "source");
+    assert_text(object, "status", "0xC000007F");
+    assert_text(object, "status_name", "STATUS_DISK_FULL");
+    assert_text(object, "verdict", "failed");
+    assert_null_field(object, "reason");
+    assert_text(source, "symbol", "nt!IopFinalCrashDumpStatus");
+    assert_text(source, "address", "0xFFFFF80000C35DE0");
+    assert_text(source, "from", "rva");
+    assert_text(json_object_get(object, "bugcheck"), "code", "0x000000E2");
+    assert_text(json_object_get(object, "bugcheck"), "from", "print");
+    assert_text(object, "build_lab", "9600.17085.amd64fre");
+    assert_text(json_object_get(object, "evidence"), "break_status", "0x3");
+    assert_true(json_number_value(json_object_get(object, "rtt_ms")) == 0.119);
+    assert_true(json_number_value(json_object_get(object, "read_ms")) == 12.345);
+    assert_true(json_number_value(json_object_get(object, "since_first_ms")) == 61000.001);
+    json_decref(object);
+}
+
+static void what_is_not_known_is_null_and_has_a_reason(void **state)
+{
+    (void)state;
+    struct kdnet_event event = event_of(KDNET_EVENT_CRASH_STATUS);
+    event.u.crash_status.phase = KDNET_PHASE_BOOT;
+    event.u.crash_status.conclusion = (struct kdnet_conclusion){.reason = KDNET_REASON_NO_KERNEL};
+    json_t *object = made(&event, &v4);
+    assert_text(object, "verdict", "unknown");
+    assert_text(object, "reason", "no_kernel");
+    assert_null_field(object, "status");
+    assert_null_field(object, "status_name");
+    assert_null_field(object, "bugcheck");
+    assert_null_field(object, "build_lab");
+    assert_null_field(object, "rtt_ms");
+    assert_null_field(object, "since_first_ms");
+    assert_null_field(json_object_get(object, "source"), "address");
+    assert_null_field(json_object_get(object, "source"), "from");
+    assert_int_equal(json_object_size(json_object_get(object, "evidence")), 0);
+    json_decref(object);
+}
+
+static void a_dump_that_is_not_started_has_no_status_name(void **state)
+{
+    (void)state;
+    struct kdnet_event event = event_of(KDNET_EVENT_CRASH_STATUS);
+    event.u.crash_status.status_known = true;
+    event.u.crash_status.status = 0xffffffff;
+    event.u.crash_status.conclusion.verdict = KDNET_VERDICT_NOT_STARTED;
+    json_t *object = made(&event, &v4);
+    assert_text(object, "status", "0xFFFFFFFF");
+    assert_null_field(object, "status_name");
+    assert_text(object, "verdict", "not_started");
+    json_decref(object);
+}
+
+static void milliseconds_are_written_short(void **state)
+{
+    (void)state;
+    struct kdnet_event event = event_of(KDNET_EVENT_RELEASED);
+    struct report_subject subject = {.time_us = NOON, .target = "web-17", .address = &v4};
+    event.u.released = (struct kdnet_event_released){.action = KDNET_ACTION_HOLD, .halted_us = 1234567890123};
+    size_t length = 0;
+    char *line = report_event(&subject, &event, &length);
+    assert_non_null(line);
+    assert_non_null(strstr(line, "\"action\":\"hold\",\"halted_ms\":1234567890.123}\n"));
+    json_decref(parse(line, length));
+}
+
+static void a_lost_target_is_told_with_when_it_was_seen(void **state)
+{
+    (void)state;
+    struct kdnet_event event = event_of(KDNET_EVENT_LOST);
+    event.u.lost = (struct kdnet_event_lost){.silent_us = 30000001, .halted = true};
+    json_t *object = made(&event, &v4);
+    assert_text(object, "last_seen", "2026-11-22T09:59:30.123455Z");
+    assert_true(json_is_true(json_object_get(object, "halted")));
+    json_decref(object);
+}
+
+static void text_of_a_machine_is_made_valid(void **state)
+{
+    (void)state;
+    static const char text[] = "A\xff\xc3\xa4\xc0\xaf\xed\xa0\x80\xf0\x9f\x98\x80\xe2\x82\n\"\\";
+    struct kdnet_event event = event_of(KDNET_EVENT_PRINT);
+    event.u.print = (struct kdnet_event_print){.text = text, .length = sizeof text - 1};
+    json_t *object = made(&event, &v4);
+    assert_text(object, "text",
+                "A\xef\xbf\xbd\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xf0\x9f\x98\x80"
+                "\xef\xbf\xbd\xef\xbf\xbd\n\"\\");
+    json_decref(object);
+}
+
+static void any_bytes_of_a_machine_make_a_line(void **state)
+{
+    (void)state;
+    char text[4000];
+    uint32_t seed = 5;
+    for (int round = 0; round < 50; ++round) {
+        for (size_t i = 0; i < sizeof text; ++i) {
+            seed = seed * 1664525 + 1013904223;
+            text[i] = (char)(seed >> 16);
+        }
+        struct kdnet_event event = event_of(KDNET_EVENT_PRINT);
+        event.u.print = (struct kdnet_event_print){.text = text, .length = sizeof text};
+        struct report_subject subject = {.time_us = NOON, .target = "web-17", .address = &v4};
+        size_t length = 0;
+        char *line = report_event(&subject, &event, &length);
+        assert_non_null(line);
+        json_t *object = json_loads(line, JSON_ALLOW_NUL, NULL);
+        assert_non_null(object);
+        json_decref(object);
+        free(line);
+    }
+}
+
+static void an_unknown_machine_is_told_with_a_hint(void **state)
+{
+    (void)state;
+    struct report_unknown unknown = {.time_us = NOON, .source = v4, .listen_port = 50000, .version = 5, .count = 20};
+    size_t length = 0;
+    char *line = report_unknown(&unknown, "compare the keys", &length);
+    json_t *object = parse(line, length);
+    assert_text(object, "event", "unknown_target");
+    assert_text(object, "address", "192.0.2.7:51111");
+    assert_text(object, "hint", "compare the keys");
+    assert_null_field(object, "target");
+    assert_null_field(object, "session");
+    assert_int_equal(json_integer_value(json_object_get(object, "version")), 5);
+    assert_int_equal(json_integer_value(json_object_get(object, "count")), 20);
+    json_decref(object);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_event_says_when_and_who),
+        cmocka_unit_test(an_ipv6_address_has_brackets_and_an_unknown_one_is_null),
+        cmocka_unit_test(a_kernel_is_told_with_its_symbol_file),
+        cmocka_unit_test(who_answers_is_named),
+        cmocka_unit_test(a_bugcheck_is_named_with_its_parameters),
+        cmocka_unit_test(a_break_is_told_with_its_exception),
+        cmocka_unit_test(a_status_that_was_read_is_told_whole),
+        cmocka_unit_test(what_is_not_known_is_null_and_has_a_reason),
+        cmocka_unit_test(a_dump_that_is_not_started_has_no_status_name),
+        cmocka_unit_test(milliseconds_are_written_short),
+        cmocka_unit_test(a_lost_target_is_told_with_when_it_was_seen),
+        cmocka_unit_test(text_of_a_machine_is_made_valid),
+        cmocka_unit_test(any_bytes_of_a_machine_make_a_line),
+        cmocka_unit_test(an_unknown_machine_is_told_with_a_hint),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "service/strangers.h"
+
+#include <cmocka.h>
+
+#define SECOND 1000000U
+#define START  (100U * SECOND)
+
+static struct strangers strangers;
+
+static struct address source(uint32_t number)
+{
+    struct address address = {.port = 1};
+    memcpy(address.ip, &number, sizeof number);
+    return address;
+}
+
+static void note(uint32_t number, uint64_t now_us)
+{
+    struct address from = source(number);
+    strangers_note(&strangers, &from, 50000, 5, now_us);
+}
+
+static size_t told(uint64_t now_us, struct stranger *last)
+{
+    size_t at = 0, count = 0;
+    while (strangers_next(&strangers, &at, now_us, last))
+        ++count;
+    return count;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    strangers_init(&strangers, 7);
+    return 0;
+}
+
+static void a_source_is_told_of_a_second_after_its_first_poke(void **state)
+{
+    (void)state;
+    struct stranger last;
+    note(1, START);
+    note(1, START + 1);
+    assert_int_equal(told(START + SECOND - 1, &last), 0);
+    assert_int_equal(told(START + SECOND, &last), 1);
+    assert_int_equal(last.count, 2);
+    assert_int_equal(last.version, 5);
+    assert_int_equal(last.listen_port, 50000);
+}
+
+static void a_source_that_goes_on_is_told_of_once_a_minute(void **state)
+{
+    (void)state;
+    struct stranger last;
+    size_t times = 0;
+    for (uint64_t second = 0; second < 180; ++second) {
+        note(1, START + second * SECOND);
+        times += told(START + second * SECOND, &last);
+    }
+    assert_int_equal(times, 3);
+    assert_int_equal(last.count, 60);
+}
+
+static void a_source_that_stopped_is_not_told_of_again(void **state)
+{
+    (void)state;
+    struct stranger last;
+    note(1, START);
+    assert_int_equal(told(START + SECOND, &last), 1);
+    assert_int_equal(told(START + 1000U * SECOND, &last), 0);
+}
+
+static void many_sources_make_few_lines(void **state)
+{
+    (void)state;
+    struct stranger last;
+    size_t times = 0;
+    for (uint64_t second = 0; second < 60; ++second) {
+        for (uint32_t i = 0; i < 5000; ++i)
+            note(i * 60 + (uint32_t)second, START + second * SECOND);
+        size_t now = told(START + second * SECOND, &last);
+        assert_true(now <= STRANGERS_PER_SECOND);
+        times += now;
+    }
+    assert_int_equal(times, STRANGERS_PER_MINUTE);
+    assert_true(strangers_untold(&strangers) > 100000);
+    assert_int_equal(strangers_untold(&strangers), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_source_is_told_of_a_second_after_its_first_poke, setup),
+        cmocka_unit_test_setup(a_source_that_goes_on_is_told_of_once_a_minute, setup),
+        cmocka_unit_test_setup(a_source_that_stopped_is_not_told_of_again, setup),
+        cmocka_unit_test_setup(many_sources_make_few_lines, setup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

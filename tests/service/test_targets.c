@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "service/targets.h"
+
+#include <cmocka.h>
+
+#define PORT 50000
+
+/* Listeners are only compared by this room. */
+static char listener_places[2];
+#define LISTENER(i) ((struct listener *)(void *)&listener_places[i])
+
+static int setup(void **state)
+{
+    static struct targets targets;
+    targets_init(&targets, 42);
+    *state = &targets;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    targets_clear(*state);
+    return 0;
+}
+
+static struct address ipv4(uint32_t ip, uint16_t port)
+{
+    struct address address = {.ip = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, .port = port};
+    for (int i = 0; i < 4; ++i)
+        address.ip[12 + i] = (uint8_t)(ip >> (24 - 8 * i));
+    return address;
+}
+
+static struct target *add(struct targets *targets, unsigned number, const struct address *address)
+{
+    struct config_target config;
+    memset(&config, 0, sizeof config);
+    (void)snprintf(config.name, sizeof config.name, "t-%u", number);
+    config.key.bytes[0] = (uint8_t)number;
+    if (address) {
+        config.has_address = true;
+        memcpy(config.address.ip, address->ip, sizeof config.address.ip);
+    }
+    assert_true(targets_reserve(targets, targets->count + 1));
+    struct target *target = targets_add(targets, &config);
+    assert_non_null(target);
+    assert_true(targets_index(targets));
+    return target;
+}
+
+static void an_unknown_address_has_no_rows(void **state)
+{
+    struct target *rows[TARGETS_SHARE_MAX];
+    struct address a = ipv4(1, 1);
+    assert_int_equal(targets_at(*state, &a, PORT, rows), 0);
+    (void)add(*state, 1, NULL);
+    assert_int_equal(targets_at(*state, &a, PORT, rows), 0);
+    assert_int_equal(targets_with_ip(*state, a.ip), TARGETS_NONE);
+}
+
+static void a_live_row_is_found_by_address_and_port_of_the_listener(void **state)
+{
+    struct target *rows[TARGETS_SHARE_MAX], *t = add(*state, 1, NULL);
+    struct address a = ipv4(1, 1), other_port = ipv4(1, 2);
+    assert_true(targets_set_live(*state, t, &a, LISTENER(0), PORT));
+    assert_false(targets_set_live(*state, t, &a, LISTENER(0), PORT));
+    assert_int_equal(targets_at(*state, &a, PORT, rows), 1);
+    assert_ptr_equal(rows[0], t);
+    assert_int_equal(targets_at(*state, &a, PORT + 1, rows), 0);
+    assert_int_equal(targets_at(*state, &other_port, PORT, rows), 0);
+    assert_ptr_equal(targets_destination(t)->listener, LISTENER(0));
+}
+
+static void a_row_that_moves_leaves_its_old_address(void **state)
+{
+    struct target *rows[TARGETS_SHARE_MAX], *t = add(*state, 1, NULL);
+    struct address a = ipv4(1, 1), b = ipv4(2, 1);
+    (void)targets_set_live(*state, t, &a, LISTENER(0), PORT);
+    assert_true(targets_set_live(*state, t, &b, LISTENER(0), PORT));
+    assert_int_equal(targets_at(*state, &a, PORT, rows), 0);
+    assert_int_equal(targets_at(*state, &b, PORT, rows), 1);
+}
+
+static void a_poke_does_not_move_a_live_row(void **state)
+{
+    struct target *rows[TARGETS_SHARE_MAX], *t = add(*state, 1, NULL);
+    struct address a = ipv4(1, 1), b = ipv4(2, 1);
+    (void)targets_set_live(*state, t, &a, LISTENER(0), PORT);
+    targets_set_candidate(*state, t, &b, LISTENER(0), PORT);
+    assert_true(address_equal(&targets_destination(t)->address, &a));
+    assert_int_equal(targets_at(*state, &a, PORT, rows), 1);
+    assert_int_equal(targets_at(*state, &b, PORT, rows), 1);
+}
+
+static void the_live_row_of_a_shared_address_comes_first(void **state)
+{
+    struct target *rows[TARGETS_SHARE_MAX], *one = add(*state, 1, NULL), *two = add(*state, 2, NULL);
+    struct address a = ipv4(1, 1);
+    targets_set_candidate(*state, one, &a, LISTENER(0), PORT);
+    (void)targets_set_live(*state, two, &a, LISTENER(0), PORT);
+    assert_int_equal(targets_at(*state, &a, PORT, rows), 2);
+    assert_ptr_equal(rows[0], two);
+    assert_ptr_equal(rows[1], one);
+}
+
+static void a_row_that_goes_live_takes_the_address_over(void **state)
+{
+    struct target *rows[TARGETS_SHARE_MAX], *one = add(*state, 1, NULL), *two = add(*state, 2, NULL);
+    struct address a = ipv4(1, 1);
+    (void)targets_set_live(*state, one, &a, LISTENER(0), PORT);
+    targets_set_candidate(*state, two, &a, LISTENER(0), PORT);
+    (void)targets_set_live(*state, two, &a, LISTENER(0), PORT);
+    assert_int_equal(targets_at(*state, &a, PORT, rows), 1);
+    assert_ptr_equal(rows[0], two);
+    assert_null(targets_destination(one));
+}
+
+static void candidates_at_one_address_are_bounded(void **state)
+{
+    struct target *rows[TARGETS_SHARE_MAX];
+    struct address a = ipv4(1, 1);
+    struct target *last = NULL;
+    for (unsigned i = 0; i < 40; ++i) {
+        last = add(*state, i, NULL);
+        targets_set_candidate(*state, last, &a, LISTENER(0), PORT);
+    }
+    const struct targets *targets = *state;
+    assert_int_equal(targets->slots_used, TARGETS_SHARE_MAX);
+    assert_int_equal(targets_at(*state, &a, PORT, rows), TARGETS_SHARE_MAX);
+    assert_true(last->place[TARGETS_PLACE_POKE].used);
+}
+
+static void rows_are_found_by_their_configured_address(void **state)
+{
+    struct address a = ipv4(1, 0), b = ipv4(2, 0), from = ipv4(1, 1234);
+    struct target *one = add(*state, 1, &a), *two = add(*state, 2, &a), *three = add(*state, 3, &b);
+    uint32_t id = targets_with_ip(*state, a.ip);
+    assert_int_equal(id, one->id);
+    assert_int_equal(one->next_same_ip, two->id);
+    assert_int_equal(two->next_same_ip, TARGETS_NONE);
+    assert_int_equal(targets_with_ip(*state, b.ip), three->id);
+    assert_true(targets_may_be(one, &from, PORT));
+    assert_false(targets_may_be(three, &from, PORT));
+    assert_null(targets_group_of(*state, 0));
+}
+
+static void a_row_seen_once_is_tried_last(void **state)
+{
+    struct target *one = add(*state, 1, NULL), *two = add(*state, 2, NULL);
+    struct address a = ipv4(1, 1);
+    const struct targets_group *group = targets_group_of(*state, 0);
+    assert_int_equal(group->list[0].count, 2);
+    (void)targets_set_live(*state, one, &a, LISTENER(0), PORT);
+    group = targets_group_of(*state, 0);
+    assert_int_equal(group->list[0].count, 1);
+    assert_int_equal(group->list[0].ids[0], two->id);
+    assert_int_equal(group->list[1].ids[0], one->id);
+}
+
+static void a_removed_row_is_found_nowhere(void **state)
+{
+    struct targets *targets = *state;
+    struct target *rows[TARGETS_SHARE_MAX];
+    struct address a = ipv4(1, 1), b = ipv4(2, 1);
+    struct target *one = add(targets, 1, NULL), *two = add(targets, 2, NULL);
+    (void)targets_set_live(targets, one, &a, LISTENER(0), PORT);
+    targets_set_candidate(targets, one, &b, LISTENER(0), PORT);
+    (void)targets_set_live(targets, two, &b, LISTENER(0), PORT);
+    uint32_t id = one->id;
+    targets_remove(targets, one);
+    assert_null(targets_row(targets, id));
+    assert_int_equal(targets_at(targets, &a, PORT, rows), 0);
+    assert_int_equal(targets_at(targets, &b, PORT, rows), 1);
+    assert_int_equal(targets_group_of(targets, 0)->list[1].count, 1);
+    assert_int_equal(add(targets, 3, NULL)->id, id);
+}
+
+static void a_new_configured_address_forgets_places_elsewhere(void **state)
+{
+    struct target *rows[TARGETS_SHARE_MAX], *t = add(*state, 1, NULL);
+    struct address a = ipv4(1, 1), b = ipv4(2, 1);
+    struct config_address configured = {.port = 0};
+    (void)targets_set_live(*state, t, &a, LISTENER(0), PORT);
+    memcpy(configured.ip, a.ip, sizeof configured.ip);
+    targets_set_address(*state, t, true, &configured);
+    assert_int_equal(targets_at(*state, &a, PORT, rows), 1);
+    memcpy(configured.ip, b.ip, sizeof configured.ip);
+    targets_set_address(*state, t, true, &configured);
+    assert_int_equal(targets_at(*state, &a, PORT, rows), 0);
+    assert_null(targets_destination(t));
+}
+
+static void a_listener_that_goes_takes_its_places_along(void **state)
+{
+    struct target *one = add(*state, 1, NULL), *two = add(*state, 2, NULL);
+    struct address a = ipv4(1, 1), b = ipv4(2, 1);
+    (void)targets_set_live(*state, one, &a, LISTENER(0), PORT);
+    (void)targets_set_live(*state, two, &b, LISTENER(1), PORT + 1);
+    targets_forget_listener(*state, LISTENER(0));
+    assert_null(targets_destination(one));
+    assert_non_null(targets_destination(two));
+}
+
+/* A model: where each of many rows is, against the table, through many moves. */
+static void many_moves_leave_the_table_true(void **state)
+{
+    enum { ROWS = 200, PLACES = 300, STEPS = 20000 };
+    struct targets *targets = *state;
+    struct target *rows[ROWS], *found[TARGETS_SHARE_MAX];
+    int at[ROWS];
+    uint32_t seed = 99;
+    for (unsigned i = 0; i < ROWS; ++i) {
+        rows[i] = add(targets, i, NULL);
+        at[i] = -1;
+    }
+    for (int step = 0; step < STEPS; ++step) {
+        seed = seed * 1664525 + 1013904223;
+        unsigned row = (seed >> 8) % ROWS, place = (seed >> 16) % PLACES;
+        struct address a = ipv4(place / 3, (uint16_t)(place % 3));
+        (void)targets_set_live(targets, rows[row], &a, LISTENER(0), PORT);
+        for (int i = 0; i < ROWS; ++i)
+            if (at[i] == (int)place)
+                at[i] = -1;
+        at[row] = (int)place;
+    }
+    for (int i = 0; i < ROWS; ++i) {
+        const struct target_place *place = targets_destination(rows[i]);
+        assert_int_equal(place != NULL, at[i] >= 0);
+        if (!place)
+            continue;
+        struct address a = ipv4((uint32_t)at[i] / 3, (uint16_t)(at[i] % 3));
+        assert_true(address_equal(&place->address, &a));
+        assert_int_equal(targets_at(targets, &a, PORT, found), 1);
+        assert_ptr_equal(found[0], rows[i]);
+    }
+}
+
+static void policy_of_a_target_goes_before_that_for_all(void **state)
+{
+    (void)state;
+    struct kdnetd_config config;
+    struct config_target target;
+    struct kdnet_policy policy;
+    config_init(&config);
+    memset(&target, 0, sizeof target);
+    target.policy.action[CONFIG_BREAK_BREAK] = CONFIG_ACTION_HOLD;
+    target.policy.action[CONFIG_BREAK_SHUTDOWN] = CONFIG_ACTION_REBOOT;
+    target.policy.hold_for_ms = 5000;
+    targets_policy(&config, &target, &policy);
+    assert_int_equal(policy.action[KDNET_BREAK_KIND_BREAK], KDNET_ACTION_HOLD);
+    assert_int_equal(policy.action[KDNET_BREAK_KIND_SHUTDOWN], KDNET_ACTION_REBOOT);
+    assert_int_equal(policy.action[KDNET_BREAK_KIND_BUGCHECK_FIRST], KDNET_ACTION_CONTINUE);
+    assert_int_equal(policy.action[KDNET_BREAK_KIND_BUGCHECK_SECOND], KDNET_ACTION_HOLD);
+    assert_int_equal(policy.hold_for_us, 5000000);
+    targets_policy(&config, NULL, &policy);
+    assert_int_equal(policy.hold_for_us, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(an_unknown_address_has_no_rows),
+        TEST(a_live_row_is_found_by_address_and_port_of_the_listener),
+        TEST(a_row_that_moves_leaves_its_old_address),
+        TEST(a_poke_does_not_move_a_live_row),
+        TEST(the_live_row_of_a_shared_address_comes_first),
+        TEST(a_row_that_goes_live_takes_the_address_over),
+        TEST(candidates_at_one_address_are_bounded),
+        TEST(rows_are_found_by_their_configured_address),
+        TEST(a_row_seen_once_is_tried_last),
+        TEST(a_removed_row_is_found_nowhere),
+        TEST(a_new_configured_address_forgets_places_elsewhere),
+        TEST(a_listener_that_goes_takes_its_places_along),
+        TEST(many_moves_leave_the_table_true),
+        TEST(policy_of_a_target_goes_before_that_for_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
