@@ -16,8 +16,13 @@ enum {
 
 bool kdnet_address_is_none(const struct kdnet_address *address)
 {
-    static const struct kdnet_address none;
-    return kdnet_address_equal(address, &none);
+    static const struct kdnet_address zero, unspecified = {.ip = {[10] = 0xff, [11] = 0xff}};
+    return kdnet_address_equal(address, &zero) || kdnet_address_equal(address, &unspecified);
+}
+
+bool kdnet_poke_same_run(const uint8_t a[static KDNET_RANDOM_LENGTH], const uint8_t b[static KDNET_RANDOM_LENGTH])
+{
+    return memcmp(a + KDNET_COUNTER_LENGTH, b + KDNET_COUNTER_LENGTH, KDNET_RANDOM_LENGTH - KDNET_COUNTER_LENGTH) == 0;
 }
 
 bool kdnet_address_equal(const struct kdnet_address *a, const struct kdnet_address *b)

@@ -14,28 +14,33 @@
 #include <stdint.h>
 
 #define KDNET_RANDOM_LENGTH   32
+#define KDNET_COUNTER_LENGTH  8 /* of the target random: little-endian, up by one with each poke */
 #define KDNET_POKE_LENGTH     344
 #define KDNET_RESPONSE_LENGTH 322
 #define KDNET_CHECK_LENGTH    12
 #define KDNET_POKE_PERIOD_MS  3000 /* about; for as long as the target runs or is halted */
 
-/* An IPv6 or IPv4-mapped address (::ffff:a.b.c.d) and a port in host order; all zero means none. */
+/* An IPv6 or IPv4-mapped address (::ffff:a.b.c.d) and a port in host order; 0.0.0.0 or :: with port 0 means none. */
 struct kdnet_address {
     uint8_t ip[16];
     uint16_t port;
 };
 
 struct kdnet_poke {
-    uint8_t random[KDNET_RANDOM_LENGTH]; /* byte 0 counts pokes; the other 31 stay while the target's KDNET runs */
+    uint8_t random[KDNET_RANDOM_LENGTH]; /* a counter of 8 bytes; the other 24 stay while the target's KDNET runs */
     struct kdnet_address target;         /* the sender, as it sees itself */
     struct kdnet_address host;           /* whom it sends to, as configured on it */
-    struct kdnet_address connected;      /* the host that it holds a connection with; all zero when none */
+    struct kdnet_address connected; /* the host that it holds a connection with; none: ::ffff:0.0.0.0 port 0 [cap frame
+                                       1], or all zero */
 };
 
 struct kdnet_response {
     uint8_t target_random[KDNET_RANDOM_LENGTH]; /* the poke's */
     uint8_t host_random[KDNET_RANDOM_LENGTH];   /* fresh */
 };
+
+/* Whether two target randoms are of one run of a target's KDNET: all but their counters are the same. */
+bool kdnet_poke_same_run(const uint8_t a[static KDNET_RANDOM_LENGTH], const uint8_t b[static KDNET_RANDOM_LENGTH]);
 
 bool kdnet_address_is_none(const struct kdnet_address *address);
 bool kdnet_address_equal(const struct kdnet_address *a, const struct kdnet_address *b);

@@ -12,16 +12,23 @@
 #include "kdnet/file_io.h"
 #include "kdnet/wire.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define RELEASE_STEP_TIMEOUTS 8U  /* then the breakpoint is not stepped over */
+#define RELEASE_STEP_TIMEOUTS 16U /* then the breakpoint is not stepped over */
+#define SAID_AGAIN_MAX        3U  /* then it is a new break at the same place */
+#define ASK_PERIOD_US         100000U
+#define ASKS_MAX              12U
+#define ASKS_QUICK            3U  /* the rest wait for the machine's pokes */
+#define PROOFS_MAX            20U /* then the Continue goes out all the same */
 #define GOING_SENDS           12U /* then only the target's pokes make us repeat a Continue */
 #define GOING_HEARD           3U  /* pokes after which an unacknowledged Continue counts as done: its ACK was lost */
 #define GOING_HEARD_MAX       20U /* then it is not repeated any more */
 #define STATUS_INVALID_HANDLE 0xc0000008U
 
 static void advance(struct kdnet_session *session, uint64_t now_us);
+static void begin_halt_again(struct kdnet_session *session, uint64_t now_us);
 
 static uint32_t state_kind(const struct kdnet_halt *halt)
 {
@@ -283,6 +290,12 @@ static void go_on(struct kdnet_session *session)
     struct kdnet_halt *halt = &session->talk->halt;
     const struct kdnet_machine_layout *layout = layout_of(session);
     struct kdnet_manipulate manipulate;
+    if (kdnet_link_is_unsure(&session->talk->link) && halt->proofs++ < PROOFS_MAX) {
+        halt->stage = KDNET_STAGE_RELEASING;
+        halt->giving_up = 0;
+        if (request_plain(session, KDNET_STEP_PROVE, KDNET_API_GET_VERSION))
+            return;
+    }
     struct kdnet_control_report report = {0};
     enum kdnet_machine machine = KDNET_MACHINE_UNKNOWN;
     /* WinDbg continues load-symbols plainly, exceptions with the control set [cap frames 954, 234, 950]. */
@@ -453,7 +466,10 @@ static void advance(struct kdnet_session *session, uint64_t now_us)
         if (!read_on(session))
             conclude(session, KDNET_REASON_NONE, now_us);
     } else if (halt->stage == KDNET_STAGE_RELEASING) {
-        release(session);
+        if (halt->load_symbols)
+            go_on(session);
+        else
+            release(session);
     }
 }
 
@@ -489,6 +505,8 @@ static void step_failed(struct kdnet_session *session, enum kdnet_step step)
         break;
     case KDNET_STEP_STATUS:
     case KDNET_STEP_SET_CONTEXT:
+    case KDNET_STEP_PROVE:
+    case KDNET_STEP_SAME:
     case KDNET_STEP_NONE:
         break;
     }
@@ -622,6 +640,17 @@ static void memory_reply(struct kdnet_session *session, const struct kdnet_manip
     take_memory(session, halt->read, halt->read_have, halt->read_have == halt->read_wanted);
 }
 
+/* Whether a machine that says a break again still stands where SetContext put it; else it has run and broken in at the
+ * same place. */
+static bool still_there(const struct kdnet_session *session, const struct kdnet_manipulate *reply)
+{
+    const struct kdnet_halt *halt = &session->talk->halt;
+    const struct kdnet_machine_layout *layout = layout_of(session);
+    if (reply->return_status != 0 || !layout || reply->data_length < layout->context_size)
+        return true;
+    return kdnet_machine_pc(layout, reply->data) == kdnet_machine_pc(layout, halt->context);
+}
+
 static void context_reply(struct kdnet_session *session, const struct kdnet_manipulate *reply)
 {
     struct kdnet_halt *halt = &session->talk->halt;
@@ -649,19 +678,31 @@ static bool is_our_reply(const struct kdnet_session *session, const struct kdnet
 static void on_reply(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
 {
     struct kdnet_manipulate reply;
-    if (kdnet_manipulate_decode(packet->payload, packet->payload_length, &reply) != KDNET_OK ||
-        !is_our_reply(session, &reply))
+    if (kdnet_manipulate_decode(packet->payload, packet->payload_length, &reply) != KDNET_OK)
+        return;
+    if (session->talk->halt.stage == KDNET_STAGE_RUNNING) {
+        kdnet_inquiry_ask(session, ASKS_MAX, now_us); /* to a former life of ours: the machine is halted */
+        return;
+    }
+    if (!is_our_reply(session, &reply))
         return;
     kdnet_link_done(&session->talk->link);
     switch (reply.api) {
     case KDNET_API_GET_VERSION:
+        if (session->talk->halt.step == KDNET_STEP_PROVE)
+            break;
         if (reply.return_status == 0)
             take_version(session, &reply.u.version);
         else
             step_failed(session, KDNET_STEP_VERSION);
         break;
     case KDNET_API_GET_CONTEXT:
-        context_reply(session, &reply);
+        if (session->talk->halt.step != KDNET_STEP_SAME) {
+            context_reply(session, &reply);
+        } else if (!still_there(session, &reply)) {
+            begin_halt_again(session, now_us);
+            return;
+        }
         break;
     case KDNET_API_READ_VIRTUAL_MEMORY:
         memory_reply(session, &reply);
@@ -707,13 +748,10 @@ static bool begin_boot(struct kdnet_session *session)
     return true;
 }
 
-static void begin_halt(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
+/* Keeps what a state change says; all else of the halt is as new. */
+static void keep_change(struct kdnet_halt *halt, const struct kdnet_packet *packet)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
     memset(halt, 0, sizeof *halt);
-    halt->stage = KDNET_STAGE_READING;
-    halt->since_us = now_us;
-    halt->deadline_us = now_us + session->shared->read_deadline_us;
     halt->checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
     halt->length = packet->payload_length;
     /* One that cannot be read (type 1, or cut) halts the machine all the same: it is an unknown state, read and
@@ -728,7 +766,6 @@ static void begin_halt(struct kdnet_session *session, const struct kdnet_packet 
     halt->change.report_length = length;
     halt->shutdown = kdnet_state_change_is_shutdown(&halt->change);
     halt->load_symbols = state_kind(halt) == KDNET_STATE_LOAD_SYMBOLS && !halt->shutdown;
-    session->crash.dumping = false;
 }
 
 /* An image comes or goes: the machine goes on at once, when the policy lets it. */
@@ -743,21 +780,55 @@ static void on_load_symbols(struct kdnet_session *session)
         go_on(session);
 }
 
-static void on_state_change(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
+/* The machine has halted, at the state change that is kept. */
+static void begin_halt(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->talk->halt;
-    bool same = halt->length == packet->payload_length &&
-                halt->checksum == kdnet_packet_checksum(packet->payload, packet->payload_length);
-    if (same && halt->stage != KDNET_STAGE_RUNNING && halt->stage != KDNET_STAGE_GOING)
-        return; /* said again at our RESEND or RESET: nothing has continued it */
-    implied_release(session, now_us);
-    begin_halt(session, packet, now_us);
+    halt->stage = KDNET_STAGE_READING;
+    halt->since_us = now_us;
+    halt->deadline_us = now_us + session->shared->read_deadline_us;
+    session->crash.dumping = false;
+    session->talk->link.asked_again = false;
     if (halt->load_symbols)
         on_load_symbols(session);
     else if (!begin_boot(session))
         conclude(session, KDNET_REASON_UNREADABLE, now_us);
     else
         advance(session, now_us);
+}
+
+/* The same place, but another break: all but the state change is to be asked again. */
+static void begin_halt_again(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    released(session, now_us);
+    size_t kept = offsetof(struct kdnet_halt, stage);
+    memset((uint8_t *)halt + kept, 0, sizeof *halt - kept);
+    begin_halt(session, now_us);
+}
+
+static void on_state_change(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    bool same = halt->length == packet->payload_length &&
+                halt->checksum == kdnet_packet_checksum(packet->payload, packet->payload_length);
+    if (same && halt->stage != KDNET_STAGE_RUNNING && halt->stage != KDNET_STAGE_GOING) {
+        kdnet_link_ignored(
+            &session->talk->link); /* said again at our RESEND or RESET: it waits, and has not taken our request */
+        return;
+    }
+    /* Or the Continue was not taken, and our RESEND or RESET brought the same break again. */
+    if (same && halt->stage == KDNET_STAGE_GOING && session->talk->link.asked_again &&
+        halt->said_again++ < SAID_AGAIN_MAX) {
+        kdnet_link_abandon(&session->talk->link);
+        halt->stage = KDNET_STAGE_RELEASING;
+        if (!halt->stepped || !request_plain(session, KDNET_STEP_SAME, KDNET_API_GET_CONTEXT))
+            advance(session, now_us);
+        return;
+    }
+    implied_release(session, now_us);
+    keep_change(halt, packet);
+    begin_halt(session, now_us);
 }
 
 /* --- what else a target sends ------------------------------------------------------------------------------------- */
@@ -836,8 +907,24 @@ static void on_file_io(struct kdnet_session *session, const struct kdnet_packet 
         (void)kdnet_link_send(&session->talk->link, KDNET_PACKET_FILE_IO, false, payload, length);
 }
 
+/*
+ * The same question while its answer is under way: our RESET brought it again, or the answer's ACK was lost and it is
+ * asked anew. The answer goes on; when it has arrived we ask whether the machine still waits.
+ */
+static bool is_same_question(struct kdnet_session *session, const struct kdnet_packet *packet)
+{
+    struct kdnet_talk *talk = session->talk;
+    uint32_t checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
+    bool same = talk->link.busy && talk->link.type == packet->type && talk->question_checksum == checksum;
+    talk->question_checksum = checksum;
+    talk->question_doubted = same;
+    return same;
+}
+
 void kdnet_inquiry_packet(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
 {
+    if (packet->type != KDNET_PACKET_MANIPULATE)
+        session->asks_left = 0;
     switch (packet->type) {
     case KDNET_PACKET_STATE_CHANGE64:
     case KDNET_PACKET_STATE_CHANGE32:
@@ -847,10 +934,14 @@ void kdnet_inquiry_packet(struct kdnet_session *session, const struct kdnet_pack
         on_reply(session, packet, now_us);
         break;
     case KDNET_PACKET_DEBUG_IO:
+        if (is_same_question(session, packet))
+            break;
         implied_release(session, now_us);
         on_debug_io(session, packet);
         break;
     case KDNET_PACKET_FILE_IO:
+        if (is_same_question(session, packet))
+            break;
         implied_release(session, now_us);
         on_file_io(session, packet);
         break;
@@ -861,8 +952,28 @@ void kdnet_inquiry_packet(struct kdnet_session *session, const struct kdnet_pack
 
 void kdnet_inquiry_acked(struct kdnet_session *session, uint64_t now_us)
 {
-    if (session->talk->halt.stage == KDNET_STAGE_GOING)
+    struct kdnet_talk *talk = session->talk;
+    if (talk->halt.stage == KDNET_STAGE_GOING)
         released(session, now_us);
+    else if (talk->question_doubted || kdnet_link_is_unsure(&talk->link))
+        kdnet_inquiry_ask(session, ASKS_QUICK, now_us); /* an answer: has it been taken? */
+}
+
+void kdnet_inquiry_ask(struct kdnet_session *session, unsigned times, uint64_t now_us)
+{
+    session->asks_left = times;
+    session->ask_us = now_us;
+}
+
+static void expire_asks(struct kdnet_session *session, uint64_t now_us)
+{
+    if (session->asks_left == 0 || now_us < session->ask_us || !kdnet_session_wake(session))
+        return;
+    --session->asks_left;
+    session->ask_us = session->asks_left % ASKS_QUICK != 0 ? now_us + ASK_PERIOD_US : KDNET_NEVER;
+    struct kdnet_talk *talk = session->talk;
+    if (talk->halt.stage == KDNET_STAGE_RUNNING && !talk->link.busy)
+        kdnet_link_control(&talk->link, KDNET_PACKET_RESEND, 0);
 }
 
 /* --- time and life ------------------------------------------------------------------------------------------------ */
@@ -870,6 +981,8 @@ void kdnet_inquiry_acked(struct kdnet_session *session, uint64_t now_us)
 void kdnet_inquiry_heard(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_talk *talk = session->talk;
+    if (session->asks_left > 0 && session->ask_us == KDNET_NEVER)
+        session->ask_us = now_us;
     if (!talk || talk->halt.stage != KDNET_STAGE_GOING)
         return;
     struct kdnet_halt *halt = &talk->halt;
@@ -890,8 +1003,8 @@ void kdnet_inquiry_heard(struct kdnet_session *session, uint64_t now_us)
 void kdnet_inquiry_rebooted(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->talk->halt;
-    if (halt->stage == KDNET_STAGE_GOING && halt->action == KDNET_ACTION_REBOOT)
-        released(session, now_us);
+    if (halt->stage == KDNET_STAGE_GOING)
+        released(session, now_us); /* only the ACK was lost */
     else if (halt->stage == KDNET_STAGE_READING && !halt->load_symbols)
         tell_status(session, KDNET_REASON_LOST, now_us);
     halt->stage = KDNET_STAGE_RUNNING;
@@ -900,9 +1013,40 @@ void kdnet_inquiry_rebooted(struct kdnet_session *session, uint64_t now_us)
     session->boot = NULL;
 }
 
+/*
+ * Under a new key nobody knows whether the Continue of before was taken; said again, it could release the next break
+ * unread. A machine that is halted answers RESEND with its break; one that runs does not.
+ */
+void kdnet_inquiry_rekeyed(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    if (halt->stage != KDNET_STAGE_GOING)
+        return;
+    kdnet_link_abandon(&session->talk->link);
+    halt->asked = 1; /* the handshake's own */
+    halt->deadline_us = now_us + ASK_PERIOD_US;
+}
+
+static void ask_again(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    if (now_us < halt->deadline_us)
+        return;
+    if (halt->asked++ >= ASKS_MAX) {
+        released(session, now_us);
+        return;
+    }
+    kdnet_link_control(&session->talk->link, KDNET_PACKET_RESEND, 0);
+    halt->deadline_us = now_us + ASK_PERIOD_US * halt->asked;
+}
+
 static void expire_going(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_talk *talk = session->talk;
+    if (!talk->link.busy) {
+        ask_again(session, now_us);
+        return;
+    }
     if (talk->link.sends < GOING_SENDS || now_us < kdnet_link_deadline(&talk->link))
         return;
     /* A machine that poked and now is silent after its first break has begun to dump: it has taken our Continue. */
@@ -929,6 +1073,9 @@ static void expire_releasing(struct kdnet_session *session, uint64_t now_us)
 
 void kdnet_inquiry_expire(struct kdnet_session *session, uint64_t now_us)
 {
+    expire_asks(session, now_us);
+    if (!session->talk)
+        return;
     struct kdnet_halt *halt = &session->talk->halt;
     switch (halt->stage) {
     case KDNET_STAGE_READING:
@@ -952,24 +1099,24 @@ void kdnet_inquiry_expire(struct kdnet_session *session, uint64_t now_us)
 
 uint64_t kdnet_inquiry_deadline(const struct kdnet_session *session)
 {
+    uint64_t asks = session->asks_left > 0 ? session->ask_us : KDNET_NEVER;
+    if (!session->talk)
+        return asks;
     const struct kdnet_halt *halt = &session->talk->halt;
-    if (halt->stage == KDNET_STAGE_READING || halt->stage == KDNET_STAGE_HELD)
-        return halt->deadline_us;
-    return KDNET_NEVER;
+    bool asking = halt->stage == KDNET_STAGE_GOING && !session->talk->link.busy;
+    bool waiting = halt->stage == KDNET_STAGE_READING || halt->stage == KDNET_STAGE_HELD || asking;
+    return waiting && halt->deadline_us < asks ? halt->deadline_us : asks;
 }
 
 int kdnet_session_release(struct kdnet_session *session, enum kdnet_action action, uint64_t now_us)
 {
-    (void)now_us;
     struct kdnet_talk *talk = session->talk;
     if (!talk || talk->halt.stage != KDNET_STAGE_HELD || action == KDNET_ACTION_HOLD)
         return KDNET_ERR_STATE;
     talk->halt.action = action;
     talk->halt.deadline_us = KDNET_NEVER;
     kdnet_link_abandon(&talk->link);
-    if (talk->halt.load_symbols)
-        go_on(session);
-    else
-        release(session);
+    talk->halt.stage = KDNET_STAGE_RELEASING;
+    advance(session, now_us);
     return KDNET_OK;
 }

@@ -78,9 +78,12 @@ int kdnet_pe_debug_directory(const uint8_t *header, size_t length, uint32_t *rva
     size_t entry = directories + PE_DIRECTORY_DEBUG * 8;
     if (entry + 8 > length || kdnet_get_le32(header + directories - 4) <= PE_DIRECTORY_DEBUG)
         return KDNET_ERR_FORMAT;
-    *rva = kdnet_get_le32(header + entry);
-    *size = kdnet_get_le32(header + entry + 4);
-    return *rva != 0 && *size >= DEBUG_ENTRY_SIZE ? KDNET_OK : KDNET_ERR_FORMAT;
+    uint32_t found_rva = kdnet_get_le32(header + entry), found_size = kdnet_get_le32(header + entry + 4);
+    if (found_rva == 0 || found_size < DEBUG_ENTRY_SIZE)
+        return KDNET_ERR_FORMAT;
+    *rva = found_rva;
+    *size = found_size;
+    return KDNET_OK;
 }
 
 int kdnet_pe_codeview(const uint8_t *directory, size_t length, uint32_t *rva, uint32_t *size)
@@ -92,9 +95,13 @@ int kdnet_pe_codeview(const uint8_t *directory, size_t length, uint32_t *rva, ui
         const uint8_t *entry = directory + i * DEBUG_ENTRY_SIZE;
         if (kdnet_get_le32(entry + DEBUG_TYPE) != DEBUG_TYPE_CODEVIEW)
             continue;
-        *rva = kdnet_get_le32(entry + DEBUG_DATA_RVA);
-        *size = kdnet_get_le32(entry + DEBUG_DATA_SIZE);
-        return *rva != 0 && *size > RSDS_NAME ? KDNET_OK : KDNET_ERR_FORMAT;
+        uint32_t found_rva = kdnet_get_le32(entry + DEBUG_DATA_RVA),
+                 found_size = kdnet_get_le32(entry + DEBUG_DATA_SIZE);
+        if (found_rva == 0 || found_size <= RSDS_NAME)
+            return KDNET_ERR_FORMAT;
+        *rva = found_rva;
+        *size = found_size;
+        return KDNET_OK;
     }
     return KDNET_ERR_FORMAT;
 }
@@ -168,7 +175,7 @@ bool kdnet_bugcheck_from_text(const char *text, size_t length, struct kdnet_bugc
     uint64_t value;
     struct kdnet_bugcheck found;
     p += sizeof start - 1;
-    if (!take_hex(&p, end, &value))
+    if (!take_hex(&p, end, &value) || value > UINT32_MAX)
         return false;
     found.code = (uint32_t)value;
     skip(&p, end, " \t\r\n(");
@@ -177,6 +184,8 @@ bool kdnet_bugcheck_from_text(const char *text, size_t length, struct kdnet_bugc
             return false;
         skip(&p, end, ", ");
     }
+    if (p == end || *p != ')') /* cut within or behind the last number */
+        return false;
     *out = found;
     return true;
 }

@@ -2,10 +2,12 @@
 #include "kdnet/link.h"
 #include "kdnet/error.h"
 
+#include <limits.h>
 #include <string.h>
 
 #define NEVER             UINT64_MAX
-#define UNACKED_TO_RESET  4U /* timeouts without an ACK before ids are suspected */
+#define UNSURE_TO_RESET   3U
+#define SURE_TO_RESET     12U
 #define RTO_MARGIN_MIN_US 20000U
 
 void kdnet_link_memory_init(struct kdnet_link_memory *memory)
@@ -36,13 +38,10 @@ static uint64_t timeout_after(const struct kdnet_link *link, unsigned timeouts)
     return rto < KDNET_LINK_RTO_MAX_US ? rto : KDNET_LINK_RTO_MAX_US;
 }
 
-static void measure(struct kdnet_link *link, uint64_t now_us)
+void kdnet_link_sample(struct kdnet_link *link, uint64_t sample_us)
 {
     struct kdnet_link_memory *memory = &link->memory;
-    if (link->sends != 1 || link->acked || now_us < link->first_us)
-        return; /* Karn: what was sent twice measures nothing */
-    uint64_t sample = now_us - link->first_us;
-    uint32_t rtt = sample == 0 ? 1 : sample > UINT32_MAX ? UINT32_MAX : (uint32_t)sample;
+    uint32_t rtt = sample_us == 0 ? 1 : sample_us > UINT32_MAX ? UINT32_MAX : (uint32_t)sample_us;
     if (memory->rtt_us == 0) {
         memory->rtt_us = rtt;
         memory->rttvar_us = rtt / 2;
@@ -55,8 +54,16 @@ static void measure(struct kdnet_link *link, uint64_t now_us)
         memory->rtt_us = 1;
 }
 
+static void measure(struct kdnet_link *link, uint64_t now_us)
+{
+    if (link->sends == 1 && !link->acked && now_us >= link->first_us) /* Karn: what was sent twice measures nothing */
+        kdnet_link_sample(link, now_us - link->first_us);
+}
+
 void kdnet_link_control(struct kdnet_link *link, uint16_t type, uint32_t id)
 {
+    if (type != KDNET_PACKET_ACK)
+        link->asked_again = true;
     for (unsigned i = 0; i < link->control_count; ++i)
         if (link->control[i].type == type && link->control[i].id == id)
             return;
@@ -84,6 +91,7 @@ int kdnet_link_send(struct kdnet_link *link, uint16_t type, bool wants_reply, co
     link->due = true;
     link->sends = 0;
     link->timeouts = 0;
+    link->reset_since = false;
     link->first_us = 0;
     link->timer_us = NEVER;
     return KDNET_OK;
@@ -91,29 +99,41 @@ int kdnet_link_send(struct kdnet_link *link, uint16_t type, bool wants_reply, co
 
 void kdnet_link_done(struct kdnet_link *link)
 {
-    if (link->resetting)
+    if (link->resetting || link->reset_since)
         link->memory.out_of_step = true; /* the target may or may not have taken the id that RESET named */
+    else if (link->wants_reply)
+        link->memory.unsure = false; /* it has taken this id, so it takes the next one */
     link->busy = false;
     link->due = false;
     link->resetting = false;
     link->timer_us = NEVER;
 }
 
+bool kdnet_link_is_unsure(const struct kdnet_link *link)
+{
+    return link->memory.unsure || link->memory.out_of_step;
+}
+
 void kdnet_link_abandon(struct kdnet_link *link)
 {
     if (!link->busy)
         return;
+    bool unsure = link->memory.unsure;
     if (link->sends == 0)
         link->memory.next_id = link->id; /* nobody has seen it */
     else if (!link->acked)
         link->memory.out_of_step = true;
     kdnet_link_done(link);
+    link->memory.unsure = unsure; /* no reply, no proof */
 }
 
 static void begin_reset(struct kdnet_link *link)
 {
     link->memory.out_of_step = false;
+    link->memory.unsure = true;
+    link->memory.reset_sent = true;
     link->resetting = true;
+    link->reset_since = link->sends > 0;
     kdnet_link_control(link, KDNET_PACKET_RESET, link->id);
 }
 
@@ -176,9 +196,11 @@ static void receive_control(struct kdnet_link *link, const struct kdnet_packet *
             end_reset(link);
             break;
         }
-        /* The target starts anew: say where our ids stand, forget where its ids stood [inf]. */
+        if (link->memory.reset_sent)
+            break; /* a late or doubled answer to ours: an answer to it would be answered for ever */
+        /* The target starts anew by itself [inf]: say where our ids stand, before the next data packet. */
         link->memory.have_last = false;
-        kdnet_link_control(link, KDNET_PACKET_RESET, link->busy ? link->id : link->memory.next_id);
+        link->memory.out_of_step = true;
         link->due = link->busy;
         break;
     default:
@@ -257,6 +279,15 @@ uint64_t kdnet_link_deadline(const struct kdnet_link *link)
     return link->busy ? link->timer_us : NEVER;
 }
 
+/* Timeouts after which our ids are suspected: soon when nothing shows that the target counts as we do, else only when
+ * all else has failed. */
+static unsigned patience(const struct kdnet_link *link)
+{
+    if (!link->wants_reply && !link->memory.unsure)
+        return UINT_MAX; /* a Continue that went through, whose ACK was lost: the machine runs */
+    return link->memory.unsure ? UNSURE_TO_RESET : SURE_TO_RESET;
+}
+
 void kdnet_link_expire(struct kdnet_link *link, uint64_t now_us)
 {
     if (!link->busy || now_us < link->timer_us)
@@ -267,15 +298,21 @@ void kdnet_link_expire(struct kdnet_link *link, uint64_t now_us)
         if (link->timeouts % 3 == 0)
             end_reset(link); /* this target does not answer RESET: go on without */
         else
-            kdnet_link_control(link, KDNET_PACKET_RESET, link->id);
-    } else if (link->acked && link->timeouts == 1) {
+            begin_reset(link);
+    } else if (link->timeouts % patience(link) == 0) {
+        begin_reset(link);
+    } else if (link->acked) {
         kdnet_link_control(link, KDNET_PACKET_RESEND, 0);
         link->timer_us = now_us + timeout_after(link, link->timeouts);
-    } else if (link->acked || (link->wants_reply && link->timeouts % UNACKED_TO_RESET == 0)) {
-        begin_reset(link);
     } else {
         link->due = true;
     }
+}
+
+void kdnet_link_ignored(struct kdnet_link *link)
+{
+    if (link->busy && link->acked && !link->resetting)
+        begin_reset(link);
 }
 
 void kdnet_link_sleep(struct kdnet_link *link)

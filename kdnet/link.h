@@ -34,6 +34,8 @@ struct kdnet_link_memory {
     uint16_t last_type;
     bool have_last;
     bool out_of_step;       /* RESET goes before our next data packet */
+    bool reset_sent;        /* a RESET went out since the handshake */
+    bool unsure;            /* a RESET went out, and no reply has shown since that the target counts as we do */
     uint64_t last_sequence; /* of the datagram that brought the last data packet */
 };
 
@@ -51,8 +53,10 @@ struct kdnet_link {
     bool busy;        /* a data packet of ours is under way */
     bool wants_reply; /* done by its reply, not by its ACK */
     bool acked;
-    bool due;       /* to be sent now */
-    bool resetting; /* a RESET is out; the data packet waits for its answer */
+    bool due;         /* to be sent now */
+    bool resetting;   /* a RESET is out; the data packet waits for its answer */
+    bool asked_again; /* a RESEND or RESET went out since the caller cleared this: what comes may have come before */
+    bool reset_since; /* a RESET went out after the data packet */
     uint16_t type;
     uint32_t id;
     unsigned sends;    /* how often it went out */
@@ -97,6 +101,12 @@ int kdnet_link_send(struct kdnet_link *link, uint16_t type, bool wants_reply, co
 /* The reply to the request under way has come. */
 void kdnet_link_done(struct kdnet_link *link);
 
+/*
+ * Whether the target may take our next data packet for a repeat, and acknowledge but ignore it. A request tells by its
+ * reply; before a packet that has none, such as a Continue, ask for something with a reply until this is false.
+ */
+bool kdnet_link_is_unsure(const struct kdnet_link *link);
+
 /* Gives the data packet under way up. When the target may not have taken it, RESET brings both sides in step before the
  * next one. */
 void kdnet_link_abandon(struct kdnet_link *link);
@@ -121,9 +131,16 @@ uint64_t kdnet_link_deadline(const struct kdnet_link *link);
 /* Time has come: decides what to send again. */
 void kdnet_link_expire(struct kdnet_link *link, uint64_t now_us);
 
+/* The target shows that it waits for a request although it has acknowledged one: its count of our ids is another.
+ * RESET, and the request again. */
+void kdnet_link_ignored(struct kdnet_link *link);
+
 /* No more sending again until kdnet_link_wake: nobody is there to hear it. */
 void kdnet_link_sleep(struct kdnet_link *link);
 void kdnet_link_wake(struct kdnet_link *link, uint64_t now_us);
+
+/* A round trip that was measured elsewhere, such as the handshake's. */
+void kdnet_link_sample(struct kdnet_link *link, uint64_t sample_us);
 
 /* Smoothed round-trip time in microseconds; 0 when nothing was measured. */
 uint32_t kdnet_link_rtt(const struct kdnet_link *link);

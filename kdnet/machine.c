@@ -136,8 +136,11 @@ void kdnet_machine_report(enum kdnet_machine machine, const uint8_t *report, siz
 size_t kdnet_machine_report_encode(enum kdnet_machine machine, uint64_t dr7, const uint8_t *instructions, size_t count,
                                    uint8_t out[static 48])
 {
+    static const uint8_t nothing[1];
     if (count > STREAM_MAX)
         count = STREAM_MAX;
+    if (count == 0)
+        instructions = nothing; /* NULL may not reach memcpy */
     memset(out, 0, X64_REPORT);
     switch (machine) {
     case KDNET_MACHINE_X64:

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/error.h"
 #include "kdnet/session_internal.h"
+#include "kdnet/wire.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define WINDOW              64U
-#define CHECK_AGAIN_US      3000000U /* a response that arrived twice makes the target start anew within this */
 #define FOREIGN_PATIENCE_US 1000000U /* data under an unknown key for so long: the target and we disagree */
+#define DEAF_TIMEOUTS       4U       /* of one packet, without any answer */
+#define OFFER_LIFE_US       60000000U
+#define OFFER_PATIENCE_US   80000U
+#define TAKE_OVER_ASKS      8U
+#define TAKE_OVER_ASK_US    100000U
 #define NUDGE_PERIOD_US     50000U
 
 struct kdnet_session *kdnet_session_new(const struct kdnet_session_shared *shared, const struct kdnet_policy *policy,
@@ -31,6 +36,27 @@ static void forget_offers(struct kdnet_session *session)
     kdnet_crypto_wipe(session->offers, sizeof *session->offers);
     free(session->offers);
     session->offers = NULL;
+}
+
+static void drop_offer(struct kdnet_session *session, struct kdnet_offer *offer)
+{
+    if (session->response_due == offer)
+        session->response_due = NULL;
+    kdnet_crypto_wipe(offer, sizeof *offer);
+}
+
+/* The target may take a later offer yet; those up to this sequence, and those of long ago, it will not. */
+static void forget_older_offers(struct kdnet_session *session, uint64_t sequence, uint64_t now_us)
+{
+    bool left = false;
+    for (size_t i = 0; session->offers && i < KDNET_OFFERS; ++i) {
+        struct kdnet_offer *offer = &session->offers->offer[i];
+        if (offer->used && (offer->sequence <= sequence || now_us - offer->made_us > OFFER_LIFE_US))
+            drop_offer(session, offer);
+        left = left || offer->used;
+    }
+    if (!left)
+        forget_offers(session);
 }
 
 void kdnet_session_free(struct kdnet_session *session)
@@ -117,12 +143,6 @@ static void heard(struct kdnet_session *session, uint64_t now_us)
 
 /* --- handshake ---------------------------------------------------------------------------------------------------- */
 
-/* The 31 bytes that stay for as long as the target's KDNET runs. */
-static bool same_boot(const uint8_t *a, const uint8_t *b)
-{
-    return memcmp(a + 1, b + 1, KDNET_RANDOM_LENGTH - 1) == 0;
-}
-
 /* A place for a new offer: a free one, or the oldest. */
 static struct kdnet_offer *offer_place(struct kdnet_offers *offers)
 {
@@ -163,7 +183,6 @@ static int make_offer(struct kdnet_session *session, const struct kdnet_datagram
     kdnet_response_encode(&response, body);
     kdnet_data_key(&session->keys.control, body, offer->data_key);
     session->response_due = offer;
-    session->rekey_wanted = false;
     return KDNET_OK;
 }
 
@@ -176,7 +195,7 @@ static bool answered(struct kdnet_session *session, const struct kdnet_datagram 
     bool later = false;
     for (size_t i = 0; session->offers && i < KDNET_OFFERS; ++i) {
         struct kdnet_offer *offer = &session->offers->offer[i];
-        if (!offer->used || !same_boot(offer->target_random, poke->random))
+        if (!offer->used || !kdnet_poke_same_run(offer->target_random, poke->random))
             continue;
         if (offer->sequence == datagram->sequence)
             *same = offer;
@@ -191,7 +210,7 @@ static bool wants_answer(const struct kdnet_session *session, const struct kdnet
 {
     if (!session->connected || session->rekey_wanted)
         return true;
-    if (!same_boot(session->target_random, poke->random))
+    if (!kdnet_poke_same_run(session->target_random, poke->random))
         return true;
     return kdnet_address_is_none(&poke->connected);
 }
@@ -200,7 +219,7 @@ static int receive_poke(struct kdnet_session *session, const struct kdnet_datagr
                         const struct kdnet_poke *poke, uint64_t now_us)
 {
     struct kdnet_offer *same;
-    bool of_session = session->connected && same_boot(session->target_random, poke->random);
+    bool of_session = session->connected && kdnet_poke_same_run(session->target_random, poke->random);
     if (answered(session, datagram, poke, &same)) {
         ++session->counts.repeated;
         session->response_due = same; /* the same response again, never a second key */
@@ -214,6 +233,7 @@ static int receive_poke(struct kdnet_session *session, const struct kdnet_datagr
     if (of_session) {
         session->control_sequence = datagram->sequence;
         heard(session, now_us);
+        forget_older_offers(session, 0, now_us);
         kdnet_inquiry_heard(session, now_us);
     }
     return answer ? make_offer(session, datagram, poke, now_us) : KDNET_OK;
@@ -263,6 +283,10 @@ static void window_clear(struct kdnet_session *session)
 {
     session->window_last = 0;
     session->window_seen = 0;
+    memset(session->first_tags, 0, sizeof session->first_tags);
+    session->link.last_sequence = 0;
+    if (session->talk)
+        session->talk->link.memory.last_sequence = 0;
 }
 
 /* The target uses the key of this offer: it is in force from now on. */
@@ -276,28 +300,35 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
         return error;
     static const uint8_t none[KDNET_RANDOM_LENGTH];
     bool known = memcmp(session->target_random, none, sizeof none) != 0;
-    bool rebooted = known && !same_boot(session->target_random, offer->target_random);
+    bool rebooted = known && !kdnet_poke_same_run(session->target_random, offer->target_random);
     bool keep = !rebooted && session->talk->halt.stage != KDNET_STAGE_RUNNING;
 
     if (rebooted)
         kdnet_inquiry_rebooted(session, now_us);
     kdnet_link_restart(&session->talk->link, keep);
+    if (session->talk->link.memory.rtt_us == 0 && now_us >= offer->made_us)
+        kdnet_link_sample(&session->talk->link, now_us - offer->made_us);
     if (offer->took_over || (known && !rebooted))
         session->talk->link.memory.out_of_step = true; /* its count of our ids may be another than ours */
     kdnet_link_control(&session->talk->link, KDNET_PACKET_RESEND, 0);
+    if (offer->took_over) {
+        kdnet_inquiry_ask(session, TAKE_OVER_ASKS, now_us);
+        session->ask_us += TAKE_OVER_ASK_US; /* the RESEND above is the first */
+    }
     memcpy(session->id, id, sizeof session->id);
     memcpy(session->data_key, offer->data_key, sizeof session->data_key);
     memcpy(session->target_random, offer->target_random, sizeof session->target_random);
     session->control_sequence = offer->sequence;
     session->version = offer->version;
     session->connected = true;
-    session->connected_us = now_us;
     window_clear(session);
+    if (keep)
+        kdnet_inquiry_rekeyed(session, now_us);
 
     struct kdnet_event *event = kdnet_session_event(session, KDNET_EVENT_CONNECTED);
     event->u.connected =
         (struct kdnet_event_connected){.version = offer->version, .rebooted = rebooted, .took_over = offer->took_over};
-    forget_offers(session);
+    forget_older_offers(session, offer->sequence, now_us);
     return KDNET_OK;
 }
 
@@ -323,6 +354,15 @@ static int open_data(struct kdnet_session *session, const uint8_t *payload, size
     return error;
 }
 
+static uint64_t newest_offer(const struct kdnet_session *session)
+{
+    uint64_t newest = 0;
+    for (size_t i = 0; session->offers && i < KDNET_OFFERS; ++i)
+        if (session->offers->offer[i].made_us > newest)
+            newest = session->offers->offer[i].made_us;
+    return newest;
+}
+
 /* Data that no key of ours opens: the target was connected to a former life of ours, or it is noise. */
 static void foreign_data(struct kdnet_session *session, uint8_t version, uint64_t now_us)
 {
@@ -332,23 +372,33 @@ static void foreign_data(struct kdnet_session *session, uint8_t version, uint64_
         if (now_us - session->foreign_us < FOREIGN_PATIENCE_US || now_us - session->last_seen_us < FOREIGN_PATIENCE_US)
             return;
         session->rekey_wanted = true;
-    } else if (session->offers) {
+    } else if (session->offers && now_us - newest_offer(session) < OFFER_PATIENCE_US) {
         return; /* a response is on its way */
     }
     if (session->nudged_us != 0 && now_us - session->nudged_us < NUDGE_PERIOD_US)
         return;
     session->nudged_us = now_us;
     session->nudge_due = true;
+    session->nudge_to_sender = true;
     session->nudge_version = version;
 }
 
-/* A response that arrived twice makes the target start its sequence anew under the same key: then it checks the
- * connection again. */
-static bool starts_anew(const struct kdnet_session *session, const struct kdnet_datagram *datagram, uint64_t now_us)
+/*
+ * Takes a sequence number, once. A response that arrived twice makes the target start its numbers anew under the same
+ * key: then one of the first numbers comes again with another tag. The same tag is the same datagram, repeated by the
+ * network or by a stranger.
+ */
+static bool take_sequence(struct kdnet_session *session, uint64_t sequence, const uint8_t *tag)
 {
-    uint8_t host[4];
-    return datagram->sequence <= session->window_last && now_us - session->connected_us < CHECK_AGAIN_US &&
-           kdnet_check_decode(datagram->body, datagram->body_length, host) == KDNET_OK;
+    uint32_t *first = sequence < KDNET_FIRST_TAGS ? &session->first_tags[sequence] : NULL;
+    uint32_t start = kdnet_get_le32(tag);
+    if (first && *first != 0 && *first != start)
+        window_clear(session);
+    if (!window_take(session, sequence))
+        return false;
+    if (first)
+        *first = start;
+    return true;
 }
 
 static int receive_packet(struct kdnet_session *session, const struct kdnet_datagram *datagram, uint64_t now_us)
@@ -387,13 +437,7 @@ static int receive_data(struct kdnet_session *session, const uint8_t *payload, s
     received->version = datagram.version;
     if (datagram.from_host)
         return KDNET_ERR_FORMAT;
-    if (starts_anew(session, &datagram, now_us)) {
-        window_clear(session);
-        if (session->talk)
-            session->talk->link.memory.last_sequence = 0;
-        session->link.last_sequence = 0;
-    }
-    if (!window_take(session, datagram.sequence)) {
+    if (!take_sequence(session, datagram.sequence, payload + length - KDNET_TAG_LENGTH)) {
         ++session->counts.repeated;
         return KDNET_ERR_REPEAT;
     }
@@ -482,6 +526,7 @@ bool kdnet_session_next_datagram(struct kdnet_session *session, uint64_t now_us,
     } else if (session->nudge_due) {
         session->nudge_due = false;
         made = kdnet_session_nudge(session, session->nudge_version, out) == KDNET_OK;
+        out->to_sender = session->nudge_to_sender;
     } else {
         made = next_packet(session, now_us, out);
     }
@@ -503,9 +548,7 @@ static uint64_t lost_deadline(const struct kdnet_session *session)
 uint64_t kdnet_session_deadline(const struct kdnet_session *session)
 {
     uint64_t deadline = lost_deadline(session);
-    if (!session->talk)
-        return deadline;
-    uint64_t link = kdnet_link_deadline(&session->talk->link);
+    uint64_t link = session->talk ? kdnet_link_deadline(&session->talk->link) : KDNET_NEVER;
     uint64_t inquiry = kdnet_inquiry_deadline(session);
     if (link < deadline)
         deadline = link;
@@ -523,11 +566,26 @@ static void lose(struct kdnet_session *session, uint64_t now_us)
     kdnet_link_sleep(&session->talk->link);
 }
 
+/*
+ * The target pokes but does not hear us: it may have taken a later response of ours, whose connection check was lost,
+ * and use its key. It is asked for a poke, which is answered whatever it says.
+ */
+static void suspect_key(struct kdnet_session *session)
+{
+    session->rekey_wanted = true;
+    session->nudge_due = true;
+    session->nudge_to_sender = false;
+    session->nudge_version = session->version;
+}
+
 void kdnet_session_expire(struct kdnet_session *session, uint64_t now_us)
 {
+    kdnet_inquiry_expire(session, now_us);
     if (session->talk) {
-        kdnet_inquiry_expire(session, now_us);
+        unsigned timeouts = session->talk->link.timeouts;
         kdnet_link_expire(&session->talk->link, now_us);
+        if (session->talk->link.timeouts > timeouts && session->talk->link.timeouts % DEAF_TIMEOUTS == 0)
+            suspect_key(session);
     }
     if (now_us >= lost_deadline(session))
         lose(session, now_us);

@@ -18,6 +18,7 @@
 #define KDNET_EVENTS     16
 #define KDNET_NEVER      UINT64_MAX
 #define KDNET_READ_SPACE 1024
+#define KDNET_FIRST_TAGS 8
 
 /* A response that was sent: its data key counts only when the target uses it. */
 struct kdnet_offer {
@@ -67,18 +68,21 @@ enum kdnet_step {
     KDNET_STEP_STATUS,
     KDNET_STEP_BUILD_LAB,
     KDNET_STEP_SET_CONTEXT,
+    KDNET_STEP_SAME,  /* is it the same break that we have continued? */
+    KDNET_STEP_PROVE, /* that the target counts our ids as we do, before a Continue, which has no reply */
 };
 
 /* One break, from the state change to the release. */
 struct kdnet_halt {
-    enum kdnet_stage stage;
-    enum kdnet_step step;             /* of the request under way */
     struct kdnet_state_change change; /* its `report` points to report below */
     uint8_t report[48];
     uint32_t checksum; /* of the state change's payload, to know it again */
     size_t length;
     bool load_symbols; /* of one image: continued without a word */
     bool shutdown;     /* unload of all symbols */
+
+    enum kdnet_stage stage; /* from here on: how far we are with it */
+    enum kdnet_step step;   /* of the request under way */
     uint64_t since_us;
     uint64_t deadline_us; /* of reading, or of holding */
     enum kdnet_action action;
@@ -86,15 +90,18 @@ struct kdnet_halt {
     bool context_tried, context_known, stepped;
     bool bugcheck_tried, bugcheck_known;
     bool status_tried, status_known, address_known;
-    bool told_break, told_status;
+    bool told_break, told_status, told_release;
     enum kdnet_reason reason;
     enum kdnet_source source;
     struct kdnet_bugcheck bugcheck;
     uint32_t status;
     uint64_t status_address;
-    unsigned giving_up; /* timeouts of a release step */
-    unsigned heard;     /* pokes since the Continue went out */
-    bool told_release;
+
+    unsigned giving_up;  /* timeouts of a release step */
+    unsigned proofs;     /* requests made to be sure of the link */
+    unsigned asked;      /* RESENDs since a new key came while a Continue was under way */
+    unsigned heard;      /* pokes since the Continue went out */
+    unsigned said_again; /* times that the same state change came while a Continue was under way */
 
     size_t context_length;
     uint8_t context[KDNET_CONTEXT_MAX];
@@ -107,6 +114,8 @@ struct kdnet_halt {
 struct kdnet_talk {
     struct kdnet_link link;
     struct kdnet_halt halt;
+    uint32_t question_checksum; /* of the prompt or file question that was answered last */
+    bool question_doubted;      /* it came again while the answer was under way */
     unsigned event_first, event_count;
     struct kdnet_event event[KDNET_EVENTS];
     char print[KDNET_PACKET_PAYLOAD_MAX];
@@ -140,13 +149,16 @@ struct kdnet_session {
     uint8_t data_key[KDNET_AES_KEY_LENGTH];
     uint8_t target_random[KDNET_RANDOM_LENGTH]; /* of the newest poke of this session */
     uint64_t control_sequence;
-    uint64_t window_last, window_seen; /* data sequences that came: the highest, and which of the 64 up to it */
-    uint64_t sequence;                 /* of our last data datagram; only grows [w11] */
-    uint64_t connected_us, last_seen_us;
+    uint64_t window_last, window_seen;     /* data sequences that came: the highest, and which of the 64 up to it */
+    uint32_t first_tags[KDNET_FIRST_TAGS]; /* start of the tags of the first data datagrams, by sequence */
+    uint64_t sequence;                     /* of our last data datagram; only grows [w11] */
+    uint64_t last_seen_us;
     uint64_t foreign_us; /* since when data comes that no key of ours opens; 0: it does not */
     uint64_t nudged_us;
-    bool rekey_wanted; /* answer the next poke even though the target says it is connected */
-    bool nudge_due;
+    uint64_t ask_us;    /* when to send the next RESEND */
+    unsigned asks_left; /* a machine that may be halted is asked so often for what it waits with */
+    bool rekey_wanted;  /* answer the next poke even though the target says it is connected */
+    bool nudge_due, nudge_to_sender;
     uint8_t nudge_version;
     struct kdnet_offer *response_due; /* into offers */
 };
@@ -165,6 +177,12 @@ void kdnet_inquiry_acked(struct kdnet_session *session, uint64_t now_us);
 
 /* An authentic poke of the session came: the machine lives. */
 void kdnet_inquiry_heard(struct kdnet_session *session, uint64_t now_us);
+
+/* The machine may be halted without our knowing: asks it, a few times, to say again what it waits with. */
+void kdnet_inquiry_ask(struct kdnet_session *session, unsigned times, uint64_t now_us);
+
+/* The same run of the machine has another data key: what is under way may or may not have arrived. */
+void kdnet_inquiry_rekeyed(struct kdnet_session *session, uint64_t now_us);
 
 /* The machine has another random than the session before: nothing of the old boot holds. */
 void kdnet_inquiry_rebooted(struct kdnet_session *session, uint64_t now_us);

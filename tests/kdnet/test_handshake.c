@@ -59,11 +59,10 @@ static void pokes_of_the_capture_say_who_speaks_to_whom(void **state)
 {
     (void)state;
     const struct vectors *vectors = vectors_or_skip();
-    static const struct kdnet_address unspecified = {.ip = {[10] = 0xff, [11] = 0xff}};
     struct kdnet_poke poke;
     size_t at = 0;
     next_poke(vectors, &at, &poke);
-    assert_true(kdnet_address_equal(&poke.connected, &unspecified));
+    assert_true(kdnet_address_is_none(&poke.connected)); /* ::ffff:0.0.0.0, port 0 */
     for (size_t i = 1; i < 427; ++i) {
         next_poke(vectors, &at, &poke);
         assert_true(kdnet_address_equal(&poke.target, &target_address));
@@ -83,9 +82,14 @@ static void first_eight_random_bytes_count_pokes_and_the_others_stay(void **stat
     for (uint64_t i = 1; i < 427; ++i) {
         next_poke(vectors, &at, &poke);
         assert_true(kdnet_get_le64(poke.random) == kdnet_get_le64(first.random) + i);
-        assert_memory_equal(poke.random + 8, first.random + 8, KDNET_RANDOM_LENGTH - 8);
+        assert_true(kdnet_poke_same_run(poke.random, first.random));
     }
     assert_int_not_equal(poke.random[1], first.random[1]);
+    for (size_t i = KDNET_COUNTER_LENGTH; i < KDNET_RANDOM_LENGTH; ++i) {
+        poke.random[i] ^= 1;
+        assert_false(kdnet_poke_same_run(poke.random, first.random));
+        poke.random[i] ^= 1;
+    }
 }
 
 static void control_sequence_numbers_of_the_capture_advance(void **state)
@@ -261,6 +265,11 @@ static void addresses_differ_by_each_byte_and_by_port(void **state)
     other.port ^= 0x100;
     assert_false(kdnet_address_equal(&other, &host_address));
     assert_true(kdnet_address_is_none(&zero));
+    zero.ip[10] = zero.ip[11] = 0xff;
+    assert_true(kdnet_address_is_none(&zero));
+    zero.ip[15] = 1;
+    assert_false(kdnet_address_is_none(&zero));
+    zero.ip[15] = 0;
     zero.port = 1;
     assert_false(kdnet_address_is_none(&zero));
     assert_false(kdnet_address_is_none(&host_address));

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * net: a session and a simulated machine with a network between them that loses, repeats, delays and reorders datagrams
+ * from a seed, on a clock that is a variable. Each pair is a world of its own; thousands live in one process.
+ */
+#ifndef TESTS_SESSION_NET_H
+#define TESTS_SESSION_NET_H
+
+#include "kdnet/session.h"
+#include "service/target/machine.h"
+#include "tests/support/random.h"
+
+#define NET_EVENTS 64
+
+struct net_weather {
+    unsigned loss_percent, repeat_percent;
+    uint32_t delay_us, jitter_us; /* one way; jitter reorders */
+};
+
+struct net_datagram {
+    struct net_datagram *next;
+    uint64_t time_us;
+    bool to_host;
+    size_t length;
+    uint8_t payload[];
+};
+
+struct net_pair {
+    struct kdnet_session_shared *shared;
+    struct kdnet_policy policy;
+    struct kdnet_key key;
+    struct kdnet_session *session;
+    struct machine *machine;
+    struct net_weather weather;
+    struct test_random random;
+    struct net_datagram *flight; /* by time */
+    uint64_t now_us;
+    unsigned sent_by_host, sent_by_target;
+    unsigned event_count; /* all that came; the first NET_EVENTS are kept */
+    struct kdnet_event event[NET_EVENTS];
+    uint64_t event_us[NET_EVENTS];
+};
+
+/* One for all pairs: knows the RVA of the simulated kernels while knows_rva. */
+extern bool net_knows_rva;
+void net_shared_init(struct kdnet_session_shared *shared);
+void net_shared_clear(struct kdnet_session_shared *shared);
+
+/* config: its crypto, key and addresses are filled in. */
+void net_pair_init(struct net_pair *pair, struct kdnet_session_shared *shared, const struct machine_config *config,
+                   uint64_t seed);
+void net_pair_clear(struct net_pair *pair);
+
+/* Runs until that time. */
+void net_pair_run(struct net_pair *pair, uint64_t until_us);
+
+/* Hands a datagram to the host now, as if it came from anywhere. */
+int net_pair_inject(struct net_pair *pair, const uint8_t *payload, size_t length);
+
+/* The host dies and a new one starts, which remembers nothing. */
+void net_pair_restart(struct net_pair *pair);
+
+unsigned net_count(const struct net_pair *pair, enum kdnet_event_type type);
+/* The n-th event of a type, counted from 0; NULL when there are not so many. */
+const struct kdnet_event *net_event(const struct net_pair *pair, enum kdnet_event_type type, unsigned n);
+
+#endif
