@@ -252,7 +252,7 @@ static bool serve(struct server *server)
     if (good)
         run_loop(server);
     finish(server);
-    (void)uv_run(&server->loop, UV_RUN_DEFAULT);
+    (void)uv_run(&server->loop, server->results.writing ? UV_RUN_NOWAIT : UV_RUN_DEFAULT);
     return good;
 }
 

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#define SECOND 1000000U
-#define START  (100U * SECOND)
+#define SECOND ((uint64_t)1000000)
+#define START  (100 * SECOND)
 
 static struct strangers strangers;
 
@@ -74,7 +74,7 @@ static void a_source_that_stopped_is_not_told_of_again(void **state)
     struct stranger last;
     note(1, START);
     assert_int_equal(told(START + SECOND, &last), 1);
-    assert_int_equal(told(START + 1000U * SECOND, &last), 0);
+    assert_int_equal(told(START + 1000 * SECOND, &last), 0);
 }
 
 static void many_sources_make_few_lines(void **state)

@@ -1,0 +1,315 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""kdnetd as a process: start, signals, reload, service manager, strangers, slow and absent readers of its results.
+
+Each check_* function is one behaviour. Usage: check_daemon.py BUILD_FOLDER [CHECK]...
+"""
+
+import json
+import os
+import random
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("KDNETD_BUILD", "build"))
+RVA = "4B444E45542D544152474554000000011:IopFinalCrashDumpStatus=0x3010"
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Daemon:
+    def __init__(self, *arguments, folder, port=None, environment=None, stdout=subprocess.DEVNULL, events=True):
+        self.port = port or free_port()
+        self.folder = folder
+        self.events_path = os.path.join(folder, "events")
+        self.log_path = os.path.join(folder, "log")
+        command = [os.path.join(BUILD, "kdnetd")]
+        if "--config" not in arguments:
+            command += ["--listen", f"127.0.0.1:{self.port}"]
+        if events:
+            command += ["--events", self.events_path]
+        command += list(arguments)
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(command, stdout=stdout, stderr=log, env={**os.environ, **(environment or {})})
+        wait_for(lambda: "msg=serving" in self.log() or self.process.poll() is not None, 10, "kdnetd serves")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+    def log(self):
+        with open(self.log_path, errors="replace") as f:
+            return f.read()
+
+    def events(self, name=None):
+        if not os.path.exists(self.events_path):
+            return []
+        with open(self.events_path) as f:
+            events = [json.loads(line) for line in f if line.endswith("\n")]
+        return [e for e in events if name is None or e["event"] == name]
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def stop(self, timeout=10):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout)
+
+
+def target(port, key, *arguments):
+    command = [os.path.join(BUILD, "kdnet-target"), "--host", f"127.0.0.1:{port}", "--key", key, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def wait_for(condition, seconds, what):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.01)
+
+
+def end(process):
+    process.kill()
+    process.wait()
+
+
+def check_port_that_is_taken_ends_with_1_and_names_the_remedy(folder):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        with Daemon("--target", "t=1.2.3.4", folder=folder, port=s.getsockname()[1]) as d:
+            assert d.process.wait(10) == 1
+            assert "ss -ulpn" in d.log()
+
+
+def check_wrong_options_end_with_2(folder):
+    kdnetd = os.path.join(BUILD, "kdnetd")
+    for arguments in (["--nonsense"], ["--listen", "1.2.3.4"], ["--target", "a=1.2.3"], ["--check", "/nonexistent"],
+                      ["--lost-after", "1h30"], ["--policy", "break=explode"], ["stray"]):
+        done = subprocess.run([kdnetd, *arguments], capture_output=True, text=True, timeout=10)
+        assert done.returncode == 2 and done.stderr and not done.stdout, arguments
+    config = os.path.join(folder, "k.yaml")
+    with open(config, "w") as f:
+        f.write("targets:\n  - {name: a, key: 1.2.3.4}\n")
+    os.chmod(config, 0o600)
+    for arguments in (["--check", config], ["--config", config, "--check"]):
+        assert subprocess.run([kdnetd, *arguments], capture_output=True, timeout=10).returncode == 0, arguments
+
+
+def check_service_manager_is_told(folder):
+    path = os.path.join(folder, "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(path)
+        s.settimeout(5)
+        with Daemon("--target", "t=1.2.3.4", folder=folder,
+                    environment={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"}) as d:
+            told, started = s.recv(4096).decode(), time.monotonic()
+            if told != "READY=1":
+                raise AssertionError(told)
+            seen = []
+            while time.monotonic() < started + 1:
+                seen.append(s.recv(4096).decode())
+            assert seen[0] == "STATUS=serving 1 targets, 0 connected, 0 halted", seen
+            assert 8 <= seen.count("WATCHDOG=1") <= 11, seen
+            d.signal(signal.SIGHUP)
+            while not seen[-1].startswith("RELOADING=1\nMONOTONIC_USEC="):
+                seen.append(s.recv(4096).decode())
+            while seen[-1] == "WATCHDOG=1" or seen[-1].startswith("RELOADING"):
+                seen.append(s.recv(4096).decode())
+            assert seen[-1] == "READY=1", seen
+            assert d.stop() == 0
+            s.setblocking(False)
+            while seen[-1] != "STOPPING=1":
+                seen.append(s.recv(4096).decode())
+
+
+def check_unknown_machine_is_told_once_with_a_hint(folder):
+    with Daemon("--target", "t=1.2.3.4", folder=folder) as d:
+        stranger = target(d.port, "5.6.7.8", "--version", "4")
+        try:
+            wait_for(lambda: d.events("unknown_target"), 6, "an unknown_target event")
+            time.sleep(4)
+            events = d.events("unknown_target")
+            assert len(events) == 1 and events[0]["version"] == 4 and events[0]["count"] >= 1, events
+            assert "bcdedit /dbgsettings" in events[0]["hint"] and events[0]["target"] is None
+            assert d.log().count("no configured key opens it") == 1
+        finally:
+            end(stranger)
+
+
+def check_garbage_leaves_a_machine_served_and_the_log_short(folder):
+    draw = random.Random(1)
+    with Daemon("--target", "t=1.2.3.4", folder=folder) as d, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        machine = target(d.port, "1.2.3.4", "--scenario", "bugcheck", "--dump-ms", "1500", "--delay-ms", "500", "--exit")
+        for i in range(20000):
+            header = b"MDBG" + bytes([draw.choice((2, 4, 5)), draw.choice((0, 1))])
+            body = draw.randbytes(draw.choice((0, 1, 15, 16, 32, 352, 368, 1024)))
+            s.sendto((header if i % 4 else b"") + body, ("127.0.0.1", d.port))
+            if i % 100 == 0:
+                time.sleep(0.005)
+        assert machine.wait(20) == 0
+        wait_for(lambda: len(d.events("crash_status")) == 2, 3, "two results")
+        assert d.log().count("\n") < 30, d.log()
+        d.signal(signal.SIGUSR1)
+        wait_for(lambda: "msg=summary" in d.log(), 3, "a summary")
+
+
+def write(path, text):
+    with open(path, "w") as f:
+        f.write(text)
+    os.chmod(path, 0o600)
+
+
+def check_reload_adds_and_removes_without_touching_the_others(folder):
+    port, other_port = free_port(), free_port()
+    config = os.path.join(folder, "k.yaml")
+    write(config, f'listen: ["127.0.0.1:{port}"]\ntargets_file: targets\n')
+    write(os.path.join(folder, "targets"), "stays 1.1.1.1\ngoes 2.2.2.2\n")
+    with Daemon("--config", config, folder=folder, port=port) as d:
+        machines = [target(port, "1.1.1.1"), target(port, "2.2.2.2"), target(port, "3.3.3.3")]
+        try:
+            wait_for(lambda: len(d.events("connected")) == 2, 6, "two connected")
+            write(os.path.join(folder, "targets"), "stays 1.1.1.1\ncomes 3.3.3.3\n")
+            write(config, f'listen: ["127.0.0.1:{port}", "127.0.0.1:{other_port}"]\ntargets_file: targets\n')
+            d.signal(signal.SIGHUP)
+            wait_for(lambda: len(d.events("connected")) == 3, 6, "the new one connected")
+            machines.append(target(other_port, "1.1.1.1"))
+            names = [e["target"] for e in d.events("connected")]
+            assert sorted(names[:2]) == ["goes", "stays"] and names[2] == "comes", names
+            assert d.log().count("target removed") == 1
+
+            write(os.path.join(folder, "targets"), "stays 1.1.1.1\nbad 3.3.3\n")
+            d.signal(signal.SIGHUP)
+            wait_for(lambda: "configuration is wrong" in d.log(), 3, "the mistake is told")
+            os.rename(d.events_path, d.events_path + ".1")
+            d.signal(signal.SIGHUP)
+            wait_for(lambda: os.path.exists(d.events_path), 3, "the result file is opened again")
+            assert d.stop() == 0
+        finally:
+            for machine in machines:
+                end(machine)
+
+
+def check_absent_reader_of_results_changes_nothing_for_machines(folder):
+    read_end, write_end = os.pipe()
+    with Daemon("--target", "t=1.2.3.4", "--events", "-", folder=folder, stdout=write_end, events=False) as d:
+        os.close(write_end)
+        os.close(read_end)
+        machine = target(d.port, "1.2.3.4", "--scenario", "bugcheck", "--exit")
+        assert machine.wait(20) == 0
+        assert d.log().count("nobody reads the results") == 1
+        assert d.stop() == 0
+
+
+def check_slow_reader_of_results_gets_them_all_and_machines_do_not_wait(folder):
+    read_end, write_end = os.pipe()
+    count = 100
+    listing = subprocess.run([os.path.join(BUILD, "kdnet-target"), "--host", "127.0.0.1:1", "--key", "1.2.3.4", "--count",
+                              str(count), "--print-targets"], capture_output=True, text=True, check=True)
+    targets = os.path.join(folder, "targets")
+    write(targets, listing.stdout)
+    port = free_port()
+    config = os.path.join(folder, "k.yaml")
+    write(config, f'listen: ["127.0.0.1:{port}"]\ntargets_file: targets\n')
+    with Daemon("--config", config, "--events", "-", "--rva", RVA, folder=folder, port=port, stdout=write_end,
+                events=False) as d:
+        os.close(write_end)
+        fleet = target(port, "1.2.3.4", "--count", str(count), "--scenario", "bugcheck", "--delay-ms", "4000", "--exit")
+        assert fleet.wait(40) == 0
+        d.signal(signal.SIGTERM)
+        text = b""
+        while select.select([read_end], [], [], 10)[0]:
+            some = os.read(read_end, 65536)
+            if not some:
+                break
+            text += some
+        assert d.process.wait(10) == 0
+        events = [json.loads(line) for line in text.splitlines()]
+        results = [e for e in events if e["event"] == "crash_status"]
+        assert len(results) == 2 * count, len(results)
+        assert {e["verdict"] for e in results if e["phase"] == "shutdown"} == {"written"}
+    os.close(read_end)
+
+
+def check_reader_that_never_reads_does_not_keep_kdnetd_from_ending(folder):
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    try:
+        while True:
+            os.write(write_end, b"\n" * 4096)
+    except BlockingIOError:
+        os.set_blocking(write_end, True)
+    with Daemon("--target", "t=1.2.3.4", "--events", "-", folder=folder, stdout=write_end, events=False) as d:
+        machine = target(d.port, "1.2.3.4", "--scenario", "bugcheck", "--exit")
+        assert machine.wait(20) == 0
+        assert d.stop(15) == 0
+        assert "results were lost" in d.log()
+    os.close(write_end)
+    os.close(read_end)
+
+
+def check_machine_that_halts_while_kdnetd_is_dead_is_released_after_its_restart(folder):
+    port = free_port()
+    for address in ("", "@127.1.0.1"):
+        arguments = ("--target", f"t=1.2.3.4{address}", "--rva", RVA)
+        with Daemon(*arguments, folder=folder, port=port) as d:
+            before = len(d.events("released"))
+            machine = target(port, "1.2.3.4", "--bind", "127.1.0.1:0", "--scenario", "int3", "--delay-ms", "1500", "--exit")
+            wait_for(lambda: d.events("connected"), 6, "connected")
+            d.process.kill()
+        time.sleep(2)
+        os.unlink(d.log_path)
+        with Daemon(*arguments, folder=folder, port=port) as d:
+            started = time.monotonic()
+            wait_for(lambda: len(d.events("released")) > before, 3.5, "released")
+            print(f"    released {time.monotonic() - started:.3f} s after the restart")
+            assert machine.wait(10) == 0
+
+
+def check_two_machines_with_one_key_are_told(folder):
+    with Daemon("--target", "t=1.2.3.4", folder=folder) as d:
+        machines = [target(d.port, "1.2.3.4"), target(d.port, "1.2.3.4", "--seed", "2")]
+        try:
+            wait_for(lambda: "two machines seem to share the key" in d.log(), 40, "the warning")
+            time.sleep(4)
+            assert d.log().count("two machines seem to share the key") == 1
+        finally:
+            for machine in machines:
+                end(machine)
+
+
+def main():
+    chosen = sys.argv[2:]
+    failed = 0
+    for name, check in sorted(globals().items()):
+        if not name.startswith("check_") or (chosen and name not in chosen):
+            continue
+        with tempfile.TemporaryDirectory(prefix="kdnetd-check-") as folder:
+            started = time.monotonic()
+            try:
+                check(folder)
+                print(f"ok      {name} ({time.monotonic() - started:.1f} s)", flush=True)
+            except Exception as error:  # each check is told, whatever it died of
+                failed += 1
+                print(f"FAILED  {name}: {type(error).__name__}: {error}", flush=True)
+                log = os.path.join(folder, "log")
+                if os.path.exists(log):
+                    with open(log, errors="replace") as f:
+                        print("        " + f.read()[-3000:].replace("\n", "\n        "))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
