@@ -18,6 +18,7 @@
 
 #define RELEASE_STEP_TIMEOUTS 16U /* then the breakpoint is not stepped over */
 #define SAID_AGAIN_MAX        3U  /* then it is a new break at the same place */
+#define ASKED_LATELY_US       1000000U
 #define ASK_PERIOD_US         100000U
 #define ASKS_MAX              12U
 #define ASKS_QUICK            3U  /* the rest wait for the machine's pokes */
@@ -312,6 +313,13 @@ static void go_on(struct kdnet_session *session)
     request(session, KDNET_STEP_NONE, &manipulate, false);
 }
 
+/* The program counter is still the state change's: no host before us, nor we, have moved it. */
+static bool stands_on_it(const struct kdnet_session *session)
+{
+    const struct kdnet_halt *halt = &session->talk->halt;
+    return kdnet_machine_pc(layout_of(session), halt->context) == address_of(session, halt->change.program_counter);
+}
+
 /* Steps over the breakpoint when there is one, then lets go. Needs a link that is not busy. */
 static void release(struct kdnet_session *session)
 {
@@ -319,14 +327,17 @@ static void release(struct kdnet_session *session)
     const struct kdnet_machine_layout *layout = layout_of(session);
     halt->stage = KDNET_STAGE_RELEASING;
     if (halt->action == KDNET_ACTION_CONTINUE && !halt->stepped && must_step(session)) {
+        if (halt->context_known && !stands_on_it(session)) {
+            go_on(session);
+            return;
+        }
         if (!halt->context_known && !halt->context_tried) {
             halt->giving_up = 0;
             if (request_plain(session, KDNET_STEP_CONTEXT, KDNET_API_GET_CONTEXT))
                 return;
         } else if (halt->context_known) {
             struct kdnet_manipulate manipulate = {.api = KDNET_API_SET_CONTEXT};
-            uint64_t pc = kdnet_machine_pc(layout, halt->context) + layout->break_length;
-            kdnet_machine_set_pc(layout, halt->context, pc);
+            kdnet_machine_set_pc(layout, halt->context, kdnet_machine_pc(layout, halt->context) + layout->break_length);
             manipulate.u.set_context.flags = kdnet_get_le32(halt->context + layout->context_flags_at);
             manipulate.data = halt->context;
             manipulate.data_length = halt->context_length;
@@ -721,7 +732,7 @@ static void implied_release(struct kdnet_session *session, uint64_t now_us)
     struct kdnet_link *link = &session->talk->link;
     struct kdnet_halt *halt = &session->talk->halt;
     if (link->busy && !link->wants_reply)
-        kdnet_link_done(link); /* it came, only its ACK did not */
+        kdnet_link_presume_done(link); /* it came, only its ACK did not */
     kdnet_link_abandon(link);
     if (halt->stage == KDNET_STAGE_GOING) {
         released(session, now_us);
@@ -788,7 +799,7 @@ static void begin_halt(struct kdnet_session *session, uint64_t now_us)
     halt->since_us = now_us;
     halt->deadline_us = now_us + session->shared->read_deadline_us;
     session->crash.dumping = false;
-    session->talk->link.asked_again = false;
+
     if (halt->load_symbols)
         on_load_symbols(session);
     else if (!begin_boot(session))
@@ -807,6 +818,12 @@ static void begin_halt_again(struct kdnet_session *session, uint64_t now_us)
     begin_halt(session, now_us);
 }
 
+/* Whether what comes may be said again because we asked for it. */
+static bool asked_lately(const struct kdnet_link *link, uint64_t now_us)
+{
+    return link->asked_us != 0 && now_us - link->asked_us < ASKED_LATELY_US;
+}
+
 static void on_state_change(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->talk->halt;
@@ -818,7 +835,7 @@ static void on_state_change(struct kdnet_session *session, const struct kdnet_pa
         return;
     }
     /* Or the Continue was not taken, and our RESEND or RESET brought the same break again. */
-    if (same && halt->stage == KDNET_STAGE_GOING && session->talk->link.asked_again &&
+    if (same && halt->stage == KDNET_STAGE_GOING && asked_lately(&session->talk->link, now_us) &&
         halt->said_again++ < SAID_AGAIN_MAX) {
         kdnet_link_abandon(&session->talk->link);
         halt->stage = KDNET_STAGE_RELEASING;

@@ -62,8 +62,6 @@ static void measure(struct kdnet_link *link, uint64_t now_us)
 
 void kdnet_link_control(struct kdnet_link *link, uint16_t type, uint32_t id)
 {
-    if (type != KDNET_PACKET_ACK)
-        link->asked_again = true;
     for (unsigned i = 0; i < link->control_count; ++i)
         if (link->control[i].type == type && link->control[i].id == id)
             return;
@@ -107,6 +105,12 @@ void kdnet_link_done(struct kdnet_link *link)
     link->due = false;
     link->resetting = false;
     link->timer_us = NEVER;
+}
+
+void kdnet_link_presume_done(struct kdnet_link *link)
+{
+    kdnet_link_done(link);
+    link->memory.unsure = true;
 }
 
 bool kdnet_link_is_unsure(const struct kdnet_link *link)
@@ -246,6 +250,8 @@ static bool next_control(struct kdnet_link *link, uint64_t now_us, struct kdnet_
     *packet = (struct kdnet_packet){.control = true, .type = link->control[0].type, .id = link->control[0].id};
     --link->control_count;
     memmove(link->control, link->control + 1, link->control_count * sizeof link->control[0]);
+    if (packet->type != KDNET_PACKET_ACK)
+        link->asked_us = now_us;
     if (packet->type == KDNET_PACKET_RESET && link->resetting)
         link->timer_us = now_us + timeout_after(link, link->timeouts);
     return true;

@@ -53,10 +53,10 @@ struct kdnet_link {
     bool busy;        /* a data packet of ours is under way */
     bool wants_reply; /* done by its reply, not by its ACK */
     bool acked;
-    bool due;         /* to be sent now */
-    bool resetting;   /* a RESET is out; the data packet waits for its answer */
-    bool asked_again; /* a RESEND or RESET went out since the caller cleared this: what comes may have come before */
-    bool reset_since; /* a RESET went out after the data packet */
+    bool due;          /* to be sent now */
+    bool resetting;    /* a RESET is out; the data packet waits for its answer */
+    uint64_t asked_us; /* when a RESEND or RESET went out last; 0: never */
+    bool reset_since;  /* a RESET went out after the data packet */
     uint16_t type;
     uint32_t id;
     unsigned sends;    /* how often it went out */
@@ -106,6 +106,12 @@ void kdnet_link_done(struct kdnet_link *link);
  * reply; before a packet that has none, such as a Continue, ask for something with a reply until this is false.
  */
 bool kdnet_link_is_unsure(const struct kdnet_link *link);
+
+/*
+ * The target shows by what it does that it has taken our data packet, though no ACK came. Likely, not certain: the link
+ * is unsure then.
+ */
+void kdnet_link_presume_done(struct kdnet_link *link);
 
 /* Gives the data packet under way up. When the target may not have taken it, RESET brings both sides in step before the
  * next one. */
