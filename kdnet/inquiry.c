@@ -21,6 +21,7 @@
 #define ASKED_LATELY_US       1000000U
 #define ASK_PERIOD_US         100000U
 #define ASKS_MAX              12U
+#define ASKS_DEAF             4U
 #define ASKS_QUICK            3U  /* the rest wait for the machine's pokes */
 #define PROOFS_MAX            20U /* then the Continue goes out all the same */
 #define GOING_SENDS           12U /* then only the target's pokes make us repeat a Continue */
@@ -1053,6 +1054,8 @@ static void ask_again(struct kdnet_session *session, uint64_t now_us)
         released(session, now_us);
         return;
     }
+    if (halt->asked % ASKS_DEAF == 0)
+        kdnet_session_suspect_key(session);
     kdnet_link_control(&session->talk->link, KDNET_PACKET_RESEND, 0);
     halt->deadline_us = now_us + ASK_PERIOD_US * halt->asked;
 }

@@ -537,6 +537,14 @@ bool kdnet_session_next_datagram(struct kdnet_session *session, uint64_t now_us,
 
 /* --- time --------------------------------------------------------------------------------------------------------- */
 
+void kdnet_session_suspect_key(struct kdnet_session *session)
+{
+    session->rekey_wanted = true;
+    session->nudge_due = true;
+    session->nudge_to_sender = false;
+    session->nudge_version = session->version;
+}
+
 static uint64_t lost_deadline(const struct kdnet_session *session)
 {
     if (!session->connected || session->lost)
@@ -566,18 +574,6 @@ static void lose(struct kdnet_session *session, uint64_t now_us)
     kdnet_link_sleep(&session->talk->link);
 }
 
-/*
- * The target pokes but does not hear us: it may have taken a later response of ours, whose connection check was lost,
- * and use its key. It is asked for a poke, which is answered whatever it says.
- */
-static void suspect_key(struct kdnet_session *session)
-{
-    session->rekey_wanted = true;
-    session->nudge_due = true;
-    session->nudge_to_sender = false;
-    session->nudge_version = session->version;
-}
-
 void kdnet_session_expire(struct kdnet_session *session, uint64_t now_us)
 {
     kdnet_inquiry_expire(session, now_us);
@@ -585,7 +581,7 @@ void kdnet_session_expire(struct kdnet_session *session, uint64_t now_us)
         unsigned timeouts = session->talk->link.timeouts;
         kdnet_link_expire(&session->talk->link, now_us);
         if (session->talk->link.timeouts > timeouts && session->talk->link.timeouts % DEAF_TIMEOUTS == 0)
-            suspect_key(session);
+            kdnet_session_suspect_key(session);
     }
     if (now_us >= lost_deadline(session))
         lose(session, now_us);

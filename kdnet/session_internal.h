@@ -166,6 +166,12 @@ struct kdnet_session {
 /* Gives the session a talk, or returns false when memory is out. */
 bool kdnet_session_wake(struct kdnet_session *session);
 
+/*
+ * The target pokes but does not hear us, or seems not to: it may have taken a later response of ours, whose connection
+ * check was lost, and use its key. It is asked for a poke, which is answered whatever it says.
+ */
+void kdnet_session_suspect_key(struct kdnet_session *session);
+
 /* Room for one event, session id filled in; with a full queue the oldest gives way. Needs a talk. */
 struct kdnet_event *kdnet_session_event(struct kdnet_session *session, enum kdnet_event_type type);
 

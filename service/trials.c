@@ -49,7 +49,9 @@ bool trials_add(struct trials *trials, const struct address *source, uint32_t li
     uint16_t *from_ip = ip_counter(trials, source);
     if (length > TRIALS_PAYLOAD)
         return false;
-    if (trials->count == TRIALS_QUEUE || *from_ip >= TRIALS_PER_IP || is_queued(trials, source, local_port)) {
+    if (is_queued(trials, source, local_port))
+        return true;
+    if (trials->count == TRIALS_QUEUE || *from_ip >= TRIALS_PER_IP) {
         ++trials->refused;
         return false;
     }
