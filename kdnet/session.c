@@ -10,6 +10,7 @@
 #define FOREIGN_PATIENCE_US 1000000U /* data under an unknown key for so long: the target and we disagree */
 #define DEAF_TIMEOUTS       4U       /* of one packet, without any answer */
 #define OFFER_LIFE_US       60000000U
+#define OFFER_SPACING_US    300000U
 #define OFFER_PATIENCE_US   80000U
 #define TAKE_OVER_ASKS      8U
 #define TAKE_OVER_ASK_US    100000U
@@ -157,6 +158,19 @@ static struct kdnet_offer *offer_place(struct kdnet_offers *offers)
     return oldest;
 }
 
+/* When the newest offer for this run of the target was made; 0: never. */
+static uint64_t newest_offer(const struct kdnet_session *session, const uint8_t *target_random)
+{
+    uint64_t newest = 0;
+    for (size_t i = 0; session->offers && i < KDNET_OFFERS; ++i) {
+        const struct kdnet_offer *offer = &session->offers->offer[i];
+        bool counts = offer->used && (!target_random || kdnet_poke_same_run(offer->target_random, target_random));
+        if (counts && offer->made_us > newest)
+            newest = offer->made_us;
+    }
+    return newest;
+}
+
 /* Answers a poke with a new data key, which counts only when the target uses it. */
 static int make_offer(struct kdnet_session *session, const struct kdnet_datagram *datagram,
                       const struct kdnet_poke *poke, uint64_t now_us)
@@ -229,7 +243,10 @@ static int receive_poke(struct kdnet_session *session, const struct kdnet_datagr
         ++session->counts.repeated;
         return KDNET_ERR_REPEAT;
     }
-    bool answer = wants_answer(session, poke);
+    /* Two responses under way at once may arrive in the wrong order: then the target uses the key that we have given
+     * up. */
+    bool early = session->offers && now_us - newest_offer(session, poke->random) < OFFER_SPACING_US;
+    bool answer = !early && wants_answer(session, poke);
     if (of_session) {
         session->control_sequence = datagram->sequence;
         heard(session, now_us);
@@ -354,15 +371,6 @@ static int open_data(struct kdnet_session *session, const uint8_t *payload, size
     return error;
 }
 
-static uint64_t newest_offer(const struct kdnet_session *session)
-{
-    uint64_t newest = 0;
-    for (size_t i = 0; session->offers && i < KDNET_OFFERS; ++i)
-        if (session->offers->offer[i].made_us > newest)
-            newest = session->offers->offer[i].made_us;
-    return newest;
-}
-
 /* Data that no key of ours opens: the target was connected to a former life of ours, or it is noise. */
 static void foreign_data(struct kdnet_session *session, uint8_t version, uint64_t now_us)
 {
@@ -372,7 +380,7 @@ static void foreign_data(struct kdnet_session *session, uint8_t version, uint64_
         if (now_us - session->foreign_us < FOREIGN_PATIENCE_US || now_us - session->last_seen_us < FOREIGN_PATIENCE_US)
             return;
         session->rekey_wanted = true;
-    } else if (session->offers && now_us - newest_offer(session) < OFFER_PATIENCE_US) {
+    } else if (session->offers && now_us - newest_offer(session, NULL) < OFFER_PATIENCE_US) {
         return; /* a response is on its way */
     }
     if (session->nudged_us != 0 && now_us - session->nudged_us < NUDGE_PERIOD_US)

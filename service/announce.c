@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HINT_SIZE 320
+#define HINT_SIZE 480
 
 static uint64_t wall_clock_us(void)
 {
@@ -276,6 +276,29 @@ void announce_event(struct server *server, struct target *target, const struct k
     log_event(target, event);
 }
 
+static void make_hint(struct server *server, const struct stranger *stranger, const char *ip,
+                      char hint[static HINT_SIZE])
+{
+    char configured[ADDRESS_TEXT_SIZE] = "any address";
+    const struct target *owner = dispatch_owner_elsewhere(server, stranger);
+    unsigned port = stranger->listen_port;
+    if (!owner) {
+        (void)snprintf(
+            hint, HINT_SIZE,
+            "a machine at %.64s pokes port %u with KDNET version %u, but no configured key opens it: compare "
+            "`bcdedit /dbgsettings` there with the key of its target here, or add it",
+            ip, port, (unsigned)stranger->version);
+        return;
+    }
+    if (owner->has_address)
+        address_format_ip(&owner->address, configured);
+    (void)snprintf(
+        hint, HINT_SIZE,
+        "a machine at %.64s pokes port %u with the key of target %.64s, which is configured for %.64s, port %u "
+        "(0: all): correct the target's address or port, or leave it out; until then the machine is not served",
+        ip, port, owner->name, configured, (unsigned)owner->port);
+}
+
 static void announce_stranger(struct server *server, const struct stranger *stranger)
 {
     struct report_unknown unknown = {.time_us = wall_clock_us(),
@@ -287,10 +310,7 @@ static void announce_stranger(struct server *server, const struct stranger *stra
     struct log_line line;
     size_t length = 0;
     address_format_ip(&stranger->source, ip);
-    (void)snprintf(hint, sizeof hint,
-                   "a machine at %.64s pokes port %u with KDNET version %u, but no configured key opens it: compare "
-                   "`bcdedit /dbgsettings` there with the key (and address) of its target here, or add it",
-                   ip, (unsigned)stranger->listen_port, (unsigned)stranger->version);
+    make_hint(server, stranger, ip, hint);
     char *text = report_unknown(&unknown, hint, &length);
     results_add(&server->results, text, length, false);
     log_begin(&line, CONFIG_LOG_WARNING, hint);

@@ -334,7 +334,7 @@ static void no_key(void *user, const struct trial *trial)
     struct listener *listener = listener_by_id(server, trial->listener_id);
     if (listener)
         ++listener->counts.unknown;
-    strangers_note(&server->strangers, &trial->source, trial->local_port, trial->payload[4], server_now_us());
+    strangers_note(&server->strangers, trial, trial->payload[4], server_now_us());
 }
 
 static void on_trial_idle(uv_idle_t *idle);
@@ -360,4 +360,33 @@ void dispatch_try_keys(struct server *server)
 {
     if (server->trials.count > 0 && !uv_is_active((uv_handle_t *)&server->trial_timer))
         (void)uv_idle_start(&server->trial_idle, on_trial_idle);
+}
+
+/* Whether the row's key opens a poke. Without its session: that would answer. */
+static bool key_opens(struct server *server, const struct target *row, const struct stranger *stranger)
+{
+    uint8_t plain[TRIALS_PAYLOAD];
+    struct kdnet_datagram datagram;
+    struct kdnet_keys keys;
+    if (!kdnet_datagram_may_open(server->shared.crypto, row->key.bytes, stranger->payload, stranger->length))
+        return false;
+    kdnet_keys_init(&keys, &row->key);
+    int code = kdnet_datagram_open(server->shared.crypto, keys.control.bytes, &keys.hmac, stranger->payload,
+                                   stranger->length, plain, &datagram);
+    kdnet_keys_clear(&keys);
+    return code == KDNET_OK;
+}
+
+const struct target *dispatch_owner_elsewhere(struct server *server, const struct stranger *stranger)
+{
+    size_t looks = 0;
+    for (uint32_t id = 0; id < server->targets.ids && looks < SERVER_OWNER_LOOK; ++id) {
+        const struct target *row = targets_row(&server->targets, id);
+        if (!row || targets_may_be(row, &stranger->source, stranger->listen_port))
+            continue; /* its key was tried before */
+        ++looks;
+        if (key_opens(server, row, stranger))
+            return row;
+    }
+    return NULL;
 }

@@ -35,6 +35,7 @@ static int open_file(struct results *results)
     }
     results->open = true;
     results->gone = false;
+    results->unwanted = false;
     return 0;
 }
 
@@ -134,10 +135,10 @@ static void make_room(struct results *results)
 void results_add(struct results *results, char *text, size_t length, bool is_print)
 {
     struct results_line *line = NULL;
-    if (results->open && text)
+    if (results->open && !results->unwanted && text)
         line = calloc(1, sizeof *line);
     if (!line) {
-        if (results->open || results->gone)
+        if (!results->unwanted && (results->open || results->gone))
             ++results->counts.dropped;
         free(text);
         return;
@@ -281,8 +282,11 @@ static void start_write(struct results *results)
         return;
     if (results->batch_length == 0)
         fill_batch(results);
-    if (results->batch_length == 0)
+    if (results->batch_length == 0) {
+        if (results->unwanted && results_is_idle(results))
+            close_file(results);
         return;
+    }
     size_t left = results->batch_length - results->batch_done;
     uv_buf_t buffer = uv_buf_init(results->batch + results->batch_done, (unsigned)left);
     int error = uv_fs_write(results->loop, &results->write, results->file, &buffer, 1, -1, on_written);
@@ -301,8 +305,8 @@ void results_flush(struct results *results)
 void results_reopen(struct results *results, const char *path)
 {
     if (!path) {
-        if (results->open && !results->writing)
-            close_file(results);
+        results->unwanted = true;
+        start_write(results);
         return;
     }
     if (!set_path(results, path))

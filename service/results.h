@@ -30,11 +30,12 @@ struct results {
     uv_loop_t *loop;
     char *path; /* NULL: standard output */
     uv_file file;
-    bool open;    /* somebody reads: otherwise lines are thrown away, and counted only when `gone` */
-    bool gone;    /* the reader of standard output went away */
-    bool writing; /* `write` is under way */
-    bool reopen;  /* as soon as no write is under way */
-    bool closed;  /* the timer is closed */
+    bool open;     /* somebody reads: otherwise lines are thrown away, and counted only when `gone` */
+    bool gone;     /* the reader of standard output went away */
+    bool writing;  /* `write` is under way */
+    bool unwanted; /* no more lines are taken; those that wait are written, then the file is closed */
+    bool reopen;   /* as soon as no write is under way */
+    bool closed;   /* the timer is closed */
 
     struct results_line *first, *last; /* of all waiting lines */
     struct results_line *first_print, *last_print;

@@ -30,6 +30,7 @@
 #define SERVER_NUDGE_LOOK       64                 /* rows looked at for one datagram */
 #define SERVER_SAME_IP_MAX      16                 /* rows of one configured IP that are tried at once */
 #define SERVER_EXPIRE_MAX       4096               /* deadlines handled in one round of the loop */
+#define SERVER_OWNER_LOOK       20000              /* keys tried to say whose machine is at a wrong address: 3 ms */
 #define SERVER_SIGNALS          4
 #define SERVER_MINUTE_US        60000000U
 
@@ -118,6 +119,8 @@ bool dispatch_new_session(struct server *server, struct target *target);
 void dispatch_count(struct server *server, struct target *target); /* connected, halted, held: into the totals */
 void dispatch_uncount(struct server *server, struct target *target);
 void dispatch_try_keys(struct server *server); /* a slice */
+/* The target whose key opens a stranger's poke, but which is configured for another address or port; or NULL. */
+const struct target *dispatch_owner_elsewhere(struct server *server, const struct stranger *stranger);
 
 /* announce.c */
 void announce_event(struct server *server, struct target *target, const struct kdnet_event *event);

@@ -35,10 +35,9 @@ static struct stranger *row_for(struct strangers *strangers, const struct addres
     return room;
 }
 
-void strangers_note(struct strangers *strangers, const struct address *source, uint16_t listen_port, uint8_t version,
-                    uint64_t now_us)
+void strangers_note(struct strangers *strangers, const struct trial *poke, uint8_t version, uint64_t now_us)
 {
-    struct stranger *row = row_for(strangers, source, listen_port, now_us);
+    struct stranger *row = row_for(strangers, &poke->source, poke->local_port, now_us);
     if (!row) {
         ++strangers->untold;
         return;
@@ -46,9 +45,13 @@ void strangers_note(struct strangers *strangers, const struct address *source, u
     if (!row->used) {
         row->used = true;
         row->first_us = now_us;
-        row->listen_port = listen_port;
+        row->listen_port = poke->local_port;
     }
-    row->source = *source;
+    if (row->count == 0) {
+        memcpy(row->payload, poke->payload, poke->length);
+        row->length = poke->length;
+    }
+    row->source = poke->source;
     row->version = version;
     row->last_us = now_us;
     ++row->count;

@@ -3,16 +3,17 @@
  * strangers: who pokes with a key that no target has: counted by source, so that an operator is told once and not for
  * each packet.
  *
- * Uses address, bucket. Bounded: STRANGERS_ROWS sources; one that was told of, or was silent for STRANGERS_STALE_US,
- * makes room, and when there is none the newcomer is only counted: a flood hides nobody who came before it. A source is
- * told of STRANGERS_FIRST_US after its first poke, then once in STRANGERS_AGAIN_US while it goes on; and at most
- * STRANGERS_PER_SECOND and STRANGERS_PER_MINUTE of all.
+ * Uses address, bucket, trials. Bounded: STRANGERS_ROWS sources; one that was told of, or was silent for
+ * STRANGERS_STALE_US, makes room, and when there is none the newcomer is only counted: a flood hides nobody who came
+ * before it. A source is told of STRANGERS_FIRST_US after its first poke, then once in STRANGERS_AGAIN_US while it goes
+ * on; and at most STRANGERS_PER_SECOND and STRANGERS_PER_MINUTE of all.
  */
 #ifndef SERVICE_STRANGERS_H
 #define SERVICE_STRANGERS_H
 
 #include "service/address.h"
 #include "service/bucket.h"
+#include "service/trials.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,6 +35,8 @@ struct stranger {
     struct address source; /* of the last poke */
     uint64_t count;        /* since it was told of */
     uint64_t first_us, last_us, told_us;
+    uint8_t payload[TRIALS_PAYLOAD]; /* its first poke since it was told of */
+    size_t length;
 };
 
 struct strangers {
@@ -48,8 +51,7 @@ struct strangers {
 void strangers_init(struct strangers *strangers, uint64_t seed);
 
 /* Counts a poke. Cost: one hash and STRANGERS_WAYS compares. */
-void strangers_note(struct strangers *strangers, const struct address *source, uint16_t listen_port, uint8_t version,
-                    uint64_t now_us);
+void strangers_note(struct strangers *strangers, const struct trial *poke, uint8_t version, uint64_t now_us);
 
 /*
  * The next source to tell of; false: none now. `out` has its count since the last time, which starts again.

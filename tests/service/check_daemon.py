@@ -149,6 +149,17 @@ def check_unknown_machine_is_told_once_with_a_hint(folder):
             end(stranger)
 
 
+def check_machine_at_a_wrong_address_is_told_with_its_target(folder):
+    with Daemon("--target", "t=1.2.3.4@192.0.2.1", folder=folder) as d:
+        machine = target(d.port, "1.2.3.4")
+        try:
+            wait_for(lambda: d.events("unknown_target"), 6, "an unknown_target event")
+            assert "key of target t, which is configured for 192.0.2.1" in d.events("unknown_target")[0]["hint"]
+            assert not d.events("connected")
+        finally:
+            end(machine)
+
+
 def check_garbage_leaves_a_machine_served_and_the_log_short(folder):
     draw = random.Random(1)
     with Daemon("--target", "t=1.2.3.4", folder=folder) as d, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:

@@ -23,8 +23,8 @@ static struct address source(uint32_t number)
 
 static void note(uint32_t number, uint64_t now_us)
 {
-    struct address from = source(number);
-    strangers_note(&strangers, &from, 50000, 5, now_us);
+    struct trial poke = {.source = source(number), .local_port = 50000, .length = TRIALS_PAYLOAD};
+    strangers_note(&strangers, &poke, 5, now_us);
 }
 
 static size_t told(uint64_t now_us, struct stranger *last)
