@@ -196,19 +196,18 @@ static size_t nudge_allowance(struct server *server, const struct arrival *a)
     return (size_t)bucket_take(&server->nudges, a->length / SERVER_NUDGE_COST, a->now_us);
 }
 
+/* Rows with this configured IP: all of them when they are few, in turn when many machines share an address. */
 static void nudge_configured(struct server *server, const struct arrival *a, size_t allowance)
 {
-    size_t count = 0, skip = 0, looked = 0;
     uint32_t first = targets_with_ip(&server->targets, a->source->ip);
-    for (struct target *row = targets_row(&server->targets, first); row;
+    size_t count = 0, at = 0;
+    for (struct target *row = targets_row(&server->targets, first); row && count < SERVER_EXPIRE_MAX;
          row = targets_row(&server->targets, row->next_same_ip))
-        if (++count == SERVER_EXPIRE_MAX)
-            break;
-    if (count > SERVER_NUDGE_LOOK)
-        skip = server->nudge_turn++ * allowance % count;
-    for (struct target *row = targets_row(&server->targets, first); row && allowance > 0 && looked < count;
-         row = targets_row(&server->targets, row->next_same_ip), ++looked)
-        if (looked >= skip && nudge(row, a))
+        ++count;
+    size_t skip = count > allowance ? server->nudge_turn++ * allowance % count : 0;
+    for (struct target *row = targets_row(&server->targets, first); row && at < count && allowance > 0;
+         row = targets_row(&server->targets, row->next_same_ip))
+        if (at++ >= skip && nudge(row, a))
             --allowance;
 }
 

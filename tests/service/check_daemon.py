@@ -183,6 +183,24 @@ def write(path, text):
     os.chmod(path, 0o600)
 
 
+def check_strange_data_gets_no_answer_longer_than_itself(folder):
+    names = [f"--target=t{i}=1.2.3.{i}" for i in range(1, 30)]
+    with Daemon(*names, folder=folder) as d, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(0.3)
+        for length, most in ((38, 1), (118, 3), (390, 10)):
+            time.sleep(0.1)
+            s.sendto(b"MDBG\x05\x00" + bytes(length - 6), ("127.0.0.1", d.port))
+            answers = []
+            try:
+                while True:
+                    answers.append(s.recv(2048))
+            except TimeoutError:
+                pass
+            assert 1 <= len(answers) <= most, (length, len(answers))
+            assert sum(map(len, answers)) <= length
+            assert all(a[:6] == b"MDBG\x05\x01" for a in answers)
+
+
 def check_reload_adds_and_removes_without_touching_the_others(folder):
     port, other_port = free_port(), free_port()
     config = os.path.join(folder, "k.yaml")
