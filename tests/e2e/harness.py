@@ -1,0 +1,464 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts the real programs on loopback, reads what they say, and ends them by their ids.
+
+A test module makes classes of Case, and ends with harness.main(). Each test gets a folder of its own and loopback
+addresses of its own, so that modules can run at the same time. Whatever a test started is ended after it; when it
+failed, the logs of its programs are shown.
+
+Environment: KDNETD_BUILD (folder of the programs), KDNETD_SOURCE (the tree), KDNETD_DATA (captures; may be missing).
+"""
+import datetime
+import json
+import os
+import pathlib
+import random
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+try:
+    import jsonschema
+except ImportError:
+    jsonschema = None
+
+SOURCE = pathlib.Path(os.environ.get("KDNETD_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
+BUILD = pathlib.Path(os.environ.get("KDNETD_BUILD", SOURCE / "build" / "asan"))
+DATA = pathlib.Path(os.environ.get("KDNETD_DATA", SOURCE.parent / "shared" / "data"))
+SCHEMA = SOURCE / "config" / "events.schema.json"
+
+GUIDAGE = "4B444E45542D544152474554000000011"
+SYMBOL = "nt!IopFinalCrashDumpStatus"
+RVA = f"{GUIDAGE}:IopFinalCrashDumpStatus=0x3010"
+PATIENCE = 30.0  # of a wait that should take a moment: only a broken program meets it
+
+_digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def base36(value):
+    text = ""
+    while True:
+        value, digit = divmod(value, 36)
+        text = _digits[digit] + text
+        if value == 0:
+            return text
+
+
+def key_text(*parts):
+    """A key w.x.y.z of four numbers."""
+    return ".".join(base36(part) for part in parts)
+
+
+def seconds(event):
+    """The time of an event, in seconds since 1970."""
+    return datetime.datetime.fromisoformat(event["time"]).timestamp()
+
+
+def free_port(ip):
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.bind((ip, 0))
+        return probe.getsockname()[1]
+
+
+def place(ip, port):
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+def has_ipv6():
+    try:
+        free_port("::1")
+    except OSError:
+        return False
+    return True
+
+
+def signal_at(process, number):
+    """Never to a group, never by name."""
+    if process.poll() is None:
+        process.send_signal(number)
+
+
+class Schema:
+    """Holds each event against config/events.schema.json."""
+
+    def __init__(self):
+        self.validators = {}
+        if jsonschema is None:
+            sys.stderr.write("python3-jsonschema is missing: events are not held against the schema\n")
+            return
+        schema = json.loads(SCHEMA.read_text())
+        jsonschema.Draft202012Validator.check_schema(schema)
+        self.whole = jsonschema.Draft202012Validator(schema)
+        for name in schema["properties"]["event"]["enum"]:
+            part = {"$schema": schema["$schema"], "$defs": schema["$defs"], "$ref": f"#/$defs/{name}"}
+            self.validators[name] = jsonschema.Draft202012Validator(part)
+
+    def check(self, event):
+        """The definition of the event's own kind: what `oneOf` comes to, and eight times as quick."""
+        if jsonschema is None:
+            return
+        if event.get("event") not in self.validators:
+            raise AssertionError(f"no such event in the schema: {event}")
+        for error in self.validators[event["event"]].iter_errors(event):
+            path = "/".join(str(part) for part in error.absolute_path)
+            raise AssertionError(f"{event['event']}: {path}: {error.message}\n{json.dumps(event)}")
+
+
+class Reader(threading.Thread):
+    """The lines of a pipe, as they come."""
+
+    def __init__(self, stream):
+        super().__init__(daemon=True)
+        self.stream = stream
+        self.lines = []
+        self.grown = threading.Condition()
+        self.ended = False
+        self.start()
+
+    def run(self):
+        for line in self.stream:
+            with self.grown:
+                self.lines.append(line)
+                self.grown.notify_all()
+        with self.grown:
+            self.ended = True
+            self.grown.notify_all()
+
+    def wait(self, found, timeout):
+        """Waits until found(lines) is true, and returns that; None when time is up or the pipe ended."""
+        end = time.monotonic() + timeout
+        with self.grown:
+            while True:
+                result = found(self.lines)
+                left = end - time.monotonic()
+                if result:
+                    return result
+                if left <= 0 or self.ended:
+                    return None
+                self.grown.wait(left)
+
+
+class Daemon:
+    """kdnetd, with its results on a pipe unless `events` names a file."""
+
+    def __init__(self, case, *options, listen=None, rva=True, events="-", wait=True, env=None, prints=False):
+        self.case = case
+        self.listen = listen if listen is not None else [place(case.ip, free_port(case.ip))]
+        self.command = [str(BUILD / "kdnetd")]
+        for one in self.listen:
+            self.command += ["--listen", one]
+        if rva:
+            self.command += ["--rva", RVA]
+        if events:
+            self.command += ["--events", str(events)]
+        if prints:
+            self.command += ["--prints"]
+        self.command += [str(option) for option in options]
+        self.env = dict(os.environ, **(env or {}))
+        self.env.setdefault("ASAN_OPTIONS", "detect_leaks=1")
+        self.parsed = []
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True, errors="replace", env=self.env,
+                                        cwd=case.folder)
+        self.out = Reader(self.process.stdout)
+        self.log = Reader(self.process.stderr)
+        case.started.append(self)
+        if wait:
+            self.wait_ready()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def wait_ready(self):
+        if not self.log.wait(lambda lines: any("msg=serving" in line for line in lines), PATIENCE):
+            raise AssertionError(f"kdnetd is not ready: {' '.join(self.command)}\n{self.log_text()}")
+        self.ready = time.time()
+
+    def log_text(self):
+        return "".join(self.log.lines)
+
+    def wait_log(self, text, timeout=PATIENCE, after=0):
+        found = self.log.wait(lambda lines: [line for line in lines[after:] if text in line], timeout)
+        if not found:
+            raise AssertionError(f"the log does not say {text!r}:\n{self.log_text()}")
+        return found[0]
+
+    def _parse(self, lines):
+        for line in lines[len(self.parsed):]:
+            try:
+                self.parsed.append(json.loads(line))
+            except ValueError:
+                raise AssertionError(f"not JSON on standard output: {line!r}") from None
+        return self.parsed
+
+    def events(self, target=None, kind=None):
+        with self.out.grown:
+            parsed = list(self._parse(self.out.lines))
+        return [e for e in parsed if (target is None or e["target"] == target) and (kind is None or e["event"] == kind)]
+
+    def wait_events(self, found, what, timeout=PATIENCE):
+        """Waits until found(events) is true, and returns it."""
+        result = self.out.wait(lambda lines: found(self._parse(lines)), timeout)
+        if not result:
+            told = "\n".join(json.dumps(event) for event in self.parsed[-30:])
+            raise AssertionError(f"no {what} in {timeout} s; kdnetd {self.state()}; last events:\n{told}")
+        return result
+
+    def wait_event(self, kind, target=None, timeout=PATIENCE, count=1, **fields):
+        def find(events):
+            good = [e for e in events if e["event"] == kind and (target is None or e["target"] == target) and
+                    all(e.get(name) == value for name, value in fields.items())]
+            return good if len(good) >= count else None
+        return self.wait_events(find, f"{count} × {kind} {target or ''} {fields or ''}", timeout)[-1]
+
+    def state(self):
+        code = self.process.poll()
+        return "runs" if code is None else f"ended with {code}"
+
+    def signal(self, number):
+        signal_at(self.process, number)
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        self.process.wait(PATIENCE)
+
+    def memory_kib(self):
+        for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        return 0
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(") ", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self, expect=0):
+        """Ends it as systemd would; a sanitizer's complaint shows as another exit status."""
+        self.signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"kdnetd does not end when told to\n{self.log_text()}") from None
+        self.out.join(PATIENCE)
+        self.log.join(PATIENCE)
+        if code != expect:
+            raise AssertionError(f"kdnetd ended with {code}, not {expect}\n{self.log_text()}")
+        return self.events()
+
+    def clean_up(self):
+        if self.process.poll() is None:
+            self.kill()
+        self.out.join(PATIENCE)
+        self.log.join(PATIENCE)
+        for stream in (self.process.stdout, self.process.stderr):
+            stream.close()
+
+    def tell(self):
+        lines = self.log.lines
+        cut = lines if len(lines) <= 60 else lines[:20] + [f"… {len(lines) - 60} lines …\n"] + lines[-40:]
+        sys.stderr.write(f"--- log of kdnetd {self.pid}, {self.state()}: {' '.join(self.command)}\n{''.join(cut)}")
+
+
+class Machines:
+    """kdnet-target: one process, one machine or many."""
+
+    def __init__(self, case, host, key, *options, scenario=None, seed=None, end=True):
+        self.command = [str(BUILD / "kdnet-target"), "--host", host, "--key", key, "--json"]
+        if scenario:
+            self.command += ["--scenario", scenario]
+        if end:
+            self.command += ["--exit"]
+        # Its seed makes a machine's random: two machines with one seed are one machine, and the later one a recording.
+        self.command += ["--seed", str(seed if seed is not None else case.next_seed())]
+        self.command += [str(option) for option in options]
+        self.output = tempfile.TemporaryFile("w+", dir=case.folder)
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self.output,
+                                        stderr=subprocess.STDOUT, cwd=case.folder)
+        self.begun = time.time()
+        case.started.append(self)
+
+    def text(self):
+        self.output.seek(0)
+        return self.output.read()
+
+    def summaries(self):
+        out = []
+        for line in self.text().splitlines():
+            try:
+                out.append(json.loads(line))
+            except ValueError:
+                raise AssertionError(f"kdnet-target says: {self.text()[:2000]}") from None
+        return out
+
+    def wait(self, timeout=PATIENCE, expect=0):
+        """Waits for its end, and returns the summary of each machine."""
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            signal_at(self.process, signal.SIGTERM)
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                pass
+            raise AssertionError(f"not ended after {timeout} s: {' '.join(self.command)}\n{self.text()[:3000]}") from None
+        if expect is not None and code != expect:
+            raise AssertionError(f"ended with {code}: {' '.join(self.command)}\n{self.text()[:3000]}")
+        return self.summaries()
+
+    def stop(self, expect=0):
+        signal_at(self.process, signal.SIGTERM)
+        return self.wait(PATIENCE, expect)
+
+    def clean_up(self):
+        if self.process.poll() is None:
+            signal_at(self.process, signal.SIGKILL)
+            self.process.wait(PATIENCE)
+        self.output.close()
+
+    def tell(self):
+        code = self.process.poll()
+        if code not in (0, None):
+            sys.stderr.write(f"--- {' '.join(self.command)} ended with {code}\n{self.text()[:2000]}\n")
+
+
+class Relay(threading.Thread):
+    """Stands between one machine and kdnetd, and notes each datagram: (time, from_host, bytes).
+
+    The machine sends to `place`; kdnetd sees `ip` and a port. `decide(relay, from_host, datagram)` may keep a datagram
+    back by returning False. Packet contents are sealed: what can be seen is the version, the channel and the length.
+    """
+
+    def __init__(self, case, host, ip=None, decide=None):
+        super().__init__(daemon=True)
+        host_ip, port = host.rsplit(":", 1)
+        self.ip = ip or case.next_ip()
+        self.host = (host_ip, int(port))
+        self.near = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.near.bind((self.ip, 0))
+        self.far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.far.bind((self.ip, 0))
+        self.place = place(*self.near.getsockname())
+        self.far_place = place(*self.far.getsockname())
+        self.machine = None
+        self.decide = decide
+        self.seen = []
+        self.wake_read, self.wake_write = os.pipe()
+        case.started.append(self)
+        self.start()
+
+    def run(self):
+        while True:
+            ready, _, _ = select.select([self.near, self.far, self.wake_read], [], [])
+            if self.wake_read in ready:
+                return
+            for one in ready:
+                self._pass_on(one)
+
+    def _pass_on(self, one):
+        try:
+            datagram, source = one.recvfrom(65536)
+        except OSError:  # "connection refused": kdnetd is not there
+            return
+        from_host = one is self.far
+        if not from_host:
+            self.machine = source
+        self.seen.append((time.time(), from_host, datagram))
+        if self.decide and self.decide(self, from_host, datagram) is False:
+            return
+        try:
+            if not from_host:
+                self.far.sendto(datagram, self.host)
+            elif self.machine:
+                self.near.sendto(datagram, self.machine)
+        except OSError:
+            pass
+
+    def count(self, from_host, since=0.0):
+        return sum(1 for when, host, _ in list(self.seen) if host == from_host and when >= since)
+
+    def clean_up(self):
+        if self.wake_write is None:
+            return
+        os.write(self.wake_write, b"x")
+        self.join(PATIENCE)
+        self.near.close()
+        self.far.close()
+        os.close(self.wake_read)
+        os.close(self.wake_write)
+        self.wake_write = None
+
+    def tell(self):
+        pass
+
+
+def is_data(datagram):
+    return len(datagram) > 6 and datagram[5] == 0
+
+
+def is_poke(datagram):
+    return len(datagram) == 374 and datagram[5] == 1
+
+
+class Case(unittest.TestCase):
+    maxDiff = None
+    schema = None
+
+    @classmethod
+    def setUpClass(cls):
+        Case.schema = Case.schema or Schema()
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kdnetd-e2e-"))
+        self.started = []
+        # 127/8 is all loopback. 127.1.x.y are kdnet-target's own.
+        draw = random.SystemRandom()
+        self.network = f"127.{draw.randrange(2, 255)}.{draw.randrange(1, 255)}"
+        self.last_ip = 1
+        self.seeds = 0
+        self.ip = f"{self.network}.1"
+
+    def tearDown(self):
+        outcome = self._outcome.result
+        failed = any(test is self or getattr(test, "test_case", None) is self
+                     for test, _ in outcome.errors + outcome.failures)
+        for one in reversed(self.started):
+            one.clean_up()
+        if failed:
+            for one in self.started:
+                one.tell()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def next_ip(self):
+        self.last_ip += 1
+        return f"{self.network}.{self.last_ip}"
+
+    def next_seed(self):
+        self.seeds += 1
+        return 1000 * self.seeds
+
+    def file(self, name, text, mode=0o600):
+        path = self.folder / name
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    def run_kdnetd(self, *options, timeout=PATIENCE):
+        return subprocess.run([str(BUILD / "kdnetd"), *map(str, options)], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=timeout, cwd=self.folder)
+
+    def check_events(self, events):
+        for event in events:
+            self.schema.check(event)
+
+
+def main():
+    unittest.main(verbosity=2)
