@@ -1,0 +1,420 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""kdnetd at its job: a dozen simulated machines, what it finds out about each, and a table at the end.
+
+Started by ./dev demo, which builds the programs first, and by the test demo/once. With --once it ends by itself, with
+exit status 0 only if kdnetd and the machines themselves agree on everything that happened.
+"""
+import argparse
+import ctypes
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+GUIDAGE = "4B444E45542D544152474554000000011"  # the simulated kernels; see kdnet-target --help
+OTHER_GUIDAGE = "00C0FFEE00C0FFEE00C0FFEE00C0FFEE1"  # a kernel of which kdnetd is told nothing
+RVA = "0x3010"
+READY_S = 10
+EVENTS_S = 45  # at most; a run takes about 15
+SETTLE_S = 1.0  # after the last expected event, for one that nobody expects
+END_S = 5
+PR_SET_PDEATHSIG = 1
+
+# name, what its owner would see, arguments of kdnet-target, and the crash_status results that must come, as
+# (phase, verdict, status, reason).
+FIRST = ("bugcheck_first", "not_started", "0xFFFFFFFF", None)
+MACHINES = [
+    ("web-01", "crashes, dumps, reboots",
+     "--scenario bugcheck --bugcheck 0xD1 --status 0 --dump-ms 5000 --delay-ms 1500",
+     [FIRST, ("shutdown", "written", "0x00000000", None)]),
+    ("web-02", "the same, on ARM64",
+     "--machine arm64 --scenario bugcheck --bugcheck 0x7E --dump-ms 3000 --delay-ms 2500",
+     [FIRST, ("shutdown", "written", "0x00000000", None)]),
+    ("sql-01", "crashes; its disk is full",
+     "--scenario bugcheck --bugcheck 0x1A --status 0xC000007F --dump-ms 2500 --delay-ms 3500",
+     [FIRST, ("shutdown", "failed", "0xC000007F", None)]),
+    ("sql-02", "crashes; its disk breaks; no automatic reboot",
+     "--scenario bugcheck-hold --bugcheck 0x50 --status 0xC0000185 --dump-ms 3500 --delay-ms 4500",
+     [FIRST, ("bugcheck_second", "failed", "0xC0000185", None)]),
+    ("file-01", "crashes; 32-bit; no dump set up",
+     "--machine x86 --version 2 --scenario bugcheck --bugcheck 0xC2 --status 0xFFFFFFFF --dump-ms 800 --delay-ms 5500",
+     [FIRST, ("shutdown", "not_started", "0xFFFFFFFF", None)]),
+    ("mail-01", "crashes; kdnetd does not know this kernel",
+     f"--guidage {OTHER_GUIDAGE} --scenario bugcheck --bugcheck 0x9F --status 0 --dump-ms 2000 --delay-ms 6500",
+     [("bugcheck_first", "not_started", None, "no_symbols"), ("shutdown", "unknown", None, "no_symbols")]),
+    ("print-01", "a driver hits a breakpoint", "--scenario int3 --delay-ms 7000",
+     [("break", "not_started", "0xFFFFFFFF", None)]),
+    ("app-01", "a driver reads bad memory, and handles it", "--version 4 --scenario exception --delay-ms 7500",
+     [("break", "not_started", "0xFFFFFFFF", None)]),
+    ("build-01", "Windows asks a question on the debugger", "--scenario prompt --delay-ms 8000", []),
+    ("dc-01", "asks the debugger for other driver files", "--version 4 --scenario fileio --delay-ms 8500", []),
+    ("app-02", "boots, loader and kernel", "--scenario boot --delay-ms 1000", []),
+    ("vdi-01", "nothing happens", "--scenario idle", []),
+]
+
+DONE = {
+    "bugcheck_first": "It was let go on so that it can write its dump.",
+    "shutdown": "It reboots.",
+    "bugcheck_second": "It stays stopped, as its owner wants it: automatic reboot is off.",
+    "break": "It goes on.",
+    "boot": "It goes on.",
+}
+
+
+class Trouble(Exception):
+    """Something that the person at the terminal must know; its text says what."""
+
+
+def die_with_parent():
+    """Runs in a child before its program: nothing is left behind if this program is killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def tail(path, lines=8):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return "".join(file.readlines()[-lines:]).rstrip()
+
+
+class Machine:
+    """One simulated machine: its process, and what kdnetd said about it."""
+
+    def __init__(self, index, name, story, arguments, expected):
+        self.name, self.story, self.arguments, self.expected = name, story, arguments, expected
+        self.key = f"demo.{index + 1:x}.kdnet.{name.replace('-', '')}"
+        self.address = f"127.1.0.{index + 1}"
+        self.process, self.summary, self.results, self.halted_ms = None, None, [], []
+        self.bugcheck, self.connected, self.held = None, 0, False
+
+    def missing(self):
+        return not self.connected or len(self.results) < len(self.expected)
+
+    def outcome(self):
+        return [(r["phase"], r["verdict"], r["status"], r["reason"]) for r in self.results]
+
+    def is_right(self):
+        if self.outcome() != self.expected or not self.connected or not self.summary:
+            return False
+        said = self.summary
+        well = said["state"] == "halted" and not said["released_wrongly"] if self.held else said["exit"] == 0
+        return (well or said["state"] == "ended") and said["questions"] == said["answers"]
+
+
+class Demo:
+    def __init__(self, options):
+        self.options = options
+        self.folder = tempfile.mkdtemp(prefix="kdnetd-demo-")
+        self.machines = [Machine(i, *row) for i, row in enumerate(MACHINES)]
+        if options.replay:
+            story = f"replay of {os.path.basename(options.replay)}"
+            arguments = ["--replay", options.replay, "--replay-key", options.replay_key, "--delay-ms", "9000"]
+            self.machines.append(Machine(len(MACHINES), "captured-01", story, arguments, None))
+        self.by_name = {m.name: m for m in self.machines}
+        self.kdnetd, self.started, self.events, self.rest = None, time.monotonic(), None, ""
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def program(self, name):
+        return os.path.join(self.options.programs, name)
+
+    def say(self, name, text):
+        print(f"{time.monotonic() - self.started:6.1f} s  {name:<11}  {text}", flush=True)
+
+    # Starting and ending
+
+    def write_configuration(self, port):
+        lines = ["# Made by ./dev demo.", "listen:", f'  - "127.0.0.1:{port}"', f'events: "{self.path("events.jsonl")}"',
+                 "lost_after: 30s", "rva:", f"  - guidage: {GUIDAGE}", "    symbol: nt!IopFinalCrashDumpStatus",
+                 f"    rva: {RVA}", "targets:"]
+        for machine in self.machines:
+            lines += [f"  - name: {machine.name}", f"    key: {machine.key}"]
+        descriptor = os.open(self.path("kdnetd.yaml"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+
+    def spawn(self, command, output, log):
+        with open(output, "w", encoding="utf-8") as out, open(log, "w", encoding="utf-8") as errors:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=errors,
+                                    start_new_session=True, preexec_fn=die_with_parent)
+
+    def start_kdnetd(self):
+        for _ in range(5):  # another program may take the port in between
+            port = free_port()
+            self.write_configuration(port)
+            log = self.path("kdnetd.log")
+            self.kdnetd = self.spawn([self.program("kdnetd"), "--config", self.path("kdnetd.yaml")], os.devnull, log)
+            give_up = time.monotonic() + READY_S
+            while time.monotonic() < give_up and self.kdnetd.poll() is None:
+                if "msg=serving" in tail(log):
+                    self.events = open(self.path("events.jsonl"), encoding="utf-8")
+                    return port
+                time.sleep(0.02)
+            if self.kdnetd.poll() is None or "in use" not in tail(log):
+                break
+        raise Trouble(f"kdnetd did not start:\n{tail(log)}")
+
+    def start_machine(self, machine, port):
+        arguments = machine.arguments.split() if isinstance(machine.arguments, str) else machine.arguments
+        command = [self.program("kdnet-target"), "--host", f"127.0.0.1:{port}", "--key", machine.key,
+                   "--bind", f"{machine.address}:0", "--json", *arguments]
+        machine.process = self.spawn(command, self.path(machine.name + ".json"), self.path(machine.name + ".log"))
+
+    def end_machine(self, machine):
+        if not machine.process:
+            return
+        code = end(machine.process)
+        try:
+            with open(self.path(machine.name + ".json"), encoding="utf-8") as file:
+                machine.summary = json.loads(file.readline())
+                machine.summary["exit"] = code
+        except (OSError, ValueError):
+            machine.summary = None
+
+    def close(self):
+        processes = [m.process for m in self.machines if m.process] + ([self.kdnetd] if self.kdnetd else [])
+        for process in processes:
+            end(process)
+        if self.events:
+            self.events.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # What kdnetd says
+
+    def look(self):
+        self.rest += self.events.read()
+        *lines, self.rest = self.rest.split("\n")
+        for line in lines:
+            event = json.loads(line)
+            machine = self.by_name.get(event["target"])
+            if machine:
+                getattr(self, "on_" + event["event"], lambda m, e: None)(machine, event)
+        self.check_alive()
+
+    def check_alive(self):
+        if self.kdnetd.poll() is not None:
+            raise Trouble(f"kdnetd ended with status {self.kdnetd.returncode}:\n{tail(self.path('kdnetd.log'))}")
+        for machine in self.machines:
+            if machine.process and machine.process.poll() is not None:
+                raise Trouble(f"{machine.name}: kdnet-target ended with status {machine.process.returncode}:\n"
+                              f"{tail(self.path(machine.name + '.log'))}")
+
+    def on_connected(self, machine, event):
+        machine.connected += 1
+        if event["rebooted"]:
+            self.say(machine.name, "is back after a reboot" if machine.bugcheck else "has started its kernel")
+            machine.bugcheck = None
+        elif machine.connected == 1:
+            self.say(machine.name, f"connects from {event['address']} (KDNET version {event['version']})")
+
+    def on_bugcheck(self, machine, event):
+        machine.bugcheck = event
+        self.say(machine.name, f"CRASHES: {short(event['code'])} {event['name']}")
+
+    def on_break_in(self, machine, event):
+        if event["phase"] == "break":
+            exception = event["exception"]
+            self.say(machine.name, f"stops: {exception['name'] or exception['code']} at {exception['address']}")
+        elif event["phase"] == "boot":
+            self.say(machine.name, "stops in the boot loader")
+
+    def on_crash_status(self, machine, event):
+        machine.results.append(event)
+        self.say(machine.name, f"{verdict(event)} {DONE.get(event['phase'], '')}")
+
+    def on_released(self, machine, event):
+        if event["action"] == "hold":
+            machine.held = True
+        else:
+            machine.halted_ms.append(event["halted_ms"])
+
+    def on_lost(self, machine, _event):
+        self.say(machine.name, "is lost: no datagram for 30 s")
+
+    # The whole
+
+    def wait(self):
+        give_up, quiet_since = time.monotonic() + EVENTS_S, None
+        while time.monotonic() < give_up:
+            self.look()
+            waiting = [m for m in self.machines if m.expected is not None and m.missing()]
+            replay = [m for m in self.machines if m.expected is None and not (m.connected and m.results)]
+            if waiting or (replay and time.monotonic() - self.started < 30):
+                quiet_since = None
+            elif quiet_since is None:
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since >= SETTLE_S:
+                return
+            time.sleep(0.05)
+
+    def run(self):
+        print("One kdnetd and a dozen simulated Windows machines, all on this computer; each has kernel debugging over the\n"
+              "network on, and its own fate. When one stops, kdnetd asks it what became of its crash dump, and lets it go\n"
+              "on.\n", flush=True)
+        port = self.start_kdnetd()
+        for machine in self.machines:
+            self.start_machine(machine, port)
+        self.wait()
+        if not self.options.once:
+            print()
+            self.table(live=True)
+            self.stay(port)
+        for machine in self.machines:
+            self.end_machine(machine)
+        self.look_once_more()
+        print()
+        self.table(live=False)
+        right = all(m.is_right() if m.expected is not None else self.replay_is_right(m) for m in self.machines)
+        self.farewell(right)
+        return 0 if right else 1
+
+    def look_once_more(self):
+        for machine in self.machines:
+            machine.process = None
+        self.look()
+
+    def stay(self, port):
+        print(f"\nkdnetd goes on listening on 127.0.0.1:{port}; the machines stay connected. Ctrl-C ends it all.", flush=True)
+        try:
+            while True:
+                self.look()
+                time.sleep(0.2)
+        except KeyboardInterrupt:
+            print()
+
+    def replay_is_right(self, machine):
+        summary = machine.summary
+        return bool(summary and summary["exit"] == 0 and summary["questions"] == summary["answers"] and machine.connected)
+
+    def table(self, live):
+        rows = [("machine", "what happens to it", "crash dump?", "status", "stopped for")]
+        for machine in self.machines:
+            rows.append((machine.name, machine.story, *self.row(machine)))
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        for i, row in enumerate(rows):
+            print("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip())
+            if i == 0:
+                print("  ".join("-" * width for width in widths))
+        if live:
+            return
+        for machine in self.machines:
+            if machine.summary and machine.expected is None:
+                said = machine.summary
+                print(f"\nThe capture, as its machine lived through it: {said['questions']} questions for files, "
+                      f"{said['answers']} answered;\n{said['prints']} texts printed, stopped {said['breaks']} times, "
+                      f"{said['retransmissions']} packets that it had to send twice.")
+
+    def row(self, machine):
+        results = machine.results
+        stopped = sum(machine.halted_ms)
+        halted = "held" if machine.held else f"{stopped:.1f} ms" if machine.halted_ms else "-"
+        if not machine.connected:
+            return "never connected", "-", "-"
+        if not results:
+            asked = self.answered(machine)
+            return "no crash", "-", asked or halted
+        last = results[-1]
+        status = last["status_name"] or last["status"] or "-"
+        if not machine_crashed(results):
+            return ("unknown: no kernel yet" if last["reason"] == "no_kernel" else "no crash"), "-", halted
+        words = {"written": "WRITTEN", "failed": "FAILED", "not_started": "NOT STARTED"}
+        return words.get(last["verdict"], f"unknown: {last['reason']}"), status, halted
+
+    def answered(self, machine):
+        """The questions of a machine are no results of kdnetd: only the machine itself counts them."""
+        count = machine.summary["answers"] if machine.summary else 0
+        return f"{count} question{'s' if count > 1 else ''}, answered" if count else ""
+
+    def farewell(self, right):
+        for machine in self.machines:
+            if machine.expected is not None and not machine.is_right():
+                print(f"\nNOT AS EXPECTED: {machine.name}: results {machine.outcome()}, expected {machine.expected}; "
+                      f"the machine says {json.dumps(machine.summary)}")
+            elif machine.expected is None and not self.replay_is_right(machine):
+                print(f"\nNOT AS EXPECTED: {machine.name}: the machine says {json.dumps(machine.summary)}")
+        if not right:
+            print(f"\nThe end of kdnetd's log:\n{tail(self.path('kdnetd.log'), 20)}")
+            return
+        print("\nEvery machine agrees with kdnetd about what happened. \"unknown: no_symbols\" means: kdnetd saw the crash and let\n"
+              "the machine go on, but nobody has told it where that kernel keeps the status of its dump (README.md, \"What the\n"
+              "verdicts mean\").\n\n"
+              "Next, for a real machine:  build/demo/kdnetctl keygen web-17 --host-ip ADDRESS-OF-THIS-COMPUTER --port 50000\n"
+              "makes its key, the line for kdnetd's configuration, and the commands to run on the machine.")
+
+
+def machine_crashed(results):
+    return any(r["phase"] in ("bugcheck_first", "bugcheck_second", "shutdown") for r in results)
+
+
+def short(code):
+    return f"0x{int(code, 16):X}"
+
+
+def verdict(event):
+    """A result in words."""
+    status = event["status"] and f" ({event['status_name'] or event['status']})"
+    crash = event["phase"] in ("bugcheck_first", "bugcheck_second", "shutdown")
+    if event["verdict"] == "written":
+        return f"crash dump WRITTEN{status}, {event['since_first_ms'] / 1000:.1f} s after the crash."
+    if event["verdict"] == "failed":
+        return f"crash dump FAILED{status}."
+    if event["verdict"] == "not_started":
+        if event["phase"] == "bugcheck_first":
+            return f"dump not started yet{status or ''}."
+        return f"crash dump NOT STARTED{status or ''}." if crash else "no crash."
+    return f"crash dump unknown: {event['reason']}."
+
+
+def end(process):
+    """Ends a process of ours, by its id; returns its exit status."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    return process.returncode
+
+
+def on_signal(_number, _frame):
+    raise KeyboardInterrupt
+
+
+def main():
+    parser = argparse.ArgumentParser(description="kdnetd against a dozen simulated machines")
+    parser.add_argument("--programs", required=True, help="the build folder, with kdnetd and kdnet-target")
+    parser.add_argument("--once", action="store_true", help="end by itself")
+    parser.add_argument("--replay", help="a capture that one more machine plays")
+    parser.add_argument("--replay-key", default="8.8.8.8", help="the key of that capture (default %(default)s)")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGHUP, on_signal)
+    demo = Demo(options)
+    try:
+        return demo.run()
+    except Trouble as trouble:
+        print(f"demo: {trouble}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ndemo: ended", file=sys.stderr)
+        return 130
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        demo.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
