@@ -75,7 +75,7 @@ int kdnet_pe_debug_directory(const uint8_t *header, size_t length, uint32_t *rva
     if (magic != PE32_MAGIC && magic != PE32PLUS_MAGIC)
         return KDNET_ERR_FORMAT;
     size_t directories = optional + (magic == PE32_MAGIC ? PE32_DIRECTORIES : PE32PLUS_DIRECTORIES);
-    size_t entry = directories + PE_DIRECTORY_DEBUG * 8;
+    size_t entry = directories + (size_t)PE_DIRECTORY_DEBUG * 8;
     if (entry + 8 > length || kdnet_get_le32(header + directories - 4) <= PE_DIRECTORY_DEBUG)
         return KDNET_ERR_FORMAT;
     uint32_t found_rva = kdnet_get_le32(header + entry), found_size = kdnet_get_le32(header + entry + 4);
@@ -135,7 +135,7 @@ void kdnet_pdb_guidage(const struct kdnet_pdb *pdb, char out[static KDNET_GUIDAG
                      kdnet_get_le16(g + 6));
     for (size_t i = 8; i < 16; ++i)
         n += snprintf(out + n, KDNET_GUIDAGE_SIZE - (size_t)n, "%02X", g[i]);
-    snprintf(out + n, KDNET_GUIDAGE_SIZE - (size_t)n, "%X", (unsigned)pdb->age);
+    (void)snprintf(out + n, KDNET_GUIDAGE_SIZE - (size_t)n, "%X", (unsigned)pdb->age);
 }
 
 /* Reads 0xHEX of 1 to 16 digits at *p; false when it is not there. */

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inquiry_internal: the parts of an inquiry, one file each: halt.c (what is known, requests), tell.c (events),
+ * reading.c, release.c, and inquiry.c, which drives them. Not for callers.
+ */
+#ifndef KDNET_INQUIRY_INTERNAL_H
+#define KDNET_INQUIRY_INTERNAL_H
+
+#include "kdnet/session_internal.h"
+
+#define ASK_PERIOD_US 100000U /* between two RESENDs to a machine that may be halted */
+#define ASKS_MAX      12U
+
+/* --- halt.c --- */
+
+/* The state change's new state, without the flag of the alternate form. */
+uint32_t kdnet_halt_state(const struct kdnet_halt *halt);
+
+/* NULL while it is not known what machine it is. */
+const struct kdnet_machine_layout *kdnet_halt_layout(const struct kdnet_session *session);
+
+/* Whether Windows itself answers, not its loader and not a hypervisor. Needs a known version. */
+bool kdnet_boot_is_nt(const struct kdnet_boot *boot);
+
+/* An address as this machine says it. Needs a known version, as the next one does. */
+uint64_t kdnet_halt_address(const struct kdnet_session *session, uint64_t address);
+
+uint64_t kdnet_halt_kernel_base(const struct kdnet_session *session);
+
+/* What is known of the break so far; its phase and kind follow from it (crash.h). */
+struct kdnet_break_facts kdnet_halt_facts(const struct kdnet_session *session);
+
+/* Whether the machine stands on a breakpoint instruction, so that it would trap again (PROTOCOL section 5). */
+bool kdnet_halt_must_step(const struct kdnet_session *session);
+
+/* Sends a request; false when it cannot be: then the step counts as tried. */
+bool kdnet_request(struct kdnet_session *session, enum kdnet_step step, struct kdnet_manipulate *manipulate,
+                   bool wants_reply);
+
+/* The same for memory; of one that came short, the rest. */
+bool kdnet_request_read(struct kdnet_session *session, enum kdnet_step step, uint64_t address, uint32_t length);
+
+/* The same for a request that is all in its number. */
+bool kdnet_request_plain(struct kdnet_session *session, enum kdnet_step step, uint32_t api);
+
+/* --- tell.c --- */
+
+/* Who answers, once for each kernel. */
+void kdnet_tell_kernel(struct kdnet_session *session);
+
+/* A bug check, unless it was told already. */
+void kdnet_tell_bugcheck(struct kdnet_session *session, const struct kdnet_bugcheck *data, bool from_memory);
+
+/* That the machine has broken in, once for each break. */
+void kdnet_tell_break(struct kdnet_session *session);
+
+/* The one result of a break. */
+void kdnet_tell_status(struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us);
+
+/* What was done with the machine: released, rebooted, held. */
+void kdnet_tell_released(struct kdnet_session *session, uint64_t now_us);
+
+/* --- release.c --- */
+
+/* The machine has taken our Continue or Reboot, or surely has. */
+void kdnet_release_done(struct kdnet_session *session, uint64_t now_us);
+
+/* Sends the Continue, or the Reboot; before it, what proves that the target counts our packets as we do. */
+void kdnet_release_go_on(struct kdnet_session *session);
+
+/* Steps over the breakpoint when there is one, then lets go. Needs a link that is not busy. */
+void kdnet_release_next(struct kdnet_session *session);
+
+/* All is read, or time is up: one result, then the policy's action. */
+void kdnet_release_conclude(struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us);
+
+/* An unload of all symbols without a bug check is an ordinary reboot or shutdown: it must not wait, and nobody needs a
+ * result. */
+void kdnet_release_shut_down(struct kdnet_session *session);
+
+/* Time passed while a Continue is under way, or a step before it. */
+void kdnet_release_expire_going(struct kdnet_session *session, uint64_t now_us);
+
+void kdnet_release_expire_step(struct kdnet_session *session, uint64_t now_us);
+
+/* --- reading.c --- */
+
+/* Asks for the next thing that is not known; false when all that can be known is. The most telling come first. */
+bool kdnet_reading_next(struct kdnet_session *session);
+
+/* Whether this is the end of a machine that did not crash, now that it is known. */
+bool kdnet_reading_ordinary_shutdown(const struct kdnet_session *session);
+
+/* The step has ended without an answer that can be used. */
+void kdnet_reading_step_failed(struct kdnet_session *session, enum kdnet_step step);
+
+/* A reply, perhaps to the request under way. */
+void kdnet_reading_reply(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us);
+
+/* --- inquiry.c --- */
+
+/* Nothing is under way: does what comes next, by the stage of the halt. */
+void kdnet_inquiry_advance(struct kdnet_session *session, uint64_t now_us);
+
+/* The same place, but another break: all but the state change is to be asked again. */
+void kdnet_inquiry_begin_again(struct kdnet_session *session, uint64_t now_us);
+
+#endif

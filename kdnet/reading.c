@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a halted machine is asked: one thing after the other, the most telling first, until all is known or the deadline
+ * comes. PROTOCOL.md section 7. What cannot change during one boot is asked once.
+ */
+#include "kdnet/error.h"
+#include "kdnet/inquiry_internal.h"
+#include "kdnet/wire.h"
+
+#include <string.h>
+
+#define ASKS_MAX 12U
+
+/* Finds the address of the status; false, with the reason, when there is none. */
+static bool find_status(struct kdnet_session *session)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    uint32_t rva;
+    switch (session->shared->find_rva(session->shared->user, &session->boot->pdb, KDNET_STATUS_SYMBOL, &rva,
+                                      &halt->source)) {
+    case KDNET_RVA_FOUND:
+        halt->status_address = kdnet_halt_address(session, kdnet_halt_kernel_base(session) + rva);
+        halt->address_known = true;
+        return true;
+    case KDNET_RVA_ABSENT:
+        halt->reason = KDNET_REASON_SYMBOL_ABSENT;
+        return false;
+    case KDNET_RVA_NO_SYMBOLS:
+        break;
+    }
+    halt->reason = KDNET_REASON_NO_SYMBOLS;
+    return false;
+}
+
+static bool ask_debugger_data(struct kdnet_session *session)
+{
+    struct kdnet_boot *boot = session->boot;
+    if (boot->data_tried || boot->version.debugger_data_list == 0)
+        return false;
+    return kdnet_request_read(session, KDNET_STEP_LIST, kdnet_halt_address(session, boot->version.debugger_data_list),
+                              8);
+}
+
+static bool ask_context(struct kdnet_session *session)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    if (halt->context_tried || kdnet_halt_state(halt) != KDNET_STATE_EXCEPTION ||
+        !kdnet_crash_is_breakpoint(halt->change.exception.code))
+        return false;
+    return kdnet_request_plain(session, KDNET_STEP_CONTEXT, KDNET_API_GET_CONTEXT);
+}
+
+static bool ask_bugcheck(struct kdnet_session *session)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    if (halt->bugcheck_tried || !session->boot->data_known)
+        return false;
+    uint32_t length = (uint32_t)(KDNET_BUGCHECK_VALUES * kdnet_halt_layout(session)->pointer_size);
+    return kdnet_request_read(session, KDNET_STEP_BUGCHECK,
+                              kdnet_halt_address(session, session->boot->data.bugcheck_data), length);
+}
+
+static bool ask_identity(struct kdnet_session *session)
+{
+    if (session->boot->pdb_tried)
+        return false;
+    return kdnet_request_read(session, KDNET_STEP_HEADER, kdnet_halt_kernel_base(session), KDNET_PE_HEADER_SIZE);
+}
+
+static bool ask_status(struct kdnet_session *session)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    if (halt->status_tried || !session->boot->pdb_known)
+        return false;
+    halt->status_tried = true;
+    return find_status(session) && kdnet_request_read(session, KDNET_STEP_STATUS, halt->status_address, 4);
+}
+
+static bool ask_build_lab(struct kdnet_session *session)
+{
+    if (session->boot->build_lab_tried || !session->boot->data_known)
+        return false;
+    uint64_t address = kdnet_halt_address(session, session->boot->data.build_lab);
+    return kdnet_request_read(session, KDNET_STEP_BUILD_LAB, address, KDNET_BUILD_LAB_SIZE - 1);
+}
+
+bool kdnet_reading_next(struct kdnet_session *session)
+{
+    struct kdnet_boot *boot = session->boot;
+    if (!boot->version_tried)
+        return kdnet_request_plain(session, KDNET_STEP_VERSION, KDNET_API_GET_VERSION);
+    if (!boot->version_known)
+        return false;
+    if (!kdnet_boot_is_nt(boot) || !kdnet_halt_layout(session))
+        return false;
+    return ask_debugger_data(session) || ask_context(session) || ask_bugcheck(session) || ask_identity(session) ||
+           ask_status(session) || ask_build_lab(session);
+}
+
+bool kdnet_reading_ordinary_shutdown(const struct kdnet_session *session)
+{
+    const struct kdnet_halt *halt = &session->talk->halt;
+    const struct kdnet_boot *boot = session->boot;
+    if (!halt->shutdown || session->crash.bugcheck.known || session->crash.first_released || !boot->version_known)
+        return false;
+    return !kdnet_boot_is_nt(boot) || (halt->bugcheck_known && halt->bugcheck.code == 0);
+}
+
+void kdnet_reading_step_failed(struct kdnet_session *session, enum kdnet_step step)
+{
+    struct kdnet_boot *boot = session->boot;
+    struct kdnet_halt *halt = &session->talk->halt;
+    halt->read_have = 0;
+    switch (step) {
+    case KDNET_STEP_VERSION:
+        boot->version_tried = true;
+        break;
+    case KDNET_STEP_LIST:
+    case KDNET_STEP_BLOCK:
+        boot->data_tried = true;
+        break;
+    case KDNET_STEP_CONTEXT:
+        halt->context_tried = true;
+        break;
+    case KDNET_STEP_BUGCHECK:
+        halt->bugcheck_tried = true;
+        break;
+    case KDNET_STEP_HEADER:
+    case KDNET_STEP_DIRECTORY:
+    case KDNET_STEP_CODEVIEW:
+        boot->pdb_tried = true;
+        break;
+    case KDNET_STEP_BUILD_LAB:
+        boot->build_lab_tried = true;
+        break;
+    case KDNET_STEP_STATUS:
+    case KDNET_STEP_SET_CONTEXT:
+    case KDNET_STEP_PROVE:
+    case KDNET_STEP_SAME:
+    case KDNET_STEP_NONE:
+        break;
+    }
+}
+
+static void take_version(struct kdnet_session *session, const struct kdnet_version *version)
+{
+    struct kdnet_boot *boot = session->boot;
+    struct kdnet_crash *crash = &session->crash;
+    bool same = boot->version.major == version->major && boot->version.minor == version->minor &&
+                boot->version.kernel_base == version->kernel_base;
+    if (boot->version_known && !same)
+        *boot = (struct kdnet_boot){0}; /* another one answers: what was known is of the one before */
+    boot->version_tried = true;
+    boot->version_known = true;
+    boot->version = *version;
+    /* A loader, or a kernel elsewhere, has started since: the crash before is over. */
+    bool over = !kdnet_boot_is_nt(boot) || (crash->kernel_base != 0 && crash->kernel_base != version->kernel_base);
+    if (over && !crash->printed)
+        *crash = (struct kdnet_crash){0};
+    crash->kernel_base = kdnet_boot_is_nt(boot) ? version->kernel_base : 0;
+}
+
+static void take_build_lab(struct kdnet_boot *boot, const uint8_t *text, size_t length)
+{
+    size_t n = strnlen((const char *)text, length);
+    boot->build_lab_tried = true;
+    boot->build_lab_known = n > 0;
+    memcpy(boot->build_lab, text, n);
+    boot->build_lab[n] = '\0';
+}
+
+static void take_debugger_data(struct kdnet_boot *boot, const uint8_t *block, size_t length)
+{
+    boot->data_tried = true;
+    boot->data_known = kdnet_debugger_data_decode(block, length, &boot->data) == KDNET_OK;
+}
+
+static void take_bugcheck(struct kdnet_session *session, const uint8_t *data, size_t length)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    halt->bugcheck_tried = true;
+    halt->bugcheck_known = kdnet_bugcheck_decode(kdnet_halt_layout(session), data, length, &halt->bugcheck) == KDNET_OK;
+    if (halt->bugcheck_known && halt->bugcheck.code != 0) {
+        kdnet_tell_break(session);
+        kdnet_tell_bugcheck(session, &halt->bugcheck, true);
+    }
+}
+
+/* From the image's headers to the debug directory to the CodeView record, a read each. */
+static void take_identity(struct kdnet_session *session, enum kdnet_step step, const uint8_t *data, size_t length)
+{
+    struct kdnet_boot *boot = session->boot;
+    uint32_t rva, size;
+    int error;
+    if (step == KDNET_STEP_CODEVIEW) {
+        boot->pdb_tried = true;
+        boot->pdb_known = kdnet_pdb_decode(data, length, &boot->pdb) == KDNET_OK;
+        return;
+    }
+    if (step == KDNET_STEP_HEADER)
+        error = kdnet_pe_debug_directory(data, length, &rva, &size);
+    else
+        error = kdnet_pe_codeview(data, length, &rva, &size);
+    if (error != KDNET_OK) {
+        boot->pdb_tried = true;
+        return;
+    }
+    if (step == KDNET_STEP_HEADER) {
+        kdnet_request_read(session, KDNET_STEP_DIRECTORY, kdnet_halt_kernel_base(session) + rva, size);
+        return;
+    }
+    if (size > KDNET_CODEVIEW_SIZE)
+        size = KDNET_CODEVIEW_SIZE;
+    kdnet_request_read(session, KDNET_STEP_CODEVIEW, kdnet_halt_kernel_base(session) + rva, size);
+}
+
+/* All bytes of a memory read are there, or as many as the machine could give. */
+static void take_memory(struct kdnet_session *session, const uint8_t *data, size_t length, bool whole)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    enum kdnet_step step = halt->step;
+    halt->step = KDNET_STEP_NONE;
+    halt->read_have = 0;
+    if (length == 0 || (!whole && step != KDNET_STEP_BUILD_LAB && step != KDNET_STEP_HEADER &&
+                        step != KDNET_STEP_CODEVIEW && step != KDNET_STEP_DIRECTORY)) {
+        kdnet_reading_step_failed(session, step);
+        if (step == KDNET_STEP_STATUS)
+            halt->reason = KDNET_REASON_UNREADABLE;
+        return;
+    }
+    switch (step) {
+    case KDNET_STEP_LIST:
+        kdnet_request_read(session, KDNET_STEP_BLOCK, kdnet_halt_address(session, kdnet_get_le64(data)),
+                           KDNET_DEBUGGER_DATA_SIZE);
+        break;
+    case KDNET_STEP_BLOCK:
+        take_debugger_data(session->boot, data, length);
+        break;
+    case KDNET_STEP_BUGCHECK:
+        take_bugcheck(session, data, length);
+        break;
+    case KDNET_STEP_HEADER:
+    case KDNET_STEP_DIRECTORY:
+    case KDNET_STEP_CODEVIEW:
+        take_identity(session, step, data, length);
+        break;
+    case KDNET_STEP_STATUS:
+        halt->status = kdnet_get_le32(data);
+        halt->status_known = true;
+        break;
+    case KDNET_STEP_BUILD_LAB:
+        take_build_lab(session->boot, data, length);
+        break;
+    default:
+        break;
+    }
+}
+
+static void memory_reply(struct kdnet_session *session, const struct kdnet_manipulate *reply)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    size_t room = halt->read_wanted - halt->read_have;
+    size_t given = reply->return_status == 0 ? reply->u.memory.actual : 0;
+    if (given > reply->data_length)
+        given = reply->data_length;
+    if (given > room)
+        given = room;
+    memcpy(halt->read + halt->read_have, reply->data, given);
+    halt->read_have += (uint32_t)given;
+    if (given > 0 && given < room &&
+        kdnet_request_read(session, halt->step, halt->read_address, halt->read_wanted)) /* short: the rest */
+        return;
+    take_memory(session, halt->read, halt->read_have, halt->read_have == halt->read_wanted);
+}
+
+/* Whether a machine that says a break again still stands where SetContext put it; else it has run and broken in at the
+ * same place. */
+static bool still_there(const struct kdnet_session *session, const struct kdnet_manipulate *reply)
+{
+    const struct kdnet_halt *halt = &session->talk->halt;
+    const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
+    if (reply->return_status != 0 || !layout || reply->data_length < layout->context_size)
+        return true;
+    return kdnet_machine_pc(layout, reply->data) == kdnet_machine_pc(layout, halt->context);
+}
+
+static void context_reply(struct kdnet_session *session, const struct kdnet_manipulate *reply)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
+    halt->context_tried = true;
+    if (reply->return_status != 0 || !layout || reply->data_length < layout->context_size)
+        return;
+    halt->context_length = layout->context_size;
+    memcpy(halt->context, reply->data, halt->context_length);
+    halt->context_known = true;
+}
+
+/* Whether a reply is the one to the request under way, and not a late one. */
+static bool is_our_reply(const struct kdnet_session *session, const struct kdnet_manipulate *reply)
+{
+    const struct kdnet_link *link = &session->talk->link;
+    const struct kdnet_halt *halt = &session->talk->halt;
+    if (!link->busy || !link->wants_reply || link->type != KDNET_PACKET_MANIPULATE ||
+        kdnet_get_le32(link->payload) != reply->api)
+        return false;
+    return reply->api != KDNET_API_READ_VIRTUAL_MEMORY ||
+           reply->u.memory.address == halt->read_address + halt->read_have;
+}
+
+void kdnet_reading_reply(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
+{
+    struct kdnet_manipulate reply;
+    if (kdnet_manipulate_decode(packet->payload, packet->payload_length, &reply) != KDNET_OK)
+        return;
+    if (session->talk->halt.stage == KDNET_STAGE_RUNNING) {
+        kdnet_inquiry_ask(session, ASKS_MAX, now_us); /* to a former life of ours: the machine is halted */
+        return;
+    }
+    if (!is_our_reply(session, &reply))
+        return;
+    kdnet_link_done(&session->talk->link);
+    switch (reply.api) {
+    case KDNET_API_GET_VERSION:
+        if (session->talk->halt.step == KDNET_STEP_PROVE)
+            break;
+        if (reply.return_status == 0)
+            take_version(session, &reply.u.version);
+        else
+            kdnet_reading_step_failed(session, KDNET_STEP_VERSION);
+        break;
+    case KDNET_API_GET_CONTEXT:
+        if (session->talk->halt.step != KDNET_STEP_SAME) {
+            context_reply(session, &reply);
+        } else if (!still_there(session, &reply)) {
+            kdnet_inquiry_begin_again(session, now_us);
+            return;
+        }
+        break;
+    case KDNET_API_READ_VIRTUAL_MEMORY:
+        memory_reply(session, &reply);
+        break;
+    default: /* SetContext: if it failed, the machine traps again and we try again */
+        break;
+    }
+    kdnet_inquiry_advance(session, now_us);
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a halted machine is let go: over the breakpoint, then the policy's action, repeated until the machine has surely
+ * taken it. No deadline ends this, and each way through it leaves either something under way with a timer, a chosen
+ * hold, or a machine that runs.
+ */
+#include "kdnet/error.h"
+#include "kdnet/inquiry_internal.h"
+#include "kdnet/wire.h"
+
+#define RELEASE_STEP_TIMEOUTS 16U /* then the breakpoint is not stepped over */
+#define ASKS_DEAF             4U
+#define PROOFS_MAX            20U /* then the Continue goes out all the same */
+#define GOING_SENDS           12U /* then only the target's pokes make us repeat a Continue */
+#define GOING_HEARD           3U  /* pokes after which an unacknowledged Continue counts as done: its ACK was lost */
+#define GOING_HEARD_MAX       20U /* then it is not repeated any more */
+
+/* What a release means for the crash that the break belongs to. */
+static void crash_goes_on(struct kdnet_session *session, uint64_t now_us)
+{
+    const struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_crash *crash = &session->crash;
+    if (halt->load_symbols)
+        return;
+    struct kdnet_break_facts facts = kdnet_halt_facts(session);
+    crash->printed = false;
+    switch (kdnet_crash_phase(&facts)) {
+    case KDNET_PHASE_BUGCHECK_FIRST:
+        crash->first_released = true;
+        crash->first_released_us = now_us;
+        crash->dumping = true;
+        break;
+    case KDNET_PHASE_SHUTDOWN:
+        *crash = (struct kdnet_crash){0}; /* the machine is about to start anew */
+        break;
+    default:
+        break;
+    }
+}
+
+void kdnet_release_done(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    bool told = halt->told_release;
+    kdnet_tell_released(session, now_us);
+    if (!told)
+        crash_goes_on(session, now_us);
+    halt->stage = KDNET_STAGE_RUNNING;
+    halt->step = KDNET_STEP_NONE;
+}
+
+void kdnet_release_go_on(struct kdnet_session *session)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
+    struct kdnet_manipulate manipulate;
+    if (kdnet_link_is_unsure(&session->talk->link) && halt->proofs++ < PROOFS_MAX) {
+        halt->stage = KDNET_STAGE_RELEASING;
+        halt->giving_up = 0;
+        if (kdnet_request_plain(session, KDNET_STEP_PROVE, KDNET_API_GET_VERSION))
+            return;
+    }
+    struct kdnet_control_report report = {0};
+    enum kdnet_machine machine = KDNET_MACHINE_UNKNOWN;
+    /* WinDbg continues load-symbols plainly, exceptions with the control set [cap frames 954, 234, 950]. */
+    if (layout && kdnet_halt_state(halt) == KDNET_STATE_EXCEPTION) {
+        machine = layout->machine;
+        kdnet_machine_report(machine, halt->change.report, halt->change.report_length, &report);
+    }
+    if (halt->action == KDNET_ACTION_REBOOT)
+        manipulate = (struct kdnet_manipulate){.api = KDNET_API_REBOOT};
+    else
+        kdnet_manipulate_continue(&manipulate, machine, kdnet_crash_continue_status(&halt->change), report.dr7);
+    halt->stage = KDNET_STAGE_GOING;
+    halt->heard = 0;
+    kdnet_request(session, KDNET_STEP_NONE, &manipulate, false);
+}
+
+/* The program counter is still the state change's: no host before us, nor we, have moved it. */
+static bool stands_on_it(const struct kdnet_session *session)
+{
+    const struct kdnet_halt *halt = &session->talk->halt;
+    return kdnet_machine_pc(kdnet_halt_layout(session), halt->context) ==
+           kdnet_halt_address(session, halt->change.program_counter);
+}
+
+void kdnet_release_next(struct kdnet_session *session)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
+    halt->stage = KDNET_STAGE_RELEASING;
+    if (halt->action == KDNET_ACTION_CONTINUE && !halt->stepped && kdnet_halt_must_step(session)) {
+        if (halt->context_known && !stands_on_it(session)) {
+            kdnet_release_go_on(session);
+            return;
+        }
+        if (!halt->context_known && !halt->context_tried) {
+            halt->giving_up = 0;
+            if (kdnet_request_plain(session, KDNET_STEP_CONTEXT, KDNET_API_GET_CONTEXT))
+                return;
+        } else if (halt->context_known) {
+            struct kdnet_manipulate manipulate = {.api = KDNET_API_SET_CONTEXT};
+            kdnet_machine_set_pc(layout, halt->context, kdnet_machine_pc(layout, halt->context) + layout->break_length);
+            manipulate.u.set_context.flags = kdnet_get_le32(halt->context + layout->context_flags_at);
+            manipulate.data = halt->context;
+            manipulate.data_length = halt->context_length;
+            halt->stepped = true;
+            halt->giving_up = 0;
+            if (kdnet_request(session, KDNET_STEP_SET_CONTEXT, &manipulate, true))
+                return;
+        }
+    }
+    kdnet_release_go_on(session);
+}
+
+void kdnet_release_conclude(struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_break_facts facts = kdnet_halt_facts(session);
+    kdnet_tell_status(session, interrupted, now_us);
+    halt->action = session->policy->action[kdnet_crash_break_kind(&facts)];
+    halt->deadline_us = KDNET_NEVER;
+    kdnet_link_abandon(&session->talk->link);
+    if (halt->action != KDNET_ACTION_HOLD) {
+        kdnet_release_next(session);
+        return;
+    }
+    halt->stage = KDNET_STAGE_HELD;
+    if (session->policy->hold_for_us > 0)
+        halt->deadline_us = now_us + session->policy->hold_for_us;
+    kdnet_tell_released(session, now_us);
+}
+
+void kdnet_release_shut_down(struct kdnet_session *session)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    halt->action = session->policy->action[KDNET_BREAK_KIND_SHUTDOWN];
+    halt->deadline_us = KDNET_NEVER;
+    if (halt->action == KDNET_ACTION_HOLD)
+        halt->stage = KDNET_STAGE_HELD;
+    else
+        kdnet_release_next(session);
+}
+
+void kdnet_inquiry_heard(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_talk *talk = session->talk;
+    if (session->asks_left > 0 && session->ask_us == KDNET_NEVER)
+        session->ask_us = now_us;
+    if (!talk || talk->halt.stage != KDNET_STAGE_GOING)
+        return;
+    struct kdnet_halt *halt = &talk->halt;
+    ++halt->heard;
+    if (halt->heard >= GOING_HEARD && talk->link.sends > GOING_SENDS / 2 && !halt->told_release) {
+        kdnet_tell_released(session, now_us);
+        crash_goes_on(session, now_us);
+        halt->told_release = true;
+    }
+    if (halt->heard >= GOING_HEARD_MAX) {
+        kdnet_link_abandon(&talk->link);
+        kdnet_release_done(session, now_us);
+    } else if (talk->link.sends >= GOING_SENDS) {
+        kdnet_link_wake(&talk->link, now_us);
+    }
+}
+
+/*
+ * Under a new key nobody knows whether the Continue of before was taken; said again, it could release the next break
+ * unread. A machine that is halted answers RESEND with its break; one that runs does not.
+ */
+void kdnet_inquiry_rekeyed(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    if (halt->stage != KDNET_STAGE_GOING)
+        return;
+    kdnet_link_abandon(&session->talk->link);
+    halt->asked = 1; /* the handshake's own */
+    halt->deadline_us = now_us + ASK_PERIOD_US;
+}
+
+static void ask_again(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    if (now_us < halt->deadline_us)
+        return;
+    if (halt->asked++ >= ASKS_MAX) {
+        kdnet_release_done(session, now_us);
+        return;
+    }
+    if (halt->asked % ASKS_DEAF == 0)
+        kdnet_session_suspect_key(session);
+    kdnet_link_control(&session->talk->link, KDNET_PACKET_RESEND, 0);
+    halt->deadline_us = now_us + (uint64_t)ASK_PERIOD_US * halt->asked;
+}
+
+void kdnet_release_expire_going(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_talk *talk = session->talk;
+    if (!talk->link.busy) {
+        ask_again(session, now_us);
+        return;
+    }
+    if (talk->link.sends < GOING_SENDS || now_us < kdnet_link_deadline(&talk->link))
+        return;
+    /* A machine that poked and now is silent after its first break has begun to dump: it has taken our Continue. */
+    struct kdnet_break_facts facts = kdnet_halt_facts(session);
+    if (talk->halt.heard == 0 && !talk->halt.load_symbols && kdnet_crash_phase(&facts) == KDNET_PHASE_BUGCHECK_FIRST &&
+        !talk->halt.told_release) {
+        kdnet_tell_released(session, now_us);
+        crash_goes_on(session, now_us);
+        talk->halt.told_release = true;
+    }
+    kdnet_link_sleep(&talk->link); /* its pokes wake it */
+}
+
+void kdnet_release_expire_step(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_link *link = &session->talk->link;
+    if (now_us < kdnet_link_deadline(link) || !link->acked || ++halt->giving_up < RELEASE_STEP_TIMEOUTS)
+        return;
+    kdnet_reading_step_failed(session, halt->step);
+    kdnet_link_abandon(link);
+    kdnet_release_go_on(session);
+}
+
+int kdnet_session_release(struct kdnet_session *session, enum kdnet_action action, uint64_t now_us)
+{
+    struct kdnet_talk *talk = session->talk;
+    if (!talk || talk->halt.stage != KDNET_STAGE_HELD || action == KDNET_ACTION_HOLD)
+        return KDNET_ERR_STATE;
+    talk->halt.action = action;
+    talk->halt.deadline_us = KDNET_NEVER;
+    kdnet_link_abandon(&talk->link);
+    talk->halt.stage = KDNET_STAGE_RELEASING;
+    kdnet_inquiry_advance(session, now_us);
+    return KDNET_OK;
+}
