@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* crash: each row of its tables, against PROTOCOL.md sections 5, 8 and 9 and DESIGN.md sections 3 and 4. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "kdnet/crash.h"
+#include "kdnet/manipulate.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* At BreakpointWithStatus, with the registers read. */
+#define AT_STATUS(value)                                                                                               \
+    {                                                                                                                  \
+        .exception = true, .breakpoint = true, .at_status_break = true, .break_status_known = true,                    \
+        .break_status = (value)                                                                                        \
+    }
+
+static const struct {
+    const char *what;
+    struct kdnet_break_facts facts;
+    enum kdnet_phase phase;
+    enum kdnet_break_kind kind;
+} breaks[] = {
+    {"control-C", AT_STATUS(1), KDNET_PHASE_BREAK, KDNET_BREAK_KIND_BREAK},
+    {"first break of a bug check", AT_STATUS(3), KDNET_PHASE_BUGCHECK_FIRST, KDNET_BREAK_KIND_BUGCHECK_FIRST},
+    {"second break of a bug check", AT_STATUS(4), KDNET_PHASE_BUGCHECK_SECOND, KDNET_BREAK_KIND_BUGCHECK_SECOND},
+    {"fatal", AT_STATUS(5), KDNET_PHASE_BREAK, KDNET_BREAK_KIND_BREAK},
+    {"worker", AT_STATUS(7), KDNET_PHASE_BREAK, KDNET_BREAK_KIND_BREAK},
+    {"a status of 32 bits and more", AT_STATUS(0xffffffff), KDNET_PHASE_BREAK, KDNET_BREAK_KIND_BREAK},
+    {"int 3 of a driver, with a bug check's number in its register by chance",
+     {.exception = true, .breakpoint = true, .break_status_known = true, .break_status = 3},
+     KDNET_PHASE_BREAK,
+     KDNET_BREAK_KIND_BREAK},
+    {"int 3 of a driver, after a fatal error was printed, registers read",
+     {.exception = true, .breakpoint = true, .bugcheck_printed = true, .break_status_known = true, .break_status = 4},
+     KDNET_PHASE_BREAK,
+     KDNET_BREAK_KIND_BREAK},
+    {"the fatal error was printed, registers could not be read",
+     {.exception = true, .breakpoint = true, .bugcheck_printed = true},
+     KDNET_PHASE_BUGCHECK_FIRST,
+     KDNET_BREAK_KIND_BUGCHECK_FIRST},
+    {"the fatal error was printed, at the status break, registers could not be read",
+     {.exception = true, .breakpoint = true, .at_status_break = true, .bugcheck_printed = true},
+     KDNET_PHASE_BUGCHECK_FIRST,
+     KDNET_BREAK_KIND_BUGCHECK_FIRST},
+    {"nothing known but a breakpoint",
+     {.exception = true, .breakpoint = true},
+     KDNET_PHASE_BREAK,
+     KDNET_BREAK_KIND_BREAK},
+    {"an access violation", {.exception = true}, KDNET_PHASE_BREAK, KDNET_BREAK_KIND_EXCEPTION},
+    {"an access violation after a print",
+     {.exception = true, .bugcheck_printed = true},
+     KDNET_PHASE_BREAK,
+     KDNET_BREAK_KIND_EXCEPTION},
+    {"unload of all symbols", {.shutdown = true}, KDNET_PHASE_SHUTDOWN, KDNET_BREAK_KIND_SHUTDOWN},
+    {"unload of all symbols after a print",
+     {.shutdown = true, .bugcheck_printed = true},
+     KDNET_PHASE_SHUTDOWN,
+     KDNET_BREAK_KIND_SHUTDOWN},
+    {"break in the boot loader",
+     {.exception = true, .breakpoint = true, .boot_loader = true},
+     KDNET_PHASE_BOOT,
+     KDNET_BREAK_KIND_BREAK},
+    {"fatal error in the boot loader",
+     {.exception = true, .breakpoint = true, .boot_loader = true, .bugcheck_printed = true},
+     KDNET_PHASE_BOOT,
+     KDNET_BREAK_KIND_BREAK},
+    {"exception in the boot loader",
+     {.exception = true, .boot_loader = true},
+     KDNET_PHASE_BOOT,
+     KDNET_BREAK_KIND_EXCEPTION},
+    {"end of the boot loader", {.shutdown = true, .boot_loader = true}, KDNET_PHASE_BOOT, KDNET_BREAK_KIND_SHUTDOWN},
+    {"a state change that nobody knows", {0}, KDNET_PHASE_BREAK, KDNET_BREAK_KIND_BREAK},
+};
+
+static void phase_and_policy_follow_from_what_is_known(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(breaks); ++i) {
+        enum kdnet_phase phase = kdnet_crash_phase(&breaks[i].facts);
+        enum kdnet_break_kind kind = kdnet_crash_break_kind(&breaks[i].facts);
+        if (phase != breaks[i].phase || kind != breaks[i].kind)
+            fail_msg("%s: %s, %s", breaks[i].what, kdnet_phase_name(phase), kdnet_break_kind_name(kind));
+    }
+}
+
+static void windows_goes_on_as_if_nobody_watched(void **state)
+{
+    static const struct {
+        uint32_t new_state, code, expected;
+    } rows[] = {
+        {KDNET_STATE_EXCEPTION, KDNET_EXCEPTION_BREAKPOINT, KDNET_DBG_EXCEPTION_HANDLED},
+        {KDNET_STATE_EXCEPTION, KDNET_EXCEPTION_WX86_BREAK, KDNET_DBG_EXCEPTION_HANDLED},
+        {KDNET_STATE_EXCEPTION | KDNET_STATE_ALTERNATE, KDNET_EXCEPTION_BREAKPOINT, KDNET_DBG_EXCEPTION_HANDLED},
+        {KDNET_STATE_EXCEPTION, KDNET_EXCEPTION_SINGLE_STEP, KDNET_DBG_EXCEPTION_NOT_HANDLED},
+        {KDNET_STATE_EXCEPTION, 0xc0000005, KDNET_DBG_EXCEPTION_NOT_HANDLED},
+        {KDNET_STATE_EXCEPTION | KDNET_STATE_ALTERNATE, 0xc0000005, KDNET_DBG_EXCEPTION_NOT_HANDLED},
+        {KDNET_STATE_EXCEPTION, 0, KDNET_DBG_EXCEPTION_NOT_HANDLED},
+        {KDNET_STATE_LOAD_SYMBOLS, 0, KDNET_DBG_CONTINUE},
+        {KDNET_STATE_LOAD_SYMBOLS, 0xc0000005, KDNET_DBG_CONTINUE},
+        {KDNET_STATE_COMMAND_STRING, 0, KDNET_DBG_CONTINUE},
+        {0x3033, 0, KDNET_DBG_CONTINUE},
+        {0, 0, KDNET_DBG_CONTINUE},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); ++i) {
+        struct kdnet_state_change change = {.new_state = rows[i].new_state, .exception = {.code = rows[i].code}};
+        if (kdnet_crash_continue_status(&change) != rows[i].expected)
+            fail_msg("row %zu: %08x", i, (unsigned)kdnet_crash_continue_status(&change));
+    }
+}
+
+static void only_breakpoints_are_breakpoints(void **state)
+{
+    (void)state;
+    assert_true(kdnet_crash_is_breakpoint(0x80000003));
+    assert_true(kdnet_crash_is_breakpoint(0x4000001f));
+    assert_false(kdnet_crash_is_breakpoint(0x80000004));
+    assert_false(kdnet_crash_is_breakpoint(0xc0000005));
+    assert_false(kdnet_crash_is_breakpoint(0));
+}
+
+static void a_status_that_was_read_is_the_verdict_in_every_phase(void **state)
+{
+    static const struct {
+        uint32_t status;
+        enum kdnet_verdict verdict;
+    } rows[] = {
+        {0, KDNET_VERDICT_WRITTEN},         {0xffffffff, KDNET_VERDICT_NOT_STARTED}, {0xc000007f, KDNET_VERDICT_FAILED},
+        {0xc0000185, KDNET_VERDICT_FAILED}, {0x103, KDNET_VERDICT_FAILED},           {1, KDNET_VERDICT_FAILED},
+        {0x80000000, KDNET_VERDICT_FAILED}, {0xfffffffe, KDNET_VERDICT_FAILED},
+    };
+    static const enum kdnet_source sources[] = {KDNET_SOURCE_RVA, KDNET_SOURCE_PDB, KDNET_SOURCE_ISF};
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); ++i)
+        for (int phase = KDNET_PHASE_BREAK; phase <= KDNET_PHASE_BOOT; ++phase)
+            for (size_t j = 0; j < COUNT(sources); ++j) {
+                /* the reason of an earlier step does not count when there is a status */
+                struct kdnet_conclusion got = kdnet_crash_conclude((enum kdnet_phase)phase, true, rows[i].status,
+                                                                   sources[j], KDNET_REASON_TIMEOUT);
+                assert_int_equal(got.verdict, rows[i].verdict);
+                assert_int_equal(got.reason, KDNET_REASON_NONE);
+                assert_int_equal(got.source, sources[j]);
+            }
+}
+
+static void without_a_status_only_the_first_break_proves_something(void **state)
+{
+    (void)state;
+    for (int phase = KDNET_PHASE_BREAK; phase <= KDNET_PHASE_BOOT; ++phase)
+        for (int reason = KDNET_REASON_SYMBOL_ABSENT; reason <= KDNET_REASON_LOST; ++reason) {
+            /* a status and a source left over are not looked at */
+            struct kdnet_conclusion got = kdnet_crash_conclude((enum kdnet_phase)phase, false, KDNET_DUMP_WRITTEN,
+                                                               KDNET_SOURCE_RVA, (enum kdnet_reason)reason);
+            bool first = phase == KDNET_PHASE_BUGCHECK_FIRST;
+            assert_int_equal(got.reason, reason);
+            assert_int_equal(got.verdict, first ? KDNET_VERDICT_NOT_STARTED : KDNET_VERDICT_UNKNOWN);
+            assert_int_equal(got.source, first ? KDNET_SOURCE_PHASE : KDNET_SOURCE_NONE);
+        }
+}
+
+static void default_policy_holds_only_the_second_break(void **state)
+{
+    struct kdnet_policy policy;
+    (void)state;
+    memset(&policy, 0xff, sizeof policy);
+    kdnet_policy_init(&policy);
+    for (int kind = 0; kind < KDNET_BREAK_KINDS; ++kind)
+        assert_int_equal(policy.action[kind],
+                         kind == KDNET_BREAK_KIND_BUGCHECK_SECOND ? KDNET_ACTION_HOLD : KDNET_ACTION_CONTINUE);
+    assert_int_equal(policy.hold_for_us, 0);
+}
+
+/* The texts that DESIGN section 3 and the options promise. */
+static void names_are_those_of_the_results(void **state)
+{
+    static const char *const phases[] = {"break", "bugcheck_first", "bugcheck_second", "shutdown", "boot"};
+    static const char *const verdicts[] = {"unknown", "written", "not_started", "failed"};
+    static const char *const reasons[] = {"none",      "symbol_absent", "no_symbols", "unreadable",
+                                          "no_kernel", "timeout",       "lost"};
+    static const char *const sources[] = {"none", "pdb", "isf", "rva", "phase"};
+    static const char *const actions[] = {"continue", "hold", "reboot"};
+    static const char *const kinds[] = {"bugcheck_first", "bugcheck_second", "shutdown", "break",
+                                        "exception",      "load_symbols",    "prompt"};
+    (void)state;
+    for (unsigned i = 0; i < COUNT(phases); ++i)
+        assert_string_equal(kdnet_phase_name((enum kdnet_phase)i), phases[i]);
+    for (unsigned i = 0; i < COUNT(verdicts); ++i)
+        assert_string_equal(kdnet_verdict_name((enum kdnet_verdict)i), verdicts[i]);
+    for (unsigned i = 0; i < COUNT(reasons); ++i)
+        assert_string_equal(kdnet_reason_name((enum kdnet_reason)i), reasons[i]);
+    for (unsigned i = 0; i < COUNT(sources); ++i)
+        assert_string_equal(kdnet_source_name((enum kdnet_source)i), sources[i]);
+    for (unsigned i = 0; i < COUNT(actions); ++i)
+        assert_string_equal(kdnet_action_name((enum kdnet_action)i), actions[i]);
+    for (unsigned i = 0; i < COUNT(kinds); ++i)
+        assert_string_equal(kdnet_break_kind_name((enum kdnet_break_kind)i), kinds[i]);
+    assert_int_equal(COUNT(kinds), KDNET_BREAK_KINDS);
+}
+
+static void names_of_values_that_do_not_exist_are_texts_all_the_same(void **state)
+{
+    (void)state;
+    assert_string_equal(kdnet_phase_name((enum kdnet_phase)5), "unknown");
+    assert_string_equal(kdnet_verdict_name((enum kdnet_verdict)4), "unknown");
+    assert_string_equal(kdnet_reason_name((enum kdnet_reason)7), "unknown");
+    assert_string_equal(kdnet_source_name((enum kdnet_source)5), "unknown");
+    assert_string_equal(kdnet_action_name((enum kdnet_action)3), "unknown");
+    assert_string_equal(kdnet_break_kind_name(KDNET_BREAK_KINDS), "unknown");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(phase_and_policy_follow_from_what_is_known),
+        cmocka_unit_test(windows_goes_on_as_if_nobody_watched),
+        cmocka_unit_test(only_breakpoints_are_breakpoints),
+        cmocka_unit_test(a_status_that_was_read_is_the_verdict_in_every_phase),
+        cmocka_unit_test(without_a_status_only_the_first_break_proves_something),
+        cmocka_unit_test(default_policy_holds_only_the_second_break),
+        cmocka_unit_test(names_are_those_of_the_results),
+        cmocka_unit_test(names_of_values_that_do_not_exist_are_texts_all_the_same),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
