@@ -351,6 +351,7 @@ void announce_summary(struct server *server)
         all.forged += l->counts.forged;
         all.unknown += l->counts.unknown;
         all.refused += l->counts.refused;
+        all.deferred += l->counts.deferred;
         all.sent += l->counts.sent;
         all.send_failed += l->counts.send_failed + l->counts.send_dropped;
     }
@@ -364,6 +365,7 @@ void announce_summary(struct server *server)
     log_number(&line, "wrong_key", all.forged);
     log_number(&line, "unknown_pokes", all.unknown);
     log_number(&line, "too_many", all.refused);
+    log_number(&line, "deferred", all.deferred);
     log_number(&line, "sent", all.sent);
     log_number(&line, "send_failed", all.send_failed);
     log_number(&line, "keys_tried", server->trials.tried);

@@ -26,13 +26,18 @@ void dispatch_count(struct server *server, struct target *target)
 {
     bool connected = target->session && kdnet_session_is_connected(target->session);
     bool halted = target->session && kdnet_session_is_halted(target->session);
+    bool inquiring = target->inquiring || !target->halted;
+    if (halted && !target->halted)
+        target->halted_us = server_now_us();
     dispatch_uncount(server, target);
     target->connected = connected;
     target->halted = halted;
     target->held = target->held && halted;
+    target->inquiring = halted && !target->held && inquiring;
     server->totals.connected += connected;
     server->totals.halted += halted;
     server->totals.held += target->held;
+    server->totals.inquiring += target->inquiring;
 }
 
 void dispatch_uncount(struct server *server, struct target *target)
@@ -40,7 +45,35 @@ void dispatch_uncount(struct server *server, struct target *target)
     server->totals.connected -= target->connected;
     server->totals.halted -= target->halted;
     server->totals.held -= target->held && target->halted;
-    target->connected = target->halted = false;
+    server->totals.inquiring -= target->inquiring;
+    target->connected = target->halted = target->inquiring = false;
+}
+
+/* Machines that fell silent in a break are not waited for by others. */
+static void recount_inquiries(struct server *server, uint64_t now_us)
+{
+    server->recounted_us = now_us;
+    for (uint32_t id = 0; id < server->targets.ids; ++id) {
+        struct target *row = targets_row(&server->targets, id);
+        if (!row || !row->inquiring || now_us - row->halted_us < server->shared.read_deadline_us)
+            continue;
+        row->inquiring = false;
+        --server->totals.inquiring;
+    }
+}
+
+/*
+ * When very many machines crash at once, asking all of them at a time ends in no answer from any within its deadline:
+ * sockets overflow, and every datagram is sent again. So a new break waits until others are done. The machine
+ * sends it again, as it does when a datagram is lost, and its deadline counts from when it is taken.
+ */
+static bool must_wait(struct server *server, const struct target *target, const struct arrival *a)
+{
+    if (a->channel != KDNET_CHANNEL_DATA || target->halted || server->totals.inquiring < SERVER_INQUIRIES)
+        return false;
+    if (a->now_us - server->recounted_us >= SERVER_RECOUNT_US)
+        recount_inquiries(server, a->now_us);
+    return server->totals.inquiring >= SERVER_INQUIRIES;
 }
 
 static void send_outgoing(struct target *target, struct listener *listener, const struct address *source,
@@ -278,6 +311,10 @@ void dispatch_datagram(struct listener *listener, const struct address *source, 
     }
     a.now_us = server_now_us();
     size_t count = targets_at(&server->targets, source, listener->local.port, rows);
+    if (count > 0 && must_wait(server, rows[0], &a)) {
+        ++listener->counts.deferred;
+        return;
+    }
     for (size_t i = 0; i < count; ++i)
         if (offer(server, rows[i], &a))
             return;

@@ -31,6 +31,8 @@
 #define SERVER_SAME_IP_MAX      16                 /* rows of one configured IP that are tried at once */
 #define SERVER_EXPIRE_MAX       4096               /* deadlines handled in one round of the loop */
 #define SERVER_OWNER_LOOK       20000              /* keys tried to say whose machine is at a wrong address: 3 ms */
+#define SERVER_INQUIRIES        1024 /* under way at a time; their datagrams fit into the socket's buffer */
+#define SERVER_RECOUNT_US       250000U
 #define SERVER_SIGNALS          4
 #define SERVER_MINUTE_US        60000000U
 
@@ -44,6 +46,7 @@ struct listener_counts {
     uint64_t unknown_data; /* data from addresses that no target has */
     uint64_t refused;      /* pokes from new addresses that found the queue full */
     uint64_t nudged;
+    uint64_t deferred; /* of machines whose inquiry waits for others to end */
     uint64_t sent;
     uint64_t send_failed;
     uint64_t send_dropped; /* for want of room in the send queue */
@@ -62,6 +65,7 @@ struct listener {
 
 struct server_totals {
     size_t connected, halted, held;
+    size_t inquiring; /* halted for less than read_deadline, and not held */
     uint64_t events, crash_statuses, lost, reloads;
 };
 
@@ -90,6 +94,7 @@ struct server {
     struct bucket nudges;
     uint64_t nudged_us[SERVER_NUDGE_SLOTS];
     size_t nudge_turn;
+    uint64_t recounted_us;
     size_t sending_bytes; /* in the send queues */
     uint64_t told_us;     /* when the minute's summaries were last told */
     char status[160];     /* as the service manager knows it */

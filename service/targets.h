@@ -49,6 +49,8 @@ struct target {
     struct target_place place[TARGETS_PLACES];
     char guidage[KDNET_GUIDAGE_SIZE]; /* of its kernel, as last told; empty: not known */
     bool connected, halted, held;     /* as counted in the server's totals */
+    bool inquiring;                   /* counted among the inquiries under way */
+    uint64_t halted_us;               /* since when */
 
     /* two machines with one key: the live place goes back and forth */
     struct address moved_from;

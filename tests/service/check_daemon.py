@@ -242,16 +242,35 @@ def check_absent_reader_of_results_changes_nothing_for_machines(folder):
         assert d.stop() == 0
 
 
+def fleet_config(folder, port, count):
+    listing = subprocess.run([os.path.join(BUILD, "kdnet-target"), "--host", "127.0.0.1:1", "--key", "1.2.3.4", "--count",
+                              str(count), "--print-targets"], capture_output=True, text=True, check=True)
+    write(os.path.join(folder, "targets"), listing.stdout)
+    config = os.path.join(folder, "k.yaml")
+    write(config, f'listen: ["127.0.0.1:{port}"]\ntargets_file: targets\n')
+    return config
+
+
+def check_more_machines_than_inquiries_that_crash_at_once_all_get_results(folder):
+    count, port = 1500, free_port()
+    with Daemon("--config", fleet_config(folder, port, count), "--rva", RVA, folder=folder, port=port) as d:
+        fleet = target(port, "1.2.3.4", "--count", str(count), "--scenario", "bugcheck", "--dump-ms", "1000", "--delay-ms",
+                       "8000", "--exit")
+        assert fleet.wait(60) == 0
+        assert d.stop() == 0
+        seen = {}
+        for e in d.events("crash_status"):
+            seen.setdefault(e["target"], []).append((e["phase"], e["verdict"], e["status"]))
+        wanted = [("bugcheck_first", "not_started", "0xFFFFFFFF"), ("shutdown", "written", "0x00000000")]
+        wrong = {name: results for name, results in seen.items() if results != wanted}
+        assert len(seen) == count and not wrong, (len(seen), list(wrong.items())[:3])
+
+
 def check_slow_reader_of_results_gets_them_all_and_machines_do_not_wait(folder):
     read_end, write_end = os.pipe()
     count = 100
-    listing = subprocess.run([os.path.join(BUILD, "kdnet-target"), "--host", "127.0.0.1:1", "--key", "1.2.3.4", "--count",
-                              str(count), "--print-targets"], capture_output=True, text=True, check=True)
-    targets = os.path.join(folder, "targets")
-    write(targets, listing.stdout)
     port = free_port()
-    config = os.path.join(folder, "k.yaml")
-    write(config, f'listen: ["127.0.0.1:{port}"]\ntargets_file: targets\n')
+    config = fleet_config(folder, port, count)
     with Daemon("--config", config, "--events", "-", "--rva", RVA, folder=folder, port=port, stdout=write_end,
                 events=False) as d:
         os.close(write_end)

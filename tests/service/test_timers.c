@@ -70,7 +70,7 @@ static void more_room_keeps_what_is_set(void **state)
 {
     uint32_t id = 0;
     timers_set(*state, 499, 10);
-    assert_true(timers_reserve(*state, 4 * IDS));
+    assert_true(timers_reserve(*state, 4 * (size_t)IDS));
     timers_set(*state, 4 * IDS - 1, 5);
     assert_true(timers_next(*state, &id) == 5);
     timers_set(*state, 4 * IDS - 1, TIMERS_NEVER);
