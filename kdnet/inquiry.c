@@ -30,7 +30,7 @@ void kdnet_inquiry_advance(struct kdnet_session *session, uint64_t now_us)
         }
         if (phase_known)
             kdnet_tell_break(session);
-        if (!kdnet_reading_next(session))
+        if (!kdnet_reading_next(session) && !halt->waiting)
             kdnet_release_conclude(session, KDNET_REASON_NONE, now_us);
     } else if (halt->stage == KDNET_STAGE_RELEASING) {
         if (halt->load_symbols)
@@ -277,6 +277,15 @@ void kdnet_inquiry_packet(struct kdnet_session *session, const struct kdnet_pack
     default: /* trace I/O, control requests and what is unknown want only their ACK */
         break;
     }
+}
+
+void kdnet_session_symbols_came(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_talk *talk = session->talk;
+    if (!talk || talk->halt.stage != KDNET_STAGE_READING || !talk->halt.waiting)
+        return;
+    talk->halt.waiting = false;
+    kdnet_inquiry_advance(session, now_us);
 }
 
 void kdnet_inquiry_acked(struct kdnet_session *session, uint64_t now_us)

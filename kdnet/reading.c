@@ -11,11 +11,12 @@
 
 #define ASKS_MAX 12U
 
-/* Finds the address of the status; false, with the reason, when there is none. */
+/* Finds the address of the status; false when there is none, with the reason, or when it is not there yet. */
 static bool find_status(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->talk->halt;
     uint32_t rva;
+    halt->status_tried = true;
     switch (session->shared->find_rva(session->shared->user, &session->boot->pdb, KDNET_STATUS_SYMBOL, &rva,
                                       &halt->source)) {
     case KDNET_RVA_FOUND:
@@ -24,6 +25,10 @@ static bool find_status(struct kdnet_session *session)
         return true;
     case KDNET_RVA_ABSENT:
         halt->reason = KDNET_REASON_SYMBOL_ABSENT;
+        return false;
+    case KDNET_RVA_PENDING:
+        halt->status_tried = false;
+        halt->waiting = true;
         return false;
     case KDNET_RVA_NO_SYMBOLS:
         break;
@@ -70,9 +75,8 @@ static bool ask_identity(struct kdnet_session *session)
 static bool ask_status(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->talk->halt;
-    if (halt->status_tried || !session->boot->pdb_known)
+    if (halt->status_tried || halt->waiting || !session->boot->pdb_known)
         return false;
-    halt->status_tried = true;
     return find_status(session) && kdnet_request_read(session, KDNET_STEP_STATUS, halt->status_address, 4);
 }
 

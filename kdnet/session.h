@@ -34,6 +34,7 @@ enum kdnet_rva_answer {
     KDNET_RVA_FOUND,
     KDNET_RVA_ABSENT,     /* this kernel's symbols are known, and have no such name */
     KDNET_RVA_NO_SYMBOLS, /* this kernel's symbols are not known */
+    KDNET_RVA_PENDING, /* being looked up: the machine waits, until kdnet_session_symbols_came or the read deadline */
 };
 
 /* What many sessions share; borrowed for as long as they live. May be changed between calls. */
@@ -118,6 +119,9 @@ bool kdnet_session_next_event(struct kdnet_session *session, struct kdnet_event 
 /* When kdnet_session_expire wants to be called; UINT64_MAX: never. */
 uint64_t kdnet_session_deadline(const struct kdnet_session *session);
 void kdnet_session_expire(struct kdnet_session *session, uint64_t now_us);
+
+/* A look-up that was pending has ended: the session asks again, if it waits. */
+void kdnet_session_symbols_came(struct kdnet_session *session, uint64_t now_us);
 
 /* Lets a held machine go on, now. Returns KDNET_OK or KDNET_ERR_STATE (it is not held). */
 int kdnet_session_release(struct kdnet_session *session, enum kdnet_action action, uint64_t now_us);

@@ -91,6 +91,7 @@ struct kdnet_halt {
     bool bugcheck_tried, bugcheck_known;
     bool status_tried, status_known, address_known;
     bool told_break, told_status, told_release;
+    bool waiting; /* for a look-up of the symbol */
     enum kdnet_reason reason;
     enum kdnet_source source;
     struct kdnet_bugcheck bugcheck;
