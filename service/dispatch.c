@@ -22,18 +22,43 @@ bool dispatch_new_session(struct server *server, struct target *target)
     return target->session != NULL;
 }
 
+/* Additive increase, multiplicative decrease: as many inquiries at a time as this machine and its network can do. */
+static void adapt_limit(struct server *server, uint64_t took_us, uint64_t now_us)
+{
+    size_t *limit = &server->totals.inquiries_limit;
+    if (server->totals.inquiring < *limit / 2)
+        return; /* it was not their number */
+    if (took_us < server->shared.read_deadline_us / 8) {
+        *limit += *limit < SERVER_INQUIRIES_MAX;
+    } else if (took_us > server->shared.read_deadline_us / 4 && now_us - server->slowed_us >= took_us) {
+        server->slowed_us = now_us;
+        *limit = *limit * 3 / 4 > SERVER_INQUIRIES_MIN ? *limit * 3 / 4 : SERVER_INQUIRIES_MIN;
+    }
+}
+
+/* A row is as it was counted last: says what has changed since. */
+static bool note_halt(struct server *server, struct target *target, bool halted)
+{
+    if (halted == target->halted)
+        return target->inquiring;
+    uint64_t now_us = server_now_us();
+    if (halted)
+        target->halted_us = now_us;
+    else if (target->inquiring)
+        adapt_limit(server, now_us - target->halted_us, now_us);
+    return halted;
+}
+
 void dispatch_count(struct server *server, struct target *target)
 {
     bool connected = target->session && kdnet_session_is_connected(target->session);
     bool halted = target->session && kdnet_session_is_halted(target->session);
-    bool inquiring = target->inquiring || !target->halted;
-    if (halted && !target->halted)
-        target->halted_us = server_now_us();
+    bool inquiring = note_halt(server, target, halted);
     dispatch_uncount(server, target);
     target->connected = connected;
     target->halted = halted;
     target->held = target->held && halted;
-    target->inquiring = halted && !target->held && inquiring;
+    target->inquiring = inquiring && !target->held;
     server->totals.connected += connected;
     server->totals.halted += halted;
     server->totals.held += target->held;
@@ -57,6 +82,7 @@ static void recount_inquiries(struct server *server, uint64_t now_us)
         struct target *row = targets_row(&server->targets, id);
         if (!row || !row->inquiring || now_us - row->halted_us < server->shared.read_deadline_us)
             continue;
+        adapt_limit(server, now_us - row->halted_us, now_us);
         row->inquiring = false;
         --server->totals.inquiring;
     }
@@ -69,11 +95,11 @@ static void recount_inquiries(struct server *server, uint64_t now_us)
  */
 static bool must_wait(struct server *server, const struct target *target, const struct arrival *a)
 {
-    if (a->channel != KDNET_CHANNEL_DATA || target->halted || server->totals.inquiring < SERVER_INQUIRIES)
+    if (a->channel != KDNET_CHANNEL_DATA || target->halted || server->totals.inquiring < server->totals.inquiries_limit)
         return false;
     if (a->now_us - server->recounted_us >= SERVER_RECOUNT_US)
         recount_inquiries(server, a->now_us);
-    return server->totals.inquiring >= SERVER_INQUIRIES;
+    return server->totals.inquiring >= server->totals.inquiries_limit;
 }
 
 static void send_outgoing(struct target *target, struct listener *listener, const struct address *source,

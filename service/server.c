@@ -204,6 +204,7 @@ static bool init_parts(struct server *server)
     strangers_init(&server->strangers, server->seed);
     bucket_init(&server->nudges, SERVER_NUDGE_PER_SECOND, SERVER_NUDGE_PER_SECOND);
     server->told_us = server_now_us();
+    server->totals.inquiries_limit = SERVER_INQUIRIES_START;
     if (server->shared.crypto && trials_init(&server->trials, server->seed))
         return true;
     log_plain(CONFIG_LOG_ERROR, "out of memory, or OpenSSL has no AES-256");

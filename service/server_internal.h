@@ -31,7 +31,9 @@
 #define SERVER_SAME_IP_MAX      16                 /* rows of one configured IP that are tried at once */
 #define SERVER_EXPIRE_MAX       4096               /* deadlines handled in one round of the loop */
 #define SERVER_OWNER_LOOK       20000              /* keys tried to say whose machine is at a wrong address: 3 ms */
-#define SERVER_INQUIRIES        1024 /* under way at a time; their datagrams fit into the socket's buffer */
+#define SERVER_INQUIRIES_MAX    1024 /* under way at a time; their datagrams fit into the socket's buffer */
+#define SERVER_INQUIRIES_MIN    32
+#define SERVER_INQUIRIES_START  256
 #define SERVER_RECOUNT_US       250000U
 #define SERVER_SIGNALS          4
 #define SERVER_MINUTE_US        60000000U
@@ -65,7 +67,8 @@ struct listener {
 
 struct server_totals {
     size_t connected, halted, held;
-    size_t inquiring; /* halted for less than read_deadline, and not held */
+    size_t inquiring;       /* halted for less than read_deadline, and not held */
+    size_t inquiries_limit; /* found by trying: more while they are quick, fewer when many at a time are slow */
     uint64_t events, crash_statuses, lost, reloads;
 };
 
@@ -94,7 +97,7 @@ struct server {
     struct bucket nudges;
     uint64_t nudged_us[SERVER_NUDGE_SLOTS];
     size_t nudge_turn;
-    uint64_t recounted_us;
+    uint64_t recounted_us, slowed_us;
     size_t sending_bytes; /* in the send queues */
     uint64_t told_us;     /* when the minute's summaries were last told */
     char status[160];     /* as the service manager knows it */
