@@ -58,10 +58,22 @@ MACHINES = [
     ("vdi-01", "nothing happens", "--scenario idle", []),
 ]
 
+GREETING = """\
+One kdnetd and a dozen simulated Windows machines, all on this computer; each has kernel debugging over the network
+on, and a fate of its own. When one stops, kdnetd asks it what became of its crash dump, and lets it go on.
+"""
+FAREWELL = """
+The machines' own accounts agree with kdnetd's in every case. "unknown: no_symbols" means: kdnetd saw the crash and let
+the machine go on, but was not told where that kernel keeps the status of its dump (README.md, "What the verdicts
+mean").
+
+Next, for a real machine:  build/demo/kdnetctl keygen web-17 --host-ip ADDRESS-OF-THIS-COMPUTER --port 50000
+makes its key, the line for kdnetd's configuration, and the commands to run on the machine."""
+
 DONE = {
-    "bugcheck_first": "It was let go on so that it can write its dump.",
+    "bugcheck_first": "It goes on, to write it.",
     "shutdown": "It reboots.",
-    "bugcheck_second": "It stays stopped, as its owner wants it: automatic reboot is off.",
+    "bugcheck_second": "It is held: automatic reboot is off.",
     "break": "It goes on.",
     "boot": "It goes on.",
 }
@@ -82,9 +94,32 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def private(path, flags):
+    """Opener of files that others must not read."""
+    return os.open(path, flags, 0o600)
+
+
 def tail(path, lines=8):
     with open(path, encoding="utf-8", errors="replace") as file:
         return "".join(file.readlines()[-lines:]).rstrip()
+
+
+class Spawner:
+    """Starts processes with their output in files, and ends every one of them, by its id."""
+
+    def __init__(self, folder):
+        self.folder, self.processes = folder, []
+
+    def spawn(self, command, output, log):
+        with open(output, "w", encoding="utf-8") as out, open(log, "w", encoding="utf-8") as errors:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=errors,
+                                       start_new_session=True, preexec_fn=die_with_parent)
+        self.processes.append(process)
+        return process
+
+    def end_all(self):
+        for process in reversed(self.processes):
+            end(process)
 
 
 class Machine:
@@ -115,6 +150,7 @@ class Demo:
     def __init__(self, options):
         self.options = options
         self.folder = tempfile.mkdtemp(prefix="kdnetd-demo-")
+        self.spawner = Spawner(self.folder)
         self.machines = [Machine(i, *row) for i, row in enumerate(MACHINES)]
         if options.replay:
             story = f"replay of {os.path.basename(options.replay)}"
@@ -135,26 +171,20 @@ class Demo:
     # Starting and ending
 
     def write_configuration(self, port):
-        lines = ["# Made by ./dev demo.", "listen:", f'  - "127.0.0.1:{port}"', f'events: "{self.path("events.jsonl")}"',
-                 "lost_after: 30s", "rva:", f"  - guidage: {GUIDAGE}", "    symbol: nt!IopFinalCrashDumpStatus",
-                 f"    rva: {RVA}", "targets:"]
+        lines = ["listen:", f'  - "127.0.0.1:{port}"', f'events: "{self.path("events.jsonl")}"', "rva:",
+                 f"  - guidage: {GUIDAGE}", "    symbol: nt!IopFinalCrashDumpStatus", f"    rva: {RVA}", "targets:"]
         for machine in self.machines:
             lines += [f"  - name: {machine.name}", f"    key: {machine.key}"]
-        descriptor = os.open(self.path("kdnetd.yaml"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with open(self.path("kdnetd.yaml"), "w", encoding="utf-8", opener=private) as file:
             file.write("\n".join(lines) + "\n")
-
-    def spawn(self, command, output, log):
-        with open(output, "w", encoding="utf-8") as out, open(log, "w", encoding="utf-8") as errors:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=errors,
-                                    start_new_session=True, preexec_fn=die_with_parent)
 
     def start_kdnetd(self):
         for _ in range(5):  # another program may take the port in between
             port = free_port()
             self.write_configuration(port)
             log = self.path("kdnetd.log")
-            self.kdnetd = self.spawn([self.program("kdnetd"), "--config", self.path("kdnetd.yaml")], os.devnull, log)
+            command = [self.program("kdnetd"), "--config", self.path("kdnetd.yaml")]
+            self.kdnetd = self.spawner.spawn(command, os.devnull, log)
             give_up = time.monotonic() + READY_S
             while time.monotonic() < give_up and self.kdnetd.poll() is None:
                 if "msg=serving" in tail(log):
@@ -169,7 +199,8 @@ class Demo:
         arguments = machine.arguments.split() if isinstance(machine.arguments, str) else machine.arguments
         command = [self.program("kdnet-target"), "--host", f"127.0.0.1:{port}", "--key", machine.key,
                    "--bind", f"{machine.address}:0", "--json", *arguments]
-        machine.process = self.spawn(command, self.path(machine.name + ".json"), self.path(machine.name + ".log"))
+        output = self.path(machine.name)
+        machine.process = self.spawner.spawn(command, output + ".json", output + ".log")
 
     def end_machine(self, machine):
         if not machine.process:
@@ -183,9 +214,7 @@ class Demo:
             machine.summary = None
 
     def close(self):
-        processes = [m.process for m in self.machines if m.process] + ([self.kdnetd] if self.kdnetd else [])
-        for process in processes:
-            end(process)
+        self.spawner.end_all()
         if self.events:
             self.events.close()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -259,9 +288,7 @@ class Demo:
             time.sleep(0.05)
 
     def run(self):
-        print("One kdnetd and a dozen simulated Windows machines, all on this computer; each has kernel debugging over the\n"
-              "network on, and its own fate. When one stops, kdnetd asks it what became of its crash dump, and lets it go\n"
-              "on.\n", flush=True)
+        print(GREETING, flush=True)
         port = self.start_kdnetd()
         for machine in self.machines:
             self.start_machine(machine, port)
@@ -285,7 +312,7 @@ class Demo:
         self.look()
 
     def stay(self, port):
-        print(f"\nkdnetd goes on listening on 127.0.0.1:{port}; the machines stay connected. Ctrl-C ends it all.", flush=True)
+        print(f"\nkdnetd listens on at 127.0.0.1:{port}, and the machines stay connected. Ctrl-C ends it all.", flush=True)
         try:
             while True:
                 self.look()
@@ -295,7 +322,9 @@ class Demo:
 
     def replay_is_right(self, machine):
         summary = machine.summary
-        return bool(summary and summary["exit"] == 0 and summary["questions"] == summary["answers"] and machine.connected)
+        if not machine.connected or not summary:
+            return False
+        return summary["exit"] == 0 and summary["questions"] == summary["answers"]
 
     def table(self, live):
         rows = [("machine", "what happens to it", "crash dump?", "status", "stopped for")]
@@ -346,11 +375,7 @@ class Demo:
         if not right:
             print(f"\nThe end of kdnetd's log:\n{tail(self.path('kdnetd.log'), 20)}")
             return
-        print("\nEvery machine agrees with kdnetd about what happened. \"unknown: no_symbols\" means: kdnetd saw the crash and let\n"
-              "the machine go on, but nobody has told it where that kernel keeps the status of its dump (README.md, \"What the\n"
-              "verdicts mean\").\n\n"
-              "Next, for a real machine:  build/demo/kdnetctl keygen web-17 --host-ip ADDRESS-OF-THIS-COMPUTER --port 50000\n"
-              "makes its key, the line for kdnetd's configuration, and the commands to run on the machine.")
+        print(FAREWELL)
 
 
 def machine_crashed(results):
@@ -373,6 +398,8 @@ def verdict(event):
         if event["phase"] == "bugcheck_first":
             return f"dump not started yet{status or ''}."
         return f"crash dump NOT STARTED{status or ''}." if crash else "no crash."
+    if event["reason"] == "no_kernel":
+        return "no kernel runs yet, so there is no crash dump to ask about (no_kernel)."
     return f"crash dump unknown: {event['reason']}."
 
 
