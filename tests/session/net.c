@@ -2,12 +2,15 @@
 #include "tests/session/net.h"
 
 #include "kdnet/error.h"
+#include "service/target/internal.h"
 
+#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-bool net_knows_rva = true;
+bool net_knows_rva = true, net_lacks_symbol = false;
 static struct test_random host_random;
 
 static int random_bytes(void *user, uint8_t *out, size_t length)
@@ -24,7 +27,7 @@ static enum kdnet_rva_answer find_rva(void *user, const struct kdnet_pdb *pdb, c
     (void)user;
     kdnet_pdb_guidage(pdb, guidage);
     if (!net_knows_rva || strcmp(guidage, MACHINE_GUIDAGE) != 0 || strcmp(symbol, KDNET_STATUS_SYMBOL) != 0)
-        return KDNET_RVA_NO_SYMBOLS;
+        return net_lacks_symbol ? KDNET_RVA_ABSENT : KDNET_RVA_NO_SYMBOLS;
     *rva = MACHINE_RVA_DUMP_STATUS;
     *source = KDNET_SOURCE_RVA;
     return KDNET_RVA_FOUND;
@@ -91,22 +94,57 @@ static void launch(struct net_pair *pair, bool to_host, const uint8_t *payload, 
     *place = datagram;
 }
 
-static void transmit(struct net_pair *pair, bool to_host, const uint8_t *payload, size_t length)
+/* Shows a data datagram's KD packet to the one who tampers, and seals what is left of it. False: it is lost. */
+static bool tamper(struct net_pair *pair, bool to_host, uint8_t *payload, size_t *length)
 {
+    uint8_t plain[KDNET_DATAGRAM_MAX], body[KDNET_BODY_MAX], version, channel;
+    struct machine *m = pair->machine;
+    struct kdnet_datagram datagram;
+    struct kdnet_packet packet;
+    struct net_packet open;
+    if (kdnet_datagram_peek(payload, *length, &version, &channel) != KDNET_OK || channel != KDNET_CHANNEL_DATA ||
+        kdnet_datagram_open(m->crypto, m->data_key, &m->keys.hmac, payload, *length, plain, &datagram) != KDNET_OK ||
+        kdnet_packet_decode(datagram.body, datagram.body_length, &packet) != KDNET_OK)
+        return true;
+    open = (struct net_packet){
+        .control = packet.control, .type = packet.type, .id = packet.id, .length = packet.payload_length};
+    if (packet.payload_length > 0)
+        memcpy(open.payload, packet.payload, packet.payload_length);
+    if (!pair->tamper(pair, to_host, &open))
+        return false;
+    packet = (struct kdnet_packet){.control = open.control,
+                                   .type = open.type,
+                                   .id = open.id,
+                                   .payload = open.payload,
+                                   .payload_length = open.length};
+    datagram.body = body;
+    return kdnet_packet_encode(&packet, body, sizeof body, &datagram.body_length) == KDNET_OK &&
+           kdnet_datagram_seal(m->crypto, m->data_key, &m->keys.hmac, &datagram, payload, KDNET_DATAGRAM_MAX, length) ==
+               KDNET_OK;
+}
+
+static void transmit(struct net_pair *pair, bool to_host, uint8_t *payload, size_t length)
+{
+    if (pair->watch && !pair->watch(pair, to_host, payload, length))
+        return;
+    if (pair->tamper && !tamper(pair, to_host, payload, &length))
+        return;
     if (test_random_below(&pair->random, 100) >= pair->weather.loss_percent)
         launch(pair, to_host, payload, length);
     if (test_random_below(&pair->random, 100) < pair->weather.repeat_percent)
         launch(pair, to_host, payload, length);
 }
 
-static void drain_host(struct net_pair *pair)
+/* One datagram more that the host has seen or sent; here it may die. */
+static void step(struct net_pair *pair)
 {
-    struct kdnet_outgoing out;
+    if (++pair->steps == pair->dies_at)
+        net_pair_restart(pair);
+}
+
+static void take_events(struct net_pair *pair)
+{
     struct kdnet_event event;
-    while (kdnet_session_next_datagram(pair->session, pair->now_us, &out)) {
-        ++pair->sent_by_host;
-        transmit(pair, false, out.payload, out.length);
-    }
     while (kdnet_session_next_event(pair->session, &event)) {
         if (pair->event_count < NET_EVENTS) {
             pair->event_us[pair->event_count] = pair->now_us;
@@ -114,6 +152,19 @@ static void drain_host(struct net_pair *pair)
         }
         ++pair->event_count;
     }
+}
+
+static void drain_host(struct net_pair *pair)
+{
+    struct kdnet_outgoing out;
+    if (!pair->reports_late)
+        take_events(pair);
+    while (kdnet_session_next_datagram(pair->session, pair->now_us, &out)) {
+        ++pair->sent_by_host;
+        transmit(pair, false, out.payload, out.length);
+        step(pair);
+    }
+    take_events(pair);
 }
 
 static void drain_target(struct net_pair *pair)
@@ -130,8 +181,14 @@ int net_pair_inject(struct net_pair *pair, const uint8_t *payload, size_t length
 {
     struct kdnet_received received;
     int error = kdnet_session_receive(pair->session, payload, length, pair->now_us, &received);
+    step(pair);
     drain_host(pair);
     return error;
+}
+
+void net_pair_poll(struct net_pair *pair)
+{
+    drain_host(pair);
 }
 
 static uint64_t next_time(const struct net_pair *pair)
@@ -194,4 +251,86 @@ unsigned net_count(const struct net_pair *pair, enum kdnet_event_type type)
     while (net_event(pair, type, count))
         ++count;
     return count;
+}
+
+/* --- in words ----------------------------------------------------------------------------------------------------- */
+
+struct story {
+    char *text;
+    size_t length;
+};
+
+__attribute__((format(printf, 2, 3))) static void say(struct story *story, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int n = vsnprintf(story->text + story->length, NET_STORY_SIZE - story->length, format, arguments);
+    va_end(arguments);
+    if (n < 0 || (size_t)n >= NET_STORY_SIZE - story->length)
+        abort();
+    story->length += (size_t)n;
+}
+
+static void say_status(struct story *story, const struct kdnet_event_crash_status *status)
+{
+    say(story, "crash_status %s %s", kdnet_phase_name(status->phase), kdnet_verdict_name(status->conclusion.verdict));
+    if (status->status_known)
+        say(story, " %08" PRIx32, status->status);
+    if (status->conclusion.reason != KDNET_REASON_NONE)
+        say(story, " %s", kdnet_reason_name(status->conclusion.reason));
+    if (status->conclusion.source != KDNET_SOURCE_NONE)
+        say(story, " from %s", kdnet_source_name(status->conclusion.source));
+    if (status->since_first_known)
+        say(story, " since");
+}
+
+static const char *who_name(uint8_t who)
+{
+    return who == KDNET_WHO_NT ? "nt" : who == KDNET_WHO_BOOT ? "boot" : "other";
+}
+
+static void say_event(struct story *story, const struct kdnet_event *event)
+{
+    switch (event->type) {
+    case KDNET_EVENT_CONNECTED:
+        say(story, "connected v%u%s%s", event->u.connected.version, event->u.connected.rebooted ? " rebooted" : "",
+            event->u.connected.took_over ? " took_over" : "");
+        break;
+    case KDNET_EVENT_KERNEL:
+        say(story, "kernel %s %s%s%s", who_name(event->u.kernel.who),
+            kdnet_machine_name((enum kdnet_machine)event->u.kernel.machine),
+            event->u.kernel.build_lab_known ? " lab" : "", event->u.kernel.pdb_known ? " pdb" : "");
+        break;
+    case KDNET_EVENT_BUGCHECK:
+        say(story, "bugcheck %s", event->u.bugcheck.from_memory ? "memory" : "print");
+        break;
+    case KDNET_EVENT_BREAK_IN:
+        say(story, "break_in %s", kdnet_phase_name(event->u.break_in.phase));
+        if (event->u.break_in.exception)
+            say(story, " %08" PRIx32, event->u.break_in.code);
+        break;
+    case KDNET_EVENT_CRASH_STATUS:
+        say_status(story, &event->u.crash_status);
+        break;
+    case KDNET_EVENT_RELEASED:
+        say(story, "released %s", kdnet_action_name(event->u.released.action));
+        break;
+    case KDNET_EVENT_LOST:
+        say(story, "lost%s", event->u.lost.halted ? " halted" : "");
+        break;
+    case KDNET_EVENT_PRINT:
+        say(story, "print");
+        break;
+    }
+}
+
+void net_story(const struct net_pair *pair, char out[static NET_STORY_SIZE])
+{
+    struct story story = {.text = out};
+    out[0] = '\0';
+    for (unsigned i = 0; i < pair->event_count && i < NET_EVENTS; ++i) {
+        if (i > 0)
+            say(&story, "; ");
+        say_event(&story, &pair->event[i]);
+    }
 }

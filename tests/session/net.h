@@ -6,6 +6,7 @@
 #ifndef TESTS_SESSION_NET_H
 #define TESTS_SESSION_NET_H
 
+#include "kdnet/packet.h"
 #include "kdnet/session.h"
 #include "service/target/machine.h"
 #include "tests/support/random.h"
@@ -25,6 +26,23 @@ struct net_datagram {
     uint8_t payload[];
 };
 
+/* A KD packet under way, open. */
+struct net_packet {
+    bool control;
+    uint16_t type;
+    uint32_t id;
+    size_t length;
+    uint8_t payload[KDNET_PACKET_PAYLOAD_MAX];
+};
+
+struct net_pair;
+
+/* Sees each KD packet when it is sent, and may change it; false: it is lost. */
+typedef bool net_tamper(struct net_pair *pair, bool to_host, struct net_packet *packet);
+
+/* Sees each datagram when it is sent; false: it is lost. */
+typedef bool net_watch(struct net_pair *pair, bool to_host, const uint8_t *payload, size_t length);
+
 struct net_pair {
     struct kdnet_session_shared *shared;
     struct kdnet_policy policy;
@@ -39,10 +57,18 @@ struct net_pair {
     unsigned event_count; /* all that came; the first NET_EVENTS are kept */
     struct kdnet_event event[NET_EVENTS];
     uint64_t event_us[NET_EVENTS];
+
+    net_tamper *tamper; /* NULL: nobody */
+    net_watch *watch;
+    void *context;     /* of the two above */
+    unsigned steps;    /* datagrams that the host received or sent */
+    unsigned dies_at;  /* the step after which the host dies, before it does anything else; 0: never */
+    bool reports_late; /* the host sends before it reports; else a result is safe before the machine goes on */
 };
 
-/* One for all pairs: knows the RVA of the simulated kernels while knows_rva. */
-extern bool net_knows_rva;
+/* One for all pairs: knows the RVA of the simulated kernels while knows_rva, and otherwise, while lacks_symbol, that
+ * their symbols have no such name. */
+extern bool net_knows_rva, net_lacks_symbol;
 void net_shared_init(struct kdnet_session_shared *shared);
 void net_shared_clear(struct kdnet_session_shared *shared);
 
@@ -57,10 +83,19 @@ void net_pair_run(struct net_pair *pair, uint64_t until_us);
 /* Hands a datagram to the host now, as if it came from anywhere. */
 int net_pair_inject(struct net_pair *pair, const uint8_t *payload, size_t length);
 
+/* Takes and sends what the session has, after a call of the test's own. */
+void net_pair_poll(struct net_pair *pair);
+
 /* The host dies and a new one starts, which remembers nothing. */
 void net_pair_restart(struct net_pair *pair);
 
 unsigned net_count(const struct net_pair *pair, enum kdnet_event_type type);
+
+/* All events so far in words, for comparing, "; " between them: "connected v5; kernel nt x64; …". Fails the test when
+ * they do not fit. */
+#define NET_STORY_SIZE 4096
+void net_story(const struct net_pair *pair, char out[static NET_STORY_SIZE]);
+
 /* The n-th event of a type, counted from 0; NULL when there are not so many. */
 const struct kdnet_event *net_event(const struct net_pair *pair, enum kdnet_event_type type, unsigned n);
 
