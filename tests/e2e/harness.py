@@ -287,8 +287,10 @@ class Machines:
         case.started.append(self)
 
     def text(self):
-        self.output.seek(0)
-        return self.output.read()
+        if not self.output.closed:
+            self.output.seek(0)
+            self.said = self.output.read()
+        return self.said
 
     def summaries(self):
         out = []
@@ -322,6 +324,7 @@ class Machines:
         if self.process.poll() is None:
             signal_at(self.process, signal.SIGKILL)
             self.process.wait(PATIENCE)
+        self.text()
         self.output.close()
 
     def tell(self):
