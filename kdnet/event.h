@@ -26,6 +26,7 @@ enum kdnet_event_type {
     KDNET_EVENT_RELEASED,
     KDNET_EVENT_LOST,
     KDNET_EVENT_PRINT,
+    KDNET_EVENT_BREAK_STORM,
 };
 
 struct kdnet_event_connected {
@@ -91,6 +92,12 @@ struct kdnet_event_print {
     size_t length;
 };
 
+/* The machine breaks in so often that it is released unread; at most once a minute. A bug check is read all the same.
+ */
+struct kdnet_event_break_storm {
+    uint32_t unread; /* breaks released unread since the last such event, this one included */
+};
+
 struct kdnet_event {
     enum kdnet_event_type type;
     uint8_t session[KDNET_SESSION_ID_LENGTH];
@@ -103,6 +110,7 @@ struct kdnet_event {
         struct kdnet_event_released released;
         struct kdnet_event_lost lost;
         struct kdnet_event_print print;
+        struct kdnet_event_break_storm break_storm;
     } u;
 };
 

@@ -106,6 +106,17 @@ static void on_load_symbols(struct kdnet_session *session)
         kdnet_release_go_on(session);
 }
 
+/* Takes one break from the machine's budget; false when it is used up. */
+static bool take_break(struct kdnet_session *session, uint64_t now_us)
+{
+    const uint64_t budget_us = (uint64_t)KDNET_BREAKS_AT_ONCE * KDNET_BREAK_EVERY_US;
+    uint64_t from_us = session->breaks_us > now_us ? session->breaks_us : now_us;
+    if (from_us + KDNET_BREAK_EVERY_US > now_us + budget_us)
+        return false;
+    session->breaks_us = from_us + KDNET_BREAK_EVERY_US;
+    return true;
+}
+
 /* The machine has halted, at the state change that is kept. */
 static void begin_halt(struct kdnet_session *session, uint64_t now_us)
 {
@@ -114,7 +125,7 @@ static void begin_halt(struct kdnet_session *session, uint64_t now_us)
     halt->since_us = now_us;
     halt->deadline_us = now_us + session->shared->read_deadline_us;
     session->crash.dumping = false;
-
+    halt->unread = !halt->load_symbols && !halt->shutdown && !take_break(session, now_us);
     if (halt->load_symbols)
         on_load_symbols(session);
     else if (!begin_boot(session))

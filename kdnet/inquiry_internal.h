@@ -57,6 +57,9 @@ void kdnet_tell_break(struct kdnet_session *session);
 /* The one result of a break. */
 void kdnet_tell_status(struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us);
 
+/* That breaks go unread. */
+void kdnet_tell_storm(struct kdnet_session *session, uint64_t now_us);
+
 /* What was done with the machine: released, rebooted, held. */
 void kdnet_tell_released(struct kdnet_session *session, uint64_t now_us);
 

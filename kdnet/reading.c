@@ -88,6 +88,17 @@ static bool ask_build_lab(struct kdnet_session *session)
     return kdnet_request_read(session, KDNET_STEP_BUILD_LAB, address, KDNET_BUILD_LAB_SIZE - 1);
 }
 
+/* One break too many, and no bug check. */
+static bool is_unread(const struct kdnet_session *session)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_break_facts facts = kdnet_halt_facts(session);
+    enum kdnet_phase phase = kdnet_crash_phase(&facts);
+    if (phase == KDNET_PHASE_BUGCHECK_FIRST || phase == KDNET_PHASE_BUGCHECK_SECOND)
+        halt->unread = false;
+    return halt->unread;
+}
+
 bool kdnet_reading_next(struct kdnet_session *session)
 {
     struct kdnet_boot *boot = session->boot;
@@ -97,8 +108,11 @@ bool kdnet_reading_next(struct kdnet_session *session)
         return false;
     if (!kdnet_boot_is_nt(boot) || !kdnet_halt_layout(session))
         return false;
-    return ask_debugger_data(session) || ask_context(session) || ask_bugcheck(session) || ask_identity(session) ||
-           ask_status(session) || ask_build_lab(session);
+    if (ask_debugger_data(session) || ask_context(session))
+        return true;
+    if (is_unread(session))
+        return false;
+    return ask_bugcheck(session) || ask_identity(session) || ask_status(session) || ask_build_lab(session);
 }
 
 bool kdnet_reading_ordinary_shutdown(const struct kdnet_session *session)

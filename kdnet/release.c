@@ -10,10 +10,10 @@
 
 #define RELEASE_STEP_TIMEOUTS 16U /* then the breakpoint is not stepped over */
 #define ASKS_DEAF             4U
-#define PROOFS_MAX            20U /* then the Continue goes out all the same */
-#define GOING_SENDS           12U /* then only the target's pokes make us repeat a Continue */
-#define GOING_HEARD           3U  /* pokes after which an unacknowledged Continue counts as done: its ACK was lost */
-#define GOING_HEARD_MAX       20U /* then it is not repeated any more */
+#define PROOFS_MAX            20U  /* then the Continue goes out all the same */
+#define GOING_SENDS           12U  /* then only the target's pokes make us repeat a Continue */
+#define GOING_HEARD           3U   /* pokes after which an unacknowledged Continue counts as done: its ACK was lost */
+#define GOING_HEARD_MAX       200U /* then it is not repeated any more */
 
 /* What a release means for the crash that the break belongs to. */
 static void crash_goes_on(struct kdnet_session *session, uint64_t now_us)
@@ -117,6 +117,8 @@ void kdnet_release_conclude(struct kdnet_session *session, enum kdnet_reason int
 {
     struct kdnet_halt *halt = &session->talk->halt;
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
+    if (halt->unread)
+        kdnet_tell_storm(session, now_us);
     kdnet_tell_status(session, interrupted, now_us);
     halt->action = session->policy->action[kdnet_crash_break_kind(&facts)];
     halt->deadline_us = KDNET_NEVER;
@@ -161,6 +163,7 @@ void kdnet_inquiry_heard(struct kdnet_session *session, uint64_t now_us)
         kdnet_release_done(session, now_us);
     } else if (talk->link.sends >= GOING_SENDS) {
         kdnet_link_wake(&talk->link, now_us);
+        kdnet_link_control(&talk->link, KDNET_PACKET_RESEND, 0); /* one that is halted after all says so */
     }
 }
 

@@ -52,6 +52,13 @@ struct kdnet_session_shared {
     bool prints;          /* make events of debug text */
 };
 
+/*
+ * Breaks that are no bug check, such as a driver's int 3 in a loop, are read while they last: so many at once, and one
+ * more each second. Beyond that the machine is released as soon as it is known to be none (KDNET_EVENT_BREAK_STORM).
+ */
+#define KDNET_BREAKS_AT_ONCE 20U
+#define KDNET_BREAK_EVERY_US 1000000U
+
 #define KDNET_READ_DEADLINE_US 2000000U /* defaults */
 #define KDNET_LOST_AFTER_US    30000000U
 #define KDNET_DUMP_FOR_US      1800000000U

@@ -91,6 +91,7 @@ struct kdnet_halt {
     bool bugcheck_tried, bugcheck_known;
     bool status_tried, status_known, address_known;
     bool told_break, told_status, told_release;
+    bool unread;  /* one break too many: only a bug check is read */
     bool waiting; /* for a look-up of the symbol */
     enum kdnet_reason reason;
     enum kdnet_source source;
@@ -156,9 +157,12 @@ struct kdnet_session {
     uint64_t last_seen_us;
     uint64_t foreign_us; /* since when data comes that no key of ours opens; 0: it does not */
     uint64_t nudged_us;
-    uint64_t ask_us;    /* when to send the next RESEND */
-    unsigned asks_left; /* a machine that may be halted is asked so often for what it waits with */
-    bool rekey_wanted;  /* answer the next poke even though the target says it is connected */
+    uint64_t ask_us;        /* when to send the next RESEND */
+    unsigned asks_left;     /* a machine that may be halted is asked so often for what it waits with */
+    uint64_t breaks_us;     /* when all breaks of the budget will be there again */
+    uint64_t storm_told_us; /* the last event of a break storm; 0: none */
+    uint32_t unread;        /* breaks since then */
+    bool rekey_wanted;      /* answer the next poke even though the target says it is connected */
     bool nudge_due, nudge_to_sender;
     uint8_t nudge_version;
     struct kdnet_offer *response_due; /* into offers */

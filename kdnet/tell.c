@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define STORM_PERIOD_US 60000000U
+
 void kdnet_tell_kernel(struct kdnet_session *session)
 {
     struct kdnet_boot *boot = session->boot;
@@ -36,7 +38,7 @@ void kdnet_tell_bugcheck(struct kdnet_session *session, const struct kdnet_bugch
 void kdnet_tell_break(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->talk->halt;
-    if (halt->told_break)
+    if (halt->told_break || halt->unread)
         return;
     halt->told_break = true;
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
@@ -64,7 +66,7 @@ void kdnet_tell_status(struct kdnet_session *session, enum kdnet_reason interrup
 {
     struct kdnet_halt *halt = &session->talk->halt;
     const struct kdnet_boot *boot = session->boot;
-    if (halt->told_status)
+    if (halt->told_status || halt->unread)
         return;
     halt->told_status = true;
     kdnet_tell_break(session);
@@ -102,4 +104,14 @@ void kdnet_tell_released(struct kdnet_session *session, uint64_t now_us)
     struct kdnet_event_released *event = &kdnet_session_event(session, KDNET_EVENT_RELEASED)->u.released;
     event->action = halt->action;
     event->halted_us = now_us - halt->since_us;
+}
+
+void kdnet_tell_storm(struct kdnet_session *session, uint64_t now_us)
+{
+    ++session->unread;
+    if (session->storm_told_us != 0 && now_us - session->storm_told_us < STORM_PERIOD_US)
+        return;
+    session->storm_told_us = now_us;
+    kdnet_session_event(session, KDNET_EVENT_BREAK_STORM)->u.break_storm.unread = session->unread;
+    session->unread = 0;
 }

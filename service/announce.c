@@ -224,6 +224,19 @@ static void log_print(const struct target *target, const struct kdnet_event *eve
     log_end(&line);
 }
 
+static void log_break_storm(const struct target *target, const struct kdnet_event *event)
+{
+    struct log_line line;
+    if (!begin(
+            &line, CONFIG_LOG_WARNING,
+            "machine breaks in again and again; it is released unread, but for a bug check: look for the driver that "
+            "breaks, at the address of the break_in events before this",
+            target, event))
+        return;
+    log_number(&line, "unread", event->u.break_storm.unread);
+    log_end(&line);
+}
+
 static void log_event(const struct target *target, const struct kdnet_event *event)
 {
     static void (*const loggers[])(const struct target *, const struct kdnet_event *) = {
@@ -235,6 +248,7 @@ static void log_event(const struct target *target, const struct kdnet_event *eve
         [KDNET_EVENT_RELEASED] = log_released,
         [KDNET_EVENT_LOST] = log_lost,
         [KDNET_EVENT_PRINT] = log_print,
+        [KDNET_EVENT_BREAK_STORM] = log_break_storm,
     };
     loggers[event->type](target, event);
 }

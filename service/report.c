@@ -310,6 +310,7 @@ static const char *event_name(enum kdnet_event_type type)
         [KDNET_EVENT_RELEASED] = "released",
         [KDNET_EVENT_LOST] = "lost",
         [KDNET_EVENT_PRINT] = "print",
+        [KDNET_EVENT_BREAK_STORM] = "break_storm",
     };
     return names[type];
 }
@@ -340,6 +341,9 @@ static void put_fields(struct builder *b, const struct kdnet_event *event, uint6
         break;
     case KDNET_EVENT_PRINT:
         put(b, "text", foreign_text(event->u.print.text, event->u.print.length));
+        break;
+    case KDNET_EVENT_BREAK_STORM:
+        put(b, "unread", json_integer(event->u.break_storm.unread));
         break;
     }
 }

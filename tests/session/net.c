@@ -321,6 +321,9 @@ static void say_event(struct story *story, const struct kdnet_event *event)
     case KDNET_EVENT_PRINT:
         say(story, "print");
         break;
+    case KDNET_EVENT_BREAK_STORM:
+        say(story, "break_storm");
+        break;
     }
 }
 

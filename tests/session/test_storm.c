@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A machine that breaks in again and again: a driver's int 3 in a loop. It must go on, and cost little. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "kdnet/error.h"
+#include "kdnet/wire.h"
+#include "tests/session/net.h"
+
+#define SECOND_US 1000000U
+
+struct breaker {
+    struct kdnet_session_shared shared;
+    struct kdnet_policy policy;
+    struct net_pair pair;
+};
+
+static void begin(struct breaker *breaker, const char *scenario)
+{
+    struct machine_config config = {.scenario = scenario, .status = 0, .delay_ms = 100};
+    net_shared_init(&breaker->shared);
+    net_pair_init(&breaker->pair, &breaker->shared, &config, 5);
+    breaker->pair.weather.delay_us = 100;
+}
+
+static void end(struct breaker *breaker)
+{
+    net_pair_clear(&breaker->pair);
+    net_shared_clear(&breaker->shared);
+}
+
+/* SetContext is answered, but its new program counter is lost on the way: the machine traps again as soon as it is
+ * continued. */
+static bool lose_the_step(struct net_pair *pair, bool to_host, struct net_packet *packet)
+{
+    (void)pair;
+    if (!to_host && !packet->control && packet->type == KDNET_PACKET_MANIPULATE && packet->length > 56 &&
+        kdnet_get_le32(packet->payload) == KDNET_API_SET_CONTEXT) {
+        const struct kdnet_machine_layout *layout = kdnet_machine_layout(KDNET_MACHINE_X64);
+        uint8_t *context = packet->payload + KDNET_MANIPULATE_SIZE;
+        kdnet_machine_set_pc(layout, context, kdnet_machine_pc(layout, context) - 1);
+    }
+    return true;
+}
+
+static void driver_that_breaks_in_for_ever_is_read_within_its_budget(void **state)
+{
+    struct breaker breaker;
+    (void)state;
+    begin(&breaker, "int3");
+    breaker.pair.tamper = lose_the_step;
+    net_pair_run(&breaker.pair, 2 * SECOND_US);
+    struct machine_result result;
+    machine_result(breaker.pair.machine, breaker.pair.now_us, &result);
+    assert_true(result.breaks > 1000); /* it never stands still */
+    assert_int_equal(net_count(&breaker.pair, KDNET_EVENT_BREAK_STORM), 1);
+    unsigned results = net_count(&breaker.pair, KDNET_EVENT_CRASH_STATUS);
+    assert_true(breaker.pair.event_count < NET_EVENTS + 40);
+    assert_true(results >= 15 && results <= KDNET_BREAKS_AT_ONCE + 2);
+    end(&breaker);
+}
+
+static void one_break_is_no_storm(void **state)
+{
+    struct breaker breaker;
+    (void)state;
+    begin(&breaker, "int3");
+    net_pair_run(&breaker.pair, 2 * SECOND_US);
+    assert_int_equal(net_count(&breaker.pair, KDNET_EVENT_BREAK_STORM), 0);
+    assert_int_equal(net_count(&breaker.pair, KDNET_EVENT_CRASH_STATUS), 1);
+    end(&breaker);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(driver_that_breaks_in_for_ever_is_read_within_its_budget),
+        cmocka_unit_test(one_break_is_no_storm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
