@@ -2,6 +2,7 @@
 #include "kdnet/error.h"
 #include "kdnet/wire.h"
 #include "service/target/internal.h"
+#include "service/target/replay.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,11 @@ static void draw_random(struct machine *m)
 
 static void set_defaults(struct machine_config *config)
 {
+    if (config->version == 0 && config->replay) {
+        struct replay_summary summary;
+        machine_replay_summary(config->replay, &summary);
+        config->version = summary.version;
+    }
     if (config->version == 0)
         config->version = DEFAULT_VERSION;
     if (config->machine == KDNET_MACHINE_UNKNOWN)

@@ -103,7 +103,7 @@ static void print_help(void)
         "  --reboot-ms N        silence of a reboot (default 200)\n"
         "  --new-port           a machine comes back from a reboot with another source port\n"
         "  --machine NAME       x64 (default), x86, arm64\n"
-        "  --version N          KDNET protocol version 2 to 5 (default 5)\n"
+        "  --version N          KDNET protocol version 2 to 5 (default 5; of a replay: the capture's)\n"
         "  --guidage HEX        GUID and age of the kernel's ntkrnlmp.pdb\n"
         "                       (default " MACHINE_GUIDAGE ")\n"
         "  --seed N             for kernel bases, bug check parameters, draws (default 1)\n"
@@ -357,7 +357,7 @@ static bool check(const struct options *o)
 enum options_result options_parse(struct options *options, int argc, char **argv)
 {
     int id, at = 0;
-    *options = (struct options){.count = 1, .scenario = "idle", .version = 5, .seed = 1, .replay_gap_ms = 10};
+    *options = (struct options){.count = 1, .scenario = "idle", .version = 0, .seed = 1, .replay_gap_ms = 10};
     options->machine = KDNET_MACHINE_X64;
     machine_default_pdb(&options->pdb);
     while ((id = getopt_long(argc, argv, "", long_options, &at)) != -1) {

@@ -19,7 +19,7 @@ struct options {
     uint32_t count;
     const char *scenario;
     uint32_t status, bugcheck;
-    uint32_t version;
+    uint32_t version; /* 0: the default, or the capture's */
     uint64_t seed;
     enum kdnet_machine machine;
     struct kdnet_pdb pdb;

@@ -186,6 +186,7 @@ struct machine_replay *machine_replay_new(const struct replay_record *records, s
         machine_replay_free(replay);
         return NULL;
     }
+    replay->summary.version = count > 0 ? records[0].version : 0;
     summarise(replay);
     return replay;
 }

@@ -22,6 +22,7 @@ struct machine_replay;
 /* One authentic datagram of the capture's data channel, in the order of the capture. */
 struct replay_record {
     bool from_host;
+    uint8_t version; /* KDNET protocol version of its datagram; 0: not known */
     uint64_t time_us;
     const uint8_t *body;
     size_t length;
@@ -30,6 +31,7 @@ struct replay_record {
 /* What a replay will play. */
 struct replay_summary {
     size_t prints, load_symbols, unload_all, exceptions, file_questions, prompts, replies;
+    uint8_t version;            /* of the first record; 0: not known */
     enum kdnet_machine machine; /* from its GetVersion replies; x64 when there are none */
 };
 

@@ -35,8 +35,11 @@ static bool keep(struct loader *loader, const struct kdnet_datagram *datagram, u
     if (!body)
         return false;
     memcpy(body, datagram->body, datagram->body_length);
-    loader->records[loader->count++] = (struct replay_record){
-        .from_host = datagram->from_host, .time_us = time_us, .body = body, .length = datagram->body_length};
+    loader->records[loader->count++] = (struct replay_record){.from_host = datagram->from_host,
+                                                              .version = datagram->version,
+                                                              .time_us = time_us,
+                                                              .body = body,
+                                                              .length = datagram->body_length};
     return true;
 }
 
