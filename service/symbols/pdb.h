@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pdb: where a name is, from the public symbols of a PDB, found by the file's own hash table.
+ *
+ * Uses msf. Format: "The PDB File Format" in LLVM's documentation (DBI stream, global and public symbol streams, string
+ * hash V1), checked against llvm-pdbutil. A look-up reads a few pages of a file of any size. Public symbols are asked
+ * first, then the global ones, which only private symbol files have and which know static variables too. Images that
+ * were rearranged after linking, as kernels are, have OMAP tables: addresses go through them.
+ */
+#ifndef SERVICE_SYMBOLS_PDB_H
+#define SERVICE_SYMBOLS_PDB_H
+
+#include "service/symbols/msf.h"
+
+#include "kdnet/kernel.h"
+
+#define PDB_CHAIN_MAX 20000U /* records that may share a hash: real files have some dozens */
+
+struct pdb {
+    struct msf msf;
+    uint8_t guid[16]; /* as in an image's RSDS record */
+    uint32_t age;     /* of the DBI stream: the one that images and symbol stores mean. The info stream's grows with
+                         every tool that writes to the file afterwards */
+    uint16_t machine; /* enum kdnet_machine, or something else */
+    uint16_t globals, publics, records; /* streams */
+    uint16_t sections;                  /* stream: section headers that addresses count in */
+    uint16_t omap;                      /* stream: from those to the image's; MSF_NO_STREAM: they are the image's */
+};
+
+/* Reads identity and streams. Returns NULL, or a constant text that says what is wrong; close it in either case. */
+const char *pdb_open(struct pdb *pdb, const struct symbol_file *file);
+
+void pdb_close(struct pdb *pdb);
+
+/* The same GUID, and the same age. */
+bool pdb_is(const struct pdb *pdb, const struct kdnet_pdb *wanted);
+
+/*
+ * Looks up a name exactly as it stands, and, in a file for x86, with an underscore before it.
+ *
+ * Returns SYMBOL_FOUND with rva; SYMBOL_ABSENT; SYMBOL_NONE with a reason when the file is damaged, or two
+ * static variables of that name are in different places.
+ */
+enum symbol_answer pdb_find(const struct pdb *pdb, const char *name, uint32_t *rva,
+                            char reason[static SYMBOL_REASON_SIZE]);
+
+/* The hash of names, "string hash V1"; not reduced to buckets. */
+uint32_t pdb_hash(const char *name, size_t length);
+
+#endif
