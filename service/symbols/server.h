@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server: a symbol server over HTTP(S) with a local store in front of it, as `srv*DIR*URL` means it.
+ *
+ * Uses libuv (files, locks) and libcurl; built without libcurl, it answers from the store alone. Everything here
+ * blocks: it is meant for a thread of the pool, never for a loop.
+ *
+ * What a server may send is believed only when it looks like what was asked for: a PDB (its first bytes and its own
+ * count of blocks) or a cabinet (`MSCF` and its own size). It is written to DIR/.kdnetd-partial and renamed into
+ * DIR/NAME/GUIDAGE when it is whole; nobody sees a part of a file.
+ */
+#ifndef SERVICE_SYMBOLS_SERVER_H
+#define SERVICE_SYMBOLS_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SYMBOL_SERVER_SIZE_LIMIT         ((uint64_t)512 << 20)
+#define SYMBOL_SERVER_TOTAL_TIMEOUT_MS   (600 * 1000)
+#define SYMBOL_SERVER_CONNECT_TIMEOUT_MS (10 * 1000)
+#define SYMBOL_SERVER_LOW_SPEED_SECONDS  15
+#define SYMBOL_SERVER_LOW_SPEED_BYTES    1024
+
+#define SYMBOL_SERVER_NEGATIVE_MS     ((int64_t)24 * 3600 * 1000) /* how long a 404 is believed */
+#define SYMBOL_SERVER_BACK_OFF_MS     ((int64_t)10 * 1000)        /* after the first failure; doubles with each */
+#define SYMBOL_SERVER_BACK_OFF_MAX_MS ((int64_t)600 * 1000)
+#define SYMBOL_SERVER_REMEMBERED      4096 /* answers in memory; 404s are in DIR/.kdnetd-negative too, of 1 MiB at most */
+
+#define SYMBOL_SERVER_REASON_SIZE 512 /* enough for any reason; longer ones are cut */
+
+enum symbol_fetch {
+    SYMBOL_FETCH_OK,          /* the file is in the store, whole */
+    SYMBOL_FETCH_NOT_FOUND,   /* the server has no such file (404, 410); asked again after a day */
+    SYMBOL_FETCH_UNAVAILABLE, /* no answer that means anything: timeout, cut, 5xx, 408, 429, disk; back off */
+    SYMBOL_FETCH_REFUSED,     /* not taken: bad name, garbage, too large, file.ptr, redirects, certificate, other 4xx */
+};
+
+struct symbol_server_state;
+
+/*
+ * Settings, filled in by the caller (zero: the default), then symbol_server_init. The strings are copied.
+ */
+struct symbol_server {
+    const char *directory;     /* the local store; made, with the folders above it, when it is not there */
+    const char *url;           /* http:// or https://, without user, query and fragment; a slash at the end is fine */
+    const char *ca_file;       /* PEM; NULL: the system's */
+    uint64_t size_limit;       /* bytes of one file, zeros and holes included */
+    uint32_t total_timeout_ms; /* of one fetch, all its requests together */
+    uint32_t connect_timeout_ms;
+    uint32_t low_speed_seconds; /* a transfer slower than low_speed_bytes a second for so long is given up */
+    uint32_t low_speed_bytes;
+    int64_t (*now_ms)(void *context); /* milliseconds since 1970; called from any thread. NULL: the system's clock */
+    void *now_context;
+
+    struct symbol_server_state *state; /* made by init */
+};
+
+/*
+ * Makes the store, removes partial files that a dead process left there, and reads the remembered negative answers.
+ * No request is made. One server may share its store with others, also of other processes.
+ *
+ * Returns false with a reason (bad URL, no store, no memory) and leaves nothing to clear.
+ */
+bool symbol_server_init(struct symbol_server *server, char *reason, size_t reason_size);
+
+/*
+ * Puts the symbol file NAME, GUIDAGE into the local store unless it is there already.
+ *
+ * Tried in turn: the store (NAME, then NAM_); what is remembered; URL/NAME/GUIDAGE/NAME, …/NAM_ (`.pd_`, a cabinet,
+ * kept as it was served), …/file.ptr. What arrives is stored by what it is: a cabinet as NAM_, a PDB as NAME.
+ *
+ * name         [A-Za-z0-9._-], 3 to 127 of them, beginning with a letter, digit or underscore, with an extension.
+ * guidage      9 to 40 hexadecimal digits.
+ * path         written on SYMBOL_FETCH_OK: DIR/NAME/GUIDAGE/NAME, or the same ending in an underscore (compressed);
+ *              otherwise made empty.
+ * reason       written unless SYMBOL_FETCH_OK, which makes it empty: what was asked, what it answered, and for a
+ *              remembered answer when it is asked again. Printable ASCII.
+ *
+ * Thread: any. Two calls for one file make one download: the second waits for it, and answers from what it left.
+ * Time: at most total_timeout_ms, and as much again when another thread's download of the same file came first.
+ */
+enum symbol_fetch symbol_server_fetch(const struct symbol_server *server, const char *name, const char *guidage,
+                                      char *path, size_t size, char *reason, size_t reason_size);
+
+/* Ends the fetches under way within about a second (SYMBOL_FETCH_UNAVAILABLE, not remembered) and all later ones at
+ * once. Thread: any. */
+void symbol_server_stop(const struct symbol_server *server);
+
+/* Frees the state. No fetch may be under way: stop, wait for them, then clear. A server never initialised is fine. */
+void symbol_server_clear(struct symbol_server *server);
+
+/* "ok", "not_found", "unavailable" or "refused". */
+const char *symbol_fetch_text(enum symbol_fetch result);
+
+#endif

@@ -1,0 +1,686 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The symbol server client against a server on loopback that behaves as the first part of the path says.
+
+usage: test_server.py DRIVER curl|offline [unittest arguments]
+Each case: the result, its deadline, what is in the store, and how often the server was asked, then and again.
+"""
+import http.server
+import os
+import pathlib
+import re
+import select
+import shutil
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+DRIVER = sys.argv[1] if len(sys.argv) > 1 else "symbol_server_driver"
+OFFLINE = len(sys.argv) > 2 and sys.argv[2] == "offline"
+NAME = "ntkrnlmp.pdb"
+PACKED = "ntkrnlmp.pd_"
+GUIDAGE = "8E3373D6124E747F0E72EF8E02E676B31"
+OTHER = "8E3373D6124E747F0E72EF8E02E676B32"
+START = 1700000000
+DAY = 24 * 3600
+PATIENCE = 20.0  # sanitizers are slow; each case has a deadline of its own below this
+
+
+def make_pdb(blocks=64, size=4096):
+    """An MSF container by its superblock; the rest is of no interest here."""
+    head = b"Microsoft C/C++ MSF 7.00\r\n\x1aDS\0\0\0" + struct.pack("<6I", size, 1, blocks, 16, 0, 3)
+    return head + bytes(i * 7 & 255 for i in range(blocks * size - len(head)))
+
+
+PDB = make_pdb()
+
+
+def make_cabinet():
+    """A real one where gcab is there, else the header of one."""
+    gcab = shutil.which("gcab")
+    if gcab is None:
+        return b"MSCF\0\0\0\0" + struct.pack("<I", 4096) + bytes(4096 - 12)
+    with tempfile.TemporaryDirectory() as folder:
+        pathlib.Path(folder, NAME).write_bytes(PDB)
+        subprocess.run([gcab, "-c", "-z", PACKED, NAME], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        return pathlib.Path(folder, PACKED).read_bytes()
+
+
+CABINET = make_cabinet()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+
+    def do_GET(self):
+        path = re.sub(r"^http://[^/]*", "", self.path)
+        self.server.asked.append((self.path, dict(self.headers)))
+        behaviour, *rest = path.strip("/").split("/")
+        try:
+            getattr(self, "be_" + behaviour)(rest[-1] if rest else "", path)
+        except (ConnectionError, ssl.SSLError, socket.timeout):
+            self.close_connection = True
+
+    def log_message(self, *arguments):
+        pass
+
+    def answer(self, status, body=b"", **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), str(value))
+        if "Content_Length" not in headers:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.write(body)
+
+    def open_end(self):
+        """A body that ends with the connection."""
+        self.send_response(200)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+
+    def write(self, data):
+        self.wfile.write(data)
+        self.server.sent += len(data)
+
+    def missing(self):
+        self.answer(404, b"<html>no such file, and a page of some length that says so</html>")
+
+    def be_good(self, file, path):
+        self.answer(200, PDB) if file == NAME else self.missing()
+
+    def be_packed(self, file, path):
+        self.answer(200, CABINET) if file == PACKED else self.missing()
+
+    def be_cabinet_as_plain(self, file, path):
+        self.answer(200, CABINET)
+
+    def be_pdb_as_packed(self, file, path):
+        self.answer(200, PDB) if file == PACKED else self.missing()
+
+    def be_missing(self, file, path):
+        self.missing()
+
+    def be_late(self, file, path):
+        """Long enough for other threads to come along."""
+        time.sleep(0.5)
+        self.be_good(file, path)
+
+    def be_late_missing(self, file, path):
+        time.sleep(0.3)
+        self.missing()
+
+    def be_gone_then_packed(self, file, path):
+        self.answer(200, CABINET) if file == PACKED else self.answer(403)
+
+    def be_garbage_then_packed(self, file, path):
+        self.answer(200, CABINET) if file == PACKED else self.answer(200, b"<html>welcome</html>")
+
+    def be_pointer(self, file, path):
+        self.answer(200, b"PATH:\\\\server\\share\\x.pdb") if file == "file.ptr" else self.missing()
+
+    def be_message(self, file, path):
+        self.answer(200, b"MSG: not here") if file == "file.ptr" else self.missing()
+
+    def be_error(self, file, path):
+        self.answer(500, b"oops")
+
+    def be_busy(self, file, path):
+        self.answer(503, b"", Retry_After=120)
+
+    def be_forbidden(self, file, path):
+        self.answer(403, b"")
+
+    def be_drip(self, file, path):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(PDB)))
+        self.end_headers()
+        for at in range(0, len(PDB), 100):
+            self.write(PDB[at:at + 100])
+            time.sleep(0.25)
+
+    def be_silence(self, file, path):
+        time.sleep(8)
+        self.close_connection = True
+
+    def be_half(self, file, path):
+        self.answer(200, PDB[:len(PDB) // 2], Content_Length=len(PDB))
+        self.close_connection = True
+
+    def be_half_unannounced(self, file, path):
+        self.open_end()
+        self.write(PDB[:len(PDB) // 2])
+
+    def be_half_cabinet(self, file, path):
+        if file == PACKED:
+            self.open_end()
+            self.write(CABINET[:len(CABINET) // 2])
+        else:
+            self.missing()
+
+    def be_empty(self, file, path):
+        self.answer(200)
+
+    def be_garbage(self, file, path):
+        self.answer(200, b"<html>sign in to the guest network</html>" * 100)
+
+    def be_almost(self, file, path):
+        """The right magic, and a count of blocks that fits nothing."""
+        self.answer(200, PDB[:32] + b"\xff" * 4064)
+
+    def be_huge(self, file, path):
+        self.answer(200, b"", Content_Length=2 << 30)
+        while True:
+            self.write(bytes(65536))
+
+    def be_zeros(self, file, path):
+        self.open_end()
+        while True:
+            self.write(bytes(65536))
+
+    def be_endless(self, file, path):
+        """Begins as a PDB, then zeros without end."""
+        self.open_end()
+        self.write(PDB[:4096])
+        while True:
+            self.write(bytes(65536))
+
+    def be_loop(self, file, path):
+        self.answer(302, Location=path)
+
+    def be_moved(self, file, path):
+        self.answer(302, Location=path.replace("/moved/", "/good/"))
+
+    def be_moved_to_file(self, file, path):
+        self.answer(302, Location="file:///etc/passwd")
+
+    def be_moved_to_ftp(self, file, path):
+        self.answer(302, Location="ftp://127.0.0.1/x.pdb")
+
+    def be_moved_down(self, file, path):
+        self.answer(302, Location=self.server.downgrade + path.replace("/moved_down/", "/good/"))
+
+    def be_once_broken(self, file, path):
+        """An error for one file, the other is good."""
+        self.answer(500) if GUIDAGE in path else self.be_good(file, path)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    downgrade = ""
+
+    def __init__(self, context=None):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked, self.sent = [], 0
+        self.scheme = "http"
+        if context is not None:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+            self.scheme = "https"
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def handle_error(self, request, client_address):
+        pass
+
+    def at(self, behaviour):
+        return f"{self.scheme}://127.0.0.1:{self.server_address[1]}/{behaviour}"
+
+    def files(self):
+        """The last part of what was asked since the last call."""
+        asked, self.asked = self.asked, []
+        return [path.rsplit("/", 1)[1] for path, _ in asked]
+
+
+class Driver:
+    def __init__(self, environment=None, **settings):
+        clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        clean.update(environment or {})
+        settings.setdefault("now", START)
+        self.process = subprocess.Popen([DRIVER] + [f"{name}={value}" for name, value in settings.items()], env=clean,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.first = self.line(PATIENCE)
+
+    def line(self, deadline):
+        ready, _, _ = select.select([self.process.stdout], [], [], deadline)
+        if not ready:
+            raise AssertionError(f"no answer within {deadline} s")
+        line = b""
+        while not line.endswith(b"\n"):  # unbuffered: select must know what is left
+            byte = os.read(self.process.stdout.fileno(), 1)
+            if byte == b"":
+                raise AssertionError("the driver died: " + self.process.stderr.read().decode(errors="replace"))
+            line += byte
+        return line.decode().rstrip("\n")
+
+    def tell(self, *words):
+        self.process.stdin.write(("\t".join(str(word) for word in words) + "\n").encode())
+        self.process.stdin.flush()
+
+    def ask(self, *words, deadline=PATIENCE):
+        self.tell(*words)
+        return self.line(deadline)
+
+    def fetch(self, name=NAME, guidage=GUIDAGE, deadline=PATIENCE):
+        return self.ask("fetch", name, guidage, deadline=deadline).split("\t")
+
+    def end(self):
+        _, errors = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, errors.decode(errors="replace")
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kdnetd-symbols-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.store = self.folder / "above" / "store"
+        self.server = Server()
+        self.addCleanup(self.server.server_close)
+        self.addCleanup(self.server.shutdown)
+
+    def driver(self, behaviour=None, url=None, **settings):
+        driver = Driver(directory=self.store, url=url or self.server.at(behaviour), **settings)
+        self.assertEqual(driver.first, "ready")
+        self.addCleanup(self.check_end, driver)
+        return driver
+
+    def check_end(self, driver):
+        if driver.process.returncode is None:
+            code, errors = driver.end()
+            self.assertEqual((code, errors), (0, ""))
+
+    def partials(self):
+        folder = self.store / ".kdnetd-partial"
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+    def stored(self):
+        """What the store holds but our own files, whose names begin with a dot."""
+        return sorted(str(path.relative_to(self.store)) for path in self.store.glob("[!.]*/**/*"))
+
+    def check_ok(self, answer, name=NAME, content=PDB, guidage=GUIDAGE):
+        result, path, reason = answer
+        self.assertEqual((result, reason), ("ok", ""))
+        self.assertEqual(path, str(self.store / NAME / guidage / name))
+        self.assertEqual(pathlib.Path(path).read_bytes(), content)
+        self.assertEqual(self.partials(), [])
+
+    def check_not(self, answer, result, pattern):
+        self.assertEqual(answer[:2], [result, ""])
+        self.assertRegex(answer[2], pattern)
+        self.assertEqual(self.partials(), [])
+        self.assertEqual(self.stored(), [])
+
+    def check_remembered(self, driver, answer, seconds):
+        """The same again, without a request."""
+        again = driver.fetch(deadline=5)
+        self.assertEqual(again, answer[:2] + [f"{answer[2]}; asked again in {seconds} s"])
+        self.assertEqual(self.server.files(), [])
+
+
+class Anywhere(Case):
+    """What needs no server, and so no libcurl."""
+
+    def test_the_store_answers_first(self):
+        for name, content in ((NAME, PDB), (PACKED, CABINET)):
+            with self.subTest(name):
+                shutil.rmtree(self.store, ignore_errors=True)
+                path = self.store / NAME / GUIDAGE / name
+                path.parent.mkdir(parents=True)
+                path.write_bytes(content)
+                self.check_ok(self.driver("error").fetch(), name, content)
+                self.assertEqual(self.server.files(), [])
+
+    def test_names_that_are_none_are_refused_and_leave_nothing(self):
+        driver = self.driver("good")
+        names = ["..", "../x.pdb", "a/b.pdb", "a\\b.pdb", ".hidden.pdb", "-x.pdb", "x", "x.", "nt krnl.pdb", "n%74.pdb",
+                 "x" * 124 + ".pdb", "ntkrnlm\xf6.pdb"]
+        ids = ["..", "../../x", "8E3373D6", GUIDAGE + "/..", GUIDAGE + "G", "8" * 41, "8E3373D6-124E-747F"]
+        before = sorted(self.folder.rglob("*"))
+        for name, guidage in [(name, GUIDAGE) for name in names] + [(NAME, guidage) for guidage in ids]:
+            with self.subTest(name=name, guidage=guidage):
+                self.check_not(driver.fetch(name, guidage), "refused", "not the name and GUID")
+        self.assertEqual(sorted(self.folder.rglob("*")), before)
+        self.assertEqual(self.server.files(), [])
+
+    def test_a_pointer_in_the_store_is_refused(self):
+        path = self.store / NAME / GUIDAGE / "file.ptr"
+        path.parent.mkdir(parents=True)
+        path.write_text("PATH:\\\\server\\share\\x.pdb")
+        result, _, reason = self.driver("good").fetch()
+        self.assertEqual(result, "refused")
+        self.assertIn("file.ptr", reason)
+        self.assertEqual(self.server.files(), [])
+
+    def test_urls_that_are_none_are_refused_at_the_start(self):
+        for url in ("ftp://x/y", "file:///etc", "http://", "http:///x", "http://u:secret@x/", "http://x/?a", "http://x/ y",
+                    "http://" + "x" * 2000):
+            with self.subTest(url):
+                driver = Driver(directory=self.store, url=url)
+                self.assertTrue(driver.first.startswith("init\t\tsymbol server"), driver.first)
+                self.assertNotIn("secret", driver.first)
+                self.assertEqual(driver.end(), (1, ""))
+
+    def test_a_store_that_cannot_be_made_is_said_at_the_start(self):
+        (self.folder / "above").write_text("a file")
+        driver = Driver(directory=self.store, url="http://127.0.0.1/x")
+        self.assertRegex(driver.first, "cannot be made: .")
+        self.assertEqual(driver.end(), (1, ""))
+
+    def test_partial_files_of_the_dead_go_and_of_the_living_stay(self):
+        partial = self.store / ".kdnetd-partial"
+        partial.mkdir(parents=True)
+        dead = subprocess.Popen(["true"])
+        dead.wait()
+        names = [f"{dead.pid}-0badcafe-1", f"{os.getpid()}-0badcafe-1", f"{os.getpid()}-0badcafe-2", "strange", "old"]
+        for name in names:
+            (partial / name).write_bytes(PDB[:100])
+        for name in (names[2], "old"):
+            os.utime(partial / name, (START, START))
+        self.driver("good")
+        self.assertEqual(self.partials(), sorted([names[1], "strange"]))
+
+    @unittest.skipUnless(OFFLINE, "this build has libcurl")
+    def test_without_libcurl_the_reason_says_so(self):
+        self.check_not(self.driver("good").fetch(), "unavailable", "without libcurl")
+
+
+@unittest.skipIf(OFFLINE, "this build has no libcurl")
+class Answers(Case):
+    def test_a_pdb_comes_into_the_store_and_is_asked_once(self):
+        driver = self.driver("good")
+        self.check_ok(driver.fetch())
+        agent = self.server.asked[0][1]["User-Agent"]
+        self.assertRegex(agent, r"^Microsoft-Symbol-Server/10\.0 kdnetd/\d")
+        self.assertEqual(self.server.files(), [NAME])
+        self.check_ok(driver.fetch())
+        self.check_ok(self.driver("error").fetch())
+        self.assertEqual(self.server.files(), [])
+
+    def test_a_compressed_file_is_kept_as_it_was_served(self):
+        driver = self.driver("packed")
+        self.check_ok(driver.fetch(), PACKED, CABINET)
+        self.assertEqual(self.server.files(), [NAME, PACKED])
+        self.check_ok(driver.fetch(), PACKED, CABINET)
+        self.assertEqual(self.server.files(), [])
+
+    def test_the_content_decides_the_name(self):
+        self.check_ok(self.driver("cabinet_as_plain").fetch(), PACKED, CABINET)
+        shutil.rmtree(self.store)
+        self.check_ok(self.driver("pdb_as_packed").fetch())
+
+    def test_a_form_that_is_denied_does_not_hide_the_other(self):
+        for behaviour in ("gone_then_packed", "garbage_then_packed"):
+            with self.subTest(behaviour):
+                self.check_ok(self.driver(behaviour).fetch(), PACKED, CABINET)
+                shutil.rmtree(self.store)
+
+    def test_a_slash_after_the_url_is_no_part_of_it(self):
+        self.check_ok(self.driver(url=self.server.at("good") + "//").fetch())
+        self.assertEqual(self.server.asked[0][0], f"/good/{NAME}/{GUIDAGE}/{NAME}")
+
+    def test_a_404_is_believed_for_a_day_by_later_processes_too(self):
+        driver = self.driver("missing")
+        answer = driver.fetch()
+        self.check_not(answer, "not_found", "404")
+        self.assertEqual(self.server.files(), [NAME, PACKED, "file.ptr"])
+        self.check_remembered(driver, answer, DAY)
+        self.assertEqual(driver.fetch(guidage=OTHER)[0], "not_found")  # the server is not to blame
+        self.assertEqual(len(self.server.files()), 3)
+        lines = (self.store / ".kdnetd-negative").read_text().splitlines()
+        self.assertEqual(lines, [f"{START} {NAME} {guidage} {self.server.at('missing')}" for guidage in (GUIDAGE, OTHER)])
+
+        later = self.driver("missing", now=START + DAY - 1)
+        self.check_not(later.fetch(), "not_found", "404|no such file.*again in 1 s")
+        self.assertEqual(self.server.files(), [])
+        self.check_ok(self.driver("good").fetch())  # what one server has not, another may have
+        shutil.rmtree(self.store / NAME)
+        self.assertEqual(self.server.files(), [NAME])
+        later.ask("advance", 1)
+        self.check_not(later.fetch(), "not_found", "404")
+        self.assertEqual(len(self.server.files()), 3)
+
+    def test_a_clock_that_was_set_back_is_not_believed(self):
+        self.driver("missing").fetch()
+        self.server.files()
+        self.driver("missing", now=START - 100).fetch()
+        self.assertEqual(len(self.server.files()), 3)
+
+    def test_a_pointer_is_refused_and_a_message_is_a_miss(self):
+        self.check_not(self.driver("pointer").fetch(), "refused", "file.ptr: points to a path elsewhere")
+        self.check_not(self.driver("message").fetch(), "not_found", "404")
+
+    def test_files_of_the_store_that_are_broken_are_replaced(self):
+        path = self.store / NAME / GUIDAGE / NAME
+        path.parent.mkdir(parents=True)
+        path.write_bytes(PDB[:5000])
+        self.check_ok(self.driver("good").fetch())
+
+    def test_redirects_are_followed_a_few_times_and_by_http_only(self):
+        self.check_ok(self.driver("moved").fetch())
+        shutil.rmtree(self.store)
+        for behaviour, pattern in (("loop", "redirects"), ("moved_to_file", "not supported|disabled"),
+                                   ("moved_to_ftp", "not supported|disabled")):
+            with self.subTest(behaviour):
+                driver = self.driver(behaviour)
+                self.server.files()
+                answer = driver.fetch(deadline=5)
+                self.check_not(answer, "refused", pattern)
+                self.assertLessEqual(len(self.server.files()), 3 * 6)
+                self.check_remembered(driver, answer, 10)
+
+    def test_a_proxy_of_the_environment_is_used(self):
+        driver = self.driver(url="http://symbols.invalid/good", environment={"http_proxy": self.server.at("")})
+        self.check_ok(driver.fetch())
+        self.assertEqual(self.server.asked[0][0], f"http://symbols.invalid/good/{NAME}/{GUIDAGE}/{NAME}")
+
+
+@unittest.skipIf(OFFLINE, "this build has no libcurl")
+class Failures(Case):
+    def check_failure(self, behaviour, result, pattern, deadline, asked, seconds=10, **settings):
+        driver = self.driver(behaviour, **settings)
+        answer = driver.fetch(deadline=deadline)
+        self.check_not(answer, result, pattern)
+        self.assertEqual(self.server.files(), asked)
+        self.check_remembered(driver, answer, seconds)
+        return driver
+
+    def test_a_server_error_is_asked_again_after_a_while(self):
+        driver = self.check_failure("error", "unavailable", "answered 500", 5, [NAME])
+        for wait in (10, 20, 40, 80, 160, 320, 600, 600):
+            with self.subTest(wait=wait):
+                driver.ask("advance", wait - 1)
+                self.assertRegex(driver.fetch()[2], "again in 1 s")
+                self.assertEqual(self.server.files(), [])
+                driver.ask("advance", 1)
+                driver.fetch()
+                self.assertEqual(self.server.files(), [NAME])
+
+    def test_a_busy_server_says_how_long(self):
+        self.check_failure("busy", "unavailable", "answered 503", 5, [NAME], seconds=120)
+
+    def test_a_failing_server_is_left_alone_for_all_its_files(self):
+        driver = self.check_failure("error", "unavailable", "500", 5, [NAME])
+        result, _, reason = driver.fetch(guidage=OTHER)
+        self.assertEqual(result, "unavailable")
+        self.assertIn("asked again in 10 s", reason)
+        self.assertEqual(self.server.files(), [])
+
+    def test_one_bad_file_does_not_take_the_others_along(self):
+        driver = self.driver("once_broken")
+        driver.fetch()
+        driver.ask("advance", 10)
+        driver.fetch()
+        self.assertEqual(self.server.files(), [NAME, NAME])
+        driver.ask("advance", 20)
+        self.check_ok(driver.fetch(guidage=OTHER), guidage=OTHER)
+        driver.fetch()
+        driver.ask("advance", 10)  # the server's first failure again, the file's third: 40 s
+        self.server.files()
+        self.assertRegex(driver.fetch()[2], "again in 30 s")
+        self.assertEqual(self.server.files(), [])
+
+    def test_forbidden_is_refused_for_this_file_only(self):
+        driver = self.check_failure("forbidden", "refused", "answered 403", 5, [NAME, PACKED, "file.ptr"])
+        driver.fetch(guidage=OTHER)
+        self.assertEqual(len(self.server.files()), 3)
+
+    def test_a_slow_server_is_given_up(self):
+        self.check_failure("drip", "unavailable", "too slow", 6, [NAME], low_speed_seconds=1)
+
+    def test_a_fetch_ends_in_its_time(self):
+        self.check_failure("drip", "unavailable", "(?i)timed? ?out", 4, [NAME], total_timeout_ms=1500)
+        self.server.files()
+        shutil.rmtree(self.store)
+        self.check_failure("silence", "unavailable", "(?i)timed? ?out", 4, [NAME], total_timeout_ms=1000)
+
+    def test_half_a_file_is_no_file(self):
+        self.check_failure("half", "unavailable", "(?i)bytes remaining|partial|closed", 5, [NAME])
+        self.check_failure("half_unannounced", "unavailable", f"ended after {len(PDB) // 2} bytes", 5, [NAME])
+        self.check_failure("half_cabinet", "unavailable", "ended after", 5, [NAME, PACKED])
+        self.check_failure("almost", "unavailable", "no whole PDB", 5, [NAME])
+
+    def test_garbage_is_refused(self):
+        self.check_failure("garbage", "refused", f"{NAME}: .*neither a PDB nor a cabinet", 5, [NAME, PACKED, "file.ptr"])
+        self.check_failure("empty", "refused", "after 0 bytes", 5, [NAME, PACKED, "file.ptr"])
+
+    def test_a_flood_is_stopped_before_it_costs(self):
+        self.check_failure("huge", "refused", "larger than the size limit of 536870912", 6, [NAME, PACKED, "file.ptr"])
+        self.check_failure("zeros", "refused", "neither a PDB nor a cabinet", 6, [NAME, PACKED, "file.ptr"])
+        self.server.sent = 0
+        self.check_failure("endless", "refused", "larger than the size limit of 3000000 bytes", 8,
+                           [NAME, PACKED, "file.ptr"], size_limit=3000000)
+        self.assertLess(self.server.sent, 60 << 20)  # what the sockets swallowed besides
+
+    def test_nobody_listens(self):
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            url = f"http://127.0.0.1:{unused.getsockname()[1]}/x"
+            driver = self.driver(url=url)
+            answer = driver.fetch(deadline=5)
+            self.check_not(answer, "unavailable", "(?i)connect")
+            self.check_remembered(driver, answer, 10)
+
+    def test_a_store_that_cannot_be_written_is_said(self):
+        driver = self.driver("good")
+        (self.store / ".kdnetd-partial").write_text("in the way")
+        self.check_not(driver.fetch(), "unavailable", "cannot write to the store .*: .")
+        (self.store / ".kdnetd-partial").unlink()
+        self.check_ok(driver.fetch(guidage=OTHER), guidage=OTHER)  # not the server's fault
+
+    def test_no_part_of_a_file_is_ever_seen(self):
+        driver = self.driver("drip")
+        driver.tell("start", NAME, GUIDAGE)
+        self.wait_for_partial()
+        self.assertEqual(self.stored(), [])
+        driver.process.kill()
+        driver.process.communicate()
+        self.assertEqual(len(self.partials()), 1)
+        self.driver("good")  # the next start removes it
+        self.assertEqual(self.partials(), [])
+
+    def wait_for_partial(self):
+        deadline = time.monotonic() + PATIENCE
+        while not self.partials():
+            self.assertLess(time.monotonic(), deadline, "no download began")
+            time.sleep(0.02)
+
+    def test_stop_ends_a_download_soon_and_asks_no_more(self):
+        driver = self.driver("drip")
+        driver.tell("start", NAME, GUIDAGE)
+        self.wait_for_partial()
+        self.assertEqual(driver.ask("stop"), "ok")
+        self.check_not(driver.ask("join", deadline=4).split("\t"), "unavailable", "abort")
+        self.server.files()
+        self.check_not(driver.fetch(guidage=OTHER), "unavailable", "stopping")
+        self.assertEqual(self.server.files(), [])
+
+
+@unittest.skipIf(OFFLINE, "this build has no libcurl")
+class Threads(Case):
+    def many(self, driver, count=32):
+        driver.tell("many", count, NAME, GUIDAGE)
+        return [driver.line(PATIENCE).split("\t") for _ in range(count)]
+
+    def test_one_file_is_downloaded_once_for_all(self):
+        for answer in self.many(self.driver("late")):
+            self.check_ok(answer)
+        self.assertEqual(self.server.files(), [NAME])
+
+    def test_one_miss_serves_all(self):
+        for answer in self.many(self.driver("late_missing")):
+            self.check_not(answer, "not_found", "no such file")
+        self.assertEqual(self.server.files(), [NAME, PACKED, "file.ptr"])
+
+
+@unittest.skipIf(OFFLINE, "this build has no libcurl")
+class NegativeFile(Case):
+    def test_it_is_cleaned_and_bounded(self):
+        url = self.server.at("good")
+        self.store.mkdir(parents=True)
+        file = self.store / ".kdnetd-negative"
+        good = f"{START - 10} {NAME} {GUIDAGE} {url}"
+        other = f"{START - 10} {NAME} {GUIDAGE} http://other/"
+        bad = ["", "x", f"{START - DAY} {NAME} {OTHER} {url}", f"{START + 5} {NAME} {OTHER} {url}",
+               f"{START - 9} ../x.pdb {OTHER} {url}", f"{START - 9}x {NAME} {OTHER} {url}", f"{START - 9} {NAME} {OTHER}",
+               f"99999999999999999999 {NAME} {OTHER} {url}", f"{START - 9} {NAME} {OTHER} {url} more",
+               f"{START - 9} {NAME} {OTHER} http://{'x' * 100000}", "\0" * 1000]
+        file.write_text("\n".join(bad[:5] + [other, good] + bad[5:]) + "\n")
+        driver = self.driver("good")
+        self.assertEqual(file.read_text().splitlines(), [other, good])
+        self.check_not(driver.fetch(), "not_found", f"{GUIDAGE}: the server has no such file.*again in {DAY - 10} s")
+        self.assertEqual(self.server.files(), [])
+        self.check_ok(driver.fetch(guidage=OTHER), guidage=OTHER)
+
+        lines = [f"{START - 20000 + i} {NAME} {i:033X} {url}" for i in range(20000)]
+        file.write_text("\n".join(lines) + "\n")
+        driver = self.driver("good")
+        kept = file.read_text().splitlines()
+        self.assertLess(file.stat().st_size, 1 << 20)
+        self.assertEqual(kept, lines[-len(kept):])
+        self.server.files()
+        self.assertEqual(driver.fetch(guidage=f"{19999:033X}")[0], "not_found")
+        self.assertEqual(self.server.files(), [])
+        self.check_ok(driver.fetch(guidage=f"{0:033X}"), guidage=f"{0:033X}")
+
+
+@unittest.skipIf(OFFLINE, "this build has no libcurl")
+@unittest.skipIf(shutil.which("openssl") is None, "openssl is not there to make a certificate")
+class Https(Case):
+    def setUp(self):
+        super().setUp()
+        self.certificate = self.folder / "certificate.pem"
+        key = self.folder / "key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-keyout", key, "-out", self.certificate, "-days", "2", "-subj", "/CN=test",
+                        "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, key)
+        self.plain = self.server
+        self.server = Server(context)
+        self.server.downgrade = self.plain.at("").rstrip("/")
+        self.addCleanup(self.server.server_close)
+        self.addCleanup(self.server.shutdown)
+
+    def test_a_certificate_of_nobody_is_refused(self):
+        driver = self.driver("good")
+        answer = driver.fetch(deadline=5)
+        self.check_not(answer, "refused", "certificate.*CA file")
+        self.check_remembered(driver, answer, 10)
+        self.assertEqual(driver.fetch(guidage=OTHER)[0], "refused")
+
+    def test_the_ca_file_makes_it_good(self):
+        self.check_ok(self.driver("good", ca_file=self.certificate).fetch())
+
+    def test_a_redirect_does_not_lead_out_of_https(self):
+        self.check_not(self.driver("moved_down", ca_file=self.certificate).fetch(), "refused", "not supported|disabled")
+        self.assertEqual(self.plain.files(), [])
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1] + sys.argv[3:], verbosity=2)
