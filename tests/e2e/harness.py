@@ -7,6 +7,7 @@ failed, the logs of its programs are shown.
 
 Environment: KDNETD_BUILD (folder of the programs), KDNETD_SOURCE (the tree), KDNETD_DATA (captures; may be missing).
 """
+import atexit
 import datetime
 import json
 import os
@@ -337,7 +338,7 @@ class Relay(threading.Thread):
     """Stands between one machine and kdnetd, and notes each datagram: (time, from_host, bytes).
 
     The machine sends to `place`; kdnetd sees `ip` and a port. `decide(relay, from_host, datagram)` may keep a datagram
-    back by returning False. Packet contents are sealed: what can be seen is the version, the channel and the length.
+    back by returning False, and pass it on itself, later or twice. Packet contents are sealed: what can be seen is the version, the channel and the length.
     """
 
     def __init__(self, case, host, ip=None, decide=None):
@@ -364,9 +365,9 @@ class Relay(threading.Thread):
             if self.wake_read in ready:
                 return
             for one in ready:
-                self._pass_on(one)
+                self._receive(one)
 
-    def _pass_on(self, one):
+    def _receive(self, one):
         try:
             datagram, source = one.recvfrom(65536)
         except OSError:  # "connection refused": kdnetd is not there
@@ -375,14 +376,16 @@ class Relay(threading.Thread):
         if not from_host:
             self.machine = source
         self.seen.append((time.time(), from_host, datagram))
-        if self.decide and self.decide(self, from_host, datagram) is False:
-            return
+        if self.decide is None or self.decide(self, from_host, datagram) is not False:
+            self.pass_on(from_host, datagram)
+
+    def pass_on(self, from_host, datagram):
         try:
             if not from_host:
                 self.far.sendto(datagram, self.host)
             elif self.machine:
                 self.near.sendto(datagram, self.machine)
-        except OSError:
+        except OSError:  # closed, or nobody is there
             pass
 
     def count(self, from_host, since=0.0):
@@ -411,6 +414,22 @@ def is_poke(datagram):
     return len(datagram) == 374 and datagram[5] == 1
 
 
+_all_started = []
+
+
+def _end_all():
+    for one in _all_started:
+        one.clean_up()
+
+
+class Started(list):
+    """What a test started; ended at exit too, when the test was interrupted."""
+
+    def append(self, one):
+        super().append(one)
+        _all_started.append(one)
+
+
 class Case(unittest.TestCase):
     maxDiff = None
     schema = None
@@ -421,7 +440,8 @@ class Case(unittest.TestCase):
 
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kdnetd-e2e-"))
-        self.started = []
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+        self.started = Started()
         # 127/8 is all loopback. 127.1.x.y are kdnet-target's own.
         draw = random.SystemRandom()
         self.network = f"127.{draw.randrange(2, 255)}.{draw.randrange(1, 255)}"
@@ -435,6 +455,7 @@ class Case(unittest.TestCase):
                      for test, _ in outcome.errors + outcome.failures)
         for one in reversed(self.started):
             one.clean_up()
+            _all_started.remove(one)
         if failed:
             for one in self.started:
                 one.tell()
@@ -464,4 +485,6 @@ class Case(unittest.TestCase):
 
 
 def main():
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: unittest lets it through
+    atexit.register(_end_all)
     unittest.main(verbosity=2)
