@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a halted machine may do wrong: be silent, give less, give rubbish, start anew. There is always one result, and
+ * the machine always goes on by the deadline of reading.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "service/target/internal.h"
+#include "tests/session/net.h"
+#include "tests/session/puppet.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define SECOND_US    UINT64_C(1000000)
+#define DELAY_US     250U
+#define LIMIT_US     (10 * SECOND_US)
+#define ADDRESS      0xfffff80011112222U
+
+/* --- silent machines ---------------------------------------------------------------------------------------------- */
+
+static void expect_one_timeout(const struct puppet *p)
+{
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 1);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_BREAK_IN), 1);
+    const struct kdnet_event_crash_status *status = &puppet_event(p, KDNET_EVENT_CRASH_STATUS, 0)->u.crash_status;
+    assert_int_equal(status->conclusion.verdict, KDNET_VERDICT_UNKNOWN);
+    assert_int_equal(status->conclusion.reason, KDNET_REASON_TIMEOUT);
+    assert_false(status->status_known);
+    assert_in_range(status->read_us, KDNET_READ_DEADLINE_US, KDNET_READ_DEADLINE_US + 1000);
+}
+
+static void a_machine_that_acknowledges_and_answers_nothing_goes_on_at_the_deadline(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    puppet_connect(p);
+    uint64_t since_us = p->now_us;
+    p->replies = false;
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    puppet_wait(p, 3 * SECOND_US, false);
+    expect_one_timeout(p);
+    assert_int_equal(p->continue_count, 1);
+    assert_in_range(p->continue_us - since_us, KDNET_READ_DEADLINE_US, KDNET_READ_DEADLINE_US + SECOND_US / 10);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_RELEASED), 1);
+    assert_false(kdnet_session_is_halted(p->session));
+    puppet_free(p);
+}
+
+static void the_deadline_is_the_configured_one(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    p->shared.read_deadline_us = 300000;
+    puppet_connect(p);
+    uint64_t since_us = p->now_us;
+    p->replies = false;
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    puppet_wait(p, SECOND_US, false);
+    assert_int_equal(p->continue_count, 1);
+    assert_in_range(p->continue_us - since_us, 300000, 400000);
+    puppet_free(p);
+}
+
+/* Neither ACK nor reply, but pokes: it hears nothing of ours. The result comes; and we do not shout. */
+static void a_machine_that_does_not_even_acknowledge_gets_bounded_chatter(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    puppet_connect(p);
+    p->acks = p->replies = false;
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    puppet_wait(p, 10 * SECOND_US, true);
+    expect_one_timeout(p);
+    unsigned sent = p->sent_count;
+    puppet_wait(p, 600 * SECOND_US, true);
+    print_message("%u datagrams in ten minutes\n", p->sent_count - sent);
+    assert_true(p->sent_count - sent <= 1200);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 1);
+    puppet_free(p);
+}
+
+static bool answers_all(struct puppet *p, struct kdnet_manipulate *reply, uint8_t *data)
+{
+    (void)p;
+    (void)data;
+    if (!puppet_version(reply))
+        reply->return_status = KDNET_STATUS_UNSUCCESSFUL;
+    return true;
+}
+
+/* --- lost --------------------------------------------------------------------------------------------------------- */
+
+static void a_silent_machine_is_lost_after_lost_after_and_once(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    p->shared.lost_after_us = 7 * SECOND_US;
+    puppet_connect(p);
+    puppet_wait(p, 7 * SECOND_US - 1, false);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_LOST), 0);
+    assert_true(kdnet_session_is_connected(p->session));
+    puppet_wait(p, 1, false);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_LOST), 1);
+    assert_false(kdnet_session_is_connected(p->session));
+    assert_int_equal(puppet_event(p, KDNET_EVENT_LOST, 0)->u.lost.silent_us, 7 * SECOND_US);
+    assert_false(puppet_event(p, KDNET_EVENT_LOST, 0)->u.lost.halted);
+    puppet_wait(p, 3600 * SECOND_US, false);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_LOST), 1);
+    assert_true(kdnet_session_deadline(p->session) == UINT64_MAX);
+    puppet_poke(p); /* it was only the network */
+    assert_true(kdnet_session_is_connected(p->session));
+    puppet_wait(p, 7 * SECOND_US, false);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_LOST), 2);
+    puppet_free(p);
+}
+
+static void pokes_keep_a_machine_from_being_lost(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    puppet_connect(p);
+    puppet_wait(p, 600 * SECOND_US, true);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_LOST), 0);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CONNECTED), 1);
+    puppet_free(p);
+}
+
+/* Silence after the first break of a crash: the machine writes its dump. */
+static void a_dumping_machine_has_dump_for(void **state)
+{
+    struct kdnet_session_shared shared;
+    struct machine_config config = {.scenario = "bugcheck", .dump_ms = 100000000};
+    struct net_pair pair;
+    (void)state;
+    net_shared_init(&shared);
+    shared.dump_for_us = 90 * SECOND_US;
+    net_pair_init(&pair, &shared, &config, 9);
+    net_pair_run(&pair, 80 * SECOND_US);
+    assert_int_equal(net_count(&pair, KDNET_EVENT_RELEASED), 1);
+    assert_int_equal(net_count(&pair, KDNET_EVENT_LOST), 0);
+    net_pair_run(&pair, 100 * SECOND_US);
+    assert_int_equal(net_count(&pair, KDNET_EVENT_LOST), 1);
+    net_pair_clear(&pair);
+    net_shared_clear(&shared);
+}
+
+static void a_machine_that_falls_silent_in_a_break_has_its_result_and_is_lost_halted(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    puppet_connect(p);
+    p->acks = p->replies = false;
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    puppet_wait(p, 3600 * SECOND_US, false);
+    expect_one_timeout(p);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_LOST), 1);
+    assert_true(puppet_event(p, KDNET_EVENT_LOST, 0)->u.lost.halted);
+    assert_true(kdnet_session_deadline(p->session) == UINT64_MAX); /* nobody is there to hear it */
+    puppet_free(p);
+}
+
+static void a_machine_that_reboots_in_the_middle_has_one_result_lost(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    puppet_connect(p);
+    p->replies = false;
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    puppet_wait(p, SECOND_US, false);
+    puppet_new_boot(p, 99);
+    p->replies = true;
+    p->answer = answers_all;
+    puppet_connect(p);
+    puppet_wait(p, 10 * SECOND_US, false);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 1);
+    assert_int_equal(puppet_event(p, KDNET_EVENT_CRASH_STATUS, 0)->u.crash_status.conclusion.reason, KDNET_REASON_LOST);
+    assert_true(puppet_event(p, KDNET_EVENT_CONNECTED, 1)->u.connected.rebooted);
+    assert_int_equal(p->continue_count, 0); /* a Continue to a machine that runs would be wrong */
+    assert_false(kdnet_session_is_halted(p->session));
+    puppet_break(p, 0xc0000005, ADDRESS);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 2);
+    assert_true(p->continue_count > 0);
+    puppet_free(p);
+}
+
+/* Somebody else continued it: it prints. */
+static void a_machine_that_runs_on_by_itself_has_one_result_lost(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    puppet_connect(p);
+    p->replies = false;
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    puppet_wait(p, SECOND_US, false);
+    puppet_print(p, "hello\n");
+    puppet_wait(p, 10 * SECOND_US, true);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 1);
+    assert_int_equal(puppet_event(p, KDNET_EVENT_CRASH_STATUS, 0)->u.crash_status.conclusion.reason, KDNET_REASON_LOST);
+    assert_int_equal(p->continue_count, 0);
+    puppet_free(p);
+}
+
+/* --- memory that gives less or rubbish ---------------------------------------------------------------------------- */
+
+enum spoil_way { SPOIL_SHORT, SPOIL_REFUSE, SPOIL_EMPTY, SPOIL_NOISE, SPOIL_ONES, SPOIL_DROP, SPOIL_LIE, SPOIL_OTHER };
+
+/* What a tamperer does with the replies to reads of a range of the kernel. */
+struct spoil {
+    uint32_t from, to; /* RVAs */
+    enum spoil_way how;
+    struct test_random random;
+    unsigned spoiled;
+};
+
+static void spoil_reply(struct spoil *spoil, struct kdnet_manipulate *reply, uint8_t *data)
+{
+    uint32_t keep = 7;
+    switch (spoil->how) {
+    case SPOIL_SHORT: /* seven bytes at a time */
+        reply->u.memory.actual = reply->u.memory.actual < keep ? reply->u.memory.actual : keep;
+        reply->data_length = reply->u.memory.actual;
+        break;
+    case SPOIL_REFUSE:
+        reply->return_status = KDNET_STATUS_UNSUCCESSFUL;
+        reply->u.memory.actual = 0;
+        reply->data_length = 0;
+        break;
+    case SPOIL_EMPTY: /* success, and nothing */
+        reply->u.memory.actual = 0;
+        reply->data_length = 0;
+        break;
+    case SPOIL_NOISE:
+        test_random_fill(&spoil->random, data, reply->data_length);
+        break;
+    case SPOIL_ONES:
+        memset(data, 0xff, reply->data_length);
+        break;
+    case SPOIL_LIE: /* says more than there is */
+        reply->u.memory.actual = UINT32_MAX;
+        reply->data_length = reply->data_length / 2;
+        break;
+    case SPOIL_OTHER: /* of another address */
+        reply->u.memory.address ^= 0x1000;
+        break;
+    case SPOIL_DROP:
+        break;
+    }
+}
+
+static bool spoil(struct net_pair *pair, bool to_host, struct net_packet *packet)
+{
+    struct spoil *spoil = pair->context;
+    struct kdnet_manipulate reply;
+    uint8_t data[KDNET_PACKET_PAYLOAD_MAX];
+    if (!to_host || packet->control || packet->type != KDNET_PACKET_MANIPULATE ||
+        kdnet_manipulate_decode(packet->payload, packet->length, &reply) != KDNET_OK ||
+        reply.api != KDNET_API_READ_VIRTUAL_MEMORY)
+        return true;
+    uint64_t rva = reply.u.memory.address - pair->machine->kernel_base;
+    if (rva < spoil->from || rva >= spoil->to)
+        return true;
+    ++spoil->spoiled;
+    if (spoil->how == SPOIL_DROP)
+        return false;
+    if (reply.data_length > 0)
+        memcpy(data, reply.data, reply.data_length);
+    reply.data = data;
+    spoil_reply(spoil, &reply, data);
+    return kdnet_manipulate_encode(&reply, packet->payload, sizeof packet->payload, &packet->length) == KDNET_OK;
+}
+
+static struct kdnet_session_shared shared;
+
+static int setup(void **state)
+{
+    (void)state;
+    net_shared_init(&shared);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    net_shared_clear(&shared);
+    return 0;
+}
+
+static void play(struct net_pair *pair, const char *scenario, bool no_reboot, struct spoil *how)
+{
+    struct machine_config config = {.scenario = scenario, .no_reboot = no_reboot, .status = 0xc000007f};
+    how->random.state = 77;
+    net_pair_init(pair, &shared, &config, 13);
+    pair->weather.delay_us = DELAY_US;
+    pair->tamper = spoil;
+    pair->context = how;
+    net_pair_run(pair, LIMIT_US);
+}
+
+static void expect_unharmed(const struct net_pair *pair)
+{
+    struct machine_result result;
+    machine_result(pair->machine, pair->now_us, &result);
+    assert_int_equal(result.state, MACHINE_ENDED);
+    assert_int_equal(result.released_wrongly, 0);
+    assert_int_equal(result.traps_again, 0);
+    assert_true(((const struct spoil *)pair->context)->spoiled > 0);
+}
+
+static void short_reads_are_completed(void **state)
+{
+    struct spoil how = {.from = 0, .to = MACHINE_RVA_END, .how = SPOIL_SHORT};
+    struct net_pair pair;
+    char story[NET_STORY_SIZE];
+    (void)state;
+    play(&pair, "bugcheck", false, &how);
+    net_story(&pair, story);
+    assert_string_equal(story,
+                        "connected v5; connected v5; bugcheck print; break_in bugcheck_first 80000003; kernel nt "
+                        "x64 lab pdb; crash_status bugcheck_first not_started ffffffff from rva; released "
+                        "continue; break_in shutdown; crash_status shutdown failed c000007f from rva since; "
+                        "released continue; connected v5 rebooted");
+    expect_unharmed(&pair);
+    net_pair_clear(&pair);
+}
+
+static void an_unreadable_status_is_said_to_be_unreadable(void **state)
+{
+    static const enum spoil_way ways[] = {SPOIL_REFUSE, SPOIL_EMPTY};
+    (void)state;
+    for (size_t i = 0; i < COUNT(ways); ++i) {
+        struct spoil how = {.from = MACHINE_RVA_DUMP_STATUS, .to = MACHINE_RVA_DUMP_STATUS + 4};
+        struct net_pair pair;
+        how.how = ways[i];
+        play(&pair, "bugcheck", true, &how);
+        const struct kdnet_event *first = net_event(&pair, KDNET_EVENT_CRASH_STATUS, 0);
+        const struct kdnet_event *second = net_event(&pair, KDNET_EVENT_CRASH_STATUS, 1);
+        assert_int_equal(first->u.crash_status.conclusion.verdict, KDNET_VERDICT_NOT_STARTED);
+        assert_int_equal(first->u.crash_status.conclusion.source, KDNET_SOURCE_PHASE);
+        assert_int_equal(first->u.crash_status.conclusion.reason, KDNET_REASON_UNREADABLE);
+        assert_int_equal(second->u.crash_status.conclusion.verdict, KDNET_VERDICT_UNKNOWN);
+        assert_int_equal(second->u.crash_status.conclusion.reason, KDNET_REASON_UNREADABLE);
+        assert_true(second->u.crash_status.address_known);
+        net_pair_clear(&pair);
+    }
+}
+
+/* Whatever a read gives: no status that was not read whole, a result for each break, and the machine goes on. */
+static void no_rubbish_in_memory_hangs_or_harms_the_machine(void **state)
+{
+    static const struct {
+        uint32_t from, to;
+    } places[] = {
+        {0, 0x1000}, /* PE headers */
+        {MACHINE_RVA_DEBUG_DIRECTORY, MACHINE_RVA_DEBUG_DIRECTORY + 56},
+        {MACHINE_RVA_CODEVIEW, MACHINE_RVA_CODEVIEW + 0x100},
+        {MACHINE_RVA_BUILD_LAB, MACHINE_RVA_BUILD_LAB + 128},
+        {MACHINE_RVA_DATA_LIST, MACHINE_RVA_DATA_LIST + 16},
+        {MACHINE_RVA_DEBUGGER_DATA, MACHINE_RVA_DEBUGGER_DATA + 0x340},
+        {MACHINE_RVA_BUGCHECK_DATA, MACHINE_RVA_BUGCHECK_DATA + 40},
+        {MACHINE_RVA_DUMP_STATUS, MACHINE_RVA_DUMP_STATUS + 4},
+        {0, UINT32_MAX},
+    };
+    static const char *const scenarios[] = {"bugcheck", "int3", "exception"};
+    (void)state;
+    for (size_t i = 0; i < COUNT(places); ++i)
+        for (int way = SPOIL_REFUSE; way <= SPOIL_OTHER; ++way)
+            for (size_t j = 0; j < COUNT(scenarios); ++j) {
+                struct spoil how = {.from = places[i].from, .to = places[i].to};
+                struct machine_expectation expected;
+                struct net_pair pair;
+                how.how = (enum spoil_way)way;
+                play(&pair, scenarios[j], false, &how);
+                machine_expectation(pair.machine, &expected);
+                unsigned results = net_count(&pair, KDNET_EVENT_CRASH_STATUS);
+                if (results != expected.breaks || !machine_is_ended(pair.machine, pair.now_us))
+                    fail_msg("place %zu, way %d, %s: %u results", i, way, scenarios[j], results);
+                struct machine_result result;
+                machine_result(pair.machine, pair.now_us, &result);
+                assert_int_equal(result.released_wrongly, 0);
+                assert_true(result.longest_halt_us <= KDNET_READ_DEADLINE_US + SECOND_US);
+                net_pair_clear(&pair);
+            }
+}
+
+/* Replies of other requests, doubled, cut and mixed up, all with the right key. */
+static bool garble(struct net_pair *pair, bool to_host, struct net_packet *packet)
+{
+    struct spoil *spoil = pair->context;
+    /* who answers is believed once for each boot: a lie about the registers' layout would make it trap for ever */
+    if (!to_host || packet->control || packet->type != KDNET_PACKET_MANIPULATE ||
+        kdnet_get_le32(packet->payload) == KDNET_API_GET_VERSION)
+        return true;
+    ++spoil->spoiled;
+    for (size_t n = test_random_below(&spoil->random, 4); n > 0; --n)
+        packet->payload[test_random_below(&spoil->random, packet->length)] = (uint8_t)test_random_next(&spoil->random);
+    if (test_random_below(&spoil->random, 4) == 0)
+        packet->length = test_random_below(&spoil->random, packet->length + 1);
+    return true;
+}
+
+static void garbled_replies_never_hang_the_machine(void **state)
+{
+    struct test_random random;
+    (void)state;
+    test_random_init(&random);
+    for (unsigned i = 0; i < 200; ++i) {
+        struct machine_config config = {.scenario = i % 2 == 0 ? "bugcheck" : "int3"};
+        struct spoil how = {.random = {.state = test_random_next(&random) | 1}};
+        struct machine_result result;
+        struct net_pair pair;
+        net_pair_init(&pair, &shared, &config, i);
+        pair.weather.delay_us = DELAY_US;
+        pair.tamper = garble;
+        pair.context = &how;
+        net_pair_run(&pair, 30 * SECOND_US);
+        pair.tamper = NULL; /* a context that was garbled on its way made it trap again and again */
+        net_pair_run(&pair, 40 * SECOND_US);
+        machine_result(pair.machine, pair.now_us, &result);
+        assert_true(result.longest_halt_us <= 8 * SECOND_US);
+        if (result.state != MACHINE_ENDED)
+            fail_msg("machine %u: halted for %llu us", i, (unsigned long long)result.longest_halt_us);
+        net_pair_clear(&pair);
+    }
+}
+
+/* --- what is known of whom ---------------------------------------------------------------------------------------- */
+
+static bool boot_loader(struct puppet *p, struct kdnet_manipulate *reply, uint8_t *data)
+{
+    (void)p;
+    (void)data;
+    if (!puppet_version(reply))
+        reply->return_status = KDNET_STATUS_UNSUCCESSFUL;
+    else
+        reply->u.version.major = 0x040f;
+    return true;
+}
+
+static void a_break_in_the_boot_loader_has_no_kernel(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    p->answer = boot_loader;
+    puppet_connect(p);
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    puppet_wait(p, SECOND_US, false);
+    const struct kdnet_event *status = puppet_event(p, KDNET_EVENT_CRASH_STATUS, 0);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 1);
+    assert_int_equal(status->u.crash_status.phase, KDNET_PHASE_BOOT);
+    assert_int_equal(status->u.crash_status.conclusion.verdict, KDNET_VERDICT_UNKNOWN);
+    assert_int_equal(status->u.crash_status.conclusion.reason, KDNET_REASON_NO_KERNEL);
+    assert_true(p->continue_count > 0);
+    puppet_free(p);
+}
+
+static bool quiet_nt(struct puppet *p, struct kdnet_manipulate *reply, uint8_t *data)
+{
+    (void)p;
+    if (puppet_version(reply)) {
+        reply->u.version.debugger_data_list = 0xfffff80012350000U;
+        return true;
+    }
+    if (reply->api != KDNET_API_READ_VIRTUAL_MEMORY) {
+        reply->return_status = KDNET_STATUS_UNSUCCESSFUL;
+        return true;
+    }
+    /* the data list points to a block that is all zero but for its tag; so is KiBugCheckData */
+    memset(data, 0, KDNET_PACKET_PAYLOAD_MAX);
+    kdnet_put_le32(data + 0x10, 0x4742444b);
+    kdnet_put_le32(data + 0x14, 0x340);
+    kdnet_put_le64(data + 0x88, 0xfffff80012360000U);
+    if (reply->u.memory.address == 0xfffff80012350000U)
+        kdnet_put_le64(data, 0xfffff80012350100U);
+    if (reply->u.memory.address == 0xfffff80012360000U)
+        memset(data, 0, 40);
+    reply->u.memory.actual = reply->u.memory.count;
+    reply->data_length = reply->u.memory.count;
+    return true;
+}
+
+/* Updates are installed, the machine reboots: no crash, no result, nobody is woken. */
+static void an_ordinary_shutdown_is_no_crash(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    p->answer = quiet_nt;
+    puppet_connect(p);
+    puppet_shutdown(p);
+    puppet_wait(p, SECOND_US, false);
+    assert_true(p->continue_count > 0);
+    assert_int_equal(p->continue_status, KDNET_DBG_CONTINUE);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 0);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_BREAK_IN), 0);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_RELEASED), 0);
+    puppet_free(p);
+}
+
+static bool only_version(struct puppet *p, struct kdnet_manipulate *reply, uint8_t *data)
+{
+    (void)p;
+    (void)data;
+    return puppet_version(reply);
+}
+
+/* It says who it is and then nothing more, also not its registers: the breakpoint cannot be stepped over. */
+static void a_machine_that_answers_only_who_it_is_goes_on_soon_after_the_deadline(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    puppet_connect(p);
+    p->answer = only_version;
+    uint64_t since_us = p->now_us;
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    puppet_wait(p, 600 * SECOND_US, true);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 1);
+    assert_true(p->continue_count > 0);
+    print_message("continued after %llu ms\n", (unsigned long long)(p->continue_us - since_us) / 1000);
+    assert_true(p->continue_us - since_us <= KDNET_READ_DEADLINE_US + 2 * SECOND_US);
+    puppet_free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_machine_that_acknowledges_and_answers_nothing_goes_on_at_the_deadline),
+        cmocka_unit_test(the_deadline_is_the_configured_one),
+        cmocka_unit_test(a_machine_that_does_not_even_acknowledge_gets_bounded_chatter),
+        cmocka_unit_test(a_silent_machine_is_lost_after_lost_after_and_once),
+        cmocka_unit_test(pokes_keep_a_machine_from_being_lost),
+        cmocka_unit_test(a_dumping_machine_has_dump_for),
+        cmocka_unit_test(a_machine_that_falls_silent_in_a_break_has_its_result_and_is_lost_halted),
+        cmocka_unit_test(a_machine_that_reboots_in_the_middle_has_one_result_lost),
+        cmocka_unit_test(a_machine_that_runs_on_by_itself_has_one_result_lost),
+        cmocka_unit_test(short_reads_are_completed),
+        cmocka_unit_test(an_unreadable_status_is_said_to_be_unreadable),
+        cmocka_unit_test(no_rubbish_in_memory_hangs_or_harms_the_machine),
+        cmocka_unit_test(garbled_replies_never_hang_the_machine),
+        cmocka_unit_test(a_break_in_the_boot_loader_has_no_kernel),
+        cmocka_unit_test(an_ordinary_shutdown_is_no_crash),
+        cmocka_unit_test(a_machine_that_answers_only_who_it_is_goes_on_soon_after_the_deadline),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
