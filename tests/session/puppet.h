@@ -53,6 +53,7 @@ struct puppet {
     uint8_t random[KDNET_RANDOM_LENGTH];
     uint64_t control_sequence;
     struct kdnet_address connected;
+    bool draining;
     bool keyed, deaf;   /* deaf: takes no response */
     bool no_check;      /* sends no connection check after a response */
     bool minds_nudges;  /* an empty control datagram makes it poke at once */
@@ -334,6 +335,9 @@ static inline void puppet_take_events(struct puppet *p)
 static inline void puppet_drain(struct puppet *p)
 {
     struct kdnet_outgoing out;
+    if (p->draining)
+        return; /* the puppet answers what the loop below has taken; it goes on after that */
+    p->draining = true;
     puppet_take_events(p);
     while (kdnet_session_next_datagram(p->session, p->now_us, &out)) {
         struct puppet_bytes bytes = {.length = out.length, .to_sender = out.to_sender};
@@ -342,8 +346,9 @@ static inline void puppet_drain(struct puppet *p)
             p->sent[p->sent_count] = bytes;
         ++p->sent_count;
         puppet_take(p, &bytes);
+        puppet_take_events(p);
     }
-    puppet_take_events(p);
+    p->draining = false;
 }
 
 /* Lets time pass; the session acts at each of its deadlines. Pokes come every three seconds when `pokes`. */
