@@ -7,8 +7,8 @@ if(KDNETD_CURL)
   if(TARGET PkgConfig::KDNETD_LIBCURL)
     set(KDNETD_SYMBOL_SERVER_HTTP server_http.c)
   else()
-    message(WARNING "libcurl 7.85 or later is missing: kdnetd will fetch nothing from symbol servers (srv*DIR*URL), and "
-                    "kernels whose symbols are not on disk have no_symbols as their reason. Install "
+    message(WARNING "libcurl 7.85 or later is missing: kdnetd will fetch nothing from symbol servers (srv*DIR*URL), "
+                    "and kernels whose symbols are not on disk have no_symbols as their reason. Install "
                     "libcurl4-openssl-dev, or set KDNETD_CURL=OFF.")
   endif()
 endif()

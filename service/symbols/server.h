@@ -3,7 +3,7 @@
  * server: a symbol server over HTTP(S) with a local store in front of it, as `srv*DIR*URL` means it.
  *
  * Uses libuv (files, locks) and libcurl; built without libcurl, it answers from the store alone. Everything here
- * blocks: it is meant for a thread of the pool, never for a loop.
+ * blocks: it is meant for a thread of the pool, never for a loop. The process must ignore SIGPIPE (TLS may raise it).
  *
  * What a server may send is believed only when it looks like what was asked for: a PDB (its first bytes and its own
  * count of blocks) or a cabinet (`MSCF` and its own size). It is written to DIR/.kdnetd-partial and renamed into
@@ -25,7 +25,7 @@
 #define SYMBOL_SERVER_NEGATIVE_MS     ((int64_t)24 * 3600 * 1000) /* how long a 404 is believed */
 #define SYMBOL_SERVER_BACK_OFF_MS     ((int64_t)10 * 1000)        /* after the first failure; doubles with each */
 #define SYMBOL_SERVER_BACK_OFF_MAX_MS ((int64_t)600 * 1000)
-#define SYMBOL_SERVER_REMEMBERED      4096 /* answers in memory; 404s are in DIR/.kdnetd-negative too, of 1 MiB at most */
+#define SYMBOL_SERVER_REMEMBERED      4096 /* answers in memory; the 404s are in DIR/.kdnetd-negative too */
 
 #define SYMBOL_SERVER_REASON_SIZE 512 /* enough for any reason; longer ones are cut */
 

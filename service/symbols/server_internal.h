@@ -87,7 +87,7 @@ struct symbol_server_state {
 /* Printable ASCII only, cut to size. */
 void symbol_server_say(char *reason, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* All zeros: "%s/%s" of two or three parts into a path; false when it does not fit. */
+/* "A/B", "A/B/C" or "A/B/C/D" (c and d may be NULL); false when it does not fit. */
 bool symbol_server_join(char *path, size_t size, const char *a, const char *b, const char *c, const char *d);
 
 bool symbol_server_valid_name(const char *name);

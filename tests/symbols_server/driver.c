@@ -9,6 +9,7 @@
  *   advance SECONDS             the clock, which stands still otherwise;  ok
  *   stop                        symbol_server_stop;  ok
  */
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,6 +147,7 @@ int main(int argc, char **argv)
             return 2;
         }
     }
+    (void)signal(SIGPIPE, SIG_IGN); /* NOLINT(cert-err33-c): nothing to do when it fails */
     if (!symbol_server_init(&server, reason, sizeof(reason))) {
         printf("init\t\t%s\n", reason);
         return 1;

@@ -358,8 +358,8 @@ class Anywhere(Case):
         self.assertEqual(self.server.files(), [])
 
     def test_urls_that_are_none_are_refused_at_the_start(self):
-        for url in ("ftp://x/y", "file:///etc", "http://", "http:///x", "http://u:secret@x/", "http://x/?a", "http://x/ y",
-                    "http://" + "x" * 2000):
+        for url in ("ftp://x/y", "file:///etc", "http://", "http:///x", "http://u:secret@x/", "http://x/?a",
+                    "http://x/ y", "http://" + "x" * 2000):
             with self.subTest(url):
                 driver = Driver(directory=self.store, url=url)
                 self.assertTrue(driver.first.startswith("init\t\tsymbol server"), driver.first)
@@ -433,7 +433,8 @@ class Answers(Case):
         self.assertEqual(driver.fetch(guidage=OTHER)[0], "not_found")  # the server is not to blame
         self.assertEqual(len(self.server.files()), 3)
         lines = (self.store / ".kdnetd-negative").read_text().splitlines()
-        self.assertEqual(lines, [f"{START} {NAME} {guidage} {self.server.at('missing')}" for guidage in (GUIDAGE, OTHER)])
+        url = self.server.at("missing")
+        self.assertEqual(lines, [f"{START} {NAME} {guidage} {url}" for guidage in (GUIDAGE, OTHER)])
 
         later = self.driver("missing", now=START + DAY - 1)
         self.check_not(later.fetch(), "not_found", "404|no such file.*again in 1 s")
@@ -450,6 +451,11 @@ class Answers(Case):
         self.server.files()
         self.driver("missing", now=START - 100).fetch()
         self.assertEqual(len(self.server.files()), 3)
+        driver = self.driver("error")
+        driver.fetch()
+        driver.ask("advance", -100)
+        driver.fetch()
+        self.assertEqual(self.server.files(), [NAME, NAME])
 
     def test_a_pointer_is_refused_and_a_message_is_a_miss(self):
         self.check_not(self.driver("pointer").fetch(), "refused", "file.ptr: points to a path elsewhere")
@@ -524,6 +530,7 @@ class Failures(Case):
         self.server.files()
         self.assertRegex(driver.fetch()[2], "again in 30 s")
         self.assertEqual(self.server.files(), [])
+        self.check_ok(driver.fetch(guidage="0" * 33), guidage="0" * 33)
 
     def test_forbidden_is_refused_for_this_file_only(self):
         driver = self.check_failure("forbidden", "refused", "answered 403", 5, [NAME, PACKED, "file.ptr"])
@@ -546,8 +553,9 @@ class Failures(Case):
         self.check_failure("almost", "unavailable", "no whole PDB", 5, [NAME])
 
     def test_garbage_is_refused(self):
-        self.check_failure("garbage", "refused", f"{NAME}: .*neither a PDB nor a cabinet", 5, [NAME, PACKED, "file.ptr"])
-        self.check_failure("empty", "refused", "after 0 bytes", 5, [NAME, PACKED, "file.ptr"])
+        all_forms = [NAME, PACKED, "file.ptr"]
+        self.check_failure("garbage", "refused", f"{NAME}: .*neither a PDB nor a cabinet", 5, all_forms)
+        self.check_failure("empty", "refused", "after 0 bytes", 5, all_forms)
 
     def test_a_flood_is_stopped_before_it_costs(self):
         self.check_failure("huge", "refused", "larger than the size limit of 536870912", 6, [NAME, PACKED, "file.ptr"])
@@ -627,7 +635,8 @@ class NegativeFile(Case):
         good = f"{START - 10} {NAME} {GUIDAGE} {url}"
         other = f"{START - 10} {NAME} {GUIDAGE} http://other/"
         bad = ["", "x", f"{START - DAY} {NAME} {OTHER} {url}", f"{START + 5} {NAME} {OTHER} {url}",
-               f"{START - 9} ../x.pdb {OTHER} {url}", f"{START - 9}x {NAME} {OTHER} {url}", f"{START - 9} {NAME} {OTHER}",
+               f"{START - 9} ../x.pdb {OTHER} {url}", f"{START - 9}x {NAME} {OTHER} {url}",
+               f"{START - 9} {NAME} {OTHER}",
                f"99999999999999999999 {NAME} {OTHER} {url}", f"{START - 9} {NAME} {OTHER} {url} more",
                f"{START - 9} {NAME} {OTHER} http://{'x' * 100000}", "\0" * 1000]
         file.write_text("\n".join(bad[:5] + [other, good] + bad[5:]) + "\n")
@@ -656,8 +665,8 @@ class Https(Case):
         super().setUp()
         self.certificate = self.folder / "certificate.pem"
         key = self.folder / "key.pem"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                        "-keyout", key, "-out", self.certificate, "-days", "2", "-subj", "/CN=test",
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                        "-nodes", "-keyout", key, "-out", self.certificate, "-days", "2", "-subj", "/CN=test",
                         "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, key)
@@ -680,6 +689,71 @@ class Https(Case):
     def test_a_redirect_does_not_lead_out_of_https(self):
         self.check_not(self.driver("moved_down", ca_file=self.certificate).fetch(), "refused", "not supported|disabled")
         self.assertEqual(self.plain.files(), [])
+
+
+NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+NGINX_CONFIGURATION = """
+daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
+events {{}}
+http {{
+  access_log {folder}/access.log; client_body_temp_path {folder}; proxy_temp_path {folder};
+  fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
+  server {{ listen 127.0.0.1:{port}; root {folder}/share; gzip on; gzip_types *; }}
+}}
+"""
+
+
+@unittest.skipIf(OFFLINE, "this build has no libcurl")
+@unittest.skipIf(NGINX is None, "nginx is not there")
+class Nginx(Case):
+    """A store as others share it, behind a real server."""
+
+    def setUp(self):
+        super().setUp()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        configuration = self.folder / "nginx.conf"
+        configuration.write_text(NGINX_CONFIGURATION.format(folder=self.folder, port=port))
+        self.url = f"http://127.0.0.1:{port}/"
+        self.nginx = subprocess.Popen([NGINX, "-c", configuration, "-e", self.folder / "error.log"],
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(self.nginx.wait)
+        self.addCleanup(self.nginx.kill)
+        deadline = time.monotonic() + PATIENCE
+        while not self.listens(port):
+            self.assertIsNone(self.nginx.poll(), "nginx ended")
+            self.assertLess(time.monotonic(), deadline, "nginx does not listen")
+            time.sleep(0.05)
+
+    @staticmethod
+    def listens(port):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    def share(self, guidage, name, content):
+        path = self.folder / "share" / NAME / guidage / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+
+    def check_requests(self, count):
+        """A line of the log comes a moment after the answer."""
+        deadline = time.monotonic() + PATIENCE
+        log = self.folder / "access.log"
+        while len(log.read_text().splitlines()) < count and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.assertEqual(len(log.read_text().splitlines()), count)
+
+    def test_it_serves_both_forms_and_misses(self):
+        large = make_pdb(blocks=8192)
+        self.share(GUIDAGE, PACKED, CABINET)
+        self.share(OTHER, NAME, large)
+        driver = self.driver(url=self.url)
+        for _ in range(2):
+            self.check_ok(driver.fetch(), PACKED, CABINET)
+            self.check_ok(driver.fetch(guidage=OTHER), content=large, guidage=OTHER)
+            self.assertEqual(driver.fetch(guidage="0" * 33)[0], "not_found")
+            self.check_requests(2 + 1 + 3)
 
 
 if __name__ == "__main__":
