@@ -162,7 +162,10 @@ class Daemon:
         if prints:
             self.command += ["--prints"]
         self.command += [str(option) for option in options]
+        self.notify = None
         self.env = dict(os.environ, **(env or {}))
+        if "NOTIFY_SOCKET" not in (env or {}):
+            self._open_notify()
         self.env.setdefault("ASAN_OPTIONS", "detect_leaks=1")
         self.parsed = []
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -178,9 +181,31 @@ class Daemon:
     def pid(self):
         return self.process.pid
 
+    def _open_notify(self):
+        path = tempfile.mktemp(prefix="notify-", dir=self.case.folder)
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notify.bind(path)
+        self.notify.settimeout(1)
+        self.env["NOTIFY_SOCKET"] = path
+
+    def _wait_notified(self):
+        """READY=1, as systemd waits for it; a build without libsystemd says nothing, and is ready soon."""
+        try:
+            while self.notify and "READY=1" not in self.notify.recv(4096).decode().splitlines():
+                pass
+        except TimeoutError:
+            pass
+        self._close_notify()
+
+    def _close_notify(self):
+        if self.notify:
+            self.notify.close()  # what is told later goes nowhere, and kdnetd does not mind
+        self.notify = None
+
     def wait_ready(self):
         if not self.log.wait(lambda lines: any("msg=serving" in line for line in lines), PATIENCE):
             raise AssertionError(f"kdnetd is not ready: {' '.join(self.command)}\n{self.log_text()}")
+        self._wait_notified()
         self.ready = time.time()
 
     def log_text(self):
@@ -256,6 +281,7 @@ class Daemon:
         return self.events()
 
     def clean_up(self):
+        self._close_notify()
         if self.process.poll() is None:
             self.kill()
         self.out.join(PATIENCE)
