@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/symbols/store.h"
+
+#include "service/symbols/identity.h"
+#include "service/symbols/probe.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <uv.h>
+
+#define BATCH 64 /* entries of a folder read at a time */
+
+/* A path that grows and shrinks. */
+struct path {
+    char text[SYMBOL_PATH_SIZE];
+    size_t length;
+};
+
+static bool append(struct path *path, const char *name)
+{
+    size_t length = strlen(name);
+    if (path->length + length + 2 > sizeof path->text)
+        return false;
+    path->text[path->length++] = '/';
+    memcpy(path->text + path->length, name, length + 1);
+    path->length += length;
+    return true;
+}
+
+static void cut(struct path *path, size_t length)
+{
+    path->length = length;
+    path->text[length] = 0;
+}
+
+static bool exists(const char *path)
+{
+    uv_fs_t request;
+    int outcome = uv_fs_stat(NULL, &request, path, NULL);
+    uv_fs_req_cleanup(&request);
+    return outcome == 0;
+}
+
+/* Finds `name` among the entries of a folder, in any case; copies the entry's own spelling over it. */
+static bool spelled_otherwise(uv_dir_t *folder, char *name)
+{
+    uv_dirent_t entries[BATCH];
+    uv_fs_t request;
+    bool found = false;
+    int count = BATCH;
+    folder->dirents = entries;
+    folder->nentries = BATCH;
+    for (int seen = 0; !found && count > 0 && seen < STORE_ENTRIES_MAX; seen += BATCH) {
+        count = uv_fs_readdir(NULL, &request, folder, NULL);
+        for (int i = 0; i < count && !found; ++i)
+            if ((found = strcasecmp(entries[i].name, name) == 0))
+                memcpy(name, entries[i].name, strlen(name));
+        uv_fs_req_cleanup(&request);
+    }
+    return found;
+}
+
+/* Goes to an entry of the folder that `path` is; back where it was when there is none. */
+static bool enter(struct path *path, const char *name)
+{
+    size_t before = path->length;
+    uv_fs_t request, closing;
+    if (!append(path, name))
+        return false;
+    if (exists(path->text))
+        return true;
+    path->text[before] = 0; /* the folder, for a moment */
+    bool found = false;
+    if (uv_fs_opendir(NULL, &request, path->text, NULL) == 0) {
+        found = spelled_otherwise(request.ptr, path->text + before + 1);
+        (void)uv_fs_closedir(NULL, &closing, request.ptr, NULL);
+        uv_fs_req_cleanup(&closing);
+    }
+    uv_fs_req_cleanup(&request);
+    path->text[before] = '/';
+    if (!found)
+        cut(path, before);
+    return found;
+}
+
+bool store_ask_file(const char *path, const struct kdnet_pdb *pdb, const char *symbol, struct symbol_result *result)
+{
+    struct probe probe;
+    char reason[SYMBOL_REASON_SIZE] = "";
+    uint32_t rva = 0;
+    enum kdnet_source source = KDNET_SOURCE_PDB;
+    enum symbol_answer answer = SYMBOL_NONE;
+    int outcome = probe_open(&probe, path, pdb, reason);
+    if (outcome == UV_ENOENT)
+        return false;
+    if (outcome == 0) {
+        answer = probe_find(&probe, symbol, &rva, &source, reason);
+        probe_close(&probe);
+    }
+    symbol_trail_add(&result->trail, path,
+                     answer == SYMBOL_FOUND    ? "found"
+                     : answer == SYMBOL_ABSENT ? "has no such name"
+                                               : reason);
+    if (answer < result->answer) {
+        result->answer = answer;
+        result->source = source;
+        result->rva = rva;
+    }
+    return true;
+}
+
+/* Asks the file `name` in the folder that `path` is. */
+static bool ask_entry(struct path *path, const char *name, const struct kdnet_pdb *pdb, const char *symbol,
+                      struct symbol_result *result)
+{
+    size_t before = path->length;
+    bool seen = enter(path, name) && store_ask_file(path->text, pdb, symbol, result);
+    cut(path, before);
+    return seen;
+}
+
+/* NAME/GUIDAGE/. */
+static bool ask_store_folder(struct path *path, const struct kdnet_pdb *pdb, const char *symbol,
+                             struct symbol_result *result)
+{
+    char guidage[KDNET_GUIDAGE_SIZE], packed[KDNET_PDB_NAME_SIZE];
+    size_t before = path->length;
+    kdnet_pdb_guidage(pdb, guidage);
+    if (!enter(path, guidage))
+        return false;
+    (void)snprintf(packed, sizeof packed, "%s", pdb->name);
+    packed[strlen(packed) - 1] = '_';
+    bool seen = ask_entry(path, pdb->name, pdb, symbol, result);
+    if (result->answer == SYMBOL_NONE)
+        seen |= ask_entry(path, packed, pdb, symbol, result);
+    if (!seen && append(path, "file.ptr") && exists(path->text)) {
+        symbol_trail_add(&result->trail, path->text,
+                         "points to a file elsewhere, which is not followed; copy the file here");
+        seen = true;
+    }
+    cut(path, before);
+    return seen;
+}
+
+/* NAME/GUID-AGE.json… */
+static bool ask_tables(struct path *path, const struct kdnet_pdb *pdb, const char *symbol, struct symbol_result *result)
+{
+    static const char *const endings[] = {"json", "json.xz", "json.gz"};
+    char guidage[KDNET_GUIDAGE_SIZE], name[64];
+    bool seen = false;
+    kdnet_pdb_guidage(pdb, guidage);
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0] && result->answer != SYMBOL_FOUND; ++i) {
+        (void)snprintf(name, sizeof name, "%.32s-%u.%s", guidage, (unsigned)pdb->age, endings[i]);
+        seen |= ask_entry(path, name, pdb, symbol, result);
+    }
+    return seen;
+}
+
+static bool is_folder(const char *path)
+{
+    uv_fs_t request;
+    bool folder = uv_fs_stat(NULL, &request, path, NULL) == 0 && (request.statbuf.st_mode & 0170000) == 0040000;
+    uv_fs_req_cleanup(&request);
+    return folder;
+}
+
+/* All that the folder that `path` is may have for an image. */
+static bool ask_tier(struct path *path, const struct kdnet_pdb *pdb, const char *symbol, struct symbol_result *result)
+{
+    size_t before = path->length;
+    bool seen = false;
+    if (!enter(path, pdb->name))
+        return false;
+    if (!is_folder(path->text)) {
+        seen = store_ask_file(path->text, pdb, symbol, result);
+    } else {
+        seen = ask_store_folder(path, pdb, symbol, result);
+        if (result->answer != SYMBOL_FOUND)
+            seen |= ask_tables(path, pdb, symbol, result);
+    }
+    cut(path, before);
+    return seen;
+}
+
+static bool ask_second_tier(struct path *path, const struct kdnet_pdb *pdb, const char *symbol,
+                            struct symbol_result *result)
+{
+    const char letters[] = {pdb->name[0], pdb->name[1], 0};
+    size_t before = path->length;
+    bool two_tiers = append(path, "index2.txt") && exists(path->text);
+    cut(path, before);
+    if (!two_tiers || strlen(letters) < 2 || !enter(path, letters))
+        return false;
+    bool seen = ask_tier(path, pdb, symbol, result);
+    cut(path, before);
+    return seen;
+}
+
+void store_find(const char *directory, const struct kdnet_pdb *pdb, const char *symbol, struct symbol_result *result)
+{
+    struct path path = {.length = strlen(directory)};
+    if (!identity_name_is_safe(pdb->name)) {
+        symbol_trail_add(&result->trail, directory, "not asked: the name of the PDB is not that of a file");
+        return;
+    }
+    if (path.length + 256 > sizeof path.text) {
+        symbol_trail_add(&result->trail, directory, "not asked: its path is too long");
+        return;
+    }
+    memcpy(path.text, directory, path.length + 1);
+    if (!is_folder(path.text)) {
+        symbol_trail_add(&result->trail, directory, "no such folder");
+        return;
+    }
+    bool seen = ask_tier(&path, pdb, symbol, result);
+    if (result->answer != SYMBOL_FOUND)
+        seen |= ask_second_tier(&path, pdb, symbol, result);
+    if (!seen)
+        symbol_trail_add(&result->trail, directory, "has no file for this image");
+}
