@@ -138,7 +138,8 @@ static void transmit(struct net_pair *pair, bool to_host, uint8_t *payload, size
 /* One datagram more that the host has seen or sent; here it may die. */
 static void step(struct net_pair *pair)
 {
-    if (++pair->steps == pair->dies_at)
+    ++pair->steps;
+    if (pair->steps == pair->dies_at || pair->steps == pair->dies_again_at)
         net_pair_restart(pair);
 }
 

@@ -60,10 +60,11 @@ struct net_pair {
 
     net_tamper *tamper; /* NULL: nobody */
     net_watch *watch;
-    void *context;     /* of the two above */
-    unsigned steps;    /* datagrams that the host received or sent */
-    unsigned dies_at;  /* the step after which the host dies, before it does anything else; 0: never */
-    bool reports_late; /* the host sends before it reports; else a result is safe before the machine goes on */
+    void *context;          /* of the two above */
+    unsigned steps;         /* datagrams that the host received or sent */
+    unsigned dies_at;       /* the step after which the host dies, before it does anything else; 0: never */
+    unsigned dies_again_at; /* a later step; 0: never */
+    bool reports_late;      /* the host sends before it reports; else a result is safe before the machine goes on */
 };
 
 /* One for all pairs: knows the RVA of the simulated kernels while knows_rva, and otherwise, while lacks_symbol, that
