@@ -426,8 +426,8 @@ def main():
     parser.add_argument("--replay", help="a capture that one more machine plays")
     parser.add_argument("--replay-key", default="8.8.8.8", help="the key of that capture (default %(default)s)")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGHUP, on_signal)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, on_signal)
     demo = Demo(options)
     try:
         return demo.run()
@@ -438,8 +438,8 @@ def main():
         print("\ndemo: ended", file=sys.stderr)
         return 130
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         demo.close()
 
 
