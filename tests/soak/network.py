@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bad network between machines and kdnetd (relay.c), a herd of machines behind it, and what must be true of both."""
+import collections
+import itertools
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+import harness
+
+RELAY = os.environ.get("KDNETD_RELAY", str(harness.BUILD / "tests" / "soak" / "soak_relay"))
+LAYOUTS = ("x64", "x86", "arm64")
+SEED = int(os.environ.get("KDNETD_SOAK_SEED", "20240711"))
+KEEP = os.environ.get("KDNETD_SOAK_KEEP")  # a folder for captures and logs
+
+Plan = collections.namedtuple("Plan", "name key layout options count seed scenario")
+
+
+class Relay:
+    """relay.c; machines send to `place`."""
+
+    def __init__(self, case, host, *options, seed=SEED):
+        self.command = [RELAY, "--listen", f"{case.next_ip()}:0", "--host", host, "--from", case.next_network(),
+                        "--seed", str(seed), *map(str, options)]
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, text=True, cwd=case.folder)
+        self.out = harness.Reader(self.process.stdout)
+        case.started.append(self)
+        ready = self.out.wait(lambda lines: [line for line in lines if line.startswith("ready ")], harness.PATIENCE)
+        if not ready:
+            raise AssertionError(f"{' '.join(self.command)}\n{''.join(self.out.lines)}")
+        self.place = ready[0].split()[1]
+
+    def stopped(self):
+        """{machine: (datagrams, address)} of those that have reached their last datagram."""
+        with self.out.grown:
+            found = [line.split() for line in self.out.lines if line.startswith("stopped ")]
+        return {int(words[1]): (int(words[2]), words[3]) for words in found}
+
+    def go(self):
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        if not self.out.wait(lambda lines: "going\n" in lines, harness.PATIENCE):
+            raise AssertionError("the relay does not go on")
+
+    def counts(self):
+        """Ends it."""
+        self.process.stdin.close()
+        self.process.wait(harness.PATIENCE)
+        self.out.join(harness.PATIENCE)
+        return json.loads(self.out.lines[-1])
+
+    def clean_up(self):
+        if not self.process.stdin.closed:
+            self.process.stdin.close()
+        if self.process.poll() is None:
+            harness.signal_at(self.process, signal.SIGKILL)
+            self.process.wait(harness.PATIENCE)
+        self.out.join(harness.PATIENCE)
+        self.process.stdout.close()
+
+    def tell(self):
+        sys.stderr.write(f"--- {' '.join(self.command)}\n{''.join(self.out.lines[-1:])}")
+
+
+class Place:
+    """What harness.Case is to what it starts, for one of many that run at the same time."""
+
+    numbers = itertools.count(1)
+
+    def __init__(self, title):
+        self.title = title
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kdnetd-soak-"))
+        self.started = []
+        draw = harness.random.SystemRandom()
+        self.network = f"127.{draw.randrange(2, 250)}"
+        self.third = draw.randrange(1, 200)
+        self.ip = f"{self.network}.{self.third}.1"
+        self.last_ip = 1
+        self.seeds = 0
+
+    def next_ip(self):
+        self.last_ip += 1
+        return f"{self.network}.{self.third}.{self.last_ip}"
+
+    def next_network(self):
+        """The first of many addresses."""
+        return f"{self.network}.{self.third + 1}.1"
+
+    def next_seed(self):
+        self.seeds += 1
+        return 1000 * self.seeds
+
+    def file(self, name, text):
+        path = self.folder / name
+        path.write_text(text)
+        path.chmod(0o600)
+        return path
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        for one in reversed(self.started):
+            one.clean_up()
+        if KEEP:
+            target = pathlib.Path(KEEP) / re.sub("[^a-zA-Z0-9]+", "-", self.title)
+            harness.shutil.copytree(self.folder, target, dirs_exist_ok=True,
+                                    ignore=harness.shutil.ignore_patterns("notify*"))
+            for number, one in enumerate(self.started):
+                if isinstance(one, harness.Daemon):
+                    (target / f"kdnetd-{number}.log").write_text(one.log_text())
+                    (target / f"kdnetd-{number}.json").write_text("".join(one.out.lines))
+        harness.shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def name_of(plan, i):
+    return f"{plan.name}-{i}"
+
+
+def keys_of(plan):
+    return [(name_of(plan, i), harness.key_text(*plan.key[:3], plan.key[3] + i)) for i in range(plan.count)]
+
+
+def write_targets(place, plans, rename=lambda name: name, rekey=lambda key: key, leave_out=False):
+    lines = [] if leave_out else [f"{rename(n)} {rekey(k)}\n" for plan in plans for n, k in keys_of(plan)]
+    place.file("targets", "another 9.9.9.9\n" + "".join(lines))  # an empty file would be a mistake
+    return place.file("kdnetd.yaml", "targets_file: targets\n")
+
+
+def start(place, where, plan):
+    return harness.Machines(place, where, harness.key_text(*plan.key), "--count", plan.count, "--machine", plan.layout,
+                            *plan.options, scenario=plan.scenario, seed=plan.seed)
+
+
+def expected_results(summary):
+    """The (phase, verdict, status) that a machine must give, in their order."""
+    status = summary["expected"]["status"]
+    verdict = {"0x00000000": "written", "0xFFFFFFFF": "not_started"}.get(status, "failed")
+    if summary["scenario"] in ("int3", "exception"):
+        return [("break", "not_started", "0xFFFFFFFF")]
+    out = []
+    if summary["expected"]["crash"]:
+        out.append(("bugcheck_first", "not_started", "0xFFFFFFFF"))
+    if summary["expected"]["shutdown"]:
+        out.append(("shutdown", verdict, status))
+    if summary["expected"]["second"]:
+        out.append(("bugcheck_second", verdict, status))
+    return out
+
+
+def is_unread(event):
+    """Says itself that it could not be read in time, and nothing that would be untrue."""
+    if event["verdict"] == "unknown":
+        return event["reason"] in ("timeout", "lost", "unreadable", "no_symbols") and event["status"] is None
+    return event["phase"] == "bugcheck_first" and event["verdict"] == "not_started" and event["source"]["from"] == "phase"
+
+
+def mistakes_of_machine(summary, stepping=True):
+    """The machine's own view: nobody hurt it, and it does not stand still."""
+    out = []
+    if summary["state"] != "ended":
+        out.append(f"is {summary['state']}")
+    if summary["released_wrongly"]:
+        out.append(f"released wrongly {summary['released_wrongly']} times")
+    if stepping and summary["traps_again"]:
+        out.append(f"trapped again {summary['traps_again']} times")
+    return out
+
+
+def mistakes_of_results(summary, events, unread_is_good, doubles_are_good):
+    """What kdnetd said of it: each result of the script, in its order, once."""
+    wanted, told, out = expected_results(summary), [], []
+    for event in (e for e in events if e["event"] == "crash_status"):
+        result = (event["phase"], event["verdict"], event["status"])
+        if result in wanted:
+            told.append(result)
+            told_code = event["bugcheck"] and event["bugcheck"]["code"]
+            if result[0] != "break" and told_code != summary["expected"]["bugcheck"]["code"] and not is_unread(event):
+                out.append(f"bug check {told_code}")
+        elif is_unread(event) and unread_is_good:
+            told.append(None)
+        else:
+            out.append(f"wrong result {result}, {event['reason']}")
+    if unread_is_good and not doubles_are_good and len(told) != len(wanted):
+        out.append(f"{len(told)} results of {len(wanted)}")
+    if not unread_is_good or doubles_are_good:
+        out += [f"no result {result}" for result in wanted if result not in told]
+    if not doubles_are_good:
+        double = [result for result, n in collections.Counter(told).items() if n > 1 and result]
+        out += [f"doubled {result}" for result in double]
+    return out
+
+
+def was_held(summary):
+    return bool(summary["expected"]["second"])
+
+
+def distribution(values):
+    values = sorted(values)
+    if not values:
+        return "none"
+    at = lambda part: values[min(len(values) - 1, int(part * len(values)))]
+    return f"{at(.5)}/{at(.9)}/{at(.99)}/{values[-1]}"
