@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Not in ctest yet: kdnetd killed in the milliseconds between its result and the release.
+"""Not in ctest yet: kdnetd killed in the millisecond between a machine's release and the writing of its result.
 
-- datagram 31 of a crash (SetContext is done, Continue is not sent): the next kdnetd steps over the breakpoint a second
-  time, and the machine resumes inside another instruction. The context's program counter is past the state change's
-  already; it has to be compared.
-- datagrams 32, 33 and 39 (Continue is on its way): the result was told, but not written when kdnetd died.
+At datagrams 32, 33 and 39 of a crash Continue is on its way. The result was told before, but libuv's thread pool had not
+written it when kdnetd died, and the next kdnetd finds a machine that runs. Fails in about every second run, in 39 mostly:
+there is no SetContext between a shutdown's result and its Continue.
 """
 import random
 import time
@@ -17,7 +16,7 @@ from test_restart import DUMP_MS, MARGIN_S, POKE_S, SEED, Life
 
 class Pending(test_restart.Restart):
     def test_killed_between_result_and_release(self):
-        self.kill_at_points("bugcheck", range(29, 42), True)
+        self.kill_at_points("bugcheck", (32, 33, 39) * 3, True)
 
     def test_killed_at_random_moments_among_fifty_crashes(self):
         count, draw = 50, random.Random(SEED)

@@ -160,7 +160,7 @@ class Serving(harness.Case):
 
     def test_ipv4_ipv6_and_several_ports_at_once(self):
         if not harness.has_ipv6():
-            self.skipTest("nothing tested: no IPv6 loopback here")
+            self.skipTest("no IPv6 loopback here")
         listen = [harness.place(ip, harness.free_port(ip)) for ip in (self.ip, self.next_ip(), "::1")]
         keys = [harness.key_text(7, 7, 7, i) for i in range(3)]
         targets = [word for i, key in enumerate(keys) for word in ("--target", f"m{i}={key}")]
@@ -289,7 +289,7 @@ class ServiceManager(harness.Case):
             daemon.wait_ready()
             if "libsystemd" not in harness.subprocess.run(["ldd", str(harness.BUILD / "kdnetd")], capture_output=True,
                                                           text=True, check=False).stdout:
-                self.skipTest("nothing tested: kdnetd is built without libsystemd")
+                self.skipTest("kdnetd is built without libsystemd")
             messages = self.listen_to(told, 1.5)
             self.assertIn("READY=1", messages)
             self.assertGreaterEqual(messages.count("WATCHDOG=1"), 5, "each 200 ms")
