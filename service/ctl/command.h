@@ -29,6 +29,7 @@ struct command {
 extern const struct command command_decode;
 extern const struct command command_check;
 extern const struct command command_keygen;
+extern const struct command command_symbols;
 
 /* Tells the user something: "kdnetctl NAME: " and a line on standard error. format and the rest as for printf, without
  * a line end. */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct command *const commands[] = {&command_decode, &command_check, &command_keygen};
+static const struct command *const commands[] = {&command_decode, &command_check, &command_keygen, &command_symbols};
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 

@@ -74,3 +74,12 @@ bool identity_name_is_safe(const char *name)
             return false;
     return true;
 }
+
+const char *identity_base_name(const char *name)
+{
+    const char *base = name;
+    for (; *name; ++name)
+        if (*name == '/' || *name == '\\')
+            base = name + 1;
+    return base;
+}

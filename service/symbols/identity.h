@@ -27,4 +27,7 @@ enum symbol_answer identity_other(const struct kdnet_pdb *found, char reason[sta
 /* Whether a PDB's name may be part of a path: 1 to 63 of A-Z a-z 0-9 . _ -, no dot in front or at the end, no "..". */
 bool identity_name_is_safe(const char *name);
 
+/* The file's name in what an image names, which may be a path of the machine that it was built on. */
+const char *identity_base_name(const char *name);
+
 #endif

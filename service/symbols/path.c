@@ -3,6 +3,7 @@
 
 #include "service/symbols/identity.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -168,7 +169,9 @@ void symbol_path_find(const struct symbol_path *path, const struct kdnet_pdb *pd
 {
     *result = (struct symbol_result){.answer = SYMBOL_NONE, .source = KDNET_SOURCE_PDB};
     symbol_trail_init(&result->trail);
-    if (!identity_name_is_safe(pdb->name)) {
+    struct kdnet_pdb wanted = *pdb;
+    (void)snprintf(wanted.name, sizeof wanted.name, "%s", identity_base_name(pdb->name));
+    if (!identity_name_is_safe(wanted.name)) {
         symbol_trail_add(&result->trail, "symbols", "the image names a PDB that is not a file's name");
         return;
     }
@@ -177,9 +180,9 @@ void symbol_path_find(const struct symbol_path *path, const struct kdnet_pdb *pd
     for (size_t i = 0; i < path->count && result->answer != SYMBOL_FOUND; ++i) {
         const struct symbol_source *source = &path->sources[i];
         if (!source->fetch)
-            store_find(source->label, pdb, symbol, result);
+            store_find(source->label, &wanted, symbol, result);
         else if (result->answer == SYMBOL_NONE)
-            ask_server(source, pdb, symbol, result);
+            ask_server(source, &wanted, symbol, result);
     }
 }
 

@@ -61,6 +61,7 @@ bool symbol_path_add(struct symbol_path *path, const char *text, const struct sy
  * Asks the sources in order, until one has the name. When a file of the image has been read that does not have it, the
  * folders that remain are still asked (they may have private symbols), servers are not.
  *
+ * pdb      its name may be a path: what is behind the last slash or backslash counts.
  * symbol   without "nt!".
  * Blocks as long as the slowest server may.
  */

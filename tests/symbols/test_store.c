@@ -317,6 +317,22 @@ static void private_symbols_behind_public_ones_are_found(void **state)
     assert_non_null(strstr(result.trail.text, "one/ntkrnlmp.pdb: has no such name; "));
 }
 
+static void path_in_an_image_means_its_last_part(void **state)
+{
+    (void)state;
+    size_t length = build(publics, 1);
+    folder_write("one/ntkrnlmp.pdb", image, length);
+    folder_write("ntkrnlmp.pdb", image, length);
+    (void)snprintf(kernel.name, sizeof kernel.name, "d:\\build\\..\\ntkrnlmp.pdb");
+    assert_int_equal(look_along(folder_path("one"), "Public").answer, SYMBOL_FOUND);
+    (void)snprintf(kernel.name, sizeof kernel.name, "../ntkrnlmp.pdb");
+    assert_int_equal(look_along(folder_path("one"), "Public").answer, SYMBOL_FOUND);
+    folder_write("two/x", "", 0);
+    assert_int_equal(look_along(folder_path("two"), "Public").answer, SYMBOL_NONE);
+    (void)snprintf(kernel.name, sizeof kernel.name, "d:\\build\\..");
+    assert_int_equal(look_along(folder_path("one"), "Public").answer, SYMBOL_NONE);
+}
+
 static void server_is_asked_only_without_a_file(void **state)
 {
     char text[1200];
@@ -372,6 +388,7 @@ int main(void)
         cmocka_unit_test(places_are_written_as_for_windbg),
         cmocka_unit_test(mistakes_in_places_name_the_remedy),
         WITH_FOLDER(private_symbols_behind_public_ones_are_found),
+        WITH_FOLDER(path_in_an_image_means_its_last_part),
         WITH_FOLDER(server_is_asked_only_without_a_file),
         cmocka_unit_test(trail_is_cut_and_printable),
     };
