@@ -123,7 +123,7 @@ def judge(plan, summaries, told, points):
     for i, summary in enumerate(summaries):
         events = told[network.name_of(plan, i)]
         wrong = network.mistakes_of_machine(summary)
-        wrong += network.mistakes_of_results(summary, events, True, True)
+        wrong += network.mistakes_of_results(summary, events, restarted=True)
         if wrong:
             point = next((points[e["address"]] for e in events if e["address"] in points), "?")
             out.append(f"{plan.scenario} {plan.layout}, datagram {point}, {summary['target']}: {'; '.join(wrong)}")
