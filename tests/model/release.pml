@@ -34,6 +34,7 @@ c_decl {
 #define NO_SENDING_AGAIN          6 /* what gets no ACK is not sent again */
 #define STRAGGLERS_TAKEN          7 /* a data packet behind a later one counts */
 #define NOT_SAID_AGAIN            8 /* a state change that was asked for is a new break */
+#define STALE_REPLY_PROVES       10 /* the proof is a GetVersion, whose reply may be an older one's, said again */
 #define SAID_AGAIN_CONTINUES      9 /* it is the old break, without a look at the program counter */
 
 /* Limits of the code, scaled down; what matters is their order. In brackets the code's. */
@@ -72,8 +73,8 @@ c_decl {
 #define OVERTAKEN 1 /* a later one of the same key was delivered: its sequence number is behind the receiver's mark */
 #define COPY      2 /* it was delivered before */
 
-chan h2t = [6] of { byte, byte, byte, byte, byte, byte };
-chan t2h = [6] of { byte, byte, byte, byte, byte, byte };
+chan h2t = [12] of { byte, byte, byte, byte, byte, byte };
+chan t2h = [12] of { byte, byte, byte, byte, byte, byte };
 
 /* api of requests: replies are matched by it alone (reading.c, is_our_reply) */
 #define NONE        0
@@ -81,6 +82,7 @@ chan t2h = [6] of { byte, byte, byte, byte, byte, byte };
 #define GET_CONTEXT 2
 #define SET_CONTEXT 3
 #define READ        4 /* READ + n: the address tells them apart */
+#define PROOF       64 /* PROOF + n: an address that nobody has asked for yet */
 
 /* steps that differ only in what is done with the reply (session_internal.h, enum kdnet_step) */
 #define STEP_INQUIRY 0
@@ -508,7 +510,8 @@ inline go_on()
     :: (l_unsure || l_out) && a_proofs < PROOFS_MAX && mutant != NO_PROOF ->
         a_proofs++;
         a_stage = RELEASING; a_giving_up = 0;
-        request(STEP_PROVE, GET_VERSION)
+        n = (mutant == STALE_REPLY_PROVES -> GET_VERSION : PROOF + l_next);
+        request(STEP_PROVE, n)
     :: else ->
         a_stage = GOING; a_heard = 0; a_step = 0;
         link_send(0, NONE)
@@ -921,8 +924,9 @@ proctype network()
 #define STUCK      (t_wait && QUIET && !(t_pending && t_key != 0) && !HOST_TIMER && !POKE_HELPS)
 
 /*
- * Time. It passes when nothing is under way: timers are longer than a round trip, except `earlies` times. With TURNS,
- * each of the three has its turn: a timer that runs fires in the end.
+ * Time. It passes when nothing is under way: timers are longer than a round trip, except `earlies` times. Pokes come
+ * every 3 s, and no timer of ours is longer: one that runs fires between two pokes, once or more often. With TURNS each
+ * of the three has its turn: a timer that runs fires in the end.
  */
 proctype clock()
 {
@@ -930,9 +934,9 @@ proctype clock()
     :: atomic {
         QUIET -> assert(!STUCK);
         if
-        :: HOST_TIMER && !w_host -> w_host = p_turns; pass_time(); host_expire(); host_flush(); printf("host timer\n"); SAY_HOST
+        :: HOST_TIMER && !(p_turns && w_host) -> w_host = 1; pass_time(); host_expire(); host_flush(); printf("host timer\n"); SAY_HOST
         :: t_pending && t_key != 0 && !w_target -> w_target = p_turns; pass_time(); target_pending() /* link_retransmit */
-        :: !p_turns || ((w_host || !HOST_TIMER) && (w_target || !(t_pending && t_key != 0))) ->
+        :: (w_host || !HOST_TIMER) && (!p_turns || w_target || !(t_pending && t_key != 0)) ->
             w_host = 0; w_target = 0; pass_time(); target_poke() /* machine_expire */
         :: silences > 0 && h_connected && !h_lost -> silences--; h_lost = 1; l_timer = 0 /* lose */
         fi
