@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A symbol table of Volatility, as it is or compressed: of a certain image, and of any. */
+#include "service/symbols/isf.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <string.h>
+
+static enum symbol_answer find(const struct symbol_file *file, const struct kdnet_pdb *wanted, const char *name)
+{
+    struct isf isf;
+    char reason[SYMBOL_REASON_SIZE] = "";
+    uint32_t rva = 0xdead;
+    enum symbol_answer answer = isf_find(file, wanted, name, &rva, &isf, reason);
+    FUZZ_CHECK(answer == SYMBOL_FOUND || rva == 0xdead);
+    FUZZ_CHECK((answer == SYMBOL_NONE) == (reason[0] != 0));
+    FUZZ_CHECK(memchr(isf.pdb.name, 0, sizeof isf.pdb.name) != NULL);
+    return answer;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const struct kdnet_pdb wanted = {.guid = {0x11, 0x11, 0x11, 0x11}, .age = 1};
+    struct symbol_file file;
+    symbol_file_memory(&file, data, size);
+    enum symbol_answer any = find(&file, NULL, "KiBugCheckData");
+    enum symbol_answer certain = find(&file, &wanted, "KiBugCheckData");
+    FUZZ_CHECK(certain == any || certain == SYMBOL_NONE);
+    (void)find(&file, NULL, "NotThere");
+    return 0;
+}
