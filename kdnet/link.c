@@ -66,7 +66,9 @@ void kdnet_link_control(struct kdnet_link *link, uint16_t type, uint32_t id)
         if (link->control[i].type == type && link->control[i].id == id)
             return;
     if (link->control_count == KDNET_LINK_CONTROL_MAX) {
-        memmove(link->control, link->control + 1, sizeof link->control - sizeof link->control[0]);
+        unsigned drop = link->control[0].type == KDNET_PACKET_RESET ? 1 : 0; /* a request waits for that one's answer */
+        memmove(link->control + drop, link->control + drop + 1,
+                (KDNET_LINK_CONTROL_MAX - 1 - drop) * sizeof link->control[0]);
         --link->control_count;
     }
     link->control[link->control_count++] = (struct kdnet_link_control){.type = type, .id = id};

@@ -201,6 +201,9 @@ static void take_bugcheck(struct kdnet_session *session, const uint8_t *data, si
     if (halt->bugcheck_known && halt->bugcheck.code != 0) {
         kdnet_tell_break(session);
         kdnet_tell_bugcheck(session, &halt->bugcheck, true);
+    } else if (halt->bugcheck_known && !session->crash.printed) {
+        /* a kernel that has not crashed: what was known of a crash is of the boot before */
+        session->crash = (struct kdnet_crash){.kernel_base = session->crash.kernel_base};
     }
 }
 

@@ -22,6 +22,10 @@ static void crash_goes_on(struct kdnet_session *session, uint64_t now_us)
     struct kdnet_crash *crash = &session->crash;
     if (halt->load_symbols)
         return;
+    if (halt->action == KDNET_ACTION_REBOOT) {
+        *crash = (struct kdnet_crash){0}; /* no dump is written: it starts anew at once */
+        return;
+    }
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
     crash->printed = false;
     switch (kdnet_crash_phase(&facts)) {
@@ -177,7 +181,8 @@ void kdnet_inquiry_rekeyed(struct kdnet_session *session, uint64_t now_us)
     if (halt->stage != KDNET_STAGE_GOING)
         return;
     kdnet_link_abandon(&session->talk->link);
-    halt->asked = 1; /* the handshake's own */
+    if (halt->asked == 0) /* one answer to it all, however many keys there are on the way */
+        halt->asked = 1;  /* the handshake's own */
     halt->deadline_us = now_us + ASK_PERIOD_US;
 }
 
@@ -222,6 +227,8 @@ void kdnet_release_expire_step(struct kdnet_session *session, uint64_t now_us)
     struct kdnet_link *link = &session->talk->link;
     if (now_us < kdnet_link_deadline(link) || !link->acked || ++halt->giving_up < RELEASE_STEP_TIMEOUTS)
         return;
+    if (halt->step == KDNET_STEP_PROVE)
+        halt->proofs = PROOFS_MAX; /* it acknowledges and does not answer: asking on proves nothing */
     kdnet_reading_step_failed(session, halt->step);
     kdnet_link_abandon(link);
     kdnet_release_go_on(session);

@@ -8,7 +8,9 @@
 
 #define WINDOW              64U
 #define FOREIGN_PATIENCE_US 1000000U /* data under an unknown key for so long: the target and we disagree */
-#define DEAF_TIMEOUTS       4U       /* of one packet, without any answer */
+#define FOREIGN_DOUBLINGS   6U       /* that patience doubles with each new key that ended nothing: a minute at most */
+#define FOREIGN_FORGET_US   300000000U
+#define DEAF_TIMEOUTS       4U /* of one packet, without any answer */
 #define OFFER_LIFE_US       60000000U
 #define OFFER_SPACING_US    300000U
 #define OFFER_PATIENCE_US   80000U
@@ -338,6 +340,7 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
     session->control_sequence = offer->sequence;
     session->version = offer->version;
     session->connected = true;
+    session->renumbered = false;
     window_clear(session);
     if (keep)
         kdnet_inquiry_rekeyed(session, now_us);
@@ -377,8 +380,14 @@ static void foreign_data(struct kdnet_session *session, uint8_t version, uint64_
     if (session->connected) {
         if (session->foreign_us == 0)
             session->foreign_us = now_us;
-        if (now_us - session->foreign_us < FOREIGN_PATIENCE_US || now_us - session->last_seen_us < FOREIGN_PATIENCE_US)
+        if (now_us - session->nudged_us > FOREIGN_FORGET_US)
+            session->foreign_rekeys = 0;
+        /* What comes may be noise with the target's address: it must not make handshake after handshake. */
+        if (now_us - session->foreign_us < (uint64_t)FOREIGN_PATIENCE_US << session->foreign_rekeys ||
+            now_us - session->last_seen_us < FOREIGN_PATIENCE_US)
             return;
+        if (!session->rekey_wanted && session->foreign_rekeys < FOREIGN_DOUBLINGS)
+            ++session->foreign_rekeys;
         session->rekey_wanted = true;
     } else if (session->offers && now_us - newest_offer(session, NULL) < OFFER_PATIENCE_US) {
         return; /* a response is on its way */
@@ -400,8 +409,10 @@ static bool take_sequence(struct kdnet_session *session, uint64_t sequence, cons
 {
     uint32_t *first = sequence < KDNET_FIRST_TAGS ? &session->first_tags[sequence] : NULL;
     uint32_t start = kdnet_get_le32(tag);
-    if (first && *first != 0 && *first != start)
+    if (first && *first != 0 && *first != start && !session->renumbered) {
         window_clear(session);
+        session->renumbered = true; /* once for a key: else a recording of before could be played for ever */
+    }
     if (!window_take(session, sequence))
         return false;
     if (first)

@@ -9,9 +9,13 @@
  * A caller does, for each datagram and each deadline:
  *
  *     kdnet_session_receive(s, payload, length, now_us, &received);      or     kdnet_session_expire(s, now_us);
- *     while (kdnet_session_next_datagram(s, now_us, &out))  send it: to the sender when out.to_sender, else to the
- * target's address; while (kdnet_session_next_event(s, &event))           report it; arm a timer for
- * kdnet_session_deadline(s);
+ *     while (kdnet_session_next_event(s, &event))                report it;
+ *     while (kdnet_session_next_datagram(s, now_us, &out))       send it: to the sender when out.to_sender, else to
+ *                                                                the target's address;
+ *     arm a timer for kdnet_session_deadline(s);
+ *
+ * Report before sending: a result and the Continue come together, and when the machine has gone on nobody can ask it
+ * again.
  *
  * Never a halted machine without a plan: while a break lasts, either something of ours is under way with a timer, or
  * the machine is held by policy.

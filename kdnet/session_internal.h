@@ -157,11 +157,13 @@ struct kdnet_session {
     uint64_t last_seen_us;
     uint64_t foreign_us; /* since when data comes that no key of ours opens; 0: it does not */
     uint64_t nudged_us;
+    uint8_t foreign_rekeys; /* new keys that it was answered with lately */
     uint64_t ask_us;        /* when to send the next RESEND */
     unsigned asks_left;     /* a machine that may be halted is asked so often for what it waits with */
     uint64_t breaks_us;     /* when all breaks of the budget will be there again */
     uint64_t storm_told_us; /* the last event of a break storm; 0: none */
     uint32_t unread;        /* breaks since then */
+    bool renumbered;        /* the target has started its data sequence anew under this key */
     bool rekey_wanted;      /* answer the next poke even though the target says it is connected */
     bool nudge_due, nudge_to_sender;
     uint8_t nudge_version;

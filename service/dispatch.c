@@ -117,10 +117,10 @@ void dispatch_pump(struct server *server, struct target *target, struct listener
 {
     struct kdnet_outgoing out;
     struct kdnet_event event;
+    while (kdnet_session_next_event(target->session, &event)) /* first: when the machine has gone on, nobody can ask */
+        announce_event(server, target, &event);
     while (kdnet_session_next_datagram(target->session, now_us, &out))
         send_outgoing(target, listener, source, &out);
-    while (kdnet_session_next_event(target->session, &event))
-        announce_event(server, target, &event);
     timers_set(&server->timers, target->id, kdnet_session_deadline(target->session));
     dispatch_count(server, target);
 }

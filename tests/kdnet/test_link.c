@@ -828,6 +828,23 @@ static void control_packets_go_before_data(void **state)
     expect_data(&w, FIRST);
 }
 
+/* A flood of packets with the target's key must not cost the RESET that a request waits for. */
+static void a_reset_pushed_out_by_acks_is_sent_later(void **state)
+{
+    struct world w;
+    (void)state;
+    start(&w);
+    w.link.memory.out_of_step = true;
+    request(&w, true);
+    expect_control(&w, KDNET_PACKET_RESET, FIRST);
+    (void)time_out(&w);
+    for (uint32_t id = 0; id < 10; id += 2)
+        assert_int_equal(target_data(&w, id, "print"), KDNET_OK);
+    while (next(&w))
+        assert_true(w.sent.control);
+    assert_true(kdnet_link_deadline(&w.link) != UINT64_MAX);
+}
+
 static void asleep_it_sends_nothing_until_it_is_woken(void **state)
 {
     struct world w;
@@ -905,6 +922,7 @@ int main(void)
         cmocka_unit_test(of_too_many_control_packets_the_oldest_go),
         cmocka_unit_test(the_same_control_packet_waits_once),
         cmocka_unit_test(control_packets_go_before_data),
+        cmocka_unit_test(a_reset_pushed_out_by_acks_is_sent_later),
         cmocka_unit_test(asleep_it_sends_nothing_until_it_is_woken),
         cmocka_unit_test(waking_an_idle_link_does_nothing),
     };

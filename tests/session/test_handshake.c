@@ -564,6 +564,61 @@ static void data_under_a_key_that_we_have_not_makes_us_ask_for_a_poke_within_sec
     puppet_free(p);
 }
 
+/* A stranger has recorded the numbers of before and after: he must not make us go back and forth between them. */
+static void a_recording_of_both_numberings_is_not_played_for_ever(void **state)
+{
+    struct puppet *p = puppet_new();
+    struct puppet_bytes before[6], after[6];
+    struct kdnet_packet packet = {.control = true, .type = KDNET_PACKET_RESEND};
+    unsigned taken = 0;
+    (void)state;
+    puppet_connect(p);
+    for (uint32_t i = 0; i < 6; ++i) {
+        packet.id = i; /* other bytes, so another tag */
+        puppet_make_packet(p, &packet, &before[i]);
+        assert_int_equal(puppet_give_bytes(p, &before[i]), KDNET_OK);
+    }
+    p->data_sequence = 1;
+    for (uint32_t i = 0; i < 6; ++i) {
+        packet.id = 100 + i;
+        puppet_make_packet(p, &packet, &after[i]);
+        assert_int_equal(puppet_give_bytes(p, &after[i]), KDNET_OK);
+    }
+    for (unsigned round = 0; round < 100; ++round)
+        for (size_t i = 0; i < 6; ++i) {
+            struct kdnet_received received;
+            const struct puppet_bytes *bytes = round % 2 == 0 ? &before[i] : &after[i];
+            (void)kdnet_session_receive(p->session, bytes->payload, bytes->length, p->now_us, &received);
+            taken += received.live ? 1 : 0;
+            puppet_drain(p);
+        }
+    print_message("%u recorded datagrams taken for new\n", taken);
+    assert_in_range(taken, 0, 6);
+    puppet_free(p);
+}
+
+/* Noise with the target's address, without end: it costs a handshake now and then, not one after the other. */
+static void noise_with_the_targets_address_does_not_make_handshake_after_handshake(void **state)
+{
+    struct puppet *p = puppet_new();
+    uint8_t noise[54] = "MDBG\5";
+    (void)state;
+    p->minds_nudges = true;
+    puppet_connect(p);
+    for (unsigned i = 0; i < 600; ++i) {
+        noise[40] = (uint8_t)i;
+        noise[41] = (uint8_t)(i >> 8);
+        puppet_give(p, noise, sizeof noise);
+        puppet_wait(p, SECOND_US / 2, false);
+        if (i % 6 == 0)
+            puppet_poke(p);
+    }
+    print_message("%u handshakes in five minutes\n", puppet_events(p, KDNET_EVENT_CONNECTED) - 1);
+    assert_in_range(puppet_events(p, KDNET_EVENT_CONNECTED), 1, 12);
+    expect_talking(p);
+    puppet_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -593,6 +648,8 @@ int main(void)
         cmocka_unit_test(nudges_are_few),
         cmocka_unit_test(noise_beside_a_live_session_brings_no_nudge),
         cmocka_unit_test(data_under_a_key_that_we_have_not_makes_us_ask_for_a_poke_within_seconds),
+        cmocka_unit_test(a_recording_of_both_numberings_is_not_played_for_ever),
+        cmocka_unit_test(noise_with_the_targets_address_does_not_make_handshake_after_handshake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -524,6 +524,127 @@ static void a_machine_that_answers_only_who_it_is_goes_on_soon_after_the_deadlin
     puppet_free(p);
 }
 
+/* All is answered, only the Continue gets no ACK, while the machine pokes on. */
+static bool deaf_to_continue(struct puppet *p, struct kdnet_manipulate *reply, uint8_t *data)
+{
+    if (reply->api == KDNET_API_CONTINUE || reply->api == KDNET_API_CONTINUE2)
+        return false;
+    return answers_all(p, reply, data);
+}
+
+static void a_continue_without_ack_is_repeated_but_not_for_ever(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    puppet_connect(p);
+    p->acks = false; /* replies are enough for all that has one */
+    p->answer = deaf_to_continue;
+    puppet_break(p, 0xc0000005, ADDRESS);
+    puppet_wait(p, 120 * SECOND_US, true);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 1);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_RELEASED), 1);
+    assert_true(p->continue_count > 5);
+    print_message("%u datagrams in two minutes, ", p->sent_count);
+    assert_true(p->sent_count < 150);
+    puppet_wait(p, 3600 * SECOND_US, true);
+    unsigned sent = p->sent_count;
+    puppet_wait(p, 3600 * SECOND_US, true);
+    print_message("%u datagrams in an hour, then %u\n", sent, p->sent_count - sent);
+    assert_true(sent < 2000);
+    assert_true(p->sent_count - sent < 10);
+    assert_false(kdnet_session_is_halted(p->session));
+    assert_int_equal(puppet_events(p, KDNET_EVENT_RELEASED), 1);
+    puppet_free(p);
+}
+
+/* A driver's int 3: the Continue is taken, its ACK is lost, and a running kernel does not look at what comes. */
+static bool runs_on(struct puppet *p, struct kdnet_manipulate *reply, uint8_t *data)
+{
+    if (reply->api == KDNET_API_CONTINUE || reply->api == KDNET_API_CONTINUE2)
+        p->acks = p->replies = false;
+    return deaf_to_continue(p, reply, data);
+}
+
+static void a_lost_ack_of_a_continue_does_not_make_handshake_after_handshake(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    puppet_connect(p);
+    p->acks = false;
+    p->answer = runs_on;
+    p->minds_nudges = true;
+    puppet_break(p, 0xc0000005, ADDRESS);
+    puppet_wait(p, 60 * SECOND_US, true);
+    print_message("%u datagrams, %u handshakes in a minute\n", p->sent_count,
+                  puppet_events(p, KDNET_EVENT_CONNECTED) - 1);
+    assert_true(puppet_events(p, KDNET_EVENT_CONNECTED) <= 5);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_RELEASED), 1);
+    assert_false(kdnet_session_is_halted(p->session));
+    puppet_free(p);
+}
+
+/* A crash is printed, the machine is reset, and much later the next boot has an ordinary break, in a kernel that is at
+ * the same place (no KASLR). The bug check is of the life before. */
+static void a_break_of_the_next_boot_does_not_inherit_the_crash(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    p->answer = quiet_nt;
+    puppet_connect(p);
+    puppet_print(p, "\n*** Fatal System Error: 0x000000d1\n                       "
+                    "(0x0000000000000001,0x0000000000000002,0x0000000000000003,0x0000000000000004)\n\n");
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    assert_int_equal(puppet_event(p, KDNET_EVENT_CRASH_STATUS, 0)->u.crash_status.phase, KDNET_PHASE_BUGCHECK_FIRST);
+    assert_true(puppet_event(p, KDNET_EVENT_CRASH_STATUS, 0)->u.crash_status.bugcheck.known);
+    puppet_wait(p, 60 * SECOND_US, false);
+    puppet_new_boot(p, 99);
+    puppet_connect(p);
+    puppet_wait(p, 3600 * SECOND_US, true);
+    puppet_break(p, 0xc0000005, ADDRESS);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 2);
+    const struct kdnet_event_crash_status *status = &puppet_event(p, KDNET_EVENT_CRASH_STATUS, 1)->u.crash_status;
+    assert_int_equal(status->phase, KDNET_PHASE_BREAK);
+    assert_false(status->bugcheck.known);
+    assert_false(status->since_first_known);
+    puppet_free(p);
+}
+
+/* The policy reboots a machine at its first break: it writes no dump, so its silence is a loss as any other. */
+static void a_machine_that_was_rebooted_by_us_is_not_dumping(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    p->answer = answers_all;
+    p->policy.action[KDNET_BREAK_KIND_BUGCHECK_FIRST] = KDNET_ACTION_REBOOT;
+    puppet_connect(p);
+    puppet_print(p, "\n*** Fatal System Error: 0x000000d1\n                       "
+                    "(0x0000000000000001,0x0000000000000002,0x0000000000000003,0x0000000000000004)\n\n");
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    assert_int_equal(puppet_event(p, KDNET_EVENT_RELEASED, 0)->u.released.action, KDNET_ACTION_REBOOT);
+    puppet_wait(p, KDNET_LOST_AFTER_US + SECOND_US, false);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_LOST), 1);
+    puppet_free(p);
+}
+
+/* A host that comes late cannot know how the machine counts, and this machine answers no question: it goes on all the
+ * same, soon. */
+static void a_machine_that_answers_nothing_to_a_late_host_goes_on(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    p->connected = (struct kdnet_address){.ip = {1}, .port = 1}; /* to a host before us */
+    puppet_connect(p);
+    p->replies = false;
+    uint64_t since_us = p->now_us;
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    puppet_wait(p, 600 * SECOND_US, true);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 1);
+    assert_true(p->continue_count > 0);
+    print_message("continued after %llu ms\n", (unsigned long long)(p->continue_us - since_us) / 1000);
+    assert_true(p->continue_us - since_us <= KDNET_READ_DEADLINE_US + 3 * SECOND_US);
+    puppet_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -543,6 +664,11 @@ int main(void)
         cmocka_unit_test(a_break_in_the_boot_loader_has_no_kernel),
         cmocka_unit_test(an_ordinary_shutdown_is_no_crash),
         cmocka_unit_test(a_machine_that_answers_only_who_it_is_goes_on_soon_after_the_deadline),
+        cmocka_unit_test(a_continue_without_ack_is_repeated_but_not_for_ever),
+        cmocka_unit_test(a_lost_ack_of_a_continue_does_not_make_handshake_after_handshake),
+        cmocka_unit_test(a_break_of_the_next_boot_does_not_inherit_the_crash),
+        cmocka_unit_test(a_machine_that_was_rebooted_by_us_is_not_dumping),
+        cmocka_unit_test(a_machine_that_answers_nothing_to_a_late_host_goes_on),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

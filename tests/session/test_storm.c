@@ -11,7 +11,7 @@
 #include "kdnet/wire.h"
 #include "tests/session/net.h"
 
-#define SECOND_US 1000000U
+#define SECOND_US UINT64_C(1000000)
 
 struct breaker {
     struct kdnet_session_shared shared;
