@@ -159,6 +159,8 @@ class Pairs(unittest.TestCase):
         for flags in ((), ("--zip",)):
             packed = os.path.join(self.folder, "ntkrnlmp.pd_")
             subprocess.run(["gcab", *flags, "-c", packed, "ntkrnlmp.pdb"], cwd=self.folder, check=True)
+            if "libmspack was missing" in run(packed, STATUS).stderr:
+                self.skipTest("this build reads no cabinets")
             store = self.store(packed, "ntkrnlmp.pdb", guidage_of(pdb), "ntkrnlmp.pd_")
             self.assertEqual(answers("--symbols", store, guidage_of(pdb), STATUS), answers(pdb, STATUS))
             self.assertEqual(answers(packed, STATUS), answers(pdb, STATUS))

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a symbol costs: bench_symbols [PDB NAME]. The first look-up in a PDB of 12 MB (150,000 symbols, made here by
+ * clang and lld-link unless one is named), beside opening the file alone; a remembered one; the memory of a million
+ * remembered names.
+ */
+#include "service/symbols/probe.h"
+#include "service/symbols/remembered.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#define ROUNDS     200
+#define REMEMBERED 1000000U
+
+static const char make[] =
+    "set -e; cd \"$1\"\n"
+    "seq -f 'int Variable%06.0f = 1;' 0 149999 >x.c; echo 'int F(void) { return Variable000000; }' >>x.c\n"
+    "clang --target=x86_64-pc-windows-msvc -g -gcodeview -c x.c -o x.obj\n"
+    "lld-link /debug /entry:F /subsystem:native /nodefaultlib /out:x.exe /pdb:x.pdb x.obj\n";
+
+static double median(double *values, size_t count)
+{
+    for (size_t i = 1; i < count; ++i)
+        for (size_t j = i; j > 0 && values[j] < values[j - 1]; --j) {
+            double swap = values[j];
+            values[j] = values[j - 1];
+            values[j - 1] = swap;
+        }
+    return values[count / 2];
+}
+
+/* Microseconds of one look-up; of opening and closing the file alone when symbol is NULL; less than 0: it failed. */
+static double look_up(const char *path, const char *symbol)
+{
+    char reason[SYMBOL_REASON_SIZE];
+    struct probe probe;
+    struct symbol_file file;
+    uint32_t rva = 0;
+    enum kdnet_source source;
+    bool good = true;
+    uint64_t start = uv_hrtime();
+    if (!symbol) {
+        good = symbol_file_open(&file, path) == 0;
+        symbol_file_close(&file);
+    } else if (probe_open(&probe, path, NULL, reason) == 0) {
+        good = probe_find(&probe, symbol, &rva, &source, reason) == SYMBOL_FOUND;
+        probe_close(&probe);
+    } else {
+        good = false;
+    }
+    return good ? (double)(uv_hrtime() - start) / 1000 : -1;
+}
+
+static bool tell_first(const char *path, const char *symbol)
+{
+    static double found[ROUNDS], floor[ROUNDS];
+    for (size_t i = 0; i < ROUNDS; ++i) {
+        floor[i] = look_up(path, NULL);
+        found[i] = look_up(path, symbol);
+    }
+    double least = median(found, ROUNDS);
+    if (found[0] < 0)
+        return false;
+    (void)printf("symbols: first look-up in the PDB %.0f us (opening the file alone %.0f us)\n", least,
+                 median(floor, ROUNDS));
+    return true;
+}
+
+static void tell_remembered(void)
+{
+    struct remembered remembered;
+    struct kdnet_pdb pdb = {.name = "ntkrnlmp.pdb"};
+    size_t before = 0, after = 0;
+    uint32_t known = 0;
+    remembered_init(&remembered, REMEMBERED, uv_hrtime());
+    uint32_t name = remembered_name(&remembered, "IopFinalCrashDumpStatus");
+    (void)uv_resident_set_memory(&before);
+    for (pdb.age = 0; pdb.age < REMEMBERED; ++pdb.age) {
+        struct remembered_key key = remembered_key(&remembered, &pdb, name, true);
+        uint32_t entry = remembered_insert(&remembered, &key);
+        if (entry != REMEMBERED_NONE)
+            remembered.entries[entry].state = REMEMBERED_ABSENT;
+    }
+    (void)uv_resident_set_memory(&after);
+    uint64_t start = uv_hrtime();
+    for (pdb.age = 0; pdb.age < REMEMBERED; ++pdb.age) {
+        struct remembered_key key = remembered_key(&remembered, &pdb, name, true);
+        known += remembered_find(&remembered, &key) != REMEMBERED_NONE;
+    }
+    double each = (double)(uv_hrtime() - start) / REMEMBERED;
+    (void)printf("symbols: remembered look-up %.0f ns\n", each);
+    (void)printf("symbols: memory of %u remembered names %.0f MiB (their keys alone %.0f MiB)\n", (unsigned)known,
+                 (double)(after - before) / (1 << 20), (double)REMEMBERED * sizeof(struct remembered_key) / (1 << 20));
+    remembered_clear(&remembered);
+}
+
+int main(int argc, char **argv)
+{
+    char folder[] = "/tmp/kdnetd-bench-XXXXXX", command[1024], path[128];
+    uv_fs_t request;
+    tell_remembered();
+    if (argc == 3)
+        return tell_first(argv[1], argv[2]) ? 0 : 1;
+    if (uv_fs_mkdtemp(NULL, &request, folder, NULL) != 0)
+        return 1;
+    (void)snprintf(path, sizeof path, "%s/x.pdb", request.path);
+    (void)snprintf(command, sizeof command, "sh -s %s", request.path);
+    FILE *shell = popen(command, "w"); // NOLINT(cert-env33-c): a program for a developer
+    bool made = shell && fputs(make, shell) >= 0 && pclose(shell) == 0;
+    int outcome = 0;
+    if (!made)
+        (void)puts("symbols: no figure of a first look-up: clang and lld-link are needed to make a PDB");
+    else
+        outcome = tell_first(path, "Variable149999") ? 0 : 1;
+    (void)snprintf(command, sizeof command, "rm -r '%s'", request.path);
+    if (system(command) != 0) // NOLINT(cert-env33-c)
+        outcome = 1;
+    uv_fs_req_cleanup(&request);
+    return outcome;
+}
