@@ -9,7 +9,8 @@
 #include <strings.h>
 #include <uv.h>
 
-#define BATCH 64 /* entries of a folder read at a time */
+#define SEARCH_PERMISSION 1  /* X_OK, which Windows ignores */
+#define BATCH             64 /* entries of a folder read at a time */
 
 /* A path that grows and shrinks. */
 struct path {
@@ -197,6 +198,19 @@ static bool ask_second_tier(struct path *path, const struct kdnet_pdb *pdb, cons
     return seen;
 }
 
+/* Why a folder cannot be searched; NULL: it can. */
+static const char *find_obstacle(const char *path)
+{
+    uv_fs_t request;
+    if (!exists(path))
+        return "no such folder, or one above it cannot be entered";
+    if (!is_folder(path))
+        return "not a folder";
+    int outcome = uv_fs_access(NULL, &request, path, SEARCH_PERMISSION, NULL);
+    uv_fs_req_cleanup(&request);
+    return outcome != 0 ? "no permission to search this folder" : NULL;
+}
+
 void store_find(const char *directory, const struct kdnet_pdb *pdb, const char *symbol, struct symbol_result *result)
 {
     struct path path = {.length = strlen(directory)};
@@ -209,8 +223,9 @@ void store_find(const char *directory, const struct kdnet_pdb *pdb, const char *
         return;
     }
     memcpy(path.text, directory, path.length + 1);
-    if (!is_folder(path.text)) {
-        symbol_trail_add(&result->trail, directory, "no such folder");
+    const char *obstacle = find_obstacle(path.text);
+    if (obstacle) {
+        symbol_trail_add(&result->trail, directory, obstacle);
         return;
     }
     bool seen = ask_tier(&path, pdb, symbol, result);

@@ -4,7 +4,9 @@
 PE and PDB pairs by clang and lld-link, checked symbol by symbol against llvm-pdbutil; cabinets by gcab; the real symbol
 tables in KDNETD_DATA.
 """
+import functools
 import gzip
+import http.server
 import lzma
 import os
 import random
@@ -14,6 +16,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -32,6 +35,11 @@ static volatile int Hidden = 3;
 int KeBugCheckEx(int x) { return x + Hidden; }
 int F(void) { return KeBugCheckEx(1) + (int)IopFinalCrashDumpStatus; }
 """
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
 
 
 def run(*arguments, **options):
@@ -143,6 +151,22 @@ class Pairs(unittest.TestCase):
             self.assertEqual(answers("--symbols", store, image, STATUS), direct)
             self.assertEqual(answers("--symbols", "srv*" + store, "ntkrnlmp.pdb/" + guidage, STATUS), direct)
             self.assertEqual(answers(guidage.lower(), STATUS, env={"_NT_SYMBOL_PATH": "/nowhere;srv*" + store}), direct)
+
+    def test_symbols_are_fetched_from_a_server_once(self):
+        pdb, image = make_pair(self.folder, "x86_64", SOURCE)
+        store = self.store(pdb, "ntkrnlmp.pdb", guidage_of(pdb), "ntkrnlmp.pdb")
+        handler = functools.partial(QuietHandler, directory=store)
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            local = os.path.join(self.folder, "local")
+            place = f"srv*{local}*http://127.0.0.1:{server.server_address[1]}"
+            result = run("--symbols", place, image, STATUS)
+            server.shutdown()
+        if "without libcurl" in result.stderr or "libcurl was missing" in result.stderr:
+            self.skipTest("this build asks no symbol servers")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(answers("--symbols", place, image, STATUS), answers(pdb, STATUS))  # nobody serves any more
+        self.assertEqual(answers("--symbols", local, image, STATUS), answers(pdb, STATUS))
 
     def test_symbols_of_another_build_prove_nothing(self):
         pdb, _ = make_pair(self.folder, "x86_64", SOURCE)

@@ -171,6 +171,7 @@ static void missing_folder_and_missing_file_are_told_apart(void **state)
     (void)state;
     assert_non_null(strstr(look("nowhere", "Public").trail.text, "nowhere: no such folder"));
     folder_write("store/other.pdb", "", 0);
+    assert_non_null(strstr(look("store/other.pdb", "Public").trail.text, "other.pdb: not a folder"));
     assert_non_null(strstr(look("store", "Public").trail.text, "store: has no file for this image"));
 }
 
