@@ -10,11 +10,16 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import harness
 
 RELAY = os.environ.get("KDNETD_RELAY", str(harness.BUILD / "tests" / "soak" / "soak_relay"))
+HOLDS = "bugcheck-hold"
+HOLD_S = 3.3  # a machine that was held for three seconds has ended as it should
+RENAMED = "renamed-"
+PATIENCE_END_S = 4
 LAYOUTS = ("x64", "x86", "arm64")
 SEED = int(os.environ.get("KDNETD_SOAK_SEED", "20240711"))
 KEEP = os.environ.get("KDNETD_SOAK_KEEP")  # a folder for captures and logs
@@ -135,8 +140,43 @@ def write_targets(place, plans, rename=lambda name: name, rekey=lambda key: key,
 
 
 def start(place, where, plan):
+    """Those that are to be held stay: their program would end while kdnetd still reads."""
     return harness.Machines(place, where, harness.key_text(*plan.key), "--count", plan.count, "--machine", plan.layout,
-                            *plan.options, scenario=plan.scenario, seed=plan.seed)
+                            *plan.options, scenario=plan.scenario, seed=plan.seed, end=plan.scenario != HOLDS)
+
+
+def held(plan, daemons):
+    """How many of its machines were found in their second break, and held."""
+    names = {name for name, _ in keys_of(plan)}
+    told = [e for d in daemons for e in d.events(kind="released") if e["action"] == "hold"]
+    return len({e["target"].replace(RENAMED, "") for e in told} & names)
+
+
+def wait(machines, plan, daemons, end):
+    """Their summaries, when they have ended; those that do not end by then say in theirs how they are."""
+    if plan.scenario == HOLDS:
+        while held(plan, daemons) < plan.count and time.monotonic() < end:
+            time.sleep(0.1)
+        time.sleep(HOLD_S)
+        return machines.stop(None)
+    try:
+        machines.process.wait(max(0.1, end - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return machines.stop(None)
+    return machines.wait(expect=None)
+
+
+def end(daemon, patience=PATIENCE_END_S):
+    """As daemon.stop, but kdnetd waits a read deadline long for a machine whose last ACK was lost: we do not."""
+    daemon.signal(signal.SIGTERM)
+    try:
+        code = daemon.process.wait(patience)
+    except subprocess.TimeoutExpired:
+        code = 0
+    daemon.kill()
+    daemon.out.join(harness.PATIENCE)
+    if code != 0:
+        raise AssertionError(f"kdnetd, told to end, ended with {code}: {''.join(daemon.log.lines[-20:])}")
 
 
 def expected_results(summary):
@@ -159,7 +199,8 @@ def is_unread(event):
     """Says itself that it could not be read in time, and nothing that would be untrue."""
     if event["verdict"] == "unknown":
         return event["reason"] in ("timeout", "lost", "unreadable", "no_symbols") and event["status"] is None
-    return event["phase"] == "bugcheck_first" and event["verdict"] == "not_started" and event["source"]["from"] == "phase"
+    first = event["phase"] == "bugcheck_first" and event["verdict"] == "not_started"
+    return first and event["source"]["from"] == "phase"
 
 
 def mistakes_of_machine(summary, stepping=True):

@@ -30,7 +30,7 @@ def term(place, life, plan, relay):
     life[-1].signal(signal.SIGTERM)
     relay.go()
     if life[-1].process.wait(harness.PATIENCE) != 0:
-        raise AssertionError(f"kdnetd {life[-1].state()}\n{life[-1].log_text()}")
+        raise AssertionError(f"kdnetd {life[-1].state()}")
     life.append(begin(place, plan, None, life[-1].listen))
 
 
@@ -48,28 +48,29 @@ def remove(*where):
 
 
 def rename(*where):
-    reload(*where, then_back=False, rename=lambda name: "renamed-" + name)
+    reload(*where, then_back=False, rename=lambda name: network.RENAMED + name)
 
 
 def rekey(*where):
     reload(*where, rekey=lambda key: "1.2." + key.split(".", 2)[2])
 
 
-# What happens, what relay.c does meanwhile, kdnetd's options.
+# What happens, and what relay.c does.
 HAPPENINGS = {
-    "killed": (kill, [], []),
-    "killed, what was on its way arrives later": (kill, ["--keep"], []),
-    "told to end": (term, [], []),
-    "target taken out and in again": (remove, [], []),
-    "target renamed": (rename, [], []),
-    "key changed and back": (rekey, [], []),
+    "killed": (kill, []),
+    "killed, what was on its way arrives later": (kill, ["--keep"]),
+    "told to end": (term, []),
+    "target taken out and in again": (remove, []),
+    "target renamed": (rename, []),
+    "key changed and back": (rekey, []),
 }
 
 
 def begin(place, plan, end, listen=None):
     if end:
         end()
-    return harness.Daemon(place, "--config", network.write_targets(place, [plan]), "--read-deadline", "20s", listen=listen)
+    config = network.write_targets(place, [plan])
+    return harness.Daemon(place, "--config", config, "--read-deadline", "20s", listen=listen)
 
 
 def plan_of(scenario, layout, count, seed):
@@ -93,27 +94,24 @@ def wait_stopped(relay, count, machines):
 
 def walk(scenario, layout, happening, first, step, count, seed):
     """One kdnetd, `count` machines, machine i stopped after its (first + i * step)th datagram."""
-    happen, relay_options, _ = HAPPENINGS[happening]
+    happen, relay_options = HAPPENINGS[happening]
     plan = plan_of(scenario, layout, count, seed)
     with network.Place(f"{scenario} {layout} {happening} {first}") as place:
         life = [begin(place, plan, None)]
         capture = ["--pcap", place.folder / "relay.pcap"] if network.KEEP else []
-        relay = network.Relay(place, life[0].listen[0], "--stop-first", first, "--stop-step", step, *relay_options, *capture)
+        relay = network.Relay(place, life[0].listen[0], "--stop-first", first, "--stop-step", step, *relay_options,
+                              *capture)
         machines = network.start(place, relay.place, plan)
         wait_stopped(relay, count, machines)
         points = {address: n for n, address in relay.stopped().values()}
         happen(place, life, plan, relay)
-        try:
-            machines.process.wait(PATIENCE_S)
-        except harness.subprocess.TimeoutExpired:
-            pass
-        summaries = machines.stop(None)
+        summaries = network.wait(machines, plan, life, time.monotonic() + PATIENCE_S)
+        network.end(life[-1])
         relay.counts()
         told = collections.defaultdict(list)
         for daemon in life:
-            events = daemon.events() if daemon is not life[-1] else daemon.stop()
-            for event in events:
-                told[event["target"].replace("renamed-", "")].append(event)
+            for event in daemon.events():
+                told[event["target"].replace(network.RENAMED, "")].append(event)
     return judge(plan, summaries, told, points), points, [s["longest_halt_ms"] for s in summaries
                                                            if not network.was_held(s)]
 
@@ -143,7 +141,7 @@ def length_of(scenario):
         daemon = begin(place, plan, None)
         relay = network.Relay(place, daemon.listen[0])
         machines = network.start(place, relay.place, plan)
-        machines.wait()
+        network.wait(machines, plan, [daemon], time.monotonic() + PATIENCE_S)
         return relay.counts()["most"]
 
 
@@ -154,7 +152,8 @@ def walk_all(happening, layouts, step, offset):
             todo = list(range(1 + offset, LENGTHS[scenario] + 1, step))
             for at in range(0, len(todo), CHUNK):
                 part = todo[at:at + CHUNK]
-                mistakes, points, longest = walk(scenario, layout, happening, part[0], step, len(part), network.SEED + at)
+                seed = network.SEED + at
+                mistakes, points, longest = walk(scenario, layout, happening, part[0], step, len(part), seed)
                 reached[scenario] += len(points)
                 halts += longest
                 wrong += mistakes

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Harmless, from outside: each crash gives its result and each machine goes on, whatever the network and whoever restarts.
+"""Harmless, from outside: each crash gives its result and each machine goes on, whatever the network does.
 
     soak.py short [CASE]...   a part of it, in a minute
     soak.py long [CASE]...    all of it; nothing without KDNETD_SOAK=1
@@ -34,7 +34,7 @@ def run_all(jobs, at_once):
             try:
                 line, mistakes = job()
             except Exception as error:  # of any kind: the other cases go on
-                line, mistakes = "", [f"{type(error).__name__}: {error}"]
+                line, mistakes = "", [f"{type(error).__name__}: {str(error)[:2000]}"]
             with lock:
                 print(f"{'FAIL' if mistakes else 'ok':4} {title}: {line}; {time.monotonic() - begun:.0f} s", flush=True)
                 for mistake in mistakes[:8]:
