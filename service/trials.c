@@ -99,9 +99,13 @@ static struct target *next_in_list(const struct targets *targets, struct trial *
     bool any = trial->stage == STAGE_UNSEEN_ANY || trial->stage == STAGE_SEEN_ANY;
     bool seen = trial->stage == STAGE_SEEN || trial->stage == STAGE_SEEN_ANY;
     const struct targets_group *group = targets_group_of(targets, any ? 0 : trial->local_port);
-    if (!group || trial->at >= group->list[seen].count)
+    /* From the last to the first: a row that leaves a list has the last one put into its place, which was tried then.
+     */
+    if (group && trial->at > group->list[seen].count)
+        trial->at = group->list[seen].count;
+    if (!group || trial->at == 0)
         return NULL;
-    return targets_row(targets, group->list[seen].ids[trial->at++]);
+    return targets_row(targets, group->list[seen].ids[--trial->at]);
 }
 
 /* The next row to try; NULL: there is none left. */
@@ -112,7 +116,7 @@ static struct target *next_row(const struct targets *targets, struct trial *tria
         if (row)
             return row;
         ++trial->stage;
-        trial->at = 0;
+        trial->at = SIZE_MAX; /* the end of the next list */
     }
     return NULL;
 }

@@ -120,8 +120,8 @@ static void keys_are_tried_in_the_order_of_likelihood(void **state)
 static void the_right_key_ends_the_trial(void **state)
 {
     (void)state;
-    world.opens = add(0, 0)->id;
     (void)add(0, 0);
+    world.opens = add(0, 0)->id; /* lists are walked from their ends */
     assert_true(poke(1, 1));
     assert_false(work());
     assert_int_equal(world.tries, 1);
@@ -155,15 +155,34 @@ static void a_slice_is_bounded_and_goes_on_where_it_stopped(void **state)
     (void)state;
     for (int i = 0; i < 5000; ++i)
         (void)add(0, 0);
-    world.opens = 4999;
+    world.opens = 0;
     assert_true(poke(1, 1));
     assert_true(work());
     assert_int_equal(world.tries, TRIALS_SLICE);
     while (work())
         ;
     assert_int_equal(world.tries, 5000);
-    assert_int_equal(world.order[4999], 4999);
+    assert_int_equal(world.order[4999], 0);
     assert_int_equal(world.unknown, 0);
+}
+
+/* Between two slices other machines connect, and their rows leave the list: the last one takes the place of each. */
+static void rows_that_leave_the_list_meanwhile_hide_none(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 5000; ++i)
+        (void)add(0, 0);
+    world.opens = 10;
+    assert_true(poke(1, 1));
+    assert_true(work());
+    for (uint32_t id = 4000; id < 4900; ++id)
+        targets_remove(&world.targets, targets_row(&world.targets, id));
+    for (uint32_t id = 20; id < 900; ++id)
+        targets_remove(&world.targets, targets_row(&world.targets, id));
+    while (work())
+        ;
+    assert_int_equal(world.unknown, 0);
+    assert_int_equal(world.order[world.tries - 1], 10);
 }
 
 static void keys_tried_in_a_second_are_bounded(void **state)
@@ -203,6 +222,7 @@ int main(void)
         TEST(one_poke_of_a_source_waits_at_a_time),
         TEST(one_ip_address_gets_half_of_the_queue),
         TEST(a_slice_is_bounded_and_goes_on_where_it_stopped),
+        TEST(rows_that_leave_the_list_meanwhile_hide_none),
         TEST(keys_tried_in_a_second_are_bounded),
         TEST(what_is_longer_than_a_poke_is_refused),
     };
