@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/options.h"
+#include "service/symbols/check.h"
 #include "config/value.h"
 
 #include <getopt.h>
@@ -44,7 +45,7 @@ void options_help(FILE *out)
         "                                  (default 0.0.0.0:50000 and [::]:50000)\n"
         "  --target NAME=w.x.y.z[@ADDR]    a machine: its name, its key, its address if it has a fixed one\n"
         "  --rva GUIDAGE:SYMBOL=0xRVA      where a symbol is in a kernel that you know\n"
-        "  --symbols DIR                   a folder with symbols\n"
+        "  --symbols PLACE                 where kernels' symbols are: DIR, srv*DIR or srv*DIR*URL, as for WinDbg\n"
         "  --events FILE|-                 where results go, a JSON object a line; - is standard output\n"
         "  --http ADDR:PORT                interface for kdnetctl\n"
         "  --policy BREAK=ACTION           BREAK: bugcheck_first, bugcheck_second, shutdown, break, exception,\n"
@@ -165,6 +166,7 @@ bool options_load(const struct options *options, struct kdnetd_config *config, s
         if (!set(config, &options->values[i], error))
             config_report_add(report, &spot, "%s", error);
     }
+    symbols_check(config, report);
     (void)config_check(config, report);
     return config_report_count(report) == 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/log.h"
+#include "service/lookup.h"
 #include "service/platform/platform.h"
 #include "service/server_internal.h"
 
@@ -141,8 +142,9 @@ static void apply_settings(struct server *server, const struct kdnetd_config *co
 
 static void say_unused(const struct kdnetd_config *config)
 {
-    if (config->symbol_count > 0)
-        log_plain(CONFIG_LOG_WARNING, "symbols: this version reads no symbol files; tell it addresses with rva:");
+    if (config->target_count == 0)
+        log_plain(CONFIG_LOG_WARNING, "targets: there are none, so no machine is served; `kdnetctl keygen` makes the "
+                                      "lines for one");
     if (config->has_http)
         log_plain(CONFIG_LOG_WARNING, "http: this version has no HTTP interface; its results are in events:");
     if (!config->events)
@@ -153,7 +155,7 @@ bool reload_first(struct server *server)
 {
     apply_settings(server, &server->config);
     say_unused(&server->config);
-    return apply_targets(server, &server->config) && open_listeners(server, &server->config);
+    return lookup_open(server) && apply_targets(server, &server->config) && open_listeners(server, &server->config);
 }
 
 static void say_mistakes(const struct config_report *report)
@@ -179,6 +181,7 @@ static void apply(struct server *server, struct kdnetd_config *config)
     struct kdnetd_config old = server->config;
     server->config = *config;
     config_clear(&old);
+    (void)lookup_open(server); /* anew also when nothing changed: a reload asks again for what was not there */
     say_unused(&server->config);
     log_begin(&line, CONFIG_LOG_NOTICE, "configuration read again");
     log_number(&line, "targets", server->targets.count);

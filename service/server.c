@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/server.h"
 #include "service/log.h"
+#include "service/lookup.h"
 #include "service/platform/platform.h"
-#include "service/rva.h"
+
 #include "service/server_internal.h"
 
 #include <openssl/rand.h>
@@ -26,13 +27,6 @@ static int random_bytes(void *user, uint8_t *out, size_t length)
     return length <= INT32_MAX && RAND_bytes(out, (int)length) == 1 ? KDNET_OK : KDNET_ERR_RANDOM;
 }
 
-static enum kdnet_rva_answer find_rva(void *user, const struct kdnet_pdb *pdb, const char *symbol, uint32_t *rva,
-                                      enum kdnet_source *source)
-{
-    const struct server *server = user;
-    return rva_find(&server->config, pdb, symbol, rva, source);
-}
-
 /* The end. */
 
 static void close_handle(uv_handle_t *handle)
@@ -50,6 +44,8 @@ static void finish(struct server *server)
         listener_close(server->listeners);
     close_handle((uv_handle_t *)&server->prepare);
     close_handle((uv_handle_t *)&server->trial_idle);
+    close_handle((uv_handle_t *)&server->deadline_idle);
+    close_handle((uv_handle_t *)&server->check);
     close_handle((uv_handle_t *)&server->trial_timer);
     close_handle((uv_handle_t *)&server->deadline_timer);
     close_handle((uv_handle_t *)&server->second_timer);
@@ -57,6 +53,7 @@ static void finish(struct server *server)
     close_handle((uv_handle_t *)&server->stop_timer);
     for (size_t i = 0; i < server->signal_count; ++i)
         close_handle((uv_handle_t *)&server->signals[i]);
+    lookup_close(server);
     results_tell(&server->results);
     results_close(&server->results);
     if (server->results.writing)
@@ -102,9 +99,30 @@ static void on_signal(uv_signal_t *handle, int number)
 
 /* The rounds of the loop. */
 
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle; /* while it is active, the loop looks at the sockets without waiting */
+}
+
+/*
+ * libuv runs timers before it looks at the sockets: after a busy round, answers that are already there would count as
+ * late, and their requests would be sent again. So deadlines are handled after the sockets of the same round.
+ */
 static void on_deadline(uv_timer_t *timer)
 {
-    dispatch_expire(timer->data);
+    struct server *server = timer->data;
+    server->deadline_due = true;
+    (void)uv_idle_start(&server->deadline_idle, on_idle);
+}
+
+static void on_check(uv_check_t *check)
+{
+    struct server *server = check->data;
+    if (!server->deadline_due)
+        return;
+    server->deadline_due = false;
+    (void)uv_idle_stop(&server->deadline_idle);
+    dispatch_expire(server);
 }
 
 static void arm_deadline(struct server *server)
@@ -172,6 +190,9 @@ static void init_handles(struct server *server)
     }
     (void)uv_prepare_init(&server->loop, &server->prepare);
     (void)uv_idle_init(&server->loop, &server->trial_idle);
+    (void)uv_idle_init(&server->loop, &server->deadline_idle);
+    (void)uv_check_init(&server->loop, &server->check);
+    server->check.data = server;
     server->prepare.data = server;
     server->trial_idle.data = server;
 }
@@ -184,6 +205,7 @@ static void start_handles(struct server *server)
     start_signal(server, platform_signal_reload());
     start_signal(server, platform_signal_summary());
     (void)uv_prepare_start(&server->prepare, on_prepare);
+    (void)uv_check_start(&server->check, on_check);
     (void)uv_timer_start(&server->second_timer, on_second, SECOND_MS, SECOND_MS);
     if (watchdog_ms > 1)
         (void)uv_timer_start(&server->watchdog_timer, on_watchdog, watchdog_ms / 2, watchdog_ms / 2);
@@ -198,7 +220,7 @@ static bool init_parts(struct server *server)
     server->shared.crypto = kdnet_crypto_new();
     server->shared.user = server;
     server->shared.random = random_bytes;
-    server->shared.find_rva = find_rva;
+    server->shared.find_rva = lookup_find;
     targets_init(&server->targets, server->seed);
     timers_init(&server->timers);
     strangers_init(&server->strangers, server->seed);
@@ -236,11 +258,11 @@ static void clear_parts(struct server *server)
 static void run_loop(struct server *server)
 {
     struct log_line line;
+    start_handles(server);
     log_begin(&line, CONFIG_LOG_NOTICE, "serving");
     log_text(&line, "version", KDNETD_VERSION);
     log_number(&line, "targets", server->targets.count);
     log_end(&line);
-    start_handles(server);
     platform_notify_ready();
     announce_status(server);
     (void)uv_run(&server->loop, UV_RUN_DEFAULT);

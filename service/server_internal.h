@@ -65,6 +65,8 @@ struct listener {
     struct listener_counts counts, told;
 };
 
+struct symbols;
+
 struct server_totals {
     size_t connected, halted, held;
     size_t inquiring;       /* halted for less than read_deadline, and not held */
@@ -82,12 +84,16 @@ struct server {
     struct trials trials;
     struct strangers strangers;
     struct results results;
+    struct symbols *symbols; /* NULL: the configuration names no places */
     struct listener *listeners;
     uint32_t next_listener_id;
     uint64_t seed;
 
     uv_prepare_t prepare;
     uv_idle_t trial_idle;
+    uv_idle_t deadline_idle; /* active while deadline_due */
+    uv_check_t check;
+    bool deadline_due; /* handled after the sockets of this round */
     uv_timer_t trial_timer, deadline_timer, second_timer, watchdog_timer, stop_timer;
     uv_signal_t signals[SERVER_SIGNALS];
     size_t signal_count;

@@ -2,6 +2,7 @@
 /* kdnetctl check: the mistakes of a configuration, as kdnetd --check names them. */
 #include "config/config.h"
 #include "service/ctl/command.h"
+#include "service/symbols/check.h"
 
 #include <stdio.h>
 
@@ -20,6 +21,7 @@ static int check_file(const char *path)
     config_init(&config);
     config_report_init(&report);
     config_load(path, &config, &report);
+    symbols_check(&config, &report);
     config_check(&config, &report);
     size_t mistakes = config_report_count(&report);
     config_report_print(&report, stderr);
