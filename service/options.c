@@ -47,7 +47,7 @@ void options_help(FILE *out)
         "  --rva GUIDAGE:SYMBOL=0xRVA      where a symbol is in a kernel that you know\n"
         "  --symbols PLACE                 where kernels' symbols are: DIR, srv*DIR or srv*DIR*URL, as for WinDbg\n"
         "  --events FILE|-                 where results go, a JSON object a line; - is standard output\n"
-        "  --http ADDR:PORT                interface for kdnetctl\n"
+        "  --http ADDR:PORT                interface for kdnetctl (not in this version: a warning)\n"
         "  --policy BREAK=ACTION           BREAK: bugcheck_first, bugcheck_second, shutdown, break, exception,\n"
         "                                  load_symbols, prompt; ACTION: continue, hold, reboot\n"
         "  --read-deadline TIME            a halted machine goes on after this at the latest (2s)\n"

@@ -34,7 +34,7 @@ c_decl {
 #define NO_SENDING_AGAIN          6 /* what gets no ACK is not sent again */
 #define STRAGGLERS_TAKEN          7 /* a data packet behind a later one counts */
 #define NOT_SAID_AGAIN            8 /* a state change that was asked for is a new break */
-#define STALE_REPLY_PROVES       10 /* the proof is a GetVersion, whose reply may be an older one's, said again */
+#define STALE_REPLY_PROVES       10 /* a reply without an ACK before it, which may be an older one said again, proves it too */
 #define SAID_AGAIN_CONTINUES      9 /* it is the old break, without a look at the program counter */
 
 /* Limits of the code, scaled down; what matters is their order. In brackets the code's. */
@@ -82,7 +82,6 @@ chan t2h = [12] of { byte, byte, byte, byte, byte, byte };
 #define GET_CONTEXT 2
 #define SET_CONTEXT 3
 #define READ        4 /* READ + n: the address tells them apart */
-#define PROOF       64 /* PROOF + n: an address that nobody has asked for yet */
 
 /* steps that differ only in what is done with the reply (session_internal.h, enum kdnet_step) */
 #define STEP_INQUIRY 0
@@ -175,7 +174,7 @@ inline link_done()
 {
     if
     :: l_resetting || l_reset_since -> l_out = 1
-    :: else -> if :: l_wants -> l_unsure = 0 :: else fi
+    :: else -> if :: l_wants -> l_unsure = (!l_acked && mutant != STALE_REPLY_PROVES) :: else fi
     fi;
     l_busy = 0; l_due = 0; l_resetting = 0; l_timer = 0;
     l_acked = 0; l_reset_since = 0; l_api = NONE; l_wants = 0; l_timeouts = 0
@@ -510,8 +509,7 @@ inline go_on()
     :: (l_unsure || l_out) && a_proofs < PROOFS_MAX && mutant != NO_PROOF ->
         a_proofs++;
         a_stage = RELEASING; a_giving_up = 0;
-        n = (mutant == STALE_REPLY_PROVES -> GET_VERSION : PROOF + l_next);
-        request(STEP_PROVE, n)
+        request(STEP_PROVE, GET_VERSION)
     :: else ->
         a_stage = GOING; a_heard = 0; a_step = 0;
         link_send(0, NONE)
