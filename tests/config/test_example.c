@@ -62,7 +62,7 @@ static void everything_that_the_example_has_off_can_be_switched_on(void **state)
     assert_true(f->config.targets[0].has_address);
     assert_int_equal(f->config.targets[0].policy.hold_for_ms, 600000);
     assert_int_equal(f->config.rva_count, 1);
-    assert_int_equal(f->config.symbol_count, 1);
+    assert_int_equal(f->config.symbol_count, 2);
     assert_string_equal(f->config.events, "-");
     assert_true(f->config.has_http);
 }
