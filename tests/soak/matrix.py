@@ -9,7 +9,7 @@ from network import harness
 COUNT = {"short": 60, "long": 500}
 DUMP_MS, REBOOT_MS, DELAY_MS = 400, 200, 500
 SPREAD_MS = {"short": 1000, "long": 8000}
-WAIT_S = {"short": 45, "long": 150}
+WAIT_S = {"short": 120, "long": 150}
 
 # patience: of kdnetd with one break; None: its default of 2 s, with which results may say that time was up.
 Network = collections.namedtuple("Network", "name relay patience parts", defaults=["20s", ("long",)])

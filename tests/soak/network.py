@@ -146,18 +146,19 @@ def start(place, where, plan):
 
 
 def held(plan, daemons):
-    """How many of its machines were found in their second break, and held."""
+    """When each of its machines was found in its second break, and held: {name: seconds}."""
+    told = (e for d in daemons for e in d.events(kind="released") if e["action"] == "hold")
     names = {name for name, _ in keys_of(plan)}
-    told = [e for d in daemons for e in d.events(kind="released") if e["action"] == "hold"]
-    return len({e["target"].replace(RENAMED, "") for e in told} & names)
+    when = {e["target"].replace(RENAMED, ""): harness.seconds(e) for e in told}
+    return {name: at for name, at in when.items() if name in names}
 
 
 def wait(machines, plan, daemons, end):
     """Their summaries, when they have ended; those that do not end by then say in theirs how they are."""
     if plan.scenario == HOLDS:
-        while held(plan, daemons) < plan.count and time.monotonic() < end:
+        while len(held(plan, daemons)) < plan.count and time.monotonic() < end:
             time.sleep(0.1)
-        time.sleep(HOLD_S)
+        time.sleep(max(0.0, max(held(plan, daemons).values(), default=0) + HOLD_S - time.time()))
         return machines.stop(None)
     try:
         machines.process.wait(max(0.1, end - time.monotonic()))
