@@ -45,14 +45,14 @@ c_decl {
 #define TIMEOUTS_CYCLE   6 /* a multiple of all four: the count may start again there */
 #define TAKE_OVER_ASKS   3 /* [8]  session.c */
 #define ASKS_QUICK       2 /* [3]  inquiry.c */
-#define ASKS_MAX         5 /* [12] inquiry_internal.h */
+#define ASKS_MAX         7 /* [12] inquiry_internal.h */
 #define ASKS_DEAF        2 /* [4]  release.c */
 #define SAID_AGAIN_MAX   3 /* [3]  inquiry.c */
 #define STEP_TIMEOUTS    4 /* [16] release.c */
 #define PROOFS_MAX       6 /* [20] release.c */
 #define GOING_SENDS      4 /* [12] release.c */
 #define GOING_HEARD      3 /* [3]  release.c */
-#define GOING_HEARD_MAX  8 /* [200] release.c */
+#define GOING_HEARD_MAX  16 /* [200] release.c */
 #define IDS              15 /* ids modulo 16; the code's modulo 2^31 */
 #define KEYS             6
 
@@ -924,7 +924,7 @@ proctype network()
 /*
  * Time. It passes when nothing is under way: timers are longer than a round trip, except `earlies` times. Pokes come
  * every 3 s, and no timer of ours is longer: one that runs fires between two pokes, once or more often. With TURNS each
- * of the three has its turn: a timer that runs fires in the end.
+ * of the three has its turn: a timer that runs fires in the end; and the machine's script goes on.
  */
 proctype clock()
 {
@@ -934,7 +934,7 @@ proctype clock()
         if
         :: HOST_TIMER && !(p_turns && w_host) -> w_host = 1; pass_time(); host_expire(); host_flush(); printf("host timer\n"); SAY_HOST
         :: t_pending && t_key != 0 && !w_target -> w_target = p_turns; pass_time(); target_pending() /* link_retransmit */
-        :: (w_host || !HOST_TIMER) && (!p_turns || w_target || !(t_pending && t_key != 0)) ->
+        :: (w_host || !HOST_TIMER) && !(p_turns && !t_wait && !t_pending && t_break < p_breaks) && (!p_turns || w_target || !(t_pending && t_key != 0)) ->
             w_host = 0; w_target = 0; pass_time(); target_poke() /* machine_expire */
         :: silences > 0 && h_connected && !h_lost -> silences--; h_lost = 1; l_timer = 0 /* lose */
         fi
