@@ -102,7 +102,9 @@ void kdnet_link_done(struct kdnet_link *link)
     if (link->resetting || link->reset_since)
         link->memory.out_of_step = true; /* the target may or may not have taken the id that RESET named */
     else if (link->wants_reply)
-        link->memory.unsure = false; /* it has taken this id, so it takes the next one */
+        /* It has taken this id, so it takes the next one. Without its ACK the reply may be an older one's, said again.
+         */
+        link->memory.unsure = !link->acked;
     link->busy = false;
     link->due = false;
     link->resetting = false;

@@ -343,7 +343,7 @@ void kdnet_reading_reply(struct kdnet_session *session, const struct kdnet_packe
     kdnet_link_done(&session->talk->link);
     switch (reply.api) {
     case KDNET_API_GET_VERSION:
-        if (session->talk->halt.step == KDNET_STEP_PROVE)
+        if (session->talk->halt.step == KDNET_STEP_PROVE && (!session->boot || session->boot->version_known))
             break;
         if (reply.return_status == 0)
             take_version(session, &reply.u.version);
