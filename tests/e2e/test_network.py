@@ -29,11 +29,14 @@ class Network(harness.Case):
                 self.assertEqual(summary[name], 0, f"seed {SEED}: {summary}")
         return daemon, summaries
 
-    def check_results(self, daemon, i):
+    def check_results(self, daemon, i, acknowledged=True):
         first, last = daemon.events(f"m{i}", "crash_status")
         self.assertEqual((first["phase"], first["verdict"], first["status"]), ("bugcheck_first", "not_started", "0xFFFFFFFF"))
         self.assertEqual((last["phase"], last["verdict"], last["status"]), ("shutdown", "failed", STATUS))
-        self.assertEqual([e["action"] for e in daemon.events(f"m{i}", "released")], ["continue", "continue"])
+        actions = [e["action"] for e in daemon.events(f"m{i}", "released")]
+        if not acknowledged and len(actions) == 1:
+            return  # the machine's last ACK was lost, and it is gone: nobody can know that it went on
+        self.assertEqual(actions, ["continue", "continue"])
 
     def test_each_datagram_arrives_twice(self):
         def decide_of(_):
@@ -66,7 +69,7 @@ class Network(harness.Case):
 
         daemon, summaries = self.crash_through(decide_of, "--read-deadline", "20s")
         for i in range(MACHINES):
-            self.check_results(daemon, i)
+            self.check_results(daemon, i, acknowledged=False)
 
     def test_a_slow_network_is_not_asked_twice(self):
         """60 ms each way: kdnetd's patience follows the round trips that it measures."""

@@ -36,7 +36,7 @@ NETWORKS = [
     Network("delay 20 ms, a cut of 20 s, deadline 2 s",
             ["--delay-ms", 20, "--cut-after", "$half", "--cut-ms", 20000], None),
     Network("loss 20 %, deadline 2 s", ["--loss", 20], None),
-    Network("loss 30 %, delay 200 ms, deadline 2 s", ["--loss", 30, "--delay-ms", 200], None, BOTH),
+    Network("loss 30 %, delay 200 ms, deadline 2 s", ["--loss", 30, "--delay-ms", 200], None),
     Network("delay 400 ms, deadline 2 s", ["--delay-ms", 400], None, BOTH),
     Network("delay 700 ms, deadline 2 s", ["--delay-ms", 700], None),
     Network("loss 10 %, delay 200 ms ± 50", ["--loss", 10, "--delay-ms", 150, "--jitter-ms", 100], "60s"),
