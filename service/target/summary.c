@@ -121,15 +121,23 @@ void fleet_print(const struct fleet *fleet, FILE *out, bool json)
         (void)fputs(
             "target        scenario       state     halted_ms  longest_ms  breaks prints asked  resent  repeat wrong\n",
             out);
+    uint32_t alone = 0;
     for (uint32_t i = 0; i < fleet->count; ++i) {
         struct machine_result result;
         char name[FLEET_NAME_SIZE];
         fleet_name(i, name);
         machine_result(fleet->units[i].machine, now, &result);
+        alone += result.handshakes == 0;
         if (json)
             print_json(&fleet->units[i], name, &result, out);
         else
             print_row(name, &result, out);
     }
+    if (alone > 0 && !json)
+        (void)fprintf(
+            stderr,
+            "kdnet-target: nobody answered %u of %u machines: check --host, that kdnetd listens there, and that it "
+            "has their keys\n",
+            alone, fleet->count);
     (void)fflush(out);
 }

@@ -641,7 +641,7 @@ inline inquiry_rekeyed()
     if
     :: a_stage == GOING && mutant != CONTINUE_AGAIN ->
         link_abandon();
-        a_asked = 1;
+        a_asked = (a_asked == 0 -> 1 : a_asked);
         churn = (p_calm > 0 -> churn + 1 : 0);
         assert(churn <= p_calm)
     :: else
