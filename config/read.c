@@ -57,15 +57,6 @@ static void read_listens(struct reader *r, const struct config_raw *raw)
     }
 }
 
-static bool parse_hold_for(const char *text, uint64_t *ms, char *error)
-{
-    if (strcmp(text, "none") == 0) {
-        *ms = CONFIG_HOLD_FOR_EVER;
-        return true;
-    }
-    return config_parse_duration(text, "1s", "7d", ms, error);
-}
-
 /* A target's own policy, or the policy for all when `is_for_all`: those settings may be made in one place only. */
 static void read_policy(struct reader *r, struct config_raw_policy *raw, bool is_for_all, struct config_policy *policy)
 {
@@ -83,7 +74,7 @@ static void read_policy(struct reader *r, struct config_raw_policy *raw, bool is
     }
     if (config_raw_split(raw->hold_for, r->file, &value)) {
         uint64_t ms = 0;
-        if (!parse_hold_for(value.text, &ms, error))
+        if (!config_parse_hold_for(value.text, &ms, error))
             complain(r, &value.spot, error);
         else if (!is_for_all || config_store_claim(r->config, CONFIG_SET_HOLD_FOR, &value.spot, r->report))
             policy->hold_for_ms = ms;
@@ -231,9 +222,10 @@ static void read_settings(struct reader *r, const struct config_raw *raw)
     read_policy(r, &hold_for, true, &config->policy);
     if (raw->policy)
         read_policy(r, raw->policy, true, &config->policy);
-    read_duration(r, raw->read_deadline, CONFIG_SET_READ_DEADLINE, "100ms", "60s", &config->read_deadline_ms);
-    read_duration(r, raw->lost_after, CONFIG_SET_LOST_AFTER, "4s", "24h", &config->lost_after_ms);
-    read_duration(r, raw->dump_for, CONFIG_SET_DUMP_FOR, "1m", "24h", &config->dump_for_ms);
+    read_duration(r, raw->read_deadline, CONFIG_SET_READ_DEADLINE, CONFIG_READ_DEADLINE_LIMITS,
+                  &config->read_deadline_ms);
+    read_duration(r, raw->lost_after, CONFIG_SET_LOST_AFTER, CONFIG_LOST_AFTER_LIMITS, &config->lost_after_ms);
+    read_duration(r, raw->dump_for, CONFIG_SET_DUMP_FOR, CONFIG_DUMP_FOR_LIMITS, &config->dump_for_ms);
     read_events(r, raw->events);
     read_http(r, raw->http);
     read_words(r, raw);

@@ -210,6 +210,15 @@ bool config_parse_duration(const char *text, const char *least, const char *most
     return true;
 }
 
+bool config_parse_hold_for(const char *text, uint64_t *ms, char *error)
+{
+    if (strcmp(text, "none") == 0) {
+        *ms = CONFIG_HOLD_FOR_EVER;
+        return true;
+    }
+    return config_parse_duration(text, CONFIG_HOLD_FOR_LIMITS, ms, error);
+}
+
 bool config_parse_bool(const char *text, bool *out, char *error)
 {
     bool is_true = strcmp(text, "true") == 0;

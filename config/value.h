@@ -33,6 +33,15 @@ bool config_parse_key(const char *text, size_t length, struct kdnet_key *out, ch
 /* 500ms, 2s, 5m, 1h, 7d, or a bare number of seconds, to milliseconds; `least` and `most` in the same notation. */
 bool config_parse_duration(const char *text, const char *least, const char *most, uint64_t *ms, char *error);
 
+/* Least and most of the durations, in a file and on the command line alike. */
+#define CONFIG_READ_DEADLINE_LIMITS "100ms", "60s"
+#define CONFIG_LOST_AFTER_LIMITS    "4s", "24h"
+#define CONFIG_DUMP_FOR_LIMITS      "1m", "24h"
+#define CONFIG_HOLD_FOR_LIMITS      "1s", "7d"
+
+/* A duration within its limits, or none: CONFIG_HOLD_FOR_EVER. */
+bool config_parse_hold_for(const char *text, uint64_t *ms, char *error);
+
 bool config_parse_bool(const char *text, bool *out, char *error);
 bool config_parse_log_level(const char *text, enum config_log_level *out, char *error);
 bool config_parse_break(const char *text, enum config_break *out, char *error);

@@ -123,22 +123,19 @@ void options_clear(struct options *options)
     *options = (struct options){.task = OPTIONS_SERVE};
 }
 
-/* Options that the configuration's config_add does not know. The limits are those of the file (config/read.c). */
+/* Options that the configuration's config_add does not know. */
 static bool set_duration(struct kdnetd_config *config, const char *name, const char *text, char *error)
 {
     const struct {
         const char *name, *least, *most;
         uint64_t *value;
     } durations[] = {
-        {"read-deadline", "100ms", "60s", &config->read_deadline_ms},
-        {"lost-after", "4s", "24h", &config->lost_after_ms},
-        {"dump-for", "1m", "24h", &config->dump_for_ms},
-        {"hold-for", "1s", "7d", &config->policy.hold_for_ms},
+        {"read-deadline", CONFIG_READ_DEADLINE_LIMITS, &config->read_deadline_ms},
+        {"lost-after", CONFIG_LOST_AFTER_LIMITS, &config->lost_after_ms},
+        {"dump-for", CONFIG_DUMP_FOR_LIMITS, &config->dump_for_ms},
     };
-    if (strcmp(name, "hold-for") == 0 && strcmp(text, "none") == 0) {
-        config->policy.hold_for_ms = CONFIG_HOLD_FOR_EVER;
-        return true;
-    }
+    if (strcmp(name, "hold-for") == 0)
+        return config_parse_hold_for(text, &config->policy.hold_for_ms, error);
     for (size_t i = 0; i < sizeof durations / sizeof durations[0]; ++i)
         if (strcmp(name, durations[i].name) == 0)
             return config_parse_duration(text, durations[i].least, durations[i].most, durations[i].value, error);

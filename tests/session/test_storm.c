@@ -15,7 +15,6 @@
 
 struct breaker {
     struct kdnet_session_shared shared;
-    struct kdnet_policy policy;
     struct net_pair pair;
 };
 
