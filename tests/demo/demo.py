@@ -20,7 +20,7 @@ import time
 GUIDAGE = "4B444E45542D544152474554000000011"  # the simulated kernels; see kdnet-target --help
 OTHER_GUIDAGE = "00C0FFEE00C0FFEE00C0FFEE00C0FFEE1"  # a kernel of which kdnetd is told nothing
 RVA = "0x3010"
-READY_S = 10
+READY_S = 30
 EVENTS_S = 45  # at most; a run takes about 15
 SETTLE_S = 1.0  # after the last expected event, for one that nobody expects
 END_S = 5
@@ -171,7 +171,8 @@ class Demo:
     # Starting and ending
 
     def write_configuration(self, port):
-        lines = ["listen:", f'  - "127.0.0.1:{port}"', f'events: "{self.path("events.jsonl")}"', "rva:",
+        lines = ["listen:", f'  - "127.0.0.1:{port}"', f'events: "{self.path("events.jsonl")}"',
+                 f"read_deadline: {self.options.read_deadline}", "rva:",
                  f"  - guidage: {GUIDAGE}", "    symbol: nt!IopFinalCrashDumpStatus", f"    rva: {RVA}", "targets:"]
         for machine in self.machines:
             lines += [f"  - name: {machine.name}", f"    key: {machine.key}"]
@@ -423,6 +424,7 @@ def main():
     parser = argparse.ArgumentParser(description="kdnetd against a dozen simulated machines")
     parser.add_argument("--programs", required=True, help="the build folder, with kdnetd and kdnet-target")
     parser.add_argument("--once", action="store_true", help="end by itself")
+    parser.add_argument("--read-deadline", default="2s", help="kdnetd's (default %(default)s)")
     parser.add_argument("--replay", help="a capture that one more machine plays")
     parser.add_argument("--replay-key", default="8.8.8.8", help="the key of that capture (default %(default)s)")
     options = parser.parse_args()

@@ -11,7 +11,7 @@ import unittest
 
 import harness
 import test_restart
-from test_restart import DUMP_MS, MARGIN_S, POKE_S, SEED, Life
+from test_restart import DUMP_MS, SEED, Life
 
 
 class Pending(test_restart.Restart):
@@ -31,7 +31,6 @@ class Pending(test_restart.Restart):
             life.again()
         for summary in machines.wait(40):
             self.assertEqual((summary["traps_again"], summary["released_wrongly"]), (0, 0), f"seed {SEED}: {summary}")
-            self.assertLess(summary["longest_halt_ms"] / 1000, POKE_S + MARGIN_S + 1, f"seed {SEED}: {summary}")
         life.now.stop()
         self.check_events(life.events())
         for i in range(count):

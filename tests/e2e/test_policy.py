@@ -7,6 +7,8 @@ import harness
 CRASH_TO_FIRST = ["connected", "connected", "bugcheck", "break_in", "kernel", "crash_status"]
 DUMP_MS = 300
 HOLD_S = 1.0
+LOST_AFTER, LOST_AFTER_S = "7s", 7  # two pokes and a second of a busy processor
+DUMP_LONG_MS = 8500
 
 
 class Policy(harness.Case):
@@ -36,11 +38,12 @@ class Policy(harness.Case):
         self.assertEqual(self.kinds(events), CRASH_TO_FIRST + ["released hold", "released continue", "break_in",
                                                                "crash_status", "released continue", "connected"])
         held, free = [e for e in events if e["event"] == "released"][:2]
-        self.assertAlmostEqual(harness.seconds(free) - harness.seconds(held), HOLD_S, delta=0.3)
-        self.assertAlmostEqual(free["halted_ms"] / 1000, HOLD_S, delta=0.3)
+        self.assertGreaterEqual(free["halted_ms"] / 1000, HOLD_S)
         last = [e for e in events if e["event"] == "crash_status"][-1]
         self.assertEqual((last["status"], last["verdict"]), ("0xC0000185", "failed"))
-        self.assertLess(last["since_first_ms"], DUMP_MS + 500, "the time for its dump begins with the release")
+        since_held = harness.seconds(last) - harness.seconds(held)
+        self.assertLess(last["since_first_ms"] / 1000, since_held - HOLD_S / 2,
+                        "the time for its dump begins with the release")
         self.assertEqual(summary["released_wrongly"], 0)
 
     def test_a_machine_is_rebooted_at_its_second_break(self):
@@ -56,29 +59,38 @@ class Policy(harness.Case):
         machine = harness.Machines(self, relay.place, "1.2.3.4", "--status", "0xC0000185", "--no-reboot", "--dump-ms", DUMP_MS,
                                    scenario="bugcheck", end=False)
         daemon.wait_event("released", "m", action="hold")
-        time.sleep(0.3)  # what is under way
+        relay.wait_quiet(1)  # what is under way
         begun = time.time()
-        time.sleep(4)
+        self.wait_pokes(relay, begun, 2)
         self.assertEqual(relay.count(True, begun), 0, "packets to a machine that can only spin")
-        pokes = [d for when, host, d in relay.seen if when > begun and not host]
-        self.assertTrue(all(harness.is_poke(d) for d in pokes), "the machine waits quietly")
-        self.assertGreaterEqual(len(pokes), 1)
         summary, = machine.stop(None)
         self.assertEqual((summary["breaks"], summary["continues"], summary["retransmissions"]), (2, 1, 0))
         events = daemon.stop()
         self.assertEqual(len([e for e in events if e["event"] == "crash_status"]), 2)
 
+    def wait_pokes(self, relay, begun, count):
+        """Waits for so many pokes, and for nothing else, of a machine that waits quietly."""
+        end = time.monotonic() + harness.PATIENCE
+        while True:
+            came = [d for when, host, d in list(relay.seen) if when > begun and not host]
+            self.assertTrue(all(harness.is_poke(d) for d in came), "the machine waits quietly")
+            if len(came) >= count:
+                return
+            self.assertLess(time.monotonic(), end, "the machine does not poke")
+            time.sleep(0.05)
+
     def test_a_second_break_is_held_for_a_time_and_then_goes_on(self):
         daemon, machine = self.play("--hold-for", "1s", more=("--no-reboot",), wait=False, end=False)
         daemon.wait_event("released", "m", action="hold")
-        time.sleep(3.5)
+        begun = time.monotonic()
+        daemon.wait_event("crash_status", "m", phase="bugcheck_second", count=3)
+        taken = time.monotonic() - begun
         machine.stop(None)
         events = daemon.stop()
         self.check_events(events)
         # It breaks again at once, for ever: each time is a break, but no flood.
         seconds = [e for e in events if e["event"] == "crash_status" and e["phase"] == "bugcheck_second"]
-        self.assertGreaterEqual(len(seconds), 2)
-        self.assertLessEqual(len(seconds), 5)
+        self.assertLessEqual(len(seconds), 2 + taken / HOLD_S + 1)
 
     def test_a_machine_is_held_at_its_last_chance_for_a_time(self):
         events, _ = self.play("--policy", "shutdown=hold", "--hold-for", "1s")
@@ -119,7 +131,7 @@ class Policy(harness.Case):
     def test_a_held_question_waits(self):
         daemon, machine = self.play("--policy", "prompt=hold", scenario="prompt", wait=False)
         daemon.wait_event("connected", "m")
-        time.sleep(1.5)
+        time.sleep(3)  # it asks as soon as it is connected
         summary, = machine.stop(1)
         self.assertEqual((summary["questions"], summary["answers"], summary["state"]), (1, 0, "halted"))
         daemon.stop()
@@ -128,19 +140,17 @@ class Policy(harness.Case):
 class Silence(harness.Case):
     def test_a_machine_that_falls_silent_is_lost(self):
         daemon = harness.Daemon(self, "--target", "runs=1.1.1.1", "--target", "held=1.1.1.2", "--policy", "break=hold",
-                                "--lost-after", "4s")
+                                "--lost-after", LOST_AFTER)
         runs = harness.Machines(self, daemon.listen[0], "1.1.1.1", scenario="idle", end=False)
         held = harness.Machines(self, daemon.listen[0], "1.1.1.2", scenario="int3", end=False)
         daemon.wait_event("connected", "runs")
         daemon.wait_event("released", "held")
-        begun = time.time()
         runs.stop(None)
         held.stop(None)
         for name, halted in (("runs", False), ("held", True)):
-            lost = daemon.wait_event("lost", name, timeout=6)
+            lost = daemon.wait_event("lost", name)
             self.assertEqual(lost["halted"], halted)
-            self.assertLess(harness.seconds(lost) - begun, 5)
-            self.assertLess(harness.seconds({"time": lost["last_seen"]}), harness.seconds(lost) - 3.9)
+            self.assertLess(harness.seconds({"time": lost["last_seen"]}), harness.seconds(lost) - LOST_AFTER_S + 0.1)
         again = harness.Machines(self, daemon.listen[0], "1.1.1.1", scenario="idle", end=False)
         self.assertTrue(daemon.wait_event("connected", "runs", count=2)["rebooted"])
         again.stop(None)
@@ -149,14 +159,14 @@ class Silence(harness.Case):
         self.assertEqual(sum(e["event"] == "lost" for e in events), 2)
 
     def test_a_machine_that_writes_its_dump_is_not_lost(self):
-        daemon = harness.Daemon(self, "--target", "m=1.1.1.1", "--lost-after", "4s", "--dump-for", "1m")
-        harness.Machines(self, daemon.listen[0], "1.1.1.1", "--dump-ms", 5500, scenario="bugcheck").wait()
+        daemon = harness.Daemon(self, "--target", "m=1.1.1.1", "--lost-after", LOST_AFTER, "--dump-for", "5m")
+        harness.Machines(self, daemon.listen[0], "1.1.1.1", "--dump-ms", DUMP_LONG_MS, scenario="bugcheck").wait()
         events = daemon.stop()
         self.check_events(events)
         self.assertEqual([e for e in events if e["event"] == "lost"], [])
         last = [e for e in events if e["event"] == "crash_status"][-1]
         self.assertEqual((last["phase"], last["verdict"]), ("shutdown", "written"))
-        self.assertGreater(last["since_first_ms"], 5400)
+        self.assertGreater(last["since_first_ms"], DUMP_LONG_MS - 100)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def play(part, one, half):
     """Returns {name: (summary, events)}, and the relay's counts."""
     herd = plans(part)
     with network.Place(one.name) as place:
-        options = ["--read-deadline", one.patience] if one.patience else []
+        options = ["--read-deadline", one.patience or "2s"]
         daemon = harness.Daemon(place, "--config", network.write_targets(place, herd), *options)
         capture = ["--pcap", place.folder / "relay.pcap"] if network.KEEP else []
         relay = network.Relay(place, daemon.listen[0], *[half if o == "$half" else o for o in one.relay], *capture)

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Slow networks: a session's patience follows the round trips that it measures, so that no machine is asked twice. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/session/net.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define LIMIT_US     60000000U
+
+static struct kdnet_session_shared shared;
+
+static int setup(void **state)
+{
+    (void)state;
+    net_shared_init(&shared);
+    shared.read_deadline_us = 30000000;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    net_shared_clear(&shared);
+    return 0;
+}
+
+/* A crash from its first break to the reboot; returns what the session sent again. */
+static uint64_t sent_again(uint32_t delay_us, uint32_t jitter_us, struct machine_result *result)
+{
+    struct machine_config config = {.scenario = "bugcheck", .status = 0xc0000185U, .delay_ms = 100};
+    struct net_pair pair;
+    net_pair_init(&pair, &shared, &config, 1 + delay_us);
+    pair.weather.delay_us = delay_us;
+    pair.weather.jitter_us = jitter_us;
+    net_pair_run(&pair, LIMIT_US);
+    machine_result(pair.machine, pair.now_us, result);
+    assert_int_equal(result->state, MACHINE_ENDED);
+    assert_int_equal(net_count(&pair, KDNET_EVENT_CRASH_STATUS), 2);
+    uint64_t count = kdnet_session_count(pair.session).sent_again;
+    net_pair_clear(&pair);
+    return count;
+}
+
+/* The handshake measures the first round trip, so even the first request waits long enough. */
+static void a_slow_network_is_not_asked_twice(void **state)
+{
+    static const uint32_t delays_us[] = {1000, 10000, 60000, 120000, 200000};
+    struct machine_result result;
+    (void)state;
+    uint64_t quick = sent_again(100, 0, &result); /* what the refresh on the way into a crash costs: no time-out */
+    for (size_t i = 0; i < COUNT(delays_us); ++i) {
+        assert_int_equal(sent_again(delays_us[i], 0, &result), quick);
+        assert_int_equal(result.host_repeats, 0);
+        assert_int_equal(result.handshakes, 3);
+    }
+}
+
+/* Round trips that differ by half: the margin learns it. */
+static void a_fitful_network_is_asked_twice_a_few_times_at_most(void **state)
+{
+    struct machine_result result;
+    (void)state;
+    assert_in_range(sent_again(40000, 40000, &result), 0, 6);
+    assert_int_equal(result.traps_again, 0);
+    assert_int_equal(result.released_wrongly, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_slow_network_is_not_asked_twice),
+        cmocka_unit_test(a_fitful_network_is_asked_twice_a_few_times_at_most),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
