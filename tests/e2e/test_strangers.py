@@ -14,17 +14,19 @@ class Strangers(harness.Case):
         lines = [f"m{i} {harness.key_text(1, 1, 1, 1 + i)}\n" for i in range(KEYS)]
         self.file("targets", "".join(lines))
         daemon = harness.Daemon(self, "--config", self.file("kdnetd.yaml", "targets_file: targets\n"))
-        first = harness.Machines(self, daemon.listen[0], harness.key_text(1, 1, 1, 1), "--count", COUNT, "--duration-ms", 15000,
-                                 scenario="idle", end=False)
-        last = harness.Machines(self, daemon.listen[0], harness.key_text(1, 1, 1, 1 + KEYS - COUNT), "--count", COUNT,
-                                "--duration-ms", 15000, scenario="idle", end=False)
-        first.wait()
-        last.wait()
+        herds = [harness.Machines(self, daemon.listen[0], harness.key_text(1, 1, 1, 1 + first), "--count", COUNT,
+                                  scenario="idle", end=False) for first in (0, KEYS - COUNT)]
+
+        def all_connected(events):
+            return len({e["target"] for e in events if e["event"] == "connected"}) == 2 * COUNT
+
+        daemon.wait_events(all_connected, f"{2 * COUNT} connected", 2 * harness.PATIENCE)
         daemon.signal(harness.signal.SIGUSR1)
         daemon.wait_log("msg=summary")
+        for herd in herds:
+            herd.stop(None)
         events = daemon.stop()
         self.assertEqual([e for e in events if e["event"] == "unknown_target"], [])
-        self.assertEqual(len({e["target"] for e in events if e["event"] == "connected"}), 2 * COUNT)
 
 
 if __name__ == "__main__":
