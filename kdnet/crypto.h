@@ -2,7 +2,7 @@
 /*
  * crypto: AES-256-CBC, HMAC-SHA256 and SHA-256, all of them OpenSSL's. No other room calls OpenSSL.
  *
- * Uses error.
+ * Uses error, wire.
  *
  * One kdnet_crypto serves one thread; it is re-keyed for each datagram. A target costs no OpenSSL context: its HMAC key
  * is kept as the two SHA-256 states that it leads to (64 bytes). With many targets that is quicker than a context for
@@ -27,6 +27,9 @@ struct kdnet_hmac_key {
 
 /* NULL when OpenSSL has no AES-256-CBC or no memory. Thread: the new object belongs to one thread at a time. */
 struct kdnet_crypto *kdnet_crypto_new(void);
+/* The same through EVP's calls alone, as kdnet_crypto_new does it by itself when OpenSSL's provider of AES does not
+ * offer its functions. Slower; for tests and comparison. */
+struct kdnet_crypto *kdnet_crypto_new_portable(void);
 void kdnet_crypto_free(struct kdnet_crypto *crypto);
 
 /*

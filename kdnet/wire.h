@@ -30,12 +30,14 @@ static inline uint16_t kdnet_get_be16(const uint8_t *p)
     return (uint16_t)(p[0] << 8 | p[1]);
 }
 
+static inline uint32_t kdnet_get_be32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | (uint32_t)p[3];
+}
+
 static inline uint64_t kdnet_get_be64(const uint8_t *p)
 {
-    uint64_t value = 0;
-    for (int i = 0; i < 8; ++i)
-        value = value << 8 | p[i];
-    return value;
+    return (uint64_t)kdnet_get_be32(p) << 32 | kdnet_get_be32(p + 4);
 }
 
 static inline void kdnet_put_le16(uint8_t *p, uint16_t value)
@@ -62,10 +64,19 @@ static inline void kdnet_put_be16(uint8_t *p, uint16_t value)
     p[1] = (uint8_t)value;
 }
 
+/* Written out: compilers make one instruction of it, and not of a loop. */
+static inline void kdnet_put_be32(uint8_t *p, uint32_t value)
+{
+    p[0] = (uint8_t)(value >> 24);
+    p[1] = (uint8_t)(value >> 16);
+    p[2] = (uint8_t)(value >> 8);
+    p[3] = (uint8_t)value;
+}
+
 static inline void kdnet_put_be64(uint8_t *p, uint64_t value)
 {
-    for (int i = 0; i < 8; ++i)
-        p[i] = (uint8_t)(value >> (8 * (7 - i)));
+    kdnet_put_be32(p, (uint32_t)(value >> 32));
+    kdnet_put_be32(p + 4, (uint32_t)value);
 }
 
 #endif

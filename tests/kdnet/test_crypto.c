@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -127,6 +128,29 @@ static void cbc_is_evps_in_both_directions_and_in_place(void **state)
     }
 }
 
+/* Without EVP between and through it: the same bytes, whichever key and direction came before. */
+static void cbc_through_evp_alone_is_the_same(void **state)
+{
+    struct kdnet_crypto *direct = *state, *portable = kdnet_crypto_new_portable();
+    uint8_t keys[2][32], iv[16], text[512], one[512], other[512];
+    assert_non_null(portable);
+    for (size_t round = 0; round < ROUNDS; ++round) {
+        size_t length = 16 * (1 + test_random_below(&random_numbers, sizeof text / 16));
+        if (round % 16 == 0)
+            test_random_fill(&random_numbers, keys[0], sizeof keys);
+        const uint8_t *key = keys[test_random_below(&random_numbers, 2)];
+        bool encrypt = test_random_below(&random_numbers, 2) == 0;
+        test_random_fill(&random_numbers, iv, sizeof iv);
+        test_random_fill(&random_numbers, text, length);
+        int (*call)(struct kdnet_crypto *, const uint8_t *, const uint8_t *, const uint8_t *, uint8_t *,
+                    size_t) = encrypt ? kdnet_crypto_cbc_encrypt : kdnet_crypto_cbc_decrypt;
+        assert_int_equal(call(direct, key, iv, text, one, length), KDNET_OK);
+        assert_int_equal(call(portable, key, iv, text, other, length), KDNET_OK);
+        assert_memory_equal(one, other, length);
+    }
+    kdnet_crypto_free(portable);
+}
+
 static void cbc_refuses_what_is_no_whole_number_of_blocks(void **state)
 {
     struct kdnet_crypto *crypto = *state;
@@ -179,6 +203,7 @@ int main(void)
         cmocka_unit_test(hmac_is_openssls_for_keys_and_messages_of_all_kinds),
         cmocka_unit_test(sha256_pair_is_the_hash_of_both_in_a_row),
         cmocka_unit_test(cbc_is_evps_in_both_directions_and_in_place),
+        cmocka_unit_test(cbc_through_evp_alone_is_the_same),
         cmocka_unit_test(cbc_refuses_what_is_no_whole_number_of_blocks),
         cmocka_unit_test(differing_bytes_are_noticed_wherever_they_are),
         cmocka_unit_test(wiping_leaves_zeros),

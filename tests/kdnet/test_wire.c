@@ -24,6 +24,7 @@ static void big_endian_numbers_start_with_their_highest_byte(void **state)
 {
     (void)state;
     assert_int_equal(kdnet_get_be16(ascending), 0x8192);
+    assert_true(kdnet_get_be32(ascending) == 0x8192a3b4);
     assert_true(kdnet_get_be64(ascending) == 0x8192a3b4c5d6e7f8U);
 }
 
@@ -41,6 +42,8 @@ static void putting_writes_what_getting_read(void **state)
     memset(out, 0, sizeof out);
     kdnet_put_be16(out, 0x8192);
     assert_memory_equal(out, ascending, 2);
+    kdnet_put_be32(out, 0x8192a3b4);
+    assert_memory_equal(out, ascending, 4);
     kdnet_put_be64(out, 0x8192a3b4c5d6e7f8U);
     assert_memory_equal(out, ascending, 8);
 }
