@@ -1,155 +1,291 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How many datagrams a second kdnet_datagram_open decrypts and verifies on one core, for few and for many targets,
- * beside the same AES-256-CBC and HMAC-SHA256 in a bare loop over OpenSSL (the floor), measured in turn in the same
- * run. Prints one line a case; the ratio is what counts.
+ * bench_open [DATAGRAMS [ROUNDS]]: how many datagrams a second kdnet_datagram_open decrypts and verifies on one core,
+ * from one target and from 10,000 in turn, beside the same AES-256-CBC and HMAC-SHA256 in bare loops over OpenSSL, in
+ * turn in the same run. The floor of a case is the quickest of the loops.
+ *
+ * The datagrams are few, and so in the cache, as they are when they have just been received. The targets' keys are not:
+ * 10,000 of them lie in memory, and come in a shuffled order.
  */
 #define OPENSSL_API_COMPAT 0x10100000L
 
 #include "kdnet/datagram.h"
 #include "kdnet/error.h"
+#include "tests/bench/bench.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include <openssl/core_dispatch.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/provider.h>
 #include <openssl/sha.h>
 
-#define ROUNDS    9
-#define DATAGRAMS 40000U
+#define DATAGRAMS  40000U
+#define ROUNDS     9U
+#define ROUNDS_MAX 99U
+#define KEYS       32U /* and datagrams, that 10,000 targets share: what is in the cache anyway */
+#define PAYLOAD    400U
 
-struct target {
-    struct kdnet_keys keys;
-    EVP_CIPHER_CTX *context; /* the floor's */
-    uint8_t payload[400];
-    size_t length;
+enum way { OURS, KEPT, REKEYED, DIRECT, WAYS };
+
+struct kept { /* what a target costs when each has a context */
+    EVP_CIPHER_CTX *context;
+    struct kdnet_hmac_key hmac;
 };
 
-static double now_ns(void)
+/* The cipher's functions, called without EVP between. */
+struct direct {
+    void *context; /* NULL: OpenSSL's provider does not offer them */
+    OSSL_FUNC_cipher_freectx_fn *free_context;
+    OSSL_FUNC_cipher_decrypt_init_fn *init;
+    OSSL_FUNC_cipher_cipher_fn *cipher;
+};
+
+struct scene {
+    struct kdnet_crypto *crypto;
+    struct direct direct;
+    EVP_CIPHER_CTX *shared;
+    struct kdnet_keys *targets;
+    struct kept *kept;
+    uint32_t *order;
+    size_t count, length, datagrams;
+    uint8_t payload[KEYS][PAYLOAD];
+};
+
+static _Noreturn void fail(const char *what)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+    bench_fail("bench_open", what);
 }
 
-static EVP_CIPHER_CTX *shared; /* the floor's, re-keyed for each datagram */
-
-static void fail(const char *what)
+static double ours(const struct scene *s)
 {
-    (void)fprintf(stderr, "bench_open: %s\n", what);
-    exit(1);
-}
-
-static void make_target(struct kdnet_crypto *crypto, struct target *target, uint64_t n, size_t size)
-{
-    uint8_t body[400] = {1, 1};
-    struct kdnet_key key = {{0}};
-    memcpy(key.bytes, &n, sizeof n);
-    kdnet_keys_init(&target->keys, &key);
-    struct kdnet_datagram datagram = {
-        .version = 5, .channel = KDNET_CHANNEL_CONTROL, .sequence = n + 1, .body = body, .body_length = size - 30};
-    if (kdnet_datagram_seal(crypto, key.bytes, &target->keys.hmac, &datagram, target->payload, sizeof target->payload,
-                            &target->length) != KDNET_OK ||
-        target->length != size)
-        fail("cannot seal");
-    target->context = EVP_CIPHER_CTX_new();
-    if (!target->context ||
-        EVP_DecryptInit_ex(target->context, EVP_aes_256_cbc(), NULL, target->keys.control.bytes, NULL) != 1)
-        fail("cannot make a context");
-}
-
-static double ours(struct kdnet_crypto *crypto, const struct target *targets, size_t count)
-{
-    uint8_t plain[400];
+    uint8_t plain[PAYLOAD];
     struct kdnet_datagram datagram;
-    double start = now_ns();
-    for (size_t i = 0; i < DATAGRAMS; ++i) {
-        const struct target *t = &targets[i % count];
-        if (kdnet_datagram_open(crypto, t->keys.control.bytes, &t->keys.hmac, t->payload, t->length, plain,
+    double start = bench_cpu_ns();
+    for (size_t i = 0, at = 0; i < s->datagrams; ++i, at = at + 1 < s->count ? at + 1 : 0) {
+        uint32_t id = s->order[at];
+        const struct kdnet_keys *keys = &s->targets[id];
+        if (kdnet_datagram_open(s->crypto, keys->control.bytes, &keys->hmac, s->payload[id % KEYS], s->length, plain,
                                 &datagram) != KDNET_OK)
             fail("a datagram did not open");
     }
-    return (now_ns() - start) / DATAGRAMS;
+    return (bench_cpu_ns() - start) / (double)s->datagrams;
 }
 
-static void resume(SHA256_CTX *sha, const uint32_t *state)
+/* HMAC-SHA256 from two kept states, with the padding of the outer hash ready made. */
+static inline void bare_hmac(const struct kdnet_hmac_key *key, const uint8_t *data, size_t length, uint8_t out[32])
 {
-    memset(sha, 0, sizeof *sha);
-    for (size_t i = 0; i < 8; ++i)
-        sha->h[i] = state[i];
-    sha->Nl = 512;
-    sha->md_len = SHA256_DIGEST_LENGTH;
-}
-
-/* Only the cryptography: a kept context when `kept`, else one context re-keyed for each datagram. */
-static double bare(const struct target *targets, size_t count, int kept)
-{
-    uint8_t plain[400], digest[32];
-    double start = now_ns();
-    for (size_t i = 0; i < DATAGRAMS; ++i) {
-        const struct target *t = &targets[i % count];
-        const uint8_t *iv = t->payload + t->length - 16;
-        EVP_CIPHER_CTX *context = kept ? t->context : shared;
-        SHA256_CTX sha;
-        memcpy(plain, t->payload, 6);
-        EVP_DecryptInit_ex(context, NULL, NULL, kept ? NULL : t->keys.control.bytes, iv);
-        EVP_Cipher(context, plain + 6, t->payload + 6, (unsigned)(t->length - 22));
-        resume(&sha, t->keys.hmac.inner);
-        SHA256_Update(&sha, plain, t->length - 16);
-        SHA256_Final(digest, &sha);
-        resume(&sha, t->keys.hmac.outer);
-        SHA256_Update(&sha, digest, sizeof digest);
-        SHA256_Final(digest, &sha);
-        if (CRYPTO_memcmp(digest, iv, 16) != 0)
-            fail("the floor did not verify");
+    SHA256_CTX sha;
+    uint8_t block[64] = {[32] = 0x80, [62] = 3};
+    memcpy(sha.h, key->inner, sizeof key->inner);
+    sha.Nl = 512;
+    sha.Nh = sha.num = 0;
+    sha.md_len = SHA256_DIGEST_LENGTH;
+    SHA256_Update(&sha, data, length);
+    SHA256_Final(block, &sha);
+    memcpy(sha.h, key->outer, sizeof key->outer);
+    SHA256_Transform(&sha, block);
+    for (size_t i = 0; i < 8; ++i) {
+        uint32_t word = __builtin_bswap32((uint32_t)sha.h[i]);
+        memcpy(out + 4 * i, &word, sizeof word);
     }
-    return (now_ns() - start) / DATAGRAMS;
 }
 
-static int ascending(const void *a, const void *b)
+/* One datagram. Key NULL: the context has it; context NULL: by the cipher's own functions. */
+static inline void bare_open(const struct scene *s, EVP_CIPHER_CTX *context, const uint8_t *key,
+                             const struct kdnet_hmac_key *hmac, const uint8_t *payload)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    uint8_t plain[PAYLOAD], digest[32];
+    const uint8_t *tag = payload + s->length - 16;
+    size_t made;
+    memcpy(plain, payload, 6);
+    if (context) {
+        EVP_DecryptInit_ex(context, NULL, NULL, key, tag);
+        EVP_Cipher(context, plain + 6, payload + 6, (unsigned)(s->length - 22));
+    } else {
+        s->direct.init(s->direct.context, key, 32, tag, 16, NULL);
+        s->direct.cipher(s->direct.context, plain + 6, &made, s->length - 22, payload + 6, s->length - 22);
+    }
+    bare_hmac(hmac, plain, s->length - 16, digest);
+    if (CRYPTO_memcmp(digest, tag, 16) != 0)
+        fail("the floor did not verify");
 }
 
-static void measure(struct kdnet_crypto *crypto, size_t size, size_t count)
+static double bare_kept(const struct scene *s)
 {
-    struct target *targets = calloc(count, sizeof *targets);
-    double mine[ROUNDS], kept[ROUNDS], rekeyed[ROUNDS];
-    if (!targets)
+    double start = bench_cpu_ns();
+    for (size_t i = 0, at = 0; i < s->datagrams; ++i, at = at + 1 < s->count ? at + 1 : 0) {
+        uint32_t id = s->order[at];
+        bare_open(s, s->kept[id].context, NULL, &s->kept[id].hmac, s->payload[id % KEYS]);
+    }
+    return (bench_cpu_ns() - start) / (double)s->datagrams;
+}
+
+static double bare_rekeyed(const struct scene *s, EVP_CIPHER_CTX *context)
+{
+    double start = bench_cpu_ns();
+    for (size_t i = 0, at = 0; i < s->datagrams; ++i, at = at + 1 < s->count ? at + 1 : 0) {
+        uint32_t id = s->order[at];
+        bare_open(s, context, s->targets[id].control.bytes, &s->targets[id].hmac, s->payload[id % KEYS]);
+    }
+    return (bench_cpu_ns() - start) / (double)s->datagrams;
+}
+
+static void make_datagram(struct scene *s, const struct kdnet_keys *keys, uint8_t *payload)
+{
+    static uint8_t body[PAYLOAD] = {1, 1};
+    size_t length;
+    struct kdnet_datagram datagram = {
+        .version = 5, .channel = KDNET_CHANNEL_CONTROL, .sequence = 1, .body = body, .body_length = s->length - 30};
+    if (kdnet_datagram_seal(s->crypto, keys->control.bytes, &keys->hmac, &datagram, payload, PAYLOAD, &length) !=
+            KDNET_OK ||
+        length != s->length)
+        fail("cannot seal");
+}
+
+static void make_target(struct scene *s, uint32_t id)
+{
+    struct kdnet_key key = {{0}};
+    uint64_t secret = bench_mix(id % KEYS);
+    memcpy(key.bytes, &secret, sizeof secret);
+    kdnet_keys_init(&s->targets[id], &key);
+    if (id < KEYS)
+        make_datagram(s, &s->targets[id], s->payload[id]);
+    s->kept[id].hmac = s->targets[id].hmac;
+    s->kept[id].context = EVP_CIPHER_CTX_new();
+    s->order[id] = id;
+    if (!s->kept[id].context || EVP_DecryptInit_ex(s->kept[id].context, EVP_aes_256_cbc(), NULL, key.bytes, NULL) != 1)
+        fail("cannot make a context");
+}
+
+static void make_targets(struct scene *s, size_t count)
+{
+    s->count = count;
+    s->targets = calloc(count, sizeof *s->targets);
+    s->kept = calloc(count, sizeof *s->kept);
+    s->order = calloc(count, sizeof *s->order);
+    if (!s->targets || !s->kept || !s->order)
         fail("out of memory");
-    for (size_t i = 0; i < count; ++i)
-        make_target(crypto, &targets[i], i, size);
-    for (size_t i = 0; i < ROUNDS; ++i) {
-        mine[i] = ours(crypto, targets, count);
-        kept[i] = bare(targets, count, 1);
-        rekeyed[i] = bare(targets, count, 0);
+    for (uint32_t id = 0; id < count; ++id)
+        make_target(s, id);
+    for (size_t i = count - 1; i > 0; --i) {
+        size_t j = bench_mix(i) % (i + 1);
+        uint32_t swap = s->order[i];
+        s->order[i] = s->order[j];
+        s->order[j] = swap;
     }
-    qsort(mine, ROUNDS, sizeof mine[0], ascending);
-    qsort(kept, ROUNDS, sizeof kept[0], ascending);
-    qsort(rekeyed, ROUNDS, sizeof rekeyed[0], ascending);
-    double floor = kept[ROUNDS / 2] < rekeyed[ROUNDS / 2] ? kept[ROUNDS / 2] : rekeyed[ROUNDS / 2];
-    printf("open  %3zu bytes  %6zu targets: %5.0f ns, %8.0f/s   floor %5.0f ns   ratio %.2f\n", size, count,
-           mine[ROUNDS / 2], 1e9 / mine[ROUNDS / 2], floor, floor / mine[ROUNDS / 2]);
-    for (size_t i = 0; i < count; ++i)
-        EVP_CIPHER_CTX_free(targets[i].context);
-    free(targets);
 }
 
-int main(void)
+static void free_targets(struct scene *s)
 {
-    static const size_t sizes[] = {54, 118, 374}, counts[] = {1, 10000};
-    struct kdnet_crypto *crypto = kdnet_crypto_new();
-    shared = EVP_CIPHER_CTX_new();
-    if (!crypto || !shared || EVP_DecryptInit_ex(shared, EVP_aes_256_cbc(), NULL, NULL, NULL) != 1)
+    for (size_t id = 0; id < s->count; ++id)
+        EVP_CIPHER_CTX_free(s->kept[id].context);
+    free(s->targets);
+    free(s->kept);
+    free(s->order);
+}
+
+static double by_way(const struct scene *s, size_t way)
+{
+    switch (way) {
+    case OURS:
+        return ours(s);
+    case KEPT:
+        return bare_kept(s);
+    case REKEYED:
+        return bare_rekeyed(s, s->shared);
+    default:
+        return bare_rekeyed(s, s->direct.context ? NULL : s->shared);
+    }
+}
+
+/* Each round has another order, so that none always finds the caches as the same one has left them. */
+static void run_ways(const struct scene *s, unsigned rounds, double medians[static WAYS])
+{
+    static double values[WAYS][ROUNDS_MAX];
+    for (size_t i = 0; i < rounds; ++i)
+        for (size_t k = 0; k < WAYS; ++k)
+            values[(i + k) % WAYS][i] = by_way(s, (i + k) % WAYS);
+    for (size_t way = 0; way < WAYS; ++way)
+        medians[way] = bench_median(values[way], rounds);
+}
+
+static void measure(struct scene *s, size_t length, size_t count, unsigned rounds)
+{
+    double ns[WAYS];
+    char what[64], note[160];
+    s->length = length;
+    make_targets(s, count);
+    run_ways(s, rounds, ns);
+    (void)snprintf(what, sizeof what, "%zu bytes, %zu target%s", length, count, count == 1 ? "" : "s in turn");
+    (void)snprintf(note, sizeof note,
+                   "ns each: ours %.0f; bare: EVP context for each target %.0f, re-keyed %.0f, provider re-keyed %.0f",
+                   ns[OURS], ns[KEPT], ns[REKEYED], ns[DIRECT]);
+    double least = ns[KEPT] < ns[REKEYED] ? ns[KEPT] : ns[REKEYED];
+    least = ns[DIRECT] < least ? ns[DIRECT] : least;
+    struct bench_figure figure = {.figure = "open",
+                                  .what = what,
+                                  .unit = "datagrams/s",
+                                  .ours = 1e9 / ns[OURS],
+                                  .floor = 1e9 / least,
+                                  .floor_is = "the same cryptography in a bare loop, the quickest of OpenSSL's ways",
+                                  .n = s->datagrams,
+                                  .rounds = rounds};
+    bench_print(&figure, note);
+    free_targets(s);
+}
+
+static void take_direct(struct direct *direct, const OSSL_PROVIDER *provider, const OSSL_DISPATCH *entry)
+{
+    OSSL_FUNC_cipher_newctx_fn *new_context = NULL;
+    for (; entry->function_id != 0; ++entry)
+        if (entry->function_id == OSSL_FUNC_CIPHER_NEWCTX)
+            new_context = OSSL_FUNC_cipher_newctx(entry);
+        else if (entry->function_id == OSSL_FUNC_CIPHER_FREECTX)
+            direct->free_context = OSSL_FUNC_cipher_freectx(entry);
+        else if (entry->function_id == OSSL_FUNC_CIPHER_DECRYPT_INIT)
+            direct->init = OSSL_FUNC_cipher_decrypt_init(entry);
+        else if (entry->function_id == OSSL_FUNC_CIPHER_CIPHER)
+            direct->cipher = OSSL_FUNC_cipher_cipher(entry);
+    if (new_context && direct->free_context && direct->init && direct->cipher)
+        direct->context = new_context(OSSL_PROVIDER_get0_provider_ctx(provider));
+}
+
+static void find_direct(struct scene *s)
+{
+    int changes;
+    const OSSL_PROVIDER *provider = EVP_CIPHER_get0_provider(EVP_CIPHER_CTX_get0_cipher(s->shared));
+    const OSSL_ALGORITHM *found = OSSL_PROVIDER_query_operation(provider, OSSL_OP_CIPHER, &changes);
+    while (found && found->algorithm_names && strncmp(found->algorithm_names, "AES-256-CBC:", 12) != 0)
+        ++found;
+    if (found && found->algorithm_names)
+        take_direct(&s->direct, provider, found->implementation);
+}
+
+int main(int argc, char **argv)
+{
+    static const size_t lengths[] = {54, 118, 374}, counts[] = {1, 10000};
+    struct scene *s = calloc(1, sizeof *s);
+    unsigned long rounds = argc > 2 ? strtoul(argv[2], NULL, 10) : ROUNDS;
+    if (!s || rounds < 1 || rounds > ROUNDS_MAX)
+        fail("usage: bench_open [DATAGRAMS [ROUNDS]]");
+    s->datagrams = argc > 1 ? strtoul(argv[1], NULL, 10) : DATAGRAMS;
+    s->crypto = kdnet_crypto_new();
+    s->shared = EVP_CIPHER_CTX_new();
+    if (!s->crypto || !s->shared || EVP_DecryptInit_ex(s->shared, EVP_aes_256_cbc(), NULL, NULL, NULL) != 1)
         fail("OpenSSL has no AES-256");
+    find_direct(s);
     for (size_t c = 0; c < sizeof counts / sizeof counts[0]; ++c)
-        for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; ++s)
-            measure(crypto, sizes[s], counts[c]);
-    EVP_CIPHER_CTX_free(shared);
-    kdnet_crypto_free(crypto);
+        for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; ++l)
+            measure(s, lengths[l], counts[c], (unsigned)rounds);
+    if (s->direct.context)
+        s->direct.free_context(s->direct.context);
+    EVP_CIPHER_CTX_free(s->shared);
+    kdnet_crypto_free(s->crypto);
+    free(s);
     return 0;
 }
