@@ -153,7 +153,7 @@ static enum symbol_answer look_for(const struct request *request, const char *sy
 
 static int look_in_places(const struct request *request, char *const *symbols, int count)
 {
-    static struct symbol_result result;
+    static struct symbol_result result; /* without extras */
     int missing = 0;
     for (int i = 0; i < count; ++i) {
         enum symbol_answer answer = look_for(request, bare(symbols[i]), &result);

@@ -29,6 +29,15 @@ enum symbol_answer {
     SYMBOL_NONE,   /* no answer: no file, another kernel's, damaged, cannot be read; `reason` says which */
 };
 
+/* One of several names that are asked of a file at once. */
+struct symbol_name {
+    const char *name; /* borrowed */
+    enum symbol_answer answer;
+    uint32_t rva; /* of SYMBOL_FOUND */
+};
+
+#define SYMBOL_NAMES_MAX 40U /* that may be asked at once */
+
 /* Writes a reason, cut when it is too long; what cannot be printed becomes '?'. Returns SYMBOL_NONE. */
 enum symbol_answer symbol_reason(char reason[static SYMBOL_REASON_SIZE], const char *format, ...)
     __attribute__((format(printf, 2, 3)));

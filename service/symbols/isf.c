@@ -11,15 +11,21 @@
 #define UNDECORATED 0 /* places */
 #define DECORATED   1 /* with an underscore, as x86 has it */
 
+/* A name that is looked for. */
+struct wish {
+    const char *name;
+    bool found[2]; /* undecorated, decorated */
+    uint32_t rva[2];
+};
+
 struct search {
     struct flow flow;
     struct json_reader json;
     struct isf *table;
     bool guid_known, age_known;
     bool symbols_known; /* all of them have been seen */
-    char names[2][JSON_TEXT_SIZE];
-    bool found[2];
-    uint32_t rva[2];
+    size_t wish_count;
+    struct wish wishes[SYMBOL_NAMES_MAX];
 };
 
 /* Reads the members of an object with `member`, which is called after each name. The next token opens the object; any
@@ -79,14 +85,14 @@ static bool metadata_member(struct search *search)
     return json_reader_is(&search->json, "windows") ? each_member(search, windows_member) : skip_value(search);
 }
 
-static bool take_address(struct search *search, int which)
+static bool take_address(struct search *search, struct wish *wish, int which)
 {
     enum json_token token = json_reader_next(&search->json);
     if (token != JSON_OPEN_OBJECT)
         return json_reader_skip(&search->json, token);
     while ((token = json_reader_next(&search->json)) == JSON_NAME) {
         bool good = json_reader_is(&search->json, "address")
-                        ? take_number(search, &search->rva[which], &search->found[which])
+                        ? take_number(search, &wish->rva[which], &wish->found[which])
                         : skip_value(search);
         if (!good)
             return false;
@@ -94,20 +100,54 @@ static bool take_address(struct search *search, int which)
     return token == JSON_CLOSE;
 }
 
+/* The wish that the last name fulfils; NULL: none. */
+static struct wish *find_wish(struct search *search, int *which)
+{
+    const struct json_reader *json = &search->json;
+    for (size_t i = 0; i < search->wish_count; ++i) {
+        struct wish *wish = &search->wishes[i];
+        *which = json_reader_is(json, wish->name) ? UNDECORATED : DECORATED;
+        if (*which == UNDECORATED || (json->text[0] == '_' && json->length == strlen(wish->name) + 1 && !json->cut &&
+                                      memcmp(json->text + 1, wish->name, json->length - 1) == 0))
+            return wish;
+    }
+    return NULL;
+}
+
+/* `_X` may have been asked for beside `X`, or twice. */
+static void share_address(struct search *search, const struct wish *from, int which)
+{
+    for (size_t i = 0; i < search->wish_count; ++i) {
+        struct wish *wish = &search->wishes[i];
+        const char *name = from->name, *other = wish->name;
+        int as = -1;
+        if (strcmp(name, other) == 0)
+            as = which;
+        else if (which == DECORATED && other[0] == '_' && strcmp(name, other + 1) == 0)
+            as = UNDECORATED;
+        else if (which == UNDECORATED && name[0] == '_' && strcmp(name + 1, other) == 0)
+            as = DECORATED;
+        if (as < 0)
+            continue;
+        wish->found[as] = true;
+        wish->rva[as] = from->rva[which];
+    }
+}
+
 static bool symbols_member(struct search *search)
 {
-    for (int i = UNDECORATED; i <= DECORATED; ++i) {
-        if (!json_reader_is(&search->json, search->names[i]))
-            continue;
-        if (!take_address(search, i))
-            return false;
-        if (search->found[i])
-            return true;
-        if (!search->json.mistake)
-            search->json.mistake = "the address of the symbol is no RVA";
+    int which = UNDECORATED;
+    struct wish *wish = find_wish(search, &which);
+    if (!wish)
+        return skip_value(search);
+    if (!take_address(search, wish, which))
         return false;
-    }
-    return skip_value(search);
+    if (!wish->found[which] && !search->json.mistake)
+        search->json.mistake = "the address of the symbol is no RVA";
+    if (!wish->found[which])
+        return false;
+    share_address(search, wish, which);
+    return true;
 }
 
 static bool top_member(struct search *search)
@@ -120,48 +160,85 @@ static bool top_member(struct search *search)
     return each_member(search, symbols_member);
 }
 
-static enum symbol_answer conclude(const struct search *search, const struct kdnet_pdb *wanted, uint32_t *rva,
-                                   char *reason)
+/* Whether what was read is a table of the image that is wanted. */
+static bool is_wanted(const struct search *search, const struct kdnet_pdb *wanted, char *reason)
 {
     const struct isf *table = search->table;
     if (wanted && !table->identity_known)
-        return symbol_reason(reason, "it does not say of which PDB it is (metadata.windows.pdb)");
-    if (wanted && !identity_same(&table->pdb, wanted))
-        return identity_other(&table->pdb, reason);
-    if (!search->symbols_known)
-        return symbol_reason(reason, "it is not a symbol table (no \"symbols\")");
-    int which = !search->found[UNDECORATED] && table->machine == KDNET_MACHINE_X86 ? DECORATED : UNDECORATED;
-    if (!search->found[which])
-        return SYMBOL_ABSENT;
-    *rva = search->rva[which];
-    return SYMBOL_FOUND;
+        (void)symbol_reason(reason, "it does not say of which PDB it is (metadata.windows.pdb)");
+    else if (wanted && !identity_same(&table->pdb, wanted))
+        (void)identity_other(&table->pdb, reason);
+    else if (!search->symbols_known)
+        (void)symbol_reason(reason, "it is not a symbol table (no \"symbols\")");
+    else
+        return true;
+    return false;
 }
 
-static enum symbol_answer run(struct search *search, const struct kdnet_pdb *wanted, uint32_t *rva, char *reason)
+static void conclude(const struct search *search, struct symbol_name *names)
+{
+    for (size_t i = 0; i < search->wish_count; ++i) {
+        const struct wish *wish = &search->wishes[i];
+        bool x86 = search->table->machine == KDNET_MACHINE_X86;
+        int which = !wish->found[UNDECORATED] && x86 ? DECORATED : UNDECORATED;
+        names[i].answer = wish->found[which] ? SYMBOL_FOUND : SYMBOL_ABSENT;
+        if (wish->found[which])
+            names[i].rva = wish->rva[which];
+    }
+}
+
+static bool run(struct search *search, const struct kdnet_pdb *wanted, struct symbol_name *names, char *reason)
 {
     bool whole = each_member(search, top_member) && json_reader_next(&search->json) == JSON_END;
     search->table->identity_known = search->guid_known && search->age_known;
     if (!whole)
-        return symbol_reason(reason, "%s", search->json.mistake ? search->json.mistake : "it is not JSON");
-    return conclude(search, wanted, rva, reason);
+        (void)symbol_reason(reason, "%s", search->json.mistake ? search->json.mistake : "it is not JSON");
+    if (!whole || !is_wanted(search, wanted, reason))
+        return false;
+    conclude(search, names);
+    return true;
+}
+
+/* Whether each could be a symbol's name. */
+static bool take_wishes(struct search *search, const struct symbol_name *names, size_t count)
+{
+    search->wish_count = count;
+    for (size_t i = 0; i < count; ++i) {
+        search->wishes[i].name = names[i].name;
+        if (names[i].name[0] == 0 || strlen(names[i].name) + 2 > JSON_TEXT_SIZE)
+            return false;
+    }
+    return count > 0;
+}
+
+bool isf_find_all(const struct symbol_file *file, const struct kdnet_pdb *wanted, struct symbol_name *names,
+                  size_t count, struct isf *out, char reason[static SYMBOL_REASON_SIZE])
+{
+    struct search *search = count <= SYMBOL_NAMES_MAX ? calloc(1, sizeof *search) : NULL;
+    bool good = false;
+    *out = (struct isf){0};
+    if (!search || !take_wishes(search, names, count)) {
+        (void)symbol_reason(reason, search ? "no symbol has such a name" : "no memory to read it");
+        free(search);
+        return false;
+    }
+    search->table = out;
+    json_reader_init(&search->json, &search->flow);
+    const char *mistake = flow_open(&search->flow, file);
+    if (mistake)
+        (void)symbol_reason(reason, "%s", mistake);
+    else
+        good = run(search, wanted, names, reason);
+    flow_close(&search->flow);
+    free(search);
+    return good;
 }
 
 enum symbol_answer isf_find(const struct symbol_file *file, const struct kdnet_pdb *wanted, const char *name,
                             uint32_t *rva, struct isf *out, char reason[static SYMBOL_REASON_SIZE])
 {
-    *out = (struct isf){0};
-    if (name[0] == 0 || strlen(name) + 2 > JSON_TEXT_SIZE)
-        return symbol_reason(reason, "no symbol has such a name");
-    struct search *search = calloc(1, sizeof *search);
-    if (!search)
-        return symbol_reason(reason, "no memory to read it");
-    search->table = out;
-    (void)snprintf(search->names[UNDECORATED], JSON_TEXT_SIZE, "%s", name);
-    (void)snprintf(search->names[DECORATED], JSON_TEXT_SIZE, "_%s", name);
-    json_reader_init(&search->json, &search->flow);
-    const char *mistake = flow_open(&search->flow, file);
-    enum symbol_answer answer = mistake ? symbol_reason(reason, "%s", mistake) : run(search, wanted, rva, reason);
-    flow_close(&search->flow);
-    free(search);
-    return answer;
+    struct symbol_name wish = {.name = name, .answer = SYMBOL_NONE};
+    if (isf_find_all(file, wanted, &wish, 1, out, reason) && wish.answer == SYMBOL_FOUND)
+        *rva = wish.rva;
+    return wish.answer;
 }

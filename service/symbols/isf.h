@@ -20,14 +20,21 @@ struct isf {
 };
 
 /*
- * Looks up a name exactly as it stands, and, in a table for x86, with an underscore before it.
+ * Looks up names in one pass over the file, each exactly as it stands, and, in a table for x86, with an underscore
+ * before it.
  *
  * wanted    the kernel that it must be of; NULL: any.
  * out       what the table says of itself, as far as it was read; written in any case.
  *
- * Returns SYMBOL_FOUND with rva, SYMBOL_ABSENT, or SYMBOL_NONE with a reason: it is of another kernel or does not say
- * of which, is damaged, cut short or too large, or the build cannot decompress it.
+ * names     1 to SYMBOL_NAMES_MAX; each has SYMBOL_FOUND with its rva, or SYMBOL_ABSENT, when the table was read.
+ *
+ * Returns true, or false with a reason: it is of another kernel or does not say of which, is damaged, cut short or too
+ * large, or the build cannot decompress it.
  */
+bool isf_find_all(const struct symbol_file *file, const struct kdnet_pdb *wanted, struct symbol_name *names,
+                  size_t count, struct isf *out, char reason[static SYMBOL_REASON_SIZE]);
+
+/* The same for one name: SYMBOL_FOUND with rva, SYMBOL_ABSENT, or SYMBOL_NONE with a reason. */
 enum symbol_answer isf_find(const struct symbol_file *file, const struct kdnet_pdb *wanted, const char *name,
                             uint32_t *rva, struct isf *out, char reason[static SYMBOL_REASON_SIZE]);
 

@@ -167,7 +167,10 @@ static void ask_server(const struct symbol_source *source, const struct kdnet_pd
 void symbol_path_find(const struct symbol_path *path, const struct kdnet_pdb *pdb, const char *symbol,
                       struct symbol_result *result)
 {
-    *result = (struct symbol_result){.answer = SYMBOL_NONE, .source = KDNET_SOURCE_PDB};
+    result->answer = SYMBOL_NONE;
+    result->source = KDNET_SOURCE_PDB;
+    for (size_t i = 0; i < result->extra_count; ++i)
+        result->extras[i].answer = SYMBOL_NONE;
     symbol_trail_init(&result->trail);
     struct kdnet_pdb wanted = *pdb;
     (void)snprintf(wanted.name, sizeof wanted.name, "%s", identity_base_name(pdb->name));

@@ -63,6 +63,7 @@ bool symbol_path_add(struct symbol_path *path, const char *text, const struct sy
  *
  * pdb      its name may be a path: what is behind the last slash or backslash counts.
  * symbol   without "nt!".
+ * result   its extras are the caller's; all else is written.
  * Blocks as long as the slowest server may.
  */
 void symbol_path_find(const struct symbol_path *path, const struct kdnet_pdb *pdb, const char *symbol,

@@ -86,14 +86,30 @@ bool probe_identity(const struct probe *probe, struct kdnet_pdb *out, char reaso
     return true;
 }
 
+enum symbol_answer probe_find_all(const struct probe *probe, struct symbol_name *names, size_t count,
+                                  enum kdnet_source *source, char reason[static SYMBOL_REASON_SIZE])
+{
+    char unread[SYMBOL_REASON_SIZE];
+    struct isf isf;
+    *source = probe->kind == PROBE_PDB ? KDNET_SOURCE_PDB : KDNET_SOURCE_ISF;
+    for (size_t i = 0; i < count; ++i)
+        names[i].answer = SYMBOL_NONE;
+    if (probe->kind == PROBE_PDB)
+        for (size_t i = 0; i < count; ++i)
+            names[i].answer = pdb_find(&probe->pdb, names[i].name, &names[i].rva, i == 0 ? reason : unread);
+    else
+        (void)isf_find_all(&probe->file, probe->any ? NULL : &probe->wanted, names, count, &isf, reason);
+    return names[0].answer;
+}
+
 enum symbol_answer probe_find(const struct probe *probe, const char *symbol, uint32_t *rva, enum kdnet_source *source,
                               char reason[static SYMBOL_REASON_SIZE])
 {
-    struct isf isf;
-    *source = probe->kind == PROBE_PDB ? KDNET_SOURCE_PDB : KDNET_SOURCE_ISF;
-    if (probe->kind == PROBE_PDB)
-        return pdb_find(&probe->pdb, symbol, rva, reason);
-    return isf_find(&probe->file, probe->any ? NULL : &probe->wanted, symbol, rva, &isf, reason);
+    struct symbol_name name = {.name = symbol};
+    enum symbol_answer answer = probe_find_all(probe, &name, 1, source, reason);
+    if (answer == SYMBOL_FOUND)
+        *rva = name.rva;
+    return answer;
 }
 
 void probe_close(struct probe *probe)

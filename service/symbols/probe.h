@@ -38,6 +38,14 @@ bool probe_identity(const struct probe *probe, struct kdnet_pdb *out, char reaso
 enum symbol_answer probe_find(const struct probe *probe, const char *symbol, uint32_t *rva, enum kdnet_source *source,
                               char reason[static SYMBOL_REASON_SIZE]);
 
+/*
+ * Looks up several names at once, at the price of one; the first is the one that matters.
+ *
+ * Returns its answer; what the others are, is in `names`.
+ */
+enum symbol_answer probe_find_all(const struct probe *probe, struct symbol_name *names, size_t count,
+                                  enum kdnet_source *source, char reason[static SYMBOL_REASON_SIZE]);
+
 void probe_close(struct probe *probe);
 
 #endif

@@ -85,6 +85,32 @@ static bool enter(struct path *path, const char *name)
     return found;
 }
 
+/* What a file says of the names that are asked for along with the first. */
+static void take_extras(struct symbol_result *result, const struct symbol_name *names, enum kdnet_source source)
+{
+    for (size_t i = 0; i < result->extra_count; ++i) {
+        struct symbol_extra *extra = &result->extras[i];
+        if (names[i].answer >= extra->answer)
+            continue;
+        extra->answer = names[i].answer;
+        extra->source = source;
+        extra->rva = names[i].rva;
+    }
+}
+
+static enum symbol_answer ask_probe(const struct probe *probe, const char *symbol, struct symbol_result *result,
+                                    uint32_t *rva, enum kdnet_source *source, char *reason)
+{
+    struct symbol_name names[SYMBOL_NAMES_MAX] = {{.name = symbol}};
+    size_t count = 1;
+    for (size_t i = 0; i < result->extra_count && count < SYMBOL_NAMES_MAX; ++i)
+        names[count++].name = result->extras[i].symbol;
+    enum symbol_answer answer = probe_find_all(probe, names, count, source, reason);
+    *rva = names[0].rva;
+    take_extras(result, names + 1, *source);
+    return answer;
+}
+
 bool store_ask_file(const char *path, const struct kdnet_pdb *pdb, const char *symbol, struct symbol_result *result)
 {
     struct probe probe;
@@ -96,7 +122,7 @@ bool store_ask_file(const char *path, const struct kdnet_pdb *pdb, const char *s
     if (outcome == UV_ENOENT)
         return false;
     if (outcome == 0) {
-        answer = probe_find(&probe, symbol, &rva, &source, reason);
+        answer = ask_probe(&probe, symbol, result, &rva, &source, reason);
         probe_close(&probe);
     }
     symbol_trail_add(&result->trail, path,

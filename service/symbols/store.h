@@ -23,15 +23,27 @@
 
 #define STORE_ENTRIES_MAX 100000 /* of one folder that are looked at for a name in another case */
 
+/* A name that is looked up along with another. */
+struct symbol_extra {
+    const char *symbol; /* borrowed; without "nt!" */
+    enum symbol_answer answer;
+    uint32_t rva;
+    enum kdnet_source source;
+};
+
 struct symbol_result {
     enum symbol_answer answer;
     uint32_t rva;             /* of SYMBOL_FOUND */
     enum kdnet_source source; /* of SYMBOL_FOUND and SYMBOL_ABSENT */
     struct symbol_trail trail;
+    struct symbol_extra *extras; /* the caller's, before the look-up: further names of the same image, answered from the
+                                    files that are read for the first one */
+    size_t extra_count;          /* up to SYMBOL_NAMES_MAX - 1 */
 };
 
 /*
  * Looks up a name in the file at `path`, and adds what it answers to the result: FOUND goes before ABSENT before NONE.
+ * The extras are looked up along with it.
  *
  * Returns false when there is no such file; nothing is added then.
  */

@@ -13,9 +13,11 @@ struct job {
     uv_work_t work;
     struct symbols *symbols;
     struct job *next;
-    uint32_t entry;
     struct kdnet_pdb pdb;
-    char symbol[REMEMBERED_NAME_SIZE];
+    size_t count;
+    uint32_t entries[SYMBOL_NAMES_MAX];
+    const char *names[SYMBOL_NAMES_MAX]; /* of `remembered`, which keeps them */
+    struct symbol_extra extras[SYMBOL_NAMES_MAX - 1];
     struct symbol_result result;
 };
 
@@ -26,6 +28,8 @@ struct explanation {
 };
 
 struct symbols {
+    uv_mutex_t lock; /* of all below that questions touch: what is remembered, what waits, explanations, counts */
+    uv_async_t wake; /* look-ups wait to be started */
     uv_loop_t *loop;
     struct symbol_path path;
     struct symbols_options options;
@@ -46,9 +50,10 @@ struct symbols {
 
 static void start_waiting(struct symbols *symbols);
 
-static uint32_t now_s(const struct symbols *symbols)
+/* Any thread may ask; a loop's own time is that loop's alone. */
+static uint32_t now_s(void)
 {
-    return (uint32_t)(uv_now(symbols->loop) / 1000);
+    return (uint32_t)(uv_hrtime() / 1000000000);
 }
 
 /* ---------------------------------------------------------------------------------------------- end of life */
@@ -60,6 +65,7 @@ static void free_symbols(struct symbols *symbols)
     cache_image_clear(&symbols->image);
     free(symbols->explanations);
     free(symbols->cache_file);
+    uv_mutex_destroy(&symbols->lock);
     free(symbols);
 }
 
@@ -70,6 +76,12 @@ static void on_timer_closed(uv_handle_t *handle)
     free_symbols(handle->data);
 }
 
+static void on_wake_closed(uv_handle_t *handle)
+{
+    struct symbols *symbols = handle->data;
+    uv_close((uv_handle_t *)&symbols->timer, on_timer_closed);
+}
+
 /* Ends when nothing of ours is on a thread; what is new goes to the cache file first. */
 static void go_on_closing(struct symbols *symbols)
 {
@@ -77,8 +89,8 @@ static void go_on_closing(struct symbols *symbols)
         return;
     if (symbols->dirty)
         start_write(symbols);
-    if (!symbols->writing && !uv_is_closing((uv_handle_t *)&symbols->timer))
-        uv_close((uv_handle_t *)&symbols->timer, on_timer_closed);
+    if (!symbols->writing && !uv_is_closing((uv_handle_t *)&symbols->wake))
+        uv_close((uv_handle_t *)&symbols->wake, on_wake_closed);
 }
 
 /* ----------------------------------------------------------------------------------------------- cache file */
@@ -101,7 +113,10 @@ static void on_cache_written(uv_work_t *work, int status)
 static void start_write(struct symbols *symbols)
 {
     symbols->dirty = false;
-    if (!cache_image_take(&symbols->image, &symbols->remembered)) {
+    uv_mutex_lock(&symbols->lock);
+    bool taken = cache_image_take(&symbols->image, &symbols->remembered);
+    uv_mutex_unlock(&symbols->lock);
+    if (!taken) {
         symbols->cache_error = UV_ENOMEM;
         return;
     }
@@ -137,7 +152,7 @@ static void plan_write(struct symbols *symbols)
 static void run_job(uv_work_t *work)
 {
     struct job *job = work->data;
-    symbol_path_find(&job->symbols->path, &job->pdb, job->symbol, &job->result);
+    symbol_path_find(&job->symbols->path, &job->pdb, job->names[0], &job->result);
 }
 
 static void keep_explanation(struct symbols *symbols, const struct job *job)
@@ -146,7 +161,7 @@ static void keep_explanation(struct symbols *symbols, const struct job *job)
         symbols->explanations = calloc(SYMBOLS_EXPLAINED, sizeof *symbols->explanations);
     if (!symbols->explanations)
         return;
-    uint32_t symbol = remembered_name(&symbols->remembered, job->symbol);
+    uint32_t symbol = remembered_name(&symbols->remembered, job->names[0]);
     struct remembered_key key = remembered_key(&symbols->remembered, &job->pdb, symbol, false);
     struct explanation *slot = &symbols->explanations[symbols->next_explanation++ % SYMBOLS_EXPLAINED];
     slot->key = key;
@@ -155,34 +170,46 @@ static void keep_explanation(struct symbols *symbols, const struct job *job)
 }
 
 /* What a file proved holds whatever the machine calls the PDB; that there is none holds for that name, for a while. */
-static enum symbols_answer remember(struct symbols *symbols, const struct job *job)
+static enum symbols_answer remember(struct symbols *symbols, const struct job *job, uint32_t at,
+                                    const struct symbol_extra *said)
 {
     struct remembered *remembered = &symbols->remembered;
-    struct remembered_entry *entry = &remembered->entries[job->entry];
-    if (job->result.answer == SYMBOL_NONE) {
+    struct remembered_entry *entry = &remembered->entries[at];
+    if (said->answer == SYMBOL_NONE) {
         uint32_t retry = symbols->options.retry_s != 0 ? symbols->options.retry_s : SYMBOLS_RETRY_S;
         entry->state = REMEMBERED_NO_SYMBOLS;
-        entry->expires_s = now_s(symbols) + retry;
+        entry->expires_s = now_s() + retry;
         return SYMBOLS_NO_SYMBOLS;
     }
     struct remembered_key key = remembered_key(remembered, &job->pdb, entry->key.symbol, true);
-    remembered_remove(remembered, job->entry);
+    remembered_remove(remembered, at);
     uint32_t proved = remembered_insert(remembered, &key); /* cannot fail: an entry has just become free */
     entry = &remembered->entries[proved];
-    entry->state = job->result.answer == SYMBOL_FOUND ? REMEMBERED_FOUND : REMEMBERED_ABSENT;
-    entry->source = (uint8_t)job->result.source;
-    entry->rva = job->result.rva;
+    entry->state = said->answer == SYMBOL_FOUND ? REMEMBERED_FOUND : REMEMBERED_ABSENT;
+    entry->source = (uint8_t)said->source;
+    entry->rva = said->rva;
     plan_write(symbols);
-    return job->result.answer == SYMBOL_FOUND ? SYMBOLS_FOUND : SYMBOLS_ABSENT;
+    return said->answer == SYMBOL_FOUND ? SYMBOLS_FOUND : SYMBOLS_ABSENT;
+}
+
+static enum symbols_answer remember_all(struct symbols *symbols, const struct job *job)
+{
+    const struct symbol_extra first = {
+        .answer = job->result.answer, .rva = job->result.rva, .source = job->result.source};
+    ++symbols->lookups;
+    keep_explanation(symbols, job);
+    for (size_t i = 1; i < job->count; ++i)
+        (void)remember(symbols, job, job->entries[i], &job->extras[i - 1]);
+    return remember(symbols, job, job->entries[0], &first);
 }
 
 static void end_job(struct symbols *symbols, struct job *job)
 {
-    ++symbols->lookups;
-    keep_explanation(symbols, job);
-    enum symbols_answer answer = remember(symbols, job);
+    uv_mutex_lock(&symbols->lock);
+    enum symbols_answer answer = remember_all(symbols, job);
+    uv_mutex_unlock(&symbols->lock);
     if (symbols->options.ended && !symbols->closing)
-        symbols->options.ended(symbols->options.user, &job->pdb, job->symbol, answer, job->result.trail.text);
+        symbols->options.ended(symbols->options.user, &job->pdb, job->names[0], answer, job->result.trail.text);
     free(job);
 }
 
@@ -191,45 +218,83 @@ static void on_job_done(uv_work_t *work, int status)
     struct job *job = work->data;
     struct symbols *symbols = job->symbols;
     (void)status; /* jobs are not cancelled */
-    --symbols->running;
     end_job(symbols, job);
+    uv_mutex_lock(&symbols->lock);
+    --symbols->running;
+    uv_mutex_unlock(&symbols->lock);
     start_waiting(symbols);
     go_on_closing(symbols);
 }
 
-static void start_waiting(struct symbols *symbols)
+/* The job that waits longest, when a thread may take it; or NULL. */
+static struct job *next_job(struct symbols *symbols)
 {
-    while (symbols->first && symbols->running < SYMBOLS_RUNNING_MAX) {
-        struct job *job = symbols->first;
+    struct job *job = NULL;
+    uv_mutex_lock(&symbols->lock);
+    if (symbols->first && symbols->running < SYMBOLS_RUNNING_MAX) {
+        job = symbols->first;
         symbols->first = job->next;
         if (!symbols->first)
             symbols->last = &symbols->first;
         --symbols->waiting;
         ++symbols->running;
+    }
+    uv_mutex_unlock(&symbols->lock);
+    return job;
+}
+
+static void start_waiting(struct symbols *symbols)
+{
+    for (struct job *job; (job = next_job(symbols)) != NULL;) {
         job->work.data = job;
         if (uv_queue_work(symbols->loop, &job->work, run_job, on_job_done) != 0) /* only when run_job is NULL */
             abort();
     }
 }
 
-static enum symbols_answer start_job(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *symbol,
-                                     const struct remembered_key *key)
+static void on_wake(uv_async_t *wake)
+{
+    start_waiting(wake->data);
+}
+
+/* Adds a name to a job; false: what is remembered has no room. */
+static bool add_name(struct symbols *symbols, struct job *job, uint32_t name, const struct remembered_key *key)
+{
+    uint32_t entry = remembered_insert(&symbols->remembered, key);
+    if (entry == REMEMBERED_NONE || job->count == SYMBOL_NAMES_MAX)
+        return false;
+    symbols->remembered.entries[entry].state = REMEMBERED_PENDING;
+    job->entries[job->count] = entry;
+    job->names[job->count++] = symbols->remembered.names[name];
+    return true;
+}
+
+static struct job *new_job(struct symbols *symbols, const struct kdnet_pdb *pdb)
 {
     struct job *job = symbols->waiting < SYMBOLS_WAITING_MAX ? malloc(sizeof *job) : NULL;
-    uint32_t entry = job ? remembered_insert(&symbols->remembered, key) : REMEMBERED_NONE;
-    if (entry == REMEMBERED_NONE) {
-        free(job);
+    if (job)
+        *job = (struct job){.symbols = symbols, .pdb = *pdb};
+    else
         ++symbols->turned_away;
-        return SYMBOLS_NO_SYMBOLS;
+    return job;
+}
+
+/* Puts a job behind those that wait; one without names is forgotten. */
+static bool queue_job(struct symbols *symbols, struct job *job)
+{
+    if (!job || job->count == 0) {
+        free(job);
+        return false;
     }
-    symbols->remembered.entries[entry].state = REMEMBERED_PENDING;
-    *job = (struct job){.symbols = symbols, .entry = entry, .pdb = *pdb};
-    memcpy(job->symbol, symbol, strlen(symbol) + 1);
+    for (size_t i = 1; i < job->count; ++i)
+        job->extras[i - 1].symbol = job->names[i];
+    job->result.extras = job->extras;
+    job->result.extra_count = job->count - 1;
     *symbols->last = job;
     symbols->last = &job->next;
     ++symbols->waiting;
-    start_waiting(symbols);
-    return SYMBOLS_PENDING;
+    (void)uv_async_send(&symbols->wake);
+    return true;
 }
 
 static const char *bare(const char *symbol)
@@ -237,32 +302,86 @@ static const char *bare(const char *symbol)
     return strncmp(symbol, "nt!", 3) == 0 ? symbol + 3 : symbol;
 }
 
-enum symbols_answer symbols_find(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *symbol,
-                                 uint32_t *rva, enum kdnet_source *source)
+/* What is known of a name without looking it up; *entry is its entry, NULL: none. False: it has to be looked up. */
+static bool recall(struct symbols *symbols, const struct kdnet_pdb *pdb, uint32_t name, enum symbols_answer *answer,
+                   const struct remembered_entry **entry)
 {
     struct remembered *remembered = &symbols->remembered;
-    symbol = bare(symbol);
-    uint32_t name = remembered_name(remembered, symbol);
-    if (name == REMEMBERED_NONE || symbols->closing)
-        return SYMBOLS_NO_SYMBOLS;
     struct remembered_key proved = remembered_key(remembered, pdb, name, true);
     struct remembered_key asked = remembered_key(remembered, pdb, name, false);
     uint32_t at = remembered_find(remembered, &proved);
     if (at == REMEMBERED_NONE)
         at = remembered_find(remembered, &asked);
-    const struct remembered_entry *entry = at != REMEMBERED_NONE ? &remembered->entries[at] : NULL;
-    if (entry && entry->state == REMEMBERED_FOUND) {
-        *rva = entry->rva;
-        *source = (enum kdnet_source)entry->source;
-        return SYMBOLS_FOUND;
-    }
-    if (entry && entry->state == REMEMBERED_ABSENT)
-        return SYMBOLS_ABSENT;
-    if (entry && entry->state == REMEMBERED_PENDING)
-        return SYMBOLS_PENDING;
-    if (symbols->path.count == 0 || (entry && entry->expires_s > now_s(symbols)))
+    *entry = at != REMEMBERED_NONE ? &remembered->entries[at] : NULL;
+    *answer = SYMBOLS_NO_SYMBOLS;
+    if (*entry && (*entry)->state == REMEMBERED_FOUND)
+        *answer = SYMBOLS_FOUND;
+    else if (*entry && (*entry)->state == REMEMBERED_ABSENT)
+        *answer = SYMBOLS_ABSENT;
+    else if (*entry && (*entry)->state == REMEMBERED_PENDING)
+        *answer = SYMBOLS_PENDING;
+    else
+        return symbols->path.count == 0 || (*entry && (*entry)->expires_s > now_s());
+    return true;
+}
+
+/* With the lock held, as all that follows. */
+static enum symbols_answer find(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *symbol, uint32_t *rva,
+                                enum kdnet_source *source)
+{
+    enum symbols_answer answer = SYMBOLS_NO_SYMBOLS;
+    const struct remembered_entry *entry = NULL;
+    uint32_t name = remembered_name(&symbols->remembered, bare(symbol));
+    if (name == REMEMBERED_NONE || symbols->closing)
         return SYMBOLS_NO_SYMBOLS;
-    return start_job(symbols, pdb, symbol, &asked);
+    if (recall(symbols, pdb, name, &answer, &entry)) {
+        if (answer == SYMBOLS_FOUND) {
+            *rva = entry->rva;
+            *source = (enum kdnet_source)entry->source;
+        }
+        return answer;
+    }
+    struct job *job = new_job(symbols, pdb);
+    struct remembered_key key = remembered_key(&symbols->remembered, pdb, name, false);
+    if (job && !add_name(symbols, job, name, &key))
+        ++symbols->turned_away;
+    return queue_job(symbols, job) ? SYMBOLS_PENDING : SYMBOLS_NO_SYMBOLS;
+}
+
+enum symbols_answer symbols_find(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *symbol,
+                                 uint32_t *rva, enum kdnet_source *source)
+{
+    uv_mutex_lock(&symbols->lock);
+    enum symbols_answer answer = find(symbols, pdb, symbol, rva, source);
+    uv_mutex_unlock(&symbols->lock);
+    return answer;
+}
+
+/* One job for all names that have to be looked up, or NULL. */
+static struct job *job_of_unknown(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *const *names,
+                                  size_t count)
+{
+    struct job *job = NULL;
+    for (size_t i = 0; i < count && !symbols->closing; ++i) {
+        enum symbols_answer answer = SYMBOLS_NO_SYMBOLS;
+        const struct remembered_entry *entry = NULL;
+        uint32_t name = remembered_name(&symbols->remembered, bare(names[i]));
+        if (name == REMEMBERED_NONE || recall(symbols, pdb, name, &answer, &entry))
+            continue;
+        if (!job)
+            job = new_job(symbols, pdb);
+        struct remembered_key key = remembered_key(&symbols->remembered, pdb, name, false);
+        if (!job || !add_name(symbols, job, name, &key))
+            break;
+    }
+    return job;
+}
+
+void symbols_want(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *const *names, size_t count)
+{
+    uv_mutex_lock(&symbols->lock);
+    (void)queue_job(symbols, job_of_unknown(symbols, pdb, names, count));
+    uv_mutex_unlock(&symbols->lock);
 }
 
 /* -------------------------------------------------------------------------------------------------- telling */
@@ -294,15 +413,18 @@ static const char *explanation_of(struct symbols *symbols, const struct kdnet_pd
 
 void symbols_explain(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *symbol, char *out, size_t size)
 {
+    uv_mutex_lock(&symbols->lock);
     uint32_t name = remembered_name(&symbols->remembered, bare(symbol));
     if (size > 0)
         (void)snprintf(out, size, "%s",
                        name == REMEMBERED_NONE ? "no symbol has such a name" : explanation_of(symbols, pdb, name));
+    uv_mutex_unlock(&symbols->lock);
 }
 
-void symbols_stats(const struct symbols *symbols, struct symbols_stats *out)
+void symbols_stats(struct symbols *symbols, struct symbols_stats *out)
 {
     size_t remembered = 0;
+    uv_mutex_lock(&symbols->lock);
     for (uint32_t i = 0; i < symbols->remembered.count; ++i)
         remembered += symbols->remembered.entries[i].state > REMEMBERED_PENDING;
     *out = (struct symbols_stats){
@@ -314,6 +436,7 @@ void symbols_stats(const struct symbols *symbols, struct symbols_stats *out)
         .cache_ignored = symbols->cache_ignored,
         .cache_error = symbols->writing ? 0 : symbols->cache_error,
     };
+    uv_mutex_unlock(&symbols->lock);
 }
 
 /* ----------------------------------------------------------------------------------------- begin and finish */
@@ -331,13 +454,19 @@ int symbols_open(struct symbols **out, uv_loop_t *loop, struct symbol_path *path
     struct symbols *symbols = calloc(1, sizeof *symbols);
     if (symbols && options->cache_file)
         symbols->cache_file = strdup(options->cache_file);
-    if (!symbols || (options->cache_file && !symbols->cache_file) || uv_timer_init(loop, &symbols->timer) != 0) {
+    bool good = symbols && (!options->cache_file || symbols->cache_file) && uv_mutex_init(&symbols->lock) == 0;
+    if (good && uv_async_init(loop, &symbols->wake, on_wake) != 0) {
+        uv_mutex_destroy(&symbols->lock);
+        good = false;
+    }
+    if (!good) {
         symbol_path_clear(path);
         if (symbols)
             free(symbols->cache_file);
         free(symbols);
         return UV_ENOMEM;
     }
+    (void)uv_timer_init(loop, &symbols->timer); /* cannot fail */
     symbols->loop = loop;
     symbols->path = *path;
     symbol_path_init(path);
@@ -345,6 +474,7 @@ int symbols_open(struct symbols **out, uv_loop_t *loop, struct symbol_path *path
     symbols->options.cache_file = NULL; /* the caller's */
     symbols->last = &symbols->first;
     symbols->timer.data = symbols;
+    symbols->wake.data = symbols;
     remembered_init(&symbols->remembered, options->capacity != 0 ? options->capacity : SYMBOLS_CAPACITY,
                     make_seed(symbols));
     if (symbols->cache_file)
@@ -357,6 +487,7 @@ void symbols_close(struct symbols *symbols)
 {
     if (!symbols)
         return;
+    uv_mutex_lock(&symbols->lock);
     symbols->closing = true;
     while (symbols->first) {
         struct job *job = symbols->first;
@@ -365,6 +496,7 @@ void symbols_close(struct symbols *symbols)
     }
     symbols->waiting = 0;
     symbols->last = &symbols->first;
+    uv_mutex_unlock(&symbols->lock);
     symbol_path_stop(&symbols->path);
     (void)uv_timer_stop(&symbols->timer);
     go_on_closing(symbols);

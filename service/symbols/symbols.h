@@ -7,7 +7,8 @@
  * with one kernel cause one look-up. Then `ended` is called, and symbols_find has the answer. What a symbol file proved
  * is remembered for ever (cache.h); that there are no symbols, for `retry_s`.
  *
- * All functions: on the loop's thread.
+ * Thread: questions and what is told about them (symbols_find, _want, _explain, _stats) from any, all else on the
+ * loop's. `ended` is called on the loop.
  */
 #ifndef SERVICE_SYMBOLS_SYMBOLS_H
 #define SERVICE_SYMBOLS_SYMBOLS_H
@@ -36,8 +37,8 @@ struct symbols_options {
     uint32_t capacity;      /* names remembered; 0: SYMBOLS_CAPACITY */
     uint32_t retry_s;       /* how long no_symbols is believed; 0: SYMBOLS_RETRY_S */
     /*
-     * A look-up has ended; may be NULL. `trail` says what was tried; borrowed for the call, as pdb and symbol are. The
-     * answer is never PENDING.
+     * A look-up has ended, of this name and those that were wanted with it; may be NULL. `trail` says what was tried;
+     * borrowed for the call, as pdb and symbol are. The answer is never PENDING.
      */
     void (*ended)(void *user, const struct kdnet_pdb *pdb, const char *symbol, enum symbols_answer answer,
                   const char *trail);
@@ -68,15 +69,22 @@ int symbols_open(struct symbols **out, uv_loop_t *loop, struct symbol_path *path
  *
  * symbol   with or without "nt!".
  * rva, source   written on FOUND only; source is that of the file: PDB or ISF.
- * Cost: a hash table; at most a request to the pool. PENDING is followed by `ended`, always.
+ * Cost: a lock and a hash table; at most a word to the loop. PENDING is followed by `ended`, always.
  */
 enum symbols_answer symbols_find(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *symbol,
                                  uint32_t *rva, enum kdnet_source *source);
 
+/*
+ * Says that these names of one image will be asked for: those that are not remembered are looked up together, at the
+ * price of one. The first unknown one is the one that counts: `ended` is called for it, and files are opened until it
+ * is found.
+ */
+void symbols_want(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *const *names, size_t count);
+
 /* What was tried for a name and what each place answered, as one line of printable ASCII; cut to `size`. */
 void symbols_explain(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *symbol, char *out, size_t size);
 
-void symbols_stats(const struct symbols *symbols, struct symbols_stats *out);
+void symbols_stats(struct symbols *symbols, struct symbols_stats *out);
 
 /*
  * Ends: what waits is forgotten, fetches are asked to end, `ended` is not called any more; the cache file is written.

@@ -294,7 +294,7 @@ static void mistakes_in_places_name_the_remedy(void **state)
 
 static struct symbol_result look_along(const char *text, const char *symbol)
 {
-    struct symbol_result result;
+    struct symbol_result result = {.extra_count = 0};
     char reason[SYMBOL_REASON_SIZE];
     symbol_path_init(&path);
     assert_true(symbol_path_add(&path, text, &with_server, reason));
