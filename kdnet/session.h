@@ -50,6 +50,9 @@ struct kdnet_session_shared {
     /* Looks up a symbol of a kernel, without waiting. Writes rva and source only when it is found. */
     enum kdnet_rva_answer (*find_rva)(void *user, const struct kdnet_pdb *pdb, const char *symbol, uint32_t *rva,
                                       enum kdnet_source *source);
+    /* Says that these symbols of an image will be asked for, so that they can be looked up together and soon; the first
+     * matters most. NULL: nobody minds. */
+    void (*want_rvas)(void *user, const struct kdnet_pdb *pdb, const char *const *symbols, size_t count);
     uint64_t read_deadline_us; /* from a break to its release, whatever was read by then */
     uint64_t lost_after_us;    /* silence after which a target is lost */
     uint64_t dump_for_us; /* the same, after the first break of a crash: the machine writes its dump and is silent */

@@ -2,14 +2,30 @@
 #include "service/lookup.h"
 #include "service/log.h"
 #include "service/rva.h"
-#include "service/server_internal.h"
 #include "service/symbols/connect.h"
 #include "service/symbols/symbols.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define PATH_SIZE 4096
+
+struct lookup {
+    uv_loop_t *loop;
+    uv_mutex_t lock;           /* of all below */
+    struct symbols *symbols;   /* NULL: the configuration names no places */
+    struct kdnetd_config told; /* its table of RVAs alone */
+    struct lookup_asker *askers;
+};
+
+struct lookup_asker {
+    uv_async_t news;
+    struct lookup *lookup;
+    struct lookup_asker *next;
+    void (*came)(void *user);
+    void *user;
+};
 
 /* A file or folder in the folder that the service manager keeps for us; NULL when there is none, or the name is too
  * long. */
@@ -22,29 +38,23 @@ static const char *state_path(const char *name, char out[static PATH_SIZE])
     return length > 0 && length < PATH_SIZE ? out : NULL;
 }
 
-/* The machines that wait ask again; the others do not mind. */
-static void ask_again(struct server *server)
+static void tell_askers(struct lookup *lookup)
 {
-    uint64_t now_us = server_now_us();
-    for (uint32_t id = 0; id < server->targets.ids && server->totals.halted > 0; ++id) {
-        struct target *target = targets_row(&server->targets, id);
-        if (!target || !target->halted || !target->session)
-            continue;
-        kdnet_session_symbols_came(target->session, now_us);
-        dispatch_pump(server, target, NULL, NULL, now_us);
-    }
+    uv_mutex_lock(&lookup->lock);
+    for (struct lookup_asker *asker = lookup->askers; asker; asker = asker->next)
+        (void)uv_async_send(&asker->news);
+    uv_mutex_unlock(&lookup->lock);
 }
 
 static void on_ended(void *user, const struct kdnet_pdb *pdb, const char *symbol, enum symbols_answer answer,
                      const char *trail)
 {
-    struct server *server = user;
     char guidage[KDNET_GUIDAGE_SIZE];
     struct log_line line;
     static const char *const texts[] = {
         [SYMBOLS_FOUND] = "symbol found",
-        [SYMBOLS_ABSENT] = "symbol is not in this kernel's symbols; Microsoft's public ones do not have it",
-        [SYMBOLS_NO_SYMBOLS] = "no symbols of this kernel; what was tried is in `tried`",
+        [SYMBOLS_ABSENT] = "symbol is not in this image's symbols; Microsoft's public ones do not have it",
+        [SYMBOLS_NO_SYMBOLS] = "no symbols of this image; what was tried is in `tried`",
         [SYMBOLS_PENDING] = "symbol is looked up",
     };
     kdnet_pdb_guidage(pdb, guidage);
@@ -54,69 +64,187 @@ static void on_ended(void *user, const struct kdnet_pdb *pdb, const char *symbol
     log_text(&line, "guidage", guidage);
     log_text(&line, "tried", trail);
     log_end(&line);
-    ask_again(server);
+    tell_askers(user);
 }
 
-static bool fill_path(const struct kdnetd_config *config, struct symbol_path *path)
+static void fill_path(const struct kdnetd_config *config, struct symbol_path *path)
 {
     char folder[PATH_SIZE];
     const struct symbol_path_options options = {.cache_directory = state_path("symbols", folder),
                                                 .open_server = symbol_connect_server};
-    bool good = true;
+    symbol_path_init(path);
     for (size_t i = 0; i < config->symbol_count; ++i) {
         char reason[SYMBOL_REASON_SIZE];
         struct log_line line;
         if (symbol_path_add(path, config->symbols[i], &options, reason))
             continue;
-        good = false;
         log_begin(&line, CONFIG_LOG_ERROR, "symbols: a place cannot be used; the others are");
         log_text(&line, "place", config->symbols[i]);
         log_text(&line, "reason", reason);
         log_end(&line);
     }
-    return good;
 }
 
-bool lookup_open(struct server *server)
+static bool open_symbols(struct lookup *lookup, const struct kdnetd_config *config, struct symbols **out)
 {
     char cache[PATH_SIZE];
     struct symbol_path path;
     const struct symbols_options options = {
-        .cache_file = state_path("symbols.cache", cache), .ended = on_ended, .user = server};
-    lookup_close(server);
-    if (server->config.symbol_count == 0)
+        .cache_file = state_path("symbols.cache", cache), .ended = on_ended, .user = lookup};
+    *out = NULL;
+    if (config->symbol_count == 0)
         return true;
-    symbol_path_init(&path);
-    (void)fill_path(&server->config, &path);
-    int error = symbols_open(&server->symbols, &server->loop, &path, &options);
-    if (error != 0)
-        log_plain(CONFIG_LOG_ERROR, "symbols: out of memory; kernels have no symbols until kdnetd is reloaded");
-    ask_again(server); /* of the look-ups that were closed, nobody hears */
-    return error == 0;
+    fill_path(config, &path);
+    if (symbols_open(out, lookup->loop, &path, &options) == 0)
+        return true;
+    *out = NULL;
+    log_plain(CONFIG_LOG_ERROR, "symbols: out of memory; kernels have no symbols until kdnetd is reloaded");
+    return false;
 }
 
-void lookup_close(struct server *server)
+static bool copy_rvas(const struct kdnetd_config *config, struct kdnetd_config *out)
 {
-    symbols_close(server->symbols);
-    server->symbols = NULL;
-}
-
-enum kdnet_rva_answer lookup_find(void *user, const struct kdnet_pdb *pdb, const char *symbol, uint32_t *rva,
-                                  enum kdnet_source *source)
-{
-    struct server *server = user;
-    enum kdnet_rva_answer told = rva_find(&server->config, pdb, symbol, rva, source);
-    if (told == KDNET_RVA_FOUND || !server->symbols || server->stopping)
-        return told;
-    switch (symbols_find(server->symbols, pdb, symbol, rva, source)) {
-    case SYMBOLS_FOUND:
-        return KDNET_RVA_FOUND;
-    case SYMBOLS_ABSENT:
-        return KDNET_RVA_ABSENT;
-    case SYMBOLS_PENDING:
-        return KDNET_RVA_PENDING;
-    case SYMBOLS_NO_SYMBOLS:
-        break;
+    config_init(out);
+    if (config->rva_count == 0)
+        return true;
+    out->rvas = malloc(config->rva_count * sizeof *out->rvas);
+    if (!out->rvas) {
+        log_plain(CONFIG_LOG_ERROR, "rva: out of memory; the table is not used until kdnetd is reloaded");
+        return false;
     }
-    return KDNET_RVA_NO_SYMBOLS;
+    memcpy(out->rvas, config->rvas, config->rva_count * sizeof *out->rvas);
+    out->rva_count = out->rva_capacity = config->rva_count;
+    return true;
+}
+
+bool lookup_configure(struct lookup *lookup, const struct kdnetd_config *config)
+{
+    struct symbols *symbols, *before;
+    struct kdnetd_config told, told_before;
+    uv_mutex_lock(&lookup->lock);
+    before = lookup->symbols;
+    lookup->symbols = NULL;
+    uv_mutex_unlock(&lookup->lock);
+    symbols_close(before); /* its cache file is read again below: what it still writes is of the same answers */
+    bool good = open_symbols(lookup, config, &symbols);
+    good = copy_rvas(config, &told) && good;
+    uv_mutex_lock(&lookup->lock);
+    told_before = lookup->told;
+    lookup->told = told;
+    lookup->symbols = symbols;
+    uv_mutex_unlock(&lookup->lock);
+    config_clear(&told_before);
+    tell_askers(lookup); /* of the look-ups that were closed, nobody hears */
+    return good;
+}
+
+struct lookup *lookup_new(uv_loop_t *loop)
+{
+    struct lookup *lookup = calloc(1, sizeof *lookup);
+    if (!lookup || uv_mutex_init(&lookup->lock) != 0) {
+        free(lookup);
+        return NULL;
+    }
+    lookup->loop = loop;
+    config_init(&lookup->told);
+    return lookup;
+}
+
+void lookup_close(struct lookup *lookup)
+{
+    if (!lookup)
+        return;
+    symbols_close(lookup->symbols); /* does not call us any more */
+    config_clear(&lookup->told);
+    uv_mutex_destroy(&lookup->lock);
+    free(lookup);
+}
+
+static void on_news(uv_async_t *news)
+{
+    struct lookup_asker *asker = news->data;
+    asker->came(asker->user);
+}
+
+struct lookup_asker *lookup_join(struct lookup *lookup, uv_loop_t *loop, void (*came)(void *user), void *user)
+{
+    struct lookup_asker *asker = calloc(1, sizeof *asker);
+    if (!asker || uv_async_init(loop, &asker->news, on_news) != 0) {
+        free(asker);
+        return NULL;
+    }
+    asker->news.data = asker;
+    asker->lookup = lookup;
+    asker->came = came;
+    asker->user = user;
+    uv_mutex_lock(&lookup->lock);
+    asker->next = lookup->askers;
+    lookup->askers = asker;
+    uv_mutex_unlock(&lookup->lock);
+    return asker;
+}
+
+static void on_asker_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+void lookup_leave(struct lookup_asker *asker)
+{
+    if (!asker)
+        return;
+    struct lookup *lookup = asker->lookup;
+    uv_mutex_lock(&lookup->lock);
+    struct lookup_asker **at = &lookup->askers;
+    while (*at != asker)
+        at = &(*at)->next;
+    *at = asker->next;
+    uv_mutex_unlock(&lookup->lock);
+    uv_close((uv_handle_t *)&asker->news, on_asker_closed);
+}
+
+enum kdnet_rva_answer lookup_find(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *symbol,
+                                  uint32_t *rva, enum kdnet_source *source)
+{
+    static const enum kdnet_rva_answer answers[] = {
+        [SYMBOLS_FOUND] = KDNET_RVA_FOUND,
+        [SYMBOLS_ABSENT] = KDNET_RVA_ABSENT,
+        [SYMBOLS_NO_SYMBOLS] = KDNET_RVA_NO_SYMBOLS,
+        [SYMBOLS_PENDING] = KDNET_RVA_PENDING,
+    };
+    struct lookup *lookup = asker->lookup;
+    uv_mutex_lock(&lookup->lock);
+    enum kdnet_rva_answer answer = rva_find(&lookup->told, pdb, symbol, rva, source);
+    if (answer != KDNET_RVA_FOUND && lookup->symbols)
+        answer = answers[symbols_find(lookup->symbols, pdb, symbol, rva, source)];
+    uv_mutex_unlock(&lookup->lock);
+    return answer;
+}
+
+void lookup_want(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *const *symbols, size_t count)
+{
+    struct lookup *lookup = asker->lookup;
+    const char *unknown[SYMBOL_NAMES_MAX];
+    size_t unknown_count = 0;
+    uv_mutex_lock(&lookup->lock);
+    for (size_t i = 0; lookup->symbols && i < count && unknown_count < SYMBOL_NAMES_MAX; ++i) {
+        uint32_t rva;
+        enum kdnet_source source;
+        if (rva_find(&lookup->told, pdb, symbols[i], &rva, &source) != KDNET_RVA_FOUND)
+            unknown[unknown_count++] = symbols[i];
+    }
+    if (unknown_count > 0)
+        symbols_want(lookup->symbols, pdb, unknown, unknown_count);
+    uv_mutex_unlock(&lookup->lock);
+}
+
+void lookup_explain(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *symbol, char *out, size_t size)
+{
+    struct lookup *lookup = asker->lookup;
+    uv_mutex_lock(&lookup->lock);
+    if (lookup->symbols)
+        symbols_explain(lookup->symbols, pdb, symbol, out, size);
+    else if (size > 0)
+        (void)snprintf(out, size, "no places for symbols are configured (symbols:)");
+    uv_mutex_unlock(&lookup->lock);
 }

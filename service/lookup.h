@@ -1,30 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lookup: where symbols of kernels are, for the sessions: first what the configuration says (`rva:`), then symbol files
- * and servers
- * (`symbols:`), which are looked into on the thread pool while the machine waits no longer than read_deadline.
+ * lookup: where symbols are, for the sessions of any number of loops: first what the configuration says (`rva:`), then
+ * symbol files and servers (`symbols:`), which are looked into on the thread pool while the machine waits no longer
+ * than read_deadline.
  *
- * Uses rva, symbols, dispatch. What symbol files said is kept in STATE_DIRECTORY/symbols.cache when the service manager
- * gives a folder.
+ * Uses config, rva, symbols and log; nothing of the server. One lookup serves all; each loop that asks has an asker,
+ * which is called on that loop when there is news. What symbol files said is kept in STATE_DIRECTORY/symbols.cache when
+ * the service manager gives a folder.
  */
 #ifndef SERVICE_LOOKUP_H
 #define SERVICE_LOOKUP_H
 
+#include "config/config.h"
 #include "kdnet/session.h"
 
 #include <stdbool.h>
+#include <uv.h>
 
-struct server;
+struct lookup;
+struct lookup_asker;
 
-/* Opens the places that the configuration in force names, in the place of those before. False, with a line in the log:
- * out of memory. */
-bool lookup_open(struct server *server);
+/* Without places yet. Look-ups are started and end on `loop`. NULL: out of memory. */
+struct lookup *lookup_new(uv_loop_t *loop);
 
-/* Ends look-ups; the loop has to run until they have. */
-void lookup_close(struct server *server);
+/*
+ * Opens the places that a configuration names, in the place of those before, and tells all askers; copies what it needs
+ * of it. A place that cannot be used is told in the log. Thread: that of the loop of lookup_new, as for lookup_close.
+ *
+ * Returns false, with a line in the log, when memory is out.
+ */
+bool lookup_configure(struct lookup *lookup, const struct kdnetd_config *config);
 
-/* For struct kdnet_session_shared; user is the server. */
-enum kdnet_rva_answer lookup_find(void *user, const struct kdnet_pdb *pdb, const char *symbol, uint32_t *rva,
-                                  enum kdnet_source *source);
+/* After the last asker has left. The loop has to run until look-ups under way have ended. NULL is fine. */
+void lookup_close(struct lookup *lookup);
+
+/*
+ * Begins to ask from `loop`; `came` is called there after look-ups have ended: what was PENDING may be known. NULL: out
+ * of memory. Thread: the loop's, as for lookup_leave.
+ */
+struct lookup_asker *lookup_join(struct lookup *lookup, uv_loop_t *loop, void (*came)(void *user), void *user);
+
+/* The loop has to run once more. NULL is fine. */
+void lookup_leave(struct lookup_asker *asker);
+
+/* As struct kdnet_session_shared has them; the loop's thread. Cost: a lock and a hash table; nothing waits. */
+enum kdnet_rva_answer lookup_find(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *symbol,
+                                  uint32_t *rva, enum kdnet_source *source);
+void lookup_want(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *const *symbols, size_t count);
+
+/* What was tried for a symbol and what each place answered, one line of printable ASCII, cut to `size`. */
+void lookup_explain(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *symbol, char *out,
+                    size_t size);
 
 #endif

@@ -155,7 +155,8 @@ bool reload_first(struct server *server)
 {
     apply_settings(server, &server->config);
     say_unused(&server->config);
-    return lookup_open(server) && apply_targets(server, &server->config) && open_listeners(server, &server->config);
+    return lookup_configure(server->lookup, &server->config) && apply_targets(server, &server->config) &&
+           open_listeners(server, &server->config);
 }
 
 static void say_mistakes(const struct config_report *report)
@@ -181,7 +182,9 @@ static void apply(struct server *server, struct kdnetd_config *config)
     struct kdnetd_config old = server->config;
     server->config = *config;
     config_clear(&old);
-    (void)lookup_open(server); /* anew also when nothing changed: a reload asks again for what was not there */
+    (void)lookup_configure(
+        server->lookup,
+        &server->config); /* anew also when nothing changed: a reload asks again for what was not there */
     say_unused(&server->config);
     log_begin(&line, CONFIG_LOG_NOTICE, "configuration read again");
     log_number(&line, "targets", server->targets.count);

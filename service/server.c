@@ -53,7 +53,10 @@ static void finish(struct server *server)
     close_handle((uv_handle_t *)&server->stop_timer);
     for (size_t i = 0; i < server->signal_count; ++i)
         close_handle((uv_handle_t *)&server->signals[i]);
-    lookup_close(server);
+    lookup_leave(server->asker);
+    lookup_close(server->lookup);
+    server->asker = NULL;
+    server->lookup = NULL;
     results_tell(&server->results);
     results_close(&server->results);
     if (server->results.writing)
@@ -211,6 +214,38 @@ static void start_handles(struct server *server)
         (void)uv_timer_start(&server->watchdog_timer, on_watchdog, watchdog_ms / 2, watchdog_ms / 2);
 }
 
+/* Symbols, for the sessions. A service that stops waits for none. */
+static enum kdnet_rva_answer find_rva(void *user, const struct kdnet_pdb *pdb, const char *symbol, uint32_t *rva,
+                                      enum kdnet_source *source)
+{
+    const struct server *server = user;
+    if (!server->asker)
+        return KDNET_RVA_NO_SYMBOLS;
+    enum kdnet_rva_answer answer = lookup_find(server->asker, pdb, symbol, rva, source);
+    return answer == KDNET_RVA_PENDING && server->stopping ? KDNET_RVA_NO_SYMBOLS : answer;
+}
+
+static void want_rvas(void *user, const struct kdnet_pdb *pdb, const char *const *symbols, size_t count)
+{
+    const struct server *server = user;
+    if (server->asker && !server->stopping)
+        lookup_want(server->asker, pdb, symbols, count);
+}
+
+/* The machines that wait ask again; the others do not mind. */
+static void on_symbols(void *user)
+{
+    struct server *server = user;
+    uint64_t now_us = server_now_us();
+    for (uint32_t id = 0; id < server->targets.ids && server->totals.halted > 0; ++id) {
+        struct target *target = targets_row(&server->targets, id);
+        if (!target || !target->halted || !target->session)
+            continue;
+        kdnet_session_symbols_came(target->session, now_us);
+        dispatch_pump(server, target, NULL, NULL, now_us);
+    }
+}
+
 static bool init_parts(struct server *server)
 {
     if (RAND_bytes((unsigned char *)&server->seed, sizeof server->seed) != 1) {
@@ -220,14 +255,17 @@ static bool init_parts(struct server *server)
     server->shared.crypto = kdnet_crypto_new();
     server->shared.user = server;
     server->shared.random = random_bytes;
-    server->shared.find_rva = lookup_find;
+    server->shared.find_rva = find_rva;
+    server->shared.want_rvas = want_rvas;
     targets_init(&server->targets, server->seed);
     timers_init(&server->timers);
     strangers_init(&server->strangers, server->seed);
     bucket_init(&server->nudges, SERVER_NUDGE_PER_SECOND, SERVER_NUDGE_PER_SECOND);
     server->told_us = server_now_us();
+    server->lookup = lookup_new(&server->loop);
+    server->asker = server->lookup ? lookup_join(server->lookup, &server->loop, on_symbols, server) : NULL;
     server->totals.inquiries_limit = SERVER_INQUIRIES_START;
-    if (server->shared.crypto && trials_init(&server->trials, server->seed))
+    if (server->shared.crypto && server->asker && trials_init(&server->trials, server->seed))
         return true;
     log_plain(CONFIG_LOG_ERROR, "out of memory, or OpenSSL has no AES-256");
     return false;

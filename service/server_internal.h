@@ -65,7 +65,8 @@ struct listener {
     struct listener_counts counts, told;
 };
 
-struct symbols;
+struct lookup;
+struct lookup_asker;
 
 struct server_totals {
     size_t connected, halted, held;
@@ -84,7 +85,8 @@ struct server {
     struct trials trials;
     struct strangers strangers;
     struct results results;
-    struct symbols *symbols; /* NULL: the configuration names no places */
+    struct lookup *lookup;
+    struct lookup_asker *asker;
     struct listener *listeners;
     uint32_t next_listener_id;
     uint64_t seed;
