@@ -329,7 +329,7 @@ bool fleet_is_well(const struct fleet *fleet)
     uint64_t now = fleet_now_us(fleet);
     for (uint32_t i = 0; i < fleet->count; ++i) {
         machine_result(fleet->units[i].machine, now, &result);
-        if (result.state != MACHINE_ENDED || result.released_wrongly > 0)
+        if (result.state != MACHINE_ENDED || result.released_wrongly > 0 || result.wrong_processors > 0)
             return false;
     }
     return true;

@@ -9,7 +9,9 @@
 #define PROCESSOR_LEVEL 6
 #define PROCESSORS      4
 #define THREAD          0xffffe00012345080U
-#define BUSY_DR7        0x400 /* what Dr7 is when nobody set a breakpoint [cap] */
+#define BUSY_DR7        0x400       /* what Dr7 is when nobody set a breakpoint [cap] */
+#define STATUS_INNER    0xc000001dU /* an illegal instruction */
+#define INNER_FAULT     0x1678U
 #define FAULT_ADDRESS   0x18U /* what the driver of an access violation touched */
 
 static void fill_exception(const struct machine *m, struct kdnet_exception *out)
@@ -33,12 +35,22 @@ static void fill_load_symbols(const struct machine *m, struct kdnet_load_symbols
     out->path_length = m->halt.path ? (uint32_t)strlen(m->halt.path) + 1 : 0;
 }
 
+/* A name, and an empty command: both end with a NUL. */
+static size_t append_command(const struct machine *m, uint8_t *out)
+{
+    size_t name = strlen(m->halt.path) + 1;
+    memcpy(out, m->halt.path, name);
+    out[name] = '\0';
+    return name + 1;
+}
+
 /* The payload of a state change, from m->halt. */
 static size_t make_state_change(struct machine *m, uint8_t *out, size_t size)
 {
     uint8_t report[48 + 256], stream[STREAM_SIZE];
     struct kdnet_state_change change = {
         .processor_level = PROCESSOR_LEVEL,
+        .processor = m->halt.processor,
         .processor_count = PROCESSORS,
         .thread = kdnet_machine_address(m->layout->machine, THREAD),
         .program_counter = m->halt.pc,
@@ -49,6 +61,9 @@ static size_t make_state_change(struct machine *m, uint8_t *out, size_t size)
     if (m->halt.kind == HALT_EXCEPTION) {
         change.new_state = KDNET_STATE_EXCEPTION;
         fill_exception(m, &change.exception);
+    } else if (m->halt.kind == HALT_COMMAND) {
+        change.new_state = KDNET_STATE_COMMAND_STRING;
+        change.report_length += append_command(m, report + change.report_length);
     } else {
         change.new_state = KDNET_STATE_LOAD_SYMBOLS;
         fill_load_symbols(m, &change.load_symbols);
@@ -87,6 +102,8 @@ static void stand_still(struct machine *m, enum wait wait, uint64_t now_us)
 void halt_begin(struct machine *m, const struct halt *halt, uint64_t now_us)
 {
     m->halt = *halt;
+    m->halt.processor = m->processor;
+    m->processor = (uint16_t)((m->processor + 1U) % PROCESSORS);
     m->context_set = false;
     if (halt->kind == HALT_LOAD_SYMBOLS)
         ++m->counts.load_symbols;
@@ -101,8 +118,35 @@ void halt_question(struct machine *m, enum wait wait, uint64_t now_us)
     stand_still(m, wait, now_us);
 }
 
+void halt_nest(struct machine *m, uint64_t now_us)
+{
+    struct halt inner = {
+        .kind = HALT_EXCEPTION,
+        .code = STATUS_INNER,
+        .pc = m->driver_base + INNER_FAULT,
+    };
+    uint64_t since_us = m->counts.halted_since_us;
+    m->nested = true;
+    m->outer = m->halt;
+    m->processor = m->halt.processor;
+    halt_begin(m, &inner, now_us);
+    m->counts.halted_since_us = since_us;
+}
+
+/* The outer break goes on without a word: its state change was said and acknowledged. Nothing of it was continued. */
+static void go_back(struct machine *m)
+{
+    m->nested = false;
+    m->halt = m->outer;
+    m->context_set = false;
+}
+
 void halt_end(struct machine *m, uint64_t now_us)
 {
+    if (m->nested) {
+        go_back(m);
+        return;
+    }
     uint64_t halt = now_us - m->counts.halted_since_us;
     m->wait = WAIT_NONE;
     m->counts.halted_us += halt;

@@ -55,10 +55,12 @@ enum halt_kind {
     HALT_EXCEPTION,
     HALT_LOAD_SYMBOLS,
     HALT_UNLOAD_ALL,
+    HALT_COMMAND, /* command string */
 };
 
 struct halt {
     enum halt_kind kind;
+    uint16_t processor; /* that broke in: it alone answers */
     uint32_t code;
     uint64_t pc;
     uint64_t argument; /* first argument register */
@@ -110,6 +112,14 @@ struct machine {
     uint64_t held_us; /* since when a second break is acknowledged; MACHINE_NEVER: none is */
     bool context_set;
     uint8_t context[KDNET_CONTEXT_MAX];
+    uint16_t processor; /* of the next break */
+
+    /* what befalls it while it is asked */
+    uint32_t trap_after, reset_after; /* so many requests; 0: it does not */
+    bool nested;                      /* halt is a break inside another, which waits */
+    struct halt outer;
+    bool deaf;  /* nothing of the host arrives */
+    bool taken; /* another host has it */
 
     /* script */
     const struct step *script, *planned; /* now; as it began */
@@ -152,6 +162,8 @@ void halt_begin(struct machine *m, const struct halt *halt, uint64_t now_us);
 void halt_question(struct machine *m, enum wait wait, uint64_t now_us);
 void halt_send(struct machine *m); /* the state change or question, as a new packet */
 void halt_end(struct machine *m, uint64_t now_us);
+/* Another state change before the first is continued; after it the first waits again, silently. */
+void halt_nest(struct machine *m, uint64_t now_us);
 void halt_break_with_status(struct machine *m, uint32_t status, uint64_t now_us);
 
 /* memory.c: returns how many bytes from address on can be read, at most length. */

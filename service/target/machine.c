@@ -154,7 +154,7 @@ static void take_response(struct machine *m, const struct kdnet_datagram *datagr
 {
     struct kdnet_response response;
     uint8_t key[KDNET_AES_KEY_LENGTH];
-    if (kdnet_response_decode(datagram->body, datagram->body_length, &response) != KDNET_OK ||
+    if (m->taken || kdnet_response_decode(datagram->body, datagram->body_length, &response) != KDNET_OK ||
         !echoes_a_poke(m, &response, datagram->sequence)) {
         ++m->counts.rejected;
         return;
@@ -186,7 +186,7 @@ void machine_receive(struct machine *m, const uint8_t *payload, size_t length, u
 {
     uint8_t plain[KDNET_DATAGRAM_MAX], version, channel;
     struct kdnet_datagram datagram;
-    if (m->silent || now_us < m->config.start_us)
+    if (m->silent || m->deaf || now_us < m->config.start_us)
         return;
     if (kdnet_datagram_peek(payload, length, &version, &channel) != KDNET_OK || version != m->config.version ||
         (channel == KDNET_CHANNEL_DATA && !m->keyed)) {
@@ -213,6 +213,9 @@ void machine_receive(struct machine *m, const uint8_t *payload, size_t length, u
 /* How a target says that it holds no connection: ::ffff:0.0.0.0, port 0 [cap frame 1]. */
 static const struct kdnet_address nobody = {.ip = {[10] = 0xff, [11] = 0xff}};
 
+/* Whom a machine names that another host has taken: an address for documentation. */
+static const struct kdnet_address other_host = {.ip = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 99}, .port = 50000};
+
 static size_t make_poke(struct machine *m, uint8_t *body, uint64_t *sequence)
 {
     struct kdnet_poke poke = {.target = m->config.self, .host = m->config.host};
@@ -224,7 +227,7 @@ static size_t make_poke(struct machine *m, uint8_t *body, uint64_t *sequence)
     m->recent[0].used = true;
     m->recent[0].count = kdnet_get_le64(m->random);
     m->recent[0].sequence = m->control_sequence;
-    poke.connected = m->keyed ? m->config.host : nobody;
+    poke.connected = m->taken ? other_host : m->keyed ? m->config.host : nobody;
     memcpy(poke.random, m->random, sizeof poke.random);
     kdnet_poke_encode(&poke, body);
     *sequence = m->control_sequence;

@@ -21,6 +21,7 @@
  *     is acknowledged and not done again; one with any other id (strict) is acknowledged and ignored. Only RESET
  *     changes the expected id: a debugger that was restarted has to send one.
  *   - While it waits for an ACK, a new packet of the host is answered with RESEND, and taken when it comes again.
+ *   - Each break comes from another processor, and a request for another one than that is refused.
  *   - While it runs (not halted, nothing unacknowledged, no question) it looks at nothing but repeats and break-ins.
  *
  * Where things are in its kernel: RVAs that stay the same for every machine and boot, while the base moves. For
@@ -99,12 +100,14 @@ enum machine_state {
 
 /* What the host should have seen of the script; complete from the beginning. */
 struct machine_expectation {
-    bool crash;    /* a bug check: first break with dump status FFFFFFFF */
+    bool crash;    /* a bug check */
+    bool first;    /* its first break, with dump status FFFFFFFF; none when nobody is connected, or with code E2 */
     bool shutdown; /* then the unload-all state change, where the status is `status` */
     bool second;   /* or a second break, where it is `status` */
     uint32_t status;
     struct kdnet_bugcheck bugcheck;
     uint32_t breaks;     /* exceptions and unload-alls of the script, that is, crash_status results */
+    bool interrupted;    /* of its break: it starts anew, or breaks in again, while it is asked */
     bool connects_again; /* handshakes besides the first: refresh, loader to kernel, reboot */
 };
 
@@ -135,6 +138,7 @@ struct machine_result {
     uint32_t resets;           /* RESET received */
     uint32_t resends;          /* RESEND received */
     uint32_t traps_again;      /* continued on a breakpoint without moving the program counter past it */
+    uint32_t wrong_processors; /* requests for another processor than the one that broke in */
     uint32_t released_wrongly; /* continued with a status or a program counter that harms the machine */
     char answer[MACHINE_ANSWER_SIZE]; /* to the last prompt, cut */
 };

@@ -131,8 +131,10 @@ static void go_on(struct machine *m, uint32_t status, uint64_t now_us)
     if (!good || (!trap && !pc_fits(m, pc)))
         ++m->counts.released_wrongly;
     halt_end(m, now_us);
-    if (halt.spins || trap || (!good && halt.kind == HALT_EXCEPTION))
+    if (halt.spins || trap || (!good && halt.kind == HALT_EXCEPTION)) {
+        m->processor = halt.processor;
         halt_begin(m, &halt, now_us);
+    }
 }
 
 static void do_request(struct machine *m, struct kdnet_manipulate *request, uint64_t now_us)
@@ -153,6 +155,7 @@ static void do_request(struct machine *m, struct kdnet_manipulate *request, uint
         scenario_reboot(m);
         break;
     case KDNET_API_SWITCH_PROCESSOR: /* no reply: the other processor says its state */
+        m->halt.processor = request->processor;
         halt_send(m);
         break;
     case KDNET_API_GET_VERSION:
@@ -186,12 +189,34 @@ static bool replay_knows(const struct machine *m, const struct kdnet_manipulate 
     }
 }
 
+/* Whether something comes between the request and its answer. */
+static bool befallen(struct machine *m, uint64_t now_us)
+{
+    if (m->reset_after > 0 && --m->reset_after == 0) {
+        halt_end(m, now_us);
+        scenario_reboot(m);
+        return true;
+    }
+    if (m->trap_after > 0 && --m->trap_after == 0) {
+        halt_nest(m, now_us);
+        return true;
+    }
+    return false;
+}
+
 static void take_request(struct machine *m, const struct kdnet_packet *packet, uint64_t now_us)
 {
     struct kdnet_manipulate request;
     if (kdnet_manipulate_decode(packet->payload, packet->payload_length, &request) != KDNET_OK)
         return;
     ++m->counts.requests;
+    if (befallen(m, now_us))
+        return;
+    if (!m->config.replay && request.processor != m->halt.processor) {
+        ++m->counts.wrong_processors;
+        requests_refuse(m, &request);
+        return;
+    }
     if (m->config.replay && replay_knows(m, &request))
         replay_answer(m, &request);
     else

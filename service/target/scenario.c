@@ -16,6 +16,8 @@
 #define IMAGE_SIZE     0xa00000U
 #define PROMPT_MAXIMUM 16
 #define STATUS_FAULT   0xc0000005U
+#define MIXED_COUNT    8U
+#define MANUAL_CRASH   0xe2U
 
 enum step_kind {
     STEP_START, /* waits for delay_ms and a connection */
@@ -34,6 +36,12 @@ enum step_kind {
     STEP_WRITTEN, /* IopFinalCrashDumpStatus is what it becomes */
     STEP_SLEEP,   /* value ms */
     STEP_REBOOT,  /* silent */
+    STEP_COMMAND, /* a command string for the debugger */
+    STEP_TRAP,    /* breaks in again while it is asked, at request `value` */
+    STEP_RESET,   /* starts anew while it is asked, at request `value` */
+    STEP_DEAF,    /* value 1: nothing of the host arrives; 0: it does again */
+    STEP_ALONE,   /* waits for delay_ms, and for nobody */
+    STEP_TAKEN,   /* another host has it from now on */
     STEP_BOOT,    /* a kernel starts: new random, new base, ids from the beginning */
     STEP_END,
 };
@@ -98,17 +106,113 @@ static const struct step fileio[] = {
     {STEP_END, NULL, 0},
 };
 
+/* Code E2: no print, no first break (PROTOCOL section 9, step 5). */
+static const struct step e2[] = {
+    {STEP_START, NULL, 0},           {STEP_CRASH, NULL, 0},      {STEP_DUMP, NULL, 0},
+    {STEP_WRITTEN, NULL, 0},         {STEP_UNLOAD_ALL, NULL, 0}, {STEP_REBOOT, NULL, 0},
+    {STEP_BOOT, NULL, KDNET_WHO_NT}, {STEP_START, NULL, 0},      {STEP_END, NULL, 0},
+};
+
+static const struct step e2_hold[] = {
+    {STEP_START, NULL, 0},
+    {STEP_CRASH, NULL, 0},
+    {STEP_DUMP, NULL, 0},
+    {STEP_WRITTEN, NULL, 0},
+    {STEP_BREAK, NULL, BREAK_STATUS_LAST},
+    {STEP_END, NULL, 0},
+};
+
+/* Nobody is connected when it crashes. */
+static const struct step unattended[] = {
+    {STEP_DEAF, NULL, 1},    {STEP_ALONE, NULL, 0}, {STEP_CRASH, NULL, 0},  {STEP_DUMP, NULL, 0},
+    {STEP_WRITTEN, NULL, 0}, {STEP_DEAF, NULL, 0},  {STEP_REBOOT, NULL, 0}, {STEP_BOOT, NULL, KDNET_WHO_NT},
+    {STEP_START, NULL, 0},   {STEP_END, NULL, 0},
+};
+
+static const struct step unattended_hold[] = {
+    {STEP_DEAF, NULL, 1},
+    {STEP_ALONE, NULL, 0},
+    {STEP_CRASH, NULL, 0},
+    {STEP_DUMP, NULL, 0},
+    {STEP_WRITTEN, NULL, 0},
+    {STEP_DEAF, NULL, 0},
+    {STEP_BREAK, NULL, BREAK_STATUS_LAST},
+    {STEP_END, NULL, 0},
+};
+
+/* It crashes again while it writes its dump: a bug check in a bug check breaks in with the second status [ros]. */
+static const struct step double_crash[] = {
+    {STEP_START, NULL, 0},
+    {STEP_CRASH, NULL, 0},
+    {STEP_PRINT, "KDTARGET: Refreshing KD connection\n", 0},
+    {STEP_REFRESH, NULL, 0},
+    {STEP_PRINT_FATAL, NULL, 0},
+    {STEP_BREAK, NULL, BREAK_STATUS_FIRST},
+    {STEP_DUMP, NULL, 0},
+    {STEP_BREAK, NULL, BREAK_STATUS_LAST},
+    {STEP_END, NULL, 0},
+};
+
+static const struct step loader_crash[] = {
+    {STEP_START, NULL, 0},
+    {STEP_PRINT, "BD: Boot Debugger Initialized\n", 0},
+    {STEP_LOAD, "winload.efi", 0},
+    {STEP_INT3, NULL, 0},
+    {STEP_FAULT, NULL, 0},
+    {STEP_REBOOT, NULL, 0},
+    {STEP_BOOT, NULL, KDNET_WHO_NT},
+    {STEP_START, NULL, 0},
+    {STEP_END, NULL, 0},
+};
+
+static const struct step hypervisor[] = {
+    {STEP_START, NULL, 0}, {STEP_INT3, NULL, 0}, {STEP_FAULT, NULL, 0}, {STEP_END, NULL, 0}};
+
+/* The same int 3 on one processor after the other. */
+static const struct step processors[] = {
+    {STEP_START, NULL, 0}, {STEP_INT3, NULL, 0}, {STEP_INT3, NULL, 0},
+    {STEP_INT3, NULL, 0},  {STEP_INT3, NULL, 0}, {STEP_END, NULL, 0},
+};
+
+static const struct step nested[] = {
+    {STEP_START, NULL, 0}, {STEP_TRAP, NULL, 4}, {STEP_INT3, NULL, 0}, {STEP_END, NULL, 0}};
+
+static const struct step reset[] = {
+    {STEP_START, NULL, 0}, {STEP_RESET, NULL, 4}, {STEP_INT3, NULL, 0}, {STEP_END, NULL, 0}};
+
+static const struct step command[] = {{STEP_START, NULL, 0}, {STEP_COMMAND, "acme!trace", 0}, {STEP_END, NULL, 0}};
+
+static const struct step elsewhere[] = {
+    {STEP_START, NULL, 0}, {STEP_SLEEP, NULL, 20}, {STEP_TAKEN, NULL, 0}, {STEP_END, NULL, 0}};
+
 /* After the host asked for a reboot. */
 static const struct step reboot[] = {
     {STEP_REBOOT, NULL, 0}, {STEP_BOOT, NULL, KDNET_WHO_NT}, {STEP_START, NULL, 0}, {STEP_END, NULL, 0}};
 
 static const struct {
     const char *name;
-    const struct step *script;
+    const struct step *script, *without_reboot; /* the second: with automatic reboot off, where that matters */
+    enum kdnet_who who;                         /* whose debugger speaks first */
 } scenarios[] = {
-    {"idle", idle},  {"boot", boot},     {"bugcheck", bugcheck}, {"bugcheck-hold", bugcheck_hold},
-    {"int3", int3},  {"prompt", prompt}, {"fileio", fileio},     {"exception", exception},
-    {"mixed", NULL}, /* another one, drawn */
+    {"idle", idle, NULL, KDNET_WHO_NT},
+    {"boot", boot, NULL, KDNET_WHO_BOOT},
+    {"bugcheck", bugcheck, bugcheck_hold, KDNET_WHO_NT},
+    {"bugcheck-hold", bugcheck_hold, bugcheck_hold, KDNET_WHO_NT},
+    {"int3", int3, NULL, KDNET_WHO_NT},
+    {"prompt", prompt, NULL, KDNET_WHO_NT},
+    {"fileio", fileio, NULL, KDNET_WHO_NT},
+    {"exception", exception, NULL, KDNET_WHO_NT},
+    {"e2", e2, e2_hold, KDNET_WHO_NT},
+    {"unattended", unattended, unattended_hold, KDNET_WHO_NT},
+    {"double-crash", double_crash, NULL, KDNET_WHO_NT},
+    {"loader-crash", loader_crash, NULL, KDNET_WHO_BOOT},
+    {"hypervisor", hypervisor, NULL, KDNET_WHO_HYPERVISOR},
+    {"processors", processors, NULL, KDNET_WHO_NT},
+    {"nested", nested, NULL, KDNET_WHO_NT},
+    {"reset", reset, NULL, KDNET_WHO_NT},
+    {"command", command, NULL, KDNET_WHO_NT},
+    {"elsewhere", elsewhere, NULL, KDNET_WHO_NT},
+    {"mixed", NULL, NULL, KDNET_WHO_NT}, /* one of the first MIXED_COUNT, drawn */
 };
 
 #define SCENARIO_COUNT (sizeof scenarios / sizeof scenarios[0])
@@ -142,23 +246,30 @@ bool scenario_choose(struct machine *m)
     if (i == SCENARIO_COUNT)
         return false;
     if (!scenarios[i].script)
-        i = (size_t)(machine_draw(m) % (SCENARIO_COUNT - 1));
+        i = (size_t)(machine_draw(m) % MIXED_COUNT);
     m->config.scenario = scenarios[i].name;
+    m->who = scenarios[i].who;
     m->script = scenarios[i].script;
-    if (m->script == bugcheck && m->config.no_reboot)
-        m->script = bugcheck_hold;
-    if (m->script == bugcheck_hold)
+    if (scenarios[i].without_reboot && m->config.no_reboot)
+        m->script = scenarios[i].without_reboot;
+    if (m->script == scenarios[i].without_reboot)
         m->config.no_reboot = true;
-    if (m->script == boot)
-        m->who = KDNET_WHO_BOOT;
+    if (scenarios[i].script == e2)
+        m->bugcheck.code = MANUAL_CRASH;
     m->planned = m->script;
     return true;
+}
+
+static bool step_breaks(const struct step *step)
+{
+    return step->kind == STEP_BREAK || step->kind == STEP_UNLOAD_ALL || step->kind == STEP_INT3 ||
+           step->kind == STEP_FAULT || step->kind == STEP_COMMAND || step->kind == STEP_TRAP;
 }
 
 void machine_expectation(const struct machine *m, struct machine_expectation *out)
 {
     const struct step *step = m->planned;
-    *out = (struct machine_expectation){.status = m->final_status, .bugcheck = m->bugcheck};
+    *out = (struct machine_expectation){.status = DUMP_NOT_STARTED, .bugcheck = m->bugcheck};
     if (m->config.replay) {
         struct replay_summary summary;
         machine_replay_summary(m->config.replay, &summary);
@@ -167,14 +278,19 @@ void machine_expectation(const struct machine *m, struct machine_expectation *ou
     for (; step && step->kind != STEP_END; ++step) {
         if (step->kind == STEP_CRASH)
             out->crash = true;
+        if (step->kind == STEP_WRITTEN)
+            out->status = m->final_status;
         if (step->kind == STEP_UNLOAD_ALL)
             out->shutdown = true;
+        if (step->kind == STEP_BREAK && step->value == BREAK_STATUS_FIRST)
+            out->first = true;
         if (step->kind == STEP_BREAK && step->value == BREAK_STATUS_LAST)
             out->second = true;
         if (step->kind == STEP_REFRESH || step->kind == STEP_BOOT)
             out->connects_again = true;
-        if (step->kind == STEP_BREAK || step->kind == STEP_UNLOAD_ALL || step->kind == STEP_INT3 ||
-            step->kind == STEP_FAULT)
+        if (step->kind == STEP_TRAP || step->kind == STEP_RESET)
+            out->interrupted = true;
+        if (step_breaks(step))
             ++out->breaks;
     }
 }
@@ -276,9 +392,15 @@ static void begin_driver_exception(struct machine *m, bool breakpoint, uint64_t 
     struct halt halt = {
         .kind = HALT_EXCEPTION,
         .code = breakpoint ? KDNET_EXCEPTION_BREAKPOINT : STATUS_FAULT,
-        .pc = m->driver_base + (breakpoint ? DRIVER_TRAP : DRIVER_FAULT),
+        .pc = (m->who == KDNET_WHO_NT ? m->driver_base : m->kernel_base) + (breakpoint ? DRIVER_TRAP : DRIVER_FAULT),
         .breakpoint = breakpoint,
     };
+    halt_begin(m, &halt, now_us);
+}
+
+static void begin_command(struct machine *m, const char *name, uint64_t now_us)
+{
+    struct halt halt = {.kind = HALT_COMMAND, .pc = memory_address(m, MACHINE_RVA_DEBUG_SERVICE), .path = name};
     halt_begin(m, &halt, now_us);
 }
 
@@ -297,12 +419,21 @@ static void start_kernel(struct machine *m, enum kdnet_who who)
 }
 
 /* False when the step has to wait. */
-static bool start_step(struct machine *m, uint64_t now_us)
+static bool start_step(struct machine *m, bool alone, uint64_t now_us)
 {
     uint64_t begin = m->config.start_us + (uint64_t)m->config.delay_ms * US_PER_MS;
-    if (m->keyed && now_us < begin)
+    bool may = m->keyed || alone;
+    if (may && now_us < begin)
         m->wake_us = begin;
-    return m->keyed && now_us >= begin;
+    return may && now_us >= begin;
+}
+
+/* Another host answered its poke: it uses a key that we do not know. */
+static void be_taken(struct machine *m)
+{
+    m->taken = true;
+    for (size_t i = 0; i < sizeof m->data_key; ++i)
+        m->data_key[i] = (uint8_t)machine_draw(m);
 }
 
 static void run_halting_step(struct machine *m, const struct step *step, uint64_t now_us)
@@ -328,6 +459,9 @@ static void run_halting_step(struct machine *m, const struct step *step, uint64_
         break;
     case STEP_PROMPT:
         halt_question(m, WAIT_PROMPT, now_us);
+        break;
+    case STEP_COMMAND:
+        begin_command(m, step->text, now_us);
         break;
     default:
         break;
@@ -355,6 +489,18 @@ static void run_step(struct machine *m, const struct step *step, uint64_t now_us
         break;
     case STEP_WRITTEN:
         m->dump_status = m->final_status;
+        break;
+    case STEP_TRAP:
+        m->trap_after = step->value;
+        break;
+    case STEP_RESET:
+        m->reset_after = step->value;
+        break;
+    case STEP_DEAF:
+        m->deaf = step->value != 0;
+        break;
+    case STEP_TAKEN:
+        be_taken(m);
         break;
     case STEP_SLEEP:
         m->wake_us = now_us + (uint64_t)step->value * US_PER_MS;
@@ -385,7 +531,8 @@ static bool advance(struct machine *m, uint64_t now_us)
     if (m->config.replay)
         return replay_run_step(m, now_us);
     const struct step *step = &m->script[m->step];
-    if (step->kind == STEP_START && !start_step(m, now_us))
+    bool alone = step->kind == STEP_ALONE;
+    if ((step->kind == STEP_START || alone) && !start_step(m, alone, now_us))
         return false;
     ++m->step; /* first: a halting step may look back at itself */
     run_step(m, step, now_us);

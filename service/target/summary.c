@@ -39,8 +39,9 @@ static json_t *expectation_json(const struct machine *machine)
 {
     struct machine_expectation expected;
     machine_expectation(machine, &expected);
-    json_t *out = json_pack("{s:b, s:b, s:b, s:i}", "crash", expected.crash, "shutdown", expected.shutdown, "second",
-                            expected.second, "breaks", (int)expected.breaks);
+    json_t *out = json_pack("{s:b, s:b, s:b, s:b, s:b, s:i}", "crash", expected.crash, "first", expected.first,
+                            "shutdown", expected.shutdown, "second", expected.second, "interrupted",
+                            expected.interrupted, "breaks", (int)expected.breaks);
     json_object_set_new(out, "status", expected.crash ? hex(expected.status, 8) : json_null());
     json_object_set_new(out, "bugcheck", expected.crash ? bugcheck_json(&expected.bugcheck) : json_null());
     return out;
@@ -71,6 +72,7 @@ static void add_counts(json_t *out, const struct machine_result *r)
         {"resends", r->resends},
         {"resets", r->resets},
         {"traps_again", r->traps_again},
+        {"wrong_processors", r->wrong_processors},
         {"released_wrongly", r->released_wrongly},
     };
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; ++i)

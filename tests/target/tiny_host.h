@@ -43,6 +43,7 @@ struct tiny_host {
     uint8_t random;
     uint8_t known_random[KDNET_RANDOM_LENGTH]; /* of the machine's present boot */
     struct tiny_packet data;                   /* last data packet of the machine */
+    uint16_t processor;                        /* that broke in */
     bool fresh;                                /* it was not looked at yet */
     struct kdnet_packet controls[TINY_KEEP];
     size_t control_count;
@@ -121,6 +122,8 @@ static inline void tiny_take_packet(struct tiny_host *h, struct machine *m, cons
     if (kdnet_packet_decode(h->data.body, length, &h->data.packet) != KDNET_OK)
         abort();
     h->fresh = true;
+    if (packet->type == KDNET_PACKET_STATE_CHANGE64)
+        h->processor = kdnet_get_le16(packet->payload + 6);
     if (packet->type == KDNET_PACKET_DEBUG_IO &&
         kdnet_debug_io_decode(packet->payload, packet->payload_length, &io) == KDNET_OK &&
         strlen(h->text) + io.text_length < sizeof h->text)
@@ -196,6 +199,7 @@ static inline bool tiny_ask(struct tiny_host *h, struct machine *m, const struct
     size_t length;
     if (kdnet_manipulate_encode(request, payload, sizeof payload, &length) != KDNET_OK)
         abort();
+    kdnet_put_le16(payload + 6, h->processor);
     tiny_data(h, m, KDNET_PACKET_MANIPULATE, payload, length);
     return h->fresh && h->data.packet.type == KDNET_PACKET_MANIPULATE &&
            kdnet_manipulate_decode(h->data.packet.payload, h->data.packet.payload_length, reply) == KDNET_OK;
