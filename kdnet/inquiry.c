@@ -14,7 +14,8 @@
 
 #define SAID_AGAIN_MAX        3U /* then it is a new break at the same place */
 #define ASKED_LATELY_US       1000000U
-#define ASKS_QUICK            3U /* the rest wait for the machine's pokes */
+#define ELSEWHERE_MAX         10U /* pokes in a row: half a minute */
+#define ASKS_QUICK            3U  /* the rest wait for the machine's pokes */
 #define STATUS_INVALID_HANDLE 0xc0000008U
 
 void kdnet_inquiry_advance(struct kdnet_session *session, uint64_t now_us)
@@ -323,6 +324,21 @@ static void expire_asks(struct kdnet_session *session, uint64_t now_us)
     struct kdnet_talk *talk = session->talk;
     if (talk->halt.stage == KDNET_STAGE_RUNNING && !talk->link.busy)
         kdnet_link_control(&talk->link, KDNET_PACKET_RESEND, 0);
+}
+
+void kdnet_inquiry_elsewhere(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = session->talk ? &session->talk->halt : NULL;
+    if (!halt || halt->stage == KDNET_STAGE_RUNNING || ++halt->elsewhere < ELSEWHERE_MAX)
+        return;
+    kdnet_link_abandon(&session->talk->link);
+    if (halt->stage == KDNET_STAGE_GOING) {
+        kdnet_release_done(session, now_us);
+        return;
+    }
+    if (!halt->load_symbols)
+        kdnet_tell_status(session, KDNET_REASON_LOST, now_us);
+    halt->stage = KDNET_STAGE_RUNNING; /* for us: the other host may keep it halted */
 }
 
 void kdnet_inquiry_rebooted(struct kdnet_session *session, uint64_t now_us)

@@ -10,6 +10,7 @@
 #define FOREIGN_PATIENCE_US 1000000U /* data under an unknown key for so long: the target and we disagree */
 #define FOREIGN_DOUBLINGS   6U       /* that patience doubles with each new key that ended nothing: a minute at most */
 #define FOREIGN_FORGET_US   300000000U
+#define CONTESTED_REKEYS    3U /* new keys that ended nothing: somebody else gives the machine keys, too */
 #define DEAF_TIMEOUTS       4U /* of one packet, without any answer */
 #define OFFER_LIFE_US       60000000U
 #define OFFER_SPACING_US    300000U
@@ -221,14 +222,26 @@ static bool answered(struct kdnet_session *session, const struct kdnet_datagram 
     return later;
 }
 
-/* Whether a poke that is new wants an answer: DESIGN section 5, PROTOCOL section 3. */
+/* The machine holds a connection with a host elsewhere than where it sends its pokes, which is us. */
+static bool names_another(const struct kdnet_poke *poke)
+{
+    return !kdnet_address_is_none(&poke->connected) && !kdnet_address_equal(&poke->connected, &poke->host);
+}
+
+/*
+ * Whether a poke that is new wants an answer: DESIGN section 5, PROTOCOL section 3. A machine that we hold and that
+ * names another host has been taken by that one: two hosts would take it from each other for ever. Unless its data
+ * comes to us all the same: then the other address is one of ours.
+ */
 static bool wants_answer(const struct kdnet_session *session, const struct kdnet_poke *poke)
 {
-    if (!session->connected || session->rekey_wanted)
+    if (!session->connected)
         return true;
     if (!kdnet_poke_same_run(session->target_random, poke->random))
         return true;
-    return kdnet_address_is_none(&poke->connected);
+    if (kdnet_address_is_none(&poke->connected))
+        return true;
+    return session->rekey_wanted && (!names_another(poke) || session->foreign_us != 0);
 }
 
 static int receive_poke(struct kdnet_session *session, const struct kdnet_datagram *datagram,
@@ -254,6 +267,8 @@ static int receive_poke(struct kdnet_session *session, const struct kdnet_datagr
         heard(session, now_us);
         forget_older_offers(session, 0, now_us);
         kdnet_inquiry_heard(session, now_us);
+        if (names_another(poke))
+            kdnet_inquiry_elsewhere(session, now_us);
     }
     return answer ? make_offer(session, datagram, poke, now_us) : KDNET_OK;
 }
@@ -276,7 +291,12 @@ static int receive_control(struct kdnet_session *session, const uint8_t *payload
     if (error != KDNET_OK)
         return error;
     received->poke = true;
-    return receive_poke(session, &datagram, &poke, now_us);
+    error = receive_poke(session, &datagram, &poke, now_us);
+    if (error == KDNET_OK && names_another(&poke)) {
+        received->other_host = true;
+        received->other = poke.connected;
+    }
+    return error;
 }
 
 /* --- data channel ------------------------------------------------------------------------------------------------- */
@@ -445,8 +465,10 @@ static int receive_packet(struct kdnet_session *session, const struct kdnet_data
 static int receive_data(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us,
                         struct kdnet_received *received)
 {
-    uint8_t plain[KDNET_DATAGRAM_MAX];
+    uint8_t plain[KDNET_DATAGRAM_MAX], id[KDNET_SESSION_ID_LENGTH];
     struct kdnet_datagram datagram;
+    memcpy(id, session->id, sizeof id);
+    bool contested = session->rekey_wanted && session->foreign_rekeys >= CONTESTED_REKEYS;
     int error = open_data(session, payload, length, plain, now_us, &datagram);
     if (error == KDNET_ERR_AUTH)
         foreign_data(session, payload[4], now_us);
@@ -461,9 +483,12 @@ static int receive_data(struct kdnet_session *session, const uint8_t *payload, s
         return KDNET_ERR_REPEAT;
     }
     received->live = true;
+    received->other_host = contested && memcmp(id, session->id, sizeof id) != 0;
     session->foreign_us = 0;
     session->rekey_wanted = false;
     heard(session, now_us);
+    if (session->talk)
+        session->talk->halt.elsewhere = 0;
     return receive_packet(session, &datagram, now_us);
 }
 

@@ -26,6 +26,7 @@
 #include "kdnet/crash.h"
 #include "kdnet/datagram.h"
 #include "kdnet/event.h"
+#include "kdnet/handshake.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -76,6 +77,10 @@ struct kdnet_received {
     bool live;       /* authentic and not a repeat, on the data channel: its sender's address is the target's */
     bool poke;       /* a poke, new or repeated */
     uint8_t version; /* of an authentic datagram */
+    /* Another host answers this machine's pokes, or seems to. We do not fight for the machine: it is taken over once
+     * when we hold no key for it, and left alone when it then names the other host again. */
+    bool other_host;
+    struct kdnet_address other; /* as the machine names it; none: it uses the address that the machine sends to us by */
 };
 
 struct kdnet_outgoing {

@@ -103,6 +103,7 @@ struct kdnet_halt {
     unsigned proofs;     /* requests made to be sure of the link */
     unsigned asked;      /* RESENDs since a new key came while a Continue was under way */
     unsigned heard;      /* pokes since the Continue went out */
+    unsigned elsewhere;  /* pokes that name another host, since the machine was last heard under our key */
     unsigned said_again; /* times that the same state change came while a Continue was under way */
 
     size_t context_length;
@@ -190,6 +191,9 @@ void kdnet_inquiry_acked(struct kdnet_session *session, uint64_t now_us);
 
 /* An authentic poke of the session came: the machine lives. */
 void kdnet_inquiry_heard(struct kdnet_session *session, uint64_t now_us);
+
+/* The same, naming another host: it has that machine. */
+void kdnet_inquiry_elsewhere(struct kdnet_session *session, uint64_t now_us);
 
 /* The machine may be halted without our knowing: asks it, a few times, to say again what it waits with. */
 void kdnet_inquiry_ask(struct kdnet_session *session, unsigned times, uint64_t now_us);

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define BACK_AND_FORTH 3 /* moves to where it came from within a minute: two machines with one key */
+#define BACK_AND_FORTH      3 /* moves to where it came from within a minute: two machines with one key */
+#define OTHER_HOST_EVERY_US UINT64_C(600000000)
 
 /* Where and when a datagram arrived. */
 struct arrival {
@@ -179,6 +180,34 @@ static void moved(struct target *target, const struct address *from, const struc
     log_end(&line);
 }
 
+/* Another debugger answers this machine, too. It keeps what it takes: we only say so, now and then. */
+static void say_other_host(struct target *target, const struct arrival *a, const struct kdnet_received *received)
+{
+    struct log_line line;
+    char machine[ADDRESS_TEXT_SIZE], host[ADDRESS_TEXT_SIZE];
+    struct address other = {.port = received->other.port};
+    if (target->warned_us != 0 && a->now_us - target->warned_us < OTHER_HOST_EVERY_US)
+        return;
+    target->warned_us = a->now_us;
+    bool named = !kdnet_address_is_none(&received->other);
+    memcpy(other.ip, received->other.ip, sizeof other.ip);
+    address_format(a->source, machine);
+    address_format(&other, host);
+    log_begin(&line, CONFIG_LOG_WARNING,
+              named
+                  ? "this machine names another host as its debugger: only one can have it. kdnetd does not fight for "
+                    "it, and misses its crashes while the other has it; stop that debugger (WinDbg, kd, another "
+                    "kdnetd), or take this target out of this configuration"
+                  : "another host seems to answer this machine at the address where kdnetd does: its keys change again "
+                    "and again; stop the other debugger (WinDbg, kd, another kdnetd at this address), or take this "
+                    "target out of this configuration");
+    log_text(&line, "target", target->name);
+    log_text(&line, "address", machine);
+    if (named)
+        log_text(&line, "other", host);
+    log_end(&line);
+}
+
 static void learn(struct server *server, struct target *target, const struct arrival *a,
                   const struct kdnet_received *received)
 {
@@ -207,6 +236,8 @@ static bool offer(struct server *server, struct target *target, const struct arr
     if (!received.authentic)
         return false;
     learn(server, target, a, &received);
+    if (received.other_host)
+        say_other_host(target, a, &received);
     dispatch_pump(server, target, a->listener, a->source, a->now_us);
     return true;
 }

@@ -341,6 +341,30 @@ def check_two_machines_with_one_key_are_told(folder):
                 end(machine)
 
 
+def check_two_machines_with_one_key_both_go_on(folder):
+    with Daemon("--target", "t=1.2.3.4", "--rva", RVA, folder=folder) as d:
+        machines = [target(d.port, "1.2.3.4", "--seed", str(n), "--scenario", "int3", "--delay-ms", "2000", "--exit")
+                    for n in (1, 2)]
+        for machine in machines:
+            assert machine.wait(60) == 0
+        results = d.events("crash_status")
+        assert len({e["address"] for e in results if e["verdict"] == "not_started"}) == 2, results
+
+
+def check_machine_that_another_host_has_is_told_and_left_alone(folder):
+    with Daemon("--target", "t=1.2.3.4", folder=folder) as d:
+        machine = target(d.port, "1.2.3.4", "--scenario", "elsewhere")
+        try:
+            wait_for(lambda: "names another host as its debugger" in d.log(), 40, "the warning")
+            time.sleep(7)
+            lines = [line for line in d.log().splitlines() if "names another host" in line]
+            assert len(lines) == 1, lines
+            assert "level=warning" in lines[0] and "target=t " in lines[0] and "other=192.0.2.99:50000" in lines[0], lines
+            assert len(d.events("connected")) == 1
+        finally:
+            end(machine)
+
+
 def main():
     chosen = sys.argv[2:]
     failed = 0

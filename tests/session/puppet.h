@@ -54,9 +54,11 @@ struct puppet {
     uint64_t control_sequence;
     struct kdnet_address connected;
     bool draining;
-    bool keyed, deaf;   /* deaf: takes no response */
-    bool no_check;      /* sends no connection check after a response */
-    bool minds_nudges;  /* an empty control datagram makes it poke at once */
+    bool keyed, deaf;    /* deaf: takes no response */
+    bool no_check;       /* sends no connection check after a response */
+    bool minds_nudges;   /* an empty control datagram makes it poke at once */
+    unsigned other_host; /* times that the session saw another host's work, and the host that it named last */
+    struct kdnet_address other;
     bool acks, replies; /* what it does with the session's data packets by itself */
     uint8_t data_key[KDNET_AES_KEY_LENGTH];
     uint64_t data_sequence;
@@ -211,6 +213,9 @@ static inline int puppet_give(struct puppet *p, const uint8_t *payload, size_t l
 {
     struct kdnet_received received;
     int error = kdnet_session_receive(p->session, payload, length, p->now_us, &received);
+    p->other_host += received.other_host;
+    if (received.other_host)
+        p->other = received.other;
     puppet_drain(p);
     return error;
 }

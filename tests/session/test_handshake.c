@@ -312,17 +312,89 @@ static void a_target_that_was_connected_before_us_is_taken_over(void **state)
     puppet_free(p);
 }
 
+static const struct kdnet_address another = {.ip = {[10] = 0xff, [11] = 0xff, 10, 9, 8, 7}, .port = 50000};
+
 /* While we hold it, a poke that names another host gets no answer: two hosts would take the target from each other. */
 static void a_target_that_says_it_is_connected_elsewhere_is_not_fought_over(void **state)
 {
     struct puppet *p = puppet_new();
     (void)state;
     puppet_connect(p);
-    p->connected = (struct kdnet_address){.ip = {[10] = 0xff, [11] = 0xff, 10, 9, 8, 7}, .port = 50000};
+    assert_int_equal(p->other_host, 0);
+    p->connected = another;
     unsigned sent = p->sent_count;
     puppet_wait(p, 60 * SECOND_US, true);
     assert_int_equal(p->sent_count, sent);
     assert_int_equal(puppet_events(p, KDNET_EVENT_CONNECTED), 1);
+    assert_int_equal(p->other_host, 20); /* each poke says so */
+    assert_true(kdnet_address_equal(&p->other, &another));
+    p->connected = (struct kdnet_address){.ip = {[10] = 0xff, [11] = 0xff}}; /* it is free again */
+    puppet_poke(p);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CONNECTED), 2);
+    puppet_free(p);
+}
+
+/* A host that was restarted elsewhere must find its machines: so once, but not again when the other one takes it back.
+ */
+static void a_target_of_another_host_is_taken_over_once(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    p->connected = another;
+    puppet_connect(p);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CONNECTED), 1);
+    assert_true(p->event[0].u.connected.took_over);
+    assert_int_equal(p->other_host, 1);
+    puppet_wait(p, 10 * SECOND_US, true);
+    p->connected = another;
+    unsigned sent = p->sent_count;
+    puppet_wait(p, 600 * SECOND_US, true);
+    assert_int_equal(p->sent_count, sent);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CONNECTED), 1);
+    puppet_free(p);
+}
+
+/* It was halted under us when the other host took it: what we still send is heard by nobody, and ends. */
+static void a_halted_target_that_was_taken_by_another_host_is_let_go(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    puppet_connect(p);
+    p->acks = p->replies = false;
+    p->minds_nudges = true;
+    puppet_break(p, 0xc0000005, ADDRESS);
+    p->connected = another;
+    puppet_wait(p, 3600 * SECOND_US, true);
+    unsigned sent = p->sent_count;
+    puppet_wait(p, 3600 * SECOND_US, true);
+    print_message("%u datagrams in an hour, then %u\n", sent, p->sent_count - sent);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CONNECTED), 1); /* no new key */
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 1);
+    assert_true(sent < 2500);
+    assert_true(p->sent_count - sent < 20);
+    puppet_free(p);
+}
+
+/* Another host at the same address: the machine cannot tell them apart. Each new key of ours is soon another's. */
+static void keys_that_are_changed_again_and_again_show_another_host(void **state)
+{
+    struct puppet *p = puppet_new();
+    struct puppet_bytes data;
+    struct kdnet_packet packet = {.control = true, .type = KDNET_PACKET_RESEND};
+    (void)state;
+    puppet_connect(p);
+    p->minds_nudges = true;
+    for (int i = 0; i < 1200; ++i) {
+        memset(p->data_key, 0x99, sizeof p->data_key);
+        p->now_us += SECOND_US / 2;
+        puppet_make_packet(p, &packet, &data);
+        puppet_give_bytes(p, &data);
+    }
+    unsigned keys = puppet_events(p, KDNET_EVENT_CONNECTED);
+    print_message("%u keys in ten minutes, %u times said\n", keys, p->other_host);
+    assert_in_range(keys, 4, 20);
+    assert_in_range(p->other_host, 1, keys - 3);
+    assert_true(kdnet_address_is_none(&p->other));
     puppet_free(p);
 }
 
@@ -637,6 +709,9 @@ int main(void)
         cmocka_unit_test(no_connection_is_said_in_two_ways),
         cmocka_unit_test(a_target_that_was_connected_before_us_is_taken_over),
         cmocka_unit_test(a_target_that_says_it_is_connected_elsewhere_is_not_fought_over),
+        cmocka_unit_test(a_target_of_another_host_is_taken_over_once),
+        cmocka_unit_test(a_halted_target_that_was_taken_by_another_host_is_let_go),
+        cmocka_unit_test(keys_that_are_changed_again_and_again_show_another_host),
         cmocka_unit_test(recorded_pokes_of_an_earlier_boot_change_nothing),
         cmocka_unit_test(recorded_pokes_of_this_boot_get_silence),
         cmocka_unit_test(recorded_data_is_dropped),
