@@ -36,7 +36,7 @@ struct kdnet_break_facts kdnet_halt_facts(const struct kdnet_session *session)
     const struct kdnet_halt *halt = &session->talk->halt;
     const struct kdnet_boot *boot = session->boot;
     const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
-    struct kdnet_break_facts facts = {.shutdown = halt->shutdown, .bugcheck_printed = session->crash.printed};
+    struct kdnet_break_facts facts = {.shutdown = halt->shutdown, .bugcheck_printed = session->past->crash.printed};
     facts.exception = kdnet_halt_state(halt) == KDNET_STATE_EXCEPTION && !halt->shutdown;
     facts.breakpoint = facts.exception && kdnet_crash_is_breakpoint(halt->change.exception.code);
     facts.boot_loader = boot && boot->version_known && !kdnet_boot_is_nt(boot);

@@ -111,10 +111,10 @@ static void on_load_symbols(struct kdnet_session *session)
 static bool take_break(struct kdnet_session *session, uint64_t now_us)
 {
     const uint64_t budget_us = (uint64_t)KDNET_BREAKS_AT_ONCE * KDNET_BREAK_EVERY_US;
-    uint64_t from_us = session->breaks_us > now_us ? session->breaks_us : now_us;
+    uint64_t from_us = session->past->breaks_us > now_us ? session->past->breaks_us : now_us;
     if (from_us + KDNET_BREAK_EVERY_US > now_us + budget_us)
         return false;
-    session->breaks_us = from_us + KDNET_BREAK_EVERY_US;
+    session->past->breaks_us = from_us + KDNET_BREAK_EVERY_US;
     return true;
 }
 
@@ -125,7 +125,7 @@ static void begin_halt(struct kdnet_session *session, uint64_t now_us)
     halt->stage = KDNET_STAGE_READING;
     halt->since_us = now_us;
     halt->deadline_us = now_us + session->shared->read_deadline_us;
-    session->crash.dumping = false;
+    session->past->crash.dumping = false;
     halt->unread = !halt->load_symbols && !halt->shutdown && !take_break(session, now_us);
     if (halt->load_symbols)
         on_load_symbols(session);
@@ -179,9 +179,9 @@ static void on_print(struct kdnet_session *session, const struct kdnet_debug_io 
     struct kdnet_talk *talk = session->talk;
     struct kdnet_bugcheck bugcheck;
     if (kdnet_bugcheck_from_text(io->text, io->text_length, &bugcheck)) {
-        if (!session->crash.printed)
-            session->crash = (struct kdnet_crash){.kernel_base = session->crash.kernel_base};
-        session->crash.printed = true;
+        if (!session->past->crash.printed)
+            session->past->crash = (struct kdnet_crash){.kernel_base = session->past->crash.kernel_base};
+        session->past->crash.printed = true;
         kdnet_tell_bugcheck(session, &bugcheck, false);
     }
     if (!session->shared->prints)
@@ -265,7 +265,7 @@ static bool is_same_question(struct kdnet_session *session, const struct kdnet_p
 void kdnet_inquiry_packet(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
 {
     if (packet->type != KDNET_PACKET_MANIPULATE)
-        session->asks_left = 0;
+        session->past->asks_left = 0;
     switch (packet->type) {
     case KDNET_PACKET_STATE_CHANGE64:
     case KDNET_PACKET_STATE_CHANGE32:
@@ -311,16 +311,17 @@ void kdnet_inquiry_acked(struct kdnet_session *session, uint64_t now_us)
 
 void kdnet_inquiry_ask(struct kdnet_session *session, unsigned times, uint64_t now_us)
 {
-    session->asks_left = times;
-    session->ask_us = now_us;
+    session->past->asks_left = times;
+    session->past->ask_us = now_us;
 }
 
 static void expire_asks(struct kdnet_session *session, uint64_t now_us)
 {
-    if (session->asks_left == 0 || now_us < session->ask_us || !kdnet_session_wake(session))
+    struct kdnet_past *past = session->past;
+    if (!past || past->asks_left == 0 || now_us < past->ask_us || !kdnet_session_wake(session))
         return;
-    --session->asks_left;
-    session->ask_us = session->asks_left % ASKS_QUICK != 0 ? now_us + ASK_PERIOD_US : KDNET_NEVER;
+    --past->asks_left;
+    past->ask_us = past->asks_left % ASKS_QUICK != 0 ? now_us + ASK_PERIOD_US : KDNET_NEVER;
     struct kdnet_talk *talk = session->talk;
     if (talk->halt.stage == KDNET_STAGE_RUNNING && !talk->link.busy)
         kdnet_link_control(&talk->link, KDNET_PACKET_RESEND, 0);
@@ -349,7 +350,7 @@ void kdnet_inquiry_rebooted(struct kdnet_session *session, uint64_t now_us)
     else if (halt->stage == KDNET_STAGE_READING && !halt->load_symbols)
         kdnet_tell_status(session, KDNET_REASON_LOST, now_us);
     halt->stage = KDNET_STAGE_RUNNING;
-    session->crash.dumping = false;
+    session->past->crash.dumping = false;
     free(session->boot);
     session->boot = NULL;
 }
@@ -382,7 +383,7 @@ void kdnet_inquiry_expire(struct kdnet_session *session, uint64_t now_us)
 
 uint64_t kdnet_inquiry_deadline(const struct kdnet_session *session)
 {
-    uint64_t asks = session->asks_left > 0 ? session->ask_us : KDNET_NEVER;
+    uint64_t asks = session->past && session->past->asks_left > 0 ? session->past->ask_us : KDNET_NEVER;
     if (!session->talk)
         return asks;
     const struct kdnet_halt *halt = &session->talk->halt;

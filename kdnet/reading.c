@@ -119,7 +119,8 @@ bool kdnet_reading_ordinary_shutdown(const struct kdnet_session *session)
 {
     const struct kdnet_halt *halt = &session->talk->halt;
     const struct kdnet_boot *boot = session->boot;
-    if (!halt->shutdown || session->crash.bugcheck.known || session->crash.first_released || !boot->version_known)
+    if (!halt->shutdown || session->past->crash.bugcheck.known || session->past->crash.first_released ||
+        !boot->version_known)
         return false;
     return !kdnet_boot_is_nt(boot) || (halt->bugcheck_known && halt->bugcheck.code == 0);
 }
@@ -163,7 +164,7 @@ void kdnet_reading_step_failed(struct kdnet_session *session, enum kdnet_step st
 static void take_version(struct kdnet_session *session, const struct kdnet_version *version)
 {
     struct kdnet_boot *boot = session->boot;
-    struct kdnet_crash *crash = &session->crash;
+    struct kdnet_crash *crash = &session->past->crash;
     bool same = boot->version.major == version->major && boot->version.minor == version->minor &&
                 boot->version.kernel_base == version->kernel_base;
     if (boot->version_known && !same)
@@ -201,9 +202,9 @@ static void take_bugcheck(struct kdnet_session *session, const uint8_t *data, si
     if (halt->bugcheck_known && halt->bugcheck.code != 0) {
         kdnet_tell_break(session);
         kdnet_tell_bugcheck(session, &halt->bugcheck, true);
-    } else if (halt->bugcheck_known && !session->crash.printed) {
+    } else if (halt->bugcheck_known && !session->past->crash.printed) {
         /* a kernel that has not crashed: what was known of a crash is of the boot before */
-        session->crash = (struct kdnet_crash){.kernel_base = session->crash.kernel_base};
+        session->past->crash = (struct kdnet_crash){.kernel_base = session->past->crash.kernel_base};
     }
 }
 

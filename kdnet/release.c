@@ -19,7 +19,7 @@
 static void crash_goes_on(struct kdnet_session *session, uint64_t now_us)
 {
     const struct kdnet_halt *halt = &session->talk->halt;
-    struct kdnet_crash *crash = &session->crash;
+    struct kdnet_crash *crash = &session->past->crash;
     if (halt->load_symbols)
         return;
     if (halt->action == KDNET_ACTION_REBOOT) {
@@ -151,8 +151,8 @@ void kdnet_release_shut_down(struct kdnet_session *session)
 void kdnet_inquiry_heard(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_talk *talk = session->talk;
-    if (session->asks_left > 0 && session->ask_us == KDNET_NEVER)
-        session->ask_us = now_us;
+    if (session->past && session->past->asks_left > 0 && session->past->ask_us == KDNET_NEVER)
+        session->past->ask_us = now_us;
     if (!talk || talk->halt.stage != KDNET_STAGE_GOING)
         return;
     struct kdnet_halt *halt = &talk->halt;

@@ -19,6 +19,18 @@
 #define TAKE_OVER_ASK_US    100000U
 #define NUDGE_PERIOD_US     50000U
 
+enum count { COUNT_REJECTED, COUNT_REPEATED, COUNT_SENT_AGAIN };
+
+static void count(const struct kdnet_session *session, enum count what)
+{
+    struct kdnet_session_counts *counts = session->shared->counts;
+    if (!counts)
+        return;
+    counts->rejected += what == COUNT_REJECTED;
+    counts->repeated += what == COUNT_REPEATED;
+    counts->sent_again += what == COUNT_SENT_AGAIN;
+}
+
 struct kdnet_session *kdnet_session_new(const struct kdnet_session_shared *shared, const struct kdnet_policy *policy,
                                         const struct kdnet_key *key)
 {
@@ -32,9 +44,14 @@ struct kdnet_session *kdnet_session_new(const struct kdnet_session_shared *share
     return session;
 }
 
+const struct kdnet_key *kdnet_session_key(const struct kdnet_session *session)
+{
+    return &session->keys.control;
+}
+
 static void forget_offers(struct kdnet_session *session)
 {
-    session->response_due = NULL;
+    session->response_due = 0;
     if (!session->offers)
         return;
     kdnet_crypto_wipe(session->offers, sizeof *session->offers);
@@ -42,10 +59,16 @@ static void forget_offers(struct kdnet_session *session)
     session->offers = NULL;
 }
 
+/* As response_due has it. */
+static uint8_t offer_number(const struct kdnet_session *session, const struct kdnet_offer *offer)
+{
+    return (uint8_t)(offer - session->offers->offer + 1);
+}
+
 static void drop_offer(struct kdnet_session *session, struct kdnet_offer *offer)
 {
-    if (session->response_due == offer)
-        session->response_due = NULL;
+    if (session->response_due == offer_number(session, offer))
+        session->response_due = 0;
     kdnet_crypto_wipe(offer, sizeof *offer);
 }
 
@@ -63,15 +86,30 @@ static void forget_older_offers(struct kdnet_session *session, uint64_t sequence
         forget_offers(session);
 }
 
+static void forget_all(struct kdnet_session *session)
+{
+    forget_offers(session);
+    free(session->talk);
+    free(session->past);
+    free(session->boot);
+}
+
 void kdnet_session_free(struct kdnet_session *session)
 {
     if (!session)
         return;
-    forget_offers(session);
-    free(session->talk);
-    free(session->boot);
+    forget_all(session);
     kdnet_crypto_wipe(session, sizeof *session);
     free(session);
+}
+
+void kdnet_session_restart(struct kdnet_session *session)
+{
+    struct kdnet_session fresh = {.shared = session->shared, .policy = session->policy, .keys = session->keys};
+    forget_all(session);
+    kdnet_link_memory_init(&fresh.link);
+    *session = fresh;
+    kdnet_crypto_wipe(&fresh, sizeof fresh);
 }
 
 void kdnet_session_set_policy(struct kdnet_session *session, const struct kdnet_policy *policy)
@@ -88,11 +126,22 @@ bool kdnet_session_wake(struct kdnet_session *session)
 {
     if (session->talk)
         return true;
+    if (!session->past)
+        session->past = calloc(1, sizeof *session->past);
+    if (!session->past)
+        return false;
     session->talk = calloc(1, sizeof *session->talk);
     if (!session->talk)
         return false;
     kdnet_link_init(&session->talk->link, &session->link);
     return true;
+}
+
+static bool is_nothing(const struct kdnet_past *past)
+{
+    const struct kdnet_crash *crash = &past->crash;
+    return !crash->printed && !crash->dumping && !crash->first_released && crash->kernel_base == 0 &&
+           !crash->bugcheck.known && past->breaks_us == 0 && past->storm_told_us == 0 && past->asks_left == 0;
 }
 
 /* Gives the memory of a talk back when nothing of it is needed. */
@@ -105,6 +154,10 @@ static void rest(struct kdnet_session *session)
     session->link = talk->link.memory;
     session->talk = NULL;
     free(talk);
+    if (!is_nothing(session->past))
+        return;
+    free(session->past);
+    session->past = NULL;
 }
 
 struct kdnet_event *kdnet_session_event(struct kdnet_session *session, enum kdnet_event_type type)
@@ -199,7 +252,7 @@ static int make_offer(struct kdnet_session *session, const struct kdnet_datagram
     memcpy(offer->host_random, response.host_random, sizeof offer->host_random);
     kdnet_response_encode(&response, body);
     kdnet_data_key(&session->keys.control, body, offer->data_key);
-    session->response_due = offer;
+    session->response_due = offer_number(session, offer);
     return KDNET_OK;
 }
 
@@ -250,12 +303,12 @@ static int receive_poke(struct kdnet_session *session, const struct kdnet_datagr
     struct kdnet_offer *same;
     bool of_session = session->connected && kdnet_poke_same_run(session->target_random, poke->random);
     if (answered(session, datagram, poke, &same)) {
-        ++session->counts.repeated;
-        session->response_due = same; /* the same response again, never a second key */
+        count(session, COUNT_REPEATED);
+        session->response_due = same ? offer_number(session, same) : 0; /* the same again, never a second key */
         return KDNET_OK;
     }
     if (of_session && datagram->sequence <= session->control_sequence) {
-        ++session->counts.repeated;
+        count(session, COUNT_REPEATED);
         return KDNET_ERR_REPEAT;
     }
     /* Two responses under way at once may arrive in the wrong order: then the target uses the key that we have given
@@ -352,7 +405,7 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
     kdnet_link_control(&session->talk->link, KDNET_PACKET_RESEND, 0);
     if (offer->took_over) {
         kdnet_inquiry_ask(session, TAKE_OVER_ASKS, now_us);
-        session->ask_us += TAKE_OVER_ASK_US; /* the RESEND above is the first */
+        session->past->ask_us += TAKE_OVER_ASK_US; /* the RESEND above is the first */
     }
     memcpy(session->id, id, sizeof session->id);
     memcpy(session->data_key, offer->data_key, sizeof session->data_key);
@@ -427,8 +480,8 @@ static void foreign_data(struct kdnet_session *session, uint8_t version, uint64_
  */
 static bool take_sequence(struct kdnet_session *session, uint64_t sequence, const uint8_t *tag)
 {
-    uint32_t *first = sequence < KDNET_FIRST_TAGS ? &session->first_tags[sequence] : NULL;
-    uint32_t start = kdnet_get_le32(tag);
+    uint16_t *first = sequence < KDNET_FIRST_TAGS ? &session->first_tags[sequence] : NULL;
+    uint16_t start = kdnet_get_le16(tag); /* enough: what is taken for a repeat by chance, is sent again */
     if (first && *first != 0 && *first != start && !session->renumbered) {
         window_clear(session);
         session->renumbered = true; /* once for a key: else a recording of before could be played for ever */
@@ -452,7 +505,7 @@ static int receive_packet(struct kdnet_session *session, const struct kdnet_data
     int error = kdnet_link_receive(&session->talk->link, datagram->body, datagram->body_length, datagram->sequence,
                                    now_us, &news, &packet);
     if (error == KDNET_ERR_REPEAT)
-        ++session->counts.repeated;
+        count(session, COUNT_REPEATED);
     if (error != KDNET_OK)
         return error;
     if (news == KDNET_LINK_ACKED)
@@ -479,7 +532,7 @@ static int receive_data(struct kdnet_session *session, const uint8_t *payload, s
     if (datagram.from_host)
         return KDNET_ERR_FORMAT;
     if (!take_sequence(session, datagram.sequence, payload + length - KDNET_TAG_LENGTH)) {
-        ++session->counts.repeated;
+        count(session, COUNT_REPEATED);
         return KDNET_ERR_REPEAT;
     }
     received->live = true;
@@ -497,13 +550,12 @@ int kdnet_session_receive(struct kdnet_session *session, const uint8_t *payload,
 {
     uint8_t version, channel;
     *received = (struct kdnet_received){0};
-    ++session->counts.received;
     int error = kdnet_datagram_peek(payload, length, &version, &channel);
     if (error == KDNET_OK)
         error = channel == KDNET_CHANNEL_CONTROL ? receive_control(session, payload, length, now_us, received)
                                                  : receive_data(session, payload, length, now_us, received);
     if (kdnet_error_family(error) == KDNET_FAMILY_DROP)
-        ++session->counts.rejected;
+        count(session, COUNT_REJECTED);
     return error;
 }
 
@@ -530,10 +582,10 @@ int kdnet_session_nudge(struct kdnet_session *session, uint8_t version, struct k
 
 static bool next_response(struct kdnet_session *session, struct kdnet_outgoing *out)
 {
-    const struct kdnet_offer *offer = session->response_due;
+    const struct kdnet_offer *offer = &session->offers->offer[session->response_due - 1];
     uint8_t body[KDNET_RESPONSE_LENGTH];
     struct kdnet_response response;
-    session->response_due = NULL;
+    session->response_due = 0;
     memcpy(response.target_random, offer->target_random, sizeof response.target_random);
     memcpy(response.host_random, offer->host_random, sizeof response.host_random);
     kdnet_response_encode(&response, body);
@@ -550,7 +602,7 @@ static bool next_packet(struct kdnet_session *session, uint64_t now_us, struct k
     if (!kdnet_link_next(&session->talk->link, now_us, body, sizeof body, &length))
         return false;
     if (session->talk->link.sends > sends && sends > 0)
-        ++session->counts.sent_again;
+        count(session, COUNT_SENT_AGAIN);
     struct kdnet_datagram datagram = {.version = session->version,
                                       .channel = KDNET_CHANNEL_DATA,
                                       .from_host = true,
@@ -574,8 +626,8 @@ bool kdnet_session_next_datagram(struct kdnet_session *session, uint64_t now_us,
     } else {
         made = next_packet(session, now_us, out);
     }
-    if (made)
-        ++session->counts.sent;
+    if (!made)
+        rest(session); /* thousands that connect at once need their talks one after the other */
     return made;
 }
 
@@ -593,8 +645,8 @@ static uint64_t lost_deadline(const struct kdnet_session *session)
 {
     if (!session->connected || session->lost)
         return KDNET_NEVER;
-    return session->last_seen_us +
-           (session->crash.dumping ? session->shared->dump_for_us : session->shared->lost_after_us);
+    return session->last_seen_us + (session->past && session->past->crash.dumping ? session->shared->dump_for_us
+                                                                                  : session->shared->lost_after_us);
 }
 
 uint64_t kdnet_session_deadline(const struct kdnet_session *session)
@@ -646,7 +698,7 @@ uint64_t kdnet_session_last_seen(const struct kdnet_session *session)
     return session->last_seen_us;
 }
 
-struct kdnet_session_counts kdnet_session_count(const struct kdnet_session *session)
+const struct kdnet_pdb *kdnet_session_pdb(const struct kdnet_session *session)
 {
-    return session->counts;
+    return session->boot && session->boot->pdb_known ? &session->boot->pdb : NULL;
 }

@@ -42,6 +42,13 @@ enum kdnet_rva_answer {
     KDNET_RVA_PENDING, /* being looked up: the machine waits, until kdnet_session_symbols_came or the read deadline */
 };
 
+/* Datagrams of all sessions together. */
+struct kdnet_session_counts {
+    uint64_t rejected;   /* damaged, or of another key */
+    uint64_t repeated;   /* seen before */
+    uint64_t sent_again; /* ours */
+};
+
 /* What many sessions share; borrowed for as long as they live. May be changed between calls. */
 struct kdnet_session_shared {
     struct kdnet_crypto *crypto;
@@ -58,6 +65,7 @@ struct kdnet_session_shared {
     uint64_t lost_after_us;    /* silence after which a target is lost */
     uint64_t dump_for_us; /* the same, after the first break of a crash: the machine writes its dump and is silent */
     bool prints;          /* make events of debug text */
+    struct kdnet_session_counts *counts; /* NULL: not counted */
 };
 
 /*
@@ -90,17 +98,18 @@ struct kdnet_outgoing {
                      */
 };
 
-/* Counts since the session was made. */
-struct kdnet_session_counts {
-    uint64_t received, rejected, repeated, sent, sent_again;
-};
-
 /*
  * A session for the machine with this key. `shared` and `policy` are borrowed.
  * NULL when memory is out.
  */
 struct kdnet_session *kdnet_session_new(const struct kdnet_session_shared *shared, const struct kdnet_policy *policy,
                                         const struct kdnet_key *key);
+
+/* The key that it was made for; borrowed. */
+const struct kdnet_key *kdnet_session_key(const struct kdnet_session *session);
+
+/* Forgets everything but its key and its policy: as kdnet_session_new leaves it. Needs no memory. */
+void kdnet_session_restart(struct kdnet_session *session);
 
 /* Wipes all keys. NULL is fine. A machine that is halted stays so: its next host finds it. */
 void kdnet_session_free(struct kdnet_session *session);
@@ -118,7 +127,8 @@ bool kdnet_session_may_open(struct kdnet_session *session, const uint8_t *payloa
  * received  always written.
  * Returns KDNET_OK, or an error whose family says what to do (error.h): drop, resync: nothing; give up: free this
  * session. Cost: one open (two or three while a new key is not yet confirmed); the first data datagram after an idle
- * time allocates about 10 KiB, which kdnet_session_next_event gives back when the target is idle again.
+ * time allocates about 13 KiB, which kdnet_session_next_event or kdnet_session_next_datagram gives back when the target
+ * is idle again: what an event borrows, such as a print's text, is there until one of them is called.
  */
 int kdnet_session_receive(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us,
                           struct kdnet_received *received);
@@ -148,6 +158,8 @@ int kdnet_session_release(struct kdnet_session *session, enum kdnet_action actio
 bool kdnet_session_is_connected(const struct kdnet_session *session);
 bool kdnet_session_is_halted(const struct kdnet_session *session);
 uint64_t kdnet_session_last_seen(const struct kdnet_session *session);
-struct kdnet_session_counts kdnet_session_count(const struct kdnet_session *session);
+/* The identity of its kernel's image, as far as it was learnt in this boot; NULL: not known. Borrowed for the moment.
+ */
+const struct kdnet_pdb *kdnet_session_pdb(const struct kdnet_session *session);
 
 #endif

@@ -4,7 +4,7 @@
  * happens at a break). Not for callers.
  *
  * An idle target costs struct kdnet_session. While its keys are being agreed on it has offers, while it talks it has a
- * talk, and once it has halted it has a boot: what was learnt of its kernel.
+ * talk, once it has halted it has a boot: what was learnt of its kernel, and once it has broken in a past.
  */
 #ifndef KDNET_SESSION_INTERNAL_H
 #define KDNET_SESSION_INTERNAL_H
@@ -134,44 +134,52 @@ struct kdnet_crash {
     struct kdnet_event_bugcheck bugcheck; /* as told */
 };
 
-struct kdnet_session {
-    const struct kdnet_session_shared *shared;
-    const struct kdnet_policy *policy;
-    struct kdnet_keys keys;
-    struct kdnet_offers *offers;   /* NULL when no response waits to be confirmed */
-    struct kdnet_talk *talk;       /* NULL while idle */
-    struct kdnet_boot *boot;       /* NULL when nothing is known of the kernel */
-    struct kdnet_link_memory link; /* while talk is NULL */
+/* What a machine did before that still counts: its crash, its breaks of late, questions that it owes an answer. */
+struct kdnet_past {
     struct kdnet_crash crash;
-    struct kdnet_session_counts counts;
-
-    bool connected; /* data_key is in force */
-    bool lost;
-    uint8_t version;
-    uint8_t id[KDNET_SESSION_ID_LENGTH];
-    uint8_t data_key[KDNET_AES_KEY_LENGTH];
-    uint8_t target_random[KDNET_RANDOM_LENGTH]; /* of the newest poke of this session */
-    uint64_t control_sequence;
-    uint64_t window_last, window_seen;     /* data sequences that came: the highest, and which of the 64 up to it */
-    uint32_t first_tags[KDNET_FIRST_TAGS]; /* start of the tags of the first data datagrams, by sequence */
-    uint64_t sequence;                     /* of our last data datagram; only grows [w11] */
-    uint64_t last_seen_us;
-    uint64_t foreign_us; /* since when data comes that no key of ours opens; 0: it does not */
-    uint64_t nudged_us;
-    uint8_t foreign_rekeys; /* new keys that it was answered with lately */
-    uint64_t ask_us;        /* when to send the next RESEND */
-    unsigned asks_left;     /* a machine that may be halted is asked so often for what it waits with */
     uint64_t breaks_us;     /* when all breaks of the budget will be there again */
     uint64_t storm_told_us; /* the last event of a break storm; 0: none */
-    uint32_t unread;        /* breaks since then */
-    bool renumbered;        /* the target has started its data sequence anew under this key */
-    bool rekey_wanted;      /* answer the next poke even though the target says it is connected */
-    bool nudge_due, nudge_to_sender;
-    uint8_t nudge_version;
-    struct kdnet_offer *response_due; /* into offers */
+    uint64_t ask_us;        /* when to send the next RESEND */
+    uint32_t unread;        /* breaks since storm_told_us */
+    unsigned asks_left;     /* a machine that may be halted is asked so often for what it waits with */
 };
 
-/* Gives the session a talk, or returns false when memory is out. */
+/*
+ * There are as many as machines, and each pokes every three seconds: a poke of an idle machine touches the first three
+ * cache lines or four, and what only machines that break need is allocated when they do.
+ */
+struct kdnet_session {
+    const struct kdnet_session_shared *shared;
+    struct kdnet_offers *offers; /* NULL when no response waits to be confirmed */
+    struct kdnet_talk *talk;     /* NULL while idle */
+    struct kdnet_past *past;     /* never NULL while there is a talk; NULL when there is nothing to remember */
+    uint64_t last_seen_us;
+    uint64_t control_sequence;
+    bool connected; /* data_key is in force */
+    bool lost;
+    bool rekey_wanted; /* answer the next poke even though the target says it is connected */
+    bool renumbered;   /* the target has started its data sequence anew under this key */
+    bool nudge_due, nudge_to_sender;
+    uint8_t nudge_version;
+    uint8_t version;
+    uint8_t response_due;   /* place in offers + 1; 0: none */
+    uint8_t foreign_rekeys; /* new keys that it was answered with lately */
+    struct kdnet_keys keys;
+    uint8_t target_random[KDNET_RANDOM_LENGTH]; /* of the newest poke of this session */
+
+    const struct kdnet_policy *policy;
+    struct kdnet_boot *boot;       /* NULL when nothing is known of the kernel */
+    struct kdnet_link_memory link; /* while talk is NULL */
+    uint8_t id[KDNET_SESSION_ID_LENGTH];
+    uint8_t data_key[KDNET_AES_KEY_LENGTH];
+    uint64_t window_last, window_seen;     /* data sequences that came: the highest, and which of the 64 up to it */
+    uint16_t first_tags[KDNET_FIRST_TAGS]; /* start of the tags of the first data datagrams, by sequence */
+    uint64_t sequence;                     /* of our last data datagram; only grows [w11] */
+    uint64_t foreign_us;                   /* since when data comes that no key of ours opens; 0: it does not */
+    uint64_t nudged_us;
+};
+
+/* Gives the session a talk and a past, or returns false when memory is out. */
 bool kdnet_session_wake(struct kdnet_session *session);
 
 /*

@@ -27,7 +27,7 @@ void kdnet_tell_kernel(struct kdnet_session *session)
 
 void kdnet_tell_bugcheck(struct kdnet_session *session, const struct kdnet_bugcheck *data, bool from_memory)
 {
-    struct kdnet_event_bugcheck *told = &session->crash.bugcheck;
+    struct kdnet_event_bugcheck *told = &session->past->crash.bugcheck;
     bool same = told->known && told->data.code == data->code &&
                 memcmp(told->data.parameters, data->parameters, sizeof data->parameters) == 0;
     *told = (struct kdnet_event_bugcheck){.known = true, .from_memory = from_memory, .data = *data};
@@ -80,15 +80,17 @@ void kdnet_tell_status(struct kdnet_session *session, enum kdnet_reason interrup
     event->status = halt->status;
     event->address_known = halt->address_known;
     event->address = halt->status_address;
-    event->bugcheck = session->crash.bugcheck;
+    event->bugcheck = session->past->crash.bugcheck;
     if (boot && boot->build_lab_known) {
         event->build_lab_known = true;
         memcpy(event->build_lab, boot->build_lab, sizeof event->build_lab);
     }
     event->rtt_us = kdnet_link_rtt(&session->talk->link);
     event->read_us = now_us - halt->since_us;
-    event->since_first_known = session->crash.first_released;
-    event->since_first_us = session->crash.first_released ? halt->since_us - session->crash.first_released_us : 0;
+    event->since_first_known = session->past->crash.first_released;
+    event->since_first_us = session->past->crash.first_released
+                                ? halt->since_us - session->past->crash.first_released_us
+                                : 0;
     event->break_status_known = facts.at_status_break && facts.break_status_known;
     event->break_status = facts.break_status;
 }
@@ -108,10 +110,10 @@ void kdnet_tell_released(struct kdnet_session *session, uint64_t now_us)
 
 void kdnet_tell_storm(struct kdnet_session *session, uint64_t now_us)
 {
-    ++session->unread;
-    if (session->storm_told_us != 0 && now_us - session->storm_told_us < STORM_PERIOD_US)
+    ++session->past->unread;
+    if (session->past->storm_told_us != 0 && now_us - session->past->storm_told_us < STORM_PERIOD_US)
         return;
-    session->storm_told_us = now_us;
-    kdnet_session_event(session, KDNET_EVENT_BREAK_STORM)->u.break_storm.unread = session->unread;
-    session->unread = 0;
+    session->past->storm_told_us = now_us;
+    kdnet_session_event(session, KDNET_EVENT_BREAK_STORM)->u.break_storm.unread = session->past->unread;
+    session->past->unread = 0;
 }

@@ -691,6 +691,37 @@ static void noise_with_the_targets_address_does_not_make_handshake_after_handsha
     puppet_free(p);
 }
 
+/* A fleet of a million is a million of these: see "Cost" in kdnet/README.md. */
+static void a_connected_idle_machine_is_one_small_struct(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    puppet_connect(p);
+    (void)puppet_print(p, "hello\n");
+    assert_true(kdnet_session_is_connected(p->session));
+    assert_null(p->session->talk);
+    assert_null(p->session->past);
+    assert_null(p->session->boot);
+    assert_null(p->session->offers);
+    assert_true(sizeof *p->session <= 344);
+    puppet_free(p);
+}
+
+static void a_restarted_session_knows_its_key_and_nothing_else(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    puppet_connect(p);
+    puppet_break(p, 0xc0000005, 0x1000);
+    kdnet_session_restart(p->session);
+    assert_false(kdnet_session_is_connected(p->session));
+    assert_true(kdnet_session_deadline(p->session) == UINT64_MAX);
+    assert_memory_equal(kdnet_session_key(p->session), &p->key, sizeof p->key);
+    puppet_connect(p);
+    expect_talking(p);
+    puppet_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -725,6 +756,8 @@ int main(void)
         cmocka_unit_test(data_under_a_key_that_we_have_not_makes_us_ask_for_a_poke_within_seconds),
         cmocka_unit_test(a_recording_of_both_numberings_is_not_played_for_ever),
         cmocka_unit_test(noise_with_the_targets_address_does_not_make_handshake_after_handshake),
+        cmocka_unit_test(a_connected_idle_machine_is_one_small_struct),
+        cmocka_unit_test(a_restarted_session_knows_its_key_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -64,7 +64,6 @@ static struct likeness look(const struct puppet *p)
     struct likeness out;
     memset(&out, 0, sizeof out);
     memcpy(&out.session, p->session, sizeof out.session);
-    out.session.counts = (struct kdnet_session_counts){0};
     out.session.foreign_us = out.session.nudged_us = 0;
     out.session.nudge_due = out.session.nudge_to_sender = false;
     out.session.nudge_version = 0;
