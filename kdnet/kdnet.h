@@ -24,6 +24,7 @@
 #include "kdnet/names.h"
 #include "kdnet/packet.h"
 #include "kdnet/session.h"
+#include "kdnet/sift.h"
 #include "kdnet/state_change.h"
 #include "kdnet/wire.h"
 
