@@ -43,6 +43,19 @@ void config_clear(struct kdnetd_config *config)
     config_init(config);
 }
 
+void config_take_targets(struct kdnetd_config *config, struct kdnetd_config *to)
+{
+    config_init(to);
+    to->targets = config->targets;
+    to->target_count = config->target_count;
+    to->target_capacity = config->target_capacity;
+    to->names = config->names;
+    to->name_slots = config->name_slots;
+    config->targets = NULL;
+    config->names = NULL;
+    config->target_count = config->target_capacity = config->name_slots = 0;
+}
+
 bool config_load(const char *path, struct kdnetd_config *config, struct config_report *report)
 {
     size_t before = report->count;

@@ -169,6 +169,9 @@ struct kdnetd_config {
  * yet. */
 void config_init(struct kdnetd_config *config);
 
+/* Gives the targets, and their index by name, to `to`, an empty struct: to wipe and free them elsewhere. */
+void config_take_targets(struct kdnetd_config *config, struct kdnetd_config *to);
+
 /* Frees everything and wipes the keys; the struct is then as after config_init. */
 void config_clear(struct kdnetd_config *config);
 

@@ -29,7 +29,8 @@ static bool begin(struct log_line *line, enum config_log_level level, const char
         return false;
     log_text(line, "target", target->name);
     if (place) {
-        address_format(&place->address, text);
+        struct address address = targets_address(place);
+        address_format(&address, text);
         log_text(line, "address", text);
     }
     for (size_t i = 0; i < KDNET_SESSION_ID_LENGTH; ++i)
@@ -91,6 +92,15 @@ static const char *reason_hint(enum kdnet_reason reason)
     }
 }
 
+static void log_guidage(struct log_line *line, const struct kdnet_pdb *pdb)
+{
+    char guidage[KDNET_GUIDAGE_SIZE];
+    if (!pdb)
+        return;
+    kdnet_pdb_guidage(pdb, guidage);
+    log_text(line, "guidage", guidage);
+}
+
 static void log_crash_status(const struct target *target, const struct kdnet_event *event)
 {
     const struct kdnet_event_crash_status *status = &event->u.crash_status;
@@ -105,8 +115,7 @@ static void log_crash_status(const struct target *target, const struct kdnet_eve
         log_hex(&line, "status", status->status, 8);
         log_text(&line, "status_name", kdnet_status_name(status->status));
     }
-    if (target->guidage[0] != '\0')
-        log_text(&line, "guidage", target->guidage);
+    log_guidage(&line, kdnet_session_pdb(target->session));
     if (conclusion->reason != KDNET_REASON_NONE) {
         log_text(&line, "reason", kdnet_reason_name(conclusion->reason));
         log_text(&line, "hint", reason_hint(conclusion->reason));
@@ -148,7 +157,7 @@ static void log_kernel(const struct target *target, const struct kdnet_event *ev
         log_bytes(&line, "build_lab", kernel->build_lab, strnlen(kernel->build_lab, sizeof kernel->build_lab));
     if (kernel->pdb_known) {
         log_bytes(&line, "pdb", kernel->pdb.name, strnlen(kernel->pdb.name, sizeof kernel->pdb.name));
-        log_text(&line, "guidage", target->guidage);
+        log_guidage(&line, &kernel->pdb);
     }
     log_end(&line);
 }
@@ -253,20 +262,11 @@ static void log_event(const struct target *target, const struct kdnet_event *eve
     loggers[event->type](target, event);
 }
 
-static void note_kernel(struct target *target, const struct kdnet_event_kernel *kernel)
-{
-    target->guidage[0] = '\0';
-    if (kernel->pdb_known)
-        kdnet_pdb_guidage(&kernel->pdb, target->guidage);
-}
-
 static void note(struct server *server, struct target *target, const struct kdnet_event *event)
 {
     bool held = target->held;
     ++server->totals.events;
-    if (event->type == KDNET_EVENT_KERNEL)
-        note_kernel(target, &event->u.kernel);
-    else if (event->type == KDNET_EVENT_CRASH_STATUS)
+    if (event->type == KDNET_EVENT_CRASH_STATUS)
         ++server->totals.crash_statuses;
     else if (event->type == KDNET_EVENT_LOST)
         ++server->totals.lost;
@@ -281,8 +281,11 @@ static void note(struct server *server, struct target *target, const struct kdne
 void announce_event(struct server *server, struct target *target, const struct kdnet_event *event)
 {
     const struct target_place *place = targets_destination(target);
+    struct address address = {.port = 0};
     struct report_subject subject = {
-        .time_us = wall_clock_us(), .target = target->name, .address = place ? &place->address : NULL};
+        .time_us = wall_clock_us(), .target = target->name, .address = place ? &address : NULL};
+    if (place)
+        address = targets_address(place);
     size_t length = 0;
     note(server, target, event);
     char *text = report_event(&subject, event, &length);
@@ -304,8 +307,10 @@ static void make_hint(struct server *server, const struct stranger *stranger, co
             ip, port, (unsigned)stranger->version);
         return;
     }
-    if (owner->has_address)
-        address_format_ip(&owner->address, configured);
+    if (owner->has_address) {
+        struct address address = targets_configured(owner);
+        address_format_ip(&address, configured);
+    }
     (void)snprintf(
         hint, HINT_SIZE,
         "a machine at %.64s pokes port %u with the key of target %.64s, which is configured for %.64s, port %u "

@@ -17,12 +17,6 @@ struct arrival {
     uint8_t version, channel;
 };
 
-bool dispatch_new_session(struct server *server, struct target *target)
-{
-    target->session = kdnet_session_new(&server->shared, &target->policy, &target->key);
-    return target->session != NULL;
-}
-
 /* Additive increase, multiplicative decrease: as many inquiries at a time as this machine and its network can do. */
 static void adapt_limit(struct server *server, uint64_t took_us, uint64_t now_us)
 {
@@ -37,6 +31,11 @@ static void adapt_limit(struct server *server, uint64_t took_us, uint64_t now_us
     }
 }
 
+static uint64_t halted_for_us(const struct target *target, uint64_t now_us)
+{
+    return (uint64_t)((uint32_t)(now_us / 1000) - target->halted_ms) * 1000;
+}
+
 /* A row is as it was counted last: says what has changed since. */
 static bool note_halt(struct server *server, struct target *target, bool halted)
 {
@@ -44,16 +43,16 @@ static bool note_halt(struct server *server, struct target *target, bool halted)
         return target->inquiring;
     uint64_t now_us = server_now_us();
     if (halted)
-        target->halted_us = now_us;
+        target->halted_ms = (uint32_t)(now_us / 1000);
     else if (target->inquiring)
-        adapt_limit(server, now_us - target->halted_us, now_us);
+        adapt_limit(server, halted_for_us(target, now_us), now_us);
     return halted;
 }
 
 void dispatch_count(struct server *server, struct target *target)
 {
-    bool connected = target->session && kdnet_session_is_connected(target->session);
-    bool halted = target->session && kdnet_session_is_halted(target->session);
+    bool connected = kdnet_session_is_connected(target->session);
+    bool halted = kdnet_session_is_halted(target->session);
     bool inquiring = note_halt(server, target, halted);
     dispatch_uncount(server, target);
     target->connected = connected;
@@ -81,9 +80,9 @@ static void recount_inquiries(struct server *server, uint64_t now_us)
     server->recounted_us = now_us;
     for (uint32_t id = 0; id < server->targets.ids; ++id) {
         struct target *row = targets_row(&server->targets, id);
-        if (!row || !row->inquiring || now_us - row->halted_us < server->shared.read_deadline_us)
+        if (!row || !row->inquiring || halted_for_us(row, now_us) < server->shared.read_deadline_us)
             continue;
-        adapt_limit(server, now_us - row->halted_us, now_us);
+        adapt_limit(server, halted_for_us(row, now_us), now_us);
         row->inquiring = false;
         --server->totals.inquiring;
     }
@@ -107,10 +106,12 @@ static void send_outgoing(struct target *target, struct listener *listener, cons
                           const struct kdnet_outgoing *out)
 {
     const struct target_place *place = targets_destination(target);
-    if (out->to_sender && listener)
+    if (out->to_sender && listener) {
         listener_send(listener, source, out->payload, out->length);
-    else if (place)
-        listener_send(place->listener, &place->address, out->payload, out->length);
+    } else if (place) {
+        struct address address = targets_address(place);
+        listener_send(place->listener, &address, out->payload, out->length);
+    }
 }
 
 void dispatch_pump(struct server *server, struct target *target, struct listener *listener,
@@ -122,7 +123,7 @@ void dispatch_pump(struct server *server, struct target *target, struct listener
         announce_event(server, target, &event);
     while (kdnet_session_next_datagram(target->session, now_us, &out))
         send_outgoing(target, listener, source, &out);
-    timers_set(&server->timers, target->id, kdnet_session_deadline(target->session));
+    timers_set(&server->timers, target->id, kdnet_session_deadline(target->session), now_us);
     dispatch_count(server, target);
 }
 
@@ -136,9 +137,8 @@ static void give_up(struct server *server, struct target *target, int code)
     log_text(&line, "error", kdnet_error_text(code));
     log_end(&line);
     dispatch_uncount(server, target);
-    timers_set(&server->timers, target->id, TIMERS_NEVER);
-    kdnet_session_free(target->session);
-    (void)dispatch_new_session(server, target);
+    timers_set(&server->timers, target->id, TIMERS_NEVER, server_now_us());
+    kdnet_session_restart(target->session);
 }
 
 static void say_two_machines(struct target *target, const struct address *one, const struct address *other)
@@ -160,13 +160,16 @@ static void moved(struct target *target, const struct address *from, const struc
 {
     struct log_line line;
     char old[ADDRESS_TEXT_SIZE], new[ADDRESS_TEXT_SIZE];
-    bool back = address_equal(&target->moved_from, to) && now_us - target->moved_us < SERVER_MINUTE_US;
-    target->back_and_forth = back ? target->back_and_forth + 1 : 0;
-    target->moved_from = *from;
-    target->moved_us = now_us;
-    if (target->back_and_forth >= BACK_AND_FORTH) {
-        if (target->warned_us == 0 || now_us - target->warned_us >= SERVER_MINUTE_US) {
-            target->warned_us = now_us;
+    struct target_more *more = targets_more(target);
+    if (!more)
+        return; /* out of memory: nothing is missed but this line */
+    bool back = address_equal(&more->moved_from, to) && now_us - more->moved_us < SERVER_MINUTE_US;
+    more->back_and_forth = back ? more->back_and_forth + 1 : 0;
+    more->moved_from = *from;
+    more->moved_us = now_us;
+    if (more->back_and_forth >= BACK_AND_FORTH) {
+        if (more->warned_us == 0 || now_us - more->warned_us >= SERVER_MINUTE_US) {
+            more->warned_us = now_us;
             say_two_machines(target, from, to);
         }
         return;
@@ -186,9 +189,10 @@ static void say_other_host(struct target *target, const struct arrival *a, const
     struct log_line line;
     char machine[ADDRESS_TEXT_SIZE], host[ADDRESS_TEXT_SIZE];
     struct address other = {.port = received->other.port};
-    if (target->warned_us != 0 && a->now_us - target->warned_us < OTHER_HOST_EVERY_US)
+    struct target_more *more = targets_more(target);
+    if (!more || (more->warned_us != 0 && a->now_us - more->warned_us < OTHER_HOST_EVERY_US))
         return;
-    target->warned_us = a->now_us;
+    more->warned_us = a->now_us;
     bool named = !kdnet_address_is_none(&received->other);
     memcpy(other.ip, received->other.ip, sizeof other.ip);
     address_format(a->source, machine);
@@ -212,22 +216,21 @@ static void learn(struct server *server, struct target *target, const struct arr
                   const struct kdnet_received *received)
 {
     uint16_t port = a->listener->local.port;
-    struct target_place before = target->place[TARGETS_PLACE_LIVE];
+    bool was_live = targets_is_live(target);
+    struct address before = targets_address(&target->live);
     if (!received->live) {
         if (received->poke)
             targets_set_candidate(&server->targets, target, a->source, a->listener, port);
         return;
     }
-    if (targets_set_live(&server->targets, target, a->source, a->listener, port) && before.used)
-        moved(target, &before.address, a->source, a->now_us);
+    if (targets_set_live(&server->targets, target, a->source, a->listener, port) && was_live)
+        moved(target, &before, a->source, a->now_us);
 }
 
 /* Gives a datagram to a session. Returns whether it was the target's. */
 static bool offer(struct server *server, struct target *target, const struct arrival *a)
 {
     struct kdnet_received received = {.authentic = false};
-    if (!target->session && !dispatch_new_session(server, target))
-        return false;
     int code = kdnet_session_receive(target->session, a->payload, a->length, a->now_us, &received);
     if (kdnet_error_family(code) == KDNET_FAMILY_GIVE_UP) {
         give_up(server, target, code);
@@ -254,8 +257,7 @@ static bool offer_to_configured(struct server *server, const struct arrival *a, 
             continue;
         *any = true;
         ++tried;
-        if (a->channel == KDNET_CHANNEL_CONTROL &&
-            (!row->session || !kdnet_session_may_open(row->session, a->payload, a->length)))
+        if (a->channel == KDNET_CHANNEL_CONTROL && !kdnet_session_may_open(row->session, a->payload, a->length))
             continue;
         if (offer(server, row, a))
             return true;
@@ -267,8 +269,7 @@ static bool offer_to_configured(struct server *server, const struct arrival *a, 
 static bool nudge(struct target *row, const struct arrival *a)
 {
     struct kdnet_outgoing out;
-    if (!row->session || kdnet_session_is_connected(row->session) ||
-        !targets_may_be(row, a->source, a->listener->local.port) ||
+    if (kdnet_session_is_connected(row->session) || !targets_may_be(row, a->source, a->listener->local.port) ||
         kdnet_session_nudge(row->session, a->version, &out) != KDNET_OK)
         return false;
     listener_send(a->listener, a->source, out.payload, out.length);
@@ -301,20 +302,31 @@ static void nudge_configured(struct server *server, const struct arrival *a, siz
             --allowance;
 }
 
+/* Rows of a group, in turn. Returns how many were asked. */
+static size_t nudge_group(struct server *server, const struct arrival *a, const struct targets_group *group, bool seen,
+                          size_t allowance)
+{
+    size_t looks = seen ? group->count - group->unseen : group->unseen, asked = 0;
+    if (looks > SERVER_NUDGE_LOOK)
+        looks = SERVER_NUDGE_LOOK;
+    for (; looks > 0 && asked < allowance; --looks) {
+        size_t at = targets_group_next(group, seen, server->nudge_turn % group->count);
+        if (at == group->count)
+            at = targets_group_next(group, seen, 0);
+        server->nudge_turn = at + 1;
+        asked += nudge(targets_row(&server->targets, group->ids[at]), a);
+    }
+    return asked;
+}
+
 /* Rows whose address is not known, in turn. */
 static void nudge_others(struct server *server, const struct arrival *a, size_t allowance)
 {
     const struct targets_group *groups[2] = {targets_group_of(&server->targets, a->listener->local.port),
                                              targets_group_of(&server->targets, 0)};
-    for (unsigned i = 0; i < 4 && allowance > 0; ++i) {
-        const struct targets_list *list = groups[i % 2] ? &groups[i % 2]->list[i / 2] : NULL;
-        size_t looks = list ? list->count : 0;
-        if (looks > SERVER_NUDGE_LOOK)
-            looks = SERVER_NUDGE_LOOK;
-        for (; looks > 0 && allowance > 0; --looks)
-            if (nudge(targets_row(&server->targets, list->ids[server->nudge_turn++ % list->count]), a))
-                --allowance;
-    }
+    for (unsigned i = 0; i < 4 && allowance > 0; ++i)
+        if (groups[i % 2])
+            allowance -= nudge_group(server, a, groups[i % 2], i >= 2, allowance);
 }
 
 static void unknown_data(struct server *server, const struct arrival *a)
@@ -387,18 +399,23 @@ void dispatch_expire(struct server *server)
 {
     uint64_t now_us = server_now_us();
     uint32_t id = 0;
-    for (size_t i = 0; i < SERVER_EXPIRE_MAX && timers_next(&server->timers, &id) <= now_us; ++i) {
+    for (size_t i = 0; i < SERVER_EXPIRE_MAX && timers_take(&server->timers, now_us, &id); ++i) {
         struct target *target = targets_row(&server->targets, id);
-        if (!target || !target->session) {
-            timers_set(&server->timers, id, TIMERS_NEVER);
+        if (!target)
             continue;
-        }
         kdnet_session_expire(target->session, now_us);
         dispatch_pump(server, target, NULL, NULL, now_us);
     }
 }
 
 /* Keys on pokes from new addresses. */
+
+static size_t sift(void *user, const struct target *target, const struct kdnet_sift_block *blocks, const uint32_t *tags,
+                   size_t count, uint16_t *hits)
+{
+    struct server *server = user;
+    return kdnet_sift(server->shared.crypto, kdnet_session_key(target->session)->bytes, blocks, tags, count, hits);
+}
 
 static bool try_row(void *user, struct target *target, const struct trial *trial)
 {
@@ -411,10 +428,6 @@ static bool try_row(void *user, struct target *target, const struct trial *trial
     };
     if (!a.listener)
         return true; /* nobody listens there any more: the trial is over */
-    if (!target->session && !dispatch_new_session(server, target))
-        return false;
-    if (!kdnet_session_may_open(target->session, trial->payload, trial->length))
-        return false;
     a.now_us = server_now_us();
     a.version = trial->payload[4];
     a.channel = KDNET_CHANNEL_CONTROL;
@@ -434,19 +447,25 @@ static void on_trial_idle(uv_idle_t *idle);
 
 static void on_trial_timer(uv_timer_t *timer)
 {
-    struct server *server = timer->data;
-    (void)uv_idle_start(&server->trial_idle, on_trial_idle);
+    dispatch_try_keys(timer->data);
 }
 
 static void on_trial_idle(uv_idle_t *idle)
 {
     struct server *server = idle->data;
-    bool wait = false;
-    bool more = trials_work(&server->trials, &server->targets, server_now_us(), try_row, no_key, server, &wait);
-    if (!more || wait)
+    const struct trials_calls calls = {.sift = sift, .open = try_row, .unknown = no_key, .user = server};
+    uint64_t from_us = server_now_us();
+    pace_pass(&server->pace, from_us, server->idle_us);
+    server->idle_us = 0;
+    size_t units = pace_units(&server->pace);
+    if (server->trials.count == 0 || units == 0 || reload_is_applying(server)) {
         (void)uv_idle_stop(idle);
-    if (more && wait)
-        (void)uv_timer_start(&server->trial_timer, on_trial_timer, 5, 0);
+        if (server->trials.count > 0)
+            (void)uv_timer_start(&server->trial_timer, on_trial_timer, SERVER_TRIAL_WAIT_MS, 0);
+        return;
+    }
+    size_t done = trials_work(&server->trials, &server->targets, units, &calls);
+    pace_spent(&server->pace, done, server_now_us() - from_us);
 }
 
 void dispatch_try_keys(struct server *server)
@@ -461,9 +480,9 @@ static bool key_opens(struct server *server, const struct target *row, const str
     uint8_t plain[TRIALS_PAYLOAD];
     struct kdnet_datagram datagram;
     struct kdnet_keys keys;
-    if (!kdnet_datagram_may_open(server->shared.crypto, row->key.bytes, stranger->payload, stranger->length))
+    if (!kdnet_session_may_open(row->session, stranger->payload, stranger->length))
         return false;
-    kdnet_keys_init(&keys, &row->key);
+    kdnet_keys_init(&keys, kdnet_session_key(row->session));
     int code = kdnet_datagram_open(server->shared.crypto, keys.control.bytes, &keys.hmac, stranger->payload,
                                    stranger->length, plain, &datagram);
     kdnet_keys_clear(&keys);

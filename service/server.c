@@ -57,6 +57,7 @@ static void finish(struct server *server)
     lookup_close(server->lookup);
     server->asker = NULL;
     server->lookup = NULL;
+    reload_stop(server);
     results_tell(&server->results);
     results_close(&server->results);
     if (server->results.writing)
@@ -121,6 +122,7 @@ static void on_deadline(uv_timer_t *timer)
 static void on_check(uv_check_t *check)
 {
     struct server *server = check->data;
+    server->idle_us += server_now_us() - server->waiting_from_us;
     if (!server->deadline_due)
         return;
     server->deadline_due = false;
@@ -130,8 +132,7 @@ static void on_check(uv_check_t *check)
 
 static void arm_deadline(struct server *server)
 {
-    uint32_t id = 0;
-    uint64_t deadline_us = timers_next(&server->timers, &id), now_us = server_now_us();
+    uint64_t deadline_us = timers_next(&server->timers), now_us = server_now_us();
     if (deadline_us == TIMERS_NEVER) {
         (void)uv_timer_stop(&server->deadline_timer);
         return;
@@ -148,6 +149,7 @@ static void on_prepare(uv_prepare_t *prepare)
     dispatch_try_keys(server);
     results_flush(&server->results);
     arm_deadline(server);
+    server->waiting_from_us = server_now_us();
 }
 
 static void on_second(uv_timer_t *timer)
@@ -239,7 +241,7 @@ static void on_symbols(void *user)
     uint64_t now_us = server_now_us();
     for (uint32_t id = 0; id < server->targets.ids && server->totals.halted > 0; ++id) {
         struct target *target = targets_row(&server->targets, id);
-        if (!target || !target->halted || !target->session)
+        if (!target || !target->halted)
             continue;
         kdnet_session_symbols_came(target->session, now_us);
         dispatch_pump(server, target, NULL, NULL, now_us);
@@ -257,11 +259,14 @@ static bool init_parts(struct server *server)
     server->shared.random = random_bytes;
     server->shared.find_rva = find_rva;
     server->shared.want_rvas = want_rvas;
+    server->shared.counts = &server->session_counts;
+    policies_init(&server->policies);
     targets_init(&server->targets, server->seed);
     timers_init(&server->timers);
     strangers_init(&server->strangers, server->seed);
     bucket_init(&server->nudges, SERVER_NUDGE_PER_SECOND, SERVER_NUDGE_PER_SECOND);
     server->told_us = server_now_us();
+    pace_init(&server->pace, server->told_us);
     server->lookup = lookup_new(&server->loop);
     server->asker = server->lookup ? lookup_join(server->lookup, &server->loop, on_symbols, server) : NULL;
     server->totals.inquiries_limit = SERVER_INQUIRIES_START;
@@ -287,6 +292,7 @@ static bool open_results(struct server *server)
 static void clear_parts(struct server *server)
 {
     targets_clear(&server->targets);
+    policies_clear(&server->policies);
     timers_clear(&server->timers);
     trials_clear(&server->trials);
     kdnet_crypto_free(server->shared.crypto);

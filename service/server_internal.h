@@ -7,6 +7,8 @@
 #include "kdnet/session.h"
 #include "service/bucket.h"
 #include "service/options.h"
+#include "service/pace.h"
+#include "service/policies.h"
 #include "service/results.h"
 #include "service/strangers.h"
 #include "service/targets.h"
@@ -36,6 +38,7 @@
 #define SERVER_INQUIRIES_START  256
 #define SERVER_RECOUNT_US       250000U
 #define SERVER_SIGNALS          4
+#define SERVER_TRIAL_WAIT_MS    1 /* until there is time again to try keys */
 #define SERVER_MINUTE_US        60000000U
 
 struct server;
@@ -67,6 +70,7 @@ struct listener {
 
 struct lookup;
 struct lookup_asker;
+struct reload;
 
 struct server_totals {
     size_t connected, halted, held;
@@ -80,9 +84,15 @@ struct server {
     const struct options *options;
     struct kdnetd_config config;
     struct kdnet_session_shared shared;
+    struct kdnet_session_counts session_counts;
     struct targets targets;
     struct timers timers;
     struct trials trials;
+    struct pace pace; /* of the trials */
+    uint64_t idle_us; /* that the loop has waited since the last look at the pace */
+    uint64_t waiting_from_us;
+    struct policies policies;
+    struct reload *reload; /* NULL: none is under way */
     struct strangers strangers;
     struct results results;
     struct lookup *lookup;
@@ -131,7 +141,6 @@ void dispatch_expire(struct server *server);
 /* Sends, reports and arms what a session has after a call; `listener` and `source` NULL: no datagram was received. */
 void dispatch_pump(struct server *server, struct target *target, struct listener *listener,
                    const struct address *source, uint64_t now_us);
-bool dispatch_new_session(struct server *server, struct target *target);
 void dispatch_count(struct server *server, struct target *target); /* connected, halted, held: into the totals */
 void dispatch_uncount(struct server *server, struct target *target);
 void dispatch_try_keys(struct server *server); /* a slice */
@@ -148,5 +157,9 @@ void announce_status(struct server *server);
 /* reload.c */
 bool reload_first(struct server *server); /* listeners and targets of the first configuration */
 void reload_again(struct server *server); /* on HUP */
+/* The rows are being changed; what depends on all of them waits. */
+bool reload_is_applying(const struct server *server);
+/* The server ends: nothing more is applied. */
+void reload_stop(struct server *server);
 
 #endif

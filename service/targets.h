@@ -4,11 +4,12 @@
  *
  * Uses address, config, and of kdnet key and session (rows hold a session; this room never calls it but to free it).
  *
- * A row has up to two places: `live`, where its last authentic data came from, and `candidate`, where an authentic poke
+ * A row has up to two places: `live`, where its last authentic data came from, and a candidate, where an authentic poke
  * came from whose data is still to come: so a replayed poke, from wherever, moves nobody. Two machines can share a
  * place for a while (one got the other's address); a look-up gives all of them, the live one first.
  *
- * Cost: about 700 bytes a row besides its session; look-ups are one hash each.
+ * Cost: about 96 bytes a row, its name included, besides its session, and 29 in the indexes; look-ups are one hash
+ * each. rows.c has the rows, places.c the index by address, groups.c the lists of keys to try.
  */
 #ifndef SERVICE_TARGETS_H
 #define SERVICE_TARGETS_H
@@ -21,77 +22,71 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TARGETS_NONE       UINT32_MAX
-#define TARGETS_SHARE_MAX  8 /* rows that may have one place at a time */
-#define TARGETS_PLACE_LIVE 0
-#define TARGETS_PLACE_POKE 1
-#define TARGETS_PLACES     2
+#define TARGETS_NONE      UINT32_MAX
+#define TARGETS_SHARE_MAX 8 /* rows that may have one place at a time */
 
 struct listener;
 
 struct target_place {
-    bool used;
-    struct address address;
-    struct listener *listener; /* borrowed; where its datagrams arrive, and ours go out */
-    uint16_t local_port;       /* of that listener */
+    uint8_t ip[16];
+    uint32_t scope;
+    uint16_t port;             /* of the machine */
+    uint16_t local_port;       /* of the listener */
+    struct listener *listener; /* borrowed; where its datagrams arrive, and ours go out; NULL: there is no such place */
 };
 
-struct target {
-    uint32_t id;
-    char name[CONFIG_NAME_SIZE];
-    struct kdnet_key key;
-    bool has_address; /* configured: pokes from other IP addresses are not taken */
-    struct address address;
-    uint16_t port; /* listening port that it belongs to; 0: all */
-    struct kdnet_policy policy;
-    struct kdnet_session *session;
-
-    struct target_place place[TARGETS_PLACES];
-    char guidage[KDNET_GUIDAGE_SIZE]; /* of its kernel, as last told; empty: not known */
-    bool connected, halted, held;     /* as counted in the server's totals */
-    bool inquiring;                   /* counted among the inquiries under way */
-    uint64_t halted_us;               /* since when */
-
-    /* two machines with one key: the live place goes back and forth */
+/* What few rows have. */
+struct target_more {
+    struct target_place candidate;
+    /* two machines with one key: the live place goes back and forth; another host: warned of now and then */
     struct address moved_from;
     uint64_t moved_us, warned_us;
     unsigned back_and_forth;
-
-    uint32_t next_same_ip; /* chain of rows with this configured IP */
-    uint32_t group;        /* of its port */
-    bool listed, seen;     /* in the group's list of the seen or of the unseen */
-    uint32_t list_at;
-    bool kept; /* scratch of a reload */
 };
 
-struct targets_list {
-    uint32_t *ids;
-    size_t count, capacity;
+struct target {
+    struct kdnet_session *session;
+    struct target_more *more; /* NULL: neither a candidate nor a move */
+    struct target_place live; /* its IP address is there from the start when it is configured */
+    uint32_t id;
+    uint32_t next_same_ip;                    /* chain of rows with this configured IP */
+    uint32_t list_at;                         /* place in its group */
+    uint32_t halted_ms;                       /* since when; the low 32 bits */
+    uint16_t port;                            /* listening port that it belongs to; 0: all */
+    uint16_t group;                           /* of its port */
+    bool has_address : 1;                     /* configured: datagrams from other IP addresses are not taken */
+    bool listed : 1, seen : 1;                /* in its group; live at least once */
+    bool connected : 1, halted : 1, held : 1; /* as counted in the server's totals */
+    bool inquiring : 1;                       /* counted among the inquiries under way */
+    char name[];
 };
 
 /* Rows without a configured address, of one listening port (0: of all ports): the keys to try on a stranger's poke. */
 struct targets_group {
     uint16_t port;
-    struct targets_list list[2]; /* [0] never seen, [1] seen */
+    uint32_t *ids;  /* in an order that changes only with targets_add, targets_remove and targets_set_address */
+    uint64_t *seen; /* a bit for each */
+    size_t count, unseen, capacity;
 };
 
 struct targets {
     uint64_t seed;
     struct target **rows; /* by id; NULL: free */
     size_t count, ids, capacity;
-    uint32_t *free_ids;
-    size_t free_count;
-    uint32_t *slots; /* open addressing: 0, or (id * 2 + place) + 1 */
+    size_t free_from; /* no id below it is free */
+    uint32_t *slots;  /* by place, open addressing: 0, or (id * 2 + is it the candidate) + 1 */
     size_t slot_count, slots_used;
     uint32_t *ip_slots; /* open addressing: 0, or the first id of a chain + 1 */
     size_t ip_slot_count;
+    size_t addressed; /* rows with a configured address */
     struct targets_group *groups;
     size_t group_count;
+    uint64_t order; /* another one whenever the order of a group may have changed */
 };
 
 void targets_init(struct targets *targets, uint64_t seed);
 
-/* Frees all rows and their sessions; wipes keys. */
+/* Frees all rows and their sessions. */
 void targets_clear(struct targets *targets);
 
 /*
@@ -106,11 +101,14 @@ struct target *targets_add(struct targets *targets, const struct config_target *
 /* Frees a row and its session. */
 void targets_remove(struct targets *targets, struct target *target);
 
-/* Gives a row another configured address; places that it forbids are forgotten. */
+/* Gives a row another configured address; places that it forbids are forgotten. Call targets_index afterwards. */
 void targets_set_address(struct targets *targets, struct target *target, bool has_address,
                          const struct config_address *address);
 
-/* Makes the index of configured addresses anew. False: out of memory, and none is found by it. */
+/*
+ * Makes the index of configured addresses anew; until then, rows that were added or changed may not be found by it.
+ * False: out of memory, and none is found by it.
+ */
 bool targets_index(struct targets *targets);
 
 /*
@@ -128,9 +126,13 @@ struct target *targets_row(const struct targets *targets, uint32_t id); /* NULL:
 /* The group of a port, or NULL. Groups stay where they are until targets_clear or targets_add. */
 const struct targets_group *targets_group_of(const struct targets *targets, uint16_t port);
 
+/* The first place in a group, from `at` on, of a row that was live before, or that was not; its count: there is none.
+ * Cost: quick; 64 rows at a time are passed over. */
+size_t targets_group_next(const struct targets_group *group, bool seen, size_t at);
+
 /*
- * An authentic poke came from here: the row's data may follow. Nothing happens when the row is live here. When too many
- * rows have this place, another candidate goes.
+ * An authentic poke came from here: the row's data may follow. Nothing happens when the row is live here, or memory is
+ * out: then its next poke comes again. When too many rows have this place, another candidate goes.
  */
 void targets_set_candidate(struct targets *targets, struct target *target, const struct address *address,
                            struct listener *listener, uint16_t local_port);
@@ -140,19 +142,22 @@ void targets_set_candidate(struct targets *targets, struct target *target, const
 bool targets_set_live(struct targets *targets, struct target *target, const struct address *address,
                       struct listener *listener, uint16_t local_port);
 
-/* Forgets a place. */
-void targets_forget(struct targets *targets, struct target *target, unsigned place);
+/* What few rows have, zero when it was not there; NULL: out of memory. */
+struct target_more *targets_more(struct target *target);
 
 /* Forgets all places at a listener that goes away. */
 void targets_forget_listener(struct targets *targets, const struct listener *listener);
 
+bool targets_is_live(const struct target *target);
+
 /* Where to send to; NULL: not known. */
 const struct target_place *targets_destination(const struct target *target);
+struct address targets_address(const struct target_place *place);
+
+/* Its configured IP address, with port 0; only when has_address. */
+struct address targets_configured(const struct target *target);
 
 /* May datagrams from this address be its? */
 bool targets_may_be(const struct target *target, const struct address *address, uint16_t local_port);
-
-/* kdnet's policy out of the configuration; `target` NULL: for all. */
-void targets_policy(const struct kdnetd_config *config, const struct config_target *target, struct kdnet_policy *out);
 
 #endif

@@ -12,10 +12,11 @@ void timers_init(struct timers *timers)
 void timers_clear(struct timers *timers)
 {
     free(timers->heap);
-    free(timers->position);
+    free(timers->entries);
     timers_init(timers);
 }
 
+/* The heap's pages are touched only as far as it is ever filled. */
 bool timers_reserve(struct timers *timers, size_t ids)
 {
     if (ids <= timers->ids)
@@ -24,19 +25,21 @@ bool timers_reserve(struct timers *timers, size_t ids)
     if (!heap)
         return false;
     timers->heap = heap;
-    uint32_t *position = realloc(timers->position, ids * sizeof *position);
-    if (!position)
+    struct timers_entry *entries = realloc(timers->entries, ids * sizeof *entries);
+    if (!entries)
         return false;
-    memset(position + timers->ids, 0, (ids - timers->ids) * sizeof *position);
-    timers->position = position;
+    memset(entries + timers->ids, 0, (ids - timers->ids) * sizeof *entries);
+    timers->entries = entries;
     timers->ids = ids;
     return true;
 }
 
+/* The heap. */
+
 static void place(struct timers *timers, size_t at, struct timers_item item)
 {
     timers->heap[at] = item;
-    timers->position[item.id] = (uint32_t)at + 1;
+    timers->entries[item.id].position = (uint32_t)at + 1;
 }
 
 static void sift_up(struct timers *timers, size_t at, struct timers_item item)
@@ -66,7 +69,7 @@ static void sift_down(struct timers *timers, size_t at, struct timers_item item)
 
 static void remove_at(struct timers *timers, size_t at)
 {
-    timers->position[timers->heap[at].id] = 0;
+    timers->entries[timers->heap[at].id].position = 0;
     struct timers_item last = timers->heap[--timers->count];
     if (at == timers->count)
         return;
@@ -76,9 +79,9 @@ static void remove_at(struct timers *timers, size_t at)
         sift_down(timers, at, last);
 }
 
-void timers_set(struct timers *timers, uint32_t id, uint64_t deadline_us)
+static void set_near(struct timers *timers, uint32_t id, uint64_t deadline_us)
 {
-    size_t position = timers->position[id];
+    size_t position = timers->entries[id].position;
     struct timers_item item = {.deadline_us = deadline_us, .id = id};
     if (position == 0) {
         if (deadline_us != TIMERS_NEVER)
@@ -94,10 +97,76 @@ void timers_set(struct timers *timers, uint32_t id, uint64_t deadline_us)
         sift_down(timers, at, item);
 }
 
-uint64_t timers_next(const struct timers *timers, uint32_t *id)
+/* The wheel. Slot s stands for the next tick, from timers->tick on, that leaves s when divided by TIMERS_WHEEL. */
+
+static uint64_t tick_of_slot(const struct timers *timers, unsigned slot)
 {
-    if (timers->count == 0)
-        return TIMERS_NEVER;
-    *id = timers->heap[0].id;
-    return timers->heap[0].deadline_us;
+    return timers->tick + (slot - timers->tick) % TIMERS_WHEEL;
+}
+
+/* Returns whether the id is in the wheel, and comes due before the deadline. */
+static bool set_far(struct timers *timers, uint32_t id, uint64_t deadline_us, uint64_t now_us)
+{
+    struct timers_entry *entry = &timers->entries[id];
+    if (timers->far == 0)
+        timers->tick = now_us / TIMERS_TICK_US;
+    uint64_t tick = deadline_us / TIMERS_TICK_US, last = timers->tick + TIMERS_WHEEL - 1;
+    if (entry->slot != 0)
+        return tick_of_slot(timers, entry->slot - 1U) <= tick;
+    if (tick < timers->tick)
+        return false;
+    unsigned slot = (unsigned)((tick < last ? tick : last) % TIMERS_WHEEL);
+    entry->slot = (uint8_t)(slot + 1);
+    entry->next = timers->wheel[slot];
+    timers->wheel[slot] = id + 1;
+    ++timers->far;
+    return true;
+}
+
+static bool take_far(struct timers *timers, uint64_t now_us, uint32_t *id)
+{
+    uint64_t now_tick = now_us / TIMERS_TICK_US;
+    for (; timers->far > 0 && timers->tick <= now_tick; ++timers->tick) {
+        uint32_t *first = &timers->wheel[timers->tick % TIMERS_WHEEL];
+        if (*first == 0)
+            continue;
+        *id = *first - 1;
+        struct timers_entry *entry = &timers->entries[*id];
+        *first = entry->next;
+        entry->slot = 0;
+        --timers->far;
+        return true;
+    }
+    return false;
+}
+
+void timers_set(struct timers *timers, uint32_t id, uint64_t deadline_us, uint64_t now_us)
+{
+    bool is_far = deadline_us != TIMERS_NEVER && deadline_us > now_us && deadline_us - now_us > TIMERS_FAR_US;
+    if (is_far && set_far(timers, id, deadline_us, now_us))
+        deadline_us = TIMERS_NEVER; /* for the heap */
+    set_near(timers, id, deadline_us);
+}
+
+uint64_t timers_next(const struct timers *timers)
+{
+    uint64_t near = timers->count > 0 ? timers->heap[0].deadline_us : TIMERS_NEVER;
+    for (uint64_t tick = timers->tick; timers->far > 0 && tick < timers->tick + TIMERS_WHEEL; ++tick) {
+        uint64_t far = tick * TIMERS_TICK_US;
+        if (far >= near)
+            break;
+        if (timers->wheel[tick % TIMERS_WHEEL] != 0)
+            return far;
+    }
+    return near;
+}
+
+bool timers_take(struct timers *timers, uint64_t now_us, uint32_t *id)
+{
+    if (timers->count > 0 && timers->heap[0].deadline_us <= now_us) {
+        *id = timers->heap[0].id;
+        remove_at(timers, 0);
+        return true;
+    }
+    return take_far(timers, now_us, id);
 }

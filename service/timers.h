@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * timers: the deadlines of all targets: a binary heap over row numbers. One uv timer serves them all.
+ * timers: the deadlines of all targets. One uv timer serves them all.
  *
  * Uses nothing.
+ *
+ * A deadline that is near is in a binary heap, exactly. One that is further away than TIMERS_FAR_US is in a wheel of
+ * TIMERS_TICK_US, where its id comes due a little early, and where it stays when the deadline moves further away: a
+ * poke of an idle machine moves its deadline, and costs nothing here. So an id that is due is asked for its deadline,
+ * and set again. Idle machines are all in the wheel; the heap holds those that talk.
  */
 #ifndef SERVICE_TIMERS_H
 #define SERVICE_TIMERS_H
@@ -11,18 +16,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TIMERS_NEVER UINT64_MAX
+#define TIMERS_NEVER   UINT64_MAX
+#define TIMERS_TICK_US 1000000U
+#define TIMERS_FAR_US  3000000U
+#define TIMERS_WHEEL   128U /* ticks; what is further away comes due early, and is set again */
 
 struct timers_item {
     uint64_t deadline_us;
     uint32_t id;
 };
 
+struct timers_entry {
+    uint32_t position; /* place in the heap + 1; 0: not in it */
+    uint32_t next;     /* the next id in its slot of the wheel + 1; 0: none */
+    uint8_t slot;      /* + 1; 0: not in the wheel */
+};
+
 struct timers {
     struct timers_item *heap;
-    uint32_t *position; /* by id: place in the heap + 1; 0: not in it */
-    size_t count;
-    size_t ids; /* how many ids there is room for */
+    struct timers_entry *entries; /* by id */
+    size_t count;                 /* in the heap */
+    size_t far;                   /* in the wheel */
+    size_t ids;                   /* how many ids there is room for */
+    uint32_t wheel[TIMERS_WHEEL]; /* first id + 1; 0: none */
+    uint64_t tick;                /* that is handled next */
 };
 
 void timers_init(struct timers *timers);
@@ -31,10 +48,16 @@ void timers_clear(struct timers *timers);
 /* Room for ids 0 to `ids` - 1. False: out of memory, and everything is as it was. */
 bool timers_reserve(struct timers *timers, size_t ids);
 
-/* Sets, moves or (TIMERS_NEVER) removes the deadline of an id that there is room for. Cost: log of the count. */
-void timers_set(struct timers *timers, uint32_t id, uint64_t deadline_us);
+/*
+ * Sets, moves or (TIMERS_NEVER) removes the deadline of an id that there is room for; the id may come due once more
+ * before. Cost: a look for what is far, log of the count of the near.
+ */
+void timers_set(struct timers *timers, uint32_t id, uint64_t deadline_us, uint64_t now_us);
 
-/* The earliest deadline, TIMERS_NEVER when there is none; its id. */
-uint64_t timers_next(const struct timers *timers, uint32_t *id);
+/* When timers_take wants to be called; TIMERS_NEVER when there is nothing. Cost: at most TIMERS_WHEEL looks. */
+uint64_t timers_next(const struct timers *timers);
+
+/* Takes an id that is due out; false when there is none. Set its deadline again, if it has one. */
+bool timers_take(struct timers *timers, uint64_t now_us, uint32_t *id);
 
 #endif

@@ -6,20 +6,45 @@
 
 enum stage { STAGE_IP, STAGE_UNSEEN, STAGE_UNSEEN_ANY, STAGE_SEEN, STAGE_SEEN_ANY, STAGES };
 
+struct batch {
+    size_t count;
+    struct kdnet_sift_block blocks[TRIALS_BATCH];
+    uint32_t tags[TRIALS_BATCH];
+    uint16_t places[TRIALS_BATCH];
+    enum stage stage;
+    size_t at;      /* STAGE_IP: poke; else: row of the group */
+    uint32_t id;    /* STAGE_IP: row of the poke's chain that was tried last; TARGETS_NONE: none yet */
+    uint64_t order; /* of the targets when it began */
+};
+
+struct trials_port {
+    uint16_t port;
+    uint16_t first, last; /* of its queue: place + 1 */
+    size_t count;         /* in its queue and its batch */
+    struct batch *batch;
+};
+
 bool trials_init(struct trials *trials, uint64_t seed)
 {
     memset(trials, 0, sizeof *trials);
     trials->seed = seed;
-    trials->ring = calloc(TRIALS_QUEUE, sizeof *trials->ring);
+    trials->places = calloc(TRIALS_QUEUE, sizeof *trials->places);
     trials->chains = calloc(TRIALS_CHAINS, sizeof *trials->chains);
     trials->ips = calloc(TRIALS_IPS, sizeof *trials->ips);
-    bucket_init(&trials->bucket, TRIALS_PER_SECOND, TRIALS_PER_SECOND);
-    return trials->ring && trials->chains && trials->ips;
+    if (!trials->places || !trials->chains || !trials->ips)
+        return false;
+    for (uint16_t i = 0; i < TRIALS_QUEUE; ++i)
+        trials->places[i].next = i + 1U < TRIALS_QUEUE ? (uint16_t)(i + 2) : 0;
+    trials->free = 1;
+    return true;
 }
 
 void trials_clear(struct trials *trials)
 {
-    free(trials->ring);
+    for (size_t i = 0; i < trials->port_count; ++i)
+        free(trials->ports[i].batch);
+    free(trials->ports);
+    free(trials->places);
     free(trials->chains);
     free(trials->ips);
     memset(trials, 0, sizeof *trials);
@@ -32,8 +57,8 @@ static uint16_t *chain_of(const struct trials *trials, const struct address *sou
 
 static bool is_queued(const struct trials *trials, const struct address *source, uint16_t local_port)
 {
-    for (uint16_t at = *chain_of(trials, source, local_port); at != 0; at = trials->ring[at - 1].next_in_chain)
-        if (trials->ring[at - 1].local_port == local_port && address_equal(&trials->ring[at - 1].source, source))
+    for (uint16_t at = *chain_of(trials, source, local_port); at != 0; at = trials->places[at - 1].next_in_chain)
+        if (trials->places[at - 1].local_port == local_port && address_equal(&trials->places[at - 1].source, source))
             return true;
     return false;
 }
@@ -43,104 +68,209 @@ static uint16_t *ip_counter(const struct trials *trials, const struct address *s
     return &trials->ips[address_hash_ip(source->ip, trials->seed) % TRIALS_IPS];
 }
 
+/* NULL: out of memory. */
+static struct trials_port *port_of(struct trials *trials, uint16_t local_port)
+{
+    for (size_t i = 0; i < trials->port_count; ++i)
+        if (trials->ports[i].port == local_port)
+            return &trials->ports[i];
+    struct trials_port *ports = realloc(trials->ports, (trials->port_count + 1) * sizeof *ports);
+    if (!ports)
+        return NULL;
+    trials->ports = ports;
+    struct batch *batch = calloc(1, sizeof *batch);
+    if (!batch)
+        return NULL;
+    ports[trials->port_count] = (struct trials_port){.port = local_port, .batch = batch};
+    return &ports[trials->port_count++];
+}
+
+static bool has_room(const struct trials *trials, const struct trials_port *port, const struct address *source)
+{
+    if (trials->free == 0 || *ip_counter(trials, source) >= TRIALS_PER_IP)
+        return false;
+    return port->count < TRIALS_PER_PORT || port->count == trials->count;
+}
+
+static void append(struct trials *trials, struct trials_port *port, uint16_t place)
+{
+    trials->places[place - 1].next = 0;
+    if (port->last != 0)
+        trials->places[port->last - 1].next = place;
+    else
+        port->first = place;
+    port->last = place;
+}
+
 bool trials_add(struct trials *trials, const struct address *source, uint32_t listener_id, uint16_t local_port,
                 const uint8_t *payload, size_t length)
 {
-    uint16_t *from_ip = ip_counter(trials, source);
     if (length > TRIALS_PAYLOAD)
         return false;
     if (is_queued(trials, source, local_port))
         return true;
-    if (trials->count == TRIALS_QUEUE || *from_ip >= TRIALS_PER_IP) {
-        ++trials->refused;
+    struct trials_port *port = port_of(trials, local_port);
+    if (!port || !has_room(trials, port, source))
         return false;
-    }
-    uint16_t *chain = chain_of(trials, source, local_port);
-    size_t place = (trials->first + trials->count++) % TRIALS_QUEUE;
-    struct trial *trial = &trials->ring[place];
+    uint16_t place = trials->free, *chain = chain_of(trials, source, local_port);
+    struct trial *trial = &trials->places[place - 1];
+    trials->free = trial->next;
     trial->source = *source;
     trial->listener_id = listener_id;
     trial->local_port = local_port;
-    trial->length = length;
-    trial->stage = STAGE_IP;
-    trial->at = 0;
-    trial->id = TARGETS_NONE;
-    trial->next_in_chain = *chain;
-    *chain = (uint16_t)(place + 1);
+    trial->length = (uint16_t)length;
     memcpy(trial->payload, payload, length);
-    ++*from_ip;
+    trial->next_in_chain = *chain;
+    *chain = place;
+    ++*ip_counter(trials, source);
+    append(trials, port, place);
+    ++port->count;
+    ++trials->count;
     return true;
 }
 
-static void remove_first(struct trials *trials)
+/* Its place in the batch is given to the last one. */
+static void remove_from_batch(struct trials *trials, struct trials_port *port, size_t at)
 {
-    struct trial *trial = &trials->ring[trials->first];
+    struct batch *batch = port->batch;
+    uint16_t place = batch->places[at];
+    struct trial *trial = &trials->places[place - 1];
     uint16_t *link = chain_of(trials, &trial->source, trial->local_port);
-    while (*link != trials->first + 1)
-        link = &trials->ring[*link - 1].next_in_chain;
+    while (*link != place)
+        link = &trials->places[*link - 1].next_in_chain;
     *link = trial->next_in_chain;
     --*ip_counter(trials, &trial->source);
-    trials->first = (trials->first + 1) % TRIALS_QUEUE;
+    trial->next = trials->free;
+    trials->free = place;
     --trials->count;
+    --port->count;
+    --batch->count;
+    batch->blocks[at] = batch->blocks[batch->count];
+    batch->tags[at] = batch->tags[batch->count];
+    batch->places[at] = batch->places[batch->count];
 }
 
-static struct target *next_with_ip(const struct targets *targets, struct trial *trial)
+static void begin_stages(struct batch *batch, const struct targets *targets)
 {
-    struct target *row = targets_row(targets, trial->id);
-    if (trial->at++ == 0)
-        trial->id = targets_with_ip(targets, trial->source.ip);
-    else
-        trial->id = row ? row->next_same_ip : TARGETS_NONE;
-    return targets_row(targets, trial->id);
+    batch->stage = STAGE_IP;
+    batch->at = 0;
+    batch->id = TARGETS_NONE;
+    batch->order = targets->order;
 }
 
-static struct target *next_in_list(const struct targets *targets, struct trial *trial)
+static void fill_batch(struct trials *trials, struct trials_port *port, const struct targets *targets)
 {
-    bool any = trial->stage == STAGE_UNSEEN_ANY || trial->stage == STAGE_SEEN_ANY;
-    bool seen = trial->stage == STAGE_SEEN || trial->stage == STAGE_SEEN_ANY;
-    const struct targets_group *group = targets_group_of(targets, any ? 0 : trial->local_port);
-    /* From the last to the first: a row that leaves a list has the last one put into its place, which was tried then.
-     */
-    if (group && trial->at > group->list[seen].count)
-        trial->at = group->list[seen].count;
-    if (!group || trial->at == 0)
-        return NULL;
-    return targets_row(targets, group->list[seen].ids[--trial->at]);
-}
-
-/* The next row to try; NULL: there is none left. */
-static struct target *next_row(const struct targets *targets, struct trial *trial)
-{
-    while (trial->stage < STAGES) {
-        struct target *row = trial->stage == STAGE_IP ? next_with_ip(targets, trial) : next_in_list(targets, trial);
-        if (row)
-            return row;
-        ++trial->stage;
-        trial->at = SIZE_MAX; /* the end of the next list */
+    struct batch *batch = port->batch;
+    while (port->first != 0 && batch->count < TRIALS_BATCH) {
+        const struct trial *trial = &trials->places[port->first - 1];
+        batch->places[batch->count] = port->first;
+        kdnet_sift_take(trial->payload, trial->length, &batch->blocks[batch->count], &batch->tags[batch->count]);
+        ++batch->count;
+        port->first = trial->next;
     }
-    return NULL;
+    if (port->first == 0)
+        port->last = 0;
+    begin_stages(batch, targets);
 }
 
-bool trials_work(struct trials *trials, const struct targets *targets, uint64_t now_us, trials_try try_row,
-                 trials_unknown unknown, void *user, bool *wait)
+/* Tries a key on `count` pokes of the batch from `from` on. From the last hit to the first: a poke that leaves has the
+ * last one put into its place. Returns the units of work. */
+static size_t try_key(struct trials *trials, struct trials_port *port, struct target *row, size_t from, size_t count,
+                      const struct trials_calls *calls)
 {
-    *wait = false;
+    struct batch *batch = port->batch;
+    uint16_t hits[TRIALS_BATCH];
+    size_t found = calls->sift(calls->user, row, batch->blocks + from, batch->tags + from, count, hits);
+    ++trials->tried;
+    while (found-- > 0) {
+        size_t at = from + hits[found];
+        if (calls->open(calls->user, row, &trials->places[batch->places[at] - 1]))
+            remove_from_batch(trials, port, at);
+    }
+    return TRIALS_KEY_UNITS + count;
+}
+
+/* One row with the configured address of one poke. */
+static size_t step_ip(struct trials *trials, struct trials_port *port, const struct targets *targets,
+                      const struct trials_calls *calls)
+{
+    struct batch *batch = port->batch;
+    size_t before = batch->count;
+    const struct trial *trial = &trials->places[batch->places[batch->at] - 1];
+    struct target *row = targets_row(targets, batch->id);
+    batch->id = row ? row->next_same_ip : targets_with_ip(targets, trial->source.ip);
+    row = targets_row(targets, batch->id);
+    size_t units = 1;
+    if (row && targets_may_be(row, &trial->source, trial->local_port))
+        units = try_key(trials, port, row, batch->at, 1, calls);
+    if (batch->count < before) { /* opened: another poke is in its place */
+        batch->id = TARGETS_NONE;
+    } else if (!row || row->next_same_ip == TARGETS_NONE) {
+        ++batch->at;
+        batch->id = TARGETS_NONE;
+    }
+    if (batch->at >= batch->count) {
+        ++batch->stage;
+        batch->at = 0;
+    }
+    return units;
+}
+
+/* One row of a group, for the whole batch. */
+static size_t step_group(struct trials *trials, struct trials_port *port, const struct targets *targets,
+                         const struct trials_calls *calls)
+{
+    struct batch *batch = port->batch;
+    bool any = batch->stage == STAGE_UNSEEN_ANY || batch->stage == STAGE_SEEN_ANY;
+    bool seen = batch->stage == STAGE_SEEN || batch->stage == STAGE_SEEN_ANY;
+    const struct targets_group *group = targets_group_of(targets, any ? 0 : port->port);
+    size_t at = group ? targets_group_next(group, seen, batch->at) : 0;
+    if (!group || at >= group->count) {
+        ++batch->stage;
+        batch->at = 0;
+        return 1;
+    }
+    batch->at = at + 1;
+    return try_key(trials, port, targets->rows[group->ids[at]], 0, batch->count, calls);
+}
+
+/* No key opens those that are left. */
+static size_t end_batch(struct trials *trials, struct trials_port *port, const struct trials_calls *calls)
+{
+    struct batch *batch = port->batch;
+    size_t units = batch->count;
+    while (batch->count > 0) {
+        calls->unknown(calls->user, &trials->places[batch->places[batch->count - 1] - 1]);
+        remove_from_batch(trials, port, batch->count - 1);
+    }
+    return units;
+}
+
+static size_t step(struct trials *trials, struct trials_port *port, const struct targets *targets,
+                   const struct trials_calls *calls)
+{
+    struct batch *batch = port->batch;
+    if (batch->count > 0 && batch->order != targets->order)
+        begin_stages(batch, targets);
+    if (batch->count == 0)
+        fill_batch(trials, port, targets);
+    if (batch->stage == STAGE_IP)
+        return step_ip(trials, port, targets, calls);
+    if (batch->stage < STAGES)
+        return step_group(trials, port, targets, calls);
+    return end_batch(trials, port, calls);
+}
+
+size_t trials_work(struct trials *trials, const struct targets *targets, size_t units, const struct trials_calls *calls)
+{
+    size_t done = 0;
     if (trials->count == 0)
-        return false;
-    uint64_t budget = bucket_take(&trials->bucket, TRIALS_SLICE, now_us), granted = budget;
-    while (trials->count > 0 && budget > 0) {
-        struct trial *trial = &trials->ring[trials->first];
-        struct target *row = next_row(targets, trial);
-        --budget; /* a poke without keys to try costs one too */
-        if (row && !targets_may_be(row, &trial->source, trial->local_port))
-            continue;
-        if (!row)
-            unknown(user, trial);
-        if (!row || try_row(user, row, trial))
-            remove_first(trials);
-    }
-    trials->tried += granted - budget;
-    trials->bucket.tokens += budget;
-    *wait = trials->count > 0 && granted < TRIALS_SLICE;
-    return trials->count > 0;
+        return 0;
+    do
+        trials->turn = (trials->turn + 1) % trials->port_count;
+    while (trials->ports[trials->turn].count == 0);
+    struct trials_port *port = &trials->ports[trials->turn];
+    while (done < units && port->count > 0)
+        done += step(trials, port, targets, calls);
+    return done;
 }

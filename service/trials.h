@@ -2,60 +2,69 @@
 /*
  * trials: pokes from addresses that are not known yet, waiting for the keys of their port to be tried on them.
  *
- * Uses address, bucket, targets. Trying 100,000 keys takes 13 ms: it is done in slices of TRIALS_SLICE keys between the
- * rounds of the loop, TRIALS_PER_SECOND at most, so that no known target waits for it. The queue is bounded, has one
- * poke of each source, and not more than half of it from one IP address.
+ * Uses address, targets, and of kdnet sift. The pokes of a port are tried in batches of up to TRIALS_BATCH, a key on
+ * all of the batch at once, in slices between the rounds of the loop. The queue is bounded, has one poke of each
+ * source, not more than half of it from one IP address, and not more than half of it for one port while another has
+ * some; ports take turns.
  *
  * Order of the keys for a poke: rows whose configured address is the source's; those without a configured address that
- * were never seen; those that were.
+ * were never live; those that were. When the order of the rows changes (a reload), batches begin anew.
  */
 #ifndef SERVICE_TRIALS_H
 #define SERVICE_TRIALS_H
 
 #include "kdnet/handshake.h"
+#include "kdnet/sift.h"
 #include "service/address.h"
-#include "service/bucket.h"
 #include "service/targets.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define TRIALS_QUEUE      8192
-#define TRIALS_PER_IP     (TRIALS_QUEUE / 2)
-#define TRIALS_CHAINS     8192 /* of queued pokes, by hash of their source */
-#define TRIALS_IPS        4096
-#define TRIALS_SLICE      2048     /* keys between two rounds of the loop: 0.3 ms */
-#define TRIALS_PER_SECOND 4000000U /* half a core while strangers poke */
-#define TRIALS_PAYLOAD    (KDNET_HEADER_LENGTH + ((8 + KDNET_POKE_LENGTH + 15) / 16) * 16 + KDNET_TAG_LENGTH)
+#define TRIALS_QUEUE     8192U
+#define TRIALS_PER_IP    (TRIALS_QUEUE / 2)
+#define TRIALS_PER_PORT  (TRIALS_QUEUE / 2)
+#define TRIALS_BATCH     1024U
+#define TRIALS_CHAINS    8192U /* of queued pokes, by hash of their source */
+#define TRIALS_IPS       4096U
+#define TRIALS_KEY_UNITS 20U /* a unit of work is one poke with one key; a key's schedule costs as much as so many */
+#define TRIALS_PAYLOAD   (KDNET_HEADER_LENGTH + ((8 + KDNET_POKE_LENGTH + 15) / 16) * 16 + KDNET_TAG_LENGTH)
 
 struct trial {
-    uint16_t next_in_chain; /* place in the ring + 1; 0: none */
+    uint16_t next;          /* place + 1; 0: none. In the queue of its port, or in the list of free places */
+    uint16_t next_in_chain; /* the same, by hash of the source */
     uint32_t listener_id;   /* a listener may go away while a poke waits */
     uint16_t local_port;
+    uint16_t length;
     struct address source;
     uint8_t payload[TRIALS_PAYLOAD];
-    size_t length;
-    unsigned stage; /* which list is next */
-    size_t at;      /* in it */
-    uint32_t id;    /* in the chain of rows with this IP */
 };
 
-/* A row to try. Returns whether its key opened the poke; then the trial is over. */
-typedef bool (*trials_try)(void *user, struct target *target, const struct trial *trial);
+/*
+ * Which of these could the row's key have sealed: as kdnet_sift. A row to try for each: whether its key opened the
+ * poke; then the trial is over. And: no key opens it.
+ */
+struct trials_calls {
+    size_t (*sift)(void *user, const struct target *target, const struct kdnet_sift_block *blocks, const uint32_t *tags,
+                   size_t count, uint16_t *hits);
+    bool (*open)(void *user, struct target *target, const struct trial *trial);
+    void (*unknown)(void *user, const struct trial *trial);
+    void *user;
+};
 
-/* No key opens it. */
-typedef void (*trials_unknown)(void *user, const struct trial *trial);
+struct trials_port;
 
 struct trials {
-    struct trial *ring; /* TRIALS_QUEUE */
-    size_t first, count;
-    uint16_t *chains; /* TRIALS_CHAINS: place in the ring + 1 of the first; 0: none */
-    uint16_t *ips;    /* TRIALS_IPS */
+    struct trial *places; /* TRIALS_QUEUE */
+    uint16_t free;        /* place + 1 */
+    size_t count;
+    uint16_t *chains; /* TRIALS_CHAINS: place + 1 of the first; 0: none */
+    uint16_t *ips;    /* TRIALS_IPS: how many wait of the IP addresses with this hash */
     uint64_t seed;
-    struct bucket bucket;
-    uint64_t refused; /* pokes that found no room */
-    uint64_t tried;   /* keys */
+    struct trials_port *ports; /* those that ever had a poke to wait */
+    size_t port_count, turn;
+    uint64_t tried; /* keys, each on a batch */
 };
 
 /* False: out of memory. */
@@ -67,8 +76,9 @@ void trials_clear(struct trials *trials);
 bool trials_add(struct trials *trials, const struct address *source, uint32_t listener_id, uint16_t local_port,
                 const uint8_t *payload, size_t length);
 
-/* Tries a slice of keys. Returns whether there is more to do, now or when the bucket has filled (`*wait`). */
-bool trials_work(struct trials *trials, const struct targets *targets, uint64_t now_us, trials_try try_row,
-                 trials_unknown unknown, void *user, bool *wait);
+/* Does about `units` of work, at least one key's, for the port whose turn it is. Returns the units that it took; there
+ * is more to do as long as trials->count > 0. */
+size_t trials_work(struct trials *trials, const struct targets *targets, size_t units,
+                   const struct trials_calls *calls);
 
 #endif

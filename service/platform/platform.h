@@ -35,6 +35,9 @@ int platform_append_flags(void);
 /* Resident memory of this process in bytes; 0: not known. */
 size_t platform_memory(void);
 
+/* Gives memory that was freed back to the system, where the C library keeps it. Cost: milliseconds; for the start. */
+void platform_trim_memory(void);
+
 /* READY=1, and so on; no service manager: nothing happens. */
 void platform_notify_ready(void);
 void platform_notify_reloading(void); /* to be followed by platform_notify_ready */

@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -66,4 +69,11 @@ size_t platform_memory(void)
 {
     size_t bytes = 0;
     return uv_resident_set_memory(&bytes) == 0 ? bytes : 0;
+}
+
+void platform_trim_memory(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
 }

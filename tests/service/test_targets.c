@@ -94,7 +94,8 @@ static void a_poke_does_not_move_a_live_row(void **state)
     struct address a = ipv4(1, 1), b = ipv4(2, 1);
     (void)targets_set_live(*state, t, &a, LISTENER(0), PORT);
     targets_set_candidate(*state, t, &b, LISTENER(0), PORT);
-    assert_true(address_equal(&targets_destination(t)->address, &a));
+    struct address destination = targets_address(targets_destination(t));
+    assert_true(address_equal(&destination, &a));
     assert_int_equal(targets_at(*state, &a, PORT, rows), 1);
     assert_int_equal(targets_at(*state, &b, PORT, rows), 1);
 }
@@ -134,7 +135,8 @@ static void candidates_at_one_address_are_bounded(void **state)
     const struct targets *targets = *state;
     assert_int_equal(targets->slots_used, TARGETS_SHARE_MAX);
     assert_int_equal(targets_at(*state, &a, PORT, rows), TARGETS_SHARE_MAX);
-    assert_true(last->place[TARGETS_PLACE_POKE].used);
+    struct address found = targets_address(targets_destination(last));
+    assert_true(address_equal(&found, &a));
 }
 
 static void rows_are_found_by_their_configured_address(void **state)
@@ -151,17 +153,47 @@ static void rows_are_found_by_their_configured_address(void **state)
     assert_null(targets_group_of(*state, 0));
 }
 
-static void a_row_seen_once_is_tried_last(void **state)
+static void rows_that_were_live_are_told_from_those_that_never_were(void **state)
 {
-    struct target *one = add(*state, 1, NULL), *two = add(*state, 2, NULL);
-    struct address a = ipv4(1, 1);
-    const struct targets_group *group = targets_group_of(*state, 0);
-    assert_int_equal(group->list[0].count, 2);
-    (void)targets_set_live(*state, one, &a, LISTENER(0), PORT);
+    struct target *rows[200];
+    const struct targets_group *group = NULL;
+    for (unsigned i = 0; i < 200; ++i)
+        rows[i] = add(*state, i, NULL);
     group = targets_group_of(*state, 0);
-    assert_int_equal(group->list[0].count, 1);
-    assert_int_equal(group->list[0].ids[0], two->id);
-    assert_int_equal(group->list[1].ids[0], one->id);
+    assert_int_equal(group->count, 200);
+    assert_int_equal(group->unseen, 200);
+    assert_int_equal(targets_group_next(group, true, 0), 200);
+    for (unsigned i = 0; i < 200; i += 70) {
+        struct address a = ipv4(i + 1, 1);
+        (void)targets_set_live(*state, rows[i], &a, LISTENER(0), PORT);
+    }
+    assert_int_equal(group->unseen, 197);
+    assert_int_equal(targets_group_next(group, true, 0), 0);
+    assert_int_equal(targets_group_next(group, true, 1), 70);
+    assert_int_equal(targets_group_next(group, true, 71), 140);
+    assert_int_equal(targets_group_next(group, true, 141), 200);
+    assert_int_equal(targets_group_next(group, false, 0), 1);
+    assert_int_equal(targets_group_next(group, false, 140), 141);
+    assert_int_equal(targets_group_next(group, false, 199), 199);
+    assert_int_equal(targets_group_next(group, false, 200), 200);
+}
+
+/* The last row of the group takes the place of one that leaves, and with it whether it was live. */
+static void rows_that_leave_their_group_hide_none(void **state)
+{
+    struct targets *targets = *state;
+    struct target *one = add(targets, 1, NULL), *two = add(targets, 2, NULL), *three = add(targets, 3, NULL);
+    struct address a = ipv4(1, 1);
+    uint64_t order = targets->order;
+    (void)targets_set_live(targets, three, &a, LISTENER(0), PORT);
+    assert_true(targets->order == order);
+    targets_remove(targets, one);
+    assert_true(targets->order != order);
+    const struct targets_group *group = targets_group_of(targets, 0);
+    assert_int_equal(group->count, 2);
+    assert_int_equal(group->unseen, 1);
+    assert_int_equal(group->ids[targets_group_next(group, true, 0)], three->id);
+    assert_int_equal(group->ids[targets_group_next(group, false, 0)], two->id);
 }
 
 static void a_removed_row_is_found_nowhere(void **state)
@@ -178,7 +210,8 @@ static void a_removed_row_is_found_nowhere(void **state)
     assert_null(targets_row(targets, id));
     assert_int_equal(targets_at(targets, &a, PORT, rows), 0);
     assert_int_equal(targets_at(targets, &b, PORT, rows), 1);
-    assert_int_equal(targets_group_of(targets, 0)->list[1].count, 1);
+    assert_int_equal(targets_group_of(targets, 0)->count, 1);
+    assert_int_equal(targets_group_of(targets, 0)->unseen, 0);
     assert_int_equal(add(targets, 3, NULL)->id, id);
 }
 
@@ -235,32 +268,59 @@ static void many_moves_leave_the_table_true(void **state)
         assert_int_equal(place != NULL, at[i] >= 0);
         if (!place)
             continue;
-        struct address a = ipv4((uint32_t)at[i] / 3, (uint16_t)(at[i] % 3));
-        assert_true(address_equal(&place->address, &a));
+        struct address a = ipv4((uint32_t)at[i] / 3, (uint16_t)(at[i] % 3)), is = targets_address(place);
+        assert_true(address_equal(&is, &a));
         assert_int_equal(targets_at(targets, &a, PORT, found), 1);
         assert_ptr_equal(found[0], rows[i]);
     }
 }
 
-static void policy_of_a_target_goes_before_that_for_all(void **state)
+static void a_configured_address_stays_when_the_machine_leaves(void **state)
+{
+    struct targets *targets = *state;
+    struct address a = ipv4(1, 0), from = ipv4(1, 1234), moved = ipv4(1, 99);
+    struct target *t = add(targets, 1, &a), *rows[TARGETS_SHARE_MAX];
+    assert_null(targets_destination(t));
+    assert_false(targets_is_live(t));
+    (void)targets_set_live(targets, t, &from, LISTENER(0), PORT);
+    (void)targets_set_live(targets, t, &moved, LISTENER(0), PORT);
+    assert_int_equal(targets_at(targets, &from, PORT, rows), 0);
+    targets_forget_listener(targets, LISTENER(0));
+    assert_null(targets_destination(t));
+    assert_true(targets_may_be(t, &from, PORT));
+    assert_true(targets_index(targets));
+    assert_int_equal(targets_with_ip(targets, a.ip), t->id);
+}
+
+/* During a reload rows go before the index is made anew. */
+static void an_index_of_before_finds_no_removed_row(void **state)
+{
+    struct targets *targets = *state;
+    struct address a = ipv4(1, 0);
+    struct target *one = add(targets, 1, &a), *two = add(targets, 2, &a);
+    (void)two;
+    targets_remove(targets, one);
+    assert_int_equal(targets_with_ip(targets, a.ip), TARGETS_NONE);
+    assert_true(targets_index(targets));
+    assert_int_equal(targets_with_ip(targets, a.ip), two->id);
+}
+
+static void what_few_rows_have_goes_when_it_is_over(void **state)
+{
+    struct targets *targets = *state;
+    struct target *t = add(targets, 1, NULL);
+    struct address a = ipv4(1, 1);
+    targets_set_candidate(targets, t, &a, LISTENER(0), PORT);
+    assert_non_null(t->more);
+    (void)targets_set_live(targets, t, &a, LISTENER(0), PORT);
+    assert_null(t->more);
+}
+
+/* A fleet of a million: with a session of 344 bytes, the allocator's share and the timers, less than 512 bytes. */
+static void a_row_is_small(void **state)
 {
     (void)state;
-    struct kdnetd_config config;
-    struct config_target target;
-    struct kdnet_policy policy;
-    config_init(&config);
-    memset(&target, 0, sizeof target);
-    target.policy.action[CONFIG_BREAK_BREAK] = CONFIG_ACTION_HOLD;
-    target.policy.action[CONFIG_BREAK_SHUTDOWN] = CONFIG_ACTION_REBOOT;
-    target.policy.hold_for_ms = 5000;
-    targets_policy(&config, &target, &policy);
-    assert_int_equal(policy.action[KDNET_BREAK_KIND_BREAK], KDNET_ACTION_HOLD);
-    assert_int_equal(policy.action[KDNET_BREAK_KIND_SHUTDOWN], KDNET_ACTION_REBOOT);
-    assert_int_equal(policy.action[KDNET_BREAK_KIND_BUGCHECK_FIRST], KDNET_ACTION_CONTINUE);
-    assert_int_equal(policy.action[KDNET_BREAK_KIND_BUGCHECK_SECOND], KDNET_ACTION_HOLD);
-    assert_int_equal(policy.hold_for_us, 5000000);
-    targets_policy(&config, NULL, &policy);
-    assert_int_equal(policy.hold_for_us, 0);
+    assert_true(offsetof(struct target, name) + sizeof "machine-1234567" <= 88);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -276,12 +336,16 @@ int main(void)
         TEST(a_row_that_goes_live_takes_the_address_over),
         TEST(candidates_at_one_address_are_bounded),
         TEST(rows_are_found_by_their_configured_address),
-        TEST(a_row_seen_once_is_tried_last),
+        TEST(rows_that_were_live_are_told_from_those_that_never_were),
+        TEST(rows_that_leave_their_group_hide_none),
         TEST(a_removed_row_is_found_nowhere),
         TEST(a_new_configured_address_forgets_places_elsewhere),
         TEST(a_listener_that_goes_takes_its_places_along),
         TEST(many_moves_leave_the_table_true),
-        TEST(policy_of_a_target_goes_before_that_for_all),
+        TEST(a_configured_address_stays_when_the_machine_leaves),
+        TEST(an_index_of_before_finds_no_removed_row),
+        TEST(what_few_rows_have_goes_when_it_is_over),
+        TEST(a_row_is_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which keys to try on a poke from an unknown address, and which of them first: a part of the room targets. */
+#include "service/targets_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define WORD 64U
+
+const struct targets_group *targets_group_of(const struct targets *targets, uint16_t port)
+{
+    for (size_t i = 0; i < targets->group_count; ++i)
+        if (targets->groups[i].port == port)
+            return &targets->groups[i];
+    return NULL;
+}
+
+static bool find_group(struct targets *targets, uint16_t port, uint16_t *group)
+{
+    for (size_t i = 0; i < targets->group_count; ++i)
+        if (targets->groups[i].port == port) {
+            *group = (uint16_t)i;
+            return true;
+        }
+    struct targets_group *groups = realloc(targets->groups, (targets->group_count + 1) * sizeof *groups);
+    if (!groups)
+        return false;
+    targets->groups = groups;
+    memset(&groups[targets->group_count], 0, sizeof *groups);
+    groups[targets->group_count].port = port;
+    *group = (uint16_t)targets->group_count++; /* there are no more groups than ports */
+    return true;
+}
+
+static bool reserve(struct targets_group *group)
+{
+    if (group->count < group->capacity)
+        return true;
+    size_t capacity = group->capacity > 0 ? group->capacity * 2 : WORD;
+    uint32_t *ids = realloc(group->ids, capacity * sizeof *ids);
+    if (!ids)
+        return false;
+    group->ids = ids;
+    uint64_t *seen = realloc(group->seen, capacity / WORD * sizeof *seen);
+    if (!seen)
+        return false;
+    group->seen = seen;
+    group->capacity = capacity;
+    return true;
+}
+
+static void set_bit(uint64_t *bits, size_t at, bool value)
+{
+    uint64_t bit = UINT64_C(1) << at % WORD;
+    bits[at / WORD] = value ? bits[at / WORD] | bit : bits[at / WORD] & ~bit;
+}
+
+bool targets_enlist(struct targets *targets, struct target *target)
+{
+    if (target->has_address)
+        return true;
+    if (!find_group(targets, target->port, &target->group) || !reserve(&targets->groups[target->group]))
+        return false;
+    struct targets_group *group = &targets->groups[target->group];
+    target->list_at = (uint32_t)group->count;
+    target->listed = true;
+    set_bit(group->seen, group->count, target->seen);
+    group->unseen += !target->seen;
+    group->ids[group->count++] = target->id;
+    ++targets->order;
+    return true;
+}
+
+void targets_delist(struct targets *targets, struct target *target)
+{
+    if (!target->listed)
+        return;
+    struct targets_group *group = &targets->groups[target->group];
+    struct target *last = targets->rows[group->ids[--group->count]];
+    group->ids[target->list_at] = last->id;
+    set_bit(group->seen, target->list_at, last->seen);
+    last->list_at = target->list_at;
+    group->unseen -= !target->seen;
+    target->listed = false;
+    ++targets->order;
+}
+
+void targets_mark_seen(struct targets *targets, struct target *target)
+{
+    if (target->listed && !target->seen) {
+        struct targets_group *group = &targets->groups[target->group];
+        set_bit(group->seen, target->list_at, true);
+        --group->unseen;
+    }
+    target->seen = true;
+}
+
+void targets_clear_groups(struct targets *targets)
+{
+    for (size_t i = 0; i < targets->group_count; ++i) {
+        free(targets->groups[i].ids);
+        free(targets->groups[i].seen);
+    }
+    free(targets->groups);
+}
+
+size_t targets_group_next(const struct targets_group *group, bool seen, size_t at)
+{
+    while (at < group->count) {
+        uint64_t bits = (seen ? group->seen[at / WORD] : ~group->seen[at / WORD]) >> at % WORD;
+        if (bits == 0) {
+            at += WORD - at % WORD;
+            continue;
+        }
+        for (; (bits & 1) == 0; bits >>= 1)
+            ++at;
+        return at < group->count ? at : group->count;
+    }
+    return group->count;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows by the address that their datagrams come from: a part of the room targets. */
+#include "service/targets_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LIVE, CANDIDATE };
+
+struct address targets_address(const struct target_place *place)
+{
+    struct address address = {.scope = place->scope, .port = place->port};
+    memcpy(address.ip, place->ip, sizeof address.ip);
+    return address;
+}
+
+static size_t home_of(const struct targets *targets, const struct address *address, uint16_t local_port)
+{
+    uint64_t hash = address_hash(address, targets->seed) + (uint64_t)local_port * 0x9e3779b97f4a7c15U;
+    return (size_t)(hash ^ hash >> 32) & (targets->slot_count - 1);
+}
+
+static size_t home_of_place(const struct targets *targets, const struct target_place *place)
+{
+    struct address address = targets_address(place);
+    return home_of(targets, &address, place->local_port);
+}
+
+static struct target_place *place_of(struct target *target, unsigned which)
+{
+    if (which == LIVE)
+        return &target->live;
+    return target->more ? &target->more->candidate : NULL;
+}
+
+static struct target *row_in(const struct targets *targets, uint32_t slot)
+{
+    return targets->rows[(slot - 1) / TARGETS_PLACES];
+}
+
+static struct target_place *place_in(const struct targets *targets, uint32_t slot)
+{
+    return place_of(row_in(targets, slot), (slot - 1) % TARGETS_PLACES);
+}
+
+static void slot_insert(struct targets *targets, uint32_t slot)
+{
+    size_t at = home_of_place(targets, place_in(targets, slot));
+    while (targets->slots[at] != 0)
+        at = (at + 1) & (targets->slot_count - 1);
+    targets->slots[at] = slot;
+    ++targets->slots_used;
+}
+
+/* Closes the gap at `at`: entries behind it that may move up do (Knuth, algorithm 6.4R). */
+static void slot_close_gap(struct targets *targets, size_t at)
+{
+    size_t mask = targets->slot_count - 1, next = at;
+    for (;;) {
+        targets->slots[at] = 0;
+        size_t home = 0;
+        do {
+            next = (next + 1) & mask;
+            if (targets->slots[next] == 0)
+                return;
+            home = home_of_place(targets, place_in(targets, targets->slots[next]));
+        } while (((next - home) & mask) < ((next - at) & mask));
+        targets->slots[at] = targets->slots[next];
+        at = next;
+    }
+}
+
+static bool is_used(const struct target_place *place)
+{
+    return place && place->listener;
+}
+
+/* A configured IP address stays when nothing is live there. */
+static void clear_place(struct target *target, unsigned which)
+{
+    struct target_place *place = place_of(target, which);
+    uint8_t configured[sizeof place->ip];
+    memcpy(configured, place->ip, sizeof configured);
+    memset(place, 0, sizeof *place);
+    if (which == LIVE && target->has_address)
+        memcpy(place->ip, configured, sizeof place->ip);
+    if (which != CANDIDATE || target->more->moved_us != 0 || target->more->warned_us != 0)
+        return;
+    free(target->more);
+    target->more = NULL;
+}
+
+static void forget(struct targets *targets, struct target *target, unsigned which)
+{
+    const struct target_place *place = place_of(target, which);
+    if (!is_used(place))
+        return;
+    uint32_t slot = target->id * TARGETS_PLACES + which + 1;
+    size_t at = home_of_place(targets, place);
+    while (targets->slots[at] != slot)
+        at = (at + 1) & (targets->slot_count - 1);
+    slot_close_gap(targets, at);
+    --targets->slots_used;
+    clear_place(target, which);
+}
+
+void targets_forget_places(struct targets *targets, struct target *target)
+{
+    forget(targets, target, LIVE);
+    forget(targets, target, CANDIDATE);
+}
+
+void targets_forget_forbidden(struct targets *targets, struct target *target)
+{
+    for (unsigned which = 0; which < TARGETS_PLACES; ++which) {
+        const struct target_place *place = place_of(target, which);
+        if (!is_used(place))
+            continue;
+        struct address address = targets_address(place);
+        if (!targets_may_be(target, &address, place->local_port))
+            forget(targets, target, which);
+    }
+}
+
+void targets_forget_listener(struct targets *targets, const struct listener *listener)
+{
+    for (size_t i = 0; i < targets->ids; ++i)
+        for (unsigned which = 0; targets->rows[i] && which < TARGETS_PLACES; ++which) {
+            const struct target_place *place = place_of(targets->rows[i], which);
+            if (is_used(place) && place->listener == listener)
+                forget(targets, targets->rows[i], which);
+        }
+}
+
+bool targets_reserve_places(struct targets *targets, size_t rows)
+{
+    size_t wanted = TARGETS_SLOTS_MIN;
+    while (wanted < rows * TARGETS_PLACES * 2)
+        wanted *= 2;
+    if (wanted <= targets->slot_count)
+        return true;
+    uint32_t *old = targets->slots;
+    size_t old_count = targets->slot_count;
+    uint32_t *slots = calloc(wanted, sizeof *slots);
+    if (!slots)
+        return false;
+    targets->slots = slots;
+    targets->slot_count = wanted;
+    targets->slots_used = 0;
+    for (size_t i = 0; i < old_count; ++i)
+        if (old[i] != 0)
+            slot_insert(targets, old[i]);
+    free(old);
+    return true;
+}
+
+static bool is_place(const struct target_place *place, const struct address *address, uint16_t local_port)
+{
+    return is_used(place) && place->local_port == local_port && place->port == address->port &&
+           place->scope == address->scope && address_same_ip(address, place->ip);
+}
+
+size_t targets_at(const struct targets *targets, const struct address *address, uint16_t local_port,
+                  struct target *out[static TARGETS_SHARE_MAX])
+{
+    size_t count = 0;
+    if (targets->slot_count == 0)
+        return 0;
+    for (size_t at = home_of(targets, address, local_port); targets->slots[at] != 0 && count < TARGETS_SHARE_MAX;
+         at = (at + 1) & (targets->slot_count - 1)) {
+        const struct target_place *place = place_in(targets, targets->slots[at]);
+        if (!is_place(place, address, local_port))
+            continue;
+        struct target *target = row_in(targets, targets->slots[at]);
+        out[count++] = target;
+        if (place == &target->live && count > 1) {
+            out[count - 1] = out[0];
+            out[0] = target;
+        }
+    }
+    return count;
+}
+
+static void set_place(struct targets *targets, struct target *target, unsigned which, const struct address *address,
+                      struct listener *listener, uint16_t local_port)
+{
+    struct target_place *place = place_of(target, which);
+    *place = (struct target_place){
+        .scope = address->scope, .port = address->port, .local_port = local_port, .listener = listener};
+    memcpy(place->ip, address->ip, sizeof place->ip);
+    slot_insert(targets, target->id * TARGETS_PLACES + which + 1);
+}
+
+struct target_more *targets_more(struct target *target)
+{
+    if (!target->more)
+        target->more = calloc(1, sizeof *target->more);
+    return target->more;
+}
+
+void targets_set_candidate(struct targets *targets, struct target *target, const struct address *address,
+                           struct listener *listener, uint16_t local_port)
+{
+    struct target *others[TARGETS_SHARE_MAX];
+    if (is_place(&target->live, address, local_port) || is_place(place_of(target, CANDIDATE), address, local_port))
+        return;
+    if (targets_at(targets, address, local_port, others) == TARGETS_SHARE_MAX)
+        forget(targets, others[TARGETS_SHARE_MAX - 1], CANDIDATE);
+    forget(targets, target, CANDIDATE);
+    if (targets_more(target))
+        set_place(targets, target, CANDIDATE, address, listener, local_port);
+}
+
+bool targets_set_live(struct targets *targets, struct target *target, const struct address *address,
+                      struct listener *listener, uint16_t local_port)
+{
+    struct target *others[TARGETS_SHARE_MAX];
+    if (is_place(&target->live, address, local_port)) {
+        target->live.listener = listener;
+        return false;
+    }
+    size_t count = targets_at(targets, address, local_port, others);
+    for (size_t i = 0; i < count; ++i)
+        if (is_place(&others[i]->live, address, local_port))
+            forget(targets, others[i], LIVE);
+    if (is_place(place_of(target, CANDIDATE), address, local_port))
+        forget(targets, target, CANDIDATE);
+    forget(targets, target, LIVE);
+    set_place(targets, target, LIVE, address, listener, local_port);
+    targets_mark_seen(targets, target);
+    return true;
+}
+
+bool targets_is_live(const struct target *target)
+{
+    return is_used(&target->live);
+}
+
+const struct target_place *targets_destination(const struct target *target)
+{
+    if (is_used(&target->live))
+        return &target->live;
+    return target->more && is_used(&target->more->candidate) ? &target->more->candidate : NULL;
+}

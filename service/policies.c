@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/policies.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SLOTS_MIN 16
+
+struct policies_item {
+    struct kdnet_policy policy;
+    struct policies_item *next;
+};
+
+void policies_init(struct policies *policies)
+{
+    memset(policies, 0, sizeof *policies);
+}
+
+void policies_clear(struct policies *policies)
+{
+    while (policies->first) {
+        struct policies_item *item = policies->first;
+        policies->first = item->next;
+        free(item);
+    }
+    free(policies->slots);
+    policies_init(policies);
+}
+
+void policies_keep(struct policies *policies, struct policies *from)
+{
+    struct policies_item **last = &policies->first;
+    while (*last)
+        last = &(*last)->next;
+    *last = from->first;
+    from->first = NULL;
+    policies_clear(from);
+}
+
+static enum kdnet_action action_of(enum config_action action)
+{
+    switch (action) {
+    case CONFIG_ACTION_HOLD:
+        return KDNET_ACTION_HOLD;
+    case CONFIG_ACTION_REBOOT:
+        return KDNET_ACTION_REBOOT;
+    case CONFIG_ACTION_UNSET:
+    case CONFIG_ACTION_CONTINUE:
+    default:
+        return KDNET_ACTION_CONTINUE;
+    }
+}
+
+void policies_make(const struct kdnetd_config *config, const struct config_target *target, struct kdnet_policy *out)
+{
+    static const enum kdnet_break_kind kinds[CONFIG_BREAKS] = {
+        [CONFIG_BREAK_BUGCHECK_FIRST] = KDNET_BREAK_KIND_BUGCHECK_FIRST,
+        [CONFIG_BREAK_BUGCHECK_SECOND] = KDNET_BREAK_KIND_BUGCHECK_SECOND,
+        [CONFIG_BREAK_SHUTDOWN] = KDNET_BREAK_KIND_SHUTDOWN,
+        [CONFIG_BREAK_BREAK] = KDNET_BREAK_KIND_BREAK,
+        [CONFIG_BREAK_EXCEPTION] = KDNET_BREAK_KIND_EXCEPTION,
+        [CONFIG_BREAK_LOAD_SYMBOLS] = KDNET_BREAK_KIND_LOAD_SYMBOLS,
+        [CONFIG_BREAK_PROMPT] = KDNET_BREAK_KIND_PROMPT,
+    };
+    kdnet_policy_init(out);
+    for (int i = 0; i < CONFIG_BREAKS; ++i)
+        out->action[kinds[i]] = action_of(config_action_for(config, target, (enum config_break)i));
+    uint64_t hold_for_ms = config_hold_for(config, target);
+    out->hold_for_us = hold_for_ms == CONFIG_HOLD_FOR_EVER || hold_for_ms > UINT64_MAX / 1000 ? 0 : hold_for_ms * 1000;
+}
+
+static bool is_same(const struct kdnet_policy *a, const struct kdnet_policy *b)
+{
+    bool same = a->hold_for_us == b->hold_for_us;
+    for (int i = 0; i < KDNET_BREAK_KINDS; ++i)
+        same = same && a->action[i] == b->action[i];
+    return same;
+}
+
+/* The slot of a policy like this one, or the free one where it belongs. */
+static struct policies_item **slot_of(const struct policies *policies, const struct kdnet_policy *policy)
+{
+    uint64_t hash = policy->hold_for_us;
+    for (int i = 0; i < KDNET_BREAK_KINDS; ++i)
+        hash = (hash ^ (uint64_t)policy->action[i]) * 0x9e3779b97f4a7c15U;
+    size_t at = (size_t)(hash ^ hash >> 32) & (policies->slot_count - 1);
+    while (policies->slots[at] && !is_same(&policies->slots[at]->policy, policy))
+        at = (at + 1) & (policies->slot_count - 1);
+    return &policies->slots[at];
+}
+
+static bool reserve(struct policies *policies)
+{
+    if (policies->count * 2 < policies->slot_count)
+        return true;
+    struct policies old = *policies;
+    policies->slot_count = old.slot_count > 0 ? old.slot_count * 2 : SLOTS_MIN;
+    policies->slots = calloc(policies->slot_count, sizeof(struct policies_item *));
+    if (!policies->slots) {
+        *policies = old;
+        return false;
+    }
+    for (size_t i = 0; i < old.slot_count; ++i)
+        if (old.slots[i])
+            *slot_of(policies, &old.slots[i]->policy) = old.slots[i];
+    free(old.slots);
+    return true;
+}
+
+const struct kdnet_policy *policies_of(struct policies *policies, const struct kdnetd_config *config,
+                                       const struct config_target *target)
+{
+    struct kdnet_policy wanted;
+    if (!reserve(policies))
+        return NULL;
+    policies_make(config, target, &wanted);
+    struct policies_item **slot = slot_of(policies, &wanted);
+    if (!*slot) {
+        struct policies_item *item = malloc(sizeof *item);
+        if (!item)
+            return NULL;
+        *item = (struct policies_item){.policy = wanted, .next = policies->first};
+        policies->first = *slot = item;
+        ++policies->count;
+    }
+    return &(*slot)->policy;
+}

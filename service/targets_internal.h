@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* targets_internal: what rows.c, places.c and groups.c share. Not for others. */
+#ifndef SERVICE_TARGETS_INTERNAL_H
+#define SERVICE_TARGETS_INTERNAL_H
+
+#include "service/targets.h"
+
+#define TARGETS_PLACES    2 /* a row may have: live, candidate */
+#define TARGETS_SLOTS_MIN 64
+
+/* places.c: room in the index for this many rows; false: out of memory, and it is as it was. */
+bool targets_reserve_places(struct targets *targets, size_t rows);
+void targets_forget_places(struct targets *targets, struct target *target);
+/* Those that its configured address forbids. */
+void targets_forget_forbidden(struct targets *targets, struct target *target);
+
+/* groups.c: into the group of its port, when it has no configured address; false: out of memory. */
+bool targets_enlist(struct targets *targets, struct target *target);
+void targets_delist(struct targets *targets, struct target *target);
+void targets_mark_seen(struct targets *targets, struct target *target);
+void targets_clear_groups(struct targets *targets);
+
+#endif
