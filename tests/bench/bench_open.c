@@ -7,22 +7,15 @@
  * The datagrams are few, and so in the cache, as they are when they have just been received. The targets' keys are not:
  * 10,000 of them lie in memory, and come in a shuffled order.
  */
-#define OPENSSL_API_COMPAT 0x10100000L
-
 #include "kdnet/datagram.h"
 #include "kdnet/error.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/floor.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <openssl/core_dispatch.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/provider.h>
-#include <openssl/sha.h>
 
 #define DATAGRAMS  40000U
 #define ROUNDS     9U
@@ -37,18 +30,9 @@ struct kept { /* what a target costs when each has a context */
     struct kdnet_hmac_key hmac;
 };
 
-/* The cipher's functions, called without EVP between. */
-struct direct {
-    void *context; /* NULL: OpenSSL's provider does not offer them */
-    OSSL_FUNC_cipher_freectx_fn *free_context;
-    OSSL_FUNC_cipher_decrypt_init_fn *init;
-    OSSL_FUNC_cipher_cipher_fn *cipher;
-};
-
 struct scene {
     struct kdnet_crypto *crypto;
-    struct direct direct;
-    EVP_CIPHER_CTX *shared;
+    struct floor floor;
     struct kdnet_keys *targets;
     struct kept *kept;
     uint32_t *order;
@@ -76,61 +60,36 @@ static double ours(const struct scene *s)
     return (bench_cpu_ns() - start) / (double)s->datagrams;
 }
 
-/* HMAC-SHA256 from two kept states, with the padding of the outer hash ready made. */
-static inline void bare_hmac(const struct kdnet_hmac_key *key, const uint8_t *data, size_t length, uint8_t out[32])
-{
-    SHA256_CTX sha;
-    uint8_t block[64] = {[32] = 0x80, [62] = 3};
-    memcpy(sha.h, key->inner, sizeof key->inner);
-    sha.Nl = 512;
-    sha.Nh = sha.num = 0;
-    sha.md_len = SHA256_DIGEST_LENGTH;
-    SHA256_Update(&sha, data, length);
-    SHA256_Final(block, &sha);
-    memcpy(sha.h, key->outer, sizeof key->outer);
-    SHA256_Transform(&sha, block);
-    for (size_t i = 0; i < 8; ++i) {
-        uint32_t word = __builtin_bswap32((uint32_t)sha.h[i]);
-        memcpy(out + 4 * i, &word, sizeof word);
-    }
-}
-
-/* One datagram. Key NULL: the context has it; context NULL: by the cipher's own functions. */
-static inline void bare_open(const struct scene *s, EVP_CIPHER_CTX *context, const uint8_t *key,
-                             const struct kdnet_hmac_key *hmac, const uint8_t *payload)
-{
-    uint8_t plain[PAYLOAD], digest[32];
-    const uint8_t *tag = payload + s->length - 16;
-    size_t made;
-    memcpy(plain, payload, 6);
-    if (context) {
-        EVP_DecryptInit_ex(context, NULL, NULL, key, tag);
-        EVP_Cipher(context, plain + 6, payload + 6, (unsigned)(s->length - 22));
-    } else {
-        s->direct.init(s->direct.context, key, 32, tag, 16, NULL);
-        s->direct.cipher(s->direct.context, plain + 6, &made, s->length - 22, payload + 6, s->length - 22);
-    }
-    bare_hmac(hmac, plain, s->length - 16, digest);
-    if (CRYPTO_memcmp(digest, tag, 16) != 0)
-        fail("the floor did not verify");
-}
-
 static double bare_kept(const struct scene *s)
 {
     double start = bench_cpu_ns();
     for (size_t i = 0, at = 0; i < s->datagrams; ++i, at = at + 1 < s->count ? at + 1 : 0) {
         uint32_t id = s->order[at];
-        bare_open(s, s->kept[id].context, NULL, &s->kept[id].hmac, s->payload[id % KEYS]);
+        if (!floor_open_evp(s->kept[id].context, NULL, &s->kept[id].hmac, s->payload[id % KEYS], s->length))
+            fail("the floor did not verify");
     }
     return (bench_cpu_ns() - start) / (double)s->datagrams;
 }
 
-static double bare_rekeyed(const struct scene *s, EVP_CIPHER_CTX *context)
+static double bare_rekeyed(const struct scene *s)
 {
     double start = bench_cpu_ns();
     for (size_t i = 0, at = 0; i < s->datagrams; ++i, at = at + 1 < s->count ? at + 1 : 0) {
-        uint32_t id = s->order[at];
-        bare_open(s, context, s->targets[id].control.bytes, &s->targets[id].hmac, s->payload[id % KEYS]);
+        const struct kdnet_keys *keys = &s->targets[s->order[at]];
+        if (!floor_open_evp(s->floor.shared, keys->control.bytes, &keys->hmac, s->payload[s->order[at] % KEYS],
+                            s->length))
+            fail("the floor did not verify");
+    }
+    return (bench_cpu_ns() - start) / (double)s->datagrams;
+}
+
+static double bare_direct(const struct scene *s)
+{
+    double start = bench_cpu_ns();
+    for (size_t i = 0, at = 0; i < s->datagrams; ++i, at = at + 1 < s->count ? at + 1 : 0) {
+        const struct kdnet_keys *keys = &s->targets[s->order[at]];
+        if (!floor_open(&s->floor, keys->control.bytes, &keys->hmac, s->payload[s->order[at] % KEYS], s->length))
+            fail("the floor did not verify");
     }
     return (bench_cpu_ns() - start) / (double)s->datagrams;
 }
@@ -197,9 +156,9 @@ static double by_way(const struct scene *s, size_t way)
     case KEPT:
         return bare_kept(s);
     case REKEYED:
-        return bare_rekeyed(s, s->shared);
+        return bare_rekeyed(s);
     default:
-        return bare_rekeyed(s, s->direct.context ? NULL : s->shared);
+        return bare_direct(s);
     }
 }
 
@@ -239,33 +198,6 @@ static void measure(struct scene *s, size_t length, size_t count, unsigned round
     free_targets(s);
 }
 
-static void take_direct(struct direct *direct, const OSSL_PROVIDER *provider, const OSSL_DISPATCH *entry)
-{
-    OSSL_FUNC_cipher_newctx_fn *new_context = NULL;
-    for (; entry->function_id != 0; ++entry)
-        if (entry->function_id == OSSL_FUNC_CIPHER_NEWCTX)
-            new_context = OSSL_FUNC_cipher_newctx(entry);
-        else if (entry->function_id == OSSL_FUNC_CIPHER_FREECTX)
-            direct->free_context = OSSL_FUNC_cipher_freectx(entry);
-        else if (entry->function_id == OSSL_FUNC_CIPHER_DECRYPT_INIT)
-            direct->init = OSSL_FUNC_cipher_decrypt_init(entry);
-        else if (entry->function_id == OSSL_FUNC_CIPHER_CIPHER)
-            direct->cipher = OSSL_FUNC_cipher_cipher(entry);
-    if (new_context && direct->free_context && direct->init && direct->cipher)
-        direct->context = new_context(OSSL_PROVIDER_get0_provider_ctx(provider));
-}
-
-static void find_direct(struct scene *s)
-{
-    int changes;
-    const OSSL_PROVIDER *provider = EVP_CIPHER_get0_provider(EVP_CIPHER_CTX_get0_cipher(s->shared));
-    const OSSL_ALGORITHM *found = OSSL_PROVIDER_query_operation(provider, OSSL_OP_CIPHER, &changes);
-    while (found && found->algorithm_names && strncmp(found->algorithm_names, "AES-256-CBC:", 12) != 0)
-        ++found;
-    if (found && found->algorithm_names)
-        take_direct(&s->direct, provider, found->implementation);
-}
-
 int main(int argc, char **argv)
 {
     static const size_t lengths[] = {54, 118, 374}, counts[] = {1, 10000};
@@ -275,16 +207,12 @@ int main(int argc, char **argv)
         fail("usage: bench_open [DATAGRAMS [ROUNDS]]");
     s->datagrams = argc > 1 ? strtoul(argv[1], NULL, 10) : DATAGRAMS;
     s->crypto = kdnet_crypto_new();
-    s->shared = EVP_CIPHER_CTX_new();
-    if (!s->crypto || !s->shared || EVP_DecryptInit_ex(s->shared, EVP_aes_256_cbc(), NULL, NULL, NULL) != 1)
+    if (!s->crypto || !floor_init(&s->floor))
         fail("OpenSSL has no AES-256");
-    find_direct(s);
     for (size_t c = 0; c < sizeof counts / sizeof counts[0]; ++c)
         for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; ++l)
             measure(s, lengths[l], counts[c], (unsigned)rounds);
-    if (s->direct.context)
-        s->direct.free_context(s->direct.context);
-    EVP_CIPHER_CTX_free(s->shared);
+    floor_clear(&s->floor);
     kdnet_crypto_free(s->crypto);
     free(s);
     return 0;

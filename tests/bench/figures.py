@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the suite measures: one function a name. Each is given the suite (bench.py) and adds its figures."""
+import json
+import os
+import signal
+import statistics
+import threading
+import time
+
+from rig import Crowd, Floor, Kdnetd, Trouble, cpu_ns, resident_bytes
+from demo import free_port
+
+POKE_S = 3.0  # a target pokes about every 3 s
+RUN = 4       # pokes of a target in a row, sent as one: a sender without that does not saturate a receiver
+SEED_KEY = "b.e.n.100000"
+CRASH_TRIPS = 13  # round trips from a first break to its Continue, the least that there are (kdnet/README.md)
+
+
+def programs(name, *arguments, goal=None):
+    """A figure that a program of its own prints, a line of JSON each."""
+
+    def measure(suite):
+        for line in suite.rig.output([suite.rig.bench(name), *suite.size([], list(arguments))], core=1).splitlines():
+            row = json.loads(line)
+            better = "more" if row["unit"].endswith("/s") else "less"
+            suite.add(row["figure"], row["what"], row["unit"], row["ours"], floor=row.get("floor"),
+                      floor_is=row.get("floor_is"), better=better, goal=goal(row) if goal else None, n=row["n"],
+                      rounds=row["rounds"], note=row.get("note"))
+
+    return measure
+
+
+# --- receive ----------------------------------------------------------------------------------------------------------
+
+def saturate(receiver, crowd, datagrams, run):
+    """Datagrams that were accounted, and the processor time that they took."""
+    began = {}
+
+    def start():
+        began["accounted"], began["cpu"] = receiver.settled(), cpu_ns(receiver.pid)
+
+    sent = crowd.load(datagrams, run, measure=start)
+    taken = receiver.settled() - began["accounted"]
+    return taken, cpu_ns(receiver.pid) - began["cpu"], sent
+
+
+def pace(receiver, crowd, seconds, rate, run, strangers=0):
+    """As above, at a rate."""
+    began = {}
+
+    def start():
+        began["accounted"], began["cpu"] = receiver.settled(), cpu_ns(receiver.pid)
+
+    sent = crowd.load(int(seconds * rate), run, rate, strangers, start)
+    return receiver.settled() - began["accounted"], cpu_ns(receiver.pid) - began["cpu"], sent
+
+
+def connected(suite, count, addressed=True, extra="", seconds=60):
+    """kdnetd with a crowd that is connected."""
+    rig = suite.rig
+    kdnetd = rig.start(Kdnetd, rig.targets(count, addressed), extra).ready()
+    crowd = rig.start(Crowd, count, kdnetd.port)
+    crowd.connect(seconds)
+    return kdnetd, crowd
+
+
+def receive(suite):
+    count, datagrams = suite.size(10000, 200), suite.size(800000, 4000)
+    floor = suite.rig.start(Floor, count).ready()
+    floor_crowd = suite.rig.start(Crowd, count, floor.port)
+    kdnetd, crowd = connected(suite, count)
+    rates = {"ours": [], "floor": []}
+    for _ in range(suite.size(5, 1)):
+        for name, receiver, sender in (("floor", floor, floor_crowd), ("ours", kdnetd, crowd)):
+            taken, spent, sent = saturate(receiver, sender, datagrams, RUN)
+            if taken < datagrams / 100:
+                raise Trouble(f"of {sent['sent']} datagrams {name} took {taken}")
+            rates[name].append(taken * 1e9 / spent)
+    ours, least = statistics.median(rates["ours"]), statistics.median(rates["floor"])
+    suite.add("receive", f"pokes of {count} targets, for each second of a core's time", "pokes/s", ours, floor=least,
+              floor_is="recvmmsg of 64 and the cryptography, in a bare loop, same sender", better="more",
+              goal=("ratio", "at_least", 0.75), n=datagrams, rounds=len(rates["ours"]),
+              note="ours " + " ".join(f"{r:.0f}" for r in rates["ours"]) + "; floor "
+              + " ".join(f"{r:.0f}" for r in rates["floor"]))
+    suite.remembered["receive"] = ours
+    lossless(suite, kdnetd, crowd, ours)
+
+
+def lossless(suite, kdnetd, crowd, most):
+    """The quickest pace, in steps of a twentieth, at which every poke is accounted."""
+    seconds = suite.size(2.0, 0.05)
+    for share in range(19, 3, -1):
+        rate = most * share / 20
+        taken, spent, sent = pace(kdnetd, crowd, seconds, rate, RUN)
+        if taken == sent["sent"] and sent["sent"] >= 0.97 * rate * sent["seconds"]:
+            suite.add("receive", "paced, every one accounted", "pokes/s", sent["sent"] / sent["seconds"],
+                      better="more", n=sent["sent"],
+                      note=f"{share * 5} % of the above; kdnetd used {spent / sent['seconds'] / 1e7:.0f} % of a core")
+            suite.remembered["lossless"] = sent["sent"] / sent["seconds"]
+            return
+    suite.fail("pokes were lost at every pace")
+
+
+# --- hosts ------------------------------------------------------------------------------------------------------------
+
+def hosts(suite):
+    if "receive" not in suite.remembered:
+        receive(suite)
+        suite.rig.end_all()
+    for name, what in (("receive", "targets a core, at the rate of receive"),
+                       ("lossless", "targets a core, at the pace without loss")):
+        if name in suite.remembered:
+            suite.add("hosts", what, "targets", POKE_S * suite.remembered[name], better="more",
+                      goal=("ours", "at_least", 1e6))
+    alone, _ = connected(suite, 1)
+    base = resident_bytes(alone.pid)
+    suite.rig.end_all()
+    for count in suite.size((1000, 100000, 1000000), (100, 500)):
+        memory(suite, count, base)
+        suite.rig.end_all()
+
+
+def memory(suite, count, base):
+    kdnetd, crowd = connected(suite, count, seconds=120)
+    time.sleep(suite.size(1, 0.1))
+    resident = resident_bytes(kdnetd.pid)
+    suite.add("hosts", f"memory for each of {count} idle targets", "bytes", (resident - base) / count, n=count,
+              goal=("ours", "at_most", 512) if count == 1000000 else None,
+              note=f"resident {resident / 2**20:.0f} MiB, of them {base / 2**20:.0f} with one target")
+    if count < 100000 and not suite.tiny:
+        return
+    rate = count / POKE_S
+    taken, spent, sent = pace(kdnetd, crowd, suite.size(POKE_S, 0.1), rate, 2)
+    suite.add("hosts", f"share of a core for the pokes of {count} targets", "%", spent / sent["seconds"] / 1e7,
+              n=sent["sent"], note=f"{sent['sent'] - taken} of {sent['sent']} pokes lost")
+    if taken != sent["sent"]:
+        suite.fail(f"{sent['sent'] - taken} of {sent['sent']} pokes of {count} targets were lost at {rate:.0f}/s")
+
+
+# --- identify ---------------------------------------------------------------------------------------------------------
+
+def identify(suite):
+    for count in suite.size((1000, 100000, 1000000), (100, 500)):
+        times(suite, count)
+        suite.rig.end_all()
+    flood(suite)
+    suite.rig.end_all()
+    all_unknown(suite)
+
+
+def times(suite, count):
+    kdnetd = suite.rig.start(Kdnetd, suite.rig.targets(count, False)).ready()
+    crowd = suite.rig.start(Crowd, count, kdnetd.port)
+    rounds = suite.size(21 if count >= 1000000 else 101, 5)
+    said = crowd.ask(f"identify {rounds} 0", 600)
+    if said["missing"]:
+        suite.fail(f"{said['missing']} of {rounds} pokes of new addresses were not answered within 20 s")
+    floor = json.loads(suite.rig.output([suite.rig.bench("keys"), str(count)], core=1))["ms"]
+    least = "one block under each key, OpenSSL's provider re-keyed, in a bare loop"
+    goal = ("ours", "at_most", 2) if count == 100000 else None
+    suite.add("identify", f"{count} keys: from a poke to its answer, the longest", "ms", said["max_us"] / 1000,
+              floor=floor, floor_is=least, goal=goal, n=said["answers"])
+    suite.add("identify", f"{count} keys: the same, the median", "ms", said["p50_us"] / 1000, floor=floor / 2,
+              floor_is=f"half of: {least}", n=said["answers"])
+
+
+def flood(suite):
+    """What unknown pokes cost the known ones."""
+    count, rate, strange = suite.size(10000, 200), suite.size(100000, 2000), 100
+    kdnetd, crowd = connected(suite, count, addressed=False)
+    seconds, shares, missing = suite.size(3.0, 0.1), [], 0
+    for strangers in (0, strange, 0, strange):
+        taken, spent, sent = pace(kdnetd, crowd, seconds, rate, RUN, strangers)
+        shares.append(spent / sent["seconds"] / 1e7)
+        # a stranger's poke that has been tried counts as unknown, one that waits yet as nobody's
+        missing = max(missing, sent["sent"] - taken)
+        time.sleep(suite.size(1.0, 0.05))
+    added = (shares[1] + shares[3] - shares[0] - shares[2]) / 2
+    suite.add("identify", f"CPU for {rate * strange // 1000} unknown pokes/s beside {rate} known ones/s", "% of a core",
+              added, goal=("ours", "at_most", 10), n=int(seconds * rate), rounds=2,
+              note=f"shares without and with, in turn: {' '.join(f'{s:.0f}' for s in shares)}; {max(missing, 0)} known "
+              f"ones lost; {count} keys to try")
+    if missing > 0:
+        suite.fail(f"{missing} of {int(seconds * rate)} known pokes were lost in the flood")
+
+
+def all_unknown(suite):
+    count, limit = suite.size(100000, 500), suite.size(130, 30)
+    kdnetd = suite.rig.start(Kdnetd, suite.rig.targets(count, False)).ready()
+    crowd, before = suite.rig.start(Crowd, count, kdnetd.port), cpu_ns(kdnetd.pid)
+    said = crowd.connect(limit, all_of_them=False)
+    share = (cpu_ns(kdnetd.pid) - before) / said["seconds"] / 1e7
+    if said["connected"] == count:
+        suite.add("identify", f"until {count} machines with unknown addresses are known", "s", said["seconds"],
+                  goal=("ours", "at_most", 120), n=count, note=f"kdnetd used {share:.0f} % of a core")
+    else:
+        suite.add("identify", f"of {count} with unknown addresses, known after {limit} s", "machines",
+                  said["connected"], better="more", goal=("ours", "at_least", count), n=count,
+                  note=f"kdnetd used {share:.0f} % of a core")
+
+
+# --- crash ------------------------------------------------------------------------------------------------------------
+
+def crash(suite):
+    trip = json.loads(suite.rig.output([suite.rig.bench("trip"), *suite.size([], ["200"])]))
+    for count in suite.size((1, 1000, 10000), (1, 20)):
+        crash_of(suite, count, trip["p50_us"] / 1000)
+        suite.rig.end_all()
+
+
+def quantile(values, share):
+    ordered = sorted(values)
+    return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
+
+
+def seconds_of(event):
+    import datetime
+    return datetime.datetime.fromisoformat(event["time"].replace("Z", "+00:00")).timestamp()
+
+
+def crash_of(suite, count, trip_ms):
+    rig = suite.rig
+    command = [rig.program("kdnet-target"), "--key", SEED_KEY, "--count", str(count)]
+    kdnetd = rig.start(Kdnetd, rig.output([*command, "--print-targets"])).ready()
+    command += ["--host", f"127.0.0.1:{kdnetd.port}", "--scenario", "bugcheck", "--spread-ms", "1000", "--delay-ms",
+                str(suite.size(6000, 1500)), "--dump-ms", str(suite.size(3000, 300)), "--exit", "--duration-ms",
+                "60000"]
+    rig.output(command, core=0)
+    kdnetd.end()
+    with open(kdnetd.events, encoding="utf-8") as file:
+        events = [json.loads(line) for line in file]
+    tell_crashes(suite, count, trip_ms, events)
+
+
+def tell_crashes(suite, count, trip_ms, events):
+    breaks = [e for e in events if e["event"] == "crash_status" and e["phase"] == "bugcheck_first"]
+    ended = {e["target"] for e in events if e["event"] == "crash_status" and e["verdict"] == "written"}
+    first = {}
+    for event in events:
+        if event["event"] == "released":
+            first.setdefault(event["target"], event)
+    halted = [e["halted_ms"] for e in first.values()]
+    told = [first[e["target"]]["halted_ms"] + 1000 * (seconds_of(e) - seconds_of(first[e["target"]])) for e in breaks
+            if e["target"] in first]
+    if len(ended) != count or len(halted) != count or not told:
+        suite.fail(f"of {count} machines that crashed, {len(halted)} were released and {len(ended)} results came")
+        if not told:
+            return
+    floor, least = CRASH_TRIPS * trip_ms, f"{CRASH_TRIPS} round trips of {trip_ms * 1000:.0f} us over loopback"
+    goal = ("ours", "at_most", 1000) if count == 10000 else None
+    note = f"{len(ended)} of {count} results written; longest {max(halted):.2f} ms"
+    suite.add("crash", f"{count} at once: state change to Continue, median", "ms", quantile(halted, 0.5), floor=floor,
+              floor_is=least, n=count, note=note)
+    suite.add("crash", f"{count} at once: state change to Continue, p99", "ms", quantile(halted, 0.99), floor=floor,
+              floor_is=least, goal=goal, n=count, note=note)
+    suite.add("crash", f"{count} at once: state change to Continue, longest", "ms", max(halted), floor=floor,
+              floor_is=least, n=count, note=note)
+    suite.add("crash", f"{count} at once: state change to result line, p99", "ms", quantile(told, 0.99), floor=floor,
+              floor_is=least, n=count, note=f"median {quantile(told, 0.5):.2f}, longest {max(told):.2f}")
+
+
+# --- start ------------------------------------------------------------------------------------------------------------
+
+def start(suite):
+    count, taken = suite.size(100000, 500), []
+    listed = suite.rig.targets(count, True)
+    for _ in range(suite.size(3, 1)):
+        kdnetd = suite.rig.start(Kdnetd, listed)
+        crowd = suite.rig.start(Crowd, count, kdnetd.port)
+        at_ns = crowd.ask("first 60", 120)["at_ns"]
+        if not at_ns:
+            raise Trouble("no poke was answered within 60 s")
+        taken.append((at_ns - kdnetd.started_ns) / 1e9)
+        if len(taken) < suite.size(3, 1):
+            suite.rig.end_all()
+    suite.add("start", f"from exec to the first answered poke, {count} targets", "s", statistics.median(taken),
+              goal=("ours", "at_most", 1), n=count, rounds=len(taken))
+    kdnetd.ready()
+    again(suite, kdnetd, crowd, count)
+
+
+def again(suite, kdnetd, crowd, count):
+    """A reload of the same, while one target asks every millisecond."""
+    answer, since = {}, os.path.getsize(kdnetd.log)
+    seconds = suite.size(4, 1)
+    asking = threading.Thread(target=lambda: answer.update(crowd.ask(f"ask {seconds}", 60)))
+    asking.start()
+    time.sleep(seconds / 4)
+    told = time.monotonic()
+    kdnetd.process.send_signal(signal.SIGHUP)
+    kdnetd.wait_log(r"msg=.*(?:reload|read again|taken|configuration).*$", since=since)
+    took = time.monotonic() - told
+    asking.join()
+    suite.add("start", f"reload of {count} targets, until it is taken", "s", took, goal=("ours", "at_most", 1), n=count)
+    suite.add("start", "longest wait of a poke meanwhile", "ms", answer["max_us"] / 1000, n=answer["answers"],
+              note=f"median {answer['p50_us'] / 1000:.3f} ms, {answer['missing']} not answered")
+    if answer["missing"]:
+        suite.fail(f"{answer['missing']} pokes were not answered while the configuration was read again")
+
+
+# --- idle -------------------------------------------------------------------------------------------------------------
+
+def idle(suite):
+    for count, goal in suite.size(((10000, 2.5), (100000, 11)), ((200, None),)):
+        idle_of(suite, count, goal)
+        suite.rig.end_all()
+
+
+def share_of(receiver, crowd, seconds):
+    before, accounted = cpu_ns(receiver.pid), receiver.settled()
+    sent = crowd.ask(f"idle {seconds}", seconds + 60)
+    share = (cpu_ns(receiver.pid) - before) / sent["seconds"] / 1e7
+    return share, sent["sent"] - (receiver.settled() - accounted)
+
+
+def idle_of(suite, count, most):
+    seconds = suite.size(6, 0.3)
+    kdnetd, crowd = connected(suite, count)
+    floor = suite.rig.start(Floor, count, 5).ready()
+    least, _ = share_of(floor, suite.rig.start(Crowd, count, floor.port), seconds)
+    ours, lost = share_of(kdnetd, crowd, seconds)
+    suite.add("idle", f"share of a core, {count} idle targets", "% of a core", ours, floor=least,
+              floor_is="recvmmsg and the cryptography, in a bare loop that sleeps 5 ms",
+              goal=("ours", "at_most", most) if most else None, n=int(seconds * count / POKE_S))
+    if lost:
+        suite.fail(f"{lost} pokes of {count} idle targets were lost")
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+ALL = {
+    "open": programs("open", "200", "1", goal=lambda row: ("ratio", "at_least", 0.85)),
+    "receive": receive,
+    "hosts": hosts,
+    "identify": identify,
+    "crash": crash,
+    "start": start,
+    "growth": programs("growth", "100", "1",
+                       goal=lambda row: ("ours", "at_most", 2) if row["unit"] == "times" else None),
+    "idle": idle,
+    "symbols": programs("symbols", "tiny"),
+}
