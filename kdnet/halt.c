@@ -39,7 +39,7 @@ struct kdnet_break_facts kdnet_halt_facts(const struct kdnet_session *session)
     struct kdnet_break_facts facts = {.shutdown = halt->shutdown, .bugcheck_printed = session->past->crash.printed};
     facts.exception = kdnet_halt_state(halt) == KDNET_STATE_EXCEPTION && !halt->shutdown;
     facts.breakpoint = facts.exception && kdnet_crash_is_breakpoint(halt->change.exception.code);
-    facts.boot_loader = boot && boot->version_known && !kdnet_boot_is_nt(boot);
+    facts.boot_loader = boot && boot->version_known && boot->version.major >> 8 == KDNET_WHO_BOOT;
     if (facts.breakpoint && layout && boot->data_known) {
         facts.at_status_break = kdnet_halt_address(session, halt->change.exception.address) ==
                                 kdnet_halt_address(session, boot->data.breakpoint_with_status);

@@ -15,7 +15,9 @@
 #define SAID_AGAIN_MAX        3U /* then it is a new break at the same place */
 #define ASKED_LATELY_US       1000000U
 #define ELSEWHERE_MAX         10U /* pokes in a row: half a minute */
-#define ASKS_QUICK            3U  /* the rest wait for the machine's pokes */
+#define ASK_SLOW_US           UINT64_C(10000000)
+#define ASK_DOUBLINGS         9U /* to an hour and a half */
+#define ASKS_QUICK            3U /* the rest wait for the machine's pokes */
 #define STATUS_INVALID_HANDLE 0xc0000008U
 
 void kdnet_inquiry_advance(struct kdnet_session *session, uint64_t now_us)
@@ -169,8 +171,11 @@ static void on_state_change(struct kdnet_session *session, const struct kdnet_pa
             kdnet_inquiry_advance(session, now_us);
         return;
     }
+    /* A break inside a break: after the inner one the outer may wait on, without a word [inf]. */
+    bool nested = halt->stage != KDNET_STAGE_RUNNING && halt->stage != KDNET_STAGE_GOING;
     implied_release(session, now_us);
     keep_change(halt, packet);
+    halt->nested = nested;
     begin_halt(session, now_us);
 }
 
@@ -223,10 +228,25 @@ static void on_prompt(struct kdnet_session *session, const struct kdnet_debug_io
         (void)kdnet_link_send(&session->talk->link, KDNET_PACKET_DEBUG_IO, false, payload, length);
 }
 
+/* A question that is cut is answered all the same: what is missing counts as zero. */
+static const uint8_t *pad(const struct kdnet_packet *packet, uint8_t *whole, size_t size, size_t *length)
+{
+    if (packet->payload_length >= size)
+        return packet->payload;
+    memset(whole, 0, size);
+    if (packet->payload_length > 0)
+        memcpy(whole, packet->payload, packet->payload_length);
+    *length = size;
+    return whole;
+}
+
 static void on_debug_io(struct kdnet_session *session, const struct kdnet_packet *packet)
 {
     struct kdnet_debug_io io;
-    if (kdnet_debug_io_decode(packet->payload, packet->payload_length, &io) != KDNET_OK)
+    uint8_t whole[KDNET_DEBUG_IO_HEADER];
+    size_t length = packet->payload_length;
+    const uint8_t *payload = pad(packet, whole, sizeof whole, &length);
+    if (kdnet_debug_io_decode(payload, length, &io) != KDNET_OK)
         return;
     if (io.api == KDNET_DEBUG_IO_GET_STRING)
         on_prompt(session, &io);
@@ -238,9 +258,10 @@ static void on_debug_io(struct kdnet_session *session, const struct kdnet_packet
 static void on_file_io(struct kdnet_session *session, const struct kdnet_packet *packet)
 {
     struct kdnet_file_io io;
-    uint8_t payload[KDNET_FILE_IO_SIZE];
-    size_t length;
-    if (kdnet_file_io_decode(packet->payload, packet->payload_length, &io) != KDNET_OK)
+    uint8_t whole[KDNET_FILE_IO_SIZE], payload[KDNET_FILE_IO_SIZE];
+    size_t length = packet->payload_length;
+    const uint8_t *question = pad(packet, whole, sizeof whole, &length);
+    if (kdnet_file_io_decode(question, length, &io) != KDNET_OK)
         return;
     io.status = io.api == KDNET_FILE_IO_CREATE ? KDNET_STATUS_NO_SUCH_FILE : STATUS_INVALID_HANDLE;
     io.data_length = 0;
@@ -265,7 +286,7 @@ static bool is_same_question(struct kdnet_session *session, const struct kdnet_p
 void kdnet_inquiry_packet(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
 {
     if (packet->type != KDNET_PACKET_MANIPULATE)
-        session->past->asks_left = 0;
+        session->past->asks_left = session->past->asks_slow = 0;
     switch (packet->type) {
     case KDNET_PACKET_STATE_CHANGE64:
     case KDNET_PACKET_STATE_CHANGE32:
@@ -309,19 +330,34 @@ void kdnet_inquiry_acked(struct kdnet_session *session, uint64_t now_us)
         kdnet_inquiry_ask(session, ASKS_QUICK, now_us); /* an answer: has it been taken? */
 }
 
-void kdnet_inquiry_ask(struct kdnet_session *session, unsigned times, uint64_t now_us)
+void kdnet_inquiry_ask(struct kdnet_session *session, uint8_t times, uint64_t now_us)
 {
-    session->past->asks_left = times;
-    session->past->ask_us = now_us;
+    struct kdnet_past *past = session->past;
+    past->asks_left = times;
+    past->asks_slow = 1;
+    past->ask_us = times > 0 ? now_us : now_us + ASK_SLOW_US;
+}
+
+/* When to ask next: in threes, the next three with the next poke; in the end each time after twice as long. */
+static void plan_ask(struct kdnet_past *past, uint64_t now_us)
+{
+    if (past->asks_left > 0 && --past->asks_left > 0) {
+        past->ask_us = past->asks_left % ASKS_QUICK != 0 ? now_us + ASK_PERIOD_US : KDNET_NEVER;
+        return;
+    }
+    if (past->asks_slow > ASK_DOUBLINGS) {
+        past->asks_slow = 0; /* from now on as every machine is: kdnet_inquiry_heard */
+        return;
+    }
+    past->ask_us = now_us + (ASK_SLOW_US << (past->asks_slow++ - 1U));
 }
 
 static void expire_asks(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_past *past = session->past;
-    if (!past || past->asks_left == 0 || now_us < past->ask_us || !kdnet_session_wake(session))
+    if (!past || past->asks_slow == 0 || session->lost || now_us < past->ask_us || !kdnet_session_wake(session))
         return;
-    --past->asks_left;
-    past->ask_us = past->asks_left % ASKS_QUICK != 0 ? now_us + ASK_PERIOD_US : KDNET_NEVER;
+    plan_ask(past, now_us);
     struct kdnet_talk *talk = session->talk;
     if (talk->halt.stage == KDNET_STAGE_RUNNING && !talk->link.busy)
         kdnet_link_control(&talk->link, KDNET_PACKET_RESEND, 0);
@@ -383,7 +419,8 @@ void kdnet_inquiry_expire(struct kdnet_session *session, uint64_t now_us)
 
 uint64_t kdnet_inquiry_deadline(const struct kdnet_session *session)
 {
-    uint64_t asks = session->past && session->past->asks_left > 0 ? session->past->ask_us : KDNET_NEVER;
+    bool asked = session->past && session->past->asks_slow > 0 && !session->lost;
+    uint64_t asks = asked ? session->past->ask_us : KDNET_NEVER;
     if (!session->talk)
         return asks;
     const struct kdnet_halt *halt = &session->talk->halt;

@@ -8,6 +8,7 @@
 #define NEVER             UINT64_MAX
 #define UNSURE_TO_RESET   3U
 #define SURE_TO_RESET     12U
+#define DAMAGED_MAX       3U
 #define RTO_MARGIN_MIN_US 20000U
 
 void kdnet_link_memory_init(struct kdnet_link_memory *memory)
@@ -216,15 +217,31 @@ static void receive_control(struct kdnet_link *link, const struct kdnet_packet *
     }
 }
 
+/*
+ * A damaged packet is asked for again. The datagram is authentic, so the target itself made it so: when it comes
+ * damaged again and again, asking is no help, and it is taken as it is. Else the target would wait for its ACK for
+ * ever.
+ */
+static bool is_taken_damaged(struct kdnet_link *link, int error, size_t length, const struct kdnet_packet *packet)
+{
+    bool data = error == KDNET_ERR_CHECKSUM || error == KDNET_ERR_LENGTH ||
+                (error == KDNET_ERR_SHORT && length >= KDNET_PACKET_HEADER);
+    if (!data || packet->control)
+        return false;
+    if (link->memory.damaged >= DAMAGED_MAX)
+        return true;
+    ++link->memory.damaged;
+    kdnet_link_control(link, KDNET_PACKET_RESEND, 0);
+    return false;
+}
+
 int kdnet_link_receive(struct kdnet_link *link, const uint8_t *body, size_t length, uint64_t sequence, uint64_t now_us,
                        enum kdnet_link_news *news, struct kdnet_packet *packet)
 {
     struct kdnet_link_memory *memory = &link->memory;
     *news = KDNET_LINK_NOTHING;
     int error = kdnet_packet_decode(body, length, packet);
-    if (error == KDNET_ERR_CHECKSUM && !packet->control)
-        kdnet_link_control(link, KDNET_PACKET_RESEND, 0);
-    if (error != KDNET_OK)
+    if (error != KDNET_OK && !is_taken_damaged(link, error, length, packet))
         return error;
     if (packet->control) {
         receive_control(link, packet, now_us, news);
@@ -236,6 +253,8 @@ int kdnet_link_receive(struct kdnet_link *link, const uint8_t *body, size_t leng
     kdnet_link_control(link, KDNET_PACKET_ACK, packet->id);
     bool repeat = memory->have_last && memory->last_id == packet->id && memory->last_type == packet->type &&
                   memory->last_checksum == checksum;
+    if (error == KDNET_OK)
+        memory->damaged = 0;
     memory->have_last = true;
     memory->last_id = packet->id;
     memory->last_type = packet->type;
@@ -332,7 +351,7 @@ void kdnet_link_sleep(struct kdnet_link *link)
 
 void kdnet_link_wake(struct kdnet_link *link, uint64_t now_us)
 {
-    if (link->busy && link->timer_us == NEVER && !link->due) {
+    if (link->busy && link->timer_us == NEVER && (!link->due || link->resetting)) {
         link->timeouts = 0;
         link->timer_us = now_us;
     }

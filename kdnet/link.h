@@ -32,6 +32,7 @@ struct kdnet_link_memory {
     uint32_t last_checksum;     /* of its payload */
     uint32_t rtt_us, rttvar_us; /* smoothed; 0 before the first measurement */
     uint16_t last_type;
+    uint8_t damaged; /* damaged data packets since the last whole one */
     bool have_last;
     bool out_of_step;       /* RESET goes before our next data packet */
     bool reset_sent;        /* a RESET went out since the handshake */
@@ -86,8 +87,9 @@ void kdnet_link_init(struct kdnet_link *link, const struct kdnet_link_memory *me
  * sequence  of its datagram: an older one than the last data packet's is a straggler.
  * packet    written when the news is DATA; borrows from the body. Its ACK is already on its way.
  *
- * Returns KDNET_OK; KDNET_ERR_CHECKSUM (RESEND is on its way); KDNET_ERR_REPEAT (acknowledged again when it was the
- * last one); or an error of kdnet_packet_decode: not a KD packet.
+ * Returns KDNET_OK; KDNET_ERR_CHECKSUM, KDNET_ERR_LENGTH, KDNET_ERR_SHORT (RESEND is on its way; after three, such a
+ * packet is taken as it is); KDNET_ERR_REPEAT (acknowledged again when it was the last one); or another error of
+ * kdnet_packet_decode: not a KD packet.
  */
 int kdnet_link_receive(struct kdnet_link *link, const uint8_t *body, size_t length, uint64_t sequence, uint64_t now_us,
                        enum kdnet_link_news *news, struct kdnet_packet *packet);

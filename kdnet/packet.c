@@ -21,10 +21,12 @@ int kdnet_packet_decode(const uint8_t *body, size_t length, struct kdnet_packet 
     size_t count = kdnet_get_le16(body + 6);
     if (leader != KDNET_PACKET_LEADER && leader != KDNET_PACKET_CONTROL)
         return KDNET_ERR_FORMAT;
-    if (count > KDNET_PACKET_PAYLOAD_MAX)
-        return KDNET_ERR_LENGTH;
-    if (count > length - KDNET_PACKET_HEADER)
-        return KDNET_ERR_SHORT;
+    int error = count > KDNET_PACKET_PAYLOAD_MAX       ? KDNET_ERR_LENGTH
+                : count > length - KDNET_PACKET_HEADER ? KDNET_ERR_SHORT
+                                                       : KDNET_OK;
+    if (error != KDNET_OK) /* what is there */
+        count = length - KDNET_PACKET_HEADER < KDNET_PACKET_PAYLOAD_MAX ? length - KDNET_PACKET_HEADER
+                                                                        : KDNET_PACKET_PAYLOAD_MAX;
     *out = (struct kdnet_packet){
         .control = leader == KDNET_PACKET_CONTROL,
         .type = kdnet_get_le16(body + 4),
@@ -32,9 +34,9 @@ int kdnet_packet_decode(const uint8_t *body, size_t length, struct kdnet_packet 
         .payload = body + KDNET_PACKET_HEADER,
         .payload_length = count,
     };
-    if (kdnet_packet_checksum(out->payload, count) != kdnet_get_le32(body + 12))
+    if (error == KDNET_OK && kdnet_packet_checksum(out->payload, count) != kdnet_get_le32(body + 12))
         return KDNET_ERR_CHECKSUM;
-    return KDNET_OK;
+    return error;
 }
 
 int kdnet_packet_encode(const struct kdnet_packet *packet, uint8_t *out, size_t size, size_t *length)

@@ -48,9 +48,9 @@ uint32_t kdnet_packet_checksum(const uint8_t *payload, size_t length);
 /*
  * Reads the body of a data datagram as a KD packet. Bytes after the payload are ignored.
  *
- * Returns KDNET_OK, or KDNET_ERR_SHORT (header or payload is cut), KDNET_ERR_FORMAT (unknown leader), KDNET_ERR_LENGTH
- * (payload over 4,000 bytes), or KDNET_ERR_CHECKSUM: then `out` is written all the same, so that the packet can be
- * named and asked for again.
+ * Returns KDNET_OK, or KDNET_ERR_FORMAT (unknown leader), KDNET_ERR_SHORT (header or payload is cut), KDNET_ERR_LENGTH
+ * (payload over 4,000 bytes), or KDNET_ERR_CHECKSUM. For the last three `out` is written all the same, when the header
+ * is whole, so that the packet can be named and asked for again; its payload is what is there.
  */
 int kdnet_packet_decode(const uint8_t *body, size_t length, struct kdnet_packet *out);
 

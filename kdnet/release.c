@@ -10,6 +10,8 @@
 
 #define RELEASE_STEP_TIMEOUTS 16U /* then the breakpoint is not stepped over */
 #define ASKS_DEAF             4U
+#define ASK_POKES             1200U /* an hour's */
+#define NESTED_ASKS           6U
 #define PROOFS_MAX            20U  /* then the Continue goes out all the same */
 #define GOING_SENDS           12U  /* then only the target's pokes make us repeat a Continue */
 #define GOING_HEARD           3U   /* pokes after which an unacknowledged Continue counts as done: its ACK was lost */
@@ -51,6 +53,19 @@ void kdnet_release_done(struct kdnet_session *session, uint64_t now_us)
         crash_goes_on(session, now_us);
     halt->stage = KDNET_STAGE_RUNNING;
     halt->step = KDNET_STEP_NONE;
+    /* Does it run? Another break may wait under this one, or the Continue was acknowledged and not taken. A machine
+     * that writes its dump is left alone. */
+    if (halt->nested)
+        kdnet_inquiry_ask(session, NESTED_ASKS, now_us);
+    else if (!session->past->crash.dumping)
+        kdnet_inquiry_ask(session, 0, now_us);
+}
+
+/* The same, but nothing shows that it has: no ACK, and pokes, which a machine that writes its dump does not send. */
+static void presume_done(struct kdnet_session *session, uint64_t now_us)
+{
+    kdnet_release_done(session, now_us);
+    kdnet_inquiry_ask(session, 0, now_us);
 }
 
 void kdnet_release_go_on(struct kdnet_session *session)
@@ -148,11 +163,23 @@ void kdnet_release_shut_down(struct kdnet_session *session)
         kdnet_release_next(session);
 }
 
+/*
+ * Whatever we believe, a machine that runs is asked about once an hour whether it does not stand still: by its own poke
+ * counter, so that this costs no memory, and another moment for each machine.
+ */
+static void ask_hourly(struct kdnet_session *session)
+{
+    bool runs = !session->talk || (session->talk->halt.stage == KDNET_STAGE_RUNNING && !session->talk->link.busy);
+    if (runs && kdnet_get_le64(session->target_random) % ASK_POKES == 0 && kdnet_session_wake(session))
+        kdnet_link_control(&session->talk->link, KDNET_PACKET_RESEND, 0);
+}
+
 void kdnet_inquiry_heard(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_talk *talk = session->talk;
     if (session->past && session->past->asks_left > 0 && session->past->ask_us == KDNET_NEVER)
         session->past->ask_us = now_us;
+    ask_hourly(session);
     if (!talk || talk->halt.stage != KDNET_STAGE_GOING)
         return;
     struct kdnet_halt *halt = &talk->halt;
@@ -164,7 +191,7 @@ void kdnet_inquiry_heard(struct kdnet_session *session, uint64_t now_us)
     }
     if (halt->heard >= GOING_HEARD_MAX) {
         kdnet_link_abandon(&talk->link);
-        kdnet_release_done(session, now_us);
+        presume_done(session, now_us);
     } else if (talk->link.sends >= GOING_SENDS) {
         kdnet_link_wake(&talk->link, now_us);
         kdnet_link_control(&talk->link, KDNET_PACKET_RESEND, 0); /* one that is halted after all says so */
@@ -192,7 +219,7 @@ static void ask_again(struct kdnet_session *session, uint64_t now_us)
     if (now_us < halt->deadline_us)
         return;
     if (halt->asked++ >= ASKS_MAX) {
-        kdnet_release_done(session, now_us);
+        presume_done(session, now_us);
         return;
     }
     if (halt->asked % ASKS_DEAF == 0)

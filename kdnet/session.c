@@ -16,6 +16,7 @@
 #define OFFER_SPACING_US    300000U
 #define OFFER_PATIENCE_US   80000U
 #define TAKE_OVER_ASKS      8U
+#define FIRST_ASKS          3U
 #define TAKE_OVER_ASK_US    100000U
 #define NUDGE_PERIOD_US     50000U
 
@@ -141,7 +142,7 @@ static bool is_nothing(const struct kdnet_past *past)
 {
     const struct kdnet_crash *crash = &past->crash;
     return !crash->printed && !crash->dumping && !crash->first_released && crash->kernel_base == 0 &&
-           !crash->bugcheck.known && past->breaks_us == 0 && past->storm_told_us == 0 && past->asks_left == 0;
+           !crash->bugcheck.known && past->breaks_us == 0 && past->storm_told_us == 0 && past->asks_slow == 0;
 }
 
 /* Gives the memory of a talk back when nothing of it is needed. */
@@ -256,6 +257,16 @@ static int make_offer(struct kdnet_session *session, const struct kdnet_datagram
     return KDNET_OK;
 }
 
+/*
+ * Whether a poke comes after another of the same run: a recorded one has neither a sequence nor a counter that
+ * advances. A target that sets its KDNET up again on its way into a crash may well begin one of the two anew [inf].
+ */
+static bool is_newer(const struct kdnet_datagram *datagram, const struct kdnet_poke *poke, uint64_t sequence,
+                     const uint8_t random[static KDNET_RANDOM_LENGTH])
+{
+    return datagram->sequence > sequence || kdnet_get_le64(poke->random) > kdnet_get_le64(random);
+}
+
 /* Whether an offer was made for this very poke, or for a later one of the same boot. Writes the offer when it was this
  * one. */
 static bool answered(struct kdnet_session *session, const struct kdnet_datagram *datagram,
@@ -267,9 +278,9 @@ static bool answered(struct kdnet_session *session, const struct kdnet_datagram 
         struct kdnet_offer *offer = &session->offers->offer[i];
         if (!offer->used || !kdnet_poke_same_run(offer->target_random, poke->random))
             continue;
-        if (offer->sequence == datagram->sequence)
+        if (memcmp(offer->target_random, poke->random, sizeof poke->random) == 0)
             *same = offer;
-        if (offer->sequence >= datagram->sequence)
+        if (!is_newer(datagram, poke, offer->sequence, offer->target_random))
             later = true;
     }
     return later;
@@ -302,12 +313,13 @@ static int receive_poke(struct kdnet_session *session, const struct kdnet_datagr
 {
     struct kdnet_offer *same;
     bool of_session = session->connected && kdnet_poke_same_run(session->target_random, poke->random);
+    bool newer = is_newer(datagram, poke, session->control_sequence, session->target_random);
     if (answered(session, datagram, poke, &same)) {
         count(session, COUNT_REPEATED);
         session->response_due = same ? offer_number(session, same) : 0; /* the same again, never a second key */
         return KDNET_OK;
     }
-    if (of_session && datagram->sequence <= session->control_sequence) {
+    if (of_session && !newer) {
         count(session, COUNT_REPEATED);
         return KDNET_ERR_REPEAT;
     }
@@ -317,6 +329,7 @@ static int receive_poke(struct kdnet_session *session, const struct kdnet_datagr
     bool answer = !early && wants_answer(session, poke);
     if (of_session) {
         session->control_sequence = datagram->sequence;
+        memcpy(session->target_random, poke->random, sizeof session->target_random);
         heard(session, now_us);
         forget_older_offers(session, 0, now_us);
         kdnet_inquiry_heard(session, now_us);
@@ -402,9 +415,11 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
         kdnet_link_sample(&session->talk->link, now_us - offer->made_us);
     if (offer->took_over || (known && !rebooted))
         session->talk->link.memory.out_of_step = true; /* its count of our ids may be another than ours */
+    else if (!known)
+        session->talk->link.memory.unsure = true; /* it may have been a former life of ours's, and have forgotten it */
     kdnet_link_control(&session->talk->link, KDNET_PACKET_RESEND, 0);
-    if (offer->took_over) {
-        kdnet_inquiry_ask(session, TAKE_OVER_ASKS, now_us);
+    if (offer->took_over || !known) {
+        kdnet_inquiry_ask(session, offer->took_over ? TAKE_OVER_ASKS : FIRST_ASKS, now_us);
         session->past->ask_us += TAKE_OVER_ASK_US; /* the RESEND above is the first */
     }
     memcpy(session->id, id, sizeof session->id);

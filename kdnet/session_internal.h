@@ -79,6 +79,7 @@ struct kdnet_halt {
     uint32_t checksum; /* of the state change's payload, to know it again */
     size_t length;
     bool load_symbols; /* of one image: continued without a word */
+    bool nested;       /* came while another break had not been continued, and which may wait still */
     bool shutdown;     /* unload of all symbols */
 
     enum kdnet_stage stage; /* from here on: how far we are with it */
@@ -139,9 +140,10 @@ struct kdnet_past {
     struct kdnet_crash crash;
     uint64_t breaks_us;     /* when all breaks of the budget will be there again */
     uint64_t storm_told_us; /* the last event of a break storm; 0: none */
-    uint64_t ask_us;        /* when to send the next RESEND */
+    uint64_t ask_us;        /* when to send the next RESEND; KDNET_NEVER: at the machine's next poke */
     uint32_t unread;        /* breaks since storm_told_us */
-    unsigned asks_left;     /* a machine that may be halted is asked so often for what it waits with */
+    uint8_t asks_left;      /* a machine that may be halted is asked so often, quickly, for what it waits with */
+    uint8_t asks_slow; /* then less and less often, until it says anything: doublings so far, and 1; 0: not asked */
 };
 
 /*
@@ -203,8 +205,12 @@ void kdnet_inquiry_heard(struct kdnet_session *session, uint64_t now_us);
 /* The same, naming another host: it has that machine. */
 void kdnet_inquiry_elsewhere(struct kdnet_session *session, uint64_t now_us);
 
-/* The machine may be halted without our knowing: asks it, a few times, to say again what it waits with. */
-void kdnet_inquiry_ask(struct kdnet_session *session, unsigned times, uint64_t now_us);
+/*
+ * The machine may be halted without our knowing: asks it to say again what it waits with, so many times quickly (0: not
+ * at once), then more and more slowly, for an hour and a half, until it says anything. A network that carries pokes and
+ * nothing back may last longer than some quick asks.
+ */
+void kdnet_inquiry_ask(struct kdnet_session *session, uint8_t times, uint64_t now_us);
 
 /* The same run of the machine has another data key: what is under way may or may not have arrived. */
 void kdnet_inquiry_rekeyed(struct kdnet_session *session, uint64_t now_us);

@@ -228,6 +228,58 @@ static void a_wrong_checksum_asks_for_the_packet_again(void **state)
     expect_nothing(&w);
 }
 
+/* The datagram is authentic, so the target itself makes it so: it would wait for its ACK for ever. */
+static void a_packet_that_comes_damaged_again_and_again_is_taken_as_it_is(void **state)
+{
+    static const struct {
+        size_t at;
+        uint8_t flip;
+    } damages[] = {{KDNET_PACKET_HEADER, 1}, {6, 0x40}, {7, 0xf0}}; /* content; a count that is too large, two ways */
+    (void)state;
+    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; ++i) {
+        struct world w;
+        start(&w);
+        assert_int_equal(target_data(&w, 0, "print"), KDNET_OK);
+        expect_control(&w, KDNET_PACKET_ACK, 0);
+        w.body[damages[i].at] ^= damages[i].flip;
+        w.body[8] = 2; /* the next id */
+        for (int times = 0; times < 3; ++times) {
+            assert_int_not_equal(
+                kdnet_link_receive(&w.link, w.body, w.body_length, ++w.sequence, w.now_us, &w.news, &w.got), KDNET_OK);
+            expect_control(&w, KDNET_PACKET_RESEND, 0);
+        }
+        assert_int_equal(kdnet_link_receive(&w.link, w.body, w.body_length, ++w.sequence, w.now_us, &w.news, &w.got),
+                         KDNET_OK);
+        assert_int_equal(w.news, KDNET_LINK_DATA);
+        assert_int_equal(w.got.payload_length, w.body_length - KDNET_PACKET_HEADER);
+        expect_control(&w, KDNET_PACKET_ACK, 2);
+        assert_int_equal(target_data(&w, 4, "print"), KDNET_OK); /* a whole one ends it */
+        expect_control(&w, KDNET_PACKET_ACK, 4);
+        w.body[KDNET_PACKET_HEADER] ^= 1;
+        assert_int_equal(kdnet_link_receive(&w.link, w.body, w.body_length, ++w.sequence, w.now_us, &w.news, &w.got),
+                         KDNET_ERR_CHECKSUM);
+    }
+}
+
+/* Nobody is there while a RESET is out, and its answer never comes: it goes again when somebody is there. */
+static void a_link_that_slept_over_its_reset_wakes(void **state)
+{
+    struct world w;
+    (void)state;
+    start(&w);
+    w.link.memory.out_of_step = true;
+    request(&w, true);
+    expect_control(&w, KDNET_PACKET_RESET, FIRST);
+    expect_nothing(&w);
+    kdnet_link_sleep(&w.link);
+    assert_true(kdnet_link_deadline(&w.link) == UINT64_MAX);
+    w.now_us += 60000000;
+    kdnet_link_wake(&w.link, w.now_us);
+    assert_true(kdnet_link_deadline(&w.link) == w.now_us);
+    kdnet_link_expire(&w.link, w.now_us);
+    expect_control(&w, KDNET_PACKET_RESET, FIRST);
+}
+
 static void what_is_no_packet_changes_nothing(void **state)
 {
     static const uint8_t junk[40] = {1, 2, 3};
@@ -889,6 +941,8 @@ int main(void)
         cmocka_unit_test(the_same_id_with_another_content_is_another_packet),
         cmocka_unit_test(a_straggler_is_neither_acknowledged_nor_delivered),
         cmocka_unit_test(a_wrong_checksum_asks_for_the_packet_again),
+        cmocka_unit_test(a_packet_that_comes_damaged_again_and_again_is_taken_as_it_is),
+        cmocka_unit_test(a_link_that_slept_over_its_reset_wakes),
         cmocka_unit_test(what_is_no_packet_changes_nothing),
         cmocka_unit_test(an_unknown_control_packet_changes_nothing),
         cmocka_unit_test(a_continue_is_done_by_its_ack),

@@ -287,7 +287,10 @@ static void say_status(struct story *story, const struct kdnet_event_crash_statu
 
 static const char *who_name(uint8_t who)
 {
-    return who == KDNET_WHO_NT ? "nt" : who == KDNET_WHO_BOOT ? "boot" : "other";
+    return who == KDNET_WHO_NT           ? "nt"
+           : who == KDNET_WHO_BOOT       ? "boot"
+           : who == KDNET_WHO_HYPERVISOR ? "hypervisor"
+                                         : "other";
 }
 
 static void say_event(struct story *story, const struct kdnet_event *event)

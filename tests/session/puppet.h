@@ -34,7 +34,9 @@ struct puppet_packet {
     uint64_t at_us;
     bool control;
     uint16_t type;
-    uint32_t id, api; /* api: the first four bytes of the payload */
+    uint32_t id, api;  /* api: the first four bytes of the payload */
+    uint8_t start[64]; /* of its payload */
+    size_t length;     /* of all of it */
     struct kdnet_manipulate manipulate;
 };
 
@@ -64,6 +66,7 @@ struct puppet {
     uint64_t data_sequence;
     uint32_t next_id;
 
+    unsigned responses;  /* handshake responses of the session */
     unsigned sent_count; /* datagrams of the session; the first PUPPET_KEEP are kept */
     struct puppet_bytes sent[PUPPET_KEEP];
     unsigned packet_count; /* of them, the KD packets that open with the puppet's key, kept alike */
@@ -285,6 +288,9 @@ static inline void puppet_take_packet(struct puppet *p, const struct kdnet_packe
 {
     struct puppet_packet kept = {
         .at_us = p->now_us, .control = packet->control, .type = packet->type, .id = packet->id};
+    kept.length = packet->payload_length;
+    if (kept.length > 0)
+        memcpy(kept.start, packet->payload, kept.length < sizeof kept.start ? kept.length : sizeof kept.start);
     if (packet->payload_length >= 4)
         kept.api = kdnet_get_le32(packet->payload);
     bool request = !packet->control && packet->type == KDNET_PACKET_MANIPULATE &&
@@ -313,6 +319,8 @@ static inline void puppet_take(struct puppet *p, const struct puppet_bytes *byte
     const uint8_t *key = control ? p->keys.control.bytes : p->data_key;
     if (kdnet_datagram_open(p->crypto, key, &p->keys.hmac, bytes->payload, bytes->length, plain, &datagram) != KDNET_OK)
         return;
+    if (control && datagram.body_length == KDNET_RESPONSE_LENGTH)
+        ++p->responses;
     if (control && datagram.body_length == KDNET_RESPONSE_LENGTH && !p->deaf) {
         kdnet_data_key(&p->key, datagram.body, p->data_key);
         p->keyed = true;
