@@ -2,12 +2,14 @@
 /*
  * event: what a session has to tell (DESIGN.md section 3).
  *
- * Uses crash, handshake. An event owns nothing; `text` is borrowed until the session is called again.
+ * Uses crash, evidence, handshake. An event owns nothing; `text` and `evidence` are borrowed until the session is
+ * called again.
  */
 #ifndef KDNET_EVENT_H
 #define KDNET_EVENT_H
 
 #include "kdnet/crash.h"
+#include "kdnet/evidence.h"
 #include "kdnet/kernel.h"
 #include "kdnet/manipulate.h"
 
@@ -74,7 +76,10 @@ struct kdnet_event_crash_status {
     bool since_first_known;
     uint64_t since_first_us; /* from the release of this crash's first break to this break */
     bool break_status_known;
-    uint64_t break_status; /* evidence: first argument register at BreakpointWithStatus */
+    uint64_t break_status;                 /* evidence: first argument register at BreakpointWithStatus */
+    const struct kdnet_evidence *evidence; /* further values; NULL: none were asked for, or time was out before */
+    bool pdb_known;
+    struct kdnet_pdb pdb; /* of the kernel */
 };
 
 struct kdnet_event_released {

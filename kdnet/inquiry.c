@@ -33,7 +33,7 @@ void kdnet_inquiry_advance(struct kdnet_session *session, uint64_t now_us)
         }
         if (phase_known)
             kdnet_tell_break(session);
-        if (!kdnet_reading_next(session) && !halt->waiting)
+        if (!kdnet_reading_next(session) && !halt->waiting && !kdnet_gather_next(session, now_us))
             kdnet_release_conclude(session, KDNET_REASON_NONE, now_us);
     } else if (halt->stage == KDNET_STAGE_RELEASING) {
         if (halt->load_symbols)
@@ -387,6 +387,7 @@ void kdnet_inquiry_rebooted(struct kdnet_session *session, uint64_t now_us)
         kdnet_tell_status(session, KDNET_REASON_LOST, now_us);
     halt->stage = KDNET_STAGE_RUNNING;
     session->past->crash.dumping = false;
+    kdnet_boot_clear(session->boot);
     free(session->boot);
     session->boot = NULL;
 }

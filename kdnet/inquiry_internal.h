@@ -97,8 +97,29 @@ bool kdnet_reading_ordinary_shutdown(const struct kdnet_session *session);
 /* The step has ended without an answer that can be used. */
 void kdnet_reading_step_failed(struct kdnet_session *session, enum kdnet_step step);
 
+/* Asks for the identity of an image: 0 the kernel, else a module and 1 (images.c). */
+bool kdnet_reading_identity(struct kdnet_session *session, unsigned image);
+
 /* A reply, perhaps to the request under way. */
 void kdnet_reading_reply(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us);
+
+/* --- gather.c, images.c --- */
+
+/* Asks for the next piece of evidence; false: that is all. Only when nothing else is left to ask. */
+bool kdnet_gather_next(struct kdnet_session *session, uint64_t now_us);
+
+/* The bytes of a read for evidence; length 0: unreadable. */
+void kdnet_gather_take(struct kdnet_session *session, const uint8_t *data, size_t length);
+
+/* What was collected at this break, for its event, which owns it then; NULL: nothing. */
+struct kdnet_evidence *kdnet_gather_end(struct kdnet_session *session);
+
+/* The kernel's identity is known: says which of its symbols will be asked for. */
+void kdnet_want_symbols(struct kdnet_session *session);
+
+/* Of the image whose identity is read: its base, and what it is; NULL: it does not say. */
+uint64_t kdnet_image_base(const struct kdnet_session *session);
+void kdnet_image_identified(struct kdnet_session *session, const struct kdnet_pdb *pdb);
 
 /* --- inquiry.c --- */
 

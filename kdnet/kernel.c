@@ -50,6 +50,30 @@ int kdnet_debugger_data_decode(const uint8_t *block, size_t length, struct kdnet
     return KDNET_OK;
 }
 
+const char *kdnet_print_symbol(size_t i)
+{
+    static const char *const names[KDNET_PRINT_SYMBOLS] = {"KdDebuggerDataBlock", "RtlpBreakWithStatusInstruction",
+                                                           "PsLoadedModuleList", "KiBugCheckData", "NtBuildLab"};
+    return i < KDNET_PRINT_SYMBOLS ? names[i] : "";
+}
+
+bool kdnet_image_print(enum kdnet_machine machine, uint64_t base, uint64_t block,
+                       const struct kdnet_debugger_data *data, const char *build_lab, struct kdnet_image_print *out)
+{
+    const uint64_t addresses[KDNET_PRINT_SYMBOLS] = {block, data->breakpoint_with_status, data->loaded_module_list,
+                                                     data->bugcheck_data, data->build_lab};
+    memset(out, 0, sizeof *out);
+    out->machine = (uint16_t)machine;
+    for (size_t i = 0; i < KDNET_PRINT_SYMBOLS; ++i) {
+        uint64_t rva = kdnet_machine_address(machine, addresses[i]) - kdnet_machine_address(machine, base);
+        if (rva == 0 || rva > UINT32_MAX)
+            return false;
+        out->rva[i] = (uint32_t)rva;
+    }
+    memcpy(out->build_lab, build_lab, strnlen(build_lab, sizeof out->build_lab - 1));
+    return true;
+}
+
 int kdnet_bugcheck_decode(const struct kdnet_machine_layout *layout, const uint8_t *data, size_t length,
                           struct kdnet_bugcheck *out)
 {

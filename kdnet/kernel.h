@@ -45,10 +45,17 @@ struct kdnet_pdb {
     uint32_t age;
 };
 
-/* A range of target memory. */
-struct kdnet_range {
-    uint64_t address;
-    uint32_t length;
+/*
+ * By what a kernel is known again without being read: its build string, and where it has five things that its debugger
+ * data names. Both are known before its image is looked at. Two kernels may share the build string (monthly updates
+ * do), so each of the five is also a public symbol: a symbol file that has all of them at these RVAs is this kernel's.
+ */
+#define KDNET_PRINT_SYMBOLS 5
+
+struct kdnet_image_print {
+    uint16_t machine;
+    uint32_t rva[KDNET_PRINT_SYMBOLS];
+    char build_lab[KDNET_BUILD_LAB_SIZE]; /* zeros behind the text */
 };
 
 /* Reads KDNET_DEBUGGER_DATA_SIZE bytes of block. Returns KDNET_OK, KDNET_ERR_SHORT, or KDNET_ERR_FORMAT (no KDBG tag,
@@ -58,6 +65,18 @@ int kdnet_debugger_data_decode(const uint8_t *block, size_t length, struct kdnet
 /* KiBugCheckData is five values of pointer size: 40 or 20 bytes. Returns KDNET_OK or KDNET_ERR_SHORT. */
 int kdnet_bugcheck_decode(const struct kdnet_machine_layout *layout, const uint8_t *data, size_t length,
                           struct kdnet_bugcheck *out);
+
+/* The name of the symbol at rva[i]. */
+const char *kdnet_print_symbol(size_t i);
+
+/*
+ * Makes the print of a kernel.
+ *
+ * block   address of the debugger data block, base of the image: as `data` has addresses.
+ * Returns false when something of it lies outside of 4 GB behind the base: no kernel.
+ */
+bool kdnet_image_print(enum kdnet_machine machine, uint64_t base, uint64_t block,
+                       const struct kdnet_debugger_data *data, const char *build_lab, struct kdnet_image_print *out);
 
 /*
  * Finds the debug directory of an image from its first bytes.

@@ -17,6 +17,7 @@ static bool find_status(struct kdnet_session *session)
     struct kdnet_halt *halt = &session->talk->halt;
     uint32_t rva;
     halt->status_tried = true;
+    kdnet_want_symbols(session);
     switch (session->shared->find_rva(session->shared->user, &session->boot->pdb, KDNET_STATUS_SYMBOL, &rva,
                                       &halt->source)) {
     case KDNET_RVA_FOUND:
@@ -65,11 +66,48 @@ static bool ask_bugcheck(struct kdnet_session *session)
                               kdnet_halt_address(session, session->boot->data.bugcheck_data), length);
 }
 
+bool kdnet_reading_identity(struct kdnet_session *session, unsigned image)
+{
+    session->talk->halt.image = image;
+    return kdnet_request_read(session, KDNET_STEP_HEADER, kdnet_image_base(session), KDNET_PE_HEADER_SIZE);
+}
+
+static bool make_print(const struct kdnet_session *session, struct kdnet_image_print *print)
+{
+    const struct kdnet_boot *boot = session->boot;
+    return boot->data_known && boot->build_lab_known &&
+           kdnet_image_print((enum kdnet_machine)boot->version.machine, kdnet_halt_kernel_base(session),
+                             boot->data_address, &boot->data, boot->build_lab, print);
+}
+
+/* Whether an earlier boot, of this machine or another, has told what this kernel is. */
+static bool recall_identity(struct kdnet_session *session)
+{
+    const struct kdnet_session_shared *shared = session->shared;
+    struct kdnet_boot *boot = session->boot;
+    struct kdnet_image_print print;
+    if (!shared->recall_image || !make_print(session, &print) ||
+        !shared->recall_image(shared->user, &print, &boot->pdb))
+        return false;
+    boot->pdb_tried = boot->pdb_known = true;
+    return true;
+}
+
+static void identified(struct kdnet_session *session, const struct kdnet_pdb *pdb)
+{
+    const struct kdnet_session_shared *shared = session->shared;
+    struct kdnet_image_print print;
+    bool kernel = session->talk->halt.image == 0;
+    kdnet_image_identified(session, pdb);
+    if (kernel && pdb && shared->remember_image && make_print(session, &print))
+        shared->remember_image(shared->user, &print, pdb);
+}
+
 static bool ask_identity(struct kdnet_session *session)
 {
-    if (session->boot->pdb_tried)
+    if (session->boot->pdb_tried || recall_identity(session))
         return false;
-    return kdnet_request_read(session, KDNET_STEP_HEADER, kdnet_halt_kernel_base(session), KDNET_PE_HEADER_SIZE);
+    return kdnet_reading_identity(session, 0);
 }
 
 static bool ask_status(struct kdnet_session *session)
@@ -112,7 +150,11 @@ bool kdnet_reading_next(struct kdnet_session *session)
         return true;
     if (is_unread(session))
         return false;
-    return ask_bugcheck(session) || ask_identity(session) || ask_status(session) || ask_build_lab(session);
+    if (ask_bugcheck(session))
+        return true;
+    if (session->shared->recall_image && ask_build_lab(session)) /* with it the kernel may be known already */
+        return true;
+    return ask_identity(session) || ask_status(session) || ask_build_lab(session);
 }
 
 bool kdnet_reading_ordinary_shutdown(const struct kdnet_session *session)
@@ -147,10 +189,13 @@ void kdnet_reading_step_failed(struct kdnet_session *session, enum kdnet_step st
     case KDNET_STEP_HEADER:
     case KDNET_STEP_DIRECTORY:
     case KDNET_STEP_CODEVIEW:
-        boot->pdb_tried = true;
+        kdnet_image_identified(session, NULL);
         break;
     case KDNET_STEP_BUILD_LAB:
         boot->build_lab_tried = true;
+        break;
+    case KDNET_STEP_EVIDENCE:
+        kdnet_gather_take(session, halt->read, 0);
         break;
     case KDNET_STEP_STATUS:
     case KDNET_STEP_SET_CONTEXT:
@@ -167,8 +212,10 @@ static void take_version(struct kdnet_session *session, const struct kdnet_versi
     struct kdnet_crash *crash = &session->past->crash;
     bool same = boot->version.major == version->major && boot->version.minor == version->minor &&
                 boot->version.kernel_base == version->kernel_base;
-    if (boot->version_known && !same)
+    if (boot->version_known && !same) {
+        kdnet_boot_clear(boot);
         *boot = (struct kdnet_boot){0}; /* another one answers: what was known is of the one before */
+    }
     boot->version_tried = true;
     boot->version_known = true;
     boot->version = *version;
@@ -211,12 +258,11 @@ static void take_bugcheck(struct kdnet_session *session, const uint8_t *data, si
 /* From the image's headers to the debug directory to the CodeView record, a read each. */
 static void take_identity(struct kdnet_session *session, enum kdnet_step step, const uint8_t *data, size_t length)
 {
-    struct kdnet_boot *boot = session->boot;
+    struct kdnet_pdb pdb;
     uint32_t rva, size;
     int error;
     if (step == KDNET_STEP_CODEVIEW) {
-        boot->pdb_tried = true;
-        boot->pdb_known = kdnet_pdb_decode(data, length, &boot->pdb) == KDNET_OK;
+        identified(session, kdnet_pdb_decode(data, length, &pdb) == KDNET_OK ? &pdb : NULL);
         return;
     }
     if (step == KDNET_STEP_HEADER)
@@ -224,16 +270,16 @@ static void take_identity(struct kdnet_session *session, enum kdnet_step step, c
     else
         error = kdnet_pe_codeview(data, length, &rva, &size);
     if (error != KDNET_OK) {
-        boot->pdb_tried = true;
+        identified(session, NULL);
         return;
     }
     if (step == KDNET_STEP_HEADER) {
-        kdnet_request_read(session, KDNET_STEP_DIRECTORY, kdnet_halt_kernel_base(session) + rva, size);
+        kdnet_request_read(session, KDNET_STEP_DIRECTORY, kdnet_image_base(session) + rva, size);
         return;
     }
     if (size > KDNET_CODEVIEW_SIZE)
         size = KDNET_CODEVIEW_SIZE;
-    kdnet_request_read(session, KDNET_STEP_CODEVIEW, kdnet_halt_kernel_base(session) + rva, size);
+    kdnet_request_read(session, KDNET_STEP_CODEVIEW, kdnet_image_base(session) + rva, size);
 }
 
 /* All bytes of a memory read are there, or as many as the machine could give. */
@@ -243,6 +289,10 @@ static void take_memory(struct kdnet_session *session, const uint8_t *data, size
     enum kdnet_step step = halt->step;
     halt->step = KDNET_STEP_NONE;
     halt->read_have = 0;
+    if (step == KDNET_STEP_EVIDENCE) {
+        kdnet_gather_take(session, data, length);
+        return;
+    }
     if (length == 0 || (!whole && step != KDNET_STEP_BUILD_LAB && step != KDNET_STEP_HEADER &&
                         step != KDNET_STEP_CODEVIEW && step != KDNET_STEP_DIRECTORY)) {
         kdnet_reading_step_failed(session, step);
@@ -252,8 +302,8 @@ static void take_memory(struct kdnet_session *session, const uint8_t *data, size
     }
     switch (step) {
     case KDNET_STEP_LIST:
-        kdnet_request_read(session, KDNET_STEP_BLOCK, kdnet_halt_address(session, kdnet_get_le64(data)),
-                           KDNET_DEBUGGER_DATA_SIZE);
+        session->boot->data_address = kdnet_halt_address(session, kdnet_get_le64(data));
+        kdnet_request_read(session, KDNET_STEP_BLOCK, session->boot->data_address, KDNET_DEBUGGER_DATA_SIZE);
         break;
     case KDNET_STEP_BLOCK:
         take_debugger_data(session->boot, data, length);

@@ -87,11 +87,21 @@ static void forget_older_offers(struct kdnet_session *session, uint64_t sequence
         forget_offers(session);
 }
 
+static void free_talk(struct kdnet_talk *talk)
+{
+    for (size_t i = 0; talk && i < KDNET_EVENTS; ++i)
+        free(talk->evidence[i]);
+    if (talk)
+        free(talk->gather);
+    free(talk);
+}
+
 static void forget_all(struct kdnet_session *session)
 {
     forget_offers(session);
-    free(session->talk);
+    free_talk(session->talk);
     free(session->past);
+    kdnet_boot_clear(session->boot);
     free(session->boot);
 }
 
@@ -154,7 +164,7 @@ static void rest(struct kdnet_session *session)
         return;
     session->link = talk->link.memory;
     session->talk = NULL;
-    free(talk);
+    free_talk(talk);
     if (!is_nothing(session->past))
         return;
     free(session->past);
@@ -168,7 +178,10 @@ struct kdnet_event *kdnet_session_event(struct kdnet_session *session, enum kdne
         talk->event_first = (talk->event_first + 1) % KDNET_EVENTS;
         --talk->event_count;
     }
-    struct kdnet_event *event = &talk->event[(talk->event_first + talk->event_count++) % KDNET_EVENTS];
+    unsigned place = (talk->event_first + talk->event_count++) % KDNET_EVENTS;
+    struct kdnet_event *event = &talk->event[place];
+    free(talk->evidence[place]);
+    talk->evidence[place] = NULL;
     memset(event, 0, sizeof *event);
     event->type = type;
     memcpy(event->session, session->id, sizeof event->session);

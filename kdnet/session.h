@@ -61,6 +61,13 @@ struct kdnet_session_shared {
     /* Says that these symbols of an image will be asked for, so that they can be looked up together and soon; the first
      * matters most. NULL: nobody minds. */
     void (*want_rvas)(void *user, const struct kdnet_pdb *pdb, const char *const *symbols, size_t count);
+    /* What the kernel with this print turned out to be earlier, on any machine. False: not known, or not certain; then
+     * this machine is asked. NULL: nothing is remembered. */
+    bool (*recall_image)(void *user, const struct kdnet_image_print *print, struct kdnet_pdb *pdb);
+    /* What it turned out to be, by its own identity record. A machine may lie, about others too. NULL: nobody minds. */
+    void (*remember_image)(void *user, const struct kdnet_image_print *print, const struct kdnet_pdb *pdb);
+    const struct kdnet_reads
+        *reads;                /* evidence; may be another one after each call, with another version. NULL: none */
     uint64_t read_deadline_us; /* from a break to its release, whatever was read by then */
     uint64_t lost_after_us;    /* silence after which a target is lost */
     uint64_t dump_for_us; /* the same, after the first break of a crash: the machine writes its dump and is silent */

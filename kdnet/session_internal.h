@@ -36,13 +36,18 @@ struct kdnet_offers {
     struct kdnet_offer offer[KDNET_OFFERS];
 };
 
+struct kdnet_facts;
+struct kdnet_gather;
+
 /* What does not change during one boot of a machine: asked once. */
 struct kdnet_boot {
+    struct kdnet_facts *facts; /* of evidence; NULL: none was asked for (kdnet_boot_clear) */
     bool version_tried, data_tried, build_lab_tried, pdb_tried;
     bool version_known, data_known, build_lab_known, pdb_known;
     bool announced; /* the kernel event is out */
     struct kdnet_version version;
     struct kdnet_debugger_data data;
+    uint64_t data_address; /* of the block */
     char build_lab[KDNET_BUILD_LAB_SIZE];
     struct kdnet_pdb pdb;
 };
@@ -67,9 +72,16 @@ enum kdnet_step {
     KDNET_STEP_CODEVIEW,
     KDNET_STEP_STATUS,
     KDNET_STEP_BUILD_LAB,
+    KDNET_STEP_EVIDENCE,
     KDNET_STEP_SET_CONTEXT,
     KDNET_STEP_SAME,  /* is it the same break that we have continued? */
     KDNET_STEP_PROVE, /* that the target counts our ids as we do, before a Continue, which has no reply */
+};
+
+enum kdnet_gather_stage {
+    KDNET_GATHER_NOT_YET,
+    KDNET_GATHER_UNDER_WAY,
+    KDNET_GATHER_OVER,
 };
 
 /* One break, from the state change to the release. */
@@ -92,8 +104,10 @@ struct kdnet_halt {
     bool bugcheck_tried, bugcheck_known;
     bool status_tried, status_known, address_known;
     bool told_break, told_status, told_release;
-    bool unread;  /* one break too many: only a bug check is read */
-    bool waiting; /* for a look-up of the symbol */
+    bool unread;                    /* one break too many: only a bug check is read */
+    bool waiting;                   /* for a look-up of the symbol */
+    enum kdnet_gather_stage gather; /* of evidence */
+    unsigned image;                 /* whose identity is read: 0 the kernel, else the module before this number */
     enum kdnet_reason reason;
     enum kdnet_source source;
     struct kdnet_bugcheck bugcheck;
@@ -122,6 +136,8 @@ struct kdnet_talk {
     bool question_doubted;      /* it came again while the answer was under way */
     unsigned event_first, event_count;
     struct kdnet_event event[KDNET_EVENTS];
+    struct kdnet_evidence *evidence[KDNET_EVENTS]; /* of the event beside it; kept until its place is taken */
+    struct kdnet_gather *gather;                   /* what of it is known so far, at this break */
     char print[KDNET_PACKET_PAYLOAD_MAX];
 };
 
@@ -180,6 +196,9 @@ struct kdnet_session {
     uint64_t foreign_us;                   /* since when data comes that no key of ours opens; 0: it does not */
     uint64_t nudged_us;
 };
+
+/* Frees what a boot owns, not the boot. NULL is fine. */
+void kdnet_boot_clear(struct kdnet_boot *boot);
 
 /* Gives the session a talk and a past, or returns false when memory is out. */
 bool kdnet_session_wake(struct kdnet_session *session);

@@ -72,7 +72,9 @@ void kdnet_tell_status(struct kdnet_session *session, enum kdnet_reason interrup
     kdnet_tell_break(session);
     kdnet_tell_kernel(session);
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
-    struct kdnet_event_crash_status *event = &kdnet_session_event(session, KDNET_EVENT_CRASH_STATUS)->u.crash_status;
+    struct kdnet_evidence *evidence = kdnet_gather_end(session);
+    struct kdnet_event *told = kdnet_session_event(session, KDNET_EVENT_CRASH_STATUS);
+    struct kdnet_event_crash_status *event = &told->u.crash_status;
     event->phase = kdnet_crash_phase(&facts);
     event->conclusion = kdnet_crash_conclude(event->phase, halt->status_known, halt->status, halt->source,
                                              why_unknown(session, interrupted));
@@ -93,6 +95,11 @@ void kdnet_tell_status(struct kdnet_session *session, enum kdnet_reason interrup
                                 : 0;
     event->break_status_known = facts.at_status_break && facts.break_status_known;
     event->break_status = facts.break_status;
+    event->pdb_known = boot && boot->pdb_known;
+    if (event->pdb_known)
+        event->pdb = boot->pdb;
+    event->evidence = evidence;
+    session->talk->evidence[told - session->talk->event] = evidence;
 }
 
 void kdnet_tell_released(struct kdnet_session *session, uint64_t now_us)

@@ -52,19 +52,36 @@
 
 /* RVAs in the simulated kernel. */
 enum machine_rva {
-    MACHINE_RVA_BREAKPOINT = 0x1500,      /* RtlpBreakWithStatusInstruction: int 3, or BRK #F000 */
-    MACHINE_RVA_DEBUG_SERVICE = 0x1540,   /* where load symbols stop */
-    MACHINE_RVA_DEBUG_DIRECTORY = 0x2000, /* two entries; the second is CodeView */
-    MACHINE_RVA_CODEVIEW = 0x2100,        /* RSDS */
-    MACHINE_RVA_BUILD_LAB = 0x2200,       /* NtBuildLab */
-    MACHINE_RVA_DUMP_STATUS = 0x3010,     /* IopFinalCrashDumpStatus, u32 */
-    MACHINE_RVA_AUTO_REBOOT = 0x3020,     /* IopAutoReboot, u32 */
-    MACHINE_RVA_BUGCHECK_DATA = 0x3040,   /* KiBugCheckData, five pointers */
-    MACHINE_RVA_DATA_LIST = 0x3080,       /* DebuggerDataList: LIST_ENTRY64 */
-    MACHINE_RVA_DEBUGGER_DATA = 0x3100,   /* KDDEBUGGER_DATA64, 0x340 bytes */
-    MACHINE_RVA_LOADED_MODULES = 0x3500,  /* PsLoadedModuleList */
-    MACHINE_RVA_END = 0x4000,             /* nothing is mapped from here on */
+    MACHINE_RVA_BREAKPOINT = 0x1500,       /* RtlpBreakWithStatusInstruction: int 3, or BRK #F000 */
+    MACHINE_RVA_DEBUG_SERVICE = 0x1540,    /* where load symbols stop */
+    MACHINE_RVA_DEBUG_DIRECTORY = 0x2000,  /* two entries; the second is CodeView */
+    MACHINE_RVA_CODEVIEW = 0x2100,         /* RSDS */
+    MACHINE_RVA_BUILD_LAB = 0x2200,        /* NtBuildLab */
+    MACHINE_RVA_BUILD_LAB_EX = 0x2300,     /* NtBuildLabEx */
+    MACHINE_RVA_DUMP_STATUS = 0x3010,      /* IopFinalCrashDumpStatus, u32 */
+    MACHINE_RVA_AUTO_REBOOT = 0x3020,      /* IopAutoReboot, u32 */
+    MACHINE_RVA_DUMP_INITIALIZED = 0x3024, /* CrashdmpInitialized, u8: 1 */
+    MACHINE_RVA_DUMP_BLOCK = 0x3028,       /* CrashdmpDumpBlock, pointer */
+    MACHINE_RVA_BUGCHECK_ACTIVE = 0x3030,  /* KiBugCheckActive, u32 */
+    MACHINE_RVA_BUGCHECK_DRIVER = 0x3038,  /* KiBugCheckDriver: pointer to a UNICODE_STRING, null until a crash */
+    MACHINE_RVA_BUGCHECK_DATA = 0x3040,    /* KiBugCheckData, five pointers */
+    MACHINE_RVA_BOOT_TIME = 0x3070,        /* KeBootTime, u64 */
+    MACHINE_RVA_PROCESSORS = 0x3078,       /* KeNumberProcessors, u8: 4 */
+    MACHINE_RVA_DATA_LIST = 0x3080,        /* DebuggerDataList: LIST_ENTRY64 */
+    MACHINE_RVA_DEBUGGER_DATA = 0x3100,    /* KDDEBUGGER_DATA64, 0x340 bytes */
+    MACHINE_RVA_LOADED_MODULES = 0x3500,   /* PsLoadedModuleList: ntoskrnl.exe, then the driver, faulty.sys */
+    MACHINE_RVA_BLAMED = 0x3520,           /* the UNICODE_STRING of KiBugCheckDriver */
+    MACHINE_RVA_MODULES = 0x3600,          /* entries of PsLoadedModuleList, 0x100 bytes each, with their names */
+    MACHINE_RVA_END = 0x4000,              /* nothing is mapped from here on */
 };
+
+/* In the driver faulty.sys, whose symbol file is faulty.pdb with this identity; its RVA of FaultyState, u32. */
+#define MACHINE_DRIVER_GUIDAGE                                                                                         \
+    "4B444E45542D5441524745540000000D"                                                                                 \
+    "1"
+#define MACHINE_DRIVER_RVA_STATE 0x900U
+#define MACHINE_DRIVER_STATE     0x0badf00dU
+#define MACHINE_BOOT_TIME        0x01db3c0a12345678U
 
 /* What a replay needs of a capture: machine_replay_new in replay.h. */
 struct machine_replay;

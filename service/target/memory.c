@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The memory of a simulated machine: four pages of kernel (or loader), one of a driver, made up when they are read. */
+/* The memory of a simulated machine: four pages of kernel (or loader), two of a driver, made up when they are read. */
 #include "kdnet/wire.h"
 #include "service/target/internal.h"
 
@@ -21,6 +21,8 @@ enum {
     DEBUG_DIRECTORY = 6,
     DEBUG_ENTRY = 28,
     IMAGE_SIZE = 0xa00000,
+    DRIVER_DEBUG_DIRECTORY = 0x800, /* in the driver's first page */
+    DRIVER_CODEVIEW = 0x840,
 };
 
 uint64_t memory_address(const struct machine *m, uint32_t rva)
@@ -53,7 +55,7 @@ static void put_section(uint8_t *at, const char *name, uint32_t rva)
     kdnet_put_le32(at + 20, rva);
 }
 
-static void fill_headers(const struct machine *m, uint8_t *page)
+static void fill_headers(const struct machine *m, uint8_t *page, uint64_t base, uint32_t debug_directory)
 {
     bool wide = m->layout->pointer_size == 8;
     uint8_t *optional = page + OPTIONAL_AT;
@@ -70,15 +72,15 @@ static void fill_headers(const struct machine *m, uint8_t *page)
     kdnet_put_le16(page + COFF_AT + 18, wide ? 0x22 : 0x102);
     kdnet_put_le16(optional, wide ? 0x20b : 0x10b);
     if (wide)
-        kdnet_put_le64(optional + 24, m->kernel_base);
+        kdnet_put_le64(optional + 24, base);
     else
-        kdnet_put_le32(optional + 28, (uint32_t)m->kernel_base);
+        kdnet_put_le32(optional + 28, (uint32_t)base);
     kdnet_put_le32(optional + 32, PAGE);
     kdnet_put_le32(optional + 36, PAGE);
     kdnet_put_le32(optional + 56, IMAGE_SIZE);
     kdnet_put_le32(optional + 60, PAGE);
     kdnet_put_le32(directories - 4, DIRECTORY_COUNT);
-    kdnet_put_le32(directories + (size_t)8 * DEBUG_DIRECTORY, MACHINE_RVA_DEBUG_DIRECTORY);
+    kdnet_put_le32(directories + (size_t)8 * DEBUG_DIRECTORY, debug_directory);
     kdnet_put_le32(directories + (size_t)8 * DEBUG_DIRECTORY + 4, 2 * DEBUG_ENTRY);
     uint8_t *sections = optional + optional_size;
     put_section(sections, ".text", PAGE);
@@ -120,25 +122,45 @@ static const char *lab_machine(const struct machine *m)
     }
 }
 
-static void fill_constants(const struct machine *m, uint8_t *page)
+/* A debug directory at `at` of a page, and the CodeView record that it names. */
+static void put_identity(uint8_t *page, uint32_t at, uint32_t codeview, const struct kdnet_pdb *pdb)
 {
-    uint8_t *entry = page + DEBUG_ENTRY;
-    uint8_t *rsds = page + MACHINE_RVA_CODEVIEW % PAGE;
-    const char *name = m->who == KDNET_WHO_NT ? m->pdb.name : "winload_prod.pdb";
-    size_t name_size = strlen(name) + 1;
-    kdnet_put_le32(page + 12, 13); /* a debug entry of another type goes first */
+    uint8_t *entry = page + at % PAGE + DEBUG_ENTRY, *rsds = page + codeview % PAGE;
+    size_t name_size = strlen(pdb->name) + 1;
+    kdnet_put_le32(page + at % PAGE + 12, 13); /* a debug entry of another type goes first */
     kdnet_put_le32(entry + 12, 2);
     kdnet_put_le32(entry + 16, (uint32_t)(RSDS_NAME + name_size));
-    kdnet_put_le32(entry + 20, MACHINE_RVA_CODEVIEW);
-    kdnet_put_le32(entry + 24, MACHINE_RVA_CODEVIEW);
+    kdnet_put_le32(entry + 20, codeview);
+    kdnet_put_le32(entry + 24, codeview);
     kdnet_put_le32(rsds, 0x53445352U); /* "RSDS" */
-    memcpy(rsds + 4, m->pdb.guid, sizeof m->pdb.guid);
-    if (m->who != KDNET_WHO_NT)
-        rsds[4] ^= 0xff; /* the loader is another image */
-    kdnet_put_le32(rsds + 20, m->pdb.age);
-    memcpy(rsds + RSDS_NAME, name, name_size);
+    memcpy(rsds + 4, pdb->guid, sizeof pdb->guid);
+    kdnet_put_le32(rsds + 20, pdb->age);
+    memcpy(rsds + RSDS_NAME, pdb->name, name_size);
+}
+
+static void fill_constants(const struct machine *m, uint8_t *page)
+{
+    struct kdnet_pdb pdb = m->pdb;
+    if (m->who != KDNET_WHO_NT) { /* the loader is another image */
+        pdb.guid[0] ^= 0xff;
+        memcpy(pdb.name, "winload_prod.pdb", sizeof "winload_prod.pdb");
+    }
+    put_identity(page, MACHINE_RVA_DEBUG_DIRECTORY, MACHINE_RVA_CODEVIEW, &pdb);
     (void)snprintf((char *)page + MACHINE_RVA_BUILD_LAB % PAGE, KDNET_BUILD_LAB_SIZE,
                    "20348.288.%s.fe_release.210507-1500", lab_machine(m));
+    (void)snprintf((char *)page + MACHINE_RVA_BUILD_LAB_EX % PAGE, KDNET_BUILD_LAB_SIZE,
+                   "20348.288.%s.fe_release.210507-1500-ex", lab_machine(m));
+}
+
+static void fill_driver_headers(const struct machine *m, uint8_t *page)
+{
+    struct kdnet_pdb pdb = {.name = "faulty.pdb", .age = 1};
+    machine_default_pdb(&pdb);
+    memcpy(pdb.name, "faulty.pdb", sizeof "faulty.pdb");
+    pdb.guid[15] = 0x0d;
+    fill_headers(m, page, m->driver_base, DRIVER_DEBUG_DIRECTORY);
+    put_identity(page, DRIVER_DEBUG_DIRECTORY, DRIVER_CODEVIEW, &pdb);
+    kdnet_put_le32(page + MACHINE_DRIVER_RVA_STATE, MACHINE_DRIVER_STATE);
 }
 
 static void put_pointer(const struct machine *m, uint8_t *at, uint64_t value)
@@ -163,11 +185,50 @@ static void fill_debugger_data(const struct machine *m, uint8_t *block)
     kdnet_put_le64(block + 0x208, memory_address(m, MACHINE_RVA_BUILD_LAB));
 }
 
+/* A UNICODE_STRING at `at`, its text at `text`: RVAs in the data page. */
+static void put_string(const struct machine *m, uint8_t *page, uint32_t at, uint32_t text, const char *characters)
+{
+    uint16_t length = (uint16_t)(2 * strlen(characters));
+    kdnet_put_le16(page + at % PAGE, length);
+    kdnet_put_le16(page + at % PAGE + 2, (uint16_t)(length + 2));
+    put_pointer(m, page + at % PAGE + m->layout->pointer_size, memory_address(m, text));
+    for (size_t i = 0; characters[i] != '\0'; ++i)
+        kdnet_put_le16(page + text % PAGE + 2 * i, (uint8_t)characters[i]);
+}
+
+/* A KLDR_DATA_TABLE_ENTRY: links, base, name. */
+static void put_module(const struct machine *m, uint8_t *page, uint32_t at, uint64_t next, uint64_t base,
+                       const char *name)
+{
+    bool wide = m->layout->pointer_size == 8;
+    uint8_t *entry = page + at % PAGE;
+    put_pointer(m, entry, next);
+    put_pointer(m, entry + (wide ? 0x30 : 0x18), base);
+    kdnet_put_le32(entry + (wide ? 0x40 : 0x20), IMAGE_SIZE);
+    put_string(m, page, at + (wide ? 0x58U : 0x2cU), at + 0x80, name);
+}
+
+static void put_evidence(const struct machine *m, uint8_t *page)
+{
+    uint32_t first = MACHINE_RVA_MODULES, second = MACHINE_RVA_MODULES + 0x100;
+    page[MACHINE_RVA_DUMP_INITIALIZED % PAGE] = 1;
+    put_pointer(m, page + MACHINE_RVA_DUMP_BLOCK % PAGE, memory_address(m, MACHINE_RVA_MODULES));
+    kdnet_put_le32(page + MACHINE_RVA_BUGCHECK_ACTIVE % PAGE, m->crashed);
+    kdnet_put_le64(page + MACHINE_RVA_BOOT_TIME % PAGE, MACHINE_BOOT_TIME);
+    page[MACHINE_RVA_PROCESSORS % PAGE] = 4;
+    if (m->crashed)
+        put_pointer(m, page + MACHINE_RVA_BUGCHECK_DRIVER % PAGE, memory_address(m, MACHINE_RVA_BLAMED));
+    put_string(m, page, MACHINE_RVA_BLAMED, MACHINE_RVA_BLAMED + 0x20, "faulty.sys");
+    put_pointer(m, page + MACHINE_RVA_LOADED_MODULES % PAGE, memory_address(m, first));
+    put_pointer(m, page + MACHINE_RVA_LOADED_MODULES % PAGE + m->layout->pointer_size, memory_address(m, second));
+    put_module(m, page, first, memory_address(m, second), m->kernel_base, "ntoskrnl.exe");
+    put_module(m, page, second, memory_address(m, MACHINE_RVA_LOADED_MODULES), m->driver_base, "faulty.sys");
+}
+
 static void fill_data(const struct machine *m, uint8_t *page)
 {
     size_t pointer = m->layout->pointer_size;
     uint64_t block = memory_address(m, MACHINE_RVA_DEBUGGER_DATA);
-    uint64_t modules = memory_address(m, MACHINE_RVA_LOADED_MODULES);
     uint8_t *bugcheck = page + MACHINE_RVA_BUGCHECK_DATA % PAGE;
     if (m->who != KDNET_WHO_NT)
         return;
@@ -181,8 +242,7 @@ static void fill_data(const struct machine *m, uint8_t *page)
     kdnet_put_le64(page + MACHINE_RVA_DATA_LIST % PAGE, block);
     kdnet_put_le64(page + MACHINE_RVA_DATA_LIST % PAGE + 8, block);
     fill_debugger_data(m, page + MACHINE_RVA_DEBUGGER_DATA % PAGE);
-    put_pointer(m, page + MACHINE_RVA_LOADED_MODULES % PAGE, modules);
-    put_pointer(m, page + MACHINE_RVA_LOADED_MODULES % PAGE + pointer, modules);
+    put_evidence(m, page);
 }
 
 /* Fills the page that holds an address; false when nothing is mapped there. */
@@ -190,12 +250,15 @@ static bool fill_page(const struct machine *m, uint64_t address, uint8_t *page)
 {
     memset(page, 0, PAGE);
     if (m->who == KDNET_WHO_NT && address - m->driver_base < DRIVER_LENGTH) {
-        fill_code(m, page);
+        if (address - m->driver_base < PAGE)
+            fill_driver_headers(m, page);
+        else
+            fill_code(m, page);
         return true;
     }
     switch ((address - m->kernel_base) / PAGE) {
     case 0:
-        fill_headers(m, page);
+        fill_headers(m, page, m->kernel_base, MACHINE_RVA_DEBUG_DIRECTORY);
         return true;
     case 1:
         fill_code(m, page);
