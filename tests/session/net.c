@@ -151,6 +151,8 @@ static void take_events(struct net_pair *pair)
             pair->event_us[pair->event_count] = pair->now_us;
             pair->event[pair->event_count] = event;
         }
+        if (pair->told)
+            pair->told(pair, &event);
         ++pair->event_count;
     }
 }

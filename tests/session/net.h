@@ -43,6 +43,9 @@ typedef bool net_tamper(struct net_pair *pair, bool to_host, struct net_packet *
 /* Sees each datagram when it is sent; false: it is lost. */
 typedef bool net_watch(struct net_pair *pair, bool to_host, const uint8_t *payload, size_t length);
 
+/* Sees each event while all that it borrows is there. */
+typedef void net_told(struct net_pair *pair, const struct kdnet_event *event);
+
 struct net_pair {
     struct kdnet_session_shared *shared;
     struct kdnet_policy policy;
@@ -60,7 +63,8 @@ struct net_pair {
 
     net_tamper *tamper; /* NULL: nobody */
     net_watch *watch;
-    void *context;          /* of the two above */
+    net_told *told;
+    void *context;          /* of the three above */
     unsigned steps;         /* datagrams that the host received or sent */
     unsigned dies_at;       /* the step after which the host dies, before it does anything else; 0: never */
     unsigned dies_again_at; /* a later step; 0: never */
