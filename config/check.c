@@ -247,6 +247,40 @@ static void check_rvas(struct kdnetd_config *config, struct config_report *repor
     }
 }
 
+static bool is_new_module(const struct kdnetd_config *config, size_t i)
+{
+    const char *module = config->reads[i].read.module;
+    if (strcmp(module, "nt") == 0)
+        return false;
+    for (size_t before = 0; before < i; ++before)
+        if (strcmp(config->reads[before].read.module, module) == 0)
+            return false;
+    return true;
+}
+
+static void check_reads(const struct kdnetd_config *config, struct config_report *report)
+{
+    size_t modules = 0;
+    for (size_t i = 0; i < config->read_count && i <= CONFIG_READS_MAX; ++i) {
+        const struct config_read *read = &config->reads[i];
+        struct config_spot spot = spot_of(config, &read->place, "reads");
+        char text[CONFIG_PLACE_SIZE];
+        if (i == CONFIG_READS_MAX)
+            config_report_add(report, &spot,
+                              "has more than %d entries, and each may cost a round trip while a machine "
+                              "stands still; leave out the least telling",
+                              CONFIG_READS_MAX);
+        modules += is_new_module(config, i);
+        if (modules == CONFIG_MODULES_MAX + 1 && is_new_module(config, i))
+            config_report_add(report, &spot, "%s is of one image more than the %d that are looked for; take it out",
+                              read->read.name, CONFIG_MODULES_MAX);
+        for (size_t before = 0; before < i; ++before)
+            if (strcmp(config->reads[before].read.name, read->read.name) == 0)
+                config_report_add(report, &spot, "%s is the name of the read at %s already; give each its own",
+                                  read->read.name, config_store_place(config, &config->reads[before].place, text));
+    }
+}
+
 bool config_check(struct kdnetd_config *config, struct config_report *report)
 {
     size_t before = report->count;
@@ -255,6 +289,7 @@ bool config_check(struct kdnetd_config *config, struct config_report *report)
     check_listens(config, report);
     check_ports(config, report);
     check_rvas(config, report);
+    check_reads(config, report);
     if (!good || !check_targets(config, report))
         config_report_add(report, &nowhere, "out of memory");
     config_report_sort(report);

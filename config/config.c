@@ -14,6 +14,7 @@ void config_init(struct kdnetd_config *config)
         .lost_after_ms = 30000,
         .dump_for_ms = 1800000,
         .log_level = CONFIG_LOG_NOTICE,
+        .default_reads = true,
     };
     for (int i = 0; i < CONFIG_BREAKS; ++i)
         config->policy.action[i] = CONFIG_ACTION_CONTINUE;
@@ -35,6 +36,8 @@ void config_clear(struct kdnetd_config *config)
     free(config->targets);
     free(config->listens);
     free(config->rvas);
+    free(config->reads);
+    free(config->symbols_ca_file);
     free_strings(config->symbols, config->symbol_count);
     free_strings(config->sources, config->source_count);
     free(config->file_ids);

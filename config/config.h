@@ -2,7 +2,8 @@
 /*
  * config: what kdnetd was told to do, as one struct; from the YAML file, the targets files and the command line.
  *
- * Uses report and, of kdnet, key. Opens files, but no socket, and writes no log: each mistake goes to a config_report.
+ * Uses report and, of kdnet, key and evidence. Opens files, but no socket, and writes no log: each mistake goes to a
+ * config_report.
  *
  * The story in call order (the order of load and add does not matter: an option beats a file):
  *
@@ -20,6 +21,7 @@
 #define CONFIG_CONFIG_H
 
 #include "config/report.h"
+#include "kdnet/evidence.h"
 #include "kdnet/key.h"
 
 #include <stdbool.h>
@@ -31,6 +33,8 @@
 #define CONFIG_SYMBOL_SIZE    128
 #define CONFIG_ERROR_SIZE     256 /* for a text of what is wrong and its remedy */
 #define CONFIG_DEFAULT_PORT   50000
+#define CONFIG_READS_MAX      20                  /* besides those that are there by default */
+#define CONFIG_MODULES_MAX    7                   /* images besides nt that they are of */
 #define CONFIG_INCLUDE_DEPTH  4                   /* files between the first and the last, both counted */
 #define CONFIG_YAML_LIMIT     ((size_t)16 << 20)  /* bytes of one YAML file */
 #define CONFIG_TARGETS_LIMIT  ((size_t)256 << 20) /* bytes of one targets file */
@@ -97,6 +101,12 @@ struct config_rva {
     struct config_place place;
 };
 
+/* A further value to read at a break. */
+struct config_read {
+    struct kdnet_read read;
+    struct config_place place;
+};
+
 enum config_log_level {
     CONFIG_LOG_ERROR,
     CONFIG_LOG_WARNING,
@@ -115,6 +125,8 @@ enum config_setting {
     CONFIG_SET_HOLD_FOR,
     CONFIG_SET_PRINTS,
     CONFIG_SET_LOG_LEVEL,
+    CONFIG_SET_DEFAULT_READS,
+    CONFIG_SET_SYMBOLS_CA_FILE,
     CONFIG_SET_POLICY, /* and one for each kind of break */
     CONFIG_SETTINGS = CONFIG_SET_POLICY + CONFIG_BREAKS,
 };
@@ -142,6 +154,11 @@ struct kdnetd_config {
     size_t rva_count, rva_capacity;
     char **symbols; /* as written; the symbol room reads them */
     size_t symbol_count, symbol_capacity;
+
+    struct config_read *reads;
+    size_t read_count, read_capacity;
+    bool default_reads;    /* those that are there without being written (service/reads.h) */
+    char *symbols_ca_file; /* certificates that symbol servers are checked by; NULL: the system's */
 
     struct config_policy policy; /* for all targets; nothing in it is unset */
     char *events;                /* a path, "-" for standard output, NULL when not told */
@@ -197,14 +214,15 @@ bool config_load_targets_text(const char *text, size_t length, const char *name,
                               struct config_report *report);
 
 /*
- * One option of the command line, without its dashes: listen, target, symbols, rva, events, http or policy.
+ * One option of the command line, without its dashes: listen, target, symbols, rva, read, events, http or policy.
  *
  *   listen ADDR:PORT   target NAME=w.x.y.z[@ADDR[:PORT]]   symbols DIR   rva GUIDAGE:SYMBOL=0xRVA
  *   events FILE|-      http ADDR:PORT                      policy BREAK=ACTION
+ *   read NAME=MODULE!SYMBOL[+OFFSET][*[+OFFSET]]...[:1|2|4|8|pointer|string|unicode]
  *
  * Returns true, or false with what is wrong and its remedy in `error`; the struct is then unchanged. Listeners,
- * targets, symbols and RVAs are added to those of the file; events, http and policy go before it. No error text holds a
- * key.
+ * targets, symbols, RVAs and reads are added to those of the file; events, http and policy go before it. No error text
+ * holds a key.
  */
 bool config_add(struct kdnetd_config *config, const char *option, const char *text,
                 char error[static CONFIG_ERROR_SIZE]);
@@ -212,14 +230,15 @@ bool config_add_listen(struct kdnetd_config *config, const char *text, char erro
 bool config_add_target(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
 bool config_add_symbols(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
 bool config_add_rva(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
+bool config_add_read(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
 bool config_add_events(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
 bool config_add_http(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
 bool config_add_policy(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
 
 /*
  * What only shows when all sources are together: the default listeners, doubled listeners, doubled names, doubled keys
- * on one port, ports that nobody listens on, one RVA told twice and differently. Sorts `rvas`, hashes `targets` by name
- * (and leaves their order). Call it last, once. Sorts the report by place.
+ * on one port, ports that nobody listens on, one RVA told twice and differently, reads of one name. Sorts `rvas`,
+ * hashes `targets` by name (and leaves their order). Call it last, once. Sorts the report by place.
  *
  * Returns true when this call added no mistake.
  */

@@ -96,6 +96,20 @@ bool config_add_rva(struct kdnetd_config *config, const char *text, char error[s
            config_parse_rva(number, &rva.rva, error) && stored(config_store_rva(config, &rva), error);
 }
 
+bool config_add_read(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE])
+{
+    char copy[LONGEST_OPTION], *place = NULL;
+    struct config_read read = {.read.kind = KDNET_READ_U32, .place = {CONFIG_SOURCE_OPTIONS, 0, 0}};
+    if (!cut(text, '=', false, copy, &place))
+        return wrong(error, "is not NAME=MODULE!SYMBOL; write as dumps=nt!IopAutoReboot:4");
+    char *kind = strchr(place, ':');
+    if (kind)
+        *kind++ = '\0';
+    return config_parse_read_name(copy, read.read.name, error) && config_parse_read_place(place, &read.read, error) &&
+           (!kind || config_parse_read_kind(kind, &read.read.kind, error)) &&
+           stored(config_store_read(config, &read), error);
+}
+
 bool config_add_events(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE])
 {
     if (text[0] == '\0')
@@ -140,7 +154,7 @@ bool config_add(struct kdnetd_config *config, const char *option, const char *te
     } options[] = {
         {"listen", config_add_listen}, {"target", config_add_target}, {"symbols", config_add_symbols},
         {"rva", config_add_rva},       {"events", config_add_events}, {"http", config_add_http},
-        {"policy", config_add_policy},
+        {"policy", config_add_policy}, {"read", config_add_read},
     };
     for (size_t i = 0; i < sizeof options / sizeof options[0]; ++i)
         if (strcmp(option, options[i].name) == 0)

@@ -43,6 +43,16 @@ static const cyaml_schema_field_t rva_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t read_fields[] = {
+    FIELD(CONFIG_CLEAN_PLACE, config_raw_read, place),
+    FIELD("name", config_raw_read, name),
+    FIELD("at", config_raw_read, at),
+    FIELD("as", config_raw_read, as),
+    FIELD("when", config_raw_read, when),
+    FIELD("once", config_raw_read, once),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_value_t string_entry = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED),
 };
@@ -51,6 +61,9 @@ static const cyaml_schema_value_t target_entry = {
 };
 static const cyaml_schema_value_t rva_entry = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_raw_rva, rva_fields),
+};
+static const cyaml_schema_value_t read_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_raw_read, read_fields),
 };
 
 static const cyaml_schema_field_t top_fields[] = {
@@ -61,6 +74,9 @@ static const cyaml_schema_field_t top_fields[] = {
     LIST("include", include, string_entry),
     LIST("rva", rva, rva_entry),
     LIST("symbols", symbols, string_entry),
+    FIELD("symbols_ca_file", config_raw, symbols_ca_file),
+    LIST("reads", reads, read_entry),
+    FIELD("default_reads", config_raw, default_reads),
     MAP("policy", config_raw, policy, policy_fields),
     FIELD("events", config_raw, events),
     FIELD("http", config_raw, http),

@@ -34,6 +34,15 @@ struct config_raw_rva {
     char *rva;
 };
 
+struct config_raw_read {
+    char *place;
+    char *name;
+    char *at;
+    char *as;
+    char *when;
+    char *once;
+};
+
 struct config_raw {
     char *place;
     char **listen;
@@ -41,10 +50,12 @@ struct config_raw {
     char **targets_file;
     char **include;
     struct config_raw_rva *rva;
+    struct config_raw_read *reads;
     char **symbols;
-    unsigned listen_count, targets_count, targets_file_count, include_count, rva_count, symbols_count;
+    unsigned listen_count, targets_count, targets_file_count, include_count, rva_count, reads_count, symbols_count;
     struct config_raw_policy *policy;
     char *events, *http, *read_deadline, *lost_after, *dump_for, *hold_for, *prints, *log_level;
+    char *default_reads, *symbols_ca_file;
 };
 
 /* A value with its place; both point into the string that was split. */

@@ -139,6 +139,30 @@ static void read_rva(struct reader *r, struct config_raw_rva *raw)
         out_of_memory(r);
 }
 
+static void read_read(struct reader *r, struct config_raw_read *raw)
+{
+    char error[CONFIG_ERROR_SIZE];
+    struct config_read read = {.read.kind = KDNET_READ_U32};
+    struct config_value entry, value;
+    size_t before = r->report->count;
+    if (!config_raw_split(raw->place, r->file, &entry))
+        return;
+    read.place = place_of(&entry.spot);
+    if (split_needed(r, raw->name, &entry, "name", &value) &&
+        !config_parse_read_name(value.text, read.read.name, error))
+        complain(r, &value.spot, error);
+    if (split_needed(r, raw->at, &entry, "at", &value) && !config_parse_read_place(value.text, &read.read, error))
+        complain(r, &value.spot, error);
+    if (config_raw_split(raw->as, r->file, &value) && !config_parse_read_kind(value.text, &read.read.kind, error))
+        complain(r, &value.spot, error);
+    if (config_raw_split(raw->when, r->file, &value) && !config_parse_read_when(value.text, &read.read.always, error))
+        complain(r, &value.spot, error);
+    if (config_raw_split(raw->once, r->file, &value) && !config_parse_bool(value.text, &read.read.once, error))
+        complain(r, &value.spot, error);
+    if (r->report->count == before && !config_store_read(r->config, &read))
+        out_of_memory(r);
+}
+
 static void read_symbols(struct reader *r, const struct config_raw *raw)
 {
     for (unsigned i = 0; i < raw->symbols_count; ++i) {
@@ -180,6 +204,20 @@ static void read_events(struct reader *r, char *raw)
     }
 }
 
+static void read_ca_file(struct reader *r, char *raw)
+{
+    struct config_value value;
+    if (!config_raw_split(raw, r->file, &value))
+        return;
+    if (value.text[0] == '\0') {
+        complain(r, &value.spot, "is empty; write the path of a file with certificates, PEM");
+    } else if (config_store_claim(r->config, CONFIG_SET_SYMBOLS_CA_FILE, &value.spot, r->report)) {
+        r->config->symbols_ca_file = strdup(value.text);
+        if (!r->config->symbols_ca_file)
+            out_of_memory(r);
+    }
+}
+
 static void read_http(struct reader *r, char *raw)
 {
     char error[CONFIG_ERROR_SIZE];
@@ -199,13 +237,19 @@ static void read_words(struct reader *r, const struct config_raw *raw)
 {
     char error[CONFIG_ERROR_SIZE];
     struct config_value value;
-    bool prints = false;
+    bool prints = false, defaults = true;
     enum config_log_level level = CONFIG_LOG_NOTICE;
     if (config_raw_split(raw->prints, r->file, &value)) {
         if (!config_parse_bool(value.text, &prints, error))
             complain(r, &value.spot, error);
         else if (config_store_claim(r->config, CONFIG_SET_PRINTS, &value.spot, r->report))
             r->config->prints = prints;
+    }
+    if (config_raw_split(raw->default_reads, r->file, &value)) {
+        if (!config_parse_bool(value.text, &defaults, error))
+            complain(r, &value.spot, error);
+        else if (config_store_claim(r->config, CONFIG_SET_DEFAULT_READS, &value.spot, r->report))
+            r->config->default_reads = defaults;
     }
     if (config_raw_split(raw->log_level, r->file, &value)) {
         if (!config_parse_log_level(value.text, &level, error))
@@ -228,6 +272,7 @@ static void read_settings(struct reader *r, const struct config_raw *raw)
     read_duration(r, raw->dump_for, CONFIG_SET_DUMP_FOR, CONFIG_DUMP_FOR_LIMITS, &config->dump_for_ms);
     read_events(r, raw->events);
     read_http(r, raw->http);
+    read_ca_file(r, raw->symbols_ca_file);
     read_words(r, raw);
 }
 
@@ -299,6 +344,8 @@ void config_store_yaml(struct kdnetd_config *config, const char *text, size_t le
     read_targets(&r, raw);
     for (unsigned i = 0; i < raw->rva_count; ++i)
         read_rva(&r, &raw->rva[i]);
+    for (unsigned i = 0; i < raw->reads_count; ++i)
+        read_read(&r, &raw->reads[i]);
     read_symbols(&r, raw);
     read_named_files(&r, raw->targets_file, raw->targets_file_count, false);
     read_named_files(&r, raw->include, raw->include_count, true);

@@ -57,6 +57,17 @@ bool config_store_rva(struct kdnetd_config *config, const struct config_rva *rva
     return true;
 }
 
+bool config_store_read(struct kdnetd_config *config, const struct config_read *read)
+{
+    struct config_read *reads = config_store_reserve(config->reads, config->read_count, &config->read_capacity,
+                                                     sizeof *reads);
+    if (!reads)
+        return false;
+    config->reads = reads;
+    reads[config->read_count++] = *read;
+    return true;
+}
+
 bool config_store_symbols(struct kdnetd_config *config, const char *text)
 {
     char **symbols = config_store_reserve(config->symbols, config->symbol_count, &config->symbol_capacity,

@@ -20,6 +20,7 @@ void *config_store_reserve(void *array, size_t count, size_t *capacity, size_t s
 bool config_store_listen(struct kdnetd_config *config, const struct config_listen *listen);
 bool config_store_target(struct kdnetd_config *config, const struct config_target *target);
 bool config_store_rva(struct kdnetd_config *config, const struct config_rva *rva);
+bool config_store_read(struct kdnetd_config *config, const struct config_read *read);
 bool config_store_symbols(struct kdnetd_config *config, const char *text);
 bool config_store_source(struct kdnetd_config *config, const char *name, const struct config_file_id *id,
                          uint32_t *source);

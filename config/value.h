@@ -55,6 +55,14 @@ bool config_parse_guidage(const char *text, char out[static CONFIG_GUIDAGE_SIZE]
 /* A symbol's name, with or without nt! before it. */
 bool config_parse_symbol(const char *text, char out[static CONFIG_SYMBOL_SIZE], char *error);
 
+/* Parts of a read: a name for the result; what is there; MODULE!SYMBOL+OFFSET, with a * behind it for each pointer that
+ * is followed, and perhaps a further +OFFSET (stars in front of it all are the same as behind the first offset); crash
+ * or always. */
+bool config_parse_read_name(const char *text, char out[static KDNET_READ_NAME_SIZE], char *error);
+bool config_parse_read_kind(const char *text, uint8_t *out, char *error);
+bool config_parse_read_place(const char *text, struct kdnet_read *out, char *error);
+bool config_parse_read_when(const char *text, bool *always, char *error);
+
 /* 0x… or decimal, below 2^32. */
 bool config_parse_rva(const char *text, uint32_t *out, char *error);
 

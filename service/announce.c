@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/names.h"
 #include "service/log.h"
+#include "service/lookup.h"
 #include "service/platform/platform.h"
 #include "service/report.h"
 #include "service/server_internal.h"
@@ -9,7 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HINT_SIZE 480
+#define HINT_SIZE  480
+#define TRIED_SIZE 1024 /* of a look-up's course */
 
 static uint64_t wall_clock_us(void)
 {
@@ -278,6 +280,17 @@ static void note(struct server *server, struct target *target, const struct kdne
     }
 }
 
+/* What was tried, of a result that has no symbols; NULL: that is no question. */
+static const char *find_tried(const struct server *server, const struct kdnet_event *event, char out[static TRIED_SIZE])
+{
+    const struct kdnet_event_crash_status *status = &event->u.crash_status;
+    if (event->type != KDNET_EVENT_CRASH_STATUS || status->conclusion.reason != KDNET_REASON_NO_SYMBOLS ||
+        !status->pdb_known || !server->asker)
+        return NULL;
+    lookup_explain(server->asker, &status->pdb, KDNET_STATUS_SYMBOL, out, TRIED_SIZE);
+    return out;
+}
+
 void announce_event(struct server *server, struct target *target, const struct kdnet_event *event)
 {
     const struct target_place *place = targets_destination(target);
@@ -286,7 +299,9 @@ void announce_event(struct server *server, struct target *target, const struct k
         .time_us = wall_clock_us(), .target = target->name, .address = place ? &address : NULL};
     if (place)
         address = targets_address(place);
+    char tried[TRIED_SIZE];
     size_t length = 0;
+    subject.tried = find_tried(server, event, tried);
     note(server, target, event);
     char *text = report_event(&subject, event, &length);
     results_add(&server->results, text, length, event->type == KDNET_EVENT_PRINT);

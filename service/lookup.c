@@ -17,6 +17,13 @@ struct lookup {
     struct symbols *symbols;   /* NULL: the configuration names no places */
     struct kdnetd_config told; /* its table of RVAs alone */
     struct lookup_asker *askers;
+    struct image *images; /* LOOKUP_IMAGES; NULL: none yet */
+    size_t image_count, next_image;
+};
+
+struct image {
+    struct kdnet_image_print print;
+    struct kdnet_pdb pdb;
 };
 
 struct lookup_asker {
@@ -70,8 +77,9 @@ static void on_ended(void *user, const struct kdnet_pdb *pdb, const char *symbol
 static void fill_path(const struct kdnetd_config *config, struct symbol_path *path)
 {
     char folder[PATH_SIZE];
-    const struct symbol_path_options options = {.cache_directory = state_path("symbols", folder),
-                                                .open_server = symbol_connect_server};
+    struct symbol_server settings = {.ca_file = config->symbols_ca_file};
+    const struct symbol_path_options options = {
+        .cache_directory = state_path("symbols", folder), .open_server = symbol_connect_server, .user = &settings};
     symbol_path_init(path);
     for (size_t i = 0; i < config->symbol_count; ++i) {
         char reason[SYMBOL_REASON_SIZE];
@@ -156,6 +164,7 @@ void lookup_close(struct lookup *lookup)
         return;
     symbols_close(lookup->symbols); /* does not call us any more */
     config_clear(&lookup->told);
+    free(lookup->images);
     uv_mutex_destroy(&lookup->lock);
     free(lookup);
 }
@@ -235,6 +244,75 @@ void lookup_want(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const 
     }
     if (unknown_count > 0)
         symbols_want(lookup->symbols, pdb, unknown, unknown_count);
+    uv_mutex_unlock(&lookup->lock);
+}
+
+/* With the lock held, as the next two. */
+static struct image *find_image(const struct lookup *lookup, const struct kdnet_image_print *print)
+{
+    for (size_t i = 0; i < lookup->image_count; ++i)
+        if (memcmp(&lookup->images[i].print, print, sizeof *print) == 0)
+            return &lookup->images[i];
+    return NULL;
+}
+
+/* Whether the image's symbol file has the symbols of the print at its addresses. */
+static bool is_vouched_for(struct lookup *lookup, const struct image *image)
+{
+    for (size_t i = 0; i < KDNET_PRINT_SYMBOLS; ++i) {
+        enum kdnet_source source;
+        uint32_t rva = 0;
+        if (!lookup->symbols ||
+            symbols_find(lookup->symbols, &image->pdb, kdnet_print_symbol(i), &rva, &source) != SYMBOLS_FOUND ||
+            rva != image->print.rva[i])
+            return false;
+    }
+    return true;
+}
+
+static void say_known_again(const struct kdnet_pdb *pdb)
+{
+    char guidage[KDNET_GUIDAGE_SIZE];
+    struct log_line line;
+    log_begin(&line, CONFIG_LOG_DEBUG, "kernel is known again; its identity is not read");
+    if (line.off)
+        return;
+    kdnet_pdb_guidage(pdb, guidage);
+    log_text(&line, "guidage", guidage);
+    log_end(&line);
+}
+
+bool lookup_recall(struct lookup_asker *asker, const struct kdnet_image_print *print, struct kdnet_pdb *pdb)
+{
+    struct lookup *lookup = asker->lookup;
+    uv_mutex_lock(&lookup->lock);
+    const struct image *image = find_image(lookup, print);
+    bool known = image && is_vouched_for(lookup, image);
+    if (known)
+        *pdb = image->pdb;
+    uv_mutex_unlock(&lookup->lock);
+    if (known)
+        say_known_again(pdb);
+    return known;
+}
+
+void lookup_remember(struct lookup_asker *asker, const struct kdnet_image_print *print, const struct kdnet_pdb *pdb)
+{
+    struct lookup *lookup = asker->lookup;
+    uv_mutex_lock(&lookup->lock);
+    if (!lookup->images)
+        lookup->images = calloc(LOOKUP_IMAGES, sizeof *lookup->images);
+    struct image *image = find_image(lookup, print);
+    if (!image && lookup->images) {
+        image = &lookup->images[lookup->next_image];
+        lookup->next_image = (lookup->next_image + 1) % LOOKUP_IMAGES;
+        if (lookup->image_count < LOOKUP_IMAGES)
+            ++lookup->image_count;
+    }
+    if (image) {
+        memcpy(&image->print, print, sizeof *print); /* compared byte by byte */
+        image->pdb = *pdb;
+    }
     uv_mutex_unlock(&lookup->lock);
 }
 

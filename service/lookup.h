@@ -17,6 +17,8 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#define LOOKUP_IMAGES 256U /* kernels that are known again without identity reads; 250 bytes each */
+
 struct lookup;
 struct lookup_asker;
 
@@ -47,6 +49,16 @@ void lookup_leave(struct lookup_asker *asker);
 enum kdnet_rva_answer lookup_find(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *symbol,
                                   uint32_t *rva, enum kdnet_source *source);
 void lookup_want(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *const *symbols, size_t count);
+
+/*
+ * What a kernel with this print was found to be, on any machine. True only when it is certain: its symbol file has been
+ * looked into, and has the five symbols of the print where this machine has them. So a machine that lies about itself
+ * can spoil nothing for others but a saving of three round trips.
+ */
+bool lookup_recall(struct lookup_asker *asker, const struct kdnet_image_print *print, struct kdnet_pdb *pdb);
+
+/* The identity that a machine's own image told. Memory: LOOKUP_IMAGES of them, the oldest goes first. */
+void lookup_remember(struct lookup_asker *asker, const struct kdnet_image_print *print, const struct kdnet_pdb *pdb);
 
 /* What was tried for a symbol and what each place answered, one line of printable ASCII, cut to `size`. */
 void lookup_explain(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *symbol, char *out,

@@ -16,6 +16,9 @@ static const struct option long_options[] = {
     {"target", required_argument, NULL, VALUE},
     {"symbols", required_argument, NULL, VALUE},
     {"rva", required_argument, NULL, VALUE},
+    {"read", required_argument, NULL, VALUE},
+    {"default-reads", optional_argument, NULL, VALUE},
+    {"symbols-ca-file", required_argument, NULL, VALUE},
     {"events", required_argument, NULL, VALUE},
     {"http", required_argument, NULL, VALUE},
     {"policy", required_argument, NULL, VALUE},
@@ -46,6 +49,11 @@ void options_help(FILE *out)
         "  --target NAME=w.x.y.z[@ADDR]    a machine: its name, its key, its address if it has a fixed one\n"
         "  --rva GUIDAGE:SYMBOL=0xRVA      where a symbol is in a kernel that you know\n"
         "  --symbols PLACE                 where kernels' symbols are: DIR, srv*DIR or srv*DIR*URL, as for WinDbg\n"
+        "  --symbols-ca-file FILE          certificates that symbol servers are checked by (the system's)\n"
+        "  --read NAME=MODULE!SYMBOL[+OFFSET][*][:KIND]\n"
+        "                                  a further value to read at a crash, told as evidence; * follows a pointer;\n"
+        "                                  KIND: 1, 2, 4 (bytes), 8, pointer, string, unicode\n"
+        "  --default-reads[=true|false]    read the usual dozen besides (true)\n"
         "  --events FILE|-                 where results go, a JSON object a line; - is standard output\n"
         "  --http ADDR:PORT                interface for kdnetctl (not in this version: a warning)\n"
         "  --policy BREAK=ACTION           BREAK: bugcheck_first, bugcheck_second, shutdown, break, exception,\n"
@@ -142,10 +150,27 @@ static bool set_duration(struct kdnetd_config *config, const char *name, const c
     return config_add(config, name, text, error);
 }
 
+static bool set_text(const char *text, char **out, char *error)
+{
+    char *copy = text[0] != '\0' ? strdup(text) : NULL;
+    if (!copy) {
+        (void)snprintf(error, CONFIG_ERROR_SIZE, "%s",
+                       text[0] == '\0' ? "is empty; write a file's path" : "out of memory");
+        return false;
+    }
+    free(*out);
+    *out = copy;
+    return true;
+}
+
 static bool set(struct kdnetd_config *config, const struct options_value *value, char *error)
 {
     if (strcmp(value->name, "prints") == 0)
         return config_parse_bool(value->text, &config->prints, error);
+    if (strcmp(value->name, "default-reads") == 0)
+        return config_parse_bool(value->text, &config->default_reads, error);
+    if (strcmp(value->name, "symbols-ca-file") == 0)
+        return set_text(value->text, &config->symbols_ca_file, error);
     if (strcmp(value->name, "log-level") == 0)
         return config_parse_log_level(value->text, &config->log_level, error);
     return set_duration(config, value->name, value->text, error);

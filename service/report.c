@@ -259,15 +259,51 @@ static json_t *bugcheck_object(const struct kdnet_event_bugcheck *bugcheck)
     return b.object;
 }
 
+/* A value, or the null pointer in its place. */
+static bool is_told(const struct kdnet_value *value)
+{
+    return value->state == KDNET_VALUE_KNOWN || value->state == KDNET_VALUE_NULL_POINTER;
+}
+
+static json_t *value_json(const struct kdnet_event_crash_status *status, size_t i)
+{
+    const struct kdnet_evidence *evidence = status->evidence;
+    const struct kdnet_value *value = &evidence->value[i];
+    static const int digits[] = {[KDNET_READ_U8] = 2, [KDNET_READ_U16] = 4, [KDNET_READ_U32] = 8};
+    uint8_t kind = evidence->reads->read[i].kind;
+    if (value->state == KDNET_VALUE_NULL_POINTER)
+        return json_null();
+    if (kind == KDNET_READ_STRING || kind == KDNET_READ_UNICODE)
+        return foreign_text(evidence->texts + value->text_at, value->text_length);
+    return hex(value->number, kind <= KDNET_READ_U32 ? digits[kind] : ADDRESS_DIGITS);
+}
+
 static json_t *evidence_object(const struct kdnet_event_crash_status *status)
 {
     struct builder b = {.object = json_object()};
     if (status->break_status_known)
         put(&b, "break_status", hex(status->break_status, 1));
+    const struct kdnet_evidence *evidence = status->evidence;
+    for (size_t i = 0; evidence && i < evidence->reads->count; ++i)
+        if (is_told(&evidence->value[i]))
+            put(&b, evidence->reads->read[i].name, value_json(status, i));
     return b.object;
 }
 
-static void put_crash_status(struct builder *b, const struct kdnet_event_crash_status *status)
+/* Why values are not there. */
+static json_t *evidence_unknown_object(const struct kdnet_event_crash_status *status)
+{
+    struct builder b = {.object = json_object()};
+    const struct kdnet_evidence *evidence = status->evidence;
+    for (size_t i = 0; evidence && i < evidence->reads->count; ++i) {
+        enum kdnet_value_state state = (enum kdnet_value_state)evidence->value[i].state;
+        if (!is_told(&evidence->value[i]) && state != KDNET_VALUE_NOT_ASKED)
+            put(&b, evidence->reads->read[i].name, json_string(kdnet_value_state_name(state)));
+    }
+    return b.object;
+}
+
+static void put_crash_status(struct builder *b, const struct kdnet_event_crash_status *status, const char *tried)
 {
     enum kdnet_reason reason = status->conclusion.reason;
     const char *name = status->status_known ? kdnet_status_name(status->status) : NULL;
@@ -283,6 +319,8 @@ static void put_crash_status(struct builder *b, const struct kdnet_event_crash_s
     put(b, "read_ms", milliseconds(status->read_us));
     put(b, "since_first_ms", status->since_first_known ? milliseconds(status->since_first_us) : json_null());
     put(b, "evidence", evidence_object(status));
+    put(b, "evidence_unknown", evidence_unknown_object(status));
+    put(b, "tried", text_or_null(tried));
 }
 
 static void put_released(struct builder *b, const struct kdnet_event_released *released)
@@ -315,8 +353,9 @@ static const char *event_name(enum kdnet_event_type type)
     return names[type];
 }
 
-static void put_fields(struct builder *b, const struct kdnet_event *event, uint64_t time_us)
+static void put_fields(struct builder *b, const struct kdnet_event *event, const struct report_subject *subject)
 {
+    uint64_t time_us = subject->time_us;
     switch (event->type) {
     case KDNET_EVENT_CONNECTED:
         put_connected(b, &event->u.connected);
@@ -331,7 +370,7 @@ static void put_fields(struct builder *b, const struct kdnet_event *event, uint6
         put_break_in(b, &event->u.break_in);
         break;
     case KDNET_EVENT_CRASH_STATUS:
-        put_crash_status(b, &event->u.crash_status);
+        put_crash_status(b, &event->u.crash_status, subject->tried);
         break;
     case KDNET_EVENT_RELEASED:
         put_released(b, &event->u.released);
@@ -354,7 +393,7 @@ char *report_event(const struct report_subject *subject, const struct kdnet_even
     put(&b, "target", json_string(subject->target));
     put(&b, "address", address_text(subject->address));
     put(&b, "session", session_text(event->session));
-    put_fields(&b, event, subject->time_us);
+    put_fields(&b, event, subject);
     return finish(&b, length);
 }
 

@@ -21,6 +21,7 @@ struct report_subject {
     uint64_t time_us;              /* since 1970, UTC */
     const char *target;            /* its name */
     const struct address *address; /* NULL: not known */
+    const char *tried; /* of a crash_status without symbols: what was tried and what each answered; or NULL */
 };
 
 /* Pokes of one source that no key opens. */

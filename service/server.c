@@ -234,6 +234,19 @@ static void want_rvas(void *user, const struct kdnet_pdb *pdb, const char *const
         lookup_want(server->asker, pdb, symbols, count);
 }
 
+static bool recall_image(void *user, const struct kdnet_image_print *print, struct kdnet_pdb *pdb)
+{
+    const struct server *server = user;
+    return server->asker && lookup_recall(server->asker, print, pdb);
+}
+
+static void remember_image(void *user, const struct kdnet_image_print *print, const struct kdnet_pdb *pdb)
+{
+    const struct server *server = user;
+    if (server->asker)
+        lookup_remember(server->asker, print, pdb);
+}
+
 /* The machines that wait ask again; the others do not mind. */
 static void on_symbols(void *user)
 {
@@ -261,6 +274,8 @@ static bool init_parts(struct server *server)
     server->shared.want_rvas = want_rvas;
     server->shared.counts = &server->session_counts;
     policies_init(&server->policies);
+    server->shared.recall_image = recall_image;
+    server->shared.remember_image = remember_image;
     targets_init(&server->targets, server->seed);
     timers_init(&server->timers);
     strangers_init(&server->strangers, server->seed);

@@ -9,6 +9,7 @@
 #include "service/options.h"
 #include "service/pace.h"
 #include "service/policies.h"
+#include "service/reads.h"
 #include "service/results.h"
 #include "service/strangers.h"
 #include "service/targets.h"
@@ -97,6 +98,7 @@ struct server {
     struct results results;
     struct lookup *lookup;
     struct lookup_asker *asker;
+    struct kdnet_reads reads;
     struct listener *listeners;
     uint32_t next_listener_id;
     uint64_t seed;

@@ -46,6 +46,7 @@ static void the_example_has_no_mistake_and_says_the_defaults(void **state)
     assert_int_equal(f->config.lost_after_ms, fresh.lost_after_ms);
     assert_int_equal(f->config.dump_for_ms, fresh.dump_for_ms);
     assert_int_equal(f->config.prints, fresh.prints);
+    assert_int_equal(f->config.default_reads, fresh.default_reads);
     assert_int_equal(f->config.log_level, fresh.log_level);
 }
 
@@ -63,6 +64,8 @@ static void everything_that_the_example_has_off_can_be_switched_on(void **state)
     assert_int_equal(f->config.targets[0].policy.hold_for_ms, 600000);
     assert_int_equal(f->config.rva_count, 1);
     assert_int_equal(f->config.symbol_count, 2);
+    assert_int_equal(f->config.read_count, 2);
+    assert_non_null(f->config.symbols_ca_file);
     assert_string_equal(f->config.events, "-");
     assert_true(f->config.has_http);
 }
@@ -70,9 +73,10 @@ static void everything_that_the_example_has_off_can_be_switched_on(void **state)
 static void the_example_names_every_field(void **state)
 {
     (void)state;
-    static const char *const fields[] = {"listen",     "targets",  "targets_file", "include", "rva",
-                                         "symbols",    "policy",   "events",       "http",    "read_deadline",
-                                         "lost_after", "dump_for", "hold_for",     "prints",  "log_level"};
+    static const char *const fields[] = {"listen",     "targets",       "targets_file",   "include", "rva",
+                                         "symbols",    "policy",        "events",         "http",    "read_deadline",
+                                         "lost_after", "dump_for",      "hold_for",       "prints",  "log_level",
+                                         "reads",      "default_reads", "symbols_ca_file"};
     char *text = read_example("kdnetd.yaml.example");
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; ++i) {
         char on[64], off[64];

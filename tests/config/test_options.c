@@ -18,6 +18,10 @@ static void options_say_what_a_file_says(void **state)
     add(f, "target", "web-3=1.2.3.5@[2001:db8::7]:51111");
     add(f, "symbols", "cache");
     add(f, "rva", "3844DBB920174967BE7AA4A2C20430FA2:nt!IopFinalCrashDumpStatus=0xC35DE0");
+    add(f, "read", "plain=nt!IopAutoReboot");
+    add(f, "read", "blamed=nt!KiBugCheckDriver*:unicode");
+    add(f, "read", "deep=crashdmp!Context+0x10*+8*+0x20:8");
+    add(f, "read", "starred=**nt!A+4:pointer");
     add(f, "events", "-");
     add(f, "http", "[::1]:8650");
     add(f, "policy", "bugcheck_second=reboot");
@@ -34,6 +38,19 @@ static void options_say_what_a_file_says(void **state)
     assert_int_equal(rva, 0xC35DE0);
     assert_false(config_find_rva(c, "3844dbb920174967be7aa4a2c20430fa2", "KiBugCheckData", &rva));
     assert_false(config_find_rva(c, "3844dbb920174967be7aa4a2c20430fa3", "IopFinalCrashDumpStatus", &rva));
+    assert_int_equal(c->read_count, 4);
+    assert_string_equal(c->reads[0].read.symbol, "IopAutoReboot");
+    assert_int_equal(c->reads[0].read.kind, KDNET_READ_U32);
+    assert_int_equal(c->reads[1].read.steps, 1);
+    assert_int_equal(c->reads[1].read.kind, KDNET_READ_UNICODE);
+    assert_string_equal(c->reads[2].read.module, "crashdmp");
+    assert_int_equal(c->reads[2].read.steps, 2);
+    assert_int_equal(c->reads[2].read.offset[0], 0x10);
+    assert_int_equal(c->reads[2].read.offset[1], 8);
+    assert_int_equal(c->reads[2].read.offset[2], 0x20);
+    assert_int_equal(c->reads[3].read.steps, 2);
+    assert_int_equal(c->reads[3].read.offset[0], 4);
+    assert_int_equal(c->reads[3].read.offset[2], 0);
     assert_string_equal(c->events, "-");
     assert_int_equal(c->http.port, 8650);
     assert_int_equal(config_action_for(c, NULL, CONFIG_BREAK_BUGCHECK_SECOND), CONFIG_ACTION_REBOOT);
@@ -61,6 +78,20 @@ static void wrong_options_change_nothing_and_say_why(void **state)
         {"rva", "a=1", "is not GUIDAGE:SYMBOL=RVA; write as 3844DBB920174967BE7AA4A2C20430FA2:NAME=0xC35DE0"},
         {"rva", "3844DBB920174967BE7AA4A2C20430FA2:a=0x",
          "\"0x\" is no RVA; write the distance from the kernel's base, as 0xC35DE0, below 2^32"},
+        {"read", "nt!A", "is not NAME=MODULE!SYMBOL; write as dumps=nt!IopAutoReboot:4"},
+        {"read", "Big=nt!A", "\"Big\" is no name for a result; write 1 to 39 of a-z 0-9 _, as dump_state"},
+        {"read", "break_status=nt!A", "break_status is the name of what every result has; write another one"},
+        {"read", "a=IopAutoReboot", "\"IopAutoReboot\" has no module; write MODULE!SYMBOL, as nt!IopAutoReboot"},
+        {"read", "a=crash.sys!A",
+         "\"crash.sys\" is no image's name; write nt, or one without its extension, as crashdmp (1 to 31 of A-Z a-z "
+         "0-9 _ -)"},
+        {"read", "a=nt!A+x", "\"x\" is no offset; write a number below 2^32, as +0x18 or +24"},
+        {"read", "a=nt!A****",
+         "follows more than 3 pointers, and each costs a round trip while the machine stands still; read the pointer "
+         "itself"},
+        {"read", "a=nt!A*B", "\"B\" is not understood; write as nt!KiBugCheckDriver*, or nt!NAME+0x10*+8"},
+        {"read", "a=nt!A:3", "\"3\" is nothing that can be read; write one of 1, 2, 4, 8, pointer, string, unicode"},
+        {"read", "a=nt!", "\"\" has no name of 1 to 127 characters; write one, as IopFinalCrashDumpStatus"},
         {"events", "", "is empty; write a file's path, or - for standard output"},
         {"http", "1.2.3.4", "\"1.2.3.4\" has no port; write ADDRESS:PORT, an IPv6 address in brackets"},
         {"policy", "hold", "is not BREAK=ACTION; write as break=hold"},
@@ -76,7 +107,7 @@ static void wrong_options_change_nothing_and_say_why(void **state)
         assert_string_equal(error, wrong[i].error);
     }
     const struct kdnetd_config *c = &f->config;
-    assert_int_equal(c->listen_count + c->target_count + c->symbol_count + c->rva_count, 0);
+    assert_int_equal(c->listen_count + c->target_count + c->symbol_count + c->rva_count + c->read_count, 0);
     assert_false(c->events || c->has_http);
     assert_int_equal(c->policy.action[CONFIG_BREAK_BREAK], CONFIG_ACTION_CONTINUE);
 }

@@ -27,6 +27,9 @@ static void everything_is_read(void **state)
               "  policy: {break: hold, bugcheck_second: reboot, hold_for: 1h}\n"
               "rva: [{guidage: 3844dbb920174967BE7AA4A2C20430FA2, symbol: nt!IopFinalCrashDumpStatus, rva: 0xC35DE0}]\n"
               "symbols: [cache, 'https://symbols.example/']\n"
+              "symbols_ca_file: /etc/ca.pem\n"
+              "reads: [{name: blamed, at: 'nt!KiBugCheckDriver*', as: unicode, when: always, once: true}]\n"
+              "default_reads: false\n"
               "events: '-'\n"
               "http: 127.0.0.1:8650\n"
               "policy: {shutdown: hold, prompt: hold}\n"
@@ -51,6 +54,12 @@ static void everything_is_read(void **state)
     assert_string_equal(c->rvas[0].guidage, "3844DBB920174967BE7AA4A2C20430FA2");
     assert_string_equal(c->rvas[0].symbol, "IopFinalCrashDumpStatus");
     assert_int_equal(c->rvas[0].rva, 0xC35DE0);
+    assert_int_equal(c->read_count, 1);
+    assert_string_equal(c->reads[0].read.name, "blamed");
+    assert_int_equal(c->reads[0].read.kind, KDNET_READ_UNICODE);
+    assert_true(c->reads[0].read.always && c->reads[0].read.once);
+    assert_false(c->default_reads);
+    assert_string_equal(c->symbols_ca_file, "/etc/ca.pem");
     assert_int_equal(c->symbol_count, 2);
     assert_string_equal(c->symbols[1], "https://symbols.example/");
     assert_string_equal(c->events, "-");
@@ -275,6 +284,46 @@ static void words_and_durations_are_checked(void **state)
     EXPECT_EACH(state, texts);
 }
 
+static void reads_are_checked(void **state)
+{
+    static const struct wrong_text texts[] = {
+        {"reads:\n- {at: nt!A}\n", "a.yaml:2:3: reads[0]: has no name; add one"},
+        {"reads:\n- {name: a}\n", "a.yaml:2:3: reads[0]: has no at; add one"},
+        {"reads: [{name: a, at: A}]\n",
+         "a.yaml:1:23: reads[0].at: \"A\" has no module; write MODULE!SYMBOL, as nt!IopAutoReboot"},
+        {"reads: [{name: a, at: nt!A, as: 3}]\n",
+         "a.yaml:1:33: reads[0].as: \"3\" is nothing that can be read; write one of 1, 2, 4, 8, pointer, string, "
+         "unicode"},
+        {"reads: [{name: a, at: nt!A, when: now}]\n",
+         "a.yaml:1:35: reads[0].when: \"now\" is no time to read; write crash or always"},
+        {"reads: [{name: a, at: nt!A, once: maybe}]\n",
+         "a.yaml:1:35: reads[0].once: \"maybe\" is neither; write true or false"},
+        {"reads:\n- {name: a, at: nt!A}\n- {name: a, at: nt!B}\n",
+         "a.yaml:3:3: reads: a is the name of the read at a.yaml:2:3 already; give each its own"},
+        {"default_reads: none\n", "a.yaml:1:16: default_reads: \"none\" is neither; write true or false"},
+        {"symbols_ca_file: ''\n",
+         "a.yaml:1:18: symbols_ca_file: is empty; write the path of a file with certificates, PEM"},
+    };
+    EXPECT_EACH(state, texts);
+}
+
+static void too_many_reads_and_images_are_mistakes(void **state)
+{
+    struct fixture *f = *state;
+    char text[4096] = "reads:\n";
+    for (int i = 0; i < 20; ++i)
+        (void)snprintf(text + strlen(text), sizeof text - strlen(text), "- {name: r%d, at: m%d!A}\n", i, i % 7);
+    load_yaml(f, text);
+    expect_no_mistake(f);
+    (void)snprintf(text + strlen(text), sizeof text - strlen(text), "- {name: last, at: m1!A}\n");
+    load_yaml(f, text);
+    expect_mistake(f, "a.yaml:22:3: reads: has more than 20 entries, and each may cost a round trip while a machine "
+                      "stands still; leave out the least telling");
+    load_yaml(f, "reads: [{name: a, at: a!A}, {name: b, at: b!A}, {name: c, at: c!A}, {name: d, at: d!A},\n"
+                 "{name: e, at: e!A}, {name: f, at: f!A}, {name: g, at: g!A}, {name: h, at: h!A}]\n");
+    expect_mistake(f, "a.yaml:2:61: reads: h is of one image more than the 7 that are looked for; take it out");
+}
+
 static void rvas_are_checked(void **state)
 {
     static const struct wrong_text texts[] = {
@@ -406,6 +455,8 @@ int main(void)
         TEST(values_of_the_wrong_shape_are_named),
         TEST(addresses_and_ports_are_checked),
         TEST(words_and_durations_are_checked),
+        TEST(reads_are_checked),
+        TEST(too_many_reads_and_images_are_mistakes),
         TEST(rvas_are_checked),
         TEST(what_is_not_yaml_is_named_with_its_place),
         TEST(all_mistakes_are_reported_in_the_order_of_the_text),

@@ -8,18 +8,24 @@ import harness
 GUID, AGE = "4B444E45542D54415247455400000001", 1
 STATUS_RVA = 0x3010
 REAL = "22597D0B40394E23936F6A24C6C52D5B1"
+DRIVER_GUID = "4B444E45542D5441524745540000000D"
+# Where the simulated kernel has what its debugger data and the usual reads name (service/target/machine.h).
+EVIDENCE = {"KdDebuggerDataBlock": 0x3100, "RtlpBreakWithStatusInstruction": 0x1500, "PsLoadedModuleList": 0x3500,
+            "KiBugCheckData": 0x3040, "NtBuildLab": 0x2200, "IopAutoReboot": 0x3020, "CrashdmpInitialized": 0x3024,
+            "CrashdmpDumpBlock": 0x3028, "KiBugCheckActive": 0x3030, "KiBugCheckDriver": 0x3038, "NtBuildLabEx": 0x2300,
+            "KeBootTime": 0x3070, "KeNumberProcessors": 0x3078}
+HERD = 200
 
 
 class Symbols(harness.Case):
-    def table(self, folder, symbols):
-        """A symbol table in Volatility's format, of the simulated kernel."""
-        place = folder / "ntkrnlmp.pdb"
+    def table(self, folder, symbols, pdb="ntkrnlmp.pdb", guid=GUID):
+        """A symbol table in Volatility's format, of the simulated kernel or its driver."""
+        place = folder / pdb
         place.mkdir(parents=True, exist_ok=True)
-        text = {"metadata": {"windows": {"pdb": {"GUID": GUID, "age": AGE, "database": "ntkrnlmp.pdb",
-                                                 "machine_type": 34404}}},
+        text = {"metadata": {"windows": {"pdb": {"GUID": guid, "age": AGE, "database": pdb, "machine_type": 34404}}},
                 "symbols": {name: {"address": address} for name, address in symbols.items()},
                 "user_types": {}, "enums": {}, "base_types": {}}
-        (place / f"{GUID}-{AGE}.json").write_text(json.dumps(text))
+        (place / f"{guid}-{AGE}.json").write_text(json.dumps(text))
         return folder
 
     def crash(self, daemon, count, *options):
@@ -62,6 +68,7 @@ class Symbols(harness.Case):
         daemon = self.start("--symbols", self.place("empty"))
         last = self.crash(daemon, 2)[1]
         self.assertEqual((last["verdict"], last["reason"]), ("unknown", "no_symbols"))
+        self.assertIn("has no file for this image", last["tried"])
         self.assertIn("has no file for this image", daemon.log_text())
         daemon.stop()
 
@@ -94,6 +101,62 @@ class Symbols(harness.Case):
         daemon.signal(signal.SIGHUP)
         daemon.wait_log("configuration read again")
         self.assertEqual(self.crash(daemon, 4)[3]["status"], "0xC000007F")
+        daemon.stop()
+
+    def test_a_crash_is_told_with_its_evidence(self):
+        store = self.table(self.place("store"), dict(EVIDENCE, IopFinalCrashDumpStatus=STATUS_RVA))
+        self.table(store, {"FaultyState": 0x900}, "faulty.pdb", DRIVER_GUID)
+        config = self.file("kdnetd.yaml", "targets: [ { name: web, key: 1.2.3.4 } ]\n"
+                           f"symbols: [ \"{store}\" ]\n"
+                           "reads:\n- { name: faulty_state, at: faulty!FaultyState }\n"
+                           "- { name: nowhere, at: missing!Anything }\n"
+                           "- { name: bugcheck_active, at: nt!KiBugCheckActive, as: 1 }\n")
+        daemon = harness.Daemon(self, "--config", config, rva=False)
+        results = self.crash(daemon, 2)
+        for result in results:
+            evidence, unknown = result["evidence"], result["evidence_unknown"]
+            for name, value in {"auto_reboot": "0x00000001", "dump_initialized": "0x01", "bugcheck_active": "0x01",
+                                "bugcheck_driver": "faulty.sys", "boot_time": "0x01DB3C0A12345678", "processors": "0x04",
+                                "build_lab_ex": "20348.288.amd64fre.fe_release.210507-1500-ex"}.items():
+                self.assertEqual(evidence.get(name), value, (name, result))
+            self.assertEqual(unknown["nowhere"], "no_module")
+            self.assertEqual(unknown["global_flag"], "symbol_absent")
+            self.assertIsNone(result["tried"])
+        # A driver's symbols are looked up when it is found; no machine waits for that, so a later break has them.
+        for count in range(4, 20, 2):
+            if results[-1]["evidence"].get("faulty_state"):
+                break
+            self.assertEqual(results[-1]["evidence_unknown"]["faulty_state"], "pending")
+            results = self.crash(daemon, count)
+        self.assertEqual(results[-1]["evidence"]["faulty_state"], "0x0BADF00D")
+        daemon.stop()
+
+    def test_a_herd_of_one_kernel_causes_one_look_up(self):
+        store = self.table(self.place("store"), dict(EVIDENCE, IopFinalCrashDumpStatus=STATUS_RVA))
+        targets = harness.Machines(self, "127.0.0.1:1", "1.2.3.4", "--count", HERD, "--print-targets")
+        self.assertEqual(targets.process.wait(harness.PATIENCE), 0)
+        self.file("targets", targets.text())
+        config = self.file("kdnetd.yaml", f"targets_file: targets\nsymbols: [ \"{store}\" ]\n")
+        daemon = harness.Daemon(self, "--config", config, rva=False)
+        herd = harness.Machines(self, daemon.listen[0], "1.2.3.4", "--count", HERD, "--status", "0xC000007F",
+                                scenario="bugcheck")
+        requests = sorted(summary["requests"] for summary in herd.wait())
+        results = [event for event in daemon.stop() if event["event"] == "crash_status"]
+        self.check_events(results)
+        self.assertEqual(len(results), 2 * HERD)
+        self.assertEqual({result["evidence"]["bugcheck_driver"] for result in results}, {"faulty.sys"})
+        self.assertEqual(sum("msg=\"symbol" in line for line in daemon.log_text().splitlines()), 1, daemon.log_text())
+        print(f"\n{HERD} machines: {requests[0]} to {requests[-1]} requests each; a known kernel saves its identity reads")
+
+    def test_a_kernel_that_is_known_again_costs_no_identity_reads(self):
+        store = self.table(self.place("store"), dict(EVIDENCE, IopFinalCrashDumpStatus=STATUS_RVA))
+        daemon = self.start("--symbols", store, "--log-level", "debug")
+        self.crash(daemon, 2)
+        self.assertNotIn("known again", daemon.log_text())
+        results = self.crash(daemon, 4)
+        daemon.wait_log("kernel is known again")
+        self.assertEqual([result["status"] for result in results], ["0xFFFFFFFF", "0xC000007F"] * 2)
+        self.assertEqual(len({event["pdb"]["guid"] for event in daemon.events("web", "kernel")}), 1)
         daemon.stop()
 
     def test_a_real_kernels_table_has_no_such_name(self):

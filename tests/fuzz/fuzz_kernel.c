@@ -1,10 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory of a crashed machine, read as each structure that it could be. */
 #include "kdnet/error.h"
+#include "kdnet/evidence.h"
 #include "kdnet/kernel.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>
+
+static void read_lists_and_texts(const uint8_t *data, size_t size)
+{
+    struct kdnet_loaded_image image;
+    struct kdnet_evidence evidence = {.texts_length = 0};
+    if (size >= KDNET_LOADED_IMAGE_SIZE) {
+        kdnet_loaded_image_decode(kdnet_machine_layout(KDNET_MACHINE_X64), data, &image);
+        kdnet_loaded_image_decode(kdnet_machine_layout(KDNET_MACHINE_X86), data, &image);
+    }
+    (void)kdnet_module_is("crashdmp", data, size);
+    for (size_t i = 0; i < KDNET_READS_MAX; ++i) {
+        const struct kdnet_value *value = &evidence.value[i];
+        size_t length = size < KDNET_TEXT_MAX ? size : KDNET_TEXT_MAX;
+        kdnet_evidence_text(&evidence, i, data, length, i % 2 == 0);
+        FUZZ_CHECK(value->text_at + (size_t)value->text_length <= evidence.texts_length);
+        FUZZ_CHECK(evidence.texts_length <= sizeof evidence.texts);
+    }
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -25,5 +44,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)kdnet_bugcheck_decode(kdnet_machine_layout(KDNET_MACHINE_X64), data, size, &bugcheck);
     (void)kdnet_bugcheck_decode(kdnet_machine_layout(KDNET_MACHINE_X86), data, size, &bugcheck);
     (void)kdnet_bugcheck_from_text((const char *)data, size, &bugcheck);
+    read_lists_and_texts(data, size);
     return 0;
 }

@@ -246,6 +246,7 @@ static void a_status_that_was_read_is_told_whole(void **state)
     assert_text(json_object_get(object, "bugcheck"), "from", "print");
     assert_text(object, "build_lab", "9600.17085.amd64fre");
     assert_text(json_object_get(object, "evidence"), "break_status", "0x3");
+    assert_true(json_is_null(json_object_get(object, "tried")));
     assert_true(json_number_value(json_object_get(object, "rtt_ms")) == 0.119);
     assert_true(json_number_value(json_object_get(object, "read_ms")) == 12.345);
     assert_true(json_number_value(json_object_get(object, "since_first_ms")) == 61000.001);
@@ -364,6 +365,49 @@ static void an_unknown_machine_is_told_with_a_hint(void **state)
     json_decref(object);
 }
 
+static struct kdnet_reads reads = {
+    .count = 6,
+    .read = {{.name = "byte", .kind = KDNET_READ_U8},
+             {.name = "pointer", .kind = KDNET_READ_POINTER},
+             {.name = "driver", .kind = KDNET_READ_UNICODE},
+             {.name = "nobody", .kind = KDNET_READ_UNICODE},
+             {.name = "gone", .kind = KDNET_READ_U32},
+             {.name = "not_here", .kind = KDNET_READ_U32}},
+};
+
+static void evidence_is_told_by_name_and_what_is_not_known_with_its_reason(void **state)
+{
+    (void)state;
+    struct kdnet_evidence evidence = {.reads = &reads,
+                                      .texts_length = 6,
+                                      .texts = "a\"\xff"
+                                               "bcd"};
+    evidence.value[0] = (struct kdnet_value){.state = KDNET_VALUE_KNOWN, .number = 5};
+    evidence.value[1] = (struct kdnet_value){.state = KDNET_VALUE_KNOWN, .number = 0xfffff80000001000U};
+    evidence.value[2] = (struct kdnet_value){.state = KDNET_VALUE_KNOWN, .text_length = 4};
+    evidence.value[3].state = KDNET_VALUE_NULL_POINTER;
+    evidence.value[4].state = KDNET_VALUE_SYMBOL_ABSENT;
+    struct kdnet_event event = {.type = KDNET_EVENT_CRASH_STATUS};
+    event.u.crash_status.conclusion.reason = KDNET_REASON_NO_SYMBOLS;
+    event.u.crash_status.evidence = &evidence;
+    struct report_subject subject = {.time_us = NOON, .target = "a", .tried = "/srv: no such folder"};
+    size_t length = 0;
+    char *line = report_event(&subject, &event, &length);
+    json_t *object = parse(line, length);
+    const json_t *told = json_object_get(object, "evidence"), *unknown = json_object_get(object, "evidence_unknown");
+    assert_int_equal(json_object_size(told), 4);
+    assert_text(told, "byte", "0x05");
+    assert_text(told, "pointer", "0xFFFFF80000001000");
+    assert_text(told, "driver",
+                "a\"\xef\xbf\xbd"
+                "b");
+    assert_true(json_is_null(json_object_get(told, "nobody")));
+    assert_int_equal(json_object_size(unknown), 1);
+    assert_text(unknown, "gone", "symbol_absent");
+    assert_text(object, "tried", "/srv: no such folder");
+    json_decref(object);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +425,7 @@ int main(void)
         cmocka_unit_test(text_of_a_machine_is_made_valid),
         cmocka_unit_test(any_bytes_of_a_machine_make_a_line),
         cmocka_unit_test(an_unknown_machine_is_told_with_a_hint),
+        cmocka_unit_test(evidence_is_told_by_name_and_what_is_not_known_with_its_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
