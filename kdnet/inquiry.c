@@ -19,13 +19,17 @@
 #define ASK_DOUBLINGS         9U /* to an hour and a half */
 #define ASKS_QUICK            3U /* the rest wait for the machine's pokes */
 #define STATUS_INVALID_HANDLE 0xc0000008U
+#define IDENTIFY_DIVISOR      8U /* of the read deadline: a kernel that starts is kept no longer */
 
 void kdnet_inquiry_advance(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->talk->halt;
     if (session->talk->link.busy)
         return;
-    if (halt->stage == KDNET_STAGE_READING) {
+    if (halt->stage == KDNET_STAGE_READING && halt->load_symbols) {
+        if (!kdnet_reading_identify(session))
+            kdnet_release_loaded(session);
+    } else if (halt->stage == KDNET_STAGE_READING) {
         bool phase_known = halt->shutdown ? halt->bugcheck_tried : halt->context_tried;
         if (kdnet_reading_ordinary_shutdown(session)) {
             kdnet_release_shut_down(session);
@@ -87,6 +91,9 @@ static void keep_change(struct kdnet_halt *halt, const struct kdnet_packet *pack
      * continued. */
     if (packet->type == KDNET_PACKET_STATE_CHANGE64)
         kdnet_state_change_decode(packet->payload, packet->payload_length, &halt->change);
+    if (halt->change.load_symbols.path && !halt->change.load_symbols.unload)
+        halt->kernel_loads = kdnet_is_kernel_path(halt->change.load_symbols.path,
+                                                  halt->change.load_symbols.path_text_length);
     halt->change.load_symbols.path = NULL; /* borrowed from the datagram */
     size_t length = halt->change.report_length < sizeof halt->report ? halt->change.report_length : sizeof halt->report;
     if (length > 0)
@@ -97,16 +104,30 @@ static void keep_change(struct kdnet_halt *halt, const struct kdnet_packet *pack
     halt->load_symbols = kdnet_halt_state(halt) == KDNET_STATE_LOAD_SYMBOLS && !halt->shutdown;
 }
 
-/* An image comes or goes: the machine goes on at once, when the policy lets it. */
-static void on_load_symbols(struct kdnet_session *session)
+/* Whether somebody wants to know which kernel it is that starts; once a boot. */
+static bool is_to_be_identified(const struct kdnet_session *session)
+{
+    return session->talk->halt.kernel_loads && session->shared->want_rvas &&
+           (!session->boot || !session->boot->pdb_tried);
+}
+
+/*
+ * An image comes or goes: the machine goes on at once, when the policy lets it. Only the kernel's own coming is looked
+ * at, a few round trips once a boot, so that its symbols are there long before it may crash.
+ */
+static void on_load_symbols(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->talk->halt;
     halt->action = session->policy->action[KDNET_BREAK_KIND_LOAD_SYMBOLS];
     halt->deadline_us = KDNET_NEVER;
-    if (halt->action == KDNET_ACTION_HOLD)
+    if (halt->action == KDNET_ACTION_HOLD) {
         halt->stage = KDNET_STAGE_HELD;
-    else
+    } else if (is_to_be_identified(session) && begin_boot(session)) {
+        halt->deadline_us = now_us + session->shared->read_deadline_us / IDENTIFY_DIVISOR;
+        kdnet_inquiry_advance(session, now_us);
+    } else {
         kdnet_release_go_on(session);
+    }
 }
 
 /* Takes one break from the machine's budget; false when it is used up. */
@@ -130,7 +151,7 @@ static void begin_halt(struct kdnet_session *session, uint64_t now_us)
     session->past->crash.dumping = false;
     halt->unread = !halt->load_symbols && !halt->shutdown && !take_break(session, now_us);
     if (halt->load_symbols)
-        on_load_symbols(session);
+        on_load_symbols(session, now_us);
     else if (!begin_boot(session))
         kdnet_release_conclude(session, KDNET_REASON_UNREADABLE, now_us);
     else
@@ -400,7 +421,9 @@ void kdnet_inquiry_expire(struct kdnet_session *session, uint64_t now_us)
     struct kdnet_halt *halt = &session->talk->halt;
     switch (halt->stage) {
     case KDNET_STAGE_READING:
-        if (now_us >= halt->deadline_us)
+        if (now_us >= halt->deadline_us && halt->load_symbols)
+            kdnet_release_loaded(session);
+        else if (now_us >= halt->deadline_us)
             kdnet_release_conclude(session, KDNET_REASON_TIMEOUT, now_us);
         break;
     case KDNET_STAGE_HELD:

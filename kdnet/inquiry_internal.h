@@ -81,6 +81,9 @@ void kdnet_release_conclude(struct kdnet_session *session, enum kdnet_reason int
  * result. */
 void kdnet_release_shut_down(struct kdnet_session *session);
 
+/* An image was loaded: the machine goes on. */
+void kdnet_release_loaded(struct kdnet_session *session);
+
 /* Time passed while a Continue is under way, or a step before it. */
 void kdnet_release_expire_going(struct kdnet_session *session, uint64_t now_us);
 
@@ -90,6 +93,10 @@ void kdnet_release_expire_step(struct kdnet_session *session, uint64_t now_us);
 
 /* Asks for the next thing that is not known; false when all that can be known is. The most telling come first. */
 bool kdnet_reading_next(struct kdnet_session *session);
+
+/* The kernel has just been loaded: asks for the next thing that tells which it is; false when that is known or cannot
+ * be. */
+bool kdnet_reading_identify(struct kdnet_session *session);
 
 /* Whether this is the end of a machine that did not crash, now that it is known. */
 bool kdnet_reading_ordinary_shutdown(const struct kdnet_session *session);

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* KDDEBUGGER_DATA64 (public header wdbgexts.h). */
 enum {
@@ -48,6 +49,18 @@ int kdnet_debugger_data_decode(const uint8_t *block, size_t length, struct kdnet
     out->bugcheck_data = kdnet_get_le64(block + KDBG_BUGCHECK);
     out->build_lab = kdnet_get_le64(block + KDBG_BUILD_LAB);
     return KDNET_OK;
+}
+
+bool kdnet_is_kernel_path(const char *path, size_t length)
+{
+    static const char *const names[] = {"ntoskrnl.exe", "ntkrnlmp.exe", "ntkrnlpa.exe", "ntkrpamp.exe"};
+    size_t start = length;
+    while (start > 0 && path[start - 1] != '\\' && path[start - 1] != '/')
+        --start;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; ++i)
+        if (strlen(names[i]) == length - start && strncasecmp(path + start, names[i], length - start) == 0)
+            return true;
+    return false;
 }
 
 const char *kdnet_print_symbol(size_t i)

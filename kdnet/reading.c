@@ -157,6 +157,20 @@ bool kdnet_reading_next(struct kdnet_session *session)
     return ask_identity(session) || ask_status(session) || ask_build_lab(session);
 }
 
+bool kdnet_reading_identify(struct kdnet_session *session)
+{
+    struct kdnet_boot *boot = session->boot;
+    if (!boot->version_tried)
+        return kdnet_request_plain(session, KDNET_STEP_VERSION, KDNET_API_GET_VERSION);
+    if (!boot->version_known || !kdnet_boot_is_nt(boot) || !kdnet_halt_layout(session))
+        return false;
+    if (ask_debugger_data(session) || ask_build_lab(session) || ask_identity(session))
+        return true;
+    if (boot->pdb_known)
+        kdnet_want_symbols(session);
+    return false;
+}
+
 bool kdnet_reading_ordinary_shutdown(const struct kdnet_session *session)
 {
     const struct kdnet_halt *halt = &session->talk->halt;

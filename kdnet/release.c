@@ -174,6 +174,16 @@ static void ask_hourly(struct kdnet_session *session)
         kdnet_link_control(&session->talk->link, KDNET_PACKET_RESEND, 0);
 }
 
+void kdnet_release_loaded(struct kdnet_session *session)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    halt->deadline_us = KDNET_NEVER;
+    kdnet_link_abandon(&session->talk->link);
+    if (halt->kernel_loads && session->boot && session->boot->pdb_known) /* else a later break may tell more */
+        kdnet_tell_kernel(session);
+    kdnet_release_go_on(session);
+}
+
 void kdnet_inquiry_heard(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_talk *talk = session->talk;

@@ -92,6 +92,7 @@ struct kdnet_halt {
     size_t length;
     bool load_symbols; /* of one image: continued without a word */
     bool nested;       /* came while another break had not been continued, and which may wait still */
+    bool kernel_loads; /* that image is the kernel */
     bool shutdown;     /* unload of all symbols */
 
     enum kdnet_stage stage; /* from here on: how far we are with it */

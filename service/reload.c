@@ -207,8 +207,7 @@ static void apply_settings(struct server *server, const struct kdnetd_config *co
     server->shared.lost_after_us = config->lost_after_ms * 1000;
     server->shared.dump_for_us = config->dump_for_ms * 1000;
     server->shared.prints = config->prints;
-    reads_make(&server->reads, config);
-    server->shared.reads = &server->reads;
+    server_choose_symbols(server, config);
     log_set_level(config->log_level);
 }
 

@@ -247,6 +247,16 @@ static void remember_image(void *user, const struct kdnet_image_print *print, co
         lookup_remember(server->asker, print, pdb);
 }
 
+void server_choose_symbols(struct server *server, const struct kdnetd_config *config)
+{
+    bool places = config->symbol_count > 0;
+    server->shared.want_rvas = places ? want_rvas : NULL;
+    server->shared.recall_image = places ? recall_image : NULL;
+    server->shared.remember_image = places ? remember_image : NULL;
+    reads_make(&server->reads, config);
+    server->shared.reads = &server->reads;
+}
+
 /* The machines that wait ask again; the others do not mind. */
 static void on_symbols(void *user)
 {
@@ -271,11 +281,8 @@ static bool init_parts(struct server *server)
     server->shared.user = server;
     server->shared.random = random_bytes;
     server->shared.find_rva = find_rva;
-    server->shared.want_rvas = want_rvas;
     server->shared.counts = &server->session_counts;
     policies_init(&server->policies);
-    server->shared.recall_image = recall_image;
-    server->shared.remember_image = remember_image;
     targets_init(&server->targets, server->seed);
     timers_init(&server->timers);
     strangers_init(&server->strangers, server->seed);

@@ -129,6 +129,9 @@ struct server {
 /* Any monotonic time, microseconds. */
 uint64_t server_now_us(void);
 
+/* What sessions ask of symbols, by a configuration: without a place for them they read nothing only to look it up. */
+void server_choose_symbols(struct server *server, const struct kdnetd_config *config);
+
 /* listener.c */
 bool listener_open(struct server *server, const struct config_address *address);
 void listener_close(struct listener *listener);

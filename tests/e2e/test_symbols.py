@@ -148,6 +148,16 @@ class Symbols(harness.Case):
         self.assertEqual(sum("msg=\"symbol" in line for line in daemon.log_text().splitlines()), 1, daemon.log_text())
         print(f"\n{HERD} machines: {requests[0]} to {requests[-1]} requests each; a known kernel saves its identity reads")
 
+    def test_symbols_of_a_kernel_are_looked_up_when_it_starts(self):
+        store = self.table(self.place("store"), dict(EVIDENCE, IopFinalCrashDumpStatus=STATUS_RVA))
+        daemon = self.start("--symbols", store)
+        machines = harness.Machines(self, daemon.listen[0], "1.2.3.4", scenario="boot")
+        machines.wait()
+        daemon.wait_log("symbol found")
+        self.assertEqual([event["pdb"]["guid"] for event in daemon.events("web", "kernel")], [GUID])
+        self.assertEqual(daemon.events("web", "crash_status"), [])
+        daemon.stop()
+
     def test_a_kernel_that_is_known_again_costs_no_identity_reads(self):
         store = self.table(self.place("store"), dict(EVIDENCE, IopFinalCrashDumpStatus=STATUS_RVA))
         daemon = self.start("--symbols", store, "--log-level", "debug")

@@ -420,6 +420,78 @@ static void kernel_of_another_print_is_read(void **state)
     assert_true(told.status[0].status_known);
 }
 
+/* --- at boot ------------------------------------------------------------------------------------------------------ */
+
+static unsigned kernels;
+
+static void on_boot(struct net_pair *pair, const struct kdnet_event *event)
+{
+    if (event->type != KDNET_EVENT_KERNEL || event->u.kernel.who != KDNET_WHO_NT)
+        return;
+    ++kernels;
+    (void)pair;
+    assert_true(event->u.kernel.pdb_known);
+    assert_true(event->u.kernel.build_lab_known);
+}
+
+static void boot(net_tamper *tamper, struct machine_result *result)
+{
+    struct machine_config config = {.scenario = "boot", .delay_ms = 100};
+    struct net_pair pair;
+    kernels = wants = 0;
+    net_pair_init(&pair, &shared, &config, 7);
+    pair.weather.delay_us = DELAY_US;
+    pair.told = on_boot;
+    pair.tamper = tamper;
+    net_pair_run(&pair, 20 * SECOND_US);
+    assert_true(machine_is_ended(pair.machine, pair.now_us));
+    machine_result(pair.machine, pair.now_us, result);
+    assert_int_equal(result->released_wrongly, 0);
+    assert_int_equal(net_count(&pair, KDNET_EVENT_CRASH_STATUS), 0);
+    assert_int_equal(net_count(&pair, KDNET_EVENT_BREAK_IN), 0);
+    net_pair_clear(&pair);
+}
+
+static void kernel_that_starts_is_identified_and_its_symbols_are_wanted(void **state)
+{
+    struct machine_result result;
+    uint32_t first;
+    (void)state;
+    shared.recall_image = recall_image;
+    shared.remember_image = remember_image;
+    boot(NULL, &result);
+    assert_int_equal(kernels, 1);
+    assert_int_equal(wants, 1);
+    assert_int_equal(remembered, 1);
+    first = result.requests;
+    vouches = true;
+    boot(NULL, &result);
+    assert_int_equal(first - result.requests, 3);
+    shared.want_rvas = NULL; /* nobody minds: it goes on at once */
+    boot(NULL, &result);
+    assert_int_equal(kernels, 0);
+    print_message("boot: %u requests more to know the kernel, %u when it is known again\n", first - result.requests,
+                  first - result.requests - 3);
+}
+
+static bool answers_nothing(struct net_pair *pair, bool to_host, struct net_packet *packet)
+{
+    struct kdnet_manipulate request;
+    (void)pair;
+    return to_host || packet->control || packet->type != KDNET_PACKET_MANIPULATE ||
+           kdnet_manipulate_decode(packet->payload, packet->length, &request) != KDNET_OK ||
+           request.api != KDNET_API_READ_VIRTUAL_MEMORY;
+}
+
+static void kernel_that_starts_and_cannot_be_read_goes_on(void **state)
+{
+    struct machine_result result;
+    (void)state;
+    boot(answers_nothing, &result);
+    assert_int_equal(kernels, 0);
+    assert_in_range(result.longest_halt_us, KDNET_READ_DEADLINE_US / 8, KDNET_READ_DEADLINE_US / 4);
+}
+
 /* --- lists that lie ----------------------------------------------------------------------------------------------- */
 
 enum lie {
@@ -522,6 +594,8 @@ int main(void)
         WITH_SHARED(reads_that_change_meanwhile_are_those_of_the_next_break),
         WITH_SHARED(kernel_that_is_known_costs_no_identity_reads),
         WITH_SHARED(kernel_of_another_print_is_read),
+        WITH_SHARED(kernel_that_starts_is_identified_and_its_symbols_are_wanted),
+        WITH_SHARED(kernel_that_starts_and_cannot_be_read_goes_on),
         WITH_SHARED(list_that_lies_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
