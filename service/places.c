@@ -17,7 +17,7 @@ struct address targets_address(const struct target_place *place)
 static size_t home_of(const struct targets *targets, const struct address *address, uint16_t local_port)
 {
     uint64_t hash = address_hash(address, targets->seed) + (uint64_t)local_port * 0x9e3779b97f4a7c15U;
-    return (size_t)(hash ^ hash >> 32) & (targets->slot_count - 1);
+    return targets_home(hash, targets->slot_count);
 }
 
 static size_t home_of_place(const struct targets *targets, const struct target_place *place)
@@ -47,24 +47,30 @@ static void slot_insert(struct targets *targets, uint32_t slot)
 {
     size_t at = home_of_place(targets, place_in(targets, slot));
     while (targets->slots[at] != 0)
-        at = (at + 1) & (targets->slot_count - 1);
+        at = targets_after(at, targets->slot_count);
     targets->slots[at] = slot;
     ++targets->slots_used;
+}
+
+/* From one slot on to another. */
+static size_t steps(const struct targets *targets, size_t from, size_t to)
+{
+    return to >= from ? to - from : to + targets->slot_count - from;
 }
 
 /* Closes the gap at `at`: entries behind it that may move up do (Knuth, algorithm 6.4R). */
 static void slot_close_gap(struct targets *targets, size_t at)
 {
-    size_t mask = targets->slot_count - 1, next = at;
+    size_t next = at;
     for (;;) {
         targets->slots[at] = 0;
         size_t home = 0;
         do {
-            next = (next + 1) & mask;
+            next = targets_after(next, targets->slot_count);
             if (targets->slots[next] == 0)
                 return;
             home = home_of_place(targets, place_in(targets, targets->slots[next]));
-        } while (((next - home) & mask) < ((next - at) & mask));
+        } while (steps(targets, home, next) < steps(targets, at, next));
         targets->slots[at] = targets->slots[next];
         at = next;
     }
@@ -98,7 +104,7 @@ static void forget(struct targets *targets, struct target *target, unsigned whic
     uint32_t slot = target->id * TARGETS_PLACES + which + 1;
     size_t at = home_of_place(targets, place);
     while (targets->slots[at] != slot)
-        at = (at + 1) & (targets->slot_count - 1);
+        at = targets_after(at, targets->slot_count);
     slot_close_gap(targets, at);
     --targets->slots_used;
     clear_place(target, which);
@@ -134,11 +140,12 @@ void targets_forget_listener(struct targets *targets, const struct listener *lis
 
 bool targets_reserve_places(struct targets *targets, size_t rows)
 {
-    size_t wanted = TARGETS_SLOTS_MIN;
-    while (wanted < rows * TARGETS_PLACES * 2)
-        wanted *= 2;
+    /* Two in five are used while each row has one place, four in five when each has a candidate, too. */
+    size_t wanted = rows * TARGETS_PLACES * 5 / 4 + TARGETS_SLOTS_MIN;
     if (wanted <= targets->slot_count)
         return true;
+    if (targets->slot_count > 0)
+        wanted += wanted / 8; /* a reload added some: the next one need not move all rows again */
     uint32_t *old = targets->slots;
     size_t old_count = targets->slot_count;
     uint32_t *slots = calloc(wanted, sizeof *slots);
@@ -167,7 +174,7 @@ size_t targets_at(const struct targets *targets, const struct address *address, 
     if (targets->slot_count == 0)
         return 0;
     for (size_t at = home_of(targets, address, local_port); targets->slots[at] != 0 && count < TARGETS_SHARE_MAX;
-         at = (at + 1) & (targets->slot_count - 1)) {
+         at = targets_after(at, targets->slot_count)) {
         const struct target_place *place = place_in(targets, targets->slots[at]);
         if (!is_place(place, address, local_port))
             continue;

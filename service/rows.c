@@ -137,9 +137,7 @@ bool targets_may_be(const struct target *target, const struct address *address, 
 
 bool targets_index(struct targets *targets)
 {
-    size_t wanted = TARGETS_SLOTS_MIN;
-    while (wanted < targets->addressed * 2)
-        wanted *= 2;
+    size_t wanted = targets->addressed * 3 / 2 + TARGETS_SLOTS_MIN;
     free(targets->ip_slots);
     targets->ip_slot_count = 0;
     targets->ip_slots = calloc(wanted, sizeof *targets->ip_slots);
@@ -151,10 +149,10 @@ bool targets_index(struct targets *targets)
         if (!target || !target->has_address)
             continue;
         struct address address = targets_configured(target);
-        size_t at = (size_t)address_hash_ip(address.ip, targets->seed) & (wanted - 1);
+        size_t at = targets_home(address_hash_ip(address.ip, targets->seed), wanted);
         while (targets->ip_slots[at] != 0 &&
                !address_same_ip(&address, targets->rows[targets->ip_slots[at] - 1]->live.ip))
-            at = (at + 1) & (wanted - 1);
+            at = targets_after(at, wanted);
         target->next_same_ip = targets->ip_slots[at] != 0 ? targets->ip_slots[at] - 1 : TARGETS_NONE;
         targets->ip_slots[at] = target->id + 1;
     }
@@ -166,8 +164,8 @@ uint32_t targets_with_ip(const struct targets *targets, const uint8_t ip[static 
 {
     if (targets->ip_slot_count == 0)
         return TARGETS_NONE;
-    size_t mask = targets->ip_slot_count - 1, at = (size_t)address_hash_ip(ip, targets->seed) & mask;
-    for (; targets->ip_slots[at] != 0; at = (at + 1) & mask) {
+    size_t at = targets_home(address_hash_ip(ip, targets->seed), targets->ip_slot_count);
+    for (; targets->ip_slots[at] != 0; at = targets_after(at, targets->ip_slot_count)) {
         const struct target *target = targets->rows[targets->ip_slots[at] - 1];
         if (target && target->has_address && memcmp(target->live.ip, ip, sizeof target->live.ip) == 0)
             return target->id;

@@ -8,6 +8,17 @@
 #define TARGETS_PLACES    2 /* a row may have: live, candidate */
 #define TARGETS_SLOTS_MIN 64
 
+/* Open addressing: a table has as many slots as it needs, not a power of two: there are millions. */
+static inline size_t targets_home(uint64_t hash, size_t slot_count)
+{
+    return (size_t)(((hash ^ hash >> 32) & UINT32_MAX) * slot_count >> 32);
+}
+
+static inline size_t targets_after(size_t at, size_t slot_count)
+{
+    return at + 1 < slot_count ? at + 1 : 0;
+}
+
 /* places.c: room in the index for this many rows; false: out of memory, and it is as it was. */
 bool targets_reserve_places(struct targets *targets, size_t rows);
 void targets_forget_places(struct targets *targets, struct target *target);

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define MAPPED_BYTES (256 << 10)
+
 int platform_signal_reload(void)
 {
     return SIGHUP;
@@ -27,6 +29,11 @@ void platform_prepare(void)
 {
     (void)signal(SIGPIPE, SIG_IGN); // NOLINT(cert-err33-c): nothing to do when it fails
     (void)umask(S_IWGRP | S_IRWXO);
+#ifdef __GLIBC__
+    /* Large tables get pages of their own, which are not there until they are used, and go when they are freed. Unless
+     * it is told so, glibc puts those of up to 32 MiB among the small things after the first was freed. */
+    (void)mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
+#endif
 }
 
 bool platform_write_log(const char *text, size_t length)
