@@ -167,13 +167,14 @@ static size_t add_strangers(struct load *load, struct crowd_message *messages, s
     return count;
 }
 
-static void send_load(struct load *load, double start_ns)
+/* Sends the turns up to this one. */
+static void send_load(struct load *load, double start_ns, size_t end)
 {
     struct crowd_message messages[CROWD_BATCH];
     size_t batch = load->strangers_in_1000 > 0 || load->rate > 0 ? CROWD_BATCH / 4 : CROWD_BATCH;
-    for (size_t turn = 0; turn < load->turns;) {
+    for (size_t turn = load->sent / load->run; turn < end;) {
         size_t count = 0;
-        for (; count < batch && turn < load->turns; ++turn, ++count) {
+        for (; count < batch && turn < end; ++turn, ++count) {
             messages[count] = (struct crowd_message){.index = load->order[turn % load->crowd->count],
                                                      .data = load->pokes + turn * load->run * CROWD_POKE,
                                                      .length = load->run * CROWD_POKE};
@@ -187,24 +188,49 @@ static void send_load(struct load *load, double start_ns)
     }
 }
 
+/* Says that all is sealed, or sent, and waits for a line. */
+static void wait_line(void)
+{
+    char line[16];
+    (void)fflush(stdout);
+    if (!fgets(line, sizeof line, stdin))
+        fail("nobody says go");
+}
+
+static void clear_load(struct load *load)
+{
+    free(load->pokes);
+    free(load->order);
+}
+
 static void do_load(struct crowd *crowd, uint64_t datagrams, size_t run, double rate, unsigned strangers)
 {
     struct load load = {
         .crowd = crowd, .run = run, .turns = datagrams / run, .rate = rate, .strangers_in_1000 = strangers};
-    char go[16];
     seal_load(&load);
     seal_stranger(&load);
     crowd_take(crowd, 0);
     (void)printf("{\"ready\":true}\n");
-    (void)fflush(stdout);
-    if (!fgets(go, sizeof go, stdin))
-        fail("nobody says go");
+    wait_line();
     double start_ns = bench_wall_ns();
-    send_load(&load, start_ns);
+    send_load(&load, start_ns, load.turns);
     (void)printf("{\"sent\":%" PRIu64 ",\"strangers\":%" PRIu64 ",\"seconds\":%.6f}\n", load.sent, load.strangers,
                  (bench_wall_ns() - start_ns) / 1e9);
-    free(load.pokes);
-    free(load.order);
+    clear_load(&load);
+}
+
+static void do_bursts(struct crowd *crowd, uint64_t datagrams, size_t run, uint64_t size)
+{
+    struct load load = {.crowd = crowd, .run = run, .turns = datagrams / run};
+    seal_load(&load);
+    (void)printf("{\"ready\":true}\n");
+    while (load.sent < load.turns * run) {
+        size_t left = load.turns - load.sent / run, turns = size / run > left ? left : size / run;
+        wait_line();
+        send_load(&load, 0, load.sent / run + turns);
+        (void)printf("{\"sent\":%" PRIu64 "}\n", load.sent);
+    }
+    clear_load(&load);
 }
 
 /* --- idle --------------------------------------------------------------------------------------------------------- */
@@ -315,7 +341,7 @@ static void do_identify(struct crowd *crowd, uint32_t rounds, uint32_t from)
 static bool command(struct crowd *crowd, const char *line)
 {
     double seconds, rate;
-    uint64_t datagrams;
+    uint64_t datagrams, size;
     size_t run;
     unsigned strangers;
     uint32_t rounds, from;
@@ -324,6 +350,9 @@ static bool command(struct crowd *crowd, const char *line)
     else if (sscanf(line, "load %" SCNu64 " %zu %lf %u", &datagrams, &run, &rate, &strangers) == 4 && run > 0 &&
              run <= CROWD_SEGMENTS_MAX && datagrams >= run && strangers < 1000)
         do_load(crowd, datagrams, run, rate, strangers);
+    else if (sscanf(line, "bursts %" SCNu64 " %zu %" SCNu64, &datagrams, &run, &size) == 3 && run > 0 &&
+             run <= CROWD_SEGMENTS_MAX && datagrams >= run && size >= run)
+        do_bursts(crowd, datagrams, run, size);
     else if (sscanf(line, "idle %lf", &seconds) == 1)
         do_idle(crowd, seconds);
     else if (sscanf(line, "first %lf", &seconds) == 1)
@@ -343,13 +372,10 @@ static bool command(struct crowd *crowd, const char *line)
 static int play(uint32_t count, const char *place)
 {
     struct crowd crowd;
-    char line[128], ip[64];
-    unsigned port;
-    struct sockaddr_in host = {.sin_family = AF_INET};
-    if (sscanf(place, "%63[0-9.]:%u", ip, &port) != 2 || port > UINT16_MAX ||
-        inet_pton(AF_INET, ip, &host.sin_addr) != 1)
+    char line[128];
+    struct sockaddr_in host;
+    if (!crowd_parse_host(place, &host))
         fail("the host is no ADDR:PORT");
-    host.sin_port = htons((uint16_t)port);
     if (!crowd_init(&crowd, count, &host))
         return 1;
     while (fgets(line, sizeof line, stdin) && command(&crowd, line))

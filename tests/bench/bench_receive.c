@@ -11,7 +11,6 @@
 #include "tests/bench/crowd.h"
 #include "tests/bench/floor.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -40,15 +39,11 @@ static _Noreturn void fail(const char *what)
 
 static void open_socket(struct receiver *r, const char *place)
 {
-    struct sockaddr_in local = {.sin_family = AF_INET};
-    char ip[64];
-    unsigned port;
+    struct sockaddr_in local;
     int size = BUFFER;
     struct timeval wait = {.tv_usec = 100000};
-    if (sscanf(place, "%63[0-9.]:%u", ip, &port) != 2 || port > UINT16_MAX ||
-        inet_pton(AF_INET, ip, &local.sin_addr) != 1)
+    if (!crowd_parse_host(place, &local))
         fail("where to listen is no ADDR:PORT");
-    local.sin_port = htons((uint16_t)port);
     r->socket = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (setsockopt(r->socket, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0)
         (void)setsockopt(r->socket, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);

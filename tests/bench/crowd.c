@@ -39,6 +39,18 @@ uint32_t crowd_index(struct in_addr address)
     return ip >= FIRST_ADDRESS && ip < FIRST_ADDRESS + CROWD_MAX ? ip - FIRST_ADDRESS : UINT32_MAX;
 }
 
+bool crowd_parse_host(const char *text, struct sockaddr_in *out)
+{
+    char ip[INET_ADDRSTRLEN + 1];
+    unsigned port;
+    *out = (struct sockaddr_in){.sin_family = AF_INET};
+    if (sscanf(text, "%16[0-9.]:%u", ip, &port) != 2 || port > UINT16_MAX ||
+        inet_pton(AF_INET, ip, &out->sin_addr) != 1)
+        return false;
+    out->sin_port = htons((uint16_t)port);
+    return true;
+}
+
 static bool open_socket(struct crowd *crowd)
 {
     struct sockaddr_in local = {.sin_family = AF_INET};
@@ -87,7 +99,7 @@ void crowd_clear(struct crowd *crowd)
     kdnet_crypto_free(crowd->crypto);
 }
 
-static void put_address(struct in_addr ip, uint16_t port, struct kdnet_address *out)
+void crowd_put_address(struct in_addr ip, uint16_t port, struct kdnet_address *out)
 {
     *out = (struct kdnet_address){.ip = {[10] = 0xff, [11] = 0xff}, .port = port};
     memcpy(out->ip + 12, &ip, sizeof ip);
@@ -112,8 +124,8 @@ void crowd_seal_poke(struct crowd *crowd, uint32_t index, bool connected, uint8_
     memset(poke.random, 0, sizeof poke.random);
     kdnet_put_le64(poke.random, target->sequence / 3);
     kdnet_put_le64(poke.random + 8, bench_mix(index + (crowd->run << 32)));
-    put_address(crowd_address(index), crowd->port, &poke.target);
-    put_address(crowd->host.sin_addr, ntohs(crowd->host.sin_port), &poke.host);
+    crowd_put_address(crowd_address(index), crowd->port, &poke.target);
+    crowd_put_address(crowd->host.sin_addr, ntohs(crowd->host.sin_port), &poke.host);
     poke.connected = connected ? poke.host : (struct kdnet_address){.port = 0};
     kdnet_poke_encode(&poke, body);
     struct kdnet_datagram datagram = {.version = VERSION,
@@ -157,11 +169,10 @@ void crowd_send_all(struct crowd *crowd, const struct crowd_message *messages, s
     }
 }
 
-bool crowd_send(struct crowd *crowd, uint32_t index, const uint8_t *data, size_t length)
+void crowd_send(struct crowd *crowd, uint32_t index, const uint8_t *data, size_t length)
 {
     struct crowd_message message = {.index = index, .data = data, .length = length};
     crowd_send_all(crowd, &message, 1);
-    return true;
 }
 
 /* The host has given a data key: the check shows it that the target uses it. */
@@ -180,8 +191,9 @@ static void confirm(struct crowd *crowd, uint32_t index, const struct kdnet_data
     crowd_send(crowd, index, out, length);
 }
 
-static void take_one(struct crowd *crowd, uint32_t index, const uint8_t *payload, size_t length)
+static void take_one(void *user, uint32_t index, const uint8_t *payload, size_t length)
 {
+    struct crowd *crowd = user;
     uint8_t plain[KDNET_DATAGRAM_MAX], version, channel;
     struct kdnet_datagram datagram;
     struct crowd_target *target = &crowd->targets[index];
@@ -216,7 +228,7 @@ static uint32_t whose(struct msghdr *header)
     return UINT32_MAX;
 }
 
-void crowd_take(struct crowd *crowd, uint64_t wait_us)
+int crowd_receive(struct crowd *crowd, uint64_t wait_us, crowd_taker take, void *user)
 {
     static uint8_t space[CROWD_BATCH][KDNET_DATAGRAM_MAX];
     struct mmsghdr headers[CROWD_BATCH];
@@ -225,7 +237,7 @@ void crowd_take(struct crowd *crowd, uint64_t wait_us)
     struct pollfd readable = {.fd = crowd->socket, .events = POLLIN};
     struct timespec wait = {.tv_sec = (time_t)(wait_us / 1000000), .tv_nsec = (long)(wait_us % 1000000) * 1000};
     if (wait_us > 0 && ppoll(&readable, 1, &wait, NULL) != 1)
-        return;
+        return 0;
     for (size_t i = 0; i < CROWD_BATCH; ++i) {
         parts[i] = (struct iovec){.iov_base = space[i], .iov_len = sizeof space[i]};
         headers[i].msg_hdr = (struct msghdr){
@@ -235,6 +247,12 @@ void crowd_take(struct crowd *crowd, uint64_t wait_us)
     for (int i = 0; i < came; ++i) {
         uint32_t index = whose(&headers[i].msg_hdr);
         if (index < crowd->count)
-            take_one(crowd, index, space[i], headers[i].msg_len);
+            take(user, index, space[i], headers[i].msg_len);
     }
+    return came > 0 ? came : 0;
+}
+
+void crowd_take(struct crowd *crowd, uint64_t wait_us)
+{
+    (void)crowd_receive(crowd, wait_us, take_one, crowd);
 }

@@ -49,6 +49,12 @@ void crowd_key(uint32_t index, struct kdnet_key *out);
 struct in_addr crowd_address(uint32_t index);
 uint32_t crowd_index(struct in_addr address);
 
+/* The form in which kdnet writes addresses. */
+void crowd_put_address(struct in_addr ip, uint16_t port, struct kdnet_address *out);
+
+/* ADDR:PORT, IPv4. */
+bool crowd_parse_host(const char *text, struct sockaddr_in *out);
+
 /* False: said why on standard error. host NULL: no socket; the crowd only has keys. */
 bool crowd_init(struct crowd *crowd, uint32_t count, const struct sockaddr_in *host);
 void crowd_clear(struct crowd *crowd);
@@ -57,7 +63,7 @@ void crowd_clear(struct crowd *crowd);
 void crowd_seal_poke(struct crowd *crowd, uint32_t index, bool connected, uint8_t out[static CROWD_POKE]);
 
 /* Sends from target `index` (or a stranger behind them) what is in `data`, cut into datagrams of CROWD_POKE bytes. */
-bool crowd_send(struct crowd *crowd, uint32_t index, const uint8_t *data, size_t length);
+void crowd_send(struct crowd *crowd, uint32_t index, const uint8_t *data, size_t length);
 
 /* One of a batch. */
 struct crowd_message {
@@ -69,7 +75,11 @@ struct crowd_message {
 /* Sends up to CROWD_BATCH messages; waits while the network does not take them. */
 void crowd_send_all(struct crowd *crowd, const struct crowd_message *messages, size_t count);
 
-/* Takes what has come, waiting for up to wait_us for the first: answers responses with connection checks. */
+/* Hands over what has come, up to CROWD_BATCH datagrams, waiting for up to wait_us for the first. How many came. */
+typedef void (*crowd_taker)(void *user, uint32_t index, const uint8_t *payload, size_t length);
+int crowd_receive(struct crowd *crowd, uint64_t wait_us, crowd_taker take, void *user);
+
+/* The same, and does with it what targets do: answers responses with connection checks. */
 void crowd_take(struct crowd *crowd, uint64_t wait_us);
 
 #endif

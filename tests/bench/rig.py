@@ -40,6 +40,18 @@ def resident_bytes(pid):
         return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:")) * 1024
 
 
+def wait_taken(port, patience=PATIENCE_S):
+    """Until no datagram waits at the UDP sockets of this port."""
+    end, wanted, empty = time.monotonic() + patience, f":{port:04X}", 0
+    while empty < 2:  # the last batch is being worked on
+        with open("/proc/net/udp", encoding="ascii") as file:
+            rows = [line.split() for line in file if wanted in line]
+        empty = empty + 1 if not any(row[1].endswith(wanted) and row[4].split(":")[1] != "00000000" for row in rows) else 0
+        if time.monotonic() > end:
+            raise Trouble(f"datagrams wait at port {port} and are not taken")
+        time.sleep(0.001)
+
+
 class Program:
     """A process with pipes to and from it. `core`: 0 for who makes load, 1 for who is measured."""
 
@@ -188,6 +200,27 @@ class Crowd(Program):
         if measure:
             measure()
         return self.ask("go", PATIENCE_S + (datagrams / rate if rate else 0))
+
+
+    def bursts(self, receiver, datagrams, run, size):
+        """
+        Bursts at a receiver that stands still meanwhile, so that its socket is full and never empty until it has taken
+        all: what it takes then is what it can, however quick the sender is. Datagrams accounted, and the time on a
+        processor that they took.
+        """
+        self.tell(f"bursts {datagrams} {run} {size}")
+        self.line()
+        before, spent, sent = receiver.settled(), 0, 0
+        while sent < datagrams // run * run:
+            os.kill(receiver.pid, signal.SIGSTOP)
+            try:
+                sent = self.ask("go")["sent"]
+                began = cpu_ns(receiver.pid)
+            finally:
+                os.kill(receiver.pid, signal.SIGCONT)
+            wait_taken(receiver.port)
+            spent += cpu_ns(receiver.pid) - began
+        return receiver.settled() - before, spent
 
 
 class Rig:
