@@ -87,14 +87,16 @@ static void keep_change(struct kdnet_halt *halt, const struct kdnet_packet *pack
     memset(halt, 0, sizeof *halt);
     halt->checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
     halt->length = packet->payload_length;
-    /* One that cannot be read (type 1, or cut) halts the machine all the same: it is an unknown state, read and
-     * continued. */
+    /* One that cannot be read halts the machine all the same: it is an unknown state, read and continued. */
     if (packet->type == KDNET_PACKET_STATE_CHANGE64)
-        kdnet_state_change_decode(packet->payload, packet->payload_length, &halt->change);
+        (void)kdnet_state_change_decode(packet->payload, packet->payload_length, &halt->change);
+    else
+        (void)kdnet_state_change_decode32(packet->payload, packet->payload_length, &halt->change);
     if (halt->change.load_symbols.path && !halt->change.load_symbols.unload)
         halt->kernel_loads = kdnet_is_kernel_path(halt->change.load_symbols.path,
                                                   halt->change.load_symbols.path_text_length);
-    halt->change.load_symbols.path = NULL; /* borrowed from the datagram */
+    halt->change.load_symbols.path = NULL; /* borrowed from the datagram, as these */
+    halt->change.command.name = halt->change.command.command = NULL;
     size_t length = halt->change.report_length < sizeof halt->report ? halt->change.report_length : sizeof halt->report;
     if (length > 0)
         memcpy(halt->report, halt->change.report, length);

@@ -34,6 +34,25 @@ enum {
     LS_UNLOAD = 32,
 };
 
+/* DBGKD_WAIT_STATE_CHANGE32, where it differs; the union's offsets from its start [ros]. */
+enum {
+    AT32_THREAD = 12,
+    AT32_PROGRAM_COUNTER = 16,
+    AT32_UNION = 20,
+    EX32_RECORD = 8,
+    EX32_ADDRESS = 12,
+    EX32_COUNT = 16,
+    EX32_PARAMETERS = 20,
+    EX32_FIRST_CHANCE = 80,
+    LS32_BASE = 4,
+    LS32_PROCESS = 8,
+    LS32_CHECKSUM = 12,
+    LS32_SIZE = 16,
+    LS32_UNLOAD = 20,
+};
+
+#define NAME_MAX_LENGTH 127 /* of a command string's name [ros] */
+
 static uint32_t kind(const struct kdnet_state_change *change)
 {
     return change->new_state & ~KDNET_STATE_ALTERNATE;
@@ -52,6 +71,15 @@ static void decode_exception(const uint8_t *payload, struct kdnet_exception *out
     out->first_chance = kdnet_get_le32(payload + AT_FIRST_CHANCE);
 }
 
+/* The path is the payload's end; never reach back into the fixed part for it. */
+static void take_path(const uint8_t *payload, size_t length, size_t fixed, struct kdnet_load_symbols *out)
+{
+    size_t room = length - fixed;
+    size_t path_length = out->path_length < room ? out->path_length : room;
+    out->path = (const char *)payload + length - path_length;
+    out->path_text_length = strnlen(out->path, path_length);
+}
+
 static void decode_load_symbols(const uint8_t *payload, size_t length, struct kdnet_load_symbols *out)
 {
     const uint8_t *p = payload + AT_UNION;
@@ -61,11 +89,85 @@ static void decode_load_symbols(const uint8_t *payload, size_t length, struct kd
     out->checksum = kdnet_get_le32(p + LS_CHECKSUM);
     out->image_size = kdnet_get_le32(p + LS_SIZE);
     out->unload = p[LS_UNLOAD] != 0;
-    /* The path is the payload's end; never reach back into the fixed part for it. */
-    size_t room = length - KDNET_STATE_CHANGE_FIXED;
-    size_t path_length = out->path_length < room ? out->path_length : room;
-    out->path = (const char *)payload + length - path_length;
-    out->path_text_length = strnlen(out->path, path_length);
+    take_path(payload, length, KDNET_STATE_CHANGE_FIXED, out);
+}
+
+static uint64_t extended(const uint8_t *p)
+{
+    return (uint64_t)(int64_t)(int32_t)kdnet_get_le32(p);
+}
+
+static void decode_exception32(const uint8_t *payload, struct kdnet_exception *out)
+{
+    const uint8_t *p = payload + AT32_UNION;
+    out->code = kdnet_get_le32(p);
+    out->flags = kdnet_get_le32(p + EX_FLAGS);
+    out->record = extended(p + EX32_RECORD);
+    out->address = extended(p + EX32_ADDRESS);
+    out->parameter_count = kdnet_get_le32(p + EX32_COUNT);
+    for (size_t i = 0; i < KDNET_EXCEPTION_PARAMETERS; ++i)
+        out->parameters[i] = extended(p + EX32_PARAMETERS + 4 * i);
+    out->first_chance = kdnet_get_le32(p + EX32_FIRST_CHANCE);
+}
+
+static void decode_load_symbols32(const uint8_t *payload, size_t length, struct kdnet_load_symbols *out)
+{
+    const uint8_t *p = payload + AT32_UNION;
+    out->path_length = kdnet_get_le32(p);
+    out->base = extended(p + LS32_BASE);
+    out->process_id = extended(p + LS32_PROCESS);
+    out->checksum = kdnet_get_le32(p + LS32_CHECKSUM);
+    out->image_size = kdnet_get_le32(p + LS32_SIZE);
+    out->unload = p[LS32_UNLOAD] != 0;
+    take_path(payload, length, KDNET_STATE_CHANGE32_FIXED, out);
+}
+
+/* Where the string begins that ends before `end`: behind the NUL of what is before it, or at `from`. */
+static size_t begin_of(const uint8_t *payload, size_t from, size_t end)
+{
+    while (end > from && payload[end - 1] != '\0')
+        --end;
+    return end;
+}
+
+/* Name and command are the payload's last two strings, each with its NUL, behind the control report [ros]. */
+static void decode_command(const uint8_t *payload, size_t length, struct kdnet_command_string *out)
+{
+    size_t from = KDNET_STATE_CHANGE_FIXED;
+    out->flags = kdnet_get_le32(payload + AT_UNION);
+    if (length <= from || payload[length - 1] != '\0')
+        return;
+    size_t command = begin_of(payload, from, length - 1);
+    if (command == from)
+        return; /* one string only: whose is it? */
+    size_t name = begin_of(payload, from, command - 1);
+    if (command - 1 - name > NAME_MAX_LENGTH)
+        return;
+    out->name = (const char *)payload + name;
+    out->name_length = command - 1 - name;
+    out->command = (const char *)payload + command;
+    out->command_length = length - 1 - command;
+}
+
+int kdnet_state_change_decode32(const uint8_t *payload, size_t length, struct kdnet_state_change *out)
+{
+    if (length < KDNET_STATE_CHANGE32_FIXED)
+        return KDNET_ERR_SHORT;
+    memset(out, 0, sizeof *out);
+    memcpy(out->raw, payload, KDNET_STATE_CHANGE32_FIXED);
+    out->new_state = kdnet_get_le32(payload);
+    out->processor_level = kdnet_get_le16(payload + AT_PROCESSOR_LEVEL);
+    out->processor = kdnet_get_le16(payload + AT_PROCESSOR);
+    out->processor_count = kdnet_get_le32(payload + AT_PROCESSOR_COUNT);
+    out->thread = extended(payload + AT32_THREAD);
+    out->program_counter = extended(payload + AT32_PROGRAM_COUNTER);
+    out->report = payload + KDNET_STATE_CHANGE32_FIXED;
+    out->report_length = length - KDNET_STATE_CHANGE32_FIXED;
+    if (kind(out) == KDNET_STATE_EXCEPTION)
+        decode_exception32(payload, &out->exception);
+    else if (kind(out) == KDNET_STATE_LOAD_SYMBOLS)
+        decode_load_symbols32(payload, length, &out->load_symbols);
+    return KDNET_OK;
 }
 
 int kdnet_state_change_decode(const uint8_t *payload, size_t length, struct kdnet_state_change *out)
@@ -86,6 +188,8 @@ int kdnet_state_change_decode(const uint8_t *payload, size_t length, struct kdne
         decode_exception(payload, &out->exception);
     else if (kind(out) == KDNET_STATE_LOAD_SYMBOLS)
         decode_load_symbols(payload, length, &out->load_symbols);
+    else if (kind(out) == KDNET_STATE_COMMAND_STRING)
+        decode_command(payload, length, &out->command);
     return KDNET_OK;
 }
 

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define KDNET_STATE_CHANGE_FIXED    192 /* all but the control report */
+#define KDNET_STATE_CHANGE32_FIXED  104 /* the same of a 32-bit one */
 #define KDNET_STATE_CHANGE_SIZE     240 /* with the largest report, x64's */
 #define KDNET_EXCEPTION_PARAMETERS  15
 #define KDNET_EXCEPTION_BREAKPOINT  0x80000003U /* STATUS_BREAKPOINT */
@@ -47,6 +48,13 @@ struct kdnet_load_symbols {
     size_t path_text_length; /* without the NUL */
 };
 
+/* What DbgCommandString hands to the debugger [ros]. */
+struct kdnet_command_string {
+    uint32_t flags;
+    const char *name, *command; /* borrowed, not NUL-ended; target text, not to be trusted; NULL: not there */
+    size_t name_length, command_length;
+};
+
 struct kdnet_state_change {
     uint32_t new_state; /* enum kdnet_new_state, or something else */
     uint16_t processor_level;
@@ -56,7 +64,8 @@ struct kdnet_state_change {
     uint64_t program_counter;
     struct kdnet_exception exception;       /* valid when new_state is exception */
     struct kdnet_load_symbols load_symbols; /* valid when new_state is load symbols */
-    const uint8_t *report;                  /* control report and what follows, from offset 192; borrowed */
+    struct kdnet_command_string command;    /* valid when new_state is command string */
+    const uint8_t *report;                  /* control report and what follows; borrowed */
     size_t report_length;
     uint8_t raw[KDNET_STATE_CHANGE_FIXED]; /* the fixed part as received: unused bytes are stack garbage */
 };
@@ -68,6 +77,12 @@ struct kdnet_state_change {
  * there. An unknown new_state is not an error: the machine is halted all the same.
  */
 int kdnet_state_change_decode(const uint8_t *payload, size_t length, struct kdnet_state_change *out);
+
+/*
+ * The same for a state change 32 packet, of kernels older than KDNET [ros: DBGKD_WAIT_STATE_CHANGE32 of the public
+ * windbgkd.h]. Addresses come sign-extended; `raw` is all zero behind its 104 bytes. KDNET_ERR_SHORT: under 104 bytes.
+ */
+int kdnet_state_change_decode32(const uint8_t *payload, size_t length, struct kdnet_state_change *out);
 
 /*
  * Writes a payload: raw, with all known fields over it, then the report (which includes the path).

@@ -7,7 +7,10 @@
 
 static void decode_state_change(const struct kdnet_packet *packet, struct content *out)
 {
-    if (kdnet_state_change_decode(packet->payload, packet->payload_length, &out->state_change) != KDNET_OK)
+    int error = packet->type == KDNET_PACKET_STATE_CHANGE64
+                    ? kdnet_state_change_decode(packet->payload, packet->payload_length, &out->state_change)
+                    : kdnet_state_change_decode32(packet->payload, packet->payload_length, &out->state_change);
+    if (error != KDNET_OK)
         return;
     out->payload = CONTENT_STATE_CHANGE;
     const struct kdnet_state_change *change = &out->state_change;
@@ -72,6 +75,7 @@ static bool decode_packet(struct conversation *conversation, struct content *out
         return true;
     switch (out->packet.type) {
     case KDNET_PACKET_STATE_CHANGE64:
+    case KDNET_PACKET_STATE_CHANGE32:
         decode_state_change(&out->packet, out);
         break;
     case KDNET_PACKET_MANIPULATE:

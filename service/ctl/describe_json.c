@@ -70,6 +70,14 @@ static void write_load_symbols(struct out *out, const struct kdnet_state_change 
     out_json_close(out, '}');
 }
 
+static void write_command(struct out *out, const struct kdnet_command_string *command)
+{
+    out_json_open(out, "command_string", '{');
+    out_json_untrusted(out, "name", command->name, command->name_length);
+    out_json_untrusted(out, "command", command->command, command->command_length);
+    out_json_close(out, '}');
+}
+
 static void write_state_change(struct out *out, const struct content *content)
 {
     const struct kdnet_state_change *change = &content->state_change;
@@ -77,6 +85,7 @@ static void write_state_change(struct out *out, const struct content *content)
     out_json_open(out, "state_change", '{');
     out_json_string(out, "new_state", content_state_name(change->new_state));
     out_json_hex(out, "new_state_code", change->new_state, CODE_DIGITS);
+    out_json_bool(out, "alternate", (change->new_state & KDNET_STATE_ALTERNATE) != 0);
     out_json_number(out, "processor", change->processor);
     out_json_number(out, "processor_level", change->processor_level);
     out_json_number(out, "processors", change->processor_count);
@@ -86,6 +95,8 @@ static void write_state_change(struct out *out, const struct content *content)
         write_exception(out, &change->exception);
     else if (state == KDNET_STATE_LOAD_SYMBOLS)
         write_load_symbols(out, change);
+    else if (state == KDNET_STATE_COMMAND_STRING && change->command.name)
+        write_command(out, &change->command);
     if (content->report.instructions)
         out_json_bytes(out, "instructions", content->report.instructions, content->report.instruction_count);
     if (content->layout)

@@ -114,6 +114,17 @@ static void write_load_symbols(struct out *out, const struct kdnet_state_change 
     }
 }
 
+static void write_command(struct out *out, const struct kdnet_command_string *command)
+{
+    out_text(out, "command string");
+    if (!command->name)
+        return;
+    out_text(out, " ");
+    write_quoted(out, command->name, command->name_length);
+    out_text(out, " ");
+    write_quoted(out, command->command, command->command_length);
+}
+
 static void write_state_change(struct out *out, const struct content *content)
 {
     const struct kdnet_state_change *change = &content->state_change;
@@ -123,10 +134,14 @@ static void write_state_change(struct out *out, const struct content *content)
         write_exception(out, &change->exception);
     } else if (state == KDNET_STATE_LOAD_SYMBOLS) {
         write_load_symbols(out, change);
+    } else if (state == KDNET_STATE_COMMAND_STRING) {
+        write_command(out, &change->command);
     } else {
-        out_text(out, state == KDNET_STATE_COMMAND_STRING ? "command string " : "unknown state ");
+        out_text(out, "unknown state ");
         out_hex(out, change->new_state);
     }
+    if (change->new_state & KDNET_STATE_ALTERNATE)
+        out_text(out, ", alternate form");
     out_text(out, ", PC ");
     write_address(out, change->program_counter);
     out_text(out, ", processor ");

@@ -212,6 +212,32 @@ static void load_symbols_shows_the_path(void **state)
     json_decref(root);
 }
 
+static void command_string_and_other_forms_are_shown(void **state)
+{
+    static const char strings[] = "acme!trace\0.echo \033hello";
+    uint8_t payload[KDNET_STATE_CHANGE_SIZE + sizeof strings] = {0};
+    (void)state;
+    kdnet_put_le32(payload, KDNET_STATE_COMMAND_STRING | KDNET_STATE_ALTERNATE);
+    memcpy(payload + KDNET_STATE_CHANGE_SIZE, strings, sizeof strings);
+    describe_packet(false, false, KDNET_PACKET_STATE_CHANGE64, payload, sizeof payload);
+    assert_contains("command string \"acme!trace\" \".echo \\x1bhello\", alternate form");
+    describe_packet(true, false, KDNET_PACKET_STATE_CHANGE64, payload, sizeof payload);
+    json_t *root = parse();
+    assert_text(root, "state_change.new_state", "command_string");
+    assert_text(root, "state_change.command_string.name", "acme!trace");
+    assert_true(json_is_true(member(root, "state_change.alternate")));
+    json_decref(root);
+    memset(payload, 0, sizeof payload);
+    kdnet_put_le32(payload, KDNET_STATE_EXCEPTION);
+    kdnet_put_le32(payload + 16, 0x80123456U);
+    kdnet_put_le32(payload + 20, 0xc0000005U);
+    describe_packet(true, false, KDNET_PACKET_STATE_CHANGE32, payload, KDNET_STATE_CHANGE32_FIXED);
+    root = parse();
+    assert_text(root, "state_change.exception.name", "STATUS_ACCESS_VIOLATION");
+    assert_text(root, "state_change.program_counter", "0xffffffff80123456");
+    json_decref(root);
+}
+
 static void describe_manipulate(bool json, bool from_host, const struct kdnet_manipulate *manipulate)
 {
     uint8_t payload[KDNET_PACKET_PAYLOAD_MAX];
@@ -417,6 +443,7 @@ int main(void)
         TEST(small_bodies_have_their_names),
         TEST(exception_is_named),
         TEST(load_symbols_shows_the_path),
+        TEST(command_string_and_other_forms_are_shown),
         TEST(memory_is_whole_in_json_and_limited_in_text),
         TEST(request_and_reply_are_told_apart),
         TEST(registers_are_shown_once_the_machine_is_known),

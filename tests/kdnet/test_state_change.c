@@ -221,6 +221,97 @@ static void unknown_state_is_still_a_state_change(void **state)
     assert_memory_equal(out, payload, sizeof payload);
 }
 
+/* DBGKD_WAIT_STATE_CHANGE32 by hand, from ReactOS's windbgkd.h. */
+static void exception32_is_read_as_documented(void **state)
+{
+    uint8_t payload[KDNET_STATE_CHANGE32_FIXED + 20] = {0};
+    struct kdnet_state_change change;
+    (void)state;
+    kdnet_put_le32(payload, KDNET_STATE_EXCEPTION);
+    kdnet_put_le16(payload + 4, 6);
+    kdnet_put_le16(payload + 6, 1);
+    kdnet_put_le32(payload + 8, 2);
+    kdnet_put_le32(payload + 12, 0x81234560U);
+    kdnet_put_le32(payload + 16, 0x80123456U);
+    kdnet_put_le32(payload + 20, 0xc0000005U);
+    kdnet_put_le32(payload + 24, 1);
+    kdnet_put_le32(payload + 32, 0x80123456U);
+    kdnet_put_le32(payload + 36, 2);
+    kdnet_put_le32(payload + 44, 0x18);
+    kdnet_put_le32(payload + 100, 1);
+    payload[KDNET_STATE_CHANGE32_FIXED] = 0x77;
+    assert_int_equal(kdnet_state_change_decode32(payload, sizeof payload, &change), KDNET_OK);
+    assert_int_equal(change.processor_level, 6);
+    assert_int_equal(change.processor, 1);
+    assert_int_equal(change.processor_count, 2);
+    assert_true(change.thread == 0xffffffff81234560U);
+    assert_true(change.program_counter == 0xffffffff80123456U);
+    assert_int_equal(change.exception.code, 0xc0000005U);
+    assert_int_equal(change.exception.flags, 1);
+    assert_true(change.exception.address == 0xffffffff80123456U);
+    assert_int_equal(change.exception.parameter_count, 2);
+    assert_true(change.exception.parameters[0] == 0 && change.exception.parameters[1] == 0x18);
+    assert_int_equal(change.exception.first_chance, 1);
+    assert_int_equal(change.report_length, 20);
+    assert_int_equal(change.report[0], 0x77);
+    for (size_t length = 0; length < KDNET_STATE_CHANGE32_FIXED; ++length)
+        assert_int_equal(kdnet_state_change_decode32(payload, length, &change), KDNET_ERR_SHORT);
+}
+
+static void load_symbols32_is_read_as_documented(void **state)
+{
+    uint8_t payload[KDNET_STATE_CHANGE32_FIXED + 40] = {0};
+    struct kdnet_state_change change;
+    (void)state;
+    kdnet_put_le32(payload, KDNET_STATE_LOAD_SYMBOLS);
+    kdnet_put_le32(payload + 20, 6);
+    kdnet_put_le32(payload + 24, 0x80400000U);
+    kdnet_put_le32(payload + 28, UINT32_MAX);
+    kdnet_put_le32(payload + 32, 0x1234);
+    kdnet_put_le32(payload + 36, 0x5000);
+    memcpy(payload + sizeof payload - 6, "a.sys", 6);
+    assert_int_equal(kdnet_state_change_decode32(payload, sizeof payload, &change), KDNET_OK);
+    assert_true(change.load_symbols.base == 0xffffffff80400000U);
+    assert_true(change.load_symbols.process_id == UINT64_MAX);
+    assert_int_equal(change.load_symbols.checksum, 0x1234);
+    assert_int_equal(change.load_symbols.image_size, 0x5000);
+    assert_false(change.load_symbols.unload);
+    assert_int_equal(change.load_symbols.path_text_length, 5);
+    assert_memory_equal(change.load_symbols.path, "a.sys", 5);
+    assert_false(kdnet_state_change_is_shutdown(&change));
+    kdnet_put_le32(payload + 24, UINT32_MAX);
+    kdnet_put_le32(payload + 28, 0);
+    payload[40] = 1;
+    assert_int_equal(kdnet_state_change_decode32(payload, sizeof payload, &change), KDNET_OK);
+    assert_true(kdnet_state_change_is_shutdown(&change));
+}
+
+static void command_string_has_its_name_and_its_command(void **state)
+{
+    static const char strings[] = "acme!trace\0.echo hello";
+    uint8_t payload[KDNET_STATE_CHANGE_SIZE + sizeof strings] = {0};
+    struct kdnet_state_change change;
+    (void)state;
+    kdnet_put_le32(payload, KDNET_STATE_COMMAND_STRING);
+    kdnet_put_le32(payload + 32, 5);
+    memcpy(payload + KDNET_STATE_CHANGE_SIZE, strings, sizeof strings);
+    assert_int_equal(kdnet_state_change_decode(payload, sizeof payload, &change), KDNET_OK);
+    assert_int_equal(change.command.flags, 5);
+    assert_int_equal(change.command.name_length, 10);
+    assert_memory_equal(change.command.name, "acme!trace", 10);
+    assert_int_equal(change.command.command_length, 11);
+    assert_memory_equal(change.command.command, ".echo hello", 11);
+    for (size_t length = KDNET_STATE_CHANGE_FIXED; length < sizeof payload; ++length) { /* cut: never beyond it */
+        assert_int_equal(kdnet_state_change_decode(payload, length, &change), KDNET_OK);
+        if (change.command.name)
+            assert_true((const uint8_t *)change.command.command + change.command.command_length < payload + length);
+    }
+    memset(payload + KDNET_STATE_CHANGE_FIXED, 'x', sizeof payload - KDNET_STATE_CHANGE_FIXED);
+    payload[sizeof payload - 1] = '\0'; /* one string, as long as all there is */
+    assert_int_equal(kdnet_state_change_decode(payload, sizeof payload, &change), KDNET_OK);
+    assert_null(change.command.name);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +320,9 @@ int main(void)
         cmocka_unit_test(break_of_the_capture_is_a_breakpoint_exception),
         cmocka_unit_test(last_state_change_of_the_capture_is_the_shutdown),
         cmocka_unit_test(load_symbols_is_read_as_documented),
+        cmocka_unit_test(exception32_is_read_as_documented),
+        cmocka_unit_test(load_symbols32_is_read_as_documented),
+        cmocka_unit_test(command_string_has_its_name_and_its_command),
         cmocka_unit_test(exception_is_read_as_documented),
         cmocka_unit_test(each_truncation_is_short_or_cut_to_what_is_there),
         cmocka_unit_test(shutdown_is_only_the_unload_of_everything),

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "kdnet/wire.h"
 #include "service/target/internal.h"
 #include "tests/session/net.h"
 
@@ -162,6 +163,74 @@ static void a_crash_by_hand_has_its_code(void **state)
     assert_int_equal(status->break_status, KDNET_BREAK_BUGCHECK_SECOND);
     assert_false(status->since_first_known); /* there was no first break */
     net_pair_clear(&pair);
+}
+
+/* --- other forms of a state change -------------------------------------------------------------------------------- */
+
+/* Writes a state change of an x86 machine as its older form has it: DBGKD_WAIT_STATE_CHANGE32 [ros]. */
+static void make32(struct net_packet *packet)
+{
+    static const struct {
+        size_t from, to, length;
+    } moves[] = {{0, 0, 12},  {16, 12, 4}, {24, 16, 4}, {32, 20, 8}, {40, 28, 4},
+                 {48, 32, 4}, {56, 36, 4}, {64, 40, 4}, {72, 44, 4}, {184, 100, 4}};
+    static const struct {
+        size_t from, to, length;
+    } load_moves[] = {{0, 0, 12},  {16, 12, 4}, {24, 16, 4}, {32, 20, 4},
+                      {40, 24, 4}, {48, 28, 4}, {56, 32, 8}, {64, 40, 4}};
+    uint8_t old[KDNET_PACKET_PAYLOAD_MAX];
+    memcpy(old, packet->payload, packet->length);
+    bool load = kdnet_get_le32(old) == KDNET_STATE_LOAD_SYMBOLS;
+    size_t tail = packet->length - KDNET_STATE_CHANGE_FIXED;
+    memset(packet->payload, 0, KDNET_STATE_CHANGE32_FIXED);
+    for (size_t i = 0; i < (load ? COUNT(load_moves) : COUNT(moves)); ++i)
+        memcpy(packet->payload + (load ? load_moves[i].to : moves[i].to),
+               old + (load ? load_moves[i].from : moves[i].from), load ? load_moves[i].length : moves[i].length);
+    memcpy(packet->payload + KDNET_STATE_CHANGE32_FIXED, old + KDNET_STATE_CHANGE_FIXED, tail);
+    packet->length = KDNET_STATE_CHANGE32_FIXED + tail;
+    packet->type = KDNET_PACKET_STATE_CHANGE32;
+}
+
+static bool as_32(struct net_pair *pair, bool to_host, struct net_packet *packet)
+{
+    (void)pair;
+    if (to_host && !packet->control && packet->type == KDNET_PACKET_STATE_CHANGE64)
+        make32(packet);
+    return true;
+}
+
+static bool as_alternate(struct net_pair *pair, bool to_host, struct net_packet *packet)
+{
+    (void)pair;
+    if (to_host && !packet->control && packet->type == KDNET_PACKET_STATE_CHANGE64)
+        packet->payload[2] |= 1; /* KDNET_STATE_ALTERNATE */
+    return true;
+}
+
+/* Another form of the same state changes gives the same story, and harms no machine. */
+static void other_forms_of_state_changes_are_read_alike(void **state)
+{
+    static const char *const scenarios[] = {"boot",      "bugcheck",     "e2",        "int3",
+                                            "exception", "loader-crash", "processors"};
+    static net_tamper *const forms[] = {as_32, as_alternate};
+    (void)state;
+    for (size_t form = 0; form < COUNT(forms); ++form)
+        for (size_t i = 0; i < COUNT(scenarios); ++i) {
+            struct machine_config config = {.scenario = scenarios[i], .machine = KDNET_MACHINE_X86, .status = 0};
+            char usual[NET_STORY_SIZE], story[NET_STORY_SIZE];
+            struct net_pair pair;
+            begin(&pair, &config);
+            net_pair_run(&pair, LIMIT_US);
+            net_story(&pair, usual);
+            net_pair_clear(&pair);
+            begin(&pair, &config);
+            pair.tamper = forms[form];
+            net_pair_run(&pair, LIMIT_US);
+            net_story(&pair, story);
+            assert_string_equal(story, usual);
+            expect_harmless(&pair);
+            net_pair_clear(&pair);
+        }
 }
 
 /* --- while a session is made -------------------------------------------------------------------------------------- */
@@ -398,6 +467,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(each_life_gives_exactly_its_events, afresh),
         cmocka_unit_test_setup(a_crash_by_hand_has_its_code, afresh),
+        cmocka_unit_test_setup(other_forms_of_state_changes_are_read_alike, afresh),
         cmocka_unit_test_setup(a_crash_while_the_session_is_made_gives_its_results, afresh),
         cmocka_unit_test_setup(the_endless_second_break_is_read_once_by_each_host_and_held_in_silence, afresh),
         cmocka_unit_test_setup(no_cut_of_any_kind_leaves_a_machine_halted, afresh),
