@@ -190,7 +190,7 @@ static void on_state_change(struct kdnet_session *session, const struct kdnet_pa
         halt->said_again++ < SAID_AGAIN_MAX) {
         kdnet_link_abandon(&session->talk->link);
         halt->stage = KDNET_STAGE_RELEASING;
-        if (!halt->stepped || !kdnet_request_plain(session, KDNET_STEP_SAME, KDNET_API_GET_CONTEXT))
+        if (!halt->context_known || !kdnet_request_plain(session, KDNET_STEP_SAME, KDNET_API_GET_CONTEXT))
             kdnet_inquiry_advance(session, now_us);
         return;
     }

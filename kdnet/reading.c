@@ -359,8 +359,8 @@ static void memory_reply(struct kdnet_session *session, const struct kdnet_manip
     take_memory(session, halt->read, halt->read_have, halt->read_have == halt->read_wanted);
 }
 
-/* Whether a machine that says a break again still stands where SetContext put it; else it has run and broken in at the
- * same place. */
+/* Whether a machine that says a break again still stands where we left it: where SetContext put it, or a former host's.
+ * Else it has run and broken in at the same place. */
 static bool still_there(const struct kdnet_session *session, const struct kdnet_manipulate *reply)
 {
     const struct kdnet_halt *halt = &session->talk->halt;

@@ -68,6 +68,18 @@ static void presume_done(struct kdnet_session *session, uint64_t now_us)
     kdnet_inquiry_ask(session, 0, now_us);
 }
 
+/*
+ * Asks for something with a reply. Each proof is another question than the one before: else the late reply to that one
+ * would be taken for this one's, and so on, always one behind.
+ */
+static bool prove(struct kdnet_session *session)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    if (halt->proofs % 2 == 1)
+        return kdnet_request_plain(session, KDNET_STEP_PROVE, KDNET_API_GET_VERSION);
+    return kdnet_request_read(session, KDNET_STEP_PROVE, halt->change.program_counter + halt->proofs, 1);
+}
+
 void kdnet_release_go_on(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->talk->halt;
@@ -76,7 +88,7 @@ void kdnet_release_go_on(struct kdnet_session *session)
     if (kdnet_link_is_unsure(&session->talk->link) && halt->proofs++ < PROOFS_MAX) {
         halt->stage = KDNET_STAGE_RELEASING;
         halt->giving_up = 0;
-        if (kdnet_request_plain(session, KDNET_STEP_PROVE, KDNET_API_GET_VERSION))
+        if (prove(session))
             return;
     }
     struct kdnet_control_report report = {0};
@@ -232,7 +244,7 @@ static void ask_again(struct kdnet_session *session, uint64_t now_us)
         presume_done(session, now_us);
         return;
     }
-    if (halt->asked % ASKS_DEAF == 0)
+    if (halt->asked == ASKS_DEAF) /* once: its next poke is answered, whenever that comes */
         kdnet_session_suspect_key(session);
     kdnet_link_control(&session->talk->link, KDNET_PACKET_RESEND, 0);
     halt->deadline_us = now_us + (uint64_t)ASK_PERIOD_US * halt->asked;

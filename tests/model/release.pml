@@ -35,6 +35,8 @@ c_decl {
 #define STRAGGLERS_TAKEN          7 /* a data packet behind a later one counts */
 #define NOT_SAID_AGAIN            8 /* a state change that was asked for is a new break */
 #define STALE_REPLY_PROVES       10 /* a reply without an ACK before it, which may be an older one said again, proves it too */
+#define PROOFS_ALIKE             12 /* each proof is the same question: a late reply to one is taken for the next one's */
+#define FIRST_IS_FRESH           11 /* who says that he holds no connection was never connected, so counts as we do */
 #define SAID_AGAIN_CONTINUES      9 /* it is the old break, without a look at the program counter */
 
 /* Limits of the code, scaled down; what matters is their order. In brackets the code's. */
@@ -44,6 +46,7 @@ c_decl {
 #define DEAF_TIMEOUTS    3 /* [4]  session.c */
 #define TIMEOUTS_CYCLE   6 /* a multiple of all four: the count may start again there */
 #define TAKE_OVER_ASKS   3 /* [8]  session.c */
+#define FIRST_ASKS       1 /* [3]  session.c */
 #define ASKS_QUICK       2 /* [3]  inquiry.c */
 #define ASKS_MAX         7 /* [12] inquiry_internal.h */
 #define ASKS_DEAF        2 /* [4]  release.c */
@@ -82,6 +85,7 @@ chan t2h = [12] of { byte, byte, byte, byte, byte, byte };
 #define GET_CONTEXT 2
 #define SET_CONTEXT 3
 #define READ        4 /* READ + n: the address tells them apart */
+#define READ_PROOF  8 /* the same, of a proof */
 
 /* steps that differ only in what is done with the reply (session_internal.h, enum kdnet_step) */
 #define STEP_INQUIRY 0
@@ -294,7 +298,7 @@ inline host_flush()
 /* kdnet_link_wake */
 inline link_wake()
 {
-    if :: l_busy && !l_timer && !l_due -> l_timeouts = 0; l_timer = 1 :: else fi
+    if :: l_busy && !l_timer && (!l_due || l_resetting) -> l_timeouts = 0; l_timer = 1 :: else fi
 }
 
 /* kdnet_link_expire; then the part of kdnet_session_expire that suspects the key */
@@ -418,10 +422,14 @@ inline promote()
 {
     x = (a_stage != RUNNING); /* keep */
     link_restart(x);
-    if :: h_offer_took[i] || h_known -> l_out = 1 :: else fi;
+    if
+    :: h_offer_took[i] || h_known -> l_out = 1
+    :: else -> l_unsure = (mutant != FIRST_IS_FRESH)
+    fi;
     c_resend = (mutant != NO_RESEND);
     if
-    :: h_offer_took[i] && mutant != ASKS_ONCE && mutant != NO_RESEND -> h_asks = TAKE_OVER_ASKS; h_ask_timer = 1
+    :: (h_offer_took[i] || !h_known) && mutant != ASKS_ONCE && mutant != NO_RESEND ->
+        h_asks = (h_offer_took[i] -> TAKE_OVER_ASKS : FIRST_ASKS); h_ask_timer = 1
     :: else
     fi;
     h_key = h_offer_key[i];
@@ -509,7 +517,10 @@ inline go_on()
     :: (l_unsure || l_out) && a_proofs < PROOFS_MAX && mutant != NO_PROOF ->
         a_proofs++;
         a_stage = RELEASING; a_giving_up = 0;
-        request(STEP_PROVE, GET_VERSION)
+        if
+        :: (a_proofs & 1) || mutant == PROOFS_ALIKE -> request(STEP_PROVE, GET_VERSION)
+        :: else -> request(STEP_PROVE, READ_PROOF + a_proofs)
+        fi
     :: else ->
         a_stage = GOING; a_heard = 0; a_step = 0;
         link_send(0, NONE)
@@ -524,7 +535,7 @@ inline release_next()
     :: !a_stepped && h_version && !a_fault && !a_context_known && !a_context_tried ->
         a_giving_up = 0; request(STEP_INQUIRY, GET_CONTEXT)
     :: !a_stepped && h_version && !a_fault && a_context_known && !a_context_moved ->
-        a_stepped = 1; a_giving_up = 0; request(STEP_INQUIRY, SET_CONTEXT)
+        a_stepped = 1; a_context_moved = 1; a_giving_up = 0; request(STEP_INQUIRY, SET_CONTEXT)
     :: else -> go_on()
     fi
 }
@@ -579,7 +590,7 @@ inline on_state_change()
         link_abandon();
         a_stage = RELEASING;
         if
-        :: a_stepped && mutant != SAID_AGAIN_CONTINUES -> request(STEP_SAME, GET_CONTEXT)
+        :: a_context_known && mutant != SAID_AGAIN_CONTINUES -> request(STEP_SAME, GET_CONTEXT)
         :: else -> advance()
         fi
     :: else ->
@@ -604,7 +615,7 @@ inline reading_reply()
         :: else
         fi;
         if
-        :: a == GET_CONTEXT && a_step == STEP_SAME && !g ->
+        :: a == GET_CONTEXT && a_step == STEP_SAME && g != a_context_moved ->
             /* kdnet_inquiry_begin_again: it ran, and broke in at the same place. The property believes the machine. */
             begin_halt(a_bytes, t_break)
         :: else -> advance()
@@ -664,7 +675,7 @@ inline host_expire()
         :: a_asked >= ASKS_MAX -> release_done()
         :: else ->
             a_asked++;
-            if :: a_asked % ASKS_DEAF == 0 -> suspect_key() :: else fi;
+            if :: a_asked == ASKS_DEAF -> suspect_key() :: else fi;
             c_resend = 1
         fi
     :: ASK_TIMER -> /* expire_asks */
