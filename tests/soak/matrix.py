@@ -6,7 +6,7 @@ import time
 import network
 from network import harness
 
-COUNT = {"short": 60, "long": 500}
+COUNT = {"short": 68, "long": 500}
 DUMP_MS, REBOOT_MS, DELAY_MS = 400, 200, 500
 SPREAD_MS = {"short": 1000, "long": 8000}
 WAIT_S = {"short": 120, "long": 150}
@@ -15,6 +15,8 @@ WAIT_S = {"short": 120, "long": 150}
 Network = collections.namedtuple("Network", "name relay patience parts", defaults=["20s", ("long",)])
 BOTH = ("short", "long")
 SCENARIOS = ("idle", "boot", "bugcheck", "bugcheck-hold", "int3", "prompt", "fileio", "exception")
+RARE = (("e2", ()), ("e2", ("--no-reboot",)), ("unattended", ("--no-reboot",)), ("double-crash", ()), ("loader-crash", ()),
+        ("hypervisor", ()), ("processors", ()), ("command", ()), ("nested", ()), ("reset", ()))
 STATUSES = ("0x00000000", "0xFFFFFFFF", "0xC000007F", "0xC0000185", "0x00000103")
 
 NETWORKS = [
@@ -51,15 +53,18 @@ NETWORKS = [
 
 def plans(part):
     """A process for each scenario and kind of machine."""
-    kinds = [(scenario, layout) for scenario in SCENARIOS for layout in network.LAYOUTS]
+    kinds = [(scenario, (), layout) for scenario in SCENARIOS for layout in network.LAYOUTS]
+    for i, (scenario, extra) in enumerate(RARE):  # in the short part, of each only one kind of machine
+        kinds += [(scenario, extra, layout) for j, layout in enumerate(network.LAYOUTS) if part == "long" or i % 3 == j]
     options = ("--dump-ms", DUMP_MS, "--reboot-ms", REBOOT_MS, "--delay-ms", DELAY_MS, "--spread-ms", SPREAD_MS[part])
     out, left = [], COUNT[part]
-    for i, (scenario, layout) in enumerate(kinds):
+    for i, (scenario, extra, layout) in enumerate(kinds):
         count = left // (len(kinds) - i)
         left -= count
         status = ("--status", STATUSES[i % len(STATUSES)])
-        out.append(network.Plan(f"{scenario}-{layout}", (7, 7, 1 + i, 1), layout, options + status, count,
-                                network.SEED + i, scenario))
+        name = f"{scenario}{'-held' if extra else ''}-{layout}"
+        out.append(network.Plan(name, (7, 7, 1 + i, 1), layout, options + status + extra, count, network.SEED + i,
+                                scenario))
     return out
 
 

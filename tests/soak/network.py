@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import harness
 
 RELAY = os.environ.get("KDNETD_RELAY", str(harness.BUILD / "tests" / "soak" / "soak_relay"))
-HOLDS = "bugcheck-hold"
+HOLDS = ("bugcheck-hold", "double-crash")  # and each with --no-reboot
 HOLD_S = 3.3  # a machine that was held for three seconds has ended as it should
 RENAMED = "renamed-"
 PATIENCE_END_S = 4
@@ -139,10 +139,15 @@ def write_targets(place, plans, rename=lambda name: name, rekey=lambda key: key,
     return place.file("kdnetd.yaml", "targets_file: targets\n")
 
 
+def is_held(plan):
+    """Whether its machines end in a second break."""
+    return plan.scenario in HOLDS or "--no-reboot" in plan.options
+
+
 def start(place, where, plan):
     """Those that are to be held stay: their program would end while kdnetd still reads."""
     return harness.Machines(place, where, harness.key_text(*plan.key), "--count", plan.count, "--machine", plan.layout,
-                            *plan.options, scenario=plan.scenario, seed=plan.seed, end=plan.scenario != HOLDS)
+                            *plan.options, scenario=plan.scenario, seed=plan.seed, end=not is_held(plan))
 
 
 def held(plan, daemons):
@@ -155,7 +160,7 @@ def held(plan, daemons):
 
 def wait(machines, plan, daemons, end):
     """Their summaries, when they have ended; those that do not end by then say in theirs how they are."""
-    if plan.scenario == HOLDS:
+    if is_held(plan):
         while len(held(plan, daemons)) < plan.count and time.monotonic() < end:
             time.sleep(0.1)
         time.sleep(max(0.0, max(held(plan, daemons).values(), default=0) + HOLD_S - time.time()))
@@ -180,15 +185,23 @@ def end(daemon, patience=PATIENCE_END_S):
         raise AssertionError(f"kdnetd, told to end, ended with {code}: {''.join(daemon.log.lines[-20:])}")
 
 
+NOT_STARTED = ("not_started", "0xFFFFFFFF")
+UNKNOWN = ("unknown", None)
+
+
 def expected_results(summary):
     """The (phase, verdict, status) that a machine must give, in their order."""
     status = summary["expected"]["status"]
     verdict = {"0x00000000": "written", "0xFFFFFFFF": "not_started"}.get(status, "failed")
-    if summary["scenario"] in ("int3", "exception"):
-        return [("break", "not_started", "0xFFFFFFFF")]
+    rare = {"int3": 1, "exception": 1, "command": 1, "processors": 4, "nested": 2}.get(summary["scenario"])
+    if rare:
+        return [("break", *NOT_STARTED)] * rare
+    others = {"loader-crash": "boot", "hypervisor": "break"}.get(summary["scenario"])
+    if others:
+        return [(others, *UNKNOWN)] * 2
     out = []
-    if summary["expected"]["crash"]:
-        out.append(("bugcheck_first", "not_started", "0xFFFFFFFF"))
+    if summary["expected"]["first"]:
+        out.append(("bugcheck_first", *NOT_STARTED))
     if summary["expected"]["shutdown"]:
         out.append(("shutdown", verdict, status))
     if summary["expected"]["second"]:
@@ -204,13 +217,20 @@ def is_unread(event):
     return first and event["source"]["from"] == "phase"
 
 
+def is_wanted(event, wanted):
+    """A loader and a hypervisor have no kernel to read; nobody else may say so."""
+    result = (event["phase"], event["verdict"], event["status"])
+    return result in wanted and (event["reason"] == "no_kernel") == (event["verdict"] == "unknown")
+
+
 def mistakes_of_machine(summary, stepping=True):
     """The machine's own view: nobody hurt it, and it does not stand still."""
     out = []
     if summary["state"] != "ended":
         out.append(f"is {summary['state']}")
-    if summary["released_wrongly"]:
-        out.append(f"released wrongly {summary['released_wrongly']} times")
+    for harm in ("released_wrongly", "wrong_processors"):
+        if summary[harm]:
+            out.append(f"{harm}: {summary[harm]} times")
     if stepping and summary["traps_again"]:
         out.append(f"trapped again {summary['traps_again']} times")
     return out
@@ -221,26 +241,37 @@ def mistakes_of_results(summary, events, unread_is_good=False, restarted=False):
 
     unread_is_good: there may be a break whose result says that time was up, or that is told as more than one: a machine
     that is released unread stands on its breakpoint still, and traps there again. restarted: one kdnetd may tell what
-    another one, or the same before a reload, has told, or was about to.
+    another one, or the same before a reload, has told, or was about to. A machine that starts anew, or breaks in again,
+    while it is asked gives a result that says so.
     """
     wanted, told, unread, out = expected_results(summary), [], 0, []
+    unread_is_good = unread_is_good or restarted or summary["expected"]["interrupted"]
     for event in (e for e in events if e["event"] == "crash_status"):
         result = (event["phase"], event["verdict"], event["status"])
-        if result in wanted:
+        if is_wanted(event, wanted):
             told.append(result)
             code = event["bugcheck"] and event["bugcheck"]["code"]
-            if result[0] != "break" and code != summary["expected"]["bugcheck"]["code"]:
+            if result[0] not in ("break", "boot") and code != summary["expected"]["bugcheck"]["code"]:
                 out.append(f"bug check {code}")
-        elif is_unread(event) and (unread_is_good or restarted):
+        elif is_unread(event) and unread_is_good:
             unread += 1
         else:
             out.append(f"wrong result {result}, {event['reason']}")
-    if unread_is_good and len(told) + unread < len(wanted):
-        out.append(f"{len(told) + unread} results of {len(wanted)}")
-    if not unread_is_good:
-        out += [f"no result {result}" for result in wanted if result not in told]
+    return out + missing_or_doubled(summary, wanted, told, unread, unread_is_good, restarted)
+
+
+def missing_or_doubled(summary, wanted, told, unread, unread_is_good, restarted):
+    out, counts = [], collections.Counter(told)
+    wanted_counts = collections.Counter(wanted)
+    if restarted or not unread_is_good:
+        out += [f"no result {r}" for r in wanted_counts if not counts[r]]
     if not restarted:
-        out += [f"{n} × {result}" for result, n in collections.Counter(told).items() if n > 1]
+        if len(told) + unread < len(wanted):
+            out.append(f"{len(told) + unread} results of {len(wanted)}")
+        out += [f"{counts[r]} × {r}, not {n}" for r, n in wanted_counts.items()
+                if counts[r] > n or (counts[r] < n and not unread_is_good)]
+    if summary["scenario"] == "reset" and not unread:
+        out.append("no result of the break in which it started anew")
     return out
 
 
