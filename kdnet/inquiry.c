@@ -190,7 +190,7 @@ static void on_state_change(struct kdnet_session *session, const struct kdnet_pa
         halt->said_again++ < SAID_AGAIN_MAX) {
         kdnet_link_abandon(&session->talk->link);
         halt->stage = KDNET_STAGE_RELEASING;
-        if (!halt->context_known || !kdnet_request_plain(session, KDNET_STEP_SAME, KDNET_API_GET_CONTEXT))
+        if (!halt->context_known || !kdnet_context_ask(session, KDNET_STEP_SAME))
             kdnet_inquiry_advance(session, now_us);
         return;
     }
@@ -421,6 +421,7 @@ void kdnet_inquiry_expire(struct kdnet_session *session, uint64_t now_us)
     if (!session->talk)
         return;
     struct kdnet_halt *halt = &session->talk->halt;
+    kdnet_context_expire(session, now_us);
     switch (halt->stage) {
     case KDNET_STAGE_READING:
         if (now_us >= halt->deadline_us && halt->load_symbols)

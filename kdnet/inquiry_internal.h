@@ -43,6 +43,25 @@ bool kdnet_request_read(struct kdnet_session *session, enum kdnet_step step, uin
 /* The same for a request that is all in its number. */
 bool kdnet_request_plain(struct kdnet_session *session, enum kdnet_step step, uint32_t api);
 
+/* --- context.c --- */
+
+/* Asks for the registers. */
+bool kdnet_context_ask(struct kdnet_session *session, enum kdnet_step step);
+
+/* Gives the machine the program counter of `halt->context`; false when it cannot be. Needs a known context. */
+bool kdnet_context_set(struct kdnet_session *session);
+
+/* A reply to the one, and to the other. */
+void kdnet_context_reply(struct kdnet_session *session, const struct kdnet_manipulate *reply);
+void kdnet_context_was_set(struct kdnet_session *session, const struct kdnet_manipulate *reply);
+
+/* Whether a machine that says a break again stands elsewhere than where we left it: where SetContext put it, or a
+ * former host's. Then it has run and broken in at the same place. */
+bool kdnet_context_is_elsewhere(const struct kdnet_session *session, const struct kdnet_manipulate *reply);
+
+/* Time passed while registers are read or set: perhaps the network does not carry so long a datagram. */
+void kdnet_context_expire(struct kdnet_session *session, uint64_t now_us);
+
 /* --- tell.c --- */
 
 /* Who answers, once for each kernel. */

@@ -53,7 +53,7 @@ static bool ask_context(struct kdnet_session *session)
     if (halt->context_tried || kdnet_halt_state(halt) != KDNET_STATE_EXCEPTION ||
         !kdnet_crash_is_breakpoint(halt->change.exception.code))
         return false;
-    return kdnet_request_plain(session, KDNET_STEP_CONTEXT, KDNET_API_GET_CONTEXT);
+    return kdnet_context_ask(session, KDNET_STEP_CONTEXT);
 }
 
 static bool ask_bugcheck(struct kdnet_session *session)
@@ -359,29 +359,6 @@ static void memory_reply(struct kdnet_session *session, const struct kdnet_manip
     take_memory(session, halt->read, halt->read_have, halt->read_have == halt->read_wanted);
 }
 
-/* Whether a machine that says a break again still stands where we left it: where SetContext put it, or a former host's.
- * Else it has run and broken in at the same place. */
-static bool still_there(const struct kdnet_session *session, const struct kdnet_manipulate *reply)
-{
-    const struct kdnet_halt *halt = &session->talk->halt;
-    const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
-    if (reply->return_status != 0 || !layout || reply->data_length < layout->context_size)
-        return true;
-    return kdnet_machine_pc(layout, reply->data) == kdnet_machine_pc(layout, halt->context);
-}
-
-static void context_reply(struct kdnet_session *session, const struct kdnet_manipulate *reply)
-{
-    struct kdnet_halt *halt = &session->talk->halt;
-    const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
-    halt->context_tried = true;
-    if (reply->return_status != 0 || !layout || reply->data_length < layout->context_size)
-        return;
-    halt->context_length = layout->context_size;
-    memcpy(halt->context, reply->data, halt->context_length);
-    halt->context_known = true;
-}
-
 /* Whether a reply is the one to the request under way, and not a late one. */
 static bool is_our_reply(const struct kdnet_session *session, const struct kdnet_manipulate *reply)
 {
@@ -416,9 +393,10 @@ void kdnet_reading_reply(struct kdnet_session *session, const struct kdnet_packe
             kdnet_reading_step_failed(session, KDNET_STEP_VERSION);
         break;
     case KDNET_API_GET_CONTEXT:
+    case KDNET_API_GET_CONTEXT_EX:
         if (session->talk->halt.step != KDNET_STEP_SAME) {
-            context_reply(session, &reply);
-        } else if (!still_there(session, &reply)) {
+            kdnet_context_reply(session, &reply);
+        } else if (kdnet_context_is_elsewhere(session, &reply)) {
             kdnet_inquiry_begin_again(session, now_us);
             return;
         }
@@ -426,7 +404,8 @@ void kdnet_reading_reply(struct kdnet_session *session, const struct kdnet_packe
     case KDNET_API_READ_VIRTUAL_MEMORY:
         memory_reply(session, &reply);
         break;
-    default: /* SetContext: if it failed, the machine traps again and we try again */
+    default:
+        kdnet_context_was_set(session, &reply);
         break;
     }
     kdnet_inquiry_advance(session, now_us);

@@ -127,17 +127,13 @@ void kdnet_release_next(struct kdnet_session *session)
         }
         if (!halt->context_known && !halt->context_tried) {
             halt->giving_up = 0;
-            if (kdnet_request_plain(session, KDNET_STEP_CONTEXT, KDNET_API_GET_CONTEXT))
+            if (kdnet_context_ask(session, KDNET_STEP_CONTEXT))
                 return;
         } else if (halt->context_known) {
-            struct kdnet_manipulate manipulate = {.api = KDNET_API_SET_CONTEXT};
             kdnet_machine_set_pc(layout, halt->context, kdnet_machine_pc(layout, halt->context) + layout->break_length);
-            manipulate.u.set_context.flags = kdnet_get_le32(halt->context + layout->context_flags_at);
-            manipulate.data = halt->context;
-            manipulate.data_length = halt->context_length;
             halt->stepped = true;
             halt->giving_up = 0;
-            if (kdnet_request(session, KDNET_STEP_SET_CONTEXT, &manipulate, true))
+            if (kdnet_context_set(session))
                 return;
         }
     }

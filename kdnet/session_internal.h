@@ -44,7 +44,8 @@ struct kdnet_boot {
     struct kdnet_facts *facts; /* of evidence; NULL: none was asked for (kdnet_boot_clear) */
     bool version_tried, data_tried, build_lab_tried, pdb_tried;
     bool version_known, data_known, build_lab_known, pdb_known;
-    bool announced; /* the kernel event is out */
+    bool announced;              /* the kernel event is out */
+    bool pieces, pieces_refused; /* a whole CONTEXT is too long for the network; the machine does not know of pieces */
     struct kdnet_version version;
     struct kdnet_debugger_data data;
     uint64_t data_address; /* of the block */
@@ -119,6 +120,7 @@ struct kdnet_halt {
     unsigned proofs;     /* requests made to be sure of the link */
     unsigned asked;      /* RESENDs since a new key came while a Continue was under way */
     unsigned heard;      /* pokes since the Continue went out */
+    unsigned too_large;  /* timeouts with a whole CONTEXT */
     unsigned elsewhere;  /* pokes that name another host, since the machine was last heard under our key */
     unsigned said_again; /* times that the same state change came while a Continue was under way */
 

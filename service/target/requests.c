@@ -99,6 +99,20 @@ static void set_context(struct machine *m, struct kdnet_manipulate *request)
     reply(m, request, whole ? 0 : KDNET_STATUS_UNSUCCESSFUL, NULL, 0);
 }
 
+static void set_context_ex(struct machine *m, struct kdnet_manipulate *request)
+{
+    size_t offset = request->u.context_ex.offset, count = request->u.context_ex.count;
+    bool good = m->who == KDNET_WHO_NT && offset <= m->layout->context_size &&
+                count <= m->layout->context_size - offset && count <= request->data_length;
+    if (good && count > 0) {
+        prepare_context(m);
+        memcpy(m->context + offset, request->data, count);
+        m->context_set = true;
+    }
+    request->u.context_ex.copied = good ? (uint32_t)count : 0;
+    reply(m, request, good ? 0 : KDNET_STATUS_UNSUCCESSFUL, NULL, 0);
+}
+
 /* What a continue does */
 
 static bool status_fits(const struct halt *halt, uint32_t status)
@@ -166,6 +180,9 @@ static void do_request(struct machine *m, struct kdnet_manipulate *request, uint
         break;
     case KDNET_API_GET_CONTEXT_EX:
         get_context_ex(m, request);
+        break;
+    case KDNET_API_SET_CONTEXT_EX:
+        set_context_ex(m, request);
         break;
     default:
         requests_refuse(m, request);

@@ -187,7 +187,10 @@ static const struct step elsewhere[] = {
 
 /* After the host asked for a reboot. */
 static const struct step reboot[] = {
-    {STEP_REBOOT, NULL, 0}, {STEP_BOOT, NULL, KDNET_WHO_NT}, {STEP_START, NULL, 0}, {STEP_END, NULL, 0}};
+    {STEP_REBOOT, NULL, 0}, {STEP_BOOT, NULL, KDNET_WHO_NT},
+    {STEP_START, NULL, 0},  {STEP_PRINT, "Windows 10 Kernel started\n", 0}, /* its end is seen by the host, too */
+    {STEP_END, NULL, 0},
+};
 
 static const struct {
     const char *name;
