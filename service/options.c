@@ -48,7 +48,8 @@ void options_help(FILE *out)
         "                                  (default 0.0.0.0:50000 and [::]:50000)\n"
         "  --target NAME=w.x.y.z[@ADDR]    a machine: its name, its key, its address if it has a fixed one\n"
         "  --rva GUIDAGE:SYMBOL=0xRVA      where a symbol is in a kernel that you know\n"
-        "  --symbols PLACE                 where kernels' symbols are: DIR, srv*DIR or srv*DIR*URL, as for WinDbg\n"
+        "  --symbols PLACE                 where kernels' symbols are: DIR, srv*DIR or srv*DIR*URL, as for WinDbg;\n"
+        "                                  without any, _NT_SYMBOL_PATH\n"
         "  --symbols-ca-file FILE          certificates that symbol servers are checked by (the system's)\n"
         "  --read NAME=MODULE!SYMBOL[+OFFSET][*][:KIND]\n"
         "                                  a further value to read at a crash, told as evidence; * follows a pointer;\n"
@@ -186,6 +187,13 @@ bool options_load(const struct options *options, struct kdnetd_config *config, s
         (void)snprintf(field, sizeof field, "--%s", options->values[i].name);
         struct config_spot spot = {.file = "command line", .source = CONFIG_SOURCE_OPTIONS, .field = field};
         if (!set(config, &options->values[i], error))
+            config_report_add(report, &spot, "%s", error);
+    }
+    const char *path = getenv("_NT_SYMBOL_PATH"); // NOLINT(concurrency-mt-unsafe)
+    if (config->symbol_count == 0 && path && path[0] != '\0') {
+        char error[CONFIG_ERROR_SIZE] = "is wrong";
+        struct config_spot spot = {.file = "environment", .source = CONFIG_SOURCE_OPTIONS, .field = "_NT_SYMBOL_PATH"};
+        if (!config_add(config, "symbols", path, error))
             config_report_add(report, &spot, "%s", error);
     }
     symbols_check(config, report);

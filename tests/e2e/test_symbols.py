@@ -55,6 +55,12 @@ class Symbols(harness.Case):
         self.assertEqual((last["status"], last["verdict"], last["source"]["from"]), ("0xC000007F", "failed", "isf"))
         daemon.stop()
 
+    def test_the_symbol_path_of_windbg_is_taken(self):
+        store = self.table(self.place("store"), {"IopFinalCrashDumpStatus": STATUS_RVA})
+        daemon = harness.Daemon(self, "--target", "web=1.2.3.4", rva=False, env={"_NT_SYMBOL_PATH": f"/nowhere;srv*{store}"})
+        self.assertEqual(self.crash(daemon, 2)[1]["source"]["from"], "isf")
+        daemon.stop()
+
     def test_a_table_without_the_name_is_told_as_such(self):
         store = self.table(self.place("store"), {"KiBugCheckData": 0x3040})
         daemon = self.start("--symbols", store)
