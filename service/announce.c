@@ -406,6 +406,7 @@ void announce_summary(struct server *server)
     log_number(&line, "events", server->totals.events);
     log_number(&line, "crash_statuses", server->totals.crash_statuses);
     log_number(&line, "lost", server->totals.lost);
+    log_number(&line, "symbol_lookups", server->lookup ? lookup_count(server->lookup) : 0);
     log_number(&line, "results_written", results->written);
     log_number(&line, "results_waiting", server->results.waiting_lines + server->results.batch_lines);
     log_number(&line, "results_dropped", results->dropped);

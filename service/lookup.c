@@ -19,6 +19,7 @@ struct lookup {
     struct lookup_asker *askers;
     struct image *images; /* LOOKUP_IMAGES; NULL: none yet */
     size_t image_count, next_image;
+    uint64_t lookups; /* that have ended */
 };
 
 struct image {
@@ -45,9 +46,10 @@ static const char *state_path(const char *name, char out[static PATH_SIZE])
     return length > 0 && length < PATH_SIZE ? out : NULL;
 }
 
-static void tell_askers(struct lookup *lookup)
+static void tell_askers(struct lookup *lookup, unsigned ended)
 {
     uv_mutex_lock(&lookup->lock);
+    lookup->lookups += ended;
     for (struct lookup_asker *asker = lookup->askers; asker; asker = asker->next)
         (void)uv_async_send(&asker->news);
     uv_mutex_unlock(&lookup->lock);
@@ -71,7 +73,7 @@ static void on_ended(void *user, const struct kdnet_pdb *pdb, const char *symbol
     log_text(&line, "guidage", guidage);
     log_text(&line, "tried", trail);
     log_end(&line);
-    tell_askers(user);
+    tell_askers(user, 1);
 }
 
 static void fill_path(const struct kdnetd_config *config, struct symbol_path *path)
@@ -142,7 +144,7 @@ bool lookup_configure(struct lookup *lookup, const struct kdnetd_config *config)
     lookup->symbols = symbols;
     uv_mutex_unlock(&lookup->lock);
     config_clear(&told_before);
-    tell_askers(lookup); /* of the look-ups that were closed, nobody hears */
+    tell_askers(lookup, 0); /* of the look-ups that were closed, nobody hears */
     return good;
 }
 
@@ -314,6 +316,14 @@ void lookup_remember(struct lookup_asker *asker, const struct kdnet_image_print 
         image->pdb = *pdb;
     }
     uv_mutex_unlock(&lookup->lock);
+}
+
+uint64_t lookup_count(struct lookup *lookup)
+{
+    uv_mutex_lock(&lookup->lock);
+    uint64_t count = lookup->lookups;
+    uv_mutex_unlock(&lookup->lock);
+    return count;
 }
 
 void lookup_explain(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *symbol, char *out, size_t size)

@@ -60,6 +60,9 @@ bool lookup_recall(struct lookup_asker *asker, const struct kdnet_image_print *p
 /* The identity that a machine's own image told. Memory: LOOKUP_IMAGES of them, the oldest goes first. */
 void lookup_remember(struct lookup_asker *asker, const struct kdnet_image_print *print, const struct kdnet_pdb *pdb);
 
+/* Look-ups that have ended since the start; what was remembered is none. Thread: any. */
+uint64_t lookup_count(struct lookup *lookup);
+
 /* What was tried for a symbol and what each place answered, one line of printable ASCII, cut to `size`. */
 void lookup_explain(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *symbol, char *out,
                     size_t size);

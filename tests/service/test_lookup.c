@@ -114,16 +114,17 @@ struct other_loop {
     bool found;
 };
 
+static const char *const wanted[] = {"Name", "Gone", "KiBugCheckData"};
+
 /* A worker with ten thousand machines of one kernel. */
 static void work(void *user)
 {
     struct other_loop *other = user;
     enum kdnet_source source;
     enum kdnet_rva_answer answer = KDNET_RVA_PENDING;
-    static const char *const names[] = {"Name", "Gone", "KiBugCheckData"};
     struct lookup_asker *own = lookup_join(lookup, &other->loop, on_news, &other->news);
     for (int i = 0; own && i < MACHINES; ++i) {
-        lookup_want(own, &kernel, names, 3);
+        lookup_want(own, &kernel, wanted, 3);
         answer = lookup_find(own, &kernel, "Name", &other->rva, &source);
     }
     while (own && answer == KDNET_RVA_PENDING) {
@@ -146,6 +147,7 @@ static void each_loop_is_told_and_one_look_up_serves_them_all(void **state)
         assert_int_equal(uv_loop_init(&others[i].loop), 0);
         assert_int_equal(uv_thread_create(&threads[i], work, &others[i]), 0);
     }
+    lookup_want(asker, &kernel, wanted, 3);
     assert_int_equal(wait_for("Name", &rva), KDNET_RVA_FOUND);
     for (size_t i = 0; i < 2; ++i) {
         assert_int_equal(uv_thread_join(&threads[i]), 0);
@@ -153,6 +155,7 @@ static void each_loop_is_told_and_one_look_up_serves_them_all(void **state)
         assert_int_equal(others[i].rva, 4096);
         assert_int_equal(uv_loop_close(&others[i].loop), 0);
     }
+    assert_int_equal(lookup_count(lookup), 1);
     lookup_explain(asker, &kernel, "nt!Name", text, sizeof text);
     assert_non_null(strstr(text, GUID "-1.json: found"));
 }
