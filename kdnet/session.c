@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/error.h"
+#include "kdnet/fetch.h"
 #include "kdnet/session_internal.h"
 #include "kdnet/wire.h"
 
@@ -709,6 +710,13 @@ void kdnet_session_expire(struct kdnet_session *session, uint64_t now_us)
     }
     if (now_us >= lost_deadline(session))
         lose(session, now_us);
+}
+
+void kdnet_session_fetch(const struct kdnet_session *session)
+{
+    const char *bytes = (const char *)session;
+    for (size_t at = 0; at < offsetof(struct kdnet_session, policy); at += 64)
+        kdnet_fetch(bytes + at);
 }
 
 bool kdnet_session_is_connected(const struct kdnet_session *session)

@@ -162,6 +162,9 @@ void kdnet_session_symbols_came(struct kdnet_session *session, uint64_t now_us);
 /* Lets a held machine go on, now. Returns KDNET_OK or KDNET_ERR_STATE (it is not held). */
 int kdnet_session_release(struct kdnet_session *session, enum kdnet_action action, uint64_t now_us);
 
+/* Fetches into the cache what the next poke of an idle session will touch; reads nothing of it. */
+void kdnet_session_fetch(const struct kdnet_session *session);
+
 bool kdnet_session_is_connected(const struct kdnet_session *session);
 bool kdnet_session_is_halted(const struct kdnet_session *session);
 uint64_t kdnet_session_last_seen(const struct kdnet_session *session);

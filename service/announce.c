@@ -379,7 +379,10 @@ void announce_summary(struct server *server)
     const struct results_counts *results = &server->results.counts;
     struct listener_counts all = {0};
     struct log_line line;
-    for (const struct listener *l = server->listeners; l; l = l->next) {
+    for (struct listener *l = server->listeners; l; l = l->next) {
+        listener_count(l);
+        all.overflowed += l->counts.overflowed;
+        all.shed += l->counts.shed;
         all.received += l->counts.received;
         all.malformed += l->counts.malformed;
         all.forged += l->counts.forged;
@@ -400,9 +403,14 @@ void announce_summary(struct server *server)
     log_number(&line, "unknown_pokes", all.unknown);
     log_number(&line, "too_many", all.refused);
     log_number(&line, "deferred", all.deferred);
+    log_number(&line, "shed", all.shed);
+    log_number(&line, "dropped_by_kernel", all.overflowed);
     log_number(&line, "sent", all.sent);
     log_number(&line, "send_failed", all.send_failed);
     log_number(&line, "keys_tried", server->trials.tried);
+    log_number(&line, "rejected", server->session_counts.rejected);
+    log_number(&line, "repeated", server->session_counts.repeated);
+    log_number(&line, "sent_again", server->session_counts.sent_again);
     log_number(&line, "events", server->totals.events);
     log_number(&line, "crash_statuses", server->totals.crash_statuses);
     log_number(&line, "lost", server->totals.lost);

@@ -369,30 +369,72 @@ static void not_theirs(struct server *server, const struct arrival *a, struct ta
             --allowance;
 }
 
-void dispatch_datagram(struct listener *listener, const struct address *source, const uint8_t *payload, size_t length)
+static void dispatch(struct arrival *a)
 {
+    struct listener *listener = a->listener;
     struct server *server = listener->server;
     struct target *rows[TARGETS_SHARE_MAX];
-    struct arrival a = {.listener = listener, .source = source, .payload = payload, .length = length};
-    if (kdnet_datagram_peek(payload, length, &a.version, &a.channel) != KDNET_OK) {
+    if (kdnet_datagram_peek(a->payload, a->length, &a->version, &a->channel) != KDNET_OK) {
         ++listener->counts.malformed;
         return;
     }
-    a.now_us = server_now_us();
-    size_t count = targets_at(&server->targets, source, listener->local.port, rows);
-    if (count > 0 && must_wait(server, rows[0], &a)) {
+    size_t count = targets_at(&server->targets, a->source, listener->local.port, rows);
+    if (count > 0 && must_wait(server, rows[0], a)) {
         ++listener->counts.deferred;
         return;
     }
     for (size_t i = 0; i < count; ++i)
-        if (offer(server, rows[i], &a))
+        if (offer(server, rows[i], a))
             return;
     if (count > 0)
-        not_theirs(server, &a, rows, count);
-    else if (a.channel == KDNET_CHANNEL_CONTROL)
-        unknown_poke(server, &a);
+        not_theirs(server, a, rows, count);
+    else if (a->channel == KDNET_CHANNEL_CONTROL)
+        unknown_poke(server, a);
     else
-        unknown_data(server, &a);
+        unknown_data(server, a);
+}
+
+/* All of a batch wait for memory together, instead of each for itself. */
+static void fetch(const struct listener *listener, const struct receiver_datagram *datagrams, size_t count)
+{
+    const struct server *server = listener->server;
+    const struct address *sources[RECEIVER_BATCH];
+    const struct target *rows[TARGETS_AHEAD];
+    for (size_t i = 0; i < count; ++i)
+        sources[i] = &datagrams[i].source;
+    size_t found = targets_fetch(&server->targets, sources, count, listener->local.port, rows);
+    for (size_t i = 0; i < found; ++i) {
+        kdnet_session_fetch(rows[i]->session);
+        timers_fetch(&server->timers, rows[i]->id);
+    }
+}
+
+/* More comes than can be handled: then no source has more than its share. */
+static bool is_shed(struct listener *listener, const struct address *source, uint64_t now_us)
+{
+    struct server *server = listener->server;
+    if (shares_take(&server->shares, address_hash(source, server->seed), now_us))
+        return false;
+    ++listener->counts.shed;
+    listener->shed_source = *source;
+    return true;
+}
+
+void dispatch_batch(struct listener *listener, const struct receiver_datagram *datagrams, size_t count)
+{
+    uint64_t now_us = server_now_us();
+    listener->counts.received += count;
+    fetch(listener, datagrams, count);
+    for (size_t i = 0; i < count; ++i) {
+        if (listener->behind && is_shed(listener, &datagrams[i].source, now_us))
+            continue;
+        struct arrival a = {.listener = listener,
+                            .source = &datagrams[i].source,
+                            .payload = datagrams[i].payload,
+                            .length = datagrams[i].length,
+                            .now_us = now_us};
+        dispatch(&a);
+    }
 }
 
 void dispatch_expire(struct server *server)

@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LISTENER_BATCHES   8U      /* between two rounds of the loop: other sockets have their turn */
+#define LISTENER_REST_MS   5       /* what a machine that breaks in waits for at most */
+#define LISTENER_URGENT_US 100000U /* after a datagram went out, its answer is waited for without rest */
+
 /* A datagram that its socket did not take at once. */
 struct waiting {
     uv_udp_send_t request;
@@ -14,31 +18,72 @@ struct waiting {
     uint8_t payload[];
 };
 
-static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+/* Receiving. When nothing is urgent, a socket rests for LISTENER_REST_MS after it was drained: thousands of idle
+ * machines poke every millisecond, and a wake-up for each costs ten times what the datagram costs. */
+
+static void on_batch(void *user, const struct receiver_datagram *datagrams, size_t count)
 {
-    struct listener *listener = handle->data;
-    (void)suggested;
-    *buffer = uv_buf_init(listener->server->receive_space, SERVER_RECEIVE_SPACE);
+    struct listener *listener = user;
+    dispatch_batch(listener, datagrams, count);
 }
 
-static void on_received(uv_udp_t *udp, ssize_t length, const uv_buf_t *buffer, const struct sockaddr *from,
-                        unsigned flags)
+static void set_resting(struct listener *listener, bool resting)
 {
-    struct listener *listener = udp->data;
-    struct address source;
-    if (!from || length < 0) /* nothing more to read, or an ICMP error that answers something we sent */
+    if (resting == listener->resting)
         return;
-    ++listener->counts.received;
-    if (length == 0 || (flags & UV_UDP_PARTIAL) != 0 || !address_from_socket(from, &source)) {
-        ++listener->counts.malformed;
+    listener->resting = resting;
+    receiver_watch(listener->receiver, !resting);
+}
+
+static bool is_urgent(const struct server *server, uint64_t now_us)
+{
+    return now_us < server->urgent_until_us || server->stopping;
+}
+
+/* Drains a socket that rests or has something. Returns whether it rests from now on. */
+static bool drain(struct listener *listener)
+{
+    struct server *server = listener->server;
+    uint64_t before = listener->counts.received;
+    bool empty = receiver_drain(listener->receiver, LISTENER_BATCHES);
+    bool idle = listener->counts.received ==
+                before; /* nothing came while it rested: it is watched, which costs nothing */
+    listener->behind = !empty;
+    set_resting(listener, empty && !idle && receiver_can_rest() && !is_urgent(server, server_now_us()));
+    return listener->resting;
+}
+
+static void on_ready(void *user)
+{
+    struct listener *listener = user;
+    uv_timer_t *timer = &listener->server->rest_timer;
+    if (drain(listener) && !uv_is_active((uv_handle_t *)timer))
+        (void)uv_timer_start(timer, listener_on_rest, LISTENER_REST_MS, 0);
+}
+
+void listener_on_rest(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    bool some = false;
+    for (struct listener *listener = server->listeners; listener; listener = listener->next)
+        if (listener->resting)
+            some = drain(listener) || some;
+    if (some)
+        (void)uv_timer_start(timer, listener_on_rest, LISTENER_REST_MS, 0);
+}
+
+void listener_wake(struct server *server)
+{
+    if (!uv_is_active((uv_handle_t *)&server->rest_timer) || !is_urgent(server, server_now_us()))
         return;
-    }
-    dispatch_datagram(listener, &source, (const uint8_t *)buffer->base, (size_t)length);
+    (void)uv_timer_stop(&server->rest_timer);
+    for (struct listener *listener = server->listeners; listener; listener = listener->next)
+        set_resting(listener, false);
 }
 
 static void on_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    free(handle); /* the first member of struct listener */
 }
 
 static void say_not_opened(const struct address *local, int error)
@@ -85,8 +130,9 @@ static int bind_listener(struct listener *listener)
     address_to_socket(&listener->local, &local);
     unsigned flags = local.ss_family == AF_INET6 ? UV_UDP_IPV6ONLY : 0;
     int error = uv_udp_bind(&listener->udp, (const struct sockaddr *)&local, flags);
+    const struct receiver_calls calls = {.ready = on_ready, .batch = on_batch, .user = listener};
     if (error == 0)
-        error = uv_udp_recv_start(&listener->udp, on_allocate, on_received);
+        error = receiver_open(&listener->receiver, &listener->udp, &calls);
     if (error == 0)
         enlarge_buffer(listener);
     return error;
@@ -110,14 +156,12 @@ bool listener_open(struct server *server, const struct config_address *address)
     listener->server = server;
     listener->id = ++server->next_listener_id;
     listener->local = address_from_config(address);
-    int error = uv_udp_init_ex(&server->loop, &listener->udp,
-                               (address_is_ipv4(&listener->local) ? AF_INET : AF_INET6) | UV_UDP_RECVMMSG);
+    int error = uv_udp_init_ex(&server->loop, &listener->udp, address_is_ipv4(&listener->local) ? AF_INET : AF_INET6);
     if (error != 0) {
         say_not_opened(&listener->local, error);
         free(listener);
         return false;
     }
-    listener->udp.data = listener;
     error = bind_listener(listener);
     if (error != 0) {
         say_not_opened(&listener->local, error);
@@ -137,6 +181,7 @@ void listener_close(struct listener *listener)
         at = &(*at)->next;
     *at = listener->next;
     targets_forget_listener(&listener->server->targets, listener);
+    receiver_close(listener->receiver);
     uv_close((uv_handle_t *)&listener->udp, on_closed);
 }
 
@@ -194,7 +239,8 @@ void listener_send(struct listener *listener, const struct address *to, const ui
     uint8_t copy[KDNET_DATAGRAM_MAX];
     if (length > sizeof copy)
         return;
-    memcpy(copy, payload, length); /* uv_buf_t has no const */
+    listener->server->urgent_until_us = server_now_us() + LISTENER_URGENT_US; /* an answer comes */
+    memcpy(copy, payload, length);                                            /* uv_buf_t has no const */
     uv_buf_t buffer = uv_buf_init((char *)copy, (unsigned)length);
     address_to_socket(to, &socket_address);
     int sent = uv_udp_try_send(&listener->udp, &buffer, 1, (const struct sockaddr *)&socket_address);
@@ -205,6 +251,40 @@ void listener_send(struct listener *listener, const struct address *to, const ui
     } else {
         ++listener->counts.send_failed;
         listener->send_error = sent;
+    }
+}
+
+void listener_count(struct listener *listener)
+{
+    uv_os_fd_t descriptor;
+    if (uv_fileno((const uv_handle_t *)&listener->udp, &descriptor) != 0)
+        return;
+    uint32_t before = (uint32_t)listener->counts.overflowed;
+    listener->counts.overflowed += (uint32_t)(platform_receive_drops(descriptor) - before);
+}
+
+static void tell_lost(const struct listener *listener, const struct listener_counts *now,
+                      const struct listener_counts *then)
+{
+    struct log_line line;
+    char source[ADDRESS_TEXT_SIZE];
+    if (now->shed != then->shed) {
+        address_format(&listener->shed_source, source);
+        log_begin(&line, CONFIG_LOG_WARNING,
+                  "more datagrams came than can be handled, and sources that sent too many were shed; `address` is one "
+                  "of them: look at what it sends");
+        log_number(&line, "port", listener->local.port);
+        log_number(&line, "shed", now->shed - then->shed);
+        log_text(&line, "address", source);
+        log_end(&line);
+    }
+    if (now->overflowed != then->overflowed) {
+        log_begin(&line, CONFIG_LOG_WARNING,
+                  "the kernel dropped datagrams, because more came than were taken; machines send them again; when it "
+                  "goes on: a larger net.core.rmem_max, or fewer machines on this port");
+        log_number(&line, "port", listener->local.port);
+        log_number(&line, "dropped", now->overflowed - then->overflowed);
+        log_end(&line);
     }
 }
 
@@ -230,6 +310,8 @@ void listener_tell(struct listener *listener)
 {
     const struct listener_counts *now = &listener->counts, *then = &listener->told;
     struct log_line line;
+    listener_count(listener);
+    tell_lost(listener, now, then);
     tell_received(listener, now, then);
     if (now->send_failed != then->send_failed || now->send_dropped != then->send_dropped) {
         log_begin(&line, CONFIG_LOG_WARNING,

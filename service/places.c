@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rows by the address that their datagrams come from: a part of the room targets. */
+#include "kdnet/fetch.h"
 #include "service/targets_internal.h"
 
 #include <stdlib.h>
@@ -186,6 +187,28 @@ size_t targets_at(const struct targets *targets, const struct address *address, 
         }
     }
     return count;
+}
+
+size_t targets_fetch(const struct targets *targets, const struct address *const *addresses, size_t count,
+                     uint16_t local_port, const struct target *rows[static TARGETS_AHEAD])
+{
+    size_t at[TARGETS_AHEAD], found = 0;
+    if (targets->slot_count == 0 || count > TARGETS_AHEAD)
+        return 0;
+    for (size_t i = 0; i < count; ++i) {
+        at[i] = home_of(targets, addresses[i], local_port);
+        kdnet_fetch(&targets->slots[at[i]]);
+    }
+    for (size_t i = 0; i < count; ++i)
+        if (targets->slots[at[i]] != 0)
+            kdnet_fetch(&targets->rows[(targets->slots[at[i]] - 1) / TARGETS_PLACES]);
+    for (size_t i = 0; i < count; ++i)
+        if (targets->slots[at[i]] != 0) {
+            rows[found] = row_in(targets, targets->slots[at[i]]);
+            kdnet_fetch(rows[found]);
+            kdnet_fetch((const char *)rows[found++] + 64);
+        }
+    return found;
 }
 
 static void set_place(struct targets *targets, struct target *target, unsigned which, const struct address *address,

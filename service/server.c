@@ -15,6 +15,8 @@
 #define STOP_RESULTS_US 2000000U /* for a slow reader of the results, after that */
 #define STOP_LOOK_MS    10
 #define SECOND_MS       1000
+#define TRIM_EVENTS     1000U /* fewer need little */
+#define TRIM_EVERY_US   10000000U
 
 uint64_t server_now_us(void)
 {
@@ -51,6 +53,7 @@ static void finish(struct server *server)
     close_handle((uv_handle_t *)&server->second_timer);
     close_handle((uv_handle_t *)&server->watchdog_timer);
     close_handle((uv_handle_t *)&server->stop_timer);
+    close_handle((uv_handle_t *)&server->rest_timer);
     for (size_t i = 0; i < server->signal_count; ++i)
         close_handle((uv_handle_t *)&server->signals[i]);
     lookup_leave(server->asker);
@@ -148,14 +151,27 @@ static void on_prepare(uv_prepare_t *prepare)
     struct server *server = prepare->data;
     dispatch_try_keys(server);
     results_flush(&server->results);
+    listener_wake(server);
     arm_deadline(server);
     server->waiting_from_us = server_now_us();
+}
+
+/* What thousands that connected at once needed for a moment goes back to the system, when it is quiet again. */
+static void trim(struct server *server, uint64_t now_us)
+{
+    if (server->totals.events - server->trimmed_events < TRIM_EVENTS || now_us < server->urgent_until_us ||
+        now_us - server->trimmed_us < TRIM_EVERY_US)
+        return;
+    server->trimmed_events = server->totals.events;
+    server->trimmed_us = now_us;
+    platform_trim_memory();
 }
 
 static void on_second(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     uint64_t now_us = server_now_us();
+    trim(server, now_us);
     announce_strangers(server, now_us);
     announce_status(server);
     if (now_us - server->told_us < SERVER_MINUTE_US)
@@ -187,8 +203,8 @@ static void start_signal(struct server *server, int number)
 
 static void init_handles(struct server *server)
 {
-    uv_timer_t *timers[] = {&server->trial_timer, &server->deadline_timer, &server->second_timer,
-                            &server->watchdog_timer, &server->stop_timer};
+    uv_timer_t *timers[] = {&server->trial_timer,    &server->deadline_timer, &server->second_timer,
+                            &server->watchdog_timer, &server->stop_timer,     &server->rest_timer};
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; ++i) {
         (void)uv_timer_init(&server->loop, timers[i]);
         timers[i]->data = server;
@@ -286,6 +302,7 @@ static bool init_parts(struct server *server)
     targets_init(&server->targets, server->seed);
     timers_init(&server->timers);
     strangers_init(&server->strangers, server->seed);
+    shares_init(&server->shares, server->seed);
     bucket_init(&server->nudges, SERVER_NUDGE_PER_SECOND, SERVER_NUDGE_PER_SECOND);
     server->told_us = server_now_us();
     pace_init(&server->pace, server->told_us);

@@ -7,10 +7,12 @@
 #include "kdnet/session.h"
 #include "service/bucket.h"
 #include "service/options.h"
+#include "service/platform/receiver.h"
 #include "service/pace.h"
 #include "service/policies.h"
 #include "service/reads.h"
 #include "service/results.h"
+#include "service/shares.h"
 #include "service/strangers.h"
 #include "service/targets.h"
 #include "service/timers.h"
@@ -21,9 +23,6 @@
 #include <stdint.h>
 #include <uv.h>
 
-/* libuv's recvmmsg wants room for the largest UDP datagram for each of up to 20. Only what is used is ever touched. */
-#define SERVER_DATAGRAM_SPACE   ((size_t)64 << 10)
-#define SERVER_RECEIVE_SPACE    (20 * SERVER_DATAGRAM_SPACE)
 #define SERVER_SOCKET_BUFFER    ((size_t)8 << 20) /* SO_RCVBUF asked for: at most 20,000 pokes */
 #define SERVER_SEND_QUEUE       ((size_t)4 << 20) /* bytes of datagrams that wait for a socket */
 #define SERVER_NUDGE_SLOTS      4096
@@ -56,16 +55,22 @@ struct listener_counts {
     uint64_t sent;
     uint64_t send_failed;
     uint64_t send_dropped; /* for want of room in the send queue */
+    uint64_t shed;         /* of sources that send too much, while more comes than can be handled */
+    uint64_t overflowed;   /* dropped by the kernel: the socket's buffer was full */
 };
 
 struct listener {
-    uv_udp_t udp;
+    uv_udp_t udp; /* sends; first: it is freed with its handle */
+    struct receiver *receiver;
+    bool resting; /* not watched, but drained after a while */
+    bool behind;  /* more came than was taken at a time */
     struct server *server;
     struct listener *next;
     uint32_t id;
     struct address local;
     bool closing;
-    int send_error; /* the last */
+    int send_error;             /* the last */
+    struct address shed_source; /* the last */
     struct listener_counts counts, told;
 };
 
@@ -108,22 +113,24 @@ struct server {
     uv_idle_t deadline_idle; /* active while deadline_due */
     uv_check_t check;
     bool deadline_due; /* handled after the sockets of this round */
-    uv_timer_t trial_timer, deadline_timer, second_timer, watchdog_timer, stop_timer;
+    uv_timer_t trial_timer, deadline_timer, second_timer, watchdog_timer, stop_timer, rest_timer;
+    uint64_t urgent_until_us; /* sockets do not rest until then */
     uv_signal_t signals[SERVER_SIGNALS];
     size_t signal_count;
     bool handles_ready; /* the handles above are initialised */
 
     struct server_totals totals;
     struct bucket nudges;
+    struct shares shares;
     uint64_t nudged_us[SERVER_NUDGE_SLOTS];
     size_t nudge_turn;
     uint64_t recounted_us, slowed_us;
     size_t sending_bytes; /* in the send queues */
-    uint64_t told_us;     /* when the minute's summaries were last told */
-    char status[160];     /* as the service manager knows it */
+    uint64_t trimmed_us, trimmed_events;
+    uint64_t told_us; /* when the minute's summaries were last told */
+    char status[160]; /* as the service manager knows it */
     bool stopping, finished, failed;
     uint64_t stop_by_us;
-    char receive_space[SERVER_RECEIVE_SPACE];
 };
 
 /* Any monotonic time, microseconds. */
@@ -137,11 +144,16 @@ bool listener_open(struct server *server, const struct config_address *address);
 void listener_close(struct listener *listener);
 struct listener *listener_by_id(const struct server *server, uint32_t id); /* NULL: it went away */
 void listener_send(struct listener *listener, const struct address *to, const uint8_t *payload, size_t length);
+void listener_on_rest(uv_timer_t *timer);
+/* Ends the rest of the sockets when something is urgent. Call it in each round of the loop. */
+void listener_wake(struct server *server);
+/* Brings counts that the kernel keeps up to date. */
+void listener_count(struct listener *listener);
 /* Says in the log what was dropped since the last time; nothing when nothing was. */
 void listener_tell(struct listener *listener);
 
 /* dispatch.c */
-void dispatch_datagram(struct listener *listener, const struct address *source, const uint8_t *payload, size_t length);
+void dispatch_batch(struct listener *listener, const struct receiver_datagram *datagrams, size_t count);
 void dispatch_expire(struct server *server);
 /* Sends, reports and arms what a session has after a call; `listener` and `source` NULL: no datagram was received. */
 void dispatch_pump(struct server *server, struct target *target, struct listener *listener,

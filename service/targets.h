@@ -24,6 +24,7 @@
 
 #define TARGETS_NONE      UINT32_MAX
 #define TARGETS_SHARE_MAX 8 /* rows that may have one place at a time */
+#define TARGETS_AHEAD     64
 
 struct listener;
 
@@ -117,6 +118,14 @@ bool targets_index(struct targets *targets);
  */
 size_t targets_at(const struct targets *targets, const struct address *address, uint16_t local_port,
                   struct target *out[static TARGETS_SHARE_MAX]);
+
+/*
+ * Fetches into the cache, ahead of targets_at, what `count` look-ups will touch, at most TARGETS_AHEAD; writes the rows
+ * that they will probably find, and returns how many. With a million rows each step waits for memory; for a batch they
+ * wait together.
+ */
+size_t targets_fetch(const struct targets *targets, const struct address *const *addresses, size_t count,
+                     uint16_t local_port, const struct target *rows[static TARGETS_AHEAD]);
 
 /* The first row with this configured IP, whatever its port; then next_same_ip. TARGETS_NONE: there is none. */
 uint32_t targets_with_ip(const struct targets *targets, const uint8_t ip[static 16]);

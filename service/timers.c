@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/timers.h"
+#include "kdnet/fetch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -146,6 +147,11 @@ void timers_set(struct timers *timers, uint32_t id, uint64_t deadline_us, uint64
     if (is_far && set_far(timers, id, deadline_us, now_us))
         deadline_us = TIMERS_NEVER; /* for the heap */
     set_near(timers, id, deadline_us);
+}
+
+void timers_fetch(const struct timers *timers, uint32_t id)
+{
+    kdnet_fetch(&timers->entries[id]);
 }
 
 uint64_t timers_next(const struct timers *timers)

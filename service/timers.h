@@ -2,7 +2,7 @@
 /*
  * timers: the deadlines of all targets. One uv timer serves them all.
  *
- * Uses nothing.
+ * Uses nothing but kdnet fetch.
  *
  * A deadline that is near is in a binary heap, exactly. One that is further away than TIMERS_FAR_US is in a wheel of
  * TIMERS_TICK_US, where its id comes due a little early, and where it stays when the deadline moves further away: a
@@ -53,6 +53,9 @@ bool timers_reserve(struct timers *timers, size_t ids);
  * before. Cost: a look for what is far, log of the count of the near.
  */
 void timers_set(struct timers *timers, uint32_t id, uint64_t deadline_us, uint64_t now_us);
+
+/* Fetches into the cache what timers_set of this id will touch. */
+void timers_fetch(const struct timers *timers, uint32_t id);
 
 /* When timers_take wants to be called; TIMERS_NEVER when there is nothing. Cost: at most TIMERS_WHEEL looks. */
 uint64_t timers_next(const struct timers *timers);

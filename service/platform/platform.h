@@ -29,6 +29,10 @@ bool platform_write_log(const char *text, size_t length);
  */
 size_t platform_receive_buffer(uv_os_fd_t descriptor, size_t bytes);
 
+/* How many datagrams the kernel has dropped since the socket was opened, for want of room in its buffer; 0 also when
+ * it does not say. */
+uint32_t platform_receive_drops(uv_os_fd_t descriptor);
+
 /* Flags for uv_fs_open of the result file: append, create, not inherited, never waiting. */
 int platform_append_flags(void);
 

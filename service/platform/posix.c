@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#ifdef __linux__
+#include <linux/sock_diag.h>
+#endif
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -65,6 +68,20 @@ size_t platform_receive_buffer(uv_os_fd_t descriptor, size_t bytes)
     granted /= 2; /* Linux counts its own bookkeeping too, and says twice what was asked for (socket(7)) */
 #endif
     return (size_t)granted;
+}
+
+uint32_t platform_receive_drops(uv_os_fd_t descriptor)
+{
+#if defined SO_MEMINFO && defined __linux__
+    /* The counter that SO_RXQ_OVFL sends along with datagrams, without a look at each. */
+    uint32_t info[SK_MEMINFO_VARS] = {0};
+    socklen_t length = sizeof info;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_MEMINFO, info, &length) == 0)
+        return info[SK_MEMINFO_DROPS];
+#else
+    (void)descriptor;
+#endif
+    return 0;
 }
 
 int platform_append_flags(void)
