@@ -77,6 +77,9 @@ struct puppet {
     unsigned event_count;
     struct kdnet_event event[PUPPET_EVENTS];
 
+    /* Sees each event while all that it borrows is there; NULL: nobody. */
+    void (*told)(const struct kdnet_event *event);
+
     /* Answers a request: fills the reply in (api, address and count are there) and its data; false: no answer. NULL:
      * only GetVersion is answered. */
     bool (*answer)(struct puppet *p, struct kdnet_manipulate *reply, uint8_t *data);
@@ -342,6 +345,8 @@ static inline void puppet_take_events(struct puppet *p)
         if (p->event_count < PUPPET_EVENTS)
             p->event[p->event_count] = event;
         ++p->event_count;
+        if (p->told)
+            p->told(&event);
     }
 }
 
