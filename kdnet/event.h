@@ -78,8 +78,6 @@ struct kdnet_event_crash_status {
     bool break_status_known;
     uint64_t break_status;                 /* evidence: first argument register at BreakpointWithStatus */
     const struct kdnet_evidence *evidence; /* further values; NULL: none were asked for, or time was out before */
-    bool pdb_known;
-    struct kdnet_pdb pdb; /* of the kernel */
 };
 
 struct kdnet_event_released {

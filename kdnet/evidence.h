@@ -92,8 +92,8 @@ struct kdnet_evidence {
     char texts[KDNET_TEXTS_MAX]; /* from the machine: not to be trusted; no NUL between them */
 };
 
-/* An image in the kernel's list of them (PsLoadedModuleList): a KLDR_DATA_TABLE_ENTRY [sym: the same from Windows 7 to
- * 11; x86 [ros]]. */
+/* An image in the kernel's list of them (PsLoadedModuleList): a KLDR_DATA_TABLE_ENTRY [x64 and ARM64: sym, Windows 8.1
+ * to 11, and cap frame 20; x86: ros]. */
 struct kdnet_loaded_image {
     uint64_t next; /* entry, or the head of the list */
     uint64_t base;

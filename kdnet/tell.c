@@ -95,9 +95,6 @@ void kdnet_tell_status(struct kdnet_session *session, enum kdnet_reason interrup
                                 : 0;
     event->break_status_known = facts.at_status_break && facts.break_status_known;
     event->break_status = facts.break_status;
-    event->pdb_known = boot && boot->pdb_known;
-    if (event->pdb_known)
-        event->pdb = boot->pdb;
     event->evidence = evidence;
     session->talk->evidence[told - session->talk->event] = evidence;
 }

@@ -281,13 +281,14 @@ static void note(struct server *server, struct target *target, const struct kdne
 }
 
 /* What was tried, of a result that has no symbols; NULL: that is no question. */
-static const char *find_tried(const struct server *server, const struct kdnet_event *event, char out[static TRIED_SIZE])
+static const char *find_tried(const struct server *server, const struct target *target, const struct kdnet_event *event,
+                              char out[static TRIED_SIZE])
 {
-    const struct kdnet_event_crash_status *status = &event->u.crash_status;
-    if (event->type != KDNET_EVENT_CRASH_STATUS || status->conclusion.reason != KDNET_REASON_NO_SYMBOLS ||
-        !status->pdb_known || !server->asker)
+    const struct kdnet_pdb *pdb = target->session ? kdnet_session_pdb(target->session) : NULL;
+    if (event->type != KDNET_EVENT_CRASH_STATUS || event->u.crash_status.conclusion.reason != KDNET_REASON_NO_SYMBOLS ||
+        !pdb || !server->asker)
         return NULL;
-    lookup_explain(server->asker, &status->pdb, KDNET_STATUS_SYMBOL, out, TRIED_SIZE);
+    lookup_explain(server->asker, pdb, KDNET_STATUS_SYMBOL, out, TRIED_SIZE);
     return out;
 }
 
@@ -301,7 +302,7 @@ void announce_event(struct server *server, struct target *target, const struct k
         address = targets_address(place);
     char tried[TRIED_SIZE];
     size_t length = 0;
-    subject.tried = find_tried(server, event, tried);
+    subject.tried = find_tried(server, target, event, tried);
     note(server, target, event);
     char *text = report_event(&subject, event, &length);
     results_add(&server->results, text, length, event->type == KDNET_EVENT_PRINT);

@@ -405,7 +405,6 @@ static void kernel_that_is_known_costs_no_identity_reads(void **state)
     assert_int_equal(first - told.requests[0], 3);
     assert_int_equal(remembered, 1); /* nothing new was read */
     assert_true(told.status[1].status_known);
-    assert_true(told.status[1].pdb_known);
 }
 
 static void kernel_of_another_print_is_read(void **state)
