@@ -32,7 +32,7 @@ void kdnet_inquiry_advance(struct kdnet_session *session, uint64_t now_us)
     } else if (halt->stage == KDNET_STAGE_READING) {
         bool phase_known = halt->shutdown ? halt->bugcheck_tried : halt->context_tried;
         if (kdnet_reading_ordinary_shutdown(session)) {
-            kdnet_release_shut_down(session);
+            kdnet_release_shut_down(session, now_us);
             return;
         }
         if (phase_known)
@@ -123,7 +123,7 @@ static void on_load_symbols(struct kdnet_session *session, uint64_t now_us)
     halt->action = session->policy->action[KDNET_BREAK_KIND_LOAD_SYMBOLS];
     halt->deadline_us = KDNET_NEVER;
     if (halt->action == KDNET_ACTION_HOLD) {
-        halt->stage = KDNET_STAGE_HELD;
+        kdnet_release_hold(session, now_us);
     } else if (is_to_be_identified(session) && begin_boot(session)) {
         halt->deadline_us = now_us + session->shared->read_deadline_us / IDENTIFY_DIVISOR;
         kdnet_inquiry_advance(session, now_us);
@@ -236,18 +236,34 @@ static char prompt_answer(const char *text, size_t length)
     return 'i';
 }
 
-static void on_prompt(struct kdnet_session *session, const struct kdnet_debug_io *io)
+/* The policy holds the machine at its question: the answer goes when it is released. */
+static void hold_prompt(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    memset(halt, 0, sizeof *halt);
+    halt->prompt = halt->load_symbols = true; /* released without a word, as those */
+    halt->since_us = now_us;
+    halt->action = KDNET_ACTION_HOLD;
+    memcpy(halt->report, payload, length);
+    halt->change.report = halt->report;
+    halt->change.report_length = length;
+    kdnet_release_hold(session, now_us);
+}
+
+static void on_prompt(struct kdnet_session *session, const struct kdnet_debug_io *io, uint64_t now_us)
 {
     uint8_t payload[KDNET_DEBUG_IO_HEADER + 1];
     size_t length;
     char answer = prompt_answer(io->text, io->text_length);
-    if (session->policy->action[KDNET_BREAK_KIND_PROMPT] == KDNET_ACTION_HOLD)
-        return;
     struct kdnet_debug_io reply = *io;
     reply.text = &answer;
     reply.text_length = io->read_length > 0 ? 1 : 0;
     reply.read_length = (uint32_t)reply.text_length;
-    if (kdnet_debug_io_encode(&reply, payload, sizeof payload, &length) == KDNET_OK)
+    if (kdnet_debug_io_encode(&reply, payload, sizeof payload, &length) != KDNET_OK)
+        return;
+    if (session->policy->action[KDNET_BREAK_KIND_PROMPT] == KDNET_ACTION_HOLD)
+        hold_prompt(session, payload, length, now_us);
+    else
         (void)kdnet_link_send(&session->talk->link, KDNET_PACKET_DEBUG_IO, false, payload, length);
 }
 
@@ -263,7 +279,7 @@ static const uint8_t *pad(const struct kdnet_packet *packet, uint8_t *whole, siz
     return whole;
 }
 
-static void on_debug_io(struct kdnet_session *session, const struct kdnet_packet *packet)
+static void on_debug_io(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
 {
     struct kdnet_debug_io io;
     uint8_t whole[KDNET_DEBUG_IO_HEADER];
@@ -272,7 +288,7 @@ static void on_debug_io(struct kdnet_session *session, const struct kdnet_packet
     if (kdnet_debug_io_decode(payload, length, &io) != KDNET_OK)
         return;
     if (io.api == KDNET_DEBUG_IO_GET_STRING)
-        on_prompt(session, &io);
+        on_prompt(session, &io, now_us);
     else
         on_print(session, &io);
 }
@@ -300,7 +316,8 @@ static bool is_same_question(struct kdnet_session *session, const struct kdnet_p
 {
     struct kdnet_talk *talk = session->talk;
     uint32_t checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
-    bool same = talk->link.busy && talk->link.type == packet->type && talk->question_checksum == checksum;
+    bool held = talk->halt.prompt && talk->halt.stage == KDNET_STAGE_HELD;
+    bool same = (held || (talk->link.busy && talk->link.type == packet->type)) && talk->question_checksum == checksum;
     talk->question_checksum = checksum;
     talk->question_doubted = same;
     return same;
@@ -322,7 +339,7 @@ void kdnet_inquiry_packet(struct kdnet_session *session, const struct kdnet_pack
         if (is_same_question(session, packet))
             break;
         implied_release(session, now_us);
-        on_debug_io(session, packet);
+        on_debug_io(session, packet, now_us);
         break;
     case KDNET_PACKET_FILE_IO:
         if (is_same_question(session, packet))

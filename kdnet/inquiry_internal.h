@@ -98,7 +98,10 @@ void kdnet_release_conclude(struct kdnet_session *session, enum kdnet_reason int
 
 /* An unload of all symbols without a bug check is an ordinary reboot or shutdown: it must not wait, and nobody needs a
  * result. */
-void kdnet_release_shut_down(struct kdnet_session *session);
+void kdnet_release_shut_down(struct kdnet_session *session, uint64_t now_us);
+
+/* Holds the machine, as long as the policy says. */
+void kdnet_release_hold(struct kdnet_session *session, uint64_t now_us);
 
 /* An image was loaded: the machine goes on. */
 void kdnet_release_loaded(struct kdnet_session *session);

@@ -85,6 +85,12 @@ void kdnet_release_go_on(struct kdnet_session *session)
     struct kdnet_halt *halt = &session->talk->halt;
     const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
     struct kdnet_manipulate manipulate;
+    if (halt->prompt) {
+        halt->stage = KDNET_STAGE_GOING;
+        (void)kdnet_link_send(&session->talk->link, KDNET_PACKET_DEBUG_IO, false, halt->report,
+                              halt->change.report_length);
+        return;
+    }
     if (kdnet_link_is_unsure(&session->talk->link) && halt->proofs++ < PROOFS_MAX) {
         halt->stage = KDNET_STAGE_RELEASING;
         halt->giving_up = 0;
@@ -140,6 +146,14 @@ void kdnet_release_next(struct kdnet_session *session)
     kdnet_release_go_on(session);
 }
 
+void kdnet_release_hold(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    uint64_t hold_for_us = session->policy->hold_for_us;
+    halt->stage = KDNET_STAGE_HELD;
+    halt->deadline_us = hold_for_us > 0 ? now_us + hold_for_us : KDNET_NEVER;
+}
+
 void kdnet_release_conclude(struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->talk->halt;
@@ -154,19 +168,17 @@ void kdnet_release_conclude(struct kdnet_session *session, enum kdnet_reason int
         kdnet_release_next(session);
         return;
     }
-    halt->stage = KDNET_STAGE_HELD;
-    if (session->policy->hold_for_us > 0)
-        halt->deadline_us = now_us + session->policy->hold_for_us;
+    kdnet_release_hold(session, now_us);
     kdnet_tell_released(session, now_us);
 }
 
-void kdnet_release_shut_down(struct kdnet_session *session)
+void kdnet_release_shut_down(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->talk->halt;
     halt->action = session->policy->action[KDNET_BREAK_KIND_SHUTDOWN];
     halt->deadline_us = KDNET_NEVER;
     if (halt->action == KDNET_ACTION_HOLD)
-        halt->stage = KDNET_STAGE_HELD;
+        kdnet_release_hold(session, now_us);
     else
         kdnet_release_next(session);
 }

@@ -92,6 +92,7 @@ struct kdnet_halt {
     uint32_t checksum; /* of the state change's payload, to know it again */
     size_t length;
     bool load_symbols; /* of one image: continued without a word */
+    bool prompt;       /* no break, but a question that the policy holds; `report` has the answer's payload */
     bool nested;       /* came while another break had not been continued, and which may wait still */
     bool kernel_loads; /* that image is the kernel */
     bool shutdown;     /* unload of all symbols */

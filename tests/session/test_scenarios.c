@@ -508,7 +508,50 @@ static void a_held_prompt_is_not_answered(void **state)
     machine_result(pair.machine, pair.now_us, &result);
     assert_true(machine_is_halted(pair.machine));
     assert_int_equal(result.answers, 0);
+    assert_true(kdnet_session_is_halted(pair.session));
+    unsigned sent = pair.sent_by_host;
+    net_pair_run(&pair, 7200 * SECOND_US);
+    assert_int_equal(pair.sent_by_host, sent);
+    assert_int_equal(kdnet_session_release(pair.session, KDNET_ACTION_CONTINUE, pair.now_us), KDNET_OK);
+    net_pair_poll(&pair);
+    net_pair_run(&pair, 7201 * SECOND_US);
+    machine_result(pair.machine, pair.now_us, &result);
+    assert_string_equal(result.answer, "i");
+    expect_harmless(&pair);
+    assert_false(kdnet_session_is_halted(pair.session));
+    expect_story(&pair, "connected v5");
     net_pair_clear(&pair);
+}
+
+/* Whatever it is that is held: no hold is longer than hold_for. */
+static void hold_for_ends_a_hold_of_any_kind(void **state)
+{
+    static const struct {
+        const char *scenario;
+        enum kdnet_break_kind kind;
+        unsigned times;
+    } holds[] = {
+        {"prompt", KDNET_BREAK_KIND_PROMPT, 1},     {"boot", KDNET_BREAK_KIND_LOAD_SYMBOLS, 3},
+        {"e2", KDNET_BREAK_KIND_SHUTDOWN, 1},       {"exception", KDNET_BREAK_KIND_EXCEPTION, 1},
+        {"command", KDNET_BREAK_KIND_BREAK, 1},     {"bugcheck", KDNET_BREAK_KIND_BUGCHECK_FIRST, 1},
+        {"bugcheck", KDNET_BREAK_KIND_SHUTDOWN, 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(holds); ++i) {
+        struct machine_config config = {.scenario = holds[i].scenario};
+        struct machine_result result;
+        struct net_pair pair;
+        begin(&pair, &config);
+        pair.policy.action[holds[i].kind] = KDNET_ACTION_HOLD;
+        pair.policy.hold_for_us = 7 * SECOND_US;
+        net_pair_run(&pair, 6 * SECOND_US);
+        assert_true(machine_is_halted(pair.machine));
+        net_pair_run(&pair, (7 * holds[i].times + 5) * SECOND_US);
+        machine_result(pair.machine, pair.now_us, &result);
+        assert_int_equal(result.state, MACHINE_ENDED);
+        assert_in_range(result.longest_halt_us, 7 * SECOND_US - 100000, 7 * SECOND_US + 100000);
+        net_pair_clear(&pair);
+    }
 }
 
 static void a_prompt_is_answered_with_ignore(void **state)
@@ -636,6 +679,7 @@ int main(void)
         cmocka_unit_test_setup(a_hold_at_the_shutdown_keeps_the_machine_until_it_is_released, afresh),
         cmocka_unit_test_setup(held_load_symbols_can_be_released_one_by_one, afresh),
         cmocka_unit_test_setup(a_held_prompt_is_not_answered, afresh),
+        cmocka_unit_test_setup(hold_for_ends_a_hold_of_any_kind, afresh),
         cmocka_unit_test_setup(a_prompt_is_answered_with_ignore, afresh),
         cmocka_unit_test_setup(a_new_policy_counts_from_the_next_break, afresh),
         cmocka_unit_test_setup(a_break_costs_no_more_questions_than_it_must, afresh),
