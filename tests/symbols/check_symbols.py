@@ -25,6 +25,10 @@ ISF = os.path.join(os.environ.get("KDNETD_DATA", "../shared/data"), "isf")
 TOOLS = ("clang", "lld-link", "llvm-pdbutil")
 MISSING = [tool for tool in TOOLS if not shutil.which(tool)]
 STATUS = "IopFinalCrashDumpStatus"
+# What is read by default (service/reads.c), and by what a kernel is known again (kdnet/kernel.c).
+EVIDENCE = ("IopAutoReboot", "CrashdmpInitialized", "CrashdmpDumpBlock", "CrashdmpImageBase", "KiBugCheckActive",
+            "KiBugCheckDriver", "KeBootTime", "KeNumberProcessors", "NtBuildLabEx", "InitSafeBootMode", "NtGlobalFlag",
+            "KdDebuggerDataBlock", "RtlpBreakWithStatusInstruction", "PsLoadedModuleList", "KiBugCheckData", "NtBuildLab")
 
 SOURCE = """
 unsigned long IopFinalCrashDumpStatus = 0xffffffff;
@@ -233,6 +237,12 @@ class RealTables(unittest.TestCase):
                 self.assertEqual(result[name], (f"0x{address:x}", "isf"))
             self.assertEqual([result[name][0] for name in names], known.get(guidage, [result[name][0] for name in names]))
             self.assertEqual(result[STATUS], ("absent", "isf"))
+
+    def test_evidence_and_prints_are_in_every_kernel(self):
+        for path in self.files():
+            guidage = os.path.basename(path).split(".")[0].replace("-", "")
+            result = answers("--symbols", ISF, guidage, *EVIDENCE)
+            self.assertEqual([name for name in EVIDENCE if result[name][0] in ("absent", "no_symbols")], [], guidage)
 
     def test_other_compressions_say_the_same(self):
         path = self.files()[0]
