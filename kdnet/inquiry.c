@@ -326,7 +326,7 @@ static bool is_same_question(struct kdnet_session *session, const struct kdnet_p
 void kdnet_inquiry_packet(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
 {
     if (packet->type != KDNET_PACKET_MANIPULATE)
-        session->past->asks_left = session->past->asks_slow = 0;
+        session->asks_left = session->asks_slow = 0;
     switch (packet->type) {
     case KDNET_PACKET_STATE_CHANGE64:
     case KDNET_PACKET_STATE_CHANGE32:
@@ -372,32 +372,30 @@ void kdnet_inquiry_acked(struct kdnet_session *session, uint64_t now_us)
 
 void kdnet_inquiry_ask(struct kdnet_session *session, uint8_t times, uint64_t now_us)
 {
-    struct kdnet_past *past = session->past;
-    past->asks_left = times;
-    past->asks_slow = 1;
-    past->ask_us = times > 0 ? now_us : now_us + ASK_SLOW_US;
+    session->asks_left = times;
+    session->asks_slow = 1;
+    session->ask_us = times > 0 ? now_us : now_us + ASK_SLOW_US;
 }
 
 /* When to ask next: in threes, the next three with the next poke; in the end each time after twice as long. */
-static void plan_ask(struct kdnet_past *past, uint64_t now_us)
+static void plan_ask(struct kdnet_session *session, uint64_t now_us)
 {
-    if (past->asks_left > 0 && --past->asks_left > 0) {
-        past->ask_us = past->asks_left % ASKS_QUICK != 0 ? now_us + ASK_PERIOD_US : KDNET_NEVER;
+    if (session->asks_left > 0 && --session->asks_left > 0) {
+        session->ask_us = session->asks_left % ASKS_QUICK != 0 ? now_us + ASK_PERIOD_US : KDNET_NEVER;
         return;
     }
-    if (past->asks_slow > ASK_DOUBLINGS) {
-        past->asks_slow = 0; /* from now on as every machine is: kdnet_inquiry_heard */
+    if (session->asks_slow > ASK_DOUBLINGS) {
+        session->asks_slow = 0; /* from now on as every machine is: kdnet_inquiry_heard */
         return;
     }
-    past->ask_us = now_us + (ASK_SLOW_US << (past->asks_slow++ - 1U));
+    session->ask_us = now_us + (ASK_SLOW_US << (session->asks_slow++ - 1U));
 }
 
 static void expire_asks(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_past *past = session->past;
-    if (!past || past->asks_slow == 0 || session->lost || now_us < past->ask_us || !kdnet_session_wake(session))
+    if (session->asks_slow == 0 || session->lost || now_us < session->ask_us || !kdnet_session_wake(session))
         return;
-    plan_ask(past, now_us);
+    plan_ask(session, now_us);
     struct kdnet_talk *talk = session->talk;
     if (talk->halt.stage == KDNET_STAGE_RUNNING && !talk->link.busy)
         kdnet_link_control(&talk->link, KDNET_PACKET_RESEND, 0);
@@ -463,8 +461,8 @@ void kdnet_inquiry_expire(struct kdnet_session *session, uint64_t now_us)
 
 uint64_t kdnet_inquiry_deadline(const struct kdnet_session *session)
 {
-    bool asked = session->past && session->past->asks_slow > 0 && !session->lost;
-    uint64_t asks = asked ? session->past->ask_us : KDNET_NEVER;
+    bool asked = session->asks_slow > 0 && !session->lost;
+    uint64_t asks = asked ? session->ask_us : KDNET_NEVER;
     if (!session->talk)
         return asks;
     const struct kdnet_halt *halt = &session->talk->halt;

@@ -207,8 +207,8 @@ void kdnet_release_loaded(struct kdnet_session *session)
 void kdnet_inquiry_heard(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_talk *talk = session->talk;
-    if (session->past && session->past->asks_left > 0 && session->past->ask_us == KDNET_NEVER)
-        session->past->ask_us = now_us;
+    if (session->asks_left > 0 && session->ask_us == KDNET_NEVER)
+        session->ask_us = now_us;
     ask_hourly(session);
     if (!talk || talk->halt.stage != KDNET_STAGE_GOING)
         return;

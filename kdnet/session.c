@@ -153,7 +153,7 @@ static bool is_nothing(const struct kdnet_past *past)
 {
     const struct kdnet_crash *crash = &past->crash;
     return !crash->printed && !crash->dumping && !crash->first_released && crash->kernel_base == 0 &&
-           !crash->bugcheck.known && past->breaks_us == 0 && past->storm_told_us == 0 && past->asks_slow == 0;
+           !crash->bugcheck.known && past->breaks_us == 0 && past->storm_told_us == 0;
 }
 
 /* Gives the memory of a talk back when nothing of it is needed. */
@@ -434,7 +434,7 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
     kdnet_link_control(&session->talk->link, KDNET_PACKET_RESEND, 0);
     if (offer->took_over || !known) {
         kdnet_inquiry_ask(session, offer->took_over ? TAKE_OVER_ASKS : FIRST_ASKS, now_us);
-        session->past->ask_us += TAKE_OVER_ASK_US; /* the RESEND above is the first */
+        session->ask_us += TAKE_OVER_ASK_US; /* the RESEND above is the first */
     }
     memcpy(session->id, id, sizeof session->id);
     memcpy(session->data_key, offer->data_key, sizeof session->data_key);

@@ -155,15 +155,12 @@ struct kdnet_crash {
     struct kdnet_event_bugcheck bugcheck; /* as told */
 };
 
-/* What a machine did before that still counts: its crash, its breaks of late, questions that it owes an answer. */
+/* What a machine did before that still counts: its crash, and its breaks of late. */
 struct kdnet_past {
     struct kdnet_crash crash;
     uint64_t breaks_us;     /* when all breaks of the budget will be there again */
     uint64_t storm_told_us; /* the last event of a break storm; 0: none */
-    uint64_t ask_us;        /* when to send the next RESEND; KDNET_NEVER: at the machine's next poke */
     uint32_t unread;        /* breaks since storm_told_us */
-    uint8_t asks_left;      /* a machine that may be halted is asked so often, quickly, for what it waits with */
-    uint8_t asks_slow; /* then less and less often, until it says anything: doublings so far, and 1; 0: not asked */
 };
 
 /*
@@ -177,17 +174,20 @@ struct kdnet_session {
     struct kdnet_past *past;     /* never NULL while there is a talk; NULL when there is nothing to remember */
     uint64_t last_seen_us;
     uint64_t control_sequence;
-    bool connected; /* data_key is in force */
-    bool lost;
-    bool rekey_wanted; /* answer the next poke even though the target says it is connected */
-    bool renumbered;   /* the target has started its data sequence anew under this key */
-    bool nudge_due, nudge_to_sender;
+    bool connected : 1; /* data_key is in force */
+    bool lost : 1;
+    bool rekey_wanted : 1; /* answer the next poke even though the target says it is connected */
+    bool renumbered : 1;   /* the target has started its data sequence anew under this key */
+    bool nudge_due : 1, nudge_to_sender : 1;
     uint8_t nudge_version;
     uint8_t version;
     uint8_t response_due;   /* place in offers + 1; 0: none */
     uint8_t foreign_rekeys; /* new keys that it was answered with lately */
+    uint8_t asks_left;      /* a machine that may be halted is asked so often, quickly, for what it waits with */
+    uint8_t asks_slow; /* then less and less often, until it says anything: doublings so far, and 1; 0: not asked */
     struct kdnet_keys keys;
     uint8_t target_random[KDNET_RANDOM_LENGTH]; /* of the newest poke of this session */
+    uint64_t ask_us; /* when to send the next RESEND; KDNET_NEVER: at the machine's next poke */
 
     const struct kdnet_policy *policy;
     struct kdnet_boot *boot;       /* NULL when nothing is known of the kernel */
