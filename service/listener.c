@@ -25,6 +25,7 @@ static void on_batch(void *user, const struct receiver_datagram *datagrams, size
 {
     struct listener *listener = user;
     dispatch_batch(listener, datagrams, count);
+    listener_flush(listener->server);
 }
 
 static void set_resting(struct listener *listener, bool resting)
@@ -177,6 +178,7 @@ bool listener_open(struct server *server, const struct config_address *address)
 void listener_close(struct listener *listener)
 {
     struct listener **at = &listener->server->listeners;
+    listener_flush(listener->server);
     while (*at != listener)
         at = &(*at)->next;
     *at = listener->next;
@@ -208,9 +210,10 @@ static void on_sent(uv_udp_send_t *request, int status)
 }
 
 /* What is lost here is sent again by its session. */
-static void send_later(struct listener *listener, const struct sockaddr *to, const uint8_t *payload, size_t length)
+static void send_later(struct listener *listener, const struct address *to, const uint8_t *payload, size_t length)
 {
     struct server *server = listener->server;
+    struct sockaddr_storage address;
     struct waiting *waiting = NULL;
     if (server->sending_bytes + length <= SERVER_SEND_QUEUE)
         waiting = malloc(sizeof *waiting + length);
@@ -223,7 +226,8 @@ static void send_later(struct listener *listener, const struct sockaddr *to, con
     waiting->request.data = waiting;
     memcpy(waiting->payload, payload, length);
     uv_buf_t buffer = uv_buf_init((char *)waiting->payload, (unsigned)length);
-    int error = uv_udp_send(&waiting->request, &listener->udp, &buffer, 1, to, on_sent);
+    address_to_socket(to, &address);
+    int error = uv_udp_send(&waiting->request, &listener->udp, &buffer, 1, (const struct sockaddr *)&address, on_sent);
     if (error != 0) {
         ++listener->counts.send_failed;
         listener->send_error = error;
@@ -233,25 +237,47 @@ static void send_later(struct listener *listener, const struct sockaddr *to, con
     server->sending_bytes += length;
 }
 
+/* Sends what waits in the server's batch; what a socket does not take at once is queued. */
+void listener_flush(struct server *server)
+{
+    struct outbox *outbox = &server->outbox;
+    struct listener *listener = outbox->listener;
+    size_t at = 0;
+    while (at < outbox->count) {
+        int error = UV_EAGAIN;
+        size_t left = outbox->count - at, sent = 0;
+        if (uv_udp_get_send_queue_count(&listener->udp) == 0) /* else after those that are queued */
+            sent = sender_send(&listener->udp, &outbox->datagrams[at], left, &error);
+        listener->counts.sent += sent;
+        at += sent;
+        if (sent == left)
+            break;
+        const struct sender_datagram *datagram = &outbox->datagrams[at++];
+        if (error == UV_EAGAIN) {
+            send_later(listener, &datagram->to, datagram->payload, datagram->length);
+        } else {
+            ++listener->counts.send_failed;
+            listener->send_error = error;
+        }
+    }
+    outbox->count = outbox->bytes = 0;
+    outbox->listener = NULL;
+}
+
 void listener_send(struct listener *listener, const struct address *to, const uint8_t *payload, size_t length)
 {
-    struct sockaddr_storage socket_address;
-    uint8_t copy[KDNET_DATAGRAM_MAX];
-    if (length > sizeof copy)
+    struct outbox *outbox = &listener->server->outbox;
+    if (length > sizeof outbox->space)
         return;
+    if (outbox->count > 0 && (outbox->listener != listener || outbox->count == SENDER_BATCH ||
+                              sizeof outbox->space - outbox->bytes < length))
+        listener_flush(listener->server);
+    uint8_t *copy = outbox->space + outbox->bytes;
+    memcpy(copy, payload, length);
+    outbox->listener = listener;
+    outbox->datagrams[outbox->count++] = (struct sender_datagram){.to = *to, .payload = copy, .length = length};
+    outbox->bytes += length;
     listener->server->urgent_until_us = server_now_us() + LISTENER_URGENT_US; /* an answer comes */
-    memcpy(copy, payload, length);                                            /* uv_buf_t has no const */
-    uv_buf_t buffer = uv_buf_init((char *)copy, (unsigned)length);
-    address_to_socket(to, &socket_address);
-    int sent = uv_udp_try_send(&listener->udp, &buffer, 1, (const struct sockaddr *)&socket_address);
-    if (sent >= 0) {
-        ++listener->counts.sent;
-    } else if (sent == UV_EAGAIN) {
-        send_later(listener, (const struct sockaddr *)&socket_address, payload, length);
-    } else {
-        ++listener->counts.send_failed;
-        listener->send_error = sent;
-    }
 }
 
 void listener_count(struct listener *listener)

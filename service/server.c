@@ -151,6 +151,7 @@ static void on_prepare(uv_prepare_t *prepare)
     struct server *server = prepare->data;
     dispatch_try_keys(server);
     results_flush(&server->results);
+    listener_flush(server);
     listener_wake(server);
     arm_deadline(server);
     server->waiting_from_us = server_now_us();

@@ -8,6 +8,7 @@
 #include "service/bucket.h"
 #include "service/options.h"
 #include "service/platform/receiver.h"
+#include "service/platform/sender.h"
 #include "service/pace.h"
 #include "service/policies.h"
 #include "service/reads.h"
@@ -25,6 +26,7 @@
 
 #define SERVER_SOCKET_BUFFER    ((size_t)8 << 20) /* SO_RCVBUF asked for: at most 20,000 pokes */
 #define SERVER_SEND_QUEUE       ((size_t)4 << 20) /* bytes of datagrams that wait for a socket */
+#define SERVER_OUTBOX_SPACE     ((size_t)32 << 10)
 #define SERVER_NUDGE_SLOTS      4096
 #define SERVER_NUDGE_GAP_US     50000U /* between two nudges to one source */
 #define SERVER_NUDGE_PER_SECOND 20000U
@@ -78,6 +80,14 @@ struct lookup;
 struct lookup_asker;
 struct reload;
 
+/* Datagrams of one listener that go out together: at the end of a batch that came, and of a round of the loop. */
+struct outbox {
+    struct listener *listener;
+    size_t count, bytes;
+    struct sender_datagram datagrams[SENDER_BATCH];
+    uint8_t space[SERVER_OUTBOX_SPACE];
+};
+
 struct server_totals {
     size_t connected, halted, held;
     size_t inquiring;       /* halted for less than read_deadline, and not held */
@@ -125,6 +135,7 @@ struct server {
     uint64_t nudged_us[SERVER_NUDGE_SLOTS];
     size_t nudge_turn;
     uint64_t recounted_us, slowed_us;
+    struct outbox outbox;
     size_t sending_bytes; /* in the send queues */
     uint64_t trimmed_us, trimmed_events;
     uint64_t told_us; /* when the minute's summaries were last told */
@@ -147,6 +158,7 @@ void listener_send(struct listener *listener, const struct address *to, const ui
 void listener_on_rest(uv_timer_t *timer);
 /* Ends the rest of the sockets when something is urgent. Call it in each round of the loop. */
 void listener_wake(struct server *server);
+void listener_flush(struct server *server); /* sends what listener_send has collected */
 /* Brings counts that the kernel keeps up to date. */
 void listener_count(struct listener *listener);
 /* Says in the log what was dropped since the last time; nothing when nothing was. */
