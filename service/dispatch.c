@@ -114,14 +114,41 @@ static void send_outgoing(struct target *target, struct listener *listener, cons
     }
 }
 
+/* Its result comes before its release: withheld.h. */
+static void withhold(struct server *server, struct target *target, uint64_t now_us)
+{
+    uint64_t added = results_added(&server->results);
+    if (added > results_settled(&server->results))
+        target->withheld = withheld_add(&server->withheld, target->id, added, now_us);
+}
+
+void dispatch_withheld(struct server *server)
+{
+    uint64_t now_us = server_now_us();
+    uint32_t id;
+    while (withheld_next(&server->withheld, results_settled(&server->results), results_is_idle(&server->results),
+                         now_us, &id)) {
+        struct target *target = targets_row(&server->targets, id);
+        if (!target || !target->withheld)
+            continue; /* it was taken out meanwhile */
+        target->withheld = false;
+        dispatch_pump(server, target, NULL, NULL, now_us);
+    }
+}
+
 void dispatch_pump(struct server *server, struct target *target, struct listener *listener,
                    const struct address *source, uint64_t now_us)
 {
     struct kdnet_outgoing out;
     struct kdnet_event event;
-    while (kdnet_session_next_event(target->session, &event)) /* first: when the machine has gone on, nobody can ask */
+    bool told = false;
+    while (kdnet_session_next_event(target->session, &event)) { /* first: when it has gone on, nobody can ask */
         announce_event(server, target, &event);
-    while (kdnet_session_next_datagram(target->session, now_us, &out))
+        told = told || event.type == KDNET_EVENT_CRASH_STATUS;
+    }
+    if (told && !target->withheld)
+        withhold(server, target, now_us);
+    while (!target->withheld && kdnet_session_next_datagram(target->session, now_us, &out))
         send_outgoing(target, listener, source, &out);
     timers_set(&server->timers, target->id, kdnet_session_deadline(target->session), now_us);
     dispatch_count(server, target);

@@ -16,6 +16,7 @@ struct results_line {
     struct results_line *next_print;      /* the print lines among them */
     char *text;
     size_t length;
+    uint64_t number; /* results_added when it came */
     bool is_print;
 };
 
@@ -146,6 +147,7 @@ void results_add(struct results *results, char *text, size_t length, bool is_pri
     line->text = text;
     line->length = length;
     line->is_print = is_print;
+    line->number = ++results->added;
     link_line(results, line);
     make_room(results);
 }
@@ -174,6 +176,7 @@ static void fill_batch(struct results *results)
         memcpy(results->batch + results->batch_length, line->text, line->length);
         results->batch_length += line->length;
         ++results->batch_lines;
+        results->batch_added = line->number;
         unlink_line(results, line);
         free_line(line);
     }
@@ -263,6 +266,7 @@ static void on_written(uv_fs_t *request)
     if (results->batch_done == results->batch_length) {
         results->counts.written += results->batch_lines;
         results->batch_length = results->batch_done = results->batch_lines = 0;
+        results->settled = results->batch_added;
     }
     if (results->closed) {
         free_batch(results);
@@ -274,6 +278,8 @@ static void on_written(uv_fs_t *request)
         write_failed(results, (int)outcome);
     else
         start_write(results);
+    if (results->on_settled)
+        results->on_settled(results->user);
 }
 
 static void start_write(struct results *results)
@@ -339,6 +345,16 @@ void results_tell(struct results *results)
         log_end(&line);
         results->told_dropped = results->counts.dropped;
     }
+}
+
+uint64_t results_added(const struct results *results)
+{
+    return results->added;
+}
+
+uint64_t results_settled(const struct results *results)
+{
+    return results_is_idle(results) ? results->added : results->settled; /* those that were dropped, too */
 }
 
 bool results_is_idle(const struct results *results)

@@ -45,11 +45,14 @@ struct results {
     char *batch; /* RESULTS_BATCH_BYTES, or one longer line */
     size_t batch_size, batch_length, batch_done;
     size_t batch_lines;
+    uint64_t added, batch_added, settled; /* lines: counted as they came; in this batch; written */
     uv_fs_t write;
     uv_timer_t retry;
     struct results_counts counts;
     uint64_t told_dropped, told_errors; /* of the counts, what the log has said */
     int last_error;                     /* UV_… of the last failed write */
+    void (*on_settled)(void *user);     /* after each write that ended a batch; NULL: nobody */
+    void *user;
 };
 
 /*
@@ -67,6 +70,10 @@ void results_flush(struct results *results);
 /* Opens the file again (log rotation), or another one: `path` as above. At once, or when the write under way is done.
  */
 void results_reopen(struct results *results, const char *path);
+
+/* How many lines came so far, and up to which of them everything was written or given up. */
+uint64_t results_added(const struct results *results);
+uint64_t results_settled(const struct results *results);
 
 /* Says in the log what was dropped or failed since the last call; nothing when nothing was. */
 void results_tell(struct results *results);

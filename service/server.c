@@ -131,11 +131,15 @@ static void on_check(uv_check_t *check)
     server->deadline_due = false;
     (void)uv_idle_stop(&server->deadline_idle);
     dispatch_expire(server);
+    dispatch_withheld(server);
 }
 
 static void arm_deadline(struct server *server)
 {
-    uint64_t deadline_us = timers_next(&server->timers), now_us = server_now_us();
+    uint64_t deadline_us = timers_next(&server->timers), withheld_us = withheld_deadline(&server->withheld);
+    uint64_t now_us = server_now_us();
+    if (withheld_us < deadline_us)
+        deadline_us = withheld_us;
     if (deadline_us == TIMERS_NEVER) {
         (void)uv_timer_stop(&server->deadline_timer);
         return;
@@ -303,6 +307,7 @@ static bool init_parts(struct server *server)
     targets_init(&server->targets, server->seed);
     timers_init(&server->timers);
     strangers_init(&server->strangers, server->seed);
+    withheld_init(&server->withheld);
     shares_init(&server->shares, server->seed);
     bucket_init(&server->nudges, SERVER_NUDGE_PER_SECOND, SERVER_NUDGE_PER_SECOND);
     server->told_us = server_now_us();
@@ -316,10 +321,17 @@ static bool init_parts(struct server *server)
     return false;
 }
 
+static void on_results(void *user)
+{
+    dispatch_withheld(user);
+}
+
 static bool open_results(struct server *server)
 {
     struct log_line line;
     int error = results_open(&server->results, &server->loop, server->config.events);
+    server->results.on_settled = on_results;
+    server->results.user = server;
     if (error == 0)
         return true;
     log_begin(&line, CONFIG_LOG_ERROR, "result file cannot be opened; look at the permissions of its folder");
@@ -335,6 +347,7 @@ static void clear_parts(struct server *server)
     policies_clear(&server->policies);
     timers_clear(&server->timers);
     trials_clear(&server->trials);
+    withheld_clear(&server->withheld);
     kdnet_crypto_free(server->shared.crypto);
     config_clear(&server->config);
 }

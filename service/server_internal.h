@@ -18,6 +18,7 @@
 #include "service/targets.h"
 #include "service/timers.h"
 #include "service/trials.h"
+#include "service/withheld.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -111,6 +112,7 @@ struct server {
     struct reload *reload; /* NULL: none is under way */
     struct strangers strangers;
     struct results results;
+    struct withheld withheld;
     struct lookup *lookup;
     struct lookup_asker *asker;
     struct kdnet_reads reads;
@@ -167,6 +169,8 @@ void listener_tell(struct listener *listener);
 /* dispatch.c */
 void dispatch_batch(struct listener *listener, const struct receiver_datagram *datagrams, size_t count);
 void dispatch_expire(struct server *server);
+/* Sends what waited for results that are written by now, or whose time is over. */
+void dispatch_withheld(struct server *server);
 /* Sends, reports and arms what a session has after a call; `listener` and `source` NULL: no datagram was received. */
 void dispatch_pump(struct server *server, struct target *target, struct listener *listener,
                    const struct address *source, uint64_t now_us);

@@ -59,6 +59,7 @@ struct target {
     bool listed : 1, seen : 1;                /* in its group; live at least once */
     bool connected : 1, halted : 1, held : 1; /* as counted in the server's totals */
     bool inquiring : 1;                       /* counted among the inquiries under way */
+    bool withheld : 1;                        /* what its session has to send waits for its result to be written */
     char name[];
 };
 

@@ -197,18 +197,39 @@ class Restart(harness.Case):
               f"{max(self.after_start, default=0):.3f} s, and {max(self.after_data, default=0) * 1000:.1f} ms after data")
         self.assertGreaterEqual(len(reached), len(points) // 2)
 
-    # 29 to 31 are about SetContext: a second step would let the machine resume inside an instruction. Numbers at which it is
-    # released while its result is not written yet (32, 33, 39) are in pending_restart.py.
+    # 29 to 31 are about SetContext: a second step would let the machine resume inside an instruction. At 32, 33 and 39 the
+    # Continue is on its way, and the result must be written.
 
     def test_killed_at_points_of_a_crash(self):
         self.kill_at_points("bugcheck", (2, 6, 10, 14, 18, 22, 26, 35), False)
 
     def test_killed_at_points_of_a_crash_with_the_address_configured(self):
-        self.kill_at_points("bugcheck", (1, 4, 7, 10, 13, 16, 19, 22, 25, 28, 29, 30, 31, 36), True)
+        self.kill_at_points("bugcheck", (1, 4, 7, 10, 13, 16, 19, 22, 25, 28, 29, 30, 31, 32, 33, 36, 39), True)
         self.assertTrue(self.after_data, "no machine spoke first: nothing is shown")
 
     def test_killed_at_points_of_a_boot(self):
         self.kill_at_points("boot", range(2, 32, 5), True)
+
+    def test_killed_at_any_moment_among_fifty_crashes(self):
+        count, draw = 50, random.Random(SEED)
+        targets = []
+        for i in range(count):
+            targets += ["--target", f"m{i}={harness.key_text(3, 3, 3, 1 + i)}"]
+        life = Life(self, *targets)
+        machines = harness.Machines(self, life.listen[0], harness.key_text(3, 3, 3, 1), "--count", count, "--status",
+                                    "0xC000007F", "--dump-ms", DUMP_MS, "--spread-ms", 5000, scenario="bugcheck")
+        for _ in range(5):
+            time.sleep(draw.uniform(0.6, 1.4))
+            life.again()
+        for summary in machines.wait():
+            self.assertEqual((summary["traps_again"], summary["released_wrongly"]), (0, 0), f"seed {SEED}: {summary}")
+        life.now.stop()
+        self.check_events(life.events())
+        for i in range(count):
+            results = life.events(f"m{i}", "crash_status")
+            self.assertEqual({e["phase"] for e in results}, {"bugcheck_first", "shutdown"}, f"seed {SEED}: m{i}")
+            for result in results:
+                self.check_result(result, result["phase"], "0xC000007F")
 
     def test_killed_in_a_question_and_in_a_breakpoint(self):
         self.kill_at_points("prompt", (1, 2, 3), True)
