@@ -491,6 +491,83 @@ static void kernel_that_starts_and_cannot_be_read_goes_on(void **state)
     assert_in_range(result.longest_halt_us, KDNET_READ_DEADLINE_US / 8, KDNET_READ_DEADLINE_US / 4);
 }
 
+/* --- bad networks ------------------------------------------------------------------------------------------------- */
+
+static unsigned known_count, timeout_count;
+
+/* What is known is right, whatever the network did to it. */
+static void on_lossy(struct net_pair *pair, const struct kdnet_event *event)
+{
+    if (event->type != KDNET_EVENT_CRASH_STATUS || !event->u.crash_status.evidence)
+        return;
+    const struct kdnet_evidence *evidence = event->u.crash_status.evidence;
+    static const uint64_t numbers[] = {0, 1, 0, 1, 0, 0, MACHINE_BOOT_TIME, 4, MACHINE_DRIVER_STATE}; /* 0: any */
+    for (size_t i = 0; i < reads.count; ++i) {
+        const struct kdnet_value *v = &evidence->value[i];
+        if (v->state == KDNET_VALUE_TIMEOUT) {
+            ++timeout_count;
+            continue;
+        }
+        if (v->state != KDNET_VALUE_KNOWN)
+            fail_msg("%s is %s", reads.read[i].name, kdnet_value_state_name((enum kdnet_value_state)v->state));
+        ++known_count;
+        if (strcmp(reads.read[i].name, "driver") == 0)
+            assert_memory_equal(evidence->texts + v->text_at, "faulty.sys", 10);
+        else if (numbers[i] != 0)
+            assert_int_equal(v->number, numbers[i]);
+    }
+    (void)pair;
+}
+
+static void run_lossy(struct machine_config *config, uint64_t seed)
+{
+    struct net_pair pair;
+    struct machine_expectation expected;
+    struct machine_result result;
+    net_pair_init(&pair, &shared, config, seed);
+    pair.weather = (struct net_weather){.loss_percent = 20, .repeat_percent = 10, .delay_us = 300, .jitter_us = 3000};
+    pair.told = on_lossy;
+    net_pair_run(&pair, 90 * SECOND_US);
+    machine_expectation(pair.machine, &expected);
+    machine_result(pair.machine, pair.now_us, &result);
+    if (!machine_is_ended(pair.machine, pair.now_us) || result.released_wrongly || result.traps_again)
+        fail_msg("seed %llu, %s: state %d, wrong %u, traps %u", (unsigned long long)seed, config->scenario,
+                 (int)result.state, result.released_wrongly, result.traps_again);
+    assert_int_equal(net_count(&pair, KDNET_EVENT_CRASH_STATUS), expected.crash ? 2 : 0);
+    if (expected.crash) {
+        const struct kdnet_event_crash_status *last = &net_event(&pair, KDNET_EVENT_CRASH_STATUS, 1)->u.crash_status;
+        assert_true(last->status_known);
+        assert_int_equal(last->status, expected.status);
+    }
+    net_pair_clear(&pair);
+}
+
+static void bad_network_costs_evidence_and_nothing_else(void **state)
+{
+    static const enum kdnet_machine kinds[] = {KDNET_MACHINE_X64, KDNET_MACHINE_X86, KDNET_MACHINE_ARM64};
+    struct test_random random;
+    (void)state;
+    test_random_init(&random);
+    add_usual();
+    (void)add("state", "faulty", "FaultyState", KDNET_READ_U32);
+    shared.read_deadline_us = 20 * SECOND_US; /* of which a quarter is for evidence */
+    shared.lost_after_us = 120 * SECOND_US;
+    shared.recall_image = recall_image;
+    shared.remember_image = remember_image;
+    known_count = timeout_count = 0;
+    for (unsigned i = 0; i < 900; ++i) {
+        struct machine_config config = {.scenario = i % 3 == 0 ? "boot" : "bugcheck",
+                                        .machine = kinds[i / 3 % 3],
+                                        .status = i % 2 == 0 ? 0xc000007fU : 0,
+                                        .no_reboot = i % 7 == 0,
+                                        .delay_ms = 50 + i % 400};
+        vouches = i % 2 == 0 && remembered > 0;
+        run_lossy(&config, test_random_next(&random));
+    }
+    print_message("evidence behind a bad network: %u values known, %u out of time\n", known_count, timeout_count);
+    assert_true(known_count > timeout_count);
+}
+
 /* --- lists that lie ----------------------------------------------------------------------------------------------- */
 
 enum lie {
@@ -595,6 +672,7 @@ int main(void)
         WITH_SHARED(kernel_of_another_print_is_read),
         WITH_SHARED(kernel_that_starts_is_identified_and_its_symbols_are_wanted),
         WITH_SHARED(kernel_that_starts_and_cannot_be_read_goes_on),
+        WITH_SHARED(bad_network_costs_evidence_and_nothing_else),
         WITH_SHARED(list_that_lies_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
