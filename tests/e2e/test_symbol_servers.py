@@ -6,14 +6,27 @@ The symbols are real: a PE and PDB pair by clang and lld-link whose status lies 
 cabinet by gcab.
 """
 import http.server
+import os
 import re
 import shutil
+import socket
 import subprocess
 import threading
+import time
 import unittest
 
 import harness
 
+NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+NGINX_CONFIGURATION = """
+daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ }}
+http {{
+  access_log {folder}/access.log; client_body_temp_path {folder}; proxy_temp_path {folder};
+  fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
+  server {{ listen 127.0.0.1:{port}; root {folder}/share; }}
+}}
+"""
 TOOLS = ("clang", "lld-link", "llvm-pdbutil", "gcab")
 MISSING = [tool for tool in TOOLS if not shutil.which(tool)]
 # .data is the third section, at 0x3000; the status is at 0x3010 (service/target/machine.h).
@@ -23,6 +36,11 @@ unsigned long IopFinalCrashDumpStatus = 0xffffffff;
 const char Constant[] = "x";
 int F(void) { return (int)(IopFinalCrashDumpStatus + Before[0] + Constant[0]); }
 """
+
+
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -123,6 +141,30 @@ class SymbolServers(harness.Case):
         self.server.shutdown()
         self.check_found(self.crash(daemon, 4))
         self.assertEqual(self.server.asked, asked)
+        daemon.stop()
+
+    @unittest.skipUnless(NGINX, "nginx is not installed")
+    def test_nginx_serves_a_store(self):
+        place = self.folder / "share" / "ntkrnlmp.pdb" / self.guidage
+        place.mkdir(parents=True)
+        (place / "ntkrnlmp.pd_").write_bytes(self.cabinet)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        configuration = self.file("nginx.conf", NGINX_CONFIGURATION.format(folder=self.folder, port=port))
+        nginx = subprocess.Popen([NGINX, "-c", configuration, "-e", self.folder / "error.log"], stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL)
+        self.addCleanup(nginx.wait)
+        self.addCleanup(nginx.kill)
+        deadline = time.monotonic() + harness.PATIENCE
+        while not listens(port) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        daemon = harness.Daemon(self, "--target", "web=1.2.3.4", "--symbols",
+                                f"srv*{self.folder / 'local'}*http://127.0.0.1:{port}", rva=False)
+        self.check_found(self.crash(daemon, 2))
+        nginx.terminate()
+        nginx.wait()
+        self.check_found(self.crash(daemon, 4))
         daemon.stop()
 
     def test_a_slow_server_delays_no_machine_and_serves_the_next_crash(self):
