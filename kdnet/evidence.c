@@ -73,9 +73,9 @@ bool kdnet_module_may_be(const char *module, uint16_t name_length)
     return name_length == 2 * length || name_length == 2 * (length + 4);
 }
 
-static char lower(char c)
+static uint8_t lower(uint8_t c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+    return c >= 'A' && c <= 'Z' ? c | 0x20U : c;
 }
 
 bool kdnet_module_is(const char *module, const uint8_t *name, size_t length)
@@ -84,7 +84,7 @@ bool kdnet_module_is(const char *module, const uint8_t *name, size_t length)
     if (length < 2 * letters || length > UINT16_MAX || !kdnet_module_may_be(module, (uint16_t)length))
         return false;
     for (size_t i = 0; i < letters; ++i)
-        if (name[2 * i + 1] != 0 || lower((char)name[2 * i]) != lower(module[i]))
+        if (name[2 * i + 1] != 0 || lower(name[2 * i]) != lower((uint8_t)module[i]))
             return false;
     return length == 2 * letters || (name[2 * letters] == '.' && name[2 * letters + 1] == 0);
 }
