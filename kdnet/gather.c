@@ -127,9 +127,7 @@ static bool begin_units(struct kdnet_session *session, const struct kdnet_reads 
     bool crash = is_of_a_crash(session), any = false;
     for (size_t i = 0; i < reads->count; ++i) {
         const struct kdnet_read *read = &reads->read[i];
-        if (!crash && !read->always)
-            gather->unit[i].stage = KDNET_UNIT_DONE;
-        else if (read->once && recall_once(session->boot->facts, &gather->evidence, i))
+        if ((!crash && !read->always) || (read->once && recall_once(session->boot->facts, &gather->evidence, i)))
             gather->unit[i].stage = KDNET_UNIT_DONE;
         else if (is_kernel(read))
             resolve(session, i, &session->boot->pdb, kdnet_halt_kernel_base(session));

@@ -76,7 +76,7 @@ bool kdnet_image_print(enum kdnet_machine machine, uint64_t base, uint64_t block
     const uint64_t addresses[KDNET_PRINT_SYMBOLS] = {block, data->breakpoint_with_status, data->loaded_module_list,
                                                      data->bugcheck_data, data->build_lab};
     memset(out, 0, sizeof *out);
-    out->machine = (uint16_t)machine;
+    out->machine = (uint32_t)machine;
     for (size_t i = 0; i < KDNET_PRINT_SYMBOLS; ++i) {
         uint64_t rva = kdnet_machine_address(machine, addresses[i]) - kdnet_machine_address(machine, base);
         if (rva == 0 || rva > UINT32_MAX)

@@ -53,7 +53,7 @@ struct kdnet_pdb {
 #define KDNET_PRINT_SYMBOLS 5
 
 struct kdnet_image_print {
-    uint16_t machine;
+    uint32_t machine; /* no padding: prints are compared byte by byte */
     uint32_t rva[KDNET_PRINT_SYMBOLS];
     char build_lab[KDNET_BUILD_LAB_SIZE]; /* zeros behind the text */
 };

@@ -312,7 +312,7 @@ void lookup_remember(struct lookup_asker *asker, const struct kdnet_image_print 
             ++lookup->image_count;
     }
     if (image) {
-        memcpy(&image->print, print, sizeof *print); /* compared byte by byte */
+        image->print = *print;
         image->pdb = *pdb;
     }
     uv_mutex_unlock(&lookup->lock);

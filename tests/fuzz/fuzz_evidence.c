@@ -50,7 +50,7 @@ static bool is_fixed(uint64_t address, uint8_t *data)
     if (address == LIST) {
         kdnet_put_le64(data, BLOCK);
     } else if (address == BLOCK) {
-        memcpy(data + 0x10, "KDBG", 4);
+        kdnet_put_le32(data + 0x10, 0x4742444bU); /* "KDBG" */
         kdnet_put_le32(data + 0x14, 0x340);
         kdnet_put_le64(data + 0x18, BASE);
         kdnet_put_le64(data + 0x20, BREAKPOINT);
@@ -58,7 +58,7 @@ static bool is_fixed(uint64_t address, uint8_t *data)
         kdnet_put_le64(data + 0x88, BUGCHECK);
         kdnet_put_le64(data + 0x208, LAB);
     } else if (address == LAB) {
-        memcpy(data, "20348", 5);
+        memcpy(data, "20348", sizeof "20348");
     }
     return address == LIST || address == BLOCK || address == LAB || address == BUGCHECK || address == STATUS;
 }
