@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * inquiry_internal: the parts of an inquiry, one file each: halt.c (what is known, requests), tell.c (events),
- * reading.c, release.c, and inquiry.c, which drives them. Not for callers.
+ * reading.c, gather.c and images.c (evidence), release.c, and inquiry.c, which drives them. Not for callers.
  */
 #ifndef KDNET_INQUIRY_INTERNAL_H
 #define KDNET_INQUIRY_INTERNAL_H

@@ -14,6 +14,7 @@
 #include "kdnet/debug_io.h"
 #include "kdnet/error.h"
 #include "kdnet/event.h"
+#include "kdnet/evidence.h"
 #include "kdnet/file_io.h"
 #include "kdnet/handshake.h"
 #include "kdnet/kernel.h"

@@ -66,7 +66,8 @@ int kdnet_debugger_data_decode(const uint8_t *block, size_t length, struct kdnet
 int kdnet_bugcheck_decode(const struct kdnet_machine_layout *layout, const uint8_t *data, size_t length,
                           struct kdnet_bugcheck *out);
 
-/* Whether a load-symbols path names a kernel: ntoskrnl.exe or one of its siblings, in any folder and case. */
+/* Whether a load-symbols path names a kernel: ntoskrnl.exe or one of its siblings, in any folder and case [inf: a
+ * kernel that calls itself otherwise is identified at its first break]. */
 bool kdnet_is_kernel_path(const char *path, size_t length);
 
 /* The name of the symbol at rva[i]. */

@@ -26,11 +26,42 @@ static enum kdnet_rva_answer find_rva(void *user, const struct kdnet_pdb *pdb, c
     char guidage[KDNET_GUIDAGE_SIZE];
     (void)user;
     kdnet_pdb_guidage(pdb, guidage);
-    if (!net_knows_rva || strcmp(guidage, MACHINE_GUIDAGE) != 0 || strcmp(symbol, KDNET_STATUS_SYMBOL) != 0)
-        return net_lacks_symbol ? KDNET_RVA_ABSENT : KDNET_RVA_NO_SYMBOLS;
-    *rva = MACHINE_RVA_DUMP_STATUS;
-    *source = KDNET_SOURCE_RVA;
-    return KDNET_RVA_FOUND;
+    static const struct {
+        const char *name;
+        uint32_t rva;
+    } known[] = {{KDNET_STATUS_SYMBOL, MACHINE_RVA_DUMP_STATUS},
+                 {"IopAutoReboot", MACHINE_RVA_AUTO_REBOOT},
+                 {"KiBugCheckDriver", MACHINE_RVA_BUGCHECK_DRIVER},
+                 {"NtBuildLabEx", MACHINE_RVA_BUILD_LAB_EX}};
+    for (size_t i = 0; net_knows_rva && i < sizeof known / sizeof known[0]; ++i) {
+        if (strcmp(guidage, MACHINE_GUIDAGE) != 0 || strcmp(symbol, known[i].name) != 0)
+            continue;
+        *rva = known[i].rva;
+        *source = KDNET_SOURCE_RVA;
+        return KDNET_RVA_FOUND;
+    }
+    return net_lacks_symbol ? KDNET_RVA_ABSENT : KDNET_RVA_NO_SYMBOLS;
+}
+
+static void want_rvas(void *user, const struct kdnet_pdb *pdb, const char *const *symbols, size_t count)
+{
+    (void)user;
+    (void)pdb;
+    (void)symbols;
+    (void)count;
+}
+
+void net_shared_evidence(struct kdnet_session_shared *shared)
+{
+    static const struct kdnet_reads reads = {
+        .version = 1,
+        .count = 4,
+        .read = {{"auto_reboot", "nt", "IopAutoReboot", {0}, 0, KDNET_READ_U32, false, true},
+                 {"driver", "nt", "KiBugCheckDriver", {0}, 1, KDNET_READ_UNICODE, false, false},
+                 {"lab", "nt", "NtBuildLabEx", {0}, 0, KDNET_READ_STRING, true, false},
+                 {"nowhere", "missing", "Anything", {0}, 0, KDNET_READ_U8, false, true}}};
+    shared->reads = &reads;
+    shared->want_rvas = want_rvas;
 }
 
 void net_shared_init(struct kdnet_session_shared *shared)

@@ -77,6 +77,9 @@ extern bool net_knows_rva, net_lacks_symbol;
 void net_shared_init(struct kdnet_session_shared *shared);
 void net_shared_clear(struct kdnet_session_shared *shared);
 
+/* From now on evidence is read at breaks, and kernels are identified when they start. */
+void net_shared_evidence(struct kdnet_session_shared *shared);
+
 /* config: its crypto, key and addresses are filled in. */
 void net_pair_init(struct net_pair *pair, struct kdnet_session_shared *shared, const struct machine_config *config,
                    uint64_t seed);

@@ -40,6 +40,13 @@ static int setup(void **state)
     return 0;
 }
 
+static int setup_with_evidence(void **state)
+{
+    (void)setup(state);
+    net_shared_evidence(&shared);
+    return 0;
+}
+
 static int teardown(void **state)
 {
     (void)state;
@@ -272,5 +279,6 @@ int main(void)
         cmocka_unit_test(a_host_that_dies_twice_is_no_worse),
         cmocka_unit_test(a_machine_that_speaks_is_taken_over_within_100_ms),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    int failed = cmocka_run_group_tests_name("plain", tests, setup, teardown);
+    return failed + cmocka_run_group_tests_name("with evidence", tests, setup_with_evidence, teardown);
 }
