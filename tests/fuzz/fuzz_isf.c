@@ -17,6 +17,25 @@ static enum symbol_answer find(const struct symbol_file *file, const struct kdne
     return answer;
 }
 
+/* Several names at once say what each says alone. */
+static void find_together(const struct symbol_file *file)
+{
+    struct symbol_name names[] = {{.name = "KiBugCheckData"},
+                                  {.name = "NotThere"},
+                                  {.name = "_KiBugCheckData"},
+                                  {.name = "Other"},
+                                  {.name = "Other"}};
+    char reason[SYMBOL_REASON_SIZE] = "", alone_reason[SYMBOL_REASON_SIZE] = "";
+    struct isf isf;
+    bool read = isf_find_all(file, NULL, names, sizeof names / sizeof names[0], &isf, reason);
+    FUZZ_CHECK(read == (reason[0] == 0));
+    for (size_t i = 0; read && i < sizeof names / sizeof names[0]; ++i) {
+        uint32_t rva = 0;
+        enum symbol_answer alone = isf_find(file, NULL, names[i].name, &rva, &isf, alone_reason);
+        FUZZ_CHECK(alone == names[i].answer && (alone != SYMBOL_FOUND || rva == names[i].rva));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct kdnet_pdb wanted = {.guid = {0x11, 0x11, 0x11, 0x11}, .age = 1};
@@ -26,5 +45,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum symbol_answer certain = find(&file, &wanted, "KiBugCheckData");
     FUZZ_CHECK(certain == any || certain == SYMBOL_NONE);
     (void)find(&file, NULL, "NotThere");
+    find_together(&file);
     return 0;
 }
