@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a symbol costs: bench_symbols [PDB NAME]. The first look-up in a PDB of 12 MB (150,000 symbols, made here by
- * clang and lld-link unless one is named), beside opening the file alone; a remembered one; the memory of a million
- * remembered names.
+ * What a symbol costs: bench_symbols [PDB NAME | tiny]. The first look-up in a PDB of 12 MB (150,000 symbols, made here
+ * by clang and lld-link unless one is named), beside opening the file alone; a remembered one; the memory of a million
+ * remembered names. With tiny: no PDB, a thousand names.
  */
 #include "service/symbols/probe.h"
 #include "service/symbols/remembered.h"
+#include "tests/bench/bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,23 +15,13 @@
 
 #define ROUNDS     200
 #define REMEMBERED 1000000U
+#define TINY       1000U
 
 static const char make[] =
     "set -e; cd \"$1\"\n"
     "seq -f 'int Variable%06.0f = 1;' 0 149999 >x.c; echo 'int F(void) { return Variable000000; }' >>x.c\n"
     "clang --target=x86_64-pc-windows-msvc -g -gcodeview -c x.c -o x.obj\n"
     "lld-link /debug /entry:F /subsystem:native /nodefaultlib /out:x.exe /pdb:x.pdb x.obj\n";
-
-static double median(double *values, size_t count)
-{
-    for (size_t i = 1; i < count; ++i)
-        for (size_t j = i; j > 0 && values[j] < values[j - 1]; --j) {
-            double swap = values[j];
-            values[j] = values[j - 1];
-            values[j - 1] = swap;
-        }
-    return values[count / 2];
-}
 
 /* Microseconds to look up as many names as a crash asks for, at once; the last is the one that is there. */
 static double look_up_all(const char *path, const char *symbol)
@@ -83,40 +74,66 @@ static bool tell_first(const char *path, const char *symbol)
         found[i] = look_up(path, symbol);
         all[i] = look_up_all(path, symbol);
     }
-    double least = median(found, ROUNDS);
-    if (found[0] < 0)
+    struct bench_figure figure = {.figure = "symbols",
+                                  .what = "first look-up in the PDB",
+                                  .unit = "us",
+                                  .ours = bench_median(found, ROUNDS),
+                                  .floor = bench_median(floor, ROUNDS),
+                                  .floor_is = "opening the file",
+                                  .n = 1,
+                                  .rounds = ROUNDS};
+    if (found[0] < 0 || all[0] < 0)
         return false;
-    (void)printf("symbols: first look-up in the PDB %.0f us (opening the file alone %.0f us)\n", least,
-                 median(floor, ROUNDS));
-    (void)printf("symbols: 17 names at once in the PDB %.0f us\n", median(all, ROUNDS));
+    bench_print(&figure, NULL);
+    figure.what = "17 names at once in the PDB";
+    figure.ours = bench_median(all, ROUNDS);
+    bench_print(&figure, NULL);
     return true;
 }
 
-static void tell_remembered(void)
+static void fill(struct remembered *remembered, uint32_t name, uint32_t count)
+{
+    struct kdnet_pdb pdb = {.name = "ntkrnlmp.pdb"};
+    for (pdb.age = 0; pdb.age < count; ++pdb.age) {
+        struct remembered_key key = remembered_key(remembered, &pdb, name, true);
+        uint32_t entry = remembered_insert(remembered, &key);
+        if (entry != REMEMBERED_NONE)
+            remembered->entries[entry].state = REMEMBERED_ABSENT;
+    }
+}
+
+static void tell_remembered(uint32_t count)
 {
     struct remembered remembered;
     struct kdnet_pdb pdb = {.name = "ntkrnlmp.pdb"};
     size_t before = 0, after = 0;
     uint32_t known = 0;
-    remembered_init(&remembered, REMEMBERED, uv_hrtime());
+    remembered_init(&remembered, count, uv_hrtime());
     uint32_t name = remembered_name(&remembered, "IopFinalCrashDumpStatus");
     (void)uv_resident_set_memory(&before);
-    for (pdb.age = 0; pdb.age < REMEMBERED; ++pdb.age) {
-        struct remembered_key key = remembered_key(&remembered, &pdb, name, true);
-        uint32_t entry = remembered_insert(&remembered, &key);
-        if (entry != REMEMBERED_NONE)
-            remembered.entries[entry].state = REMEMBERED_ABSENT;
-    }
+    fill(&remembered, name, count);
     (void)uv_resident_set_memory(&after);
-    uint64_t start = uv_hrtime();
-    for (pdb.age = 0; pdb.age < REMEMBERED; ++pdb.age) {
+    double start = bench_cpu_ns();
+    for (pdb.age = 0; pdb.age < count; ++pdb.age) {
         struct remembered_key key = remembered_key(&remembered, &pdb, name, true);
         known += remembered_find(&remembered, &key) != REMEMBERED_NONE;
     }
-    double each = (double)(uv_hrtime() - start) / REMEMBERED;
-    (void)printf("symbols: remembered look-up %.0f ns\n", each);
-    (void)printf("symbols: memory of %u remembered names %.0f MiB (their keys alone %.0f MiB)\n", (unsigned)known,
-                 (double)(after - before) / (1 << 20), (double)REMEMBERED * sizeof(struct remembered_key) / (1 << 20));
+    struct bench_figure quick = {.figure = "symbols",
+                                 .what = "a remembered look-up",
+                                 .unit = "ns",
+                                 .ours = (bench_cpu_ns() - start) / count,
+                                 .n = known,
+                                 .rounds = 1};
+    bench_print(&quick, NULL);
+    struct bench_figure memory = {.figure = "symbols",
+                                  .what = "memory of a remembered name",
+                                  .unit = "bytes",
+                                  .ours = (double)(after - before) / count,
+                                  .floor = sizeof(struct remembered_key),
+                                  .floor_is = "its key alone",
+                                  .n = known,
+                                  .rounds = 1};
+    bench_print(&memory, NULL);
     remembered_clear(&remembered);
 }
 
@@ -124,7 +141,10 @@ int main(int argc, char **argv)
 {
     char folder[] = "/tmp/kdnetd-bench-XXXXXX", command[1024], path[128];
     uv_fs_t request;
-    tell_remembered();
+    bool tiny = argc == 2 && strcmp(argv[1], "tiny") == 0;
+    tell_remembered(tiny ? TINY : REMEMBERED);
+    if (tiny)
+        return 0;
     if (argc == 3)
         return tell_first(argv[1], argv[2]) ? 0 : 1;
     if (uv_fs_mkdtemp(NULL, &request, folder, NULL) != 0)
@@ -135,7 +155,7 @@ int main(int argc, char **argv)
     bool made = shell && fputs(make, shell) >= 0 && pclose(shell) == 0;
     int outcome = 0;
     if (!made)
-        (void)puts("symbols: no figure of a first look-up: clang and lld-link are needed to make a PDB");
+        (void)fputs("bench_symbols: no first look-up measured: clang and lld-link are needed to make a PDB\n", stderr);
     else
         outcome = tell_first(path, "Variable149999") ? 0 : 1;
     (void)snprintf(command, sizeof command, "rm -r '%s'", request.path);
