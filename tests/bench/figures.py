@@ -337,7 +337,7 @@ ALL = {
     "identify": identify,
     "crash": crash,
     "start": start,
-    "growth": programs("growth", "100", "1",
+    "growth": programs("growth", "1000", "1000",
                        goal=lambda row: ("ours", "at_most", 2) if row["unit"] == "times" else None),
     "idle": idle,
     "symbols": programs("symbols", "tiny"),
