@@ -129,6 +129,8 @@ def memory(suite, count, base):
     suite.add("hosts", f"memory for each of {count} idle targets", "bytes", (resident - base) / count, n=count,
               goal=("ours", "at_most", 512) if count == 1000000 else None,
               note=f"resident {resident / 2**20:.0f} MiB, of them {base / 2**20:.0f} with one target")
+    taken, spent = crowd.bursts(kdnetd, suite.size(160000, 400), 1, burst_size(suite, crowd, kdnetd, 8000))
+    suite.add("hosts", f"kdnetd's time for a poke of one of {count} targets", "ns", spent / taken, n=taken)
     if count < 100000 and not suite.tiny:
         return
     rate = count / POKE_S
