@@ -60,6 +60,10 @@ class Program:
 
         def prepare():
             die_with_parent()
+            try:
+                os.nice(-10)  # before the neighbours, where that is allowed
+            except OSError:
+                pass
             if core is not None:
                 os.sched_setaffinity(0, {available[core % len(available)]})
 
