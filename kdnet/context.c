@@ -80,21 +80,29 @@ bool kdnet_context_is_elsewhere(const struct kdnet_session *session, const struc
            kdnet_machine_pc(layout, context) != kdnet_machine_pc(layout, session->talk->halt.context);
 }
 
+/* A loader and a hypervisor do not know these requests [cap]. True when the reply was to one. */
+static bool refuse_pieces(struct kdnet_session *session, const struct kdnet_manipulate *reply)
+{
+    if (reply->api != KDNET_API_GET_CONTEXT_EX && reply->api != KDNET_API_SET_CONTEXT_EX)
+        return false;
+    session->boot->pieces = false;
+    session->boot->pieces_refused = true;
+    return true;
+}
+
 void kdnet_context_reply(struct kdnet_session *session, const struct kdnet_manipulate *reply)
 {
     struct kdnet_halt *halt = &session->talk->halt;
     const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
-    halt->context_tried = true;
     halt->context_known = layout && take(layout, reply, halt->context, &halt->context_length);
+    halt->context_tried = halt->context_known || !refuse_pieces(session, reply); /* else the whole is asked for again */
 }
 
 void kdnet_context_was_set(struct kdnet_session *session, const struct kdnet_manipulate *reply)
 {
-    if (reply->return_status == 0 || reply->api != KDNET_API_SET_CONTEXT_EX)
-        return; /* if the whole one failed, the machine traps again and we try again */
-    session->boot->pieces = false;
-    session->boot->pieces_refused = true;
-    (void)kdnet_context_set(session);
+    /* If the whole one failed, the machine traps again and we try again. */
+    if (reply->return_status != 0 && refuse_pieces(session, reply))
+        (void)kdnet_context_set(session);
 }
 
 void kdnet_context_expire(struct kdnet_session *session, uint64_t now_us)

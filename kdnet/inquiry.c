@@ -15,7 +15,8 @@
 #define SAID_AGAIN_MAX        3U /* then it is a new break at the same place */
 #define ASKED_LATELY_US       1000000U
 #define ELSEWHERE_MAX         10U /* pokes in a row: half a minute */
-#define ASK_SLOW_US           UINT64_C(10000000)
+#define ASK_SLOW_US           UINT64_C(5000000)
+#define ASKS_STEADY           6U /* for half a minute */
 #define ASK_DOUBLINGS         9U /* to an hour and a half */
 #define ASKS_QUICK            3U /* the rest wait for the machine's pokes */
 #define STATUS_INVALID_HANDLE 0xc0000008U
@@ -384,11 +385,13 @@ static void plan_ask(struct kdnet_session *session, uint64_t now_us)
         session->ask_us = session->asks_left % ASKS_QUICK != 0 ? now_us + ASK_PERIOD_US : KDNET_NEVER;
         return;
     }
-    if (session->asks_slow > ASK_DOUBLINGS) {
+    if (session->asks_slow > ASKS_STEADY + ASK_DOUBLINGS) {
         session->asks_slow = 0; /* from now on as every machine is: kdnet_inquiry_heard */
         return;
     }
-    session->ask_us = now_us + (ASK_SLOW_US << (session->asks_slow++ - 1U));
+    unsigned doublings = session->asks_slow > ASKS_STEADY ? session->asks_slow - ASKS_STEADY : 0;
+    session->ask_us = now_us + (ASK_SLOW_US << doublings);
+    ++session->asks_slow;
 }
 
 static void expire_asks(struct kdnet_session *session, uint64_t now_us)

@@ -11,7 +11,7 @@
 #define RELEASE_STEP_TIMEOUTS 16U /* then the breakpoint is not stepped over */
 #define ASKS_DEAF             4U
 #define ASK_POKES             1200U /* an hour's */
-#define NESTED_ASKS           6U
+#define NESTED_ASKS           24U
 #define PROOFS_MAX            20U  /* then the Continue goes out all the same */
 #define GOING_SENDS           12U  /* then only the target's pokes make us repeat a Continue */
 #define GOING_HEARD           3U   /* pokes after which an unacknowledged Continue counts as done: its ACK was lost */
@@ -54,10 +54,10 @@ void kdnet_release_done(struct kdnet_session *session, uint64_t now_us)
     halt->stage = KDNET_STAGE_RUNNING;
     halt->step = KDNET_STEP_NONE;
     /* Does it run? Another break may wait under this one, or the Continue was acknowledged and not taken. A machine
-     * that writes its dump is left alone. */
+     * that writes its dump, or goes down, is left alone. */
     if (halt->nested)
         kdnet_inquiry_ask(session, NESTED_ASKS, now_us);
-    else if (!session->past->crash.dumping)
+    else if (!session->past->crash.dumping && !halt->shutdown)
         kdnet_inquiry_ask(session, 0, now_us);
 }
 

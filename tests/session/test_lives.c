@@ -447,6 +447,43 @@ static void a_network_that_drops_long_datagrams_does_not_keep_a_machine_on_its_b
             }
 }
 
+struct narrow_for {
+    struct narrow passes;
+    uint64_t until_us;
+};
+
+static bool narrow_for(struct net_pair *pair, bool to_host, const uint8_t *payload, size_t length)
+{
+    const struct narrow_for *narrow_for = pair->context;
+    (void)payload;
+    return pair->now_us >= narrow_for->until_us ||
+           length <= (to_host ? narrow_for->passes.to_host : narrow_for->passes.to_target);
+}
+
+/* It was only a bad moment, and this debugger does not know of pieces: the whole is tried again. */
+static void who_knows_no_pieces_gets_the_whole_again(void **state)
+{
+    static const char *const scenarios[] = {"hypervisor", "loader-crash", "int3"};
+    static const struct narrow ways[] = {{1232, 1232}, {4000, 1232}, {1232, 4000}};
+    (void)state;
+    for (size_t way = 0; way < COUNT(ways); ++way)
+        for (size_t i = 0; i < COUNT(scenarios); ++i) {
+            struct machine_config config = {.scenario = scenarios[i]};
+            struct narrow_for moment = {.passes = ways[way], .until_us = 3 * SECOND_US};
+            struct net_pair pair;
+            begin(&pair, &config);
+            pair.watch = narrow_for;
+            pair.context = &moment;
+            net_pair_run(&pair, LIMIT_US);
+            struct machine_result result;
+            machine_result(pair.machine, pair.now_us, &result);
+            assert_int_equal(result.state, MACHINE_ENDED);
+            assert_int_equal(result.released_wrongly, 0);
+            assert_in_range(result.traps_again, 0, 5); /* released as it stands, a second after the deadline */
+            net_pair_clear(&pair);
+        }
+}
+
 /* --- clocks ------------------------------------------------------------------------------------------------------- */
 
 struct jump {
@@ -515,6 +552,7 @@ int main(void)
         cmocka_unit_test_setup(no_cut_of_any_kind_leaves_a_machine_halted, afresh),
         cmocka_unit_test_setup(a_cut_of_four_hours_leaves_no_machine_halted, afresh),
         cmocka_unit_test_setup(a_network_that_drops_long_datagrams_does_not_keep_a_machine_on_its_breakpoint, afresh),
+        cmocka_unit_test_setup(who_knows_no_pieces_gets_the_whole_again, afresh),
         cmocka_unit_test_setup(a_clock_that_jumps_ahead_releases_every_machine, afresh),
         cmocka_unit_test_setup(a_clock_that_stands_still_stops_nothing, afresh),
     };

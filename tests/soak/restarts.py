@@ -22,7 +22,20 @@ PATIENCE_S = 60
 LENGTHS = {}
 
 
+def settle(daemon):
+    """Until its results are written: a busy computer may let the writer wait for a second, and a kill takes what waits."""
+    end = time.monotonic() + harness.PATIENCE
+    while time.monotonic() < end:
+        lines = len(daemon.log.lines)
+        daemon.signal(signal.SIGUSR1)
+        if "results_waiting=0 " in daemon.wait_log("msg=summary", after=lines):
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"results are not written:\n{daemon.log_text()[-2000:]}")
+
+
 def kill(place, life, plan, relay):
+    settle(life[-1])
     life.append(begin(place, plan, life[-1].kill, life[-1].listen))
     relay.go()
 
