@@ -62,14 +62,16 @@ class Form(unittest.TestCase):
 
     def test_ratio_and_goal_follow_from_the_figures(self):
         for row in self.said["figures"]:
-            if row["floor"]:
+            self.assertEqual(row["ratio"] is None, not (row["ours"] and row["floor"]))
+            if row["ratio"] is not None:
                 better = row["ours"] / row["floor"] if row["better"] == "more" else row["floor"] / row["ours"]
                 self.assertAlmostEqual(row["ratio"], better)
                 self.assertTrue(row["floor_is"])
-            if row["goal"] is None:
+            goal = row["goal"]
+            value = row[goal["of"]] if goal else None
+            if value is None:
                 self.assertIsNone(row["met"])
                 continue
-            value, goal = row[row["goal"]["of"]], row["goal"]
             expected = value >= goal["at_least"] if "at_least" in goal else value <= goal["at_most"]
             self.assertEqual(row["met"], expected)
 
