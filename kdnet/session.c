@@ -719,6 +719,21 @@ void kdnet_session_fetch(const struct kdnet_session *session)
         kdnet_fetch(bytes + at);
 }
 
+void kdnet_session_recall(struct kdnet_session *session)
+{
+    if (!session->connected || !kdnet_session_wake(session))
+        return;
+    struct kdnet_talk *talk = session->talk;
+    if (talk->halt.stage == KDNET_STAGE_RUNNING && !talk->link.busy)
+        kdnet_link_control(&talk->link, KDNET_PACKET_RESEND, 0);
+}
+
+bool kdnet_session_awaits(const struct kdnet_session *session)
+{
+    const struct kdnet_talk *talk = session->talk;
+    return session->offers || (talk && (talk->link.busy || talk->halt.stage != KDNET_STAGE_RUNNING));
+}
+
 bool kdnet_session_is_connected(const struct kdnet_session *session)
 {
     return session->connected && !session->lost;

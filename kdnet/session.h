@@ -159,11 +159,17 @@ void kdnet_session_expire(struct kdnet_session *session, uint64_t now_us);
 /* A look-up that was pending has ended: the session asks again, if it waits. */
 void kdnet_session_symbols_came(struct kdnet_session *session, uint64_t now_us);
 
+/* Asks a connected machine to say again what it waits with, if it waits: for one whose break was not taken before. */
+void kdnet_session_recall(struct kdnet_session *session);
+
 /* Lets a held machine go on, now. Returns KDNET_OK or KDNET_ERR_STATE (it is not held). */
 int kdnet_session_release(struct kdnet_session *session, enum kdnet_action action, uint64_t now_us);
 
 /* Fetches into the cache what the next poke of an idle session will touch; reads nothing of it. */
 void kdnet_session_fetch(const struct kdnet_session *session);
+
+/* Whether an answer to something of ours is under way, which time is lost over when it waits. */
+bool kdnet_session_awaits(const struct kdnet_session *session);
 
 bool kdnet_session_is_connected(const struct kdnet_session *session);
 bool kdnet_session_is_halted(const struct kdnet_session *session);

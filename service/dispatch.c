@@ -88,18 +88,56 @@ static void recount_inquiries(struct server *server, uint64_t now_us)
     }
 }
 
+static void defer(struct server *server, struct target *target)
+{
+    struct deferred *deferred = &server->deferred;
+    if (target->deferred || deferred->count == SERVER_DEFERRED)
+        return;
+    deferred->ids[(deferred->first + deferred->count++) % SERVER_DEFERRED] = target->id;
+    target->deferred = true;
+}
+
 /*
  * When very many machines crash at once, asking all of them at a time ends in no answer from any within its deadline:
- * sockets overflow, and every datagram is sent again. So a new break waits until others are done. The machine
- * sends it again, as it does when a datagram is lost, and its deadline counts from when it is taken.
+ * sockets overflow, and every datagram is sent again. So a new break waits until others are done, and is recalled then.
+ * Its deadline counts from when it is taken. A handshake is finished in any case: without its key nothing is recalled.
  */
-static bool must_wait(struct server *server, const struct target *target, const struct arrival *a)
+static bool must_wait(struct server *server, struct target *target, const struct arrival *a)
 {
-    if (a->channel != KDNET_CHANNEL_DATA || target->halted || server->totals.inquiring < server->totals.inquiries_limit)
+    if (a->channel != KDNET_CHANNEL_DATA || server->totals.inquiring < server->totals.inquiries_limit ||
+        kdnet_session_awaits(target->session))
         return false;
     if (a->now_us - server->recounted_us >= SERVER_RECOUNT_US)
         recount_inquiries(server, a->now_us);
-    return server->totals.inquiring >= server->totals.inquiries_limit;
+    if (server->totals.inquiring < server->totals.inquiries_limit)
+        return false;
+    defer(server, target);
+    return true;
+}
+
+void dispatch_recall(struct server *server)
+{
+    struct deferred *deferred = &server->deferred;
+    if (deferred->count == 0)
+        return;
+    uint64_t now_us = server_now_us();
+    if (now_us - server->recounted_us >= SERVER_RECOUNT_US)
+        recount_inquiries(server, now_us);
+    if (now_us - deferred->recalled_us >= SERVER_RECALL_US) {
+        deferred->recalled_us = now_us;
+        deferred->recalled = 0;
+    }
+    while (deferred->count > 0 && server->totals.inquiring + deferred->recalled < server->totals.inquiries_limit) {
+        struct target *target = targets_row(&server->targets, deferred->ids[deferred->first]);
+        deferred->first = (deferred->first + 1) % SERVER_DEFERRED;
+        --deferred->count;
+        if (!target || !target->deferred)
+            continue; /* another row has its number by now */
+        target->deferred = false;
+        ++deferred->recalled;
+        kdnet_session_recall(target->session);
+        dispatch_pump(server, target, NULL, NULL, now_us);
+    }
 }
 
 static void send_outgoing(struct target *target, struct listener *listener, const struct address *source,
@@ -148,8 +186,13 @@ void dispatch_pump(struct server *server, struct target *target, struct listener
     }
     if (told && !target->withheld)
         withhold(server, target, now_us);
-    while (!target->withheld && kdnet_session_next_datagram(target->session, now_us, &out))
+    bool sent = false;
+    while (!target->withheld && kdnet_session_next_datagram(target->session, now_us, &out)) {
         send_outgoing(target, listener, source, &out);
+        sent = true;
+    }
+    if (sent && kdnet_session_awaits(target->session))
+        server->urgent_until_us = now_us + SERVER_URGENT_US;
     timers_set(&server->timers, target->id, kdnet_session_deadline(target->session), now_us);
     dispatch_count(server, target);
 }
@@ -533,7 +576,11 @@ static void on_trial_idle(uv_idle_t *idle)
             (void)uv_timer_start(&server->trial_timer, on_trial_timer, SERVER_TRIAL_WAIT_MS, 0);
         return;
     }
+    uint64_t opened = server->trials.opened, unknown = server->trials.unknown;
     size_t done = trials_work(&server->trials, &server->targets, units, &calls);
+    opened = server->trials.opened - opened;
+    unknown = server->trials.unknown - unknown;
+    pace_judge(&server->pace, opened, opened + unknown);
     pace_spent(&server->pace, done, server_now_us() - from_us);
 }
 

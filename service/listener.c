@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LISTENER_BATCHES   8U      /* between two rounds of the loop: other sockets have their turn */
-#define LISTENER_REST_MS   5       /* what a machine that breaks in waits for at most */
-#define LISTENER_URGENT_US 100000U /* after a datagram went out, its answer is waited for without rest */
+#define LISTENER_BATCHES 8U /* between two rounds of the loop: other sockets have their turn */
+#define LISTENER_REST_MS 5  /* what a machine that breaks in waits for at most */
 
 /* A datagram that its socket did not take at once. */
 struct waiting {
@@ -113,15 +112,19 @@ static void enlarge_buffer(struct listener *listener)
     uv_os_fd_t descriptor;
     if (uv_fileno((const uv_handle_t *)&listener->udp, &descriptor) != 0)
         return;
-    size_t granted = platform_receive_buffer(descriptor, SERVER_SOCKET_BUFFER);
-    if (granted >= SERVER_SOCKET_BUFFER)
+    size_t wished = SERVER_SOCKET_BUFFER + SERVER_SOCKET_BUFFER_EACH * listener->server->targets.count;
+    if (wished > SERVER_SOCKET_BUFFER_MAX)
+        wished = SERVER_SOCKET_BUFFER_MAX;
+    size_t granted = platform_receive_buffer(descriptor, wished);
+    if (granted >= wished)
         return;
     struct log_line line;
     log_begin(&line, CONFIG_LOG_NOTICE,
-              "the kernel grants a smaller receive buffer than wished; a large fleet may lose datagrams in a burst: "
-              "sysctl -w net.core.rmem_max=8388608");
+              "the kernel grants a smaller receive buffer than wished; a large fleet may lose datagrams in a burst; "
+              "set net.core.rmem_max to `wished`: sysctl -w net.core.rmem_max=BYTES");
     log_number(&line, "port", listener->local.port);
     log_number(&line, "bytes", granted);
+    log_number(&line, "wished", wished);
     log_end(&line);
 }
 
@@ -277,7 +280,6 @@ void listener_send(struct listener *listener, const struct address *to, const ui
     outbox->listener = listener;
     outbox->datagrams[outbox->count++] = (struct sender_datagram){.to = *to, .payload = copy, .length = length};
     outbox->bytes += length;
-    listener->server->urgent_until_us = server_now_us() + LISTENER_URGENT_US; /* an answer comes */
 }
 
 void listener_count(struct listener *listener)

@@ -154,6 +154,7 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     struct server *server = prepare->data;
     dispatch_try_keys(server);
+    dispatch_recall(server);
     results_flush(&server->results);
     listener_flush(server);
     listener_wake(server);

@@ -25,24 +25,31 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define SERVER_SOCKET_BUFFER    ((size_t)8 << 20) /* SO_RCVBUF asked for: at most 20,000 pokes */
-#define SERVER_SEND_QUEUE       ((size_t)4 << 20) /* bytes of datagrams that wait for a socket */
-#define SERVER_OUTBOX_SPACE     ((size_t)32 << 10)
-#define SERVER_NUDGE_SLOTS      4096
-#define SERVER_NUDGE_GAP_US     50000U /* between two nudges to one source */
-#define SERVER_NUDGE_PER_SECOND 20000U
-#define SERVER_NUDGE_COST       KDNET_DATAGRAM_MIN /* an empty datagram: header, one block, tag */
-#define SERVER_NUDGE_LOOK       64                 /* rows looked at for one datagram */
-#define SERVER_SAME_IP_MAX      16                 /* rows of one configured IP that are tried at once */
-#define SERVER_EXPIRE_MAX       4096               /* deadlines handled in one round of the loop */
-#define SERVER_OWNER_LOOK       20000              /* keys tried to say whose machine is at a wrong address: 3 ms */
-#define SERVER_INQUIRIES_MAX    1024 /* under way at a time; their datagrams fit into the socket's buffer */
-#define SERVER_INQUIRIES_MIN    32
-#define SERVER_INQUIRIES_START  256
-#define SERVER_RECOUNT_US       250000U
-#define SERVER_SIGNALS          4
-#define SERVER_TRIAL_WAIT_MS    1 /* until there is time again to try keys */
-#define SERVER_MINUTE_US        60000000U
+/* SO_RCVBUF asked for: a poke takes 1,280 bytes of it; each target pokes every 3 s, so that this is a seventh of a
+ * second. */
+#define SERVER_SOCKET_BUFFER      ((size_t)8 << 20)
+#define SERVER_SOCKET_BUFFER_EACH ((size_t)64)
+#define SERVER_SOCKET_BUFFER_MAX  ((size_t)128 << 20)
+#define SERVER_URGENT_US          100000U /* after a datagram went out, its answer is waited for without rest */
+#define SERVER_SEND_QUEUE         ((size_t)4 << 20) /* bytes of datagrams that wait for a socket */
+#define SERVER_OUTBOX_SPACE       ((size_t)32 << 10)
+#define SERVER_NUDGE_SLOTS        4096
+#define SERVER_NUDGE_GAP_US       50000U /* between two nudges to one source */
+#define SERVER_NUDGE_PER_SECOND   20000U
+#define SERVER_NUDGE_COST         KDNET_DATAGRAM_MIN /* an empty datagram: header, one block, tag */
+#define SERVER_NUDGE_LOOK         64                 /* rows looked at for one datagram */
+#define SERVER_SAME_IP_MAX        16                 /* rows of one configured IP that are tried at once */
+#define SERVER_EXPIRE_MAX         4096               /* deadlines handled in one round of the loop */
+#define SERVER_OWNER_LOOK         20000              /* keys tried to say whose machine is at a wrong address: 3 ms */
+#define SERVER_INQUIRIES_MAX      1024 /* under way at a time; their datagrams fit into the socket's buffer */
+#define SERVER_INQUIRIES_MIN      32
+#define SERVER_INQUIRIES_START    256
+#define SERVER_RECOUNT_US         250000U
+#define SERVER_DEFERRED           16384U /* machines whose break waits, at most; the others say it again by themselves */
+#define SERVER_RECALL_US          20000U /* a recalled machine has said its break again by then */
+#define SERVER_SIGNALS            4
+#define SERVER_TRIAL_WAIT_MS      1 /* until there is time again to try keys */
+#define SERVER_MINUTE_US          60000000U
 
 struct server;
 
@@ -89,6 +96,14 @@ struct outbox {
     uint8_t space[SERVER_OUTBOX_SPACE];
 };
 
+/* Machines that wait for their turn to be asked, oldest first; and how many were called lately. */
+struct deferred {
+    uint32_t ids[SERVER_DEFERRED];
+    size_t first, count;
+    uint64_t recalled_us;
+    size_t recalled;
+};
+
 struct server_totals {
     size_t connected, halted, held;
     size_t inquiring;       /* halted for less than read_deadline, and not held */
@@ -132,6 +147,7 @@ struct server {
     bool handles_ready; /* the handles above are initialised */
 
     struct server_totals totals;
+    struct deferred deferred;
     struct bucket nudges;
     struct shares shares;
     uint64_t nudged_us[SERVER_NUDGE_SLOTS];
@@ -171,6 +187,7 @@ void dispatch_batch(struct listener *listener, const struct receiver_datagram *d
 void dispatch_expire(struct server *server);
 /* Sends what waited for results that are written by now, or whose time is over. */
 void dispatch_withheld(struct server *server);
+void dispatch_recall(struct server *server); /* machines whose turn has come */
 /* Sends, reports and arms what a session has after a call; `listener` and `source` NULL: no datagram was received. */
 void dispatch_pump(struct server *server, struct target *target, struct listener *listener,
                    const struct address *source, uint64_t now_us);

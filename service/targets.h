@@ -60,6 +60,7 @@ struct target {
     bool connected : 1, halted : 1, held : 1; /* as counted in the server's totals */
     bool inquiring : 1;                       /* counted among the inquiries under way */
     bool withheld : 1;                        /* what its session has to send waits for its result to be written */
+    bool deferred : 1;                        /* waits to be recalled */
     char name[];
 };
 

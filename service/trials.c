@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/trials.h"
+#include "kdnet/fetch.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define AHEAD 8U
 
 enum stage { STAGE_IP, STAGE_UNSEEN, STAGE_UNSEEN_ANY, STAGE_SEEN, STAGE_SEEN_ANY, STAGES };
 
@@ -184,8 +187,10 @@ static size_t try_key(struct trials *trials, struct trials_port *port, struct ta
     ++trials->tried;
     while (found-- > 0) {
         size_t at = from + hits[found];
-        if (calls->open(calls->user, row, &trials->places[batch->places[at] - 1]))
-            remove_from_batch(trials, port, at);
+        if (!calls->open(calls->user, row, &trials->places[batch->places[at] - 1]))
+            continue;
+        remove_from_batch(trials, port, at);
+        ++trials->opened;
     }
     return TRIALS_KEY_UNITS + count;
 }
@@ -216,6 +221,15 @@ static size_t step_ip(struct trials *trials, struct trials_port *port, const str
     return units;
 }
 
+/* Rows are scattered in memory, and trying a key on few pokes takes less time than to fetch it. */
+static void fetch_ahead(const struct targets *targets, const struct targets_group *group, size_t at)
+{
+    if (at + 2 * AHEAD < group->count)
+        kdnet_fetch(targets->rows[group->ids[at + 2 * AHEAD]]);
+    if (at + AHEAD < group->count)
+        kdnet_session_fetch(targets->rows[group->ids[at + AHEAD]]->session);
+}
+
 /* One row of a group, for the whole batch. */
 static size_t step_group(struct trials *trials, struct trials_port *port, const struct targets *targets,
                          const struct trials_calls *calls)
@@ -231,6 +245,7 @@ static size_t step_group(struct trials *trials, struct trials_port *port, const 
         return 1;
     }
     batch->at = at + 1;
+    fetch_ahead(targets, group, at);
     return try_key(trials, port, targets->rows[group->ids[at]], 0, batch->count, calls);
 }
 
@@ -239,6 +254,7 @@ static size_t end_batch(struct trials *trials, struct trials_port *port, const s
 {
     struct batch *batch = port->batch;
     size_t units = batch->count;
+    trials->unknown += batch->count;
     while (batch->count > 0) {
         calls->unknown(calls->user, &trials->places[batch->places[batch->count - 1] - 1]);
         remove_from_batch(trials, port, batch->count - 1);

@@ -64,7 +64,8 @@ struct trials {
     uint64_t seed;
     struct trials_port *ports; /* those that ever had a poke to wait */
     size_t port_count, turn;
-    uint64_t tried; /* keys, each on a batch */
+    uint64_t tried;           /* keys, each on a batch */
+    uint64_t opened, unknown; /* pokes */
 };
 
 /* False: out of memory. */

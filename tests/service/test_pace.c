@@ -48,6 +48,29 @@ static void a_loop_without_free_time_gives_a_twentieth(void **state)
     assert_in_range(run(ROUND_US), 40000, 60000);
 }
 
+static void work_that_leads_to_nothing_gets_little(void **state)
+{
+    (void)state;
+    struct pace pace;
+    uint64_t now_us = 1000000, worked_us = 0;
+    pace_init(&pace, now_us);
+    pace_judge(&pace, 5, 1000);
+    for (int i = 0; i < 20000; ++i) {
+        size_t units = pace_units(&pace);
+        uint64_t took_us = units / 100;
+        pace_spent(&pace, units, took_us);
+        worked_us += took_us;
+        now_us += ROUND_US;
+        pace_pass(&pace, now_us, ROUND_US - took_us);
+    }
+    assert_in_range(worked_us / 10, 50000, 70000); /* a sixteenth of each second */
+    for (int i = 0; i < 10; ++i)
+        pace_judge(&pace, 100, 200);
+    pace.credit_us = 0;
+    pace_pass(&pace, now_us + 1000, 1000);
+    assert_int_equal(pace.credit_us, 1000);
+}
+
 static void a_slice_is_short_on_a_slow_machine_too(void **state)
 {
     (void)state;
@@ -80,6 +103,7 @@ int main(void)
         cmocka_unit_test(a_loop_with_nothing_else_to_do_gives_half_of_its_time),
         cmocka_unit_test(a_busy_loop_gives_half_of_what_is_free),
         cmocka_unit_test(a_loop_without_free_time_gives_a_twentieth),
+        cmocka_unit_test(work_that_leads_to_nothing_gets_little),
         cmocka_unit_test(a_slice_is_short_on_a_slow_machine_too),
         cmocka_unit_test(what_is_saved_up_is_bounded),
     };

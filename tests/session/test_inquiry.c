@@ -656,9 +656,37 @@ static void a_machine_that_answers_nothing_to_a_late_host_goes_on(void **state)
     puppet_free(p);
 }
 
+/* Its break was not taken when it came, for want of time; RESEND makes it say it again. */
+static void a_machine_that_had_to_wait_is_recalled_by_resend(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    kdnet_session_recall(p->session); /* without a key: nothing */
+    puppet_drain(p);
+    assert_int_equal(p->sent_count, 0);
+    puppet_connect(p);
+    unsigned packets = p->packet_count;
+    assert_false(kdnet_session_awaits(p->session));
+    kdnet_session_recall(p->session);
+    puppet_drain(p);
+    assert_int_equal(p->packet_count, packets + 1);
+    assert_true(p->packet[packets].control);
+    assert_int_equal(p->packet[packets].type, KDNET_PACKET_RESEND);
+    assert_false(kdnet_session_awaits(p->session)); /* a running machine has no answer to it */
+    p->replies = p->acks = false;
+    (void)puppet_break(p, 0xc0000005, 0x1000);
+    assert_true(kdnet_session_awaits(p->session));
+    packets = p->packet_count;
+    kdnet_session_recall(p->session); /* it is being asked already */
+    puppet_drain(p);
+    assert_int_equal(p->packet_count, packets);
+    puppet_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_machine_that_had_to_wait_is_recalled_by_resend),
         cmocka_unit_test(a_machine_that_acknowledges_and_answers_nothing_goes_on_at_the_deadline),
         cmocka_unit_test(the_deadline_is_the_configured_one),
         cmocka_unit_test(a_machine_that_does_not_even_acknowledge_gets_bounded_chatter),
