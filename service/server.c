@@ -16,7 +16,7 @@
 #define STOP_LOOK_MS    10
 #define SECOND_MS       1000
 #define TRIM_EVENTS     1000U /* fewer need little */
-#define TRIM_EVERY_US   10000000U
+#define TRIM_EVERY_US   2000000U
 
 uint64_t server_now_us(void)
 {
