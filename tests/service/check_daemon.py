@@ -233,6 +233,32 @@ def check_reload_adds_and_removes_without_touching_the_others(folder):
                 end(machine)
 
 
+def check_reloads_in_a_row_end_with_the_last_and_disturb_nobody(folder):
+    port = free_port()
+    config, targets = os.path.join(folder, "k.yaml"), os.path.join(folder, "targets")
+    many = "".join(f"other-{i} 9.9.{i}.1{' 127.9.9.9' if i % 2 else ''}\n" for i in range(1, 20000))
+    write(config, f'listen: ["127.0.0.1:{port}"]\ntargets_file: targets\n')
+    write(targets, many + "stays 1.1.1.1\n")
+    with Daemon("--config", config, folder=folder, port=port) as d:
+        machines = [target(port, "1.1.1.1"), target(port, "3.3.3.3")]
+        try:
+            wait_for(lambda: len(d.events("connected")) == 1, "the machine connected")
+            for turn in range(5):
+                name = "comes 3.3.3.3\n" if turn == 4 else f"other-{turn + 20000} 9.9.{turn + 20000}.1\n"
+                some = many if turn % 2 == 0 else many[:len(many) // 2].rsplit("\n", 1)[0] + "\n"
+                write(targets + ".new", some + "stays 1.1.1.1\n" + name)
+                os.replace(targets + ".new", targets)  # kdnetd may be reading: it sees the one or the other
+                d.signal(signal.SIGHUP)
+            wait_for(lambda: len(d.events("connected")) == 2, "the one of the last reload connected")
+            assert [e["target"] for e in d.events("connected")] == ["stays", "comes"]
+            assert not d.events("lost")
+            d.signal(signal.SIGHUP)
+            assert d.stop() == 0
+        finally:
+            for machine in machines:
+                end(machine)
+
+
 def check_absent_reader_of_results_changes_nothing_for_machines(folder):
     read_end, write_end = os.pipe()
     with Daemon("--target", "t=1.2.3.4", "--events", "-", folder=folder, stdout=write_end, events=False) as d:
