@@ -12,7 +12,7 @@ from rig import Crowd, Floor, Kdnetd, Trouble, cpu_ns, resident_bytes
 
 POKE_S = 3.0  # a target pokes about every 3 s
 RUN = 4       # pokes of a target in a row, sent as one: a sender without that does not saturate a receiver
-ASKED_S = (10, 30, 70, 150)  # after its connection each target is asked once more
+ASKED_S = (45, 65, 105, 185)  # after its connection each target is asked once more; before that every few seconds
 CRASH_TRIPS = 13  # round trips from a first break to its Continue, the least that there are (kdnet/README.md)
 
 
@@ -125,7 +125,7 @@ def hosts(suite):
 
 def memory(suite, count, base):
     began = time.monotonic()
-    kdnetd, crowd = connected(suite, count, seconds=120)
+    kdnetd, crowd = connected(suite, count, seconds=180)
     took = time.monotonic() - began
     time.sleep(suite.size(1, 0.1))
     resident = resident_bytes(kdnetd.pid)
@@ -143,9 +143,14 @@ def memory(suite, count, base):
             suite.fail(f"{lost} pokes of {count} idle targets were lost at their real rate")
 
 
+def quiet_after(took):
+    """Seconds until nobody is asked for a quarter of a minute."""
+    return next((a + took for a, b in zip(ASKED_S, ASKED_S[1:]) if b - a - took > 15), ASKED_S[-1] + took)
+
+
 def wait_quiet(suite, kdnetd, crowd, count, began, took):
     """Until none is asked for a quarter of a minute: they were connected over `took` seconds from `began` on."""
-    quiet = next((a + took for a, b in zip(ASKED_S, ASKED_S[1:]) if b - a - took > 15), ASKED_S[-1] + took)
+    quiet = quiet_after(took)
     while (left := began + quiet + 1 - time.monotonic()) > 0:
         if left > 8:
             pace(kdnetd, crowd, POKE_S, count / POKE_S, 2)
@@ -327,9 +332,19 @@ def again(suite, kdnetd, crowd, count):
 # --- idle -------------------------------------------------------------------------------------------------------------
 
 def idle(suite):
+    """At rest: after their connection machines are asked for a while what they may wait with."""
+    fleets = []
     for count, goal in suite.size(((10000, 2.5), (100000, 11)), ((200, None),)):
-        idle_of(suite, count, goal)
-        suite.rig.end_all()
+        kdnetd, crowd = connected(suite, count)
+        floor = suite.rig.start(Floor, count, 5).ready()
+        fleets.append((count, goal, kdnetd, crowd, floor, suite.rig.start(Crowd, count, floor.port)))
+    wait_s = suite.size(quiet_after(5), 0.2)
+    for fleet in fleets:
+        fleet[3].tell(f"idle {wait_s}")
+    for fleet in fleets:
+        fleet[3].line(wait_s + 60)
+    for fleet in fleets:
+        idle_of(suite, *fleet)
 
 
 def share_of(receiver, crowd, seconds):
@@ -339,12 +354,10 @@ def share_of(receiver, crowd, seconds):
     return share, sent["sent"] - (receiver.settled() - accounted)
 
 
-def idle_of(suite, count, most):
-    seconds = suite.size(6, 0.3)
-    kdnetd, crowd = connected(suite, count)
-    floor = suite.rig.start(Floor, count, 5).ready()
-    least, _ = share_of(floor, suite.rig.start(Crowd, count, floor.port), seconds)
+def idle_of(suite, count, most, kdnetd, crowd, floor, floor_crowd):
+    seconds = suite.size(5, 0.3)
     ours, lost = share_of(kdnetd, crowd, seconds)
+    least, _ = share_of(floor, floor_crowd, seconds)
     suite.add("idle", f"share of a core, {count} idle targets", "% of a core", ours, floor=least,
               floor_is="recvmmsg and the cryptography, in a bare loop that sleeps 5 ms",
               goal=("ours", "at_most", most) if most else None, n=int(seconds * count / POKE_S))
