@@ -17,7 +17,7 @@ import unittest
 
 import harness
 
-NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+NGINX = os.environ.get("KDNETD_NGINX") or shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
 NGINX_CONFIGURATION = """
 daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ }}

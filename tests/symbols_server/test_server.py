@@ -691,7 +691,7 @@ class Https(Case):
         self.assertEqual(self.plain.files(), [])
 
 
-NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+NGINX = os.environ.get("KDNETD_NGINX") or shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
 NGINX_CONFIGURATION = """
 daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
 events {{}}
