@@ -16,6 +16,7 @@
 #define OFFER_LIFE_US       60000000U
 #define OFFER_SPACING_US    300000U
 #define OFFER_PATIENCE_US   80000U
+#define OFFER_DOUBT_US      1000000U
 #define TAKE_OVER_ASKS      8U
 #define FIRST_ASKS          3U
 #define TAKE_OVER_ASK_US    100000U
@@ -311,15 +312,19 @@ static bool names_another(const struct kdnet_poke *poke)
  * names another host has been taken by that one: two hosts would take it from each other for ever. Unless its data
  * comes to us all the same: then the other address is one of ours.
  */
-static bool wants_answer(const struct kdnet_session *session, const struct kdnet_poke *poke)
+static bool wants_answer(const struct kdnet_session *session, const struct kdnet_poke *poke, uint64_t now_us)
 {
+    uint64_t offered_us = newest_offer(session, poke->random);
     if (!session->connected)
         return true;
     if (!kdnet_poke_same_run(session->target_random, poke->random))
         return true;
     if (kdnet_address_is_none(&poke->connected))
         return true;
-    return session->rekey_wanted && (!names_another(poke) || session->foreign_us != 0);
+    if (names_another(poke))
+        return session->rekey_wanted && session->foreign_us != 0;
+    /* It may have taken a response whose connection check was lost: then it waits under a key that we do not use. */
+    return session->rekey_wanted || (offered_us != 0 && now_us - offered_us >= OFFER_DOUBT_US);
 }
 
 static int receive_poke(struct kdnet_session *session, const struct kdnet_datagram *datagram,
@@ -340,7 +345,7 @@ static int receive_poke(struct kdnet_session *session, const struct kdnet_datagr
     /* Two responses under way at once may arrive in the wrong order: then the target uses the key that we have given
      * up. */
     bool early = session->offers && now_us - newest_offer(session, poke->random) < OFFER_SPACING_US;
-    bool answer = !early && wants_answer(session, poke);
+    bool answer = !early && wants_answer(session, poke, now_us);
     if (of_session) {
         session->control_sequence = datagram->sequence;
         memcpy(session->target_random, poke->random, sizeof session->target_random);

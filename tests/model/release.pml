@@ -407,7 +407,7 @@ inline receive_poke()
         if
         :: late != FRESH && (h_connected || h_offer_key[0]) -> skip /* its sequence is behind: of_session, or answered's `later` */
         :: else ->
-            y = (!(h_offer_key[0] && h_offered) && (!h_connected || h_rekey_wanted || !g));
+            y = (!(h_offer_key[0] && h_offered) && (!h_connected || h_rekey_wanted || !g || h_offer_key[0]));
             if
             :: h_connected -> heard(); inquiry_heard()
             :: else

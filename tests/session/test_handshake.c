@@ -325,6 +325,27 @@ static void a_target_that_begins_its_sequence_anew_is_served(void **state)
     puppet_free(p);
 }
 
+/* It took a response, its connection check was lost, and it has nothing to say: under the old key nobody hears us. */
+static void a_target_that_may_use_an_offered_key_is_offered_another(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    puppet_connect(p);
+    p->connected = (struct kdnet_address){.ip = {[10] = 0xff, [11] = 0xff}};
+    p->no_check = true;
+    puppet_poke(p);
+    assert_int_equal(p->responses, 2);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CONNECTED), 1);
+    p->no_check = false;
+    puppet_wait(p, 4 * SECOND_US, true); /* the next poke says that it is connected */
+    assert_int_equal(p->responses, 3);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CONNECTED), 2);
+    expect_talking(p);
+    puppet_wait(p, 60 * SECOND_US, true);
+    assert_int_equal(p->responses, 3); /* and that was all */
+    puppet_free(p);
+}
+
 static void a_target_that_was_connected_before_us_is_taken_over(void **state)
 {
     struct puppet *p = puppet_new();
@@ -762,6 +783,7 @@ int main(void)
         cmocka_unit_test(a_counter_that_carries_is_no_reboot),
         cmocka_unit_test(no_connection_is_said_in_two_ways),
         cmocka_unit_test(a_target_that_begins_its_sequence_anew_is_served),
+        cmocka_unit_test(a_target_that_may_use_an_offered_key_is_offered_another),
         cmocka_unit_test(a_target_that_was_connected_before_us_is_taken_over),
         cmocka_unit_test(a_target_that_says_it_is_connected_elsewhere_is_not_fought_over),
         cmocka_unit_test(a_target_of_another_host_is_taken_over_once),

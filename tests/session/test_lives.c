@@ -405,6 +405,38 @@ static void a_cut_of_four_hours_leaves_no_machine_halted(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* --- bad networks ------------------------------------------------------------------------------------------------- */
+
+#define SEEDS 60U
+
+/* So bad that hardly a break is read within its deadline: each machine goes on all the same. */
+static void on_the_worst_network_every_life_goes_on(void **state)
+{
+    static const char *const lives[] = {"boot",   "bugcheck", "e2",           "int3",       "exception",
+                                        "prompt", "fileio",   "loader-crash", "hypervisor", "processors",
+                                        "nested", "reset",    "command"};
+    (void)state;
+    for (size_t life = 0; life < COUNT(lives); ++life) {
+        uint64_t longest_us = 0;
+        for (unsigned seed = 1; seed <= SEEDS; ++seed) {
+            struct machine_config config = {.scenario = lives[life], .machine = machines[seed % COUNT(machines)]};
+            struct machine_result result;
+            struct net_pair pair;
+            net_pair_init(&pair, &shared, &config, seed);
+            pair.weather = (struct net_weather){.loss_percent = 30, .delay_us = 200000, .jitter_us = 20000};
+            run_to_end(&pair, 7200 * SECOND_US);
+            machine_result(pair.machine, pair.now_us, &result);
+            if (result.state != MACHINE_ENDED)
+                fail_msg("%s, seed %u: state %d, halted for %llu s", lives[life], seed, (int)result.state,
+                         (unsigned long long)(result.longest_halt_us / SECOND_US));
+            if (result.longest_halt_us > longest_us)
+                longest_us = result.longest_halt_us;
+            net_pair_clear(&pair);
+        }
+        print_message("%-13s longest halt %llu s\n", lives[life], (unsigned long long)(longest_us / SECOND_US));
+    }
+}
+
 /* --- datagrams that are too long ---------------------------------------------------------------------------------- */
 
 struct narrow {
@@ -551,6 +583,7 @@ int main(void)
         cmocka_unit_test_setup(the_endless_second_break_is_read_once_by_each_host_and_held_in_silence, afresh),
         cmocka_unit_test_setup(no_cut_of_any_kind_leaves_a_machine_halted, afresh),
         cmocka_unit_test_setup(a_cut_of_four_hours_leaves_no_machine_halted, afresh),
+        cmocka_unit_test_setup(on_the_worst_network_every_life_goes_on, afresh),
         cmocka_unit_test_setup(a_network_that_drops_long_datagrams_does_not_keep_a_machine_on_its_breakpoint, afresh),
         cmocka_unit_test_setup(who_knows_no_pieces_gets_the_whole_again, afresh),
         cmocka_unit_test_setup(a_clock_that_jumps_ahead_releases_every_machine, afresh),
