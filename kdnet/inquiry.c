@@ -107,6 +107,17 @@ static void keep_change(struct kdnet_halt *halt, const struct kdnet_packet *pack
     halt->load_symbols = kdnet_halt_state(halt) == KDNET_STATE_LOAD_SYMBOLS && !halt->shutdown;
 }
 
+/* Takes one break from the machine's budget; false when it is used up. */
+static bool take_break(struct kdnet_session *session, uint64_t now_us)
+{
+    const uint64_t budget_us = (uint64_t)KDNET_BREAKS_AT_ONCE * KDNET_BREAK_EVERY_US;
+    uint64_t from_us = session->past->breaks_us > now_us ? session->past->breaks_us : now_us;
+    if (from_us + KDNET_BREAK_EVERY_US > now_us + budget_us)
+        return false;
+    session->past->breaks_us = from_us + KDNET_BREAK_EVERY_US;
+    return true;
+}
+
 /* Whether somebody wants to know which kernel it is that starts; once a boot. */
 static bool is_to_be_identified(const struct kdnet_session *session)
 {
@@ -125,23 +136,12 @@ static void on_load_symbols(struct kdnet_session *session, uint64_t now_us)
     halt->deadline_us = KDNET_NEVER;
     if (halt->action == KDNET_ACTION_HOLD) {
         kdnet_release_hold(session, now_us);
-    } else if (is_to_be_identified(session) && begin_boot(session)) {
+    } else if (is_to_be_identified(session) && take_break(session, now_us) && begin_boot(session)) {
         halt->deadline_us = now_us + session->shared->read_deadline_us / IDENTIFY_DIVISOR;
         kdnet_inquiry_advance(session, now_us);
     } else {
         kdnet_release_go_on(session);
     }
-}
-
-/* Takes one break from the machine's budget; false when it is used up. */
-static bool take_break(struct kdnet_session *session, uint64_t now_us)
-{
-    const uint64_t budget_us = (uint64_t)KDNET_BREAKS_AT_ONCE * KDNET_BREAK_EVERY_US;
-    uint64_t from_us = session->past->breaks_us > now_us ? session->past->breaks_us : now_us;
-    if (from_us + KDNET_BREAK_EVERY_US > now_us + budget_us)
-        return false;
-    session->past->breaks_us = from_us + KDNET_BREAK_EVERY_US;
-    return true;
 }
 
 /* The machine has halted, at the state change that is kept. */

@@ -491,6 +491,52 @@ static void kernel_that_starts_and_cannot_be_read_goes_on(void **state)
     assert_in_range(result.longest_halt_us, KDNET_READ_DEADLINE_US / 8, KDNET_READ_DEADLINE_US / 4);
 }
 
+static unsigned versions_asked;
+
+static bool count_versions(struct puppet *p, struct kdnet_manipulate *reply, uint8_t *data)
+{
+    (void)p;
+    (void)data;
+    if (puppet_version(reply))
+        ++versions_asked;
+    else
+        reply->return_status = KDNET_STATUS_UNSUCCESSFUL;
+    return reply->api != KDNET_API_CONTINUE && reply->api != KDNET_API_CONTINUE2;
+}
+
+static void load_kernel(struct puppet *p)
+{
+    static const char path[] = "\\SystemRoot\\system32\\NTOSKRNL.EXE";
+    uint8_t report[48 + sizeof path] = {0}, payload[KDNET_STATE_CHANGE_SIZE + sizeof path];
+    size_t length;
+    struct kdnet_state_change change = {.new_state = KDNET_STATE_LOAD_SYMBOLS, .report = report};
+    memcpy(report + 48, path, sizeof path); /* behind the control report */
+    change.report_length = sizeof report;
+    change.load_symbols = (struct kdnet_load_symbols){.base = 0xfffff80012340000U, .path_length = sizeof path};
+    assert_int_equal(kdnet_state_change_encode(&change, payload, sizeof payload, &length), KDNET_OK);
+    (void)puppet_data(p, KDNET_PACKET_STATE_CHANGE64, payload, length);
+}
+
+/* Each would be looked for in symbol stores and on servers, if its identity were read. */
+static void machine_that_starts_a_kernel_all_the_time_is_not_asked_all_the_time(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    p->shared.want_rvas = want_rvas;
+    p->answer = count_versions;
+    versions_asked = 0;
+    for (unsigned i = 0; i < 200; ++i) {
+        puppet_new_boot(p, (uint8_t)(i * 7 + 3));
+        puppet_connect(p);
+        load_kernel(p);
+        p->now_us += SECOND_US / 10;
+    }
+    print_message("200 starts: %u times asked\n", versions_asked);
+    assert_in_range(versions_asked, KDNET_BREAKS_AT_ONCE, 2 * KDNET_BREAKS_AT_ONCE);
+    assert_false(kdnet_session_is_halted(p->session));
+    puppet_free(p);
+}
+
 /* --- bad networks ------------------------------------------------------------------------------------------------- */
 
 static unsigned known_count, timeout_count;
@@ -672,6 +718,7 @@ int main(void)
         WITH_SHARED(kernel_of_another_print_is_read),
         WITH_SHARED(kernel_that_starts_is_identified_and_its_symbols_are_wanted),
         WITH_SHARED(kernel_that_starts_and_cannot_be_read_goes_on),
+        WITH_SHARED(machine_that_starts_a_kernel_all_the_time_is_not_asked_all_the_time),
         WITH_SHARED(bad_network_costs_evidence_and_nothing_else),
         WITH_SHARED(list_that_lies_ends),
     };
