@@ -52,13 +52,28 @@ const struct kdnet_key *kdnet_session_key(const struct kdnet_session *session)
     return &session->keys.control;
 }
 
+static size_t size_of_offers(unsigned room)
+{
+    return sizeof(struct kdnet_offers) + room * sizeof(struct kdnet_offer);
+}
+
+static unsigned offers_room(const struct kdnet_session *session)
+{
+    return session->offers ? session->offers->room : 0;
+}
+
+static void wipe_offers(struct kdnet_offers *offers)
+{
+    kdnet_crypto_wipe(offers, size_of_offers(offers->room));
+    free(offers);
+}
+
 static void forget_offers(struct kdnet_session *session)
 {
     session->response_due = 0;
     if (!session->offers)
         return;
-    kdnet_crypto_wipe(session->offers, sizeof *session->offers);
-    free(session->offers);
+    wipe_offers(session->offers);
     session->offers = NULL;
 }
 
@@ -79,7 +94,7 @@ static void drop_offer(struct kdnet_session *session, struct kdnet_offer *offer)
 static void forget_older_offers(struct kdnet_session *session, uint64_t sequence, uint64_t now_us)
 {
     bool left = false;
-    for (size_t i = 0; session->offers && i < KDNET_OFFERS; ++i) {
+    for (size_t i = 0; i < offers_room(session); ++i) {
         struct kdnet_offer *offer = &session->offers->offer[i];
         if (offer->used && (offer->sequence <= sequence || now_us - offer->made_us > OFFER_LIFE_US))
             drop_offer(session, offer);
@@ -216,25 +231,44 @@ static void heard(struct kdnet_session *session, uint64_t now_us)
 
 /* --- handshake ---------------------------------------------------------------------------------------------------- */
 
-/* A place for a new offer: a free one, or the oldest. */
-static struct kdnet_offer *offer_place(struct kdnet_offers *offers)
+/* Room for twice as many offers. Returns false when memory is out. */
+static bool grow_offers(struct kdnet_session *session)
 {
-    struct kdnet_offer *oldest = &offers->offer[0];
-    for (size_t i = 0; i < KDNET_OFFERS; ++i) {
-        struct kdnet_offer *offer = &offers->offer[i];
+    unsigned room = session->offers ? session->offers->room * 2 : 1;
+    struct kdnet_offers *larger = calloc(1, size_of_offers(room));
+    if (!larger)
+        return false;
+    if (session->offers) {
+        memcpy(larger->offer, session->offers->offer, session->offers->room * sizeof larger->offer[0]);
+        wipe_offers(session->offers);
+    }
+    larger->room = room;
+    session->offers = larger;
+    return true;
+}
+
+/* A place for a new offer: a free one, or the oldest; NULL when memory is out. */
+static struct kdnet_offer *offer_place(struct kdnet_session *session)
+{
+    struct kdnet_offer *oldest = NULL;
+    for (size_t i = 0; i < offers_room(session); ++i) {
+        struct kdnet_offer *offer = &session->offers->offer[i];
         if (!offer->used)
             return offer;
-        if (offer->made_us < oldest->made_us)
+        if (!oldest || offer->made_us < oldest->made_us)
             oldest = offer;
     }
-    return oldest;
+    unsigned room = offers_room(session);
+    if (room == KDNET_OFFERS)
+        return oldest;
+    return grow_offers(session) ? &session->offers->offer[room] : oldest;
 }
 
 /* When the newest offer for this run of the target was made; 0: never. */
 static uint64_t newest_offer(const struct kdnet_session *session, const uint8_t *target_random)
 {
     uint64_t newest = 0;
-    for (size_t i = 0; session->offers && i < KDNET_OFFERS; ++i) {
+    for (size_t i = 0; i < offers_room(session); ++i) {
         const struct kdnet_offer *offer = &session->offers->offer[i];
         bool counts = offer->used && (!target_random || kdnet_poke_same_run(offer->target_random, target_random));
         if (counts && offer->made_us > newest)
@@ -249,16 +283,13 @@ static int make_offer(struct kdnet_session *session, const struct kdnet_datagram
 {
     uint8_t body[KDNET_RESPONSE_LENGTH];
     struct kdnet_response response;
-    if (!session->offers) {
-        session->offers = calloc(1, sizeof *session->offers);
-        if (!session->offers)
-            return KDNET_ERR_MEMORY;
-    }
     memcpy(response.target_random, poke->random, sizeof response.target_random);
     int error = session->shared->random(session->shared->user, response.host_random, sizeof response.host_random);
     if (error != KDNET_OK)
         return error;
-    struct kdnet_offer *offer = offer_place(session->offers);
+    struct kdnet_offer *offer = offer_place(session);
+    if (!offer)
+        return KDNET_ERR_MEMORY;
     *offer = (struct kdnet_offer){.used = true,
                                   .took_over = !kdnet_address_is_none(&poke->connected),
                                   .version = datagram->version,
@@ -289,7 +320,7 @@ static bool answered(struct kdnet_session *session, const struct kdnet_datagram 
 {
     *same = NULL;
     bool later = false;
-    for (size_t i = 0; session->offers && i < KDNET_OFFERS; ++i) {
+    for (size_t i = 0; i < offers_room(session); ++i) {
         struct kdnet_offer *offer = &session->offers->offer[i];
         if (!offer->used || !kdnet_poke_same_run(offer->target_random, poke->random))
             continue;
@@ -467,7 +498,7 @@ static int open_data(struct kdnet_session *session, const uint8_t *payload, size
     int error = KDNET_ERR_AUTH;
     if (session->connected)
         error = kdnet_datagram_open(crypto, session->data_key, &session->keys.hmac, payload, length, plain, datagram);
-    for (size_t i = 0; error == KDNET_ERR_AUTH && session->offers && i < KDNET_OFFERS; ++i) {
+    for (size_t i = 0; error == KDNET_ERR_AUTH && i < offers_room(session); ++i) {
         struct kdnet_offer *offer = &session->offers->offer[i];
         if (!offer->used)
             continue;

@@ -32,8 +32,10 @@ struct kdnet_offer {
     uint8_t data_key[KDNET_AES_KEY_LENGTH];
 };
 
+/* Room for one at first: most machines take the first response. */
 struct kdnet_offers {
-    struct kdnet_offer offer[KDNET_OFFERS];
+    unsigned room; /* 1, 2 or KDNET_OFFERS */
+    struct kdnet_offer offer[];
 };
 
 struct kdnet_facts;
