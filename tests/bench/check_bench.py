@@ -38,7 +38,7 @@ class Form(unittest.TestCase):
     def test_every_name_is_measured(self):
         self.assertEqual(list(self.said["seconds"]), NAMES)
         counts = {name: sum(row["figure"] == name for row in self.said["figures"]) for name in NAMES}
-        self.assertEqual(counts, EXPECTED, self.run_.stderr)
+        self.assertEqual(counts, EXPECTED, f"{self.said['failures']}\n{self.run_.stderr}")
 
     def test_failures_are_told_and_are_the_exit_status(self):
         self.assertEqual(self.run_.returncode, 1 if self.said["failures"] else 0, self.run_.stderr)

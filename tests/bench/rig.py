@@ -72,6 +72,10 @@ class Program:
                                             start_new_session=True, preexec_fn=prepare)
         self.pid, self.rest = self.process.pid, b""
 
+    def finds_port_taken(self):
+        """Of those that listen, whether they have ended for that."""
+        return False
+
     def line(self, patience=PATIENCE_S):
         end = time.monotonic() + patience
         while b"\n" not in self.rest:
@@ -110,8 +114,8 @@ class Program:
 class Kdnetd(Program):
     """kdnetd with a configuration of its own, results in a file."""
 
-    def __init__(self, rig, targets, extra=""):
-        self.port, self.folder = free_port(), rig.folder_for("kdnetd")
+    def __init__(self, rig, targets, extra="", port=None):
+        self.port, self.folder = port or free_port(), rig.folder_for("kdnetd")
         self.config, self.events = os.path.join(self.folder, "kdnetd.yaml"), os.path.join(self.folder, "events")
         self.targets = os.path.join(self.folder, "targets")
         with open(self.targets, "w", encoding="utf-8", opener=private) as file:
@@ -125,16 +129,21 @@ class Kdnetd(Program):
         super().__init__([rig.program("kdnetd"), "--config", self.config], 1, os.path.join(self.folder, "log"))
         self.seen = 0
 
+    def finds_port_taken(self):
+        return self.wait_log("msg=listening|already in use").group(0) != "msg=listening"
+
     def wait_log(self, found, patience=PATIENCE_S, since=0):
         """Waits for a line of the log that matches; the match."""
-        end = time.monotonic() + patience
+        end, ended_before = time.monotonic() + patience, False
         while True:
             with open(self.log, encoding="utf-8", errors="replace") as file:
                 file.seek(since)
                 match = re.search(found, file.read(), re.M)
             if match:
                 return match
-            if self.process.poll() is not None or time.monotonic() > end:
+            ended = self.process.poll() is not None and ended_before  # what it said last is there by now
+            ended_before = self.process.poll() is not None
+            if ended or time.monotonic() > end:
                 raise Trouble(f"kdnetd does not say {found!r}:\n{tail(self.log)}")
             time.sleep(0.002)
 
@@ -146,8 +155,8 @@ class Kdnetd(Program):
         """All its counters."""
         since = os.path.getsize(self.log)
         self.process.send_signal(signal.SIGUSR1)
-        line = self.wait_log(r"^.*msg=summary .*$", since=since).group(0)
-        return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)(?= |$)", line)}
+        line = self.wait_log(r"^.*msg=summary .*\n", since=since).group(0)
+        return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)(?=\s)", line)}
 
     def accounted(self):
         """Datagrams that came, and were some target's."""
@@ -172,10 +181,14 @@ class Floor(Program):
         command = [rig.bench("receive"), str(count), f"127.0.0.1:{self.port}", str(nap_ms)]
         super().__init__(command, 1, os.path.join(rig.folder_for("floor"), "log"))
 
-    def ready(self):
-        if self.line() != "ready":
-            raise Trouble("bench_receive is not ready")
-        return self
+    def finds_port_taken(self):
+        try:
+            self.line()  # ready
+        except Trouble:
+            if "in use" in tail(self.log):
+                return True
+            raise
+        return False
 
     def accounted(self):
         return self.ask("count")["verified"]
@@ -248,8 +261,13 @@ class Rig:
         return path
 
     def start(self, kind, *arguments):
-        program = kind(self, *arguments)
-        self.running.append(program)
+        """Once more when another program has taken the port meanwhile."""
+        for _ in range(5):
+            program = kind(self, *arguments)
+            self.running.append(program)
+            if not program.finds_port_taken():
+                break
+            self.running.pop().end()
         return program
 
     def end_all(self):
