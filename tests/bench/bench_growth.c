@@ -19,7 +19,8 @@
 #define SEALED       1000U /* at a time: few enough to be in the cache, as what has just been received is */
 #define AHEAD        32U /* sessions whose memory is fetched while others are at work, as a service with batches does */
 #define PERIOD_US    UINT64_C(3000000)
-#define SETTLE_TURNS 4U
+#define SETTLE_TURNS 8U
+#define SETTLE_US    UINT64_C(9000000) /* in all until they are asked no more for half a minute */
 #define VERSION      5U
 #define ROUNDS       3U
 #define CASES        4U
@@ -152,7 +153,7 @@ static void settle(struct simulation *s)
     static struct kdnet_outgoing out;
     uint8_t poke[CROWD_POKE];
     for (unsigned turn = 0; turn < SETTLE_TURNS; ++turn) {
-        s->now_us += PERIOD_US;
+        s->now_us += SETTLE_US;
         for (uint32_t i = 0; i < s->crowd.count; ++i) {
             crowd_seal_poke(&s->crowd, i, true, poke);
             (void)give(s, s->sessions[i], poke, sizeof poke, &out);
