@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AHEAD 8U
+#define AHEAD ((size_t)8)
 
 enum stage { STAGE_IP, STAGE_UNSEEN, STAGE_UNSEEN_ANY, STAGE_SEEN, STAGE_SEEN_ANY, STAGES };
 

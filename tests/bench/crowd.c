@@ -24,7 +24,7 @@ struct control { /* room for one in_pktinfo */
 void crowd_key(uint32_t index, struct kdnet_key *out)
 {
     for (unsigned part = 0; part < KDNET_KEY_PARTS; ++part)
-        kdnet_put_le64(out->bytes + 8 * part, bench_mix(part) >> 1);
+        kdnet_put_le64(out->bytes + (size_t)8 * part, bench_mix(part) >> 1);
     kdnet_put_le64(out->bytes + 24, (bench_mix(3) >> 1) + index);
 }
 
@@ -44,8 +44,8 @@ bool crowd_parse_host(const char *text, struct sockaddr_in *out)
     char ip[INET_ADDRSTRLEN + 1];
     unsigned port;
     *out = (struct sockaddr_in){.sin_family = AF_INET};
-    if (sscanf(text, "%16[0-9.]:%u", ip, &port) != 2 || port > UINT16_MAX ||
-        inet_pton(AF_INET, ip, &out->sin_addr) != 1)
+    if (sscanf(text, "%16[0-9.]:%u", ip, &port) != 2 || /* NOLINT(cert-err34-c): too large a port is none */
+        port > UINT16_MAX || inet_pton(AF_INET, ip, &out->sin_addr) != 1)
         return false;
     out->sin_port = htons((uint16_t)port);
     return true;

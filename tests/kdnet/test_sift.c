@@ -89,7 +89,7 @@ static void it_says_the_same_as_may_open(void **state)
     struct kdnet_key key = key_of(11);
     for (size_t i = 0; i < PAYLOADS; i += 2)
         for (size_t at = KDNET_HEADER_LENGTH; at < LENGTH; ++at)
-            pile->payload[i][at] = (uint8_t)(pile->payload[i][at] * 5 + i);
+            pile->payload[i][at] = (uint8_t)((size_t)pile->payload[i][at] * 5 + i);
     for (size_t i = 0; i < PAYLOADS; ++i)
         kdnet_sift_take(pile->payload[i], LENGTH, &pile->blocks[i], &pile->tags[i]);
     size_t found = kdnet_sift(pile->crypto, key.bytes, pile->blocks, pile->tags, PAYLOADS, hits), at = 0;

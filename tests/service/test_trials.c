@@ -264,9 +264,9 @@ static void many_pokes_make_fewer_keys_a_slice(void **state)
         (void)add(0, 0);
     for (uint32_t ip = 1; ip <= TRIALS_BATCH; ++ip)
         assert_true(poke(ip, 1));
-    assert_true(work(2 * TRIALS_BATCH)); /* looks for configured addresses, and the first keys */
+    assert_true(work((size_t)2 * TRIALS_BATCH)); /* looks for configured addresses, and the first keys */
     world.tries = 0;
-    assert_true(work(10 * TRIALS_BATCH));
+    assert_true(work((size_t)10 * TRIALS_BATCH));
     assert_in_range(world.tries, 9, 11);
 }
 
