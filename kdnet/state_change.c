@@ -149,20 +149,26 @@ static void decode_command(const uint8_t *payload, size_t length, struct kdnet_c
     out->command_length = length - 1 - command;
 }
 
-int kdnet_state_change_decode32(const uint8_t *payload, size_t length, struct kdnet_state_change *out)
+/* What is in the same places in both forms; `fixed` bytes, then the control report. */
+static void decode_common(const uint8_t *payload, size_t length, size_t fixed, struct kdnet_state_change *out)
 {
-    if (length < KDNET_STATE_CHANGE32_FIXED)
-        return KDNET_ERR_SHORT;
     memset(out, 0, sizeof *out);
-    memcpy(out->raw, payload, KDNET_STATE_CHANGE32_FIXED);
+    memcpy(out->raw, payload, fixed);
     out->new_state = kdnet_get_le32(payload);
     out->processor_level = kdnet_get_le16(payload + AT_PROCESSOR_LEVEL);
     out->processor = kdnet_get_le16(payload + AT_PROCESSOR);
     out->processor_count = kdnet_get_le32(payload + AT_PROCESSOR_COUNT);
+    out->report = payload + fixed;
+    out->report_length = length - fixed;
+}
+
+int kdnet_state_change_decode32(const uint8_t *payload, size_t length, struct kdnet_state_change *out)
+{
+    if (length < KDNET_STATE_CHANGE32_FIXED)
+        return KDNET_ERR_SHORT;
+    decode_common(payload, length, KDNET_STATE_CHANGE32_FIXED, out);
     out->thread = extended(payload + AT32_THREAD);
     out->program_counter = extended(payload + AT32_PROGRAM_COUNTER);
-    out->report = payload + KDNET_STATE_CHANGE32_FIXED;
-    out->report_length = length - KDNET_STATE_CHANGE32_FIXED;
     if (kind(out) == KDNET_STATE_EXCEPTION)
         decode_exception32(payload, &out->exception);
     else if (kind(out) == KDNET_STATE_LOAD_SYMBOLS)
@@ -174,16 +180,9 @@ int kdnet_state_change_decode(const uint8_t *payload, size_t length, struct kdne
 {
     if (length < KDNET_STATE_CHANGE_FIXED)
         return KDNET_ERR_SHORT;
-    memset(out, 0, sizeof *out);
-    memcpy(out->raw, payload, sizeof out->raw);
-    out->new_state = kdnet_get_le32(payload);
-    out->processor_level = kdnet_get_le16(payload + AT_PROCESSOR_LEVEL);
-    out->processor = kdnet_get_le16(payload + AT_PROCESSOR);
-    out->processor_count = kdnet_get_le32(payload + AT_PROCESSOR_COUNT);
+    decode_common(payload, length, KDNET_STATE_CHANGE_FIXED, out);
     out->thread = kdnet_get_le64(payload + AT_THREAD);
     out->program_counter = kdnet_get_le64(payload + AT_PROGRAM_COUNTER);
-    out->report = payload + KDNET_STATE_CHANGE_FIXED;
-    out->report_length = length - KDNET_STATE_CHANGE_FIXED;
     if (kind(out) == KDNET_STATE_EXCEPTION)
         decode_exception(payload, &out->exception);
     else if (kind(out) == KDNET_STATE_LOAD_SYMBOLS)
