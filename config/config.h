@@ -38,6 +38,7 @@
 #define CONFIG_INCLUDE_DEPTH  4                   /* files between the first and the last, both counted */
 #define CONFIG_YAML_LIMIT     ((size_t)16 << 20)  /* bytes of one YAML file */
 #define CONFIG_TARGETS_LIMIT  ((size_t)256 << 20) /* bytes of one targets file */
+#define CONFIG_WORKERS_MAX    64                  /* threads that serve machines */
 #define CONFIG_HOLD_FOR_EVER  UINT64_MAX          /* hold_for: none */
 #define CONFIG_SOURCE_OPTIONS 0                   /* the command line's place in `sources` */
 
@@ -127,6 +128,7 @@ enum config_setting {
     CONFIG_SET_LOG_LEVEL,
     CONFIG_SET_DEFAULT_READS,
     CONFIG_SET_SYMBOLS_CA_FILE,
+    CONFIG_SET_WORKERS,
     CONFIG_SET_POLICY, /* and one for each kind of break */
     CONFIG_SETTINGS = CONFIG_SET_POLICY + CONFIG_BREAKS,
 };
@@ -169,6 +171,7 @@ struct kdnetd_config {
     uint64_t dump_for_ms;      /* silence that is no loss after the first break of a crash: the dump is being written */
     bool prints;               /* emit print events */
     enum config_log_level log_level;
+    unsigned workers; /* threads that serve machines; 0: as many as there are cores */
 
     struct config_access access;
 

@@ -86,6 +86,7 @@ static const cyaml_schema_field_t top_fields[] = {
     FIELD("hold_for", config_raw, hold_for),
     FIELD("prints", config_raw, prints),
     FIELD("log_level", config_raw, log_level),
+    FIELD("workers", config_raw, workers),
     CYAML_FIELD_END,
 };
 

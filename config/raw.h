@@ -55,7 +55,7 @@ struct config_raw {
     unsigned listen_count, targets_count, targets_file_count, include_count, rva_count, reads_count, symbols_count;
     struct config_raw_policy *policy;
     char *events, *http, *read_deadline, *lost_after, *dump_for, *hold_for, *prints, *log_level;
-    char *default_reads, *symbols_ca_file;
+    char *default_reads, *symbols_ca_file, *workers;
 };
 
 /* A value with its place; both point into the string that was split. */

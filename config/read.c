@@ -259,6 +259,19 @@ static void read_words(struct reader *r, const struct config_raw *raw)
     }
 }
 
+static void read_workers(struct reader *r, char *raw)
+{
+    char error[CONFIG_ERROR_SIZE];
+    struct config_value value;
+    unsigned workers = 0;
+    if (!config_raw_split(raw, r->file, &value))
+        return;
+    if (!config_parse_workers(value.text, &workers, error))
+        complain(r, &value.spot, error);
+    else if (config_store_claim(r->config, CONFIG_SET_WORKERS, &value.spot, r->report))
+        r->config->workers = workers;
+}
+
 static void read_settings(struct reader *r, const struct config_raw *raw)
 {
     struct kdnetd_config *config = r->config;
@@ -274,6 +287,7 @@ static void read_settings(struct reader *r, const struct config_raw *raw)
     read_http(r, raw->http);
     read_ca_file(r, raw->symbols_ca_file);
     read_words(r, raw);
+    read_workers(r, raw->workers);
 }
 
 static void include_one(struct reader *r, const struct config_value *value, const char *pattern)

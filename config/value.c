@@ -228,6 +228,20 @@ bool config_parse_bool(const char *text, bool *out, char *error)
     return true;
 }
 
+bool config_parse_workers(const char *text, unsigned *out, char *error)
+{
+    uint64_t value = 0;
+    size_t length = strlen(text);
+    if (length == 0 || strspn(text, "0123456789") != length)
+        return wrong(error, "\"%.40s\" is not a number; write one from 1 to %d, or leave it out: one for each core",
+                     text, CONFIG_WORKERS_MAX);
+    if (!parse_decimal(text, length, CONFIG_WORKERS_MAX, &value) || value == 0)
+        return wrong(error, "%.40s is out of range; write one from 1 to %d, or leave it out: one for each core", text,
+                     CONFIG_WORKERS_MAX);
+    *out = (unsigned)value;
+    return true;
+}
+
 static const char *const break_names[CONFIG_BREAKS] = {
     "bugcheck_first", "bugcheck_second", "shutdown", "break", "exception", "load_symbols", "prompt",
 };

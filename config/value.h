@@ -43,6 +43,8 @@ bool config_parse_duration(const char *text, const char *least, const char *most
 bool config_parse_hold_for(const char *text, uint64_t *ms, char *error);
 
 bool config_parse_bool(const char *text, bool *out, char *error);
+/* 1 to CONFIG_WORKERS_MAX. */
+bool config_parse_workers(const char *text, unsigned *out, char *error);
 bool config_parse_log_level(const char *text, enum config_log_level *out, char *error);
 bool config_parse_break(const char *text, enum config_break *out, char *error);
 

@@ -27,6 +27,7 @@ static const struct option long_options[] = {
     {"dump-for", required_argument, NULL, VALUE},
     {"hold-for", required_argument, NULL, VALUE},
     {"prints", optional_argument, NULL, VALUE},
+    {"workers", required_argument, NULL, VALUE},
     {"log-level", required_argument, NULL, VALUE},
     {"check", no_argument, NULL, CHECK},
     {"help", no_argument, NULL, HELP},
@@ -64,6 +65,7 @@ void options_help(FILE *out)
         "  --dump-for TIME                 the same while it writes its dump (30m)\n"
         "  --hold-for TIME|none            how long `hold` holds (none: until it is released)\n"
         "  --prints[=true|false]           make results of what machines print, too\n"
+        "  --workers N                     threads that serve machines (one for each core)\n"
         "  --log-level LEVEL               error, warning, notice, info, debug; the log is on standard error\n"
         "  --help, --version\n"
         "\n"
@@ -172,6 +174,8 @@ static bool set(struct kdnetd_config *config, const struct options_value *value,
         return config_parse_bool(value->text, &config->default_reads, error);
     if (strcmp(value->name, "symbols-ca-file") == 0)
         return set_text(value->text, &config->symbols_ca_file, error);
+    if (strcmp(value->name, "workers") == 0)
+        return config_parse_workers(value->text, &config->workers, error);
     if (strcmp(value->name, "log-level") == 0)
         return config_parse_log_level(value->text, &config->log_level, error);
     return set_duration(config, value->name, value->text, error);

@@ -73,10 +73,10 @@ static void everything_that_the_example_has_off_can_be_switched_on(void **state)
 static void the_example_names_every_field(void **state)
 {
     (void)state;
-    static const char *const fields[] = {"listen",     "targets",       "targets_file",   "include", "rva",
-                                         "symbols",    "policy",        "events",         "http",    "read_deadline",
-                                         "lost_after", "dump_for",      "hold_for",       "prints",  "log_level",
-                                         "reads",      "default_reads", "symbols_ca_file"};
+    static const char *const fields[] = {"listen",     "targets",       "targets_file",    "include", "rva",
+                                         "symbols",    "policy",        "events",          "http",    "read_deadline",
+                                         "lost_after", "dump_for",      "hold_for",        "prints",  "log_level",
+                                         "reads",      "default_reads", "symbols_ca_file", "workers"};
     char *text = read_example("kdnetd.yaml.example");
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; ++i) {
         char on[64], off[64];

@@ -33,7 +33,8 @@ static void everything_is_read(void **state)
               "events: '-'\n"
               "http: 127.0.0.1:8650\n"
               "policy: {shutdown: hold, prompt: hold}\n"
-              "read_deadline: 500ms\nlost_after: 10\ndump_for: 1h\nhold_for: 7d\nprints: true\nlog_level: debug\n");
+              "read_deadline: 500ms\nlost_after: 10\ndump_for: 1h\nhold_for: 7d\nprints: true\nlog_level: debug\n"
+              "workers: 3\n");
     expect_no_mistake(f);
     const struct kdnetd_config *c = &f->config;
     assert_int_equal(c->listen_count, 2);
@@ -70,6 +71,7 @@ static void everything_is_read(void **state)
     assert_int_equal(c->dump_for_ms, 3600000);
     assert_true(c->prints);
     assert_int_equal(c->log_level, CONFIG_LOG_DEBUG);
+    assert_int_equal(c->workers, 3);
 }
 
 static void a_target_has_the_policy_for_all_but_where_its_own_differs(void **state)
@@ -108,6 +110,7 @@ static void what_is_not_said_has_its_default(void **state)
     assert_true(config_hold_for(c, NULL) == CONFIG_HOLD_FOR_EVER);
     assert_false(c->prints || c->has_http || c->events);
     assert_int_equal(c->log_level, CONFIG_LOG_NOTICE);
+    assert_int_equal(c->workers, 0);
 }
 
 static void one_value_where_a_list_may_stand_is_a_list_of_one(void **state)
@@ -276,6 +279,14 @@ static void words_and_durations_are_checked(void **state)
         {"dump_for: 59s\n", "a.yaml:1:11: dump_for: 59s is out of range; write 1m to 24h"},
         {"hold_for: 8d\n", "a.yaml:1:11: hold_for: 8d is out of range; write 1s to 7d"},
         {"policy: {hold_for: 0}\n", "a.yaml:1:20: policy.hold_for: 0 is out of range; write 1s to 7d"},
+        {"workers: 0\n",
+         "a.yaml:1:10: workers: 0 is out of range; write one from 1 to 64, or leave it out: one for each "
+         "core"},
+        {"workers: 65\n", "a.yaml:1:10: workers: 65 is out of range; write one from 1 to 64, or leave it out: one for "
+                          "each core"},
+        {"workers: all\n",
+         "a.yaml:1:10: workers: \"all\" is not a number; write one from 1 to 64, or leave it out: one "
+         "for each core"},
         {"lost_after: soon\n",
          "a.yaml:1:13: lost_after: \"soon\" is not a duration; write a number and ms, s, m, h or d, as 4s"},
         {"hold_for: 1h\npolicy: {hold_for: 2h}\n",
