@@ -3,14 +3,23 @@
 #include "service/platform/platform.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ESCAPE_MAX 4 /* \xNN */
 
-static enum config_log_level log_level = CONFIG_LOG_NOTICE;
+static atomic_int log_level = CONFIG_LOG_NOTICE;
+static uv_once_t log_once = UV_ONCE_INIT;
+static uv_mutex_t log_lock; /* of standard error, and of the count */
 static uint64_t log_dropped;
+
+static void make_lock(void)
+{
+    if (uv_mutex_init(&log_lock) != 0)
+        abort(); /* at the first line of all */
+}
 
 /* syslog's numbers, as systemd reads them. */
 static const char *priority(enum config_log_level level)
@@ -32,12 +41,12 @@ static const char *priority(enum config_log_level level)
 
 void log_set_level(enum config_log_level level)
 {
-    log_level = level;
+    atomic_store_explicit(&log_level, (int)level, memory_order_relaxed);
 }
 
 bool log_is_on(enum config_log_level level)
 {
-    return level <= log_level;
+    return (int)level <= atomic_load_explicit(&log_level, memory_order_relaxed);
 }
 
 static bool is_plain(unsigned char c)
@@ -173,10 +182,13 @@ void log_end(struct log_line *line)
     if (line->off)
         return;
     line->text[line->length++] = '\n';
+    uv_once(&log_once, make_lock);
+    uv_mutex_lock(&log_lock);
     if (log_dropped > 0)
         tell_dropped();
     if (!platform_write_log(line->text, line->length))
         ++log_dropped;
+    uv_mutex_unlock(&log_lock);
 }
 
 void log_plain(enum config_log_level level, const char *message)

@@ -13,7 +13,7 @@
  *
  * Text may come from a machine that has crashed, or from a stranger: one function quotes all of it. Writing never
  * waits: lines that standard error does not take are dropped and counted, and the count is a line when it takes lines
- * again. Under systemd (JOURNAL_STREAM is set) each line has its priority before it. One thread.
+ * again. Under systemd (JOURNAL_STREAM is set) each line has its priority before it. Thread: any.
  */
 #ifndef SERVICE_LOG_H
 #define SERVICE_LOG_H

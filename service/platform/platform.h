@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <uv.h>
 
+struct steer;
+
 /* Signal numbers for uv_signal; 0 where the system has no such thing. */
 int platform_signal_reload(void);  /* read the configuration again, open the result file again */
 int platform_signal_summary(void); /* write a summary to the log */
@@ -22,6 +24,26 @@ void platform_prepare(void);
 
 /* Writes a line to standard error if that takes it now. False: it does not; nothing was written. */
 bool platform_write_log(const char *text, size_t length);
+
+/*
+ * A UDP socket, bound. `shared`: others of ours may be bound to the same address (SO_REUSEPORT).
+ * Returns 0 or a UV_ code.
+ */
+int platform_udp_socket(const struct sockaddr *local, bool shared, uv_os_sock_t *out);
+
+void platform_close_socket(uv_os_sock_t socket);
+
+/* No other program may be bound to the socket's address, which libuv would allow (SO_REUSEADDR). */
+void platform_keep_address(uv_os_fd_t descriptor);
+
+/* Whether sockets can share an address, so that there can be several workers. */
+bool platform_can_share(void);
+
+/*
+ * Lets the kernel give each datagram to the socket of its worker (steer.h), among all that share the address of this
+ * one: the first that was bound is worker 0's, and so on. False: it cannot; datagrams arrive anywhere.
+ */
+bool platform_steer(uv_os_sock_t socket, const struct steer *steer, bool ipv4);
 
 /*
  * Asks for a receive buffer of `bytes` for a socket, beyond the system's limit where we are allowed to.

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/platform/platform.h"
+#include "service/steer.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #ifdef __linux__
+#include <linux/filter.h>
 #include <linux/sock_diag.h>
 #endif
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -51,6 +54,104 @@ bool platform_write_log(const char *text, size_t length)
     while (written < 0 && errno == EINTR);
     return written >= 0;
 }
+
+static int set_option(int descriptor, int level, int name, int value)
+{
+    return setsockopt(descriptor, level, name, &value, sizeof value) == 0 ? 0 : uv_translate_sys_error(errno);
+}
+
+int platform_udp_socket(const struct sockaddr *local, bool shared, uv_os_sock_t *out)
+{
+    bool ipv6 = local->sa_family == AF_INET6;
+    int descriptor = socket(local->sa_family, SOCK_DGRAM, 0);
+    if (descriptor < 0)
+        return uv_translate_sys_error(errno);
+    int error = fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0 ? 0 : uv_translate_sys_error(errno);
+    if (error == 0 && ipv6)
+        error = set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+#ifdef SO_REUSEPORT
+    if (error == 0 && shared)
+        error = set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
+#endif
+    if (error == 0 && bind(descriptor, local, ipv6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in)) != 0)
+        error = uv_translate_sys_error(errno);
+    if (error == 0)
+        *out = descriptor;
+    else
+        (void)close(descriptor);
+    return error;
+}
+
+void platform_close_socket(uv_os_sock_t socket)
+{
+    (void)close(socket);
+}
+
+void platform_keep_address(uv_os_fd_t descriptor)
+{
+    (void)set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 0);
+}
+
+#if defined __linux__ && defined SO_ATTACH_REUSEPORT_CBPF
+#define STEER_PROGRAM_MAX 24
+
+struct program {
+    struct sock_filter code[STEER_PROGRAM_MAX];
+    unsigned short length;
+};
+
+static void add(struct program *program, unsigned short code, uint32_t k)
+{
+    program->code[program->length++] = (struct sock_filter){.code = code, .k = k};
+}
+
+/* steer_worker, for the kernel: its accumulator is `sum`. The source address is at byte 12 of an IPv4 header, and its
+ * four words are from byte 8 on in an IPv6 one. */
+static void write_program(struct program *program, const struct steer *steer, bool ipv4)
+{
+    add(program, BPF_LD | BPF_W | BPF_ABS, (uint32_t)SKF_NET_OFF + (ipv4 ? 12 : 8));
+    for (uint32_t i = 1; !ipv4 && i < 4; ++i) {
+        add(program, BPF_ST, 0);
+        add(program, BPF_LD | BPF_W | BPF_ABS, (uint32_t)SKF_NET_OFF + 8 + 4 * i);
+        add(program, BPF_LDX | BPF_MEM, 0);
+        add(program, BPF_ALU | BPF_XOR | BPF_X, 0);
+    }
+    add(program, BPF_ALU | BPF_XOR | BPF_K, steer->seed);
+    add(program, BPF_ALU | BPF_MUL | BPF_K, STEER_MULTIPLIER);
+    add(program, BPF_MISC | BPF_TAX, 0);
+    add(program, BPF_ALU | BPF_RSH | BPF_K, STEER_SHIFT);
+    add(program, BPF_ALU | BPF_XOR | BPF_X, 0);
+    add(program, BPF_ALU | BPF_MOD | BPF_K, steer->workers);
+    add(program, BPF_RET | BPF_A, 0);
+}
+
+bool platform_can_share(void)
+{
+    return true;
+}
+
+bool platform_steer(uv_os_sock_t socket, const struct steer *steer, bool ipv4)
+{
+    struct program program = {.length = 0};
+    write_program(&program, steer, ipv4);
+    struct sock_fprog filter = {.len = program.length, .filter = program.code};
+    return setsockopt(socket, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &filter, sizeof filter) == 0;
+}
+#else
+/* Elsewhere SO_REUSEPORT gives all datagrams to one of the sockets. */
+bool platform_can_share(void)
+{
+    return false;
+}
+
+bool platform_steer(uv_os_sock_t socket, const struct steer *steer, bool ipv4)
+{
+    (void)socket;
+    (void)steer;
+    (void)ipv4;
+    return false;
+}
+#endif
 
 size_t platform_receive_buffer(uv_os_fd_t descriptor, size_t bytes)
 {
