@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #define KDNET_HEADER_LENGTH 6
+#define KDNET_VERSION_AT    4 /* byte of the header */
 #define KDNET_TAG_LENGTH    16
 #define KDNET_BODY_MAX      4016 /* KD header and the largest payload, 4,000 bytes */
 #define KDNET_DATAGRAM_MIN  (KDNET_HEADER_LENGTH + 16 + KDNET_TAG_LENGTH)

@@ -145,6 +145,11 @@ void kdnet_session_set_policy(struct kdnet_session *session, const struct kdnet_
     session->policy = policy;
 }
 
+void kdnet_session_move(struct kdnet_session *session, const struct kdnet_session_shared *shared)
+{
+    session->shared = shared;
+}
+
 bool kdnet_session_may_open(struct kdnet_session *session, const uint8_t *payload, size_t length)
 {
     return kdnet_datagram_may_open(session->shared->crypto, session->keys.control.bytes, payload, length);

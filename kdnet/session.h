@@ -124,6 +124,9 @@ void kdnet_session_free(struct kdnet_session *session);
 /* Gives another policy to a session that goes on; it counts from the next break. */
 void kdnet_session_set_policy(struct kdnet_session *session, const struct kdnet_policy *policy);
 
+/* Lets a session go on with what others share, for another thread: nothing of it may be under way in this one. */
+void kdnet_session_move(struct kdnet_session *session, const struct kdnet_session_shared *shared);
+
 /* Whether this payload could be of this target's control channel: a quick test that lets one wrong key in 16 million
  * pass. */
 bool kdnet_session_may_open(struct kdnet_session *session, const uint8_t *payload, size_t length);

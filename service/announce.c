@@ -2,7 +2,6 @@
 #include "kdnet/names.h"
 #include "service/log.h"
 #include "service/lookup.h"
-#include "service/platform/platform.h"
 #include "service/report.h"
 #include "service/server_internal.h"
 
@@ -10,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HINT_SIZE  480
 #define TRIED_SIZE 1024 /* of a look-up's course */
 
 static uint64_t wall_clock_us(void)
@@ -264,36 +262,37 @@ static void log_event(const struct target *target, const struct kdnet_event *eve
     loggers[event->type](target, event);
 }
 
-static void note(struct server *server, struct target *target, const struct kdnet_event *event)
+static void note(struct worker *worker, struct target *target, const struct kdnet_event *event)
 {
     bool held = target->held;
-    ++server->totals.events;
+    ++worker->totals.events;
     if (event->type == KDNET_EVENT_CRASH_STATUS)
-        ++server->totals.crash_statuses;
+        ++worker->totals.crash_statuses;
     else if (event->type == KDNET_EVENT_LOST)
-        ++server->totals.lost;
+        ++worker->totals.lost;
     else if (event->type == KDNET_EVENT_RELEASED)
         held = event->u.released.action == KDNET_ACTION_HOLD;
     if (held != target->held) {
-        dispatch_uncount(server, target);
+        dispatch_uncount(worker, target);
         target->held = held; /* dispatch_count comes when the session has told everything */
     }
 }
 
 /* What was tried, of a result that has no symbols; NULL: that is no question. */
-static const char *find_tried(const struct server *server, const struct target *target, const struct kdnet_event *event,
+static const char *find_tried(const struct worker *worker, const struct target *target, const struct kdnet_event *event,
                               char out[static TRIED_SIZE])
 {
     const struct kdnet_pdb *pdb = target->session ? kdnet_session_pdb(target->session) : NULL;
     if (event->type != KDNET_EVENT_CRASH_STATUS || event->u.crash_status.conclusion.reason != KDNET_REASON_NO_SYMBOLS ||
-        !pdb || !server->asker)
+        !pdb || !worker->asker)
         return NULL;
-    lookup_explain(server->asker, pdb, KDNET_STATUS_SYMBOL, out, TRIED_SIZE);
+    lookup_explain(worker->asker, pdb, KDNET_STATUS_SYMBOL, out, TRIED_SIZE);
     return out;
 }
 
-void announce_event(struct server *server, struct target *target, const struct kdnet_event *event)
+uint64_t announce_event(struct worker *worker, struct target *target, const struct kdnet_event *event)
 {
+    struct results *results = &worker->server->results;
     const struct target_place *place = targets_destination(target);
     struct address address = {.port = 0};
     struct report_subject subject = {
@@ -302,134 +301,13 @@ void announce_event(struct server *server, struct target *target, const struct k
         address = targets_address(place);
     char tried[TRIED_SIZE];
     size_t length = 0;
-    subject.tried = find_tried(server, target, event, tried);
-    note(server, target, event);
-    char *text = report_event(&subject, event, &length);
-    results_add(&server->results, text, length, event->type == KDNET_EVENT_PRINT);
+    uint64_t number = 0;
+    subject.tried = find_tried(worker, target, event, tried);
+    note(worker, target, event);
+    if (results_are_wanted(results)) {
+        char *text = report_event(&subject, event, &length);
+        number = results_add(results, text, length, event->type == KDNET_EVENT_PRINT);
+    }
     log_event(target, event);
-}
-
-static void make_hint(struct server *server, const struct stranger *stranger, const char *ip,
-                      char hint[static HINT_SIZE])
-{
-    char configured[ADDRESS_TEXT_SIZE] = "any address";
-    const struct target *owner = dispatch_owner_elsewhere(server, stranger);
-    unsigned port = stranger->listen_port;
-    if (!owner) {
-        (void)snprintf(
-            hint, HINT_SIZE,
-            "a machine at %.64s pokes port %u with KDNET version %u, but no configured key opens it: compare "
-            "`bcdedit /dbgsettings` there with the key of its target here, or add it",
-            ip, port, (unsigned)stranger->version);
-        return;
-    }
-    if (owner->has_address) {
-        struct address address = targets_configured(owner);
-        address_format_ip(&address, configured);
-    }
-    (void)snprintf(
-        hint, HINT_SIZE,
-        "a machine at %.64s pokes port %u with the key of target %.64s, which is configured for %.64s, port %u "
-        "(0: all): correct the target's address or port, or leave it out; until then the machine is not served",
-        ip, port, owner->name, configured, (unsigned)owner->port);
-}
-
-static void announce_stranger(struct server *server, const struct stranger *stranger)
-{
-    struct report_unknown unknown = {.time_us = wall_clock_us(),
-                                     .source = stranger->source,
-                                     .listen_port = stranger->listen_port,
-                                     .version = stranger->version,
-                                     .count = stranger->count};
-    char ip[ADDRESS_TEXT_SIZE], hint[HINT_SIZE];
-    struct log_line line;
-    size_t length = 0;
-    address_format_ip(&stranger->source, ip);
-    make_hint(server, stranger, ip, hint);
-    char *text = report_unknown(&unknown, hint, &length);
-    results_add(&server->results, text, length, false);
-    log_begin(&line, CONFIG_LOG_WARNING, hint);
-    log_text(&line, "address", ip);
-    log_number(&line, "port", stranger->listen_port);
-    log_number(&line, "version", stranger->version);
-    log_number(&line, "count", stranger->count);
-    log_end(&line);
-}
-
-void announce_strangers(struct server *server, uint64_t now_us)
-{
-    struct stranger stranger;
-    size_t at = 0;
-    while (strangers_next(&server->strangers, &at, now_us, &stranger))
-        announce_stranger(server, &stranger);
-}
-
-void announce_more_strangers(struct server *server)
-{
-    struct log_line line;
-    uint64_t pokes = strangers_untold(&server->strangers);
-    if (pokes == 0)
-        return;
-    log_begin(&line, CONFIG_LOG_WARNING, "more machines poke with keys that no target has than are told of one by one");
-    log_number(&line, "pokes", pokes);
-    log_end(&line);
-}
-
-void announce_summary(struct server *server)
-{
-    const struct results_counts *results = &server->results.counts;
-    struct listener_counts all = {0};
-    struct log_line line;
-    for (struct listener *l = server->listeners; l; l = l->next) {
-        listener_count(l);
-        all.overflowed += l->counts.overflowed;
-        all.shed += l->counts.shed;
-        all.received += l->counts.received;
-        all.malformed += l->counts.malformed;
-        all.forged += l->counts.forged;
-        all.unknown += l->counts.unknown;
-        all.refused += l->counts.refused;
-        all.deferred += l->counts.deferred;
-        all.sent += l->counts.sent;
-        all.send_failed += l->counts.send_failed + l->counts.send_dropped;
-    }
-    log_begin(&line, CONFIG_LOG_NOTICE, "summary");
-    log_number(&line, "targets", server->targets.count);
-    log_number(&line, "connected", server->totals.connected);
-    log_number(&line, "halted", server->totals.halted);
-    log_number(&line, "held", server->totals.held);
-    log_number(&line, "received", all.received);
-    log_number(&line, "not_kdnet", all.malformed);
-    log_number(&line, "wrong_key", all.forged);
-    log_number(&line, "unknown_pokes", all.unknown);
-    log_number(&line, "too_many", all.refused);
-    log_number(&line, "deferred", all.deferred);
-    log_number(&line, "shed", all.shed);
-    log_number(&line, "dropped_by_kernel", all.overflowed);
-    log_number(&line, "sent", all.sent);
-    log_number(&line, "send_failed", all.send_failed);
-    log_number(&line, "keys_tried", server->trials.tried);
-    log_number(&line, "rejected", server->session_counts.rejected);
-    log_number(&line, "repeated", server->session_counts.repeated);
-    log_number(&line, "sent_again", server->session_counts.sent_again);
-    log_number(&line, "events", server->totals.events);
-    log_number(&line, "crash_statuses", server->totals.crash_statuses);
-    log_number(&line, "lost", server->totals.lost);
-    log_number(&line, "symbol_lookups", server->lookup ? lookup_count(server->lookup) : 0);
-    log_number(&line, "results_written", results->written);
-    log_number(&line, "results_waiting", server->results.waiting_lines + server->results.batch_lines);
-    log_number(&line, "results_dropped", results->dropped);
-    log_number(&line, "memory_bytes", platform_memory());
-    log_end(&line);
-}
-
-void announce_status(struct server *server)
-{
-    char status[sizeof server->status];
-    (void)snprintf(status, sizeof status, "serving %zu targets, %zu connected, %zu halted", server->targets.count,
-                   server->totals.connected, server->totals.halted);
-    if (strcmp(status, server->status) == 0)
-        return;
-    memcpy(server->status, status, sizeof status);
-    platform_notify_status(status);
+    return number;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/log.h"
+#include "service/letters.h"
+#include "service/moves.h"
 #include "service/server_internal.h"
 
 #include <string.h>
@@ -7,27 +9,17 @@
 #define BACK_AND_FORTH      3 /* moves to where it came from within a minute: two machines with one key */
 #define OTHER_HOST_EVERY_US UINT64_C(600000000)
 
-/* Where and when a datagram arrived. */
-struct arrival {
-    struct listener *listener;
-    const struct address *source;
-    const uint8_t *payload;
-    size_t length;
-    uint64_t now_us;
-    uint8_t version, channel;
-};
-
 /* Additive increase, multiplicative decrease: as many inquiries at a time as this machine and its network can do. */
-static void adapt_limit(struct server *server, uint64_t took_us, uint64_t now_us)
+static void adapt_limit(struct worker *worker, uint64_t took_us, uint64_t now_us)
 {
-    size_t *limit = &server->totals.inquiries_limit;
-    if (server->totals.inquiring < *limit / 2)
+    size_t *limit = &worker->totals.inquiries_limit;
+    if (worker->totals.inquiring < *limit / 2)
         return; /* it was not their number */
-    if (took_us < server->shared.read_deadline_us / 8) {
-        *limit += *limit < SERVER_INQUIRIES_MAX;
-    } else if (took_us > server->shared.read_deadline_us / 4 && now_us - server->slowed_us >= took_us) {
-        server->slowed_us = now_us;
-        *limit = *limit * 3 / 4 > SERVER_INQUIRIES_MIN ? *limit * 3 / 4 : SERVER_INQUIRIES_MIN;
+    if (took_us < worker->shared.read_deadline_us / 8) {
+        *limit += *limit < WORKER_INQUIRIES_MAX;
+    } else if (took_us > worker->shared.read_deadline_us / 4 && now_us - worker->slowed_us >= took_us) {
+        worker->slowed_us = now_us;
+        *limit = *limit * 3 / 4 > WORKER_INQUIRIES_MIN ? *limit * 3 / 4 : WORKER_INQUIRIES_MIN;
     }
 }
 
@@ -37,63 +29,63 @@ static uint64_t halted_for_us(const struct target *target, uint64_t now_us)
 }
 
 /* A row is as it was counted last: says what has changed since. */
-static bool note_halt(struct server *server, struct target *target, bool halted)
+static bool note_halt(struct worker *worker, struct target *target, bool halted)
 {
     if (halted == target->halted)
         return target->inquiring;
-    uint64_t now_us = server_now_us();
+    uint64_t now_us = worker_now_us();
     if (halted)
         target->halted_ms = (uint32_t)(now_us / 1000);
     else if (target->inquiring)
-        adapt_limit(server, halted_for_us(target, now_us), now_us);
+        adapt_limit(worker, halted_for_us(target, now_us), now_us);
     return halted;
 }
 
-void dispatch_count(struct server *server, struct target *target)
+void dispatch_count(struct worker *worker, struct target *target)
 {
     bool connected = kdnet_session_is_connected(target->session);
     bool halted = kdnet_session_is_halted(target->session);
-    bool inquiring = note_halt(server, target, halted);
-    dispatch_uncount(server, target);
+    bool inquiring = note_halt(worker, target, halted);
+    dispatch_uncount(worker, target);
     target->connected = connected;
     target->halted = halted;
     target->held = target->held && halted;
     target->inquiring = inquiring && !target->held;
-    server->totals.connected += connected;
-    server->totals.halted += halted;
-    server->totals.held += target->held;
-    server->totals.inquiring += target->inquiring;
+    worker->totals.connected += connected;
+    worker->totals.halted += halted;
+    worker->totals.held += target->held;
+    worker->totals.inquiring += target->inquiring;
 }
 
-void dispatch_uncount(struct server *server, struct target *target)
+void dispatch_uncount(struct worker *worker, struct target *target)
 {
-    server->totals.connected -= target->connected;
-    server->totals.halted -= target->halted;
-    server->totals.held -= target->held && target->halted;
-    server->totals.inquiring -= target->inquiring;
+    worker->totals.connected -= target->connected;
+    worker->totals.halted -= target->halted;
+    worker->totals.held -= target->held && target->halted;
+    worker->totals.inquiring -= target->inquiring;
     target->connected = target->halted = target->inquiring = false;
 }
 
 /* Machines that fell silent in a break are not waited for by others. */
-static void recount_inquiries(struct server *server, uint64_t now_us)
+static void recount_inquiries(struct worker *worker, uint64_t now_us)
 {
-    server->recounted_us = now_us;
-    for (uint32_t id = 0; id < server->targets.ids; ++id) {
-        struct target *row = targets_row(&server->targets, id);
-        if (!row || !row->inquiring || halted_for_us(row, now_us) < server->shared.read_deadline_us)
+    worker->recounted_us = now_us;
+    for (uint32_t id = 0; id < worker->targets.ids; ++id) {
+        struct target *row = targets_row(&worker->targets, id);
+        if (!row || !row->inquiring || halted_for_us(row, now_us) < worker->shared.read_deadline_us)
             continue;
-        adapt_limit(server, halted_for_us(row, now_us), now_us);
+        adapt_limit(worker, halted_for_us(row, now_us), now_us);
         row->inquiring = false;
-        --server->totals.inquiring;
+        --worker->totals.inquiring;
     }
 }
 
-static void defer(struct server *server, struct target *target)
+static void defer(struct worker *worker, struct target *target)
 {
-    struct deferred *deferred = &server->deferred;
-    if (target->deferred || deferred->count == SERVER_DEFERRED)
+    struct deferred *deferred = &worker->deferred;
+    if (target->deferred || deferred->count == WORKER_DEFERRED)
         return;
-    deferred->ids[(deferred->first + deferred->count++) % SERVER_DEFERRED] = target->id;
+    deferred->ids[(deferred->first + deferred->count++) % WORKER_DEFERRED] = target->id;
     target->deferred = true;
 }
 
@@ -102,41 +94,41 @@ static void defer(struct server *server, struct target *target)
  * sockets overflow, and every datagram is sent again. So a new break waits until others are done, and is recalled then.
  * Its deadline counts from when it is taken. A handshake is finished in any case: without its key nothing is recalled.
  */
-static bool must_wait(struct server *server, struct target *target, const struct arrival *a)
+static bool must_wait(struct worker *worker, struct target *target, const struct arrival *a)
 {
-    if (a->channel != KDNET_CHANNEL_DATA || server->totals.inquiring < server->totals.inquiries_limit ||
+    if (a->channel != KDNET_CHANNEL_DATA || worker->totals.inquiring < worker->totals.inquiries_limit ||
         kdnet_session_awaits(target->session))
         return false;
-    if (a->now_us - server->recounted_us >= SERVER_RECOUNT_US)
-        recount_inquiries(server, a->now_us);
-    if (server->totals.inquiring < server->totals.inquiries_limit)
+    if (a->now_us - worker->recounted_us >= WORKER_RECOUNT_US)
+        recount_inquiries(worker, a->now_us);
+    if (worker->totals.inquiring < worker->totals.inquiries_limit)
         return false;
-    defer(server, target);
+    defer(worker, target);
     return true;
 }
 
-void dispatch_recall(struct server *server)
+void dispatch_recall(struct worker *worker)
 {
-    struct deferred *deferred = &server->deferred;
+    struct deferred *deferred = &worker->deferred;
     if (deferred->count == 0)
         return;
-    uint64_t now_us = server_now_us();
-    if (now_us - server->recounted_us >= SERVER_RECOUNT_US)
-        recount_inquiries(server, now_us);
-    if (now_us - deferred->recalled_us >= SERVER_RECALL_US) {
+    uint64_t now_us = worker_now_us();
+    if (now_us - worker->recounted_us >= WORKER_RECOUNT_US)
+        recount_inquiries(worker, now_us);
+    if (now_us - deferred->recalled_us >= WORKER_RECALL_US) {
         deferred->recalled_us = now_us;
         deferred->recalled = 0;
     }
-    while (deferred->count > 0 && server->totals.inquiring + deferred->recalled < server->totals.inquiries_limit) {
-        struct target *target = targets_row(&server->targets, deferred->ids[deferred->first]);
-        deferred->first = (deferred->first + 1) % SERVER_DEFERRED;
+    while (deferred->count > 0 && worker->totals.inquiring + deferred->recalled < worker->totals.inquiries_limit) {
+        struct target *target = targets_row(&worker->targets, deferred->ids[deferred->first]);
+        deferred->first = (deferred->first + 1) % WORKER_DEFERRED;
         --deferred->count;
         if (!target || !target->deferred)
             continue; /* another row has its number by now */
         target->deferred = false;
         ++deferred->recalled;
         kdnet_session_recall(target->session);
-        dispatch_pump(server, target, NULL, NULL, now_us);
+        dispatch_pump(worker, target, NULL, NULL, now_us);
     }
 }
 
@@ -152,53 +144,56 @@ static void send_outgoing(struct target *target, struct listener *listener, cons
     }
 }
 
-/* Its result comes before its release: withheld.h. */
-static void withhold(struct server *server, struct target *target, uint64_t now_us)
+/* Its result, with this number, comes before its release: withheld.h. */
+static void withhold(struct worker *worker, struct target *target, uint64_t number, uint64_t now_us)
 {
-    uint64_t added = results_added(&server->results);
-    if (added > results_settled(&server->results))
-        target->withheld = withheld_add(&server->withheld, target->id, added, now_us);
+    if (number > results_settled(&worker->server->results))
+        target->withheld = withheld_add(&worker->withheld, target->id, number, now_us);
 }
 
-void dispatch_withheld(struct server *server)
+void dispatch_withheld(struct worker *worker)
 {
-    uint64_t now_us = server_now_us();
+    const struct results *results = &worker->server->results;
+    uint64_t now_us = worker_now_us();
     uint32_t id;
-    while (withheld_next(&server->withheld, results_settled(&server->results), results_is_idle(&server->results),
-                         now_us, &id)) {
-        struct target *target = targets_row(&server->targets, id);
+    while (withheld_next(&worker->withheld, results_settled(results), results_are_settled(results), now_us, &id)) {
+        struct target *target = targets_row(&worker->targets, id);
         if (!target || !target->withheld)
             continue; /* it was taken out meanwhile */
         target->withheld = false;
-        dispatch_pump(server, target, NULL, NULL, now_us);
+        dispatch_pump(worker, target, NULL, NULL, now_us);
     }
+    atomic_store(&worker->waits_for_results, worker->withheld.count > 0);
 }
 
-void dispatch_pump(struct server *server, struct target *target, struct listener *listener,
+void dispatch_pump(struct worker *worker, struct target *target, struct listener *listener,
                    const struct address *source, uint64_t now_us)
 {
     struct kdnet_outgoing out;
     struct kdnet_event event;
-    bool told = false;
+    uint64_t told = 0;
     while (kdnet_session_next_event(target->session, &event)) { /* first: when it has gone on, nobody can ask */
-        announce_event(server, target, &event);
-        told = told || event.type == KDNET_EVENT_CRASH_STATUS;
+        bool status = event.type == KDNET_EVENT_CRASH_STATUS;
+        if (status) /* before the line is there: when it is written at once, the worker is told all the same */
+            atomic_store(&worker->waits_for_results, true);
+        uint64_t number = announce_event(worker, target, &event);
+        told = status ? number : told;
     }
-    if (told && !target->withheld)
-        withhold(server, target, now_us);
+    if (told > 0 && !target->withheld)
+        withhold(worker, target, told, now_us);
     bool sent = false;
     while (!target->withheld && kdnet_session_next_datagram(target->session, now_us, &out)) {
         send_outgoing(target, listener, source, &out);
         sent = true;
     }
     if (sent && kdnet_session_awaits(target->session))
-        server->urgent_until_us = now_us + SERVER_URGENT_US;
-    timers_set(&server->timers, target->id, kdnet_session_deadline(target->session), now_us);
-    dispatch_count(server, target);
+        worker->urgent_until_us = now_us + WORKER_URGENT_US;
+    timers_set(&worker->timers, target->id, kdnet_session_deadline(target->session), now_us);
+    dispatch_count(worker, target);
 }
 
 /* Memory or OpenSSL failed: the session starts anew; its machine's next poke finds it. */
-static void give_up(struct server *server, struct target *target, int code)
+static void give_up(struct worker *worker, struct target *target, int code)
 {
     struct log_line line;
     log_begin(&line, CONFIG_LOG_ERROR,
@@ -206,8 +201,8 @@ static void give_up(struct server *server, struct target *target, int code)
     log_text(&line, "target", target->name);
     log_text(&line, "error", kdnet_error_text(code));
     log_end(&line);
-    dispatch_uncount(server, target);
-    timers_set(&server->timers, target->id, TIMERS_NEVER, server_now_us());
+    dispatch_uncount(worker, target);
+    timers_set(&worker->timers, target->id, TIMERS_NEVER, worker_now_us());
     kdnet_session_restart(target->session);
 }
 
@@ -233,12 +228,12 @@ static void moved(struct target *target, const struct address *from, const struc
     struct target_more *more = targets_more(target);
     if (!more)
         return; /* out of memory: nothing is missed but this line */
-    bool back = address_equal(&more->moved_from, to) && now_us - more->moved_us < SERVER_MINUTE_US;
+    bool back = address_equal(&more->moved_from, to) && now_us - more->moved_us < WORKER_MINUTE_US;
     more->back_and_forth = back ? more->back_and_forth + 1 : 0;
     more->moved_from = *from;
     more->moved_us = now_us;
     if (more->back_and_forth >= BACK_AND_FORTH) {
-        if (more->warned_us == 0 || now_us - more->warned_us >= SERVER_MINUTE_US) {
+        if (more->warned_us == 0 || now_us - more->warned_us >= WORKER_MINUTE_US) {
             more->warned_us = now_us;
             say_two_machines(target, from, to);
         }
@@ -282,7 +277,7 @@ static void say_other_host(struct target *target, const struct arrival *a, const
     log_end(&line);
 }
 
-static void learn(struct server *server, struct target *target, const struct arrival *a,
+static void learn(struct worker *worker, struct target *target, const struct arrival *a,
                   const struct kdnet_received *received)
 {
     uint16_t port = a->listener->local.port;
@@ -290,46 +285,46 @@ static void learn(struct server *server, struct target *target, const struct arr
     struct address before = targets_address(&target->live);
     if (!received->live) {
         if (received->poke)
-            targets_set_candidate(&server->targets, target, a->source, a->listener, port);
+            targets_set_candidate(&worker->targets, target, a->source, a->listener, port);
         return;
     }
-    if (targets_set_live(&server->targets, target, a->source, a->listener, port) && was_live)
+    if (targets_set_live(&worker->targets, target, a->source, a->listener, port) && was_live)
         moved(target, &before, a->source, a->now_us);
 }
 
 /* Gives a datagram to a session. Returns whether it was the target's. */
-static bool offer(struct server *server, struct target *target, const struct arrival *a)
+static bool offer(struct worker *worker, struct target *target, const struct arrival *a)
 {
     struct kdnet_received received = {.authentic = false};
     int code = kdnet_session_receive(target->session, a->payload, a->length, a->now_us, &received);
     if (kdnet_error_family(code) == KDNET_FAMILY_GIVE_UP) {
-        give_up(server, target, code);
+        give_up(worker, target, code);
         return true;
     }
     if (!received.authentic)
         return false;
-    learn(server, target, a, &received);
+    learn(worker, target, a, &received);
     if (received.other_host)
         say_other_host(target, a, &received);
-    dispatch_pump(server, target, a->listener, a->source, a->now_us);
+    dispatch_pump(worker, target, a->listener, a->source, a->now_us);
     return true;
 }
 
 /* The rows with the source's IP as their configured address: few, so they are tried without waiting. */
-static bool offer_to_configured(struct server *server, const struct arrival *a, bool *any)
+static bool offer_to_configured(struct worker *worker, const struct arrival *a, bool *any)
 {
-    uint32_t id = targets_with_ip(&server->targets, a->source->ip);
+    uint32_t id = targets_with_ip(&worker->targets, a->source->ip);
     size_t tried = 0;
     *any = false;
-    for (struct target *row = targets_row(&server->targets, id); row && tried < SERVER_SAME_IP_MAX;
-         row = targets_row(&server->targets, row->next_same_ip)) {
+    for (struct target *row = targets_row(&worker->targets, id); row && tried < WORKER_SAME_IP_MAX;
+         row = targets_row(&worker->targets, row->next_same_ip)) {
         if (!targets_may_be(row, a->source, a->listener->local.port))
             continue;
         *any = true;
         ++tried;
         if (a->channel == KDNET_CHANNEL_CONTROL && !kdnet_session_may_open(row->session, a->payload, a->length))
             continue;
-        if (offer(server, row, a))
+        if (offer(worker, row, a))
             return true;
     }
     return false;
@@ -348,142 +343,179 @@ static bool nudge(struct target *row, const struct arrival *a)
 }
 
 /* How many nudges this datagram may cause: together never longer than itself, and not all the time. */
-static size_t nudge_allowance(struct server *server, const struct arrival *a)
+static size_t nudge_allowance(struct worker *worker, const struct arrival *a)
 {
-    uint64_t *last = &server->nudged_us[address_hash(a->source, server->seed) % SERVER_NUDGE_SLOTS];
-    if (*last != 0 && a->now_us - *last < SERVER_NUDGE_GAP_US)
+    uint64_t *last = &worker->nudged_us[address_hash(a->source, worker->seed) % WORKER_NUDGE_SLOTS];
+    if (*last != 0 && a->now_us - *last < WORKER_NUDGE_GAP_US)
         return 0;
     *last = a->now_us;
-    return (size_t)bucket_take(&server->nudges, a->length / SERVER_NUDGE_COST, a->now_us);
+    return (size_t)bucket_take(&worker->nudges, a->length / WORKER_NUDGE_COST, a->now_us);
 }
 
 /* Rows with this configured IP: all of them when they are few, in turn when many machines share an address. */
-static void nudge_configured(struct server *server, const struct arrival *a, size_t allowance)
+static void nudge_configured(struct worker *worker, const struct arrival *a, size_t allowance)
 {
-    uint32_t first = targets_with_ip(&server->targets, a->source->ip);
+    uint32_t first = targets_with_ip(&worker->targets, a->source->ip);
     size_t count = 0, at = 0;
-    for (struct target *row = targets_row(&server->targets, first); row && count < SERVER_EXPIRE_MAX;
-         row = targets_row(&server->targets, row->next_same_ip))
+    for (struct target *row = targets_row(&worker->targets, first); row && count < WORKER_EXPIRE_MAX;
+         row = targets_row(&worker->targets, row->next_same_ip))
         ++count;
-    size_t skip = count > allowance ? server->nudge_turn++ * allowance % count : 0;
-    for (struct target *row = targets_row(&server->targets, first); row && at < count && allowance > 0;
-         row = targets_row(&server->targets, row->next_same_ip))
+    size_t skip = count > allowance ? worker->nudge_turn++ * allowance % count : 0;
+    for (struct target *row = targets_row(&worker->targets, first); row && at < count && allowance > 0;
+         row = targets_row(&worker->targets, row->next_same_ip))
         if (at++ >= skip && nudge(row, a))
             --allowance;
 }
 
 /* Rows of a group, in turn. Returns how many were asked. */
-static size_t nudge_group(struct server *server, const struct arrival *a, const struct targets_group *group, bool seen,
+static size_t nudge_group(struct worker *worker, const struct arrival *a, const struct targets_group *group, bool seen,
                           size_t allowance)
 {
     size_t looks = seen ? group->count - group->unseen : group->unseen, asked = 0;
-    if (looks > SERVER_NUDGE_LOOK)
-        looks = SERVER_NUDGE_LOOK;
+    if (looks > WORKER_NUDGE_LOOK)
+        looks = WORKER_NUDGE_LOOK;
     for (; looks > 0 && asked < allowance; --looks) {
-        size_t at = targets_group_next(group, seen, server->nudge_turn % group->count);
+        size_t at = targets_group_next(group, seen, worker->nudge_turn % group->count);
         if (at == group->count)
             at = targets_group_next(group, seen, 0);
-        server->nudge_turn = at + 1;
-        asked += nudge(targets_row(&server->targets, group->ids[at]), a);
+        worker->nudge_turn = at + 1;
+        struct target *row = targets_row(&worker->targets, group->ids[at]);
+        asked += row && nudge(row, a);
     }
     return asked;
 }
 
 /* Rows whose address is not known, in turn. */
-static void nudge_others(struct server *server, const struct arrival *a, size_t allowance)
+void dispatch_nudge(const struct arrival *a, size_t allowance)
 {
-    const struct targets_group *groups[2] = {targets_group_of(&server->targets, a->listener->local.port),
-                                             targets_group_of(&server->targets, 0)};
+    struct worker *worker = a->listener->worker;
+    const struct targets_group *groups[2] = {targets_group_of(&worker->targets, a->listener->local.port),
+                                             targets_group_of(&worker->targets, 0)};
     for (unsigned i = 0; i < 4 && allowance > 0; ++i)
         if (groups[i % 2])
-            allowance -= nudge_group(server, a, groups[i % 2], i >= 2, allowance);
+            allowance -= nudge_group(worker, a, groups[i % 2], i >= 2, allowance);
 }
 
-static void unknown_data(struct server *server, const struct arrival *a)
+static void unknown_data(struct worker *worker, const struct arrival *a)
 {
     bool configured = false;
-    if (offer_to_configured(server, a, &configured))
+    if (offer_to_configured(worker, a, &configured))
         return;
     ++a->listener->counts.unknown_data;
-    size_t allowance = nudge_allowance(server, a);
+    size_t allowance = nudge_allowance(worker, a);
     if (allowance == 0)
         return;
     if (configured)
-        nudge_configured(server, a, allowance);
-    else
-        nudge_others(server, a, allowance);
+        nudge_configured(worker, a, allowance);
+    else if (!letters_nudge(a, allowance))
+        dispatch_nudge(a, allowance);
 }
 
-static void unknown_poke(struct server *server, const struct arrival *a)
+void dispatch_try(const struct arrival *a, unsigned hops)
 {
-    bool configured = false;
-    if (offer_to_configured(server, a, &configured))
-        return;
+    struct worker *worker = a->listener->worker;
+    const struct trials_origin origin = {
+        .listener_id = a->listener->id, .local_port = a->listener->local.port, .hops = (uint8_t)hops};
     if (a->length > TRIALS_PAYLOAD)
         ++a->listener->counts.malformed;
-    else if (!trials_add(&server->trials, a->source, a->listener->id, a->listener->local.port, a->payload, a->length))
+    else if (!trials_add(&worker->trials, a->source, &origin, a->payload, a->length))
         ++a->listener->counts.refused;
 }
 
+static void unknown_poke(struct worker *worker, const struct arrival *a)
+{
+    bool configured = false;
+    if (!offer_to_configured(worker, a, &configured))
+        dispatch_try(a, 0);
+}
+
 /* From a target's address, but of no session there. */
-static void not_theirs(struct server *server, const struct arrival *a, struct target **rows, size_t count)
+static void not_theirs(struct worker *worker, const struct arrival *a, struct target **rows, size_t count)
 {
     ++a->listener->counts.forged;
     if (a->channel == KDNET_CHANNEL_CONTROL) {
-        unknown_poke(server, a); /* another machine behind this address, or one that got it */
+        unknown_poke(worker, a); /* another machine behind this address, or one that got it */
         return;
     }
-    size_t allowance = nudge_allowance(server, a);
+    size_t allowance = nudge_allowance(worker, a);
     for (size_t i = 0; i < count && allowance > 0; ++i)
         if (nudge(rows[i], a))
             --allowance;
 }
 
-static void dispatch(struct arrival *a)
+/* Whether a row of its source's took it. */
+static bool offer_to_rows(struct worker *worker, const struct arrival *a, struct target **rows, size_t count)
+{
+    for (size_t i = 0; i < count; ++i)
+        if (offer(worker, rows[i], a)) {
+            moves_consider(worker, rows[i]);
+            return true;
+        }
+    return false;
+}
+
+/* As targets_at. Of a machine that another worker has just found, we may have to read first: its claim was posted
+ * before it was answered. */
+static size_t rows_at(struct worker *worker, const struct arrival *a, struct target *rows[static TARGETS_SHARE_MAX])
+{
+    uint16_t port = a->listener->local.port;
+    size_t count = targets_at(&worker->targets, a->source, port, rows);
+    if (count > 0 || a->letter != LETTER_NONE || a->channel != KDNET_CHANNEL_DATA || worker_is_alone(worker) ||
+        !mailbox_open(&worker->mailbox))
+        return count;
+    return targets_at(&worker->targets, a->source, port, rows);
+}
+
+void dispatch_arrival(struct arrival *a)
 {
     struct listener *listener = a->listener;
-    struct server *server = listener->server;
+    struct worker *worker = listener->worker;
     struct target *rows[TARGETS_SHARE_MAX];
-    if (kdnet_datagram_peek(a->payload, a->length, &a->version, &a->channel) != KDNET_OK) {
-        ++listener->counts.malformed;
+    size_t count = rows_at(worker, a, rows);
+    if (listener->closed)
         return;
-    }
-    size_t count = targets_at(&server->targets, a->source, listener->local.port, rows);
-    if (count > 0 && must_wait(server, rows[0], a)) {
+    if (count > 0 && must_wait(worker, rows[0], a)) {
         ++listener->counts.deferred;
         return;
     }
-    for (size_t i = 0; i < count; ++i)
-        if (offer(server, rows[i], a))
-            return;
+    if (offer_to_rows(worker, a, rows, count) || letters_pass_on(a, count > 0))
+        return;
     if (count > 0)
-        not_theirs(server, a, rows, count);
+        not_theirs(worker, a, rows, count);
     else if (a->channel == KDNET_CHANNEL_CONTROL)
-        unknown_poke(server, a);
+        unknown_poke(worker, a);
     else
-        unknown_data(server, a);
+        unknown_data(worker, a);
+}
+
+static void dispatch(struct arrival *a)
+{
+    if (kdnet_datagram_peek(a->payload, a->length, &a->version, &a->channel) == KDNET_OK)
+        dispatch_arrival(a);
+    else
+        ++a->listener->counts.malformed;
 }
 
 /* All of a batch wait for memory together, instead of each for itself. */
 static void fetch(const struct listener *listener, const struct receiver_datagram *datagrams, size_t count)
 {
-    const struct server *server = listener->server;
+    const struct worker *worker = listener->worker;
     const struct address *sources[RECEIVER_BATCH];
     const struct target *rows[TARGETS_AHEAD];
     for (size_t i = 0; i < count; ++i)
         sources[i] = &datagrams[i].source;
-    size_t found = targets_fetch(&server->targets, sources, count, listener->local.port, rows);
+    size_t found = targets_fetch(&worker->targets, sources, count, listener->local.port, rows);
     for (size_t i = 0; i < found; ++i) {
         kdnet_session_fetch(rows[i]->session);
-        timers_fetch(&server->timers, rows[i]->id);
+        timers_fetch(&worker->timers, rows[i]->id);
     }
 }
 
 /* More comes than can be handled: then no source has more than its share. */
 static bool is_shed(struct listener *listener, const struct address *source, uint64_t now_us)
 {
-    struct server *server = listener->server;
-    if (shares_take(&server->shares, address_hash(source, server->seed), now_us))
+    struct worker *worker = listener->worker;
+    if (shares_take(&worker->shares, address_hash(source, worker->seed), now_us))
         return false;
     ++listener->counts.shed;
     listener->shed_source = *source;
@@ -492,10 +524,10 @@ static bool is_shed(struct listener *listener, const struct address *source, uin
 
 void dispatch_batch(struct listener *listener, const struct receiver_datagram *datagrams, size_t count)
 {
-    uint64_t now_us = server_now_us();
+    uint64_t now_us = worker_now_us();
     listener->counts.received += count;
     fetch(listener, datagrams, count);
-    for (size_t i = 0; i < count; ++i) {
+    for (size_t i = 0; i < count && !listener->closed; ++i) {
         if (listener->behind && is_shed(listener, &datagrams[i].source, now_us))
             continue;
         struct arrival a = {.listener = listener,
@@ -507,16 +539,34 @@ void dispatch_batch(struct listener *listener, const struct receiver_datagram *d
     }
 }
 
-void dispatch_expire(struct server *server)
+void dispatch_expire(struct worker *worker)
 {
-    uint64_t now_us = server_now_us();
+    uint64_t now_us = worker_now_us();
     uint32_t id = 0;
-    for (size_t i = 0; i < SERVER_EXPIRE_MAX && timers_take(&server->timers, now_us, &id); ++i) {
-        struct target *target = targets_row(&server->targets, id);
+    for (size_t i = 0; i < WORKER_EXPIRE_MAX && timers_take(&worker->timers, now_us, &id); ++i) {
+        struct target *target = targets_row(&worker->targets, id);
         if (!target)
             continue;
         kdnet_session_expire(target->session, now_us);
-        dispatch_pump(server, target, NULL, NULL, now_us);
+        dispatch_pump(worker, target, NULL, NULL, now_us);
+    }
+}
+
+/* A row that has its key may have come here while others tried theirs. */
+void dispatch_unopened(const struct arrival *a)
+{
+    struct worker *worker = a->listener->worker;
+    struct target *rows[TARGETS_SHARE_MAX];
+    unsigned other = 0;
+    size_t count = targets_at(&worker->targets, a->source, a->listener->local.port, rows);
+    if (offer_to_rows(worker, a, rows, count) ||
+        forwards_find(&worker->forwards, a->source, a->listener->local.port, &other))
+        return;
+    ++a->listener->counts.unknown;
+    struct trial trial = {.source = *a->source, .local_port = a->listener->local.port, .length = (uint16_t)a->length};
+    if (a->length <= sizeof trial.payload) {
+        memcpy(trial.payload, a->payload, a->length);
+        server_stranger(worker->server, &trial);
     }
 }
 
@@ -525,34 +575,37 @@ void dispatch_expire(struct server *server)
 static size_t sift(void *user, const struct target *target, const struct kdnet_sift_block *blocks, const uint32_t *tags,
                    size_t count, uint16_t *hits)
 {
-    struct server *server = user;
-    return kdnet_sift(server->shared.crypto, kdnet_session_key(target->session)->bytes, blocks, tags, count, hits);
+    struct worker *worker = user;
+    return kdnet_sift(worker->shared.crypto, kdnet_session_key(target->session)->bytes, blocks, tags, count, hits);
 }
 
 static bool try_row(void *user, struct target *target, const struct trial *trial)
 {
-    struct server *server = user;
+    struct worker *worker = user;
     struct arrival a = {
-        .listener = listener_by_id(server, trial->listener_id),
+        .listener = listener_by_id(worker, trial->listener_id),
         .source = &trial->source,
         .payload = trial->payload,
         .length = trial->length,
     };
     if (!a.listener)
         return true; /* nobody listens there any more: the trial is over */
-    a.now_us = server_now_us();
-    a.version = trial->payload[4];
+    a.now_us = worker_now_us();
+    a.version = trial->payload[KDNET_VERSION_AT];
     a.channel = KDNET_CHANNEL_CONTROL;
-    return offer(server, target, &a);
+    letters_claim(worker, &trial->source, trial->local_port); /* before its answer can be answered */
+    return offer(worker, target, &a);
 }
 
 static void no_key(void *user, const struct trial *trial)
 {
-    struct server *server = user;
-    struct listener *listener = listener_by_id(server, trial->listener_id);
+    struct worker *worker = user;
+    struct listener *listener = listener_by_id(worker, trial->listener_id);
+    if (listener && letters_unopened(worker, trial))
+        return;
     if (listener)
         ++listener->counts.unknown;
-    strangers_note(&server->strangers, trial, trial->payload[4], server_now_us());
+    server_stranger(worker->server, trial);
 }
 
 static void on_trial_idle(uv_idle_t *idle);
@@ -564,34 +617,34 @@ static void on_trial_timer(uv_timer_t *timer)
 
 static void on_trial_idle(uv_idle_t *idle)
 {
-    struct server *server = idle->data;
-    const struct trials_calls calls = {.sift = sift, .open = try_row, .unknown = no_key, .user = server};
-    uint64_t from_us = server_now_us();
-    pace_pass(&server->pace, from_us, server->idle_us);
-    server->idle_us = 0;
-    size_t units = pace_units(&server->pace);
-    if (server->trials.count == 0 || units == 0 || reload_is_applying(server)) {
+    struct worker *worker = idle->data;
+    const struct trials_calls calls = {.sift = sift, .open = try_row, .unknown = no_key, .user = worker};
+    uint64_t from_us = worker_now_us();
+    pace_pass(&worker->pace, from_us, worker->idle_us);
+    worker->idle_us = 0;
+    size_t units = pace_units(&worker->pace);
+    if (worker->trials.count == 0 || units == 0 || worker->frozen) {
         (void)uv_idle_stop(idle);
-        if (server->trials.count > 0)
-            (void)uv_timer_start(&server->trial_timer, on_trial_timer, SERVER_TRIAL_WAIT_MS, 0);
+        if (worker->trials.count > 0)
+            (void)uv_timer_start(&worker->trial_timer, on_trial_timer, WORKER_TRIAL_WAIT_MS, 0);
         return;
     }
-    uint64_t opened = server->trials.opened, unknown = server->trials.unknown;
-    size_t done = trials_work(&server->trials, &server->targets, units, &calls);
-    opened = server->trials.opened - opened;
-    unknown = server->trials.unknown - unknown;
-    pace_judge(&server->pace, opened, opened + unknown);
-    pace_spent(&server->pace, done, server_now_us() - from_us);
+    uint64_t opened = worker->trials.opened, unknown = worker->trials.unknown;
+    size_t done = trials_work(&worker->trials, &worker->targets, units, &calls);
+    opened = worker->trials.opened - opened;
+    unknown = worker->trials.unknown - unknown;
+    pace_judge(&worker->pace, opened, opened + unknown);
+    pace_spent(&worker->pace, done, worker_now_us() - from_us);
 }
 
-void dispatch_try_keys(struct server *server)
+void dispatch_try_keys(struct worker *worker)
 {
-    if (server->trials.count > 0 && !uv_is_active((uv_handle_t *)&server->trial_timer))
-        (void)uv_idle_start(&server->trial_idle, on_trial_idle);
+    if (worker->trials.count > 0 && !uv_is_active((uv_handle_t *)&worker->trial_timer))
+        (void)uv_idle_start(&worker->trial_idle, on_trial_idle);
 }
 
 /* Whether the row's key opens a poke. Without its session: that would answer. */
-static bool key_opens(struct server *server, const struct target *row, const struct stranger *stranger)
+static bool key_opens(struct worker *worker, const struct target *row, const struct stranger *stranger)
 {
     uint8_t plain[TRIALS_PAYLOAD];
     struct kdnet_datagram datagram;
@@ -599,21 +652,21 @@ static bool key_opens(struct server *server, const struct target *row, const str
     if (!kdnet_session_may_open(row->session, stranger->payload, stranger->length))
         return false;
     kdnet_keys_init(&keys, kdnet_session_key(row->session));
-    int code = kdnet_datagram_open(server->shared.crypto, keys.control.bytes, &keys.hmac, stranger->payload,
+    int code = kdnet_datagram_open(worker->shared.crypto, keys.control.bytes, &keys.hmac, stranger->payload,
                                    stranger->length, plain, &datagram);
     kdnet_keys_clear(&keys);
     return code == KDNET_OK;
 }
 
-const struct target *dispatch_owner_elsewhere(struct server *server, const struct stranger *stranger)
+const struct target *dispatch_owner_elsewhere(struct worker *worker, const struct stranger *stranger)
 {
     size_t looks = 0;
-    for (uint32_t id = 0; id < server->targets.ids && looks < SERVER_OWNER_LOOK; ++id) {
-        const struct target *row = targets_row(&server->targets, id);
+    for (uint32_t id = 0; id < worker->targets.ids && looks < WORKER_OWNER_LOOK; ++id) {
+        const struct target *row = targets_row(&worker->targets, id);
         if (!row || targets_may_be(row, &stranger->source, stranger->listen_port))
             continue; /* its key was tried before */
         ++looks;
-        if (key_opens(server, row, stranger))
+        if (key_opens(worker, row, stranger))
             return row;
     }
     return NULL;

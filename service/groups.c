@@ -67,22 +67,37 @@ bool targets_enlist(struct targets *targets, struct target *target)
     set_bit(group->seen, group->count, target->seen);
     group->unseen += !target->seen;
     group->ids[group->count++] = target->id;
-    ++targets->order;
     return true;
 }
 
+static void close_gaps(struct targets *targets, struct targets_group *group)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < group->count; ++i) {
+        if (group->ids[i] == TARGETS_NONE)
+            continue;
+        struct target *row = targets->rows[group->ids[i]];
+        row->list_at = (uint32_t)kept;
+        group->ids[kept] = row->id;
+        set_bit(group->seen, kept++, row->seen);
+    }
+    group->count = kept;
+    group->gaps = 0;
+    ++targets->order;
+}
+
+/* It leaves a gap: pokes that are being tried need not begin anew for each row that goes. */
 void targets_delist(struct targets *targets, struct target *target)
 {
     if (!target->listed)
         return;
     struct targets_group *group = &targets->groups[target->group];
-    struct target *last = targets->rows[group->ids[--group->count]];
-    group->ids[target->list_at] = last->id;
-    set_bit(group->seen, target->list_at, last->seen);
-    last->list_at = target->list_at;
+    group->ids[target->list_at] = TARGETS_NONE;
+    set_bit(group->seen, target->list_at, true);
     group->unseen -= !target->seen;
     target->listed = false;
-    ++targets->order;
+    if (++group->gaps > group->count / 2)
+        close_gaps(targets, group);
 }
 
 void targets_mark_seen(struct targets *targets, struct target *target)

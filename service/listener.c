@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/log.h"
 #include "service/platform/platform.h"
-#include "service/server_internal.h"
+#include "service/worker.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static void on_batch(void *user, const struct receiver_datagram *datagrams, size
 {
     struct listener *listener = user;
     dispatch_batch(listener, datagrams, count);
-    listener_flush(listener->server);
+    listener_flush(listener->worker);
 }
 
 static void set_resting(struct listener *listener, bool resting)
@@ -35,49 +35,49 @@ static void set_resting(struct listener *listener, bool resting)
     receiver_watch(listener->receiver, !resting);
 }
 
-static bool is_urgent(const struct server *server, uint64_t now_us)
+static bool is_urgent(const struct worker *worker, uint64_t now_us)
 {
-    return now_us < server->urgent_until_us || server->stopping;
+    return now_us < worker->urgent_until_us || worker->stopping;
 }
 
 /* Drains a socket that rests or has something. Returns whether it rests from now on. */
 static bool drain(struct listener *listener)
 {
-    struct server *server = listener->server;
+    struct worker *worker = listener->worker;
     uint64_t before = listener->counts.received;
     bool empty = receiver_drain(listener->receiver, LISTENER_BATCHES);
     bool idle = listener->counts.received ==
                 before; /* nothing came while it rested: it is watched, which costs nothing */
     listener->behind = !empty;
-    set_resting(listener, empty && !idle && receiver_can_rest() && !is_urgent(server, server_now_us()));
+    set_resting(listener, empty && !idle && receiver_can_rest() && !is_urgent(worker, worker_now_us()));
     return listener->resting;
 }
 
 static void on_ready(void *user)
 {
     struct listener *listener = user;
-    uv_timer_t *timer = &listener->server->rest_timer;
+    uv_timer_t *timer = &listener->worker->rest_timer;
     if (drain(listener) && !uv_is_active((uv_handle_t *)timer))
         (void)uv_timer_start(timer, listener_on_rest, LISTENER_REST_MS, 0);
 }
 
 void listener_on_rest(uv_timer_t *timer)
 {
-    struct server *server = timer->data;
+    struct worker *worker = timer->data;
     bool some = false;
-    for (struct listener *listener = server->listeners; listener; listener = listener->next)
+    for (struct listener *listener = worker->listeners; listener; listener = listener->next)
         if (listener->resting)
             some = drain(listener) || some;
     if (some)
         (void)uv_timer_start(timer, listener_on_rest, LISTENER_REST_MS, 0);
 }
 
-void listener_wake(struct server *server)
+void listener_wake(struct worker *worker)
 {
-    if (!uv_is_active((uv_handle_t *)&server->rest_timer) || !is_urgent(server, server_now_us()))
+    if (!uv_is_active((uv_handle_t *)&worker->rest_timer) || !is_urgent(worker, worker_now_us()))
         return;
-    (void)uv_timer_stop(&server->rest_timer);
-    for (struct listener *listener = server->listeners; listener; listener = listener->next)
+    (void)uv_timer_stop(&worker->rest_timer);
+    for (struct listener *listener = worker->listeners; listener; listener = listener->next)
         set_resting(listener, false);
 }
 
@@ -86,113 +86,50 @@ static void on_closed(uv_handle_t *handle)
     free(handle); /* the first member of struct listener */
 }
 
-static void say_not_opened(const struct address *local, int error)
+int listener_open(struct worker *worker, uint32_t id, const struct address *local, uv_os_sock_t socket)
 {
-    struct log_line line;
-    char text[ADDRESS_TEXT_SIZE];
-    const char *message = "cannot listen";
-    if (error == UV_EADDRINUSE)
-        message = "cannot listen: another program has this port; `ss -ulpn` names it (another kdnetd? a debugger?); "
-                  "stop it, or "
-                  "listen on another port";
-    else if (error == UV_EADDRNOTAVAIL)
-        message = "cannot listen: this machine has no such address; `ip address` lists those it has";
-    else if (error == UV_EACCES)
-        message = "cannot listen: not allowed; ports below 1024 need CAP_NET_BIND_SERVICE";
-    address_format(local, text);
-    log_begin(&line, CONFIG_LOG_ERROR, message);
-    log_text(&line, "listen", text);
-    log_text(&line, "error", uv_strerror(error));
-    log_end(&line);
-}
-
-/* The kernel grants up to net.core.rmem_max. */
-static void enlarge_buffer(struct listener *listener)
-{
-    uv_os_fd_t descriptor;
-    if (uv_fileno((const uv_handle_t *)&listener->udp, &descriptor) != 0)
-        return;
-    size_t wished = SERVER_SOCKET_BUFFER + SERVER_SOCKET_BUFFER_EACH * listener->server->targets.count;
-    if (wished > SERVER_SOCKET_BUFFER_MAX)
-        wished = SERVER_SOCKET_BUFFER_MAX;
-    size_t granted = platform_receive_buffer(descriptor, wished);
-    if (granted >= wished)
-        return;
-    struct log_line line;
-    log_begin(&line, CONFIG_LOG_NOTICE,
-              "the kernel grants a smaller receive buffer than wished; a large fleet may lose datagrams in a burst; "
-              "set net.core.rmem_max to `wished`: sysctl -w net.core.rmem_max=BYTES");
-    log_number(&line, "port", listener->local.port);
-    log_number(&line, "bytes", granted);
-    log_number(&line, "wished", wished);
-    log_end(&line);
-}
-
-static int bind_listener(struct listener *listener)
-{
-    struct sockaddr_storage local;
-    address_to_socket(&listener->local, &local);
-    unsigned flags = local.ss_family == AF_INET6 ? UV_UDP_IPV6ONLY : 0;
-    int error = uv_udp_bind(&listener->udp, (const struct sockaddr *)&local, flags);
+    struct listener *listener = calloc(1, sizeof *listener);
+    int error = listener ? uv_udp_init(&worker->loop, &listener->udp) : UV_ENOMEM;
+    if (error != 0) {
+        platform_close_socket(socket);
+        free(listener);
+        return error;
+    }
+    listener->worker = worker;
+    listener->id = id;
+    listener->local = *local;
+    error = uv_udp_open(&listener->udp, socket);
+    if (error != 0)
+        platform_close_socket(socket);
     const struct receiver_calls calls = {.ready = on_ready, .batch = on_batch, .user = listener};
     if (error == 0)
         error = receiver_open(&listener->receiver, &listener->udp, &calls);
-    if (error == 0)
-        enlarge_buffer(listener);
-    return error;
-}
-
-static void say_opened(const struct listener *listener)
-{
-    struct log_line line;
-    char text[ADDRESS_TEXT_SIZE];
-    address_format(&listener->local, text);
-    log_begin(&line, CONFIG_LOG_NOTICE, "listening");
-    log_text(&line, "listen", text);
-    log_end(&line);
-}
-
-bool listener_open(struct server *server, const struct config_address *address)
-{
-    struct listener *listener = calloc(1, sizeof *listener);
-    if (!listener)
-        return false;
-    listener->server = server;
-    listener->id = ++server->next_listener_id;
-    listener->local = address_from_config(address);
-    int error = uv_udp_init_ex(&server->loop, &listener->udp, address_is_ipv4(&listener->local) ? AF_INET : AF_INET6);
     if (error != 0) {
-        say_not_opened(&listener->local, error);
-        free(listener);
-        return false;
-    }
-    error = bind_listener(listener);
-    if (error != 0) {
-        say_not_opened(&listener->local, error);
         uv_close((uv_handle_t *)&listener->udp, on_closed);
-        return false;
+        return error;
     }
-    listener->next = server->listeners;
-    server->listeners = listener;
-    say_opened(listener);
-    return true;
+    platform_keep_address((uv_os_fd_t)socket);
+    listener->next = worker->listeners;
+    worker->listeners = listener;
+    return 0;
 }
 
 void listener_close(struct listener *listener)
 {
-    struct listener **at = &listener->server->listeners;
-    listener_flush(listener->server);
+    struct listener **at = &listener->worker->listeners;
+    listener->closed = true;
+    listener_flush(listener->worker);
     while (*at != listener)
         at = &(*at)->next;
     *at = listener->next;
-    targets_forget_listener(&listener->server->targets, listener);
+    targets_forget_listener(&listener->worker->targets, listener);
     receiver_close(listener->receiver);
     uv_close((uv_handle_t *)&listener->udp, on_closed);
 }
 
-struct listener *listener_by_id(const struct server *server, uint32_t id)
+struct listener *listener_by_id(const struct worker *worker, uint32_t id)
 {
-    struct listener *listener = server->listeners;
+    struct listener *listener = worker->listeners;
     while (listener && listener->id != id)
         listener = listener->next;
     return listener;
@@ -202,7 +139,7 @@ static void on_sent(uv_udp_send_t *request, int status)
 {
     struct waiting *waiting = request->data;
     struct listener *listener = waiting->listener;
-    listener->server->sending_bytes -= waiting->length;
+    listener->worker->sending_bytes -= waiting->length;
     if (status == 0) {
         ++listener->counts.sent;
     } else {
@@ -215,10 +152,10 @@ static void on_sent(uv_udp_send_t *request, int status)
 /* What is lost here is sent again by its session. */
 static void send_later(struct listener *listener, const struct address *to, const uint8_t *payload, size_t length)
 {
-    struct server *server = listener->server;
+    struct worker *worker = listener->worker;
     struct sockaddr_storage address;
     struct waiting *waiting = NULL;
-    if (server->sending_bytes + length <= SERVER_SEND_QUEUE)
+    if (worker->sending_bytes + length <= WORKER_SEND_QUEUE)
         waiting = malloc(sizeof *waiting + length);
     if (!waiting) {
         ++listener->counts.send_dropped;
@@ -237,13 +174,13 @@ static void send_later(struct listener *listener, const struct address *to, cons
         free(waiting);
         return;
     }
-    server->sending_bytes += length;
+    worker->sending_bytes += length;
 }
 
-/* Sends what waits in the server's batch; what a socket does not take at once is queued. */
-void listener_flush(struct server *server)
+/* Sends what waits in the worker's batch; what a socket does not take at once is queued. */
+void listener_flush(struct worker *worker)
 {
-    struct outbox *outbox = &server->outbox;
+    struct outbox *outbox = &worker->outbox;
     struct listener *listener = outbox->listener;
     size_t at = 0;
     while (at < outbox->count) {
@@ -269,12 +206,12 @@ void listener_flush(struct server *server)
 
 void listener_send(struct listener *listener, const struct address *to, const uint8_t *payload, size_t length)
 {
-    struct outbox *outbox = &listener->server->outbox;
+    struct outbox *outbox = &listener->worker->outbox;
     if (length > sizeof outbox->space)
         return;
     if (outbox->count > 0 && (outbox->listener != listener || outbox->count == SENDER_BATCH ||
                               sizeof outbox->space - outbox->bytes < length))
-        listener_flush(listener->server);
+        listener_flush(listener->worker);
     uint8_t *copy = outbox->space + outbox->bytes;
     memcpy(copy, payload, length);
     outbox->listener = listener;
@@ -289,67 +226,4 @@ void listener_count(struct listener *listener)
         return;
     uint32_t before = (uint32_t)listener->counts.overflowed;
     listener->counts.overflowed += (uint32_t)(platform_receive_drops(descriptor) - before);
-}
-
-static void tell_lost(const struct listener *listener, const struct listener_counts *now,
-                      const struct listener_counts *then)
-{
-    struct log_line line;
-    char source[ADDRESS_TEXT_SIZE];
-    if (now->shed != then->shed) {
-        address_format(&listener->shed_source, source);
-        log_begin(&line, CONFIG_LOG_WARNING,
-                  "more datagrams came than can be handled, and sources that sent too many were shed; `address` is one "
-                  "of them: look at what it sends");
-        log_number(&line, "port", listener->local.port);
-        log_number(&line, "shed", now->shed - then->shed);
-        log_text(&line, "address", source);
-        log_end(&line);
-    }
-    if (now->overflowed != then->overflowed) {
-        log_begin(&line, CONFIG_LOG_WARNING,
-                  "the kernel dropped datagrams, because more came than were taken; machines send them again; when it "
-                  "goes on: a larger net.core.rmem_max, or fewer machines on this port");
-        log_number(&line, "port", listener->local.port);
-        log_number(&line, "dropped", now->overflowed - then->overflowed);
-        log_end(&line);
-    }
-}
-
-static void tell_received(const struct listener *listener, const struct listener_counts *now,
-                          const struct listener_counts *then)
-{
-    struct log_line line;
-    if (now->malformed == then->malformed && now->forged == then->forged && now->unknown == then->unknown &&
-        now->unknown_data == then->unknown_data && now->refused == then->refused)
-        return;
-    log_begin(&line, CONFIG_LOG_WARNING, "datagrams were ignored in the last minute");
-    log_number(&line, "port", listener->local.port);
-    log_number(&line, "not_kdnet", now->malformed - then->malformed);
-    log_number(&line, "wrong_key", now->forged - then->forged);
-    log_number(&line, "unknown_pokes", now->unknown - then->unknown);
-    log_number(&line, "unknown_data", now->unknown_data - then->unknown_data);
-    log_number(&line, "too_many", now->refused - then->refused);
-    log_number(&line, "of", now->received - then->received);
-    log_end(&line);
-}
-
-void listener_tell(struct listener *listener)
-{
-    const struct listener_counts *now = &listener->counts, *then = &listener->told;
-    struct log_line line;
-    listener_count(listener);
-    tell_lost(listener, now, then);
-    tell_received(listener, now, then);
-    if (now->send_failed != then->send_failed || now->send_dropped != then->send_dropped) {
-        log_begin(&line, CONFIG_LOG_WARNING,
-                  "datagrams could not be sent; their sessions send them again; look at the "
-                  "routes and the firewall of this machine");
-        log_number(&line, "port", listener->local.port);
-        log_number(&line, "failed", now->send_failed - then->send_failed);
-        log_number(&line, "no_room", now->send_dropped - then->send_dropped);
-        log_text(&line, "error", listener->send_error != 0 ? uv_strerror(listener->send_error) : NULL);
-        log_end(&line);
-    }
-    listener->told = *now;
 }

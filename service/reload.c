@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration, at the start and again on HUP.
+ *
+ * Again: it is read on a thread of the pool, with the policy of each target. Then the workers go through four steps
+ * together; the next one begins when all have done the last. FREEZE: the settings count, and no row moves to another
+ * worker. KEEP: each worker looks at its rows: they stay, are changed, or go. ADD: targets that have no row get one.
+ * THAW: rows move again. KEEP and ADD go in slices between the rounds of each loop.
+ */
 #include "service/log.h"
 #include "service/lookup.h"
 #include "service/platform/platform.h"
@@ -10,60 +18,31 @@
 #define RELOAD_SLICE_US 1000U
 #define RELOAD_LOOK     64 /* rows between two looks at the clock */
 
-enum reload_step { STEP_KEEP, STEP_ADD };
+enum reload_step { STEP_FREEZE, STEP_KEEP, STEP_ADD, STEP_THAW, STEPS };
 
-/* A configuration on its way into the server: read on a thread of the pool, applied in slices. */
+/* A worker's part, and its mail: it goes there and comes back with each step. */
+struct apply {
+    struct mail mail;
+    struct reload *reload;
+    size_t at, end; /* of its rows, or of the targets */
+    bool good, index_due;
+};
+
 struct reload {
     struct server *server;
     uv_work_t work;
-    uv_idle_t idle;                    /* active while targets are applied */
     struct kdnetd_config config, left; /* `left`: its targets, when they are applied */
     struct config_report report;
-    bool good, again, applying;
-    enum reload_step step;
-    size_t at, ids; /* STEP_KEEP: the next of the rows that there were; STEP_ADD: the next target */
-    bool *stays;    /* by target: it has a row */
-    bool index_due;
     struct policies policies;
+    const struct kdnet_policy **policy_of; /* by target; NULL: there was no memory for it */
+    bool *stays;                           /* by target: it has a row; each is written by one worker */
+    struct apply *apply;                   /* of each worker */
+    enum reload_step step;
+    unsigned working; /* workers that have not done the step */
+    bool good, again, applying;
 };
 
-static bool same_address(const struct listener *listener, const struct config_address *address)
-{
-    return listener->local.port == address->port && address_same_ip(&listener->local, address->ip);
-}
-
-/* A listener that cannot be opened is told in the log; the others serve. Returns whether all could. */
-static bool open_listeners(struct server *server, const struct kdnetd_config *config)
-{
-    bool all = true;
-    for (size_t i = 0; i < config->listen_count; ++i) {
-        const struct listener *listener = server->listeners;
-        while (listener && !same_address(listener, &config->listens[i].address))
-            listener = listener->next;
-        if (!listener && !listener_open(server, &config->listens[i].address))
-            all = false;
-    }
-    return all;
-}
-
-static void close_listeners(struct server *server, const struct kdnetd_config *config)
-{
-    for (struct listener *listener = server->listeners, *next = NULL; listener; listener = next) {
-        bool wanted = false;
-        next = listener->next;
-        for (size_t i = 0; i < config->listen_count && !wanted; ++i)
-            wanted = same_address(listener, &config->listens[i].address);
-        if (wanted)
-            continue;
-        char text[ADDRESS_TEXT_SIZE];
-        struct log_line line;
-        address_format(&listener->local, text);
-        log_begin(&line, CONFIG_LOG_NOTICE, "no longer listening");
-        log_text(&line, "listen", text);
-        log_end(&line);
-        listener_close(listener);
-    }
-}
+/* On a worker's thread, or at the start. */
 
 static void say_target(enum config_log_level level, const char *message, const char *name)
 {
@@ -74,11 +53,11 @@ static void say_target(enum config_log_level level, const char *message, const c
 }
 
 /* A machine that is held must not stand still for ever because its target was taken out. */
-static void remove_target(struct server *server, struct target *target)
+static void remove_target(struct worker *worker, struct target *target)
 {
-    uint64_t now_us = server_now_us();
+    uint64_t now_us = worker_now_us();
     if (kdnet_session_release(target->session, KDNET_ACTION_CONTINUE, now_us) == KDNET_OK)
-        dispatch_pump(server, target, NULL, NULL, now_us);
+        dispatch_pump(worker, target, NULL, NULL, now_us);
     if (target->halted)
         say_target(CONFIG_LOG_WARNING,
                    "target removed while its machine was halted; add it again, or the machine may "
@@ -86,9 +65,9 @@ static void remove_target(struct server *server, struct target *target)
                    target->name);
     else
         say_target(CONFIG_LOG_NOTICE, "target removed", target->name);
-    dispatch_uncount(server, target);
-    timers_set(&server->timers, target->id, TIMERS_NEVER, now_us);
-    targets_remove(&server->targets, target);
+    dispatch_uncount(worker, target);
+    timers_set(&worker->timers, target->id, TIMERS_NEVER, now_us);
+    targets_remove(&worker->targets, target);
 }
 
 static bool is_same_session(const struct target *row, const struct config_target *config)
@@ -104,111 +83,252 @@ static bool has_same_address(const struct target *row, const struct config_targe
            (!row->has_address || address_same_ip(&address, config->address.ip));
 }
 
-static bool update_target(struct reload *reload, struct target *row, const struct config_target *target)
+static bool update_target(struct worker *worker, struct apply *apply, struct target *row, size_t index)
 {
-    const struct kdnet_policy *policy = policies_of(&reload->policies, &reload->config, target);
+    const struct config_target *target = &apply->reload->config.targets[index];
+    const struct kdnet_policy *policy = apply->reload->policy_of[index];
     if (!policy)
         return false;
     kdnet_session_set_policy(row->session, policy);
     if (has_same_address(row, target))
         return true;
-    targets_set_address(&reload->server->targets, row, target->has_address, &target->address);
-    reload->index_due = true;
+    targets_set_address(&worker->targets, row, target->has_address, &target->address);
+    apply->index_due = true;
     return true;
 }
 
-/* Updates a row that stays, removes another. `stays` gets a true for each target that has a row. */
-static bool keep_target(struct reload *reload, uint32_t id)
+/* Updates a row that stays, removes another. */
+static bool keep_target(struct worker *worker, struct apply *apply, uint32_t id)
 {
-    struct server *server = reload->server;
-    struct target *row = targets_row(&server->targets, id);
+    struct reload *reload = apply->reload;
+    struct target *row = targets_row(&worker->targets, id);
     const struct config_target *target = row ? config_find_target(&reload->config, row->name) : NULL;
     if (!row)
         return true;
     if (target && is_same_session(row, target)) {
-        reload->stays[target - reload->config.targets] = true;
-        return update_target(reload, row, target);
+        size_t index = (size_t)(target - reload->config.targets);
+        reload->stays[index] = true;
+        return update_target(worker, apply, row, index);
     }
-    reload->index_due = reload->index_due || row->has_address;
-    remove_target(server, row);
+    apply->index_due = apply->index_due || row->has_address;
+    remove_target(worker, row);
     return true;
 }
 
-static bool add_target(struct reload *reload, const struct config_target *target)
+/* A machine without an address begins anywhere, and moves to where its datagrams arrive. */
+static bool is_its_worker(const struct worker *worker, const struct reload *reload, size_t index)
 {
-    struct server *server = reload->server;
-    const struct kdnet_policy *policy = policies_of(&reload->policies, &reload->config, target);
-    struct target *row = policy ? targets_add(&server->targets, target) : NULL;
+    const struct config_target *target = &reload->config.targets[index];
+    const struct server *server = worker->server;
+    unsigned number = target->has_address ? steer_worker(&server->steer, target->address.ip)
+                                          : (unsigned)(index % server->worker_count);
+    return number == worker->number;
+}
+
+static bool add_target(struct worker *worker, struct apply *apply, size_t index)
+{
+    const struct config_target *target = &apply->reload->config.targets[index];
+    const struct kdnet_policy *policy = apply->reload->policy_of[index];
+    struct target *row = policy ? targets_add(&worker->targets, target) : NULL;
     if (!row)
         return false;
-    row->session = kdnet_session_new(&server->shared, policy, &target->key);
-    reload->index_due = reload->index_due || row->has_address;
+    row->session = kdnet_session_new(&worker->shared, policy, &target->key);
+    apply->index_due = apply->index_due || row->has_address;
     if (row->session)
         return true;
-    targets_remove(&server->targets, row);
+    targets_remove(&worker->targets, row);
     return false;
 }
 
-/* Rows that could not be changed for want of memory keep what they have; the others go on. */
-static bool next_target(struct reload *reload)
+/* Room for all that are to be added. */
+static bool reserve(struct worker *worker, const struct reload *reload)
 {
-    const struct kdnetd_config *config = &reload->config;
-    if (reload->step == STEP_KEEP && reload->at < reload->ids) {
-        reload->good = keep_target(reload, (uint32_t)reload->at++) && reload->good;
-        return true;
+    size_t ids = worker->targets.count;
+    for (size_t i = 0; i < reload->config.target_count; ++i)
+        ids += !reload->stays[i] && is_its_worker(worker, reload, i);
+    if (ids < worker->targets.ids)
+        ids = worker->targets.ids;
+    return targets_reserve(&worker->targets, ids) && timers_reserve(&worker->timers, worker->targets.capacity);
+}
+
+static void begin_step(struct worker *worker, struct apply *apply)
+{
+    const struct reload *reload = apply->reload;
+    apply->at = apply->end = 0;
+    apply->good = true;
+    if (reload->step == STEP_FREEZE) {
+        worker->frozen = true;
+        worker_configure(worker, &reload->config);
+    } else if (reload->step == STEP_KEEP) {
+        apply->end = worker->targets.ids;
+    } else if (reload->step == STEP_ADD) {
+        apply->good = reserve(worker, reload);
+        apply->end = apply->good ? reload->config.target_count : 0;
     }
-    if (reload->step == STEP_KEEP) {
-        reload->step = STEP_ADD;
-        reload->at = 0;
+}
+
+/* Rows that could not be changed for want of memory keep what they have; the others go on. */
+static void do_next(struct worker *worker, struct apply *apply)
+{
+    const struct reload *reload = apply->reload;
+    size_t at = apply->at++;
+    bool good = true;
+    if (reload->step == STEP_KEEP)
+        good = keep_target(worker, apply, (uint32_t)at);
+    else if (!reload->stays[at] && is_its_worker(worker, reload, at))
+        good = add_target(worker, apply, at);
+    apply->good = good && apply->good;
+}
+
+static void end_step(struct worker *worker, struct apply *apply)
+{
+    enum reload_step step = apply->reload->step;
+    if (step == STEP_ADD && apply->index_due) {
+        apply->good = targets_index(&worker->targets) && apply->good;
+        apply->index_due = false;
     }
-    if (reload->at == config->target_count)
+    if (step == STEP_THAW)
+        worker->frozen = false;
+}
+
+/* Again: the steps go round. */
+
+static void open_done(struct mail *mail, void *owner);
+
+static void reply(struct apply *apply)
+{
+    apply->mail.open = open_done;
+    mailbox_post(&apply->reload->server->mailbox, &apply->mail);
+}
+
+static void end_work(struct worker *worker, struct apply *apply)
+{
+    worker->apply = NULL;
+    (void)uv_idle_stop(&worker->apply_idle);
+    end_step(worker, apply);
+    reply(apply);
+}
+
+/* Some rows between two rounds of the loop: machines do not wait for the others' rows. */
+static void on_idle(uv_idle_t *idle)
+{
+    struct worker *worker = idle->data;
+    struct apply *apply = worker->apply;
+    uint64_t until_us = worker_now_us() + RELOAD_SLICE_US;
+    do
+        for (size_t i = 0; i < RELOAD_LOOK && apply->at < apply->end; ++i)
+            do_next(worker, apply);
+    while (apply->at < apply->end && worker_now_us() < until_us);
+    if (apply->at == apply->end)
+        end_work(worker, apply);
+}
+
+static void open_step(struct mail *mail, void *owner)
+{
+    struct apply *apply = (struct apply *)mail;
+    struct worker *worker = owner;
+    if (worker->finished) {
+        reply(apply);
+        return;
+    }
+    begin_step(worker, apply);
+    worker->apply = apply;
+    if (apply->at < apply->end)
+        (void)uv_idle_start(&worker->apply_idle, on_idle);
+    else
+        end_work(worker, apply);
+}
+
+static void post_step(struct reload *reload)
+{
+    struct server *server = reload->server;
+    reload->working = server->worker_count;
+    for (unsigned i = 0; i < server->worker_count; ++i) {
+        reload->apply[i].mail.open = open_step;
+        mailbox_post(&server->workers[i].mailbox, &reload->apply[i].mail);
+    }
+}
+
+static void end_apply(struct reload *reload);
+
+static void open_done(struct mail *mail, void *owner)
+{
+    const struct apply *apply = (struct apply *)mail;
+    struct reload *reload = apply->reload;
+    (void)owner;
+    reload->good = apply->good && reload->good;
+    if (--reload->working > 0 || reload->server->finished)
+        return;
+    if (++reload->step < STEPS)
+        post_step(reload);
+    else
+        end_apply(reload);
+}
+
+/* The configuration, on the server's thread or one of the pool. */
+
+/* False: out of memory; then nothing can be applied. */
+static bool prepare(struct reload *reload)
+{
+    size_t count = reload->config.target_count;
+    policies_init(&reload->policies);
+    reload->good = true;
+    reload->policy_of = calloc(count + 1, sizeof *reload->policy_of);
+    reload->stays = calloc(count + 1, sizeof *reload->stays);
+    reload->apply = calloc(reload->server->worker_count, sizeof *reload->apply);
+    if (!reload->policy_of || !reload->stays || !reload->apply)
         return false;
-    size_t at = reload->at++;
-    if (!reload->stays[at])
-        reload->good = add_target(reload, &config->targets[at]) && reload->good;
+    for (unsigned i = 0; i < reload->server->worker_count; ++i)
+        reload->apply[i].reload = reload;
+    for (size_t i = 0; i < count; ++i)
+        reload->policy_of[i] = policies_of(&reload->policies, &reload->config, &reload->config.targets[i]);
     return true;
 }
 
-static bool begin_targets(struct reload *reload)
+static void free_prepared(struct reload *reload)
 {
-    struct server *server = reload->server;
-    size_t count = reload->config.target_count;
-    size_t ids = server->targets.ids > count ? server->targets.ids : count;
-    reload->step = STEP_KEEP;
-    reload->at = 0;
-    reload->ids = server->targets.ids;
-    reload->index_due = false;
-    reload->stays = calloc(count + 1, sizeof *reload->stays);
-    policies_init(&reload->policies);
-    reload->good = reload->stays && targets_reserve(&server->targets, ids) && timers_reserve(&server->timers, ids);
-    return reload->good;
+    free(reload->policy_of);
+    free(reload->stays);
+    free(reload->apply);
+    reload->policy_of = NULL;
+    reload->stays = NULL;
+    reload->apply = NULL;
 }
 
 /* When a policy could not be made, rows may still have one of before: then those stay, too. */
 static void end_targets(struct reload *reload)
 {
     struct server *server = reload->server;
-    free(reload->stays);
-    reload->stays = NULL;
-    if (reload->index_due)
-        reload->good = targets_index(&server->targets) && reload->good;
-    if (!reload->good)
+    free_prepared(reload);
+    if (!reload->good) {
         log_plain(CONFIG_LOG_ERROR, "out of memory: some targets are not served; give kdnetd more, and reload");
-    if (!reload->good)
         policies_keep(&reload->policies, &server->policies);
+    }
     policies_clear(&server->policies);
     server->policies = reload->policies;
     config_take_targets(&reload->config, &reload->left); /* the rows have all of it */
 }
 
-static void apply_settings(struct server *server, const struct kdnetd_config *config)
+/* A listener that cannot be opened is told in the log; the others serve. Returns whether all could. */
+static bool open_ports(struct server *server, const struct kdnetd_config *config)
 {
-    server->shared.read_deadline_us = config->read_deadline_ms * 1000;
-    server->shared.lost_after_us = config->lost_after_ms * 1000;
-    server->shared.dump_for_us = config->dump_for_ms * 1000;
-    server->shared.prints = config->prints;
-    server_choose_symbols(server, config);
-    log_set_level(config->log_level);
+    bool all = true;
+    for (size_t i = 0; i < config->listen_count; ++i)
+        if (!port_at(server, &config->listens[i].address) && !port_open(server, &config->listens[i].address))
+            all = false;
+    return all;
+}
+
+static void close_ports(struct server *server, const struct kdnetd_config *config)
+{
+    for (struct port *port = server->ports, *next = NULL; port; port = next) {
+        bool wanted = false;
+        next = port->next;
+        for (size_t i = 0; i < config->listen_count && !wanted; ++i)
+            wanted = port_at(server, &config->listens[i].address) == port;
+        if (!wanted)
+            port_close(server, port);
+    }
 }
 
 static void say_unused(const struct kdnetd_config *config)
@@ -222,21 +342,40 @@ static void say_unused(const struct kdnetd_config *config)
         log_plain(CONFIG_LOG_WARNING, "events: is not set: results are told in this log only");
 }
 
+/* The workers do not run yet: what they would do is done for them. */
+static void do_steps(struct reload *reload)
+{
+    struct server *server = reload->server;
+    for (reload->step = STEP_FREEZE; reload->step < STEPS; ++reload->step)
+        for (unsigned i = 0; i < server->worker_count; ++i) {
+            struct apply *apply = &reload->apply[i];
+            begin_step(&server->workers[i], apply);
+            while (apply->at < apply->end)
+                do_next(&server->workers[i], apply);
+            end_step(&server->workers[i], apply);
+            reload->good = apply->good && reload->good;
+        }
+}
+
 bool reload_first(struct server *server)
 {
     struct reload reload = {.server = server, .config = server->config};
-    apply_settings(server, &server->config);
+    log_set_level(server->config.log_level);
     say_unused(&server->config);
     if (!lookup_configure(server->lookup, &server->config))
         return false;
-    if (begin_targets(&reload))
-        while (next_target(&reload))
-            ;
+    if (prepare(&reload))
+        do_steps(&reload);
+    else
+        reload.good = false;
     end_targets(&reload);
     config_clear(&reload.left);
     platform_trim_memory();
+    for (unsigned i = 0; i < server->worker_count; ++i)
+        server->summary.targets += server->workers[i].targets.count;
+    bool all = open_ports(server, &reload.config);
     server->config = reload.config;
-    return reload.good && open_listeners(server, &server->config);
+    return reload.good && all;
 }
 
 static void say_mistakes(const struct config_report *report)
@@ -252,11 +391,6 @@ static void say_mistakes(const struct config_report *report)
     log_end(&line);
 }
 
-static void on_idle_closed(uv_handle_t *idle)
-{
-    free(idle->data);
-}
-
 /* Everything is applied, or nothing was to be. */
 static void end_reload(struct reload *reload)
 {
@@ -264,7 +398,8 @@ static void end_reload(struct reload *reload)
     bool again = reload->again;
     server->reload = NULL;
     config_report_clear(&reload->report);
-    uv_close((uv_handle_t *)&reload->idle, on_idle_closed);
+    free_prepared(reload);
+    free(reload);
     if (server->finished)
         return;
     results_reopen(&server->results, server->config.events);
@@ -286,72 +421,81 @@ static void on_left_cleared(uv_work_t *work, int status)
     end_reload(work->data);
 }
 
+static void say_workers(const struct server *server, const struct kdnetd_config *config)
+{
+    struct log_line line;
+    if (config->workers == server->config.workers)
+        return;
+    log_begin(&line, CONFIG_LOG_WARNING, "workers: another number counts from the next start on, not from a reload");
+    log_number(&line, "running", server->worker_count);
+    log_end(&line);
+}
+
 static void end_apply(struct reload *reload)
 {
     struct server *server = reload->server;
     struct log_line line;
+    size_t count = reload->config.target_count;
     end_targets(reload);
-    close_listeners(server, &reload->config);
+    close_ports(server, &reload->config);
+    say_workers(server, &reload->config);
     config_clear(&server->config);
     server->config = reload->config;
+    config_init(&reload->config);
     /* Anew also when nothing changed: a reload asks again for what was not there. */
     (void)lookup_configure(server->lookup, &server->config);
     say_unused(&server->config);
     log_begin(&line, CONFIG_LOG_NOTICE, "configuration read again");
-    log_number(&line, "targets", server->targets.count);
+    log_number(&line, "targets", count);
     log_end(&line);
     reload->applying = false;
-    (void)uv_idle_stop(&reload->idle);
     if (uv_queue_work(&server->loop, &reload->work, clear_left, on_left_cleared) != 0) {
         config_clear(&reload->left);
         end_reload(reload);
     }
 }
 
-/* Some rows between two rounds of the loop: machines do not wait for the others' rows. */
-static void on_idle(uv_idle_t *idle)
-{
-    struct reload *reload = idle->data;
-    uint64_t until_us = server_now_us() + RELOAD_SLICE_US;
-    bool more = true;
-    do
-        for (size_t i = 0; i < RELOAD_LOOK && more; ++i)
-            more = next_target(reload);
-    while (more && server_now_us() < until_us);
-    if (!more)
-        end_apply(reload);
-}
-
 static void begin_apply(struct reload *reload)
 {
     struct server *server = reload->server;
-    apply_settings(server, &reload->config);
-    (void)open_listeners(server, &reload->config);
+    log_set_level(reload->config.log_level);
+    (void)open_ports(server, &reload->config);
     reload->applying = true;
-    if (begin_targets(reload))
-        (void)uv_idle_start(&reload->idle, on_idle);
-    else
-        end_apply(reload);
+    reload->step = STEP_FREEZE;
+    post_step(reload);
 }
 
 static void read_configuration(uv_work_t *work)
 {
     struct reload *reload = work->data;
     reload->good = options_load(reload->server->options, &reload->config, &reload->report);
+    if (reload->good)
+        (void)prepare(reload);
+}
+
+/* Wrong, or nobody wants it any more: nothing of it counts. */
+static void drop(struct reload *reload)
+{
+    policies_clear(&reload->policies);
+    config_clear(&reload->config);
+    end_reload(reload);
 }
 
 static void on_read(uv_work_t *work, int status)
 {
     struct reload *reload = work->data;
-    bool good = status == 0 && reload->good && !reload->server->finished;
-    if (good) {
+    bool right = status == 0 && config_report_count(&reload->report) == 0;
+    if (reload->server->finished) {
+        drop(reload);
+    } else if (right && reload->apply) {
         begin_apply(reload);
-        return;
+    } else {
+        if (right)
+            log_plain(CONFIG_LOG_ERROR, "out of memory: the configuration is not read again");
+        else
+            say_mistakes(&reload->report);
+        drop(reload);
     }
-    if (!reload->server->finished)
-        say_mistakes(&reload->report);
-    config_clear(&reload->config);
-    end_reload(reload);
 }
 
 void reload_again(struct server *server)
@@ -361,14 +505,13 @@ void reload_again(struct server *server)
         return;
     }
     struct reload *reload = calloc(1, sizeof *reload);
-    if (!reload || uv_idle_init(&server->loop, &reload->idle) != 0) {
+    if (!reload) {
         log_plain(CONFIG_LOG_ERROR, "out of memory: the configuration is not read again");
-        free(reload);
         return;
     }
-    ++server->totals.reloads;
+    ++server->reloads;
     reload->server = server;
-    reload->idle.data = reload->work.data = reload;
+    reload->work.data = reload;
     config_init(&reload->config);
     config_report_init(&reload->report);
     server->reload = reload;
@@ -377,17 +520,11 @@ void reload_again(struct server *server)
         on_read(&reload->work, UV_ENOMEM);
 }
 
-bool reload_is_applying(const struct server *server)
-{
-    return server->reload && server->reload->applying;
-}
-
 void reload_stop(struct server *server)
 {
     struct reload *reload = server->reload;
     if (!reload || !reload->applying)
         return; /* files are being read: on_read comes, and sees that all is over */
-    free(reload->stays);
     policies_keep(&server->policies, &reload->policies); /* sessions have some of them */
     config_clear(&reload->config);
     end_reload(reload);

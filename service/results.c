@@ -16,11 +16,23 @@ struct results_line {
     struct results_line *next_print;      /* the print lines among them */
     char *text;
     size_t length;
-    uint64_t number; /* results_added when it came */
+    uint64_t number;
     bool is_print;
 };
 
 static void start_write(struct results *results);
+
+static void note_wanted(struct results *results)
+{
+    atomic_store(&results->wanted, (results->open || results->gone) && !results->unwanted);
+}
+
+/* Says to all threads how far it is. When nothing waits, lines that were dropped are settled, too. */
+static void note_settled(struct results *results)
+{
+    bool empty = !results->writing && !results->first && results->batch_length == 0;
+    atomic_store(&results->settled, empty ? results->taken : results->written);
+}
 
 static int open_file(struct results *results)
 {
@@ -37,6 +49,7 @@ static int open_file(struct results *results)
     results->open = true;
     results->gone = false;
     results->unwanted = false;
+    note_wanted(results);
     return 0;
 }
 
@@ -48,6 +61,7 @@ static void close_file(struct results *results)
         uv_fs_req_cleanup(&request);
     }
     results->open = false;
+    note_wanted(results);
 }
 
 /* Takes over the path; false: out of memory. */
@@ -64,12 +78,37 @@ static bool set_path(struct results *results, const char *path)
     return true;
 }
 
+static void on_bell(uv_async_t *bell)
+{
+    results_flush(bell->data);
+}
+
+/* The bell does not keep the loop from ending. */
+static int make_bell(struct results *results)
+{
+    int error = uv_mutex_init(&results->lock);
+    if (error != 0)
+        return error;
+    error = uv_async_init(results->loop, &results->bell, on_bell);
+    if (error != 0) {
+        uv_mutex_destroy(&results->lock);
+        return error;
+    }
+    uv_unref((uv_handle_t *)&results->bell);
+    results->bell.data = results;
+    results->ready = true;
+    return 0;
+}
+
 int results_open(struct results *results, uv_loop_t *loop, const char *path)
 {
     memset(results, 0, sizeof *results);
     results->loop = loop;
     results->queue_bytes = RESULTS_QUEUE_BYTES;
     (void)uv_timer_init(loop, &results->retry);
+    int error = make_bell(results);
+    if (error != 0)
+        return error;
     results->retry.data = results;
     results->write.data = results;
     if (!path)
@@ -133,22 +172,55 @@ static void make_room(struct results *results)
     }
 }
 
-void results_add(struct results *results, char *text, size_t length, bool is_print)
+uint64_t results_add(struct results *results, char *text, size_t length, bool is_print)
 {
-    struct results_line *line = NULL;
-    if (results->open && !results->unwanted && text)
-        line = calloc(1, sizeof *line);
+    bool wanted = results_are_wanted(results);
+    struct results_line *line = text && wanted ? calloc(1, sizeof *line) : NULL;
     if (!line) {
-        if (!results->unwanted && (results->open || results->gone))
-            ++results->counts.dropped;
+        atomic_fetch_add(&results->no_memory, wanted);
         free(text);
-        return;
+        return 0;
     }
     line->text = text;
     line->length = length;
     line->is_print = is_print;
-    line->number = ++results->added;
-    link_line(results, line);
+    uv_mutex_lock(&results->lock);
+    uint64_t number = line->number = atomic_fetch_add(&results->added, 1) + 1;
+    if (results->new_last)
+        results->new_last->next = line;
+    else
+        results->new_first = line;
+    results->new_last = line;
+    uv_mutex_unlock(&results->lock);
+    (void)uv_async_send(&results->bell);
+    return number;
+}
+
+bool results_are_wanted(const struct results *results)
+{
+    return atomic_load(&results->wanted);
+}
+
+/* Queues what came; without a reader it is lost. */
+static void take_new(struct results *results)
+{
+    uv_mutex_lock(&results->lock);
+    struct results_line *line = results->new_first;
+    results->new_first = results->new_last = NULL;
+    uv_mutex_unlock(&results->lock);
+    while (line) {
+        struct results_line *next = line->next;
+        line->next = NULL;
+        results->taken = line->number;
+        if (results->open && !results->unwanted) {
+            link_line(results, line);
+        } else {
+            results->counts.dropped += results->gone;
+            free_line(line);
+        }
+        line = next;
+    }
+    results->counts.dropped += atomic_exchange(&results->no_memory, 0);
     make_room(results);
 }
 
@@ -176,7 +248,7 @@ static void fill_batch(struct results *results)
         memcpy(results->batch + results->batch_length, line->text, line->length);
         results->batch_length += line->length;
         ++results->batch_lines;
-        results->batch_added = line->number;
+        results->batch_taken = line->number;
         unlink_line(results, line);
         free_line(line);
     }
@@ -226,6 +298,7 @@ static void reader_gone(struct results *results)
     }
     results->open = false;
     results->gone = true;
+    note_wanted(results);
     log_plain(CONFIG_LOG_ERROR, "nobody reads the results any more (the other end of standard output is closed); "
                                 "machines are served on, their results are lost; start kdnetd again with a reader, or "
                                 "with --events FILE");
@@ -266,7 +339,7 @@ static void on_written(uv_fs_t *request)
     if (results->batch_done == results->batch_length) {
         results->counts.written += results->batch_lines;
         results->batch_length = results->batch_done = results->batch_lines = 0;
-        results->settled = results->batch_added;
+        results->written = results->batch_taken;
     }
     if (results->closed) {
         free_batch(results);
@@ -278,6 +351,7 @@ static void on_written(uv_fs_t *request)
         write_failed(results, (int)outcome);
     else
         start_write(results);
+    note_settled(results);
     if (results->on_settled)
         results->on_settled(results->user);
 }
@@ -289,7 +363,7 @@ static void start_write(struct results *results)
     if (results->batch_length == 0)
         fill_batch(results);
     if (results->batch_length == 0) {
-        if (results->unwanted && results_is_idle(results))
+        if (results->unwanted && !results->first)
             close_file(results);
         return;
     }
@@ -304,14 +378,17 @@ static void start_write(struct results *results)
 
 void results_flush(struct results *results)
 {
+    take_new(results);
     if (results->first || results->batch_length > 0)
         start_write(results);
+    note_settled(results);
 }
 
 void results_reopen(struct results *results, const char *path)
 {
     if (!path) {
         results->unwanted = true;
+        note_wanted(results);
         start_write(results);
         return;
     }
@@ -347,19 +424,19 @@ void results_tell(struct results *results)
     }
 }
 
-uint64_t results_added(const struct results *results)
-{
-    return results->added;
-}
-
 uint64_t results_settled(const struct results *results)
 {
-    return results_is_idle(results) ? results->added : results->settled; /* those that were dropped, too */
+    return atomic_load(&results->settled);
+}
+
+bool results_are_settled(const struct results *results)
+{
+    return atomic_load(&results->settled) >= atomic_load(&results->added);
 }
 
 bool results_is_idle(const struct results *results)
 {
-    return !results->writing && !results->first && results->batch_length == 0;
+    return !results->writing && !results->first && results->batch_length == 0 && results_are_settled(results);
 }
 
 void results_close(struct results *results)
@@ -368,6 +445,11 @@ void results_close(struct results *results)
         return;
     results->closed = true;
     uv_close((uv_handle_t *)&results->retry, NULL);
+    if (results->ready) {
+        take_new(results);
+        uv_close((uv_handle_t *)&results->bell, NULL);
+        uv_mutex_destroy(&results->lock);
+    }
     while (results->first) {
         struct results_line *line = results->first;
         unlink_line(results, line);

@@ -6,10 +6,13 @@
  * libuv's thread pool; a reader that is slow, or a disk that is full, costs memory up to that bound. Beyond it the
  * oldest `print` lines go first, then the oldest lines, counted and told in the log. A write that fails is tried again
  * each second, from where it stopped.
+ *
+ * Thread: lines are added, and what became of them is asked, from any; all else on the loop's.
  */
 #ifndef SERVICE_RESULTS_H
 #define SERVICE_RESULTS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,6 +40,14 @@ struct results {
     bool reopen;   /* as soon as no write is under way */
     bool closed;   /* the timer is closed */
 
+    uv_mutex_t lock; /* of the lines that came from any thread, and are not looked at yet */
+    struct results_line *new_first, *new_last;
+    uv_async_t bell;                     /* there are some */
+    bool ready;                          /* the lock and the bell are */
+    atomic_bool wanted;                  /* lines are taken; or counted, when their reader is gone */
+    atomic_uint_fast64_t no_memory;      /* lines for which there was none */
+    atomic_uint_fast64_t added, settled; /* lines: numbered as they came; written or given up */
+
     struct results_line *first, *last; /* of all waiting lines */
     struct results_line *first_print, *last_print;
     size_t waiting_bytes, queue_bytes;
@@ -45,7 +56,7 @@ struct results {
     char *batch; /* RESULTS_BATCH_BYTES, or one longer line */
     size_t batch_size, batch_length, batch_done;
     size_t batch_lines;
-    uint64_t added, batch_added, settled; /* lines: counted as they came; in this batch; written */
+    uint64_t taken, batch_taken, written; /* numbers of lines: looked at; in this batch; written */
     uv_fs_t write;
     uv_timer_t retry;
     struct results_counts counts;
@@ -61,19 +72,26 @@ struct results {
  */
 int results_open(struct results *results, uv_loop_t *loop, const char *path);
 
-/* Takes a line (malloc'd, with its line end), whatever comes of it. NULL is fine. Writing starts with results_flush. */
-void results_add(struct results *results, char *text, size_t length, bool is_print);
+/*
+ * Takes a line (malloc'd, with its line end), whatever comes of it; NULL: there was no memory for it, which is counted.
+ * Its write starts when the loop turns.
+ * Returns its number; 0: it is not taken. Thread: any.
+ */
+uint64_t results_add(struct results *results, char *text, size_t length, bool is_print);
 
-/* Starts a write if there is something to write and none is under way. Call it in each round of the loop. */
+/* Whether results_add takes lines: otherwise none need be made. Thread: any. */
+bool results_are_wanted(const struct results *results);
+
+/* Looks at what came, and starts a write if there is something to write and none is under way. */
 void results_flush(struct results *results);
 
 /* Opens the file again (log rotation), or another one: `path` as above. At once, or when the write under way is done.
  */
 void results_reopen(struct results *results, const char *path);
 
-/* How many lines came so far, and up to which of them everything was written or given up. */
-uint64_t results_added(const struct results *results);
+/* Up to which number every line was written or given up. Thread: any. */
 uint64_t results_settled(const struct results *results);
+bool results_are_settled(const struct results *results); /* all that came */
 
 /* Says in the log what was dropped or failed since the last call; nothing when nothing was. */
 void results_tell(struct results *results);

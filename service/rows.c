@@ -11,7 +11,7 @@ void targets_init(struct targets *targets, uint64_t seed)
     targets->seed = seed;
 }
 
-static void free_row(struct target *target)
+void targets_free(struct target *target)
 {
     kdnet_session_free(target->session);
     free(target->more);
@@ -22,7 +22,7 @@ void targets_clear(struct targets *targets)
 {
     for (size_t i = 0; i < targets->ids; ++i)
         if (targets->rows[i])
-            free_row(targets->rows[i]);
+            targets_free(targets->rows[i]);
     targets_clear_groups(targets);
     free(targets->rows);
     free(targets->slots);
@@ -74,30 +74,42 @@ static void set_configured(struct targets *targets, struct target *target, bool 
         memcpy(target->live.ip, address->ip, sizeof target->live.ip);
 }
 
+bool targets_adopt(struct targets *targets, struct target *target)
+{
+    uint32_t id = free_id(targets);
+    if (id == TARGETS_NONE)
+        return false;
+    target->id = id;
+    target->next_same_ip = TARGETS_NONE;
+    targets->rows[id] = target;
+    ++targets->count;
+    targets->addressed += target->has_address;
+    if (targets_enlist(targets, target))
+        return true;
+    targets_release(targets, target);
+    return false;
+}
+
 struct target *targets_add(struct targets *targets, const struct config_target *config)
 {
     size_t name_size = strlen(config->name) + 1, size = offsetof(struct target, name) + name_size;
-    uint32_t id = free_id(targets);
     if (size < sizeof(struct target)) /* a short name fits into its padding */
         size = sizeof(struct target);
-    struct target *target = id != TARGETS_NONE ? calloc(1, size) : NULL;
+    struct target *target = calloc(1, size);
     if (!target)
         return NULL;
     memcpy(target->name, config->name, name_size);
-    target->id = id;
     target->port = config->port;
-    target->next_same_ip = TARGETS_NONE;
-    set_configured(targets, target, config->has_address, &config->address);
-    targets->rows[id] = target;
-    ++targets->count;
-    if (!targets_enlist(targets, target)) {
-        targets_remove(targets, target);
-        return NULL;
-    }
-    return target;
+    target->has_address = config->has_address;
+    if (config->has_address)
+        memcpy(target->live.ip, config->address.ip, sizeof target->live.ip);
+    if (targets_adopt(targets, target))
+        return target;
+    targets_free(target);
+    return NULL;
 }
 
-void targets_remove(struct targets *targets, struct target *target)
+void targets_release(struct targets *targets, struct target *target)
 {
     targets_forget_places(targets, target);
     targets_delist(targets, target);
@@ -106,7 +118,12 @@ void targets_remove(struct targets *targets, struct target *target)
     if (target->id < targets->free_from)
         targets->free_from = target->id;
     --targets->count;
-    free_row(target);
+}
+
+void targets_remove(struct targets *targets, struct target *target)
+{
+    targets_release(targets, target);
+    targets_free(target);
 }
 
 struct address targets_configured(const struct target *target)

@@ -3,13 +3,11 @@
 #include "service/log.h"
 #include "service/lookup.h"
 #include "service/platform/platform.h"
-
 #include "service/server_internal.h"
 
 #include <openssl/rand.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define STOP_MARGIN_US  500000U  /* beyond read_deadline */
 #define STOP_RESULTS_US 2000000U /* for a slow reader of the results, after that */
@@ -17,17 +15,6 @@
 #define SECOND_MS       1000
 #define TRIM_EVENTS     1000U /* fewer need little */
 #define TRIM_EVERY_US   2000000U
-
-uint64_t server_now_us(void)
-{
-    return uv_hrtime() / 1000;
-}
-
-static int random_bytes(void *user, uint8_t *out, size_t length)
-{
-    (void)user;
-    return length <= INT32_MAX && RAND_bytes(out, (int)length) == 1 ? KDNET_OK : KDNET_ERR_RANDOM;
-}
 
 /* The end. */
 
@@ -37,28 +24,46 @@ static void close_handle(uv_handle_t *handle)
         uv_close(handle, NULL);
 }
 
+/* Opens mails to each other that nobody has opened. Returns whether there were any. */
+static bool open_left(struct server *server)
+{
+    bool some = mailbox_open(&server->mailbox);
+    for (unsigned i = 0; i < server->inited; ++i)
+        some = mailbox_open(&server->workers[i].mailbox) || some;
+    return some;
+}
+
+/* Ends the workers' threads, and takes what they had to tell. */
+static void join_workers(struct server *server)
+{
+    if (server->joined)
+        return;
+    for (unsigned i = 0; i < server->started; ++i)
+        mailbox_post(&server->workers[i].mailbox, &server->workers[i].finish_mail);
+    for (unsigned i = 0; i < server->started; ++i)
+        (void)uv_thread_join(&server->workers[i].thread);
+    server->joined = true;
+    for (unsigned i = 0; i < server->inited; ++i)
+        worker_finish(&server->workers[i]);
+    while (open_left(server))
+        ;
+    results_flush(&server->results);
+}
+
 static void finish(struct server *server)
 {
     if (server->finished)
         return;
+    join_workers(server);
     server->finished = true;
-    while (server->listeners)
-        listener_close(server->listeners);
-    close_handle((uv_handle_t *)&server->prepare);
-    close_handle((uv_handle_t *)&server->trial_idle);
-    close_handle((uv_handle_t *)&server->deadline_idle);
-    close_handle((uv_handle_t *)&server->check);
-    close_handle((uv_handle_t *)&server->trial_timer);
-    close_handle((uv_handle_t *)&server->deadline_timer);
+    summary_tell_last(server);
     close_handle((uv_handle_t *)&server->second_timer);
     close_handle((uv_handle_t *)&server->watchdog_timer);
     close_handle((uv_handle_t *)&server->stop_timer);
-    close_handle((uv_handle_t *)&server->rest_timer);
     for (size_t i = 0; i < server->signal_count; ++i)
         close_handle((uv_handle_t *)&server->signals[i]);
-    lookup_leave(server->asker);
+    mailbox_close(&server->mailbox);
     lookup_close(server->lookup);
-    server->asker = NULL;
     server->lookup = NULL;
     reload_stop(server);
     results_tell(&server->results);
@@ -68,15 +73,23 @@ static void finish(struct server *server)
 }
 
 /* Machines that are being read are let go on first: that takes read_deadline at the most. */
+static bool machines_wait(const struct server *server)
+{
+    const struct summary *summary = &server->summary;
+    return summary->ended < server->stop_round || summary->totals.halted > summary->totals.held;
+}
+
 static void on_stop_look(uv_timer_t *timer)
 {
     struct server *server = timer->data;
-    uint64_t now_us = server_now_us();
-    if (server->totals.halted > server->totals.held && now_us < server->stop_by_us)
+    uint64_t now_us = worker_now_us();
+    if (!server->joined && machines_wait(server) && now_us < server->stop_by_us) {
+        summary_ask(server);
         return;
-    if (!results_is_idle(&server->results) && now_us < server->stop_by_us + STOP_RESULTS_US)
-        return;
-    finish(server);
+    }
+    join_workers(server);
+    if (results_is_idle(&server->results) || now_us >= server->stop_by_us + STOP_RESULTS_US)
+        finish(server);
 }
 
 static void stop(struct server *server)
@@ -86,89 +99,40 @@ static void stop(struct server *server)
         return;
     }
     server->stopping = true;
-    server->stop_by_us = server_now_us() + server->shared.read_deadline_us + STOP_MARGIN_US;
+    server->stop_by_us = worker_now_us() + server->config.read_deadline_ms * 1000 + STOP_MARGIN_US;
+    server->stop_round = server->summary.begun + 1;
     platform_notify_stopping();
-    announce_summary(server);
+    for (unsigned i = 0; i < server->started; ++i)
+        mailbox_post(&server->workers[i].mailbox, &server->workers[i].stop_mail);
+    summary_tell(server);
     log_plain(CONFIG_LOG_NOTICE, "stopping");
-    (void)uv_timer_start(&server->stop_timer, on_stop_look, 0, STOP_LOOK_MS);
+    (void)uv_timer_start(&server->stop_timer, on_stop_look, STOP_LOOK_MS, STOP_LOOK_MS);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct server *server = handle->data;
-    if (number == platform_signal_reload())
-        reload_again(server);
-    else if (number == platform_signal_summary())
-        announce_summary(server);
-    else
+    if (number == platform_signal_reload()) {
+        if (!server->stopping)
+            reload_again(server);
+    } else if (number == platform_signal_summary()) {
+        summary_tell(server);
+    } else {
         stop(server);
+    }
 }
 
 /* The rounds of the loop. */
 
-static void on_idle(uv_idle_t *idle)
-{
-    (void)idle; /* while it is active, the loop looks at the sockets without waiting */
-}
-
-/*
- * libuv runs timers before it looks at the sockets: after a busy round, answers that are already there would count as
- * late, and their requests would be sent again. So deadlines are handled after the sockets of the same round.
- */
-static void on_deadline(uv_timer_t *timer)
-{
-    struct server *server = timer->data;
-    server->deadline_due = true;
-    (void)uv_idle_start(&server->deadline_idle, on_idle);
-}
-
-static void on_check(uv_check_t *check)
-{
-    struct server *server = check->data;
-    server->idle_us += server_now_us() - server->waiting_from_us;
-    if (!server->deadline_due)
-        return;
-    server->deadline_due = false;
-    (void)uv_idle_stop(&server->deadline_idle);
-    dispatch_expire(server);
-    dispatch_withheld(server);
-}
-
-static void arm_deadline(struct server *server)
-{
-    uint64_t deadline_us = timers_next(&server->timers), withheld_us = withheld_deadline(&server->withheld);
-    uint64_t now_us = server_now_us();
-    if (withheld_us < deadline_us)
-        deadline_us = withheld_us;
-    if (deadline_us == TIMERS_NEVER) {
-        (void)uv_timer_stop(&server->deadline_timer);
-        return;
-    }
-    uint64_t wait_us = deadline_us > now_us ? deadline_us - now_us : 0;
-    uint64_t wait_ms = wait_us / 1000 + (wait_us % 1000 != 0);
-    uv_update_time(&server->loop);
-    (void)uv_timer_start(&server->deadline_timer, on_deadline, wait_ms > 0 ? wait_ms : 1, 0);
-}
-
-static void on_prepare(uv_prepare_t *prepare)
-{
-    struct server *server = prepare->data;
-    dispatch_try_keys(server);
-    dispatch_recall(server);
-    results_flush(&server->results);
-    listener_flush(server);
-    listener_wake(server);
-    arm_deadline(server);
-    server->waiting_from_us = server_now_us();
-}
-
 /* What thousands that connected at once needed for a moment goes back to the system, when it is quiet again. */
 static void trim(struct server *server, uint64_t now_us)
 {
-    if (server->totals.events - server->trimmed_events < TRIM_EVENTS || now_us < server->urgent_until_us ||
-        now_us - server->trimmed_us < TRIM_EVERY_US)
+    uint64_t events = server->summary.totals.events;
+    bool quiet = events == server->second_events;
+    server->second_events = events;
+    if (!quiet || events - server->trimmed_events < TRIM_EVENTS || now_us - server->trimmed_us < TRIM_EVERY_US)
         return;
-    server->trimmed_events = server->totals.events;
+    server->trimmed_events = events;
     server->trimmed_us = now_us;
     platform_trim_memory();
 }
@@ -176,23 +140,39 @@ static void trim(struct server *server, uint64_t now_us)
 static void on_second(uv_timer_t *timer)
 {
     struct server *server = timer->data;
-    uint64_t now_us = server_now_us();
+    uint64_t now_us = worker_now_us();
+    if (server->joined)
+        return;
+    summary_ask(server);
     trim(server, now_us);
-    announce_strangers(server, now_us);
-    announce_status(server);
-    if (now_us - server->told_us < SERVER_MINUTE_US)
+    hints_look(server, now_us);
+    summary_status(server);
+    if (now_us - server->told_us < WORKER_MINUTE_US)
         return;
     server->told_us = now_us;
-    for (struct listener *listener = server->listeners; listener; listener = listener->next)
-        listener_tell(listener);
-    announce_more_strangers(server);
+    for (struct port *port = server->ports; port; port = port->next)
+        port_tell(port);
+    hints_tell_more(server);
     results_tell(&server->results);
 }
 
+/* We live when each worker has answered since the last time. */
 static void on_watchdog(uv_timer_t *timer)
 {
-    (void)timer;
-    platform_notify_alive();
+    struct server *server = timer->data;
+    if (server->joined || server->summary.ended > server->alive_round)
+        platform_notify_alive();
+    server->alive_round = server->summary.ended;
+    if (!server->joined)
+        summary_ask(server);
+}
+
+static void on_results(void *user)
+{
+    struct server *server = user;
+    for (unsigned i = 0; i < server->started && !server->joined; ++i)
+        if (atomic_load(&server->workers[i].waits_for_results))
+            (void)uv_async_send(&server->workers[i].settled);
 }
 
 /* The start. */
@@ -209,19 +189,11 @@ static void start_signal(struct server *server, int number)
 
 static void init_handles(struct server *server)
 {
-    uv_timer_t *timers[] = {&server->trial_timer,    &server->deadline_timer, &server->second_timer,
-                            &server->watchdog_timer, &server->stop_timer,     &server->rest_timer};
+    uv_timer_t *timers[] = {&server->second_timer, &server->watchdog_timer, &server->stop_timer};
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; ++i) {
         (void)uv_timer_init(&server->loop, timers[i]);
         timers[i]->data = server;
     }
-    (void)uv_prepare_init(&server->loop, &server->prepare);
-    (void)uv_idle_init(&server->loop, &server->trial_idle);
-    (void)uv_idle_init(&server->loop, &server->deadline_idle);
-    (void)uv_check_init(&server->loop, &server->check);
-    server->check.data = server;
-    server->prepare.data = server;
-    server->trial_idle.data = server;
 }
 
 static void start_handles(struct server *server)
@@ -231,66 +203,38 @@ static void start_handles(struct server *server)
     start_signal(server, SIGINT);
     start_signal(server, platform_signal_reload());
     start_signal(server, platform_signal_summary());
-    (void)uv_prepare_start(&server->prepare, on_prepare);
-    (void)uv_check_start(&server->check, on_check);
     (void)uv_timer_start(&server->second_timer, on_second, SECOND_MS, SECOND_MS);
     if (watchdog_ms > 1)
         (void)uv_timer_start(&server->watchdog_timer, on_watchdog, watchdog_ms / 2, watchdog_ms / 2);
 }
 
-/* Symbols, for the sessions. A service that stops waits for none. */
-static enum kdnet_rva_answer find_rva(void *user, const struct kdnet_pdb *pdb, const char *symbol, uint32_t *rva,
-                                      enum kdnet_source *source)
+static unsigned choose_workers(const struct kdnetd_config *config)
 {
-    const struct server *server = user;
-    if (!server->asker)
-        return KDNET_RVA_NO_SYMBOLS;
-    enum kdnet_rva_answer answer = lookup_find(server->asker, pdb, symbol, rva, source);
-    return answer == KDNET_RVA_PENDING && server->stopping ? KDNET_RVA_NO_SYMBOLS : answer;
-}
-
-static void want_rvas(void *user, const struct kdnet_pdb *pdb, const char *const *symbols, size_t count)
-{
-    const struct server *server = user;
-    if (server->asker && !server->stopping)
-        lookup_want(server->asker, pdb, symbols, count);
-}
-
-static bool recall_image(void *user, const struct kdnet_image_print *print, struct kdnet_pdb *pdb)
-{
-    const struct server *server = user;
-    return server->asker && lookup_recall(server->asker, print, pdb);
-}
-
-static void remember_image(void *user, const struct kdnet_image_print *print, const struct kdnet_pdb *pdb)
-{
-    const struct server *server = user;
-    if (server->asker)
-        lookup_remember(server->asker, print, pdb);
-}
-
-void server_choose_symbols(struct server *server, const struct kdnetd_config *config)
-{
-    bool places = config->symbol_count > 0;
-    server->shared.want_rvas = places ? want_rvas : NULL;
-    server->shared.recall_image = places ? recall_image : NULL;
-    server->shared.remember_image = places ? remember_image : NULL;
-    reads_make(&server->reads, config);
-    server->shared.reads = &server->reads;
-}
-
-/* The machines that wait ask again; the others do not mind. */
-static void on_symbols(void *user)
-{
-    struct server *server = user;
-    uint64_t now_us = server_now_us();
-    for (uint32_t id = 0; id < server->targets.ids && server->totals.halted > 0; ++id) {
-        struct target *target = targets_row(&server->targets, id);
-        if (!target || !target->halted)
-            continue;
-        kdnet_session_symbols_came(target->session, now_us);
-        dispatch_pump(server, target, NULL, NULL, now_us);
+    unsigned count = config->workers > 0 ? config->workers : uv_available_parallelism();
+    if (!platform_can_share()) {
+        if (config->workers > 1)
+            log_plain(CONFIG_LOG_WARNING, "workers: this system gives the datagrams of a port to one socket alone, so "
+                                          "one worker serves all machines");
+        return 1;
     }
+    return count < CONFIG_WORKERS_MAX ? count : CONFIG_WORKERS_MAX;
+}
+
+static bool init_workers(struct server *server)
+{
+    unsigned count = choose_workers(&server->config);
+    server->steer = (struct steer){.seed = (uint32_t)server->seed, .workers = count};
+    server->workers = calloc(count, sizeof *server->workers);
+    server->summary.of = calloc(count, sizeof *server->summary.of);
+    if (!server->workers || !server->summary.of)
+        return false;
+    server->worker_count = count;
+    for (; server->inited < count; ++server->inited)
+        if (!worker_init(&server->workers[server->inited], server, server->inited)) {
+            server->inited += server->workers[server->inited].handles_ready;
+            return false;
+        }
+    return true;
 }
 
 static bool init_parts(struct server *server)
@@ -299,32 +243,14 @@ static bool init_parts(struct server *server)
         log_plain(CONFIG_LOG_ERROR, "no random bytes to be had from OpenSSL");
         return false;
     }
-    server->shared.crypto = kdnet_crypto_new();
-    server->shared.user = server;
-    server->shared.random = random_bytes;
-    server->shared.find_rva = find_rva;
-    server->shared.counts = &server->session_counts;
     policies_init(&server->policies);
-    targets_init(&server->targets, server->seed);
-    timers_init(&server->timers);
     strangers_init(&server->strangers, server->seed);
-    withheld_init(&server->withheld);
-    shares_init(&server->shares, server->seed);
-    bucket_init(&server->nudges, SERVER_NUDGE_PER_SECOND, SERVER_NUDGE_PER_SECOND);
-    server->told_us = server_now_us();
-    pace_init(&server->pace, server->told_us);
+    server->told_us = worker_now_us();
     server->lookup = lookup_new(&server->loop);
-    server->asker = server->lookup ? lookup_join(server->lookup, &server->loop, on_symbols, server) : NULL;
-    server->totals.inquiries_limit = SERVER_INQUIRIES_START;
-    if (server->shared.crypto && server->asker && trials_init(&server->trials, server->seed))
+    if (server->lookup && init_workers(server))
         return true;
     log_plain(CONFIG_LOG_ERROR, "out of memory, or OpenSSL has no AES-256");
     return false;
-}
-
-static void on_results(void *user)
-{
-    dispatch_withheld(user);
 }
 
 static bool open_results(struct server *server)
@@ -344,44 +270,73 @@ static bool open_results(struct server *server)
 
 static void clear_parts(struct server *server)
 {
-    targets_clear(&server->targets);
+    for (unsigned i = 0; i < server->inited; ++i)
+        worker_clear(&server->workers[i], i < server->started);
+    while (server->ports) {
+        struct port *port = server->ports;
+        server->ports = port->next;
+        free(port);
+    }
+    summary_clear(server);
+    free(server->workers);
     policies_clear(&server->policies);
-    timers_clear(&server->timers);
-    trials_clear(&server->trials);
-    withheld_clear(&server->withheld);
-    kdnet_crypto_free(server->shared.crypto);
     config_clear(&server->config);
 }
 
-static void run_loop(struct server *server)
+static bool start_workers(struct server *server)
+{
+    for (; server->started < server->worker_count; ++server->started)
+        if (worker_start(&server->workers[server->started]) != 0) {
+            log_plain(CONFIG_LOG_ERROR, "no thread can be started for a worker; look at the limits of this service "
+                                        "(TasksMax=, ulimit -u), or ask for fewer with workers:");
+            return false;
+        }
+    return true;
+}
+
+static bool run_loop(struct server *server)
 {
     struct log_line line;
+    if (!start_workers(server))
+        return false;
     start_handles(server);
     log_begin(&line, CONFIG_LOG_NOTICE, "serving");
     log_text(&line, "version", KDNETD_VERSION);
-    log_number(&line, "targets", server->targets.count);
+    log_number(&line, "targets", server->summary.targets);
+    log_number(&line, "workers", server->worker_count);
     log_end(&line);
     platform_notify_ready();
-    announce_status(server);
+    summary_status(server);
     (void)uv_run(&server->loop, UV_RUN_DEFAULT);
+    return true;
 }
 
 static bool serve(struct server *server)
 {
     bool good = open_results(server);
-    good = init_parts(server) && good && reload_first(server);
-    if (good)
-        run_loop(server);
+    good = init_parts(server) && good && reload_first(server) && run_loop(server);
     finish(server);
     (void)uv_run(&server->loop, server->results.writing ? UV_RUN_NOWAIT : UV_RUN_DEFAULT);
     return good;
+}
+
+static void end(struct server *server, bool good)
+{
+    clear_parts(server);
+    if (server->results.writing) {
+        log_plain(CONFIG_LOG_ERROR, "results were lost: their reader does not read");
+        _Exit(good ? EXIT_SUCCESS : EXIT_FAILURE); /* libuv would wait for that write at exit */
+    }
+    mailbox_clear(&server->mailbox);
+    (void)uv_loop_close(&server->loop);
+    free(server);
 }
 
 bool server_run(const struct options *options, struct kdnetd_config *config)
 {
     struct server *server = calloc(1, sizeof *server);
     log_set_level(config->log_level);
-    if (!server || uv_loop_init(&server->loop) != 0) {
+    if (!server || uv_loop_init(&server->loop) != 0 || mailbox_init(&server->mailbox, &server->loop, server) != 0) {
         log_plain(CONFIG_LOG_ERROR, "out of memory");
         free(server);
         return false;
@@ -391,12 +346,6 @@ bool server_run(const struct options *options, struct kdnetd_config *config)
     config_init(config);
     init_handles(server);
     bool good = serve(server);
-    clear_parts(server);
-    if (server->results.writing) {
-        log_plain(CONFIG_LOG_ERROR, "results were lost: their reader does not read");
-        _Exit(good ? EXIT_SUCCESS : EXIT_FAILURE); /* libuv would wait for that write at exit */
-    }
-    (void)uv_loop_close(&server->loop);
-    free(server);
+    end(server, good);
     return good;
 }

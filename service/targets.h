@@ -67,9 +67,10 @@ struct target {
 /* Rows without a configured address, of one listening port (0: of all ports): the keys to try on a stranger's poke. */
 struct targets_group {
     uint16_t port;
-    uint32_t *ids;  /* in an order that changes only with targets_add, targets_remove and targets_set_address */
-    uint64_t *seen; /* a bit for each */
-    size_t count, unseen, capacity;
+    uint32_t *ids;  /* TARGETS_NONE: a gap. New ones come at the end */
+    uint64_t *seen; /* a bit for each; of gaps, too */
+    size_t count;   /* gaps included */
+    size_t unseen, gaps, capacity;
 };
 
 struct targets {
@@ -84,7 +85,7 @@ struct targets {
     size_t addressed; /* rows with a configured address */
     struct targets_group *groups;
     size_t group_count;
-    uint64_t order; /* another one whenever the order of a group may have changed */
+    uint64_t order; /* another one whenever rows of a group have changed their places */
 };
 
 void targets_init(struct targets *targets, uint64_t seed);
@@ -101,7 +102,17 @@ bool targets_reserve(struct targets *targets, size_t ids);
 /* Adds a row without a session. NULL: out of memory. Call targets_index when all are added. */
 struct target *targets_add(struct targets *targets, const struct config_target *config);
 
-/* Frees a row and its session. */
+/* Takes a row out, with its session; its places are forgotten. */
+void targets_release(struct targets *targets, struct target *target);
+
+/* Takes in a row of another table, under another id, in room that targets_reserve made. When it has a configured
+ * address, targets_index finds it. False: there is no room, or memory is out; the row is as it was. */
+bool targets_adopt(struct targets *targets, struct target *target);
+
+/* Frees a row that was taken out, and its session. */
+void targets_free(struct target *target);
+
+/* Takes a row out and frees it. */
 void targets_remove(struct targets *targets, struct target *target);
 
 /* Gives a row another configured address; places that it forbids are forgotten. Call targets_index afterwards. */

@@ -105,9 +105,10 @@ static void append(struct trials *trials, struct trials_port *port, uint16_t pla
     port->last = place;
 }
 
-bool trials_add(struct trials *trials, const struct address *source, uint32_t listener_id, uint16_t local_port,
+bool trials_add(struct trials *trials, const struct address *source, const struct trials_origin *origin,
                 const uint8_t *payload, size_t length)
 {
+    uint16_t local_port = origin->local_port;
     if (length > TRIALS_PAYLOAD)
         return false;
     if (is_queued(trials, source, local_port))
@@ -119,7 +120,8 @@ bool trials_add(struct trials *trials, const struct address *source, uint32_t li
     struct trial *trial = &trials->places[place - 1];
     trials->free = trial->next;
     trial->source = *source;
-    trial->listener_id = listener_id;
+    trial->listener_id = origin->listener_id;
+    trial->hops = origin->hops;
     trial->local_port = local_port;
     trial->length = (uint16_t)length;
     memcpy(trial->payload, payload, length);
@@ -224,9 +226,9 @@ static size_t step_ip(struct trials *trials, struct trials_port *port, const str
 /* Rows are scattered in memory, and trying a key on few pokes takes less time than to fetch it. */
 static void fetch_ahead(const struct targets *targets, const struct targets_group *group, size_t at)
 {
-    if (at + 2 * AHEAD < group->count)
+    if (at + 2 * AHEAD < group->count && group->ids[at + 2 * AHEAD] != TARGETS_NONE)
         kdnet_fetch(targets->rows[group->ids[at + 2 * AHEAD]]);
-    if (at + AHEAD < group->count)
+    if (at + AHEAD < group->count && group->ids[at + AHEAD] != TARGETS_NONE)
         kdnet_session_fetch(targets->rows[group->ids[at + AHEAD]]->session);
 }
 
@@ -246,7 +248,8 @@ static size_t step_group(struct trials *trials, struct trials_port *port, const 
     }
     batch->at = at + 1;
     fetch_ahead(targets, group, at);
-    return try_key(trials, port, targets->rows[group->ids[at]], 0, batch->count, calls);
+    struct target *row = targets_row(targets, group->ids[at]);
+    return row ? try_key(trials, port, row, 0, batch->count, calls) : 1;
 }
 
 /* No key opens those that are left. */

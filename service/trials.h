@@ -37,6 +37,7 @@ struct trial {
     uint32_t listener_id;   /* a listener may go away while a poke waits */
     uint16_t local_port;
     uint16_t length;
+    uint8_t hops; /* workers that have tried their keys before */
     struct address source;
     uint8_t payload[TRIALS_PAYLOAD];
 };
@@ -68,13 +69,20 @@ struct trials {
     uint64_t opened, unknown; /* pokes */
 };
 
+/* Where a poke came in, and who has tried it. */
+struct trials_origin {
+    uint32_t listener_id;
+    uint16_t local_port;
+    uint8_t hops;
+};
+
 /* False: out of memory. */
 bool trials_init(struct trials *trials, uint64_t seed);
 void trials_clear(struct trials *trials);
 
 /* Takes a copy of a poke, unless one of its source waits already. False: it is longer than any poke, or there is no
  * room. */
-bool trials_add(struct trials *trials, const struct address *source, uint32_t listener_id, uint16_t local_port,
+bool trials_add(struct trials *trials, const struct address *source, const struct trials_origin *origin,
                 const uint8_t *payload, size_t length);
 
 /* Does about `units` of work, at least one key's, for the port whose turn it is. Returns the units that it took; there

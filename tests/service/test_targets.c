@@ -178,7 +178,7 @@ static void rows_that_were_live_are_told_from_those_that_never_were(void **state
     assert_int_equal(targets_group_next(group, false, 200), 200);
 }
 
-/* The last row of the group takes the place of one that leaves, and with it whether it was live. */
+/* A row that leaves makes a gap, so that nobody changes places; when half of them are gaps, all move up. */
 static void rows_that_leave_their_group_hide_none(void **state)
 {
     struct targets *targets = *state;
@@ -188,12 +188,45 @@ static void rows_that_leave_their_group_hide_none(void **state)
     (void)targets_set_live(targets, three, &a, LISTENER(0), PORT);
     assert_true(targets->order == order);
     targets_remove(targets, one);
-    assert_true(targets->order != order);
+    assert_true(targets->order == order);
     const struct targets_group *group = targets_group_of(targets, 0);
-    assert_int_equal(group->count, 2);
+    assert_int_equal(group->count, 3);
     assert_int_equal(group->unseen, 1);
-    assert_int_equal(group->ids[targets_group_next(group, true, 0)], three->id);
+    assert_int_equal(group->ids[targets_group_next(group, true, 0)], TARGETS_NONE);
+    assert_int_equal(group->ids[targets_group_next(group, true, 1)], three->id);
     assert_int_equal(group->ids[targets_group_next(group, false, 0)], two->id);
+    targets_remove(targets, two);
+    assert_true(targets->order != order);
+    assert_int_equal(group->count, 1);
+    assert_int_equal(group->unseen, 0);
+    assert_int_equal(group->ids[targets_group_next(group, true, 0)], three->id);
+}
+
+/* With all that it is: its session, whether it was live, its configured address. */
+static void a_row_goes_to_another_table(void **state)
+{
+    struct targets *targets = *state, others;
+    struct target *rows[TARGETS_SHARE_MAX];
+    struct address a = ipv4(1, 1), c = ipv4(7, 0);
+    struct target *one = add(targets, 1, NULL), *two = add(targets, 2, &c);
+    targets_init(&others, 5);
+    (void)targets_set_live(targets, one, &a, LISTENER(0), PORT);
+    targets_release(targets, one);
+    targets_release(targets, two);
+    assert_int_equal(targets->count, 0);
+    assert_int_equal(targets_at(targets, &a, PORT, rows), 0);
+    assert_true(targets_reserve(&others, 2));
+    assert_true(targets_adopt(&others, one));
+    assert_true(targets_adopt(&others, two));
+    assert_true(targets_index(&others));
+    assert_int_equal(targets_group_of(&others, 0)->count, 1);
+    assert_int_equal(targets_group_of(&others, 0)->unseen, 0);
+    assert_int_equal(targets_with_ip(&others, c.ip), two->id);
+    assert_false(targets_is_live(one));
+    (void)targets_set_live(&others, one, &a, LISTENER(0), PORT);
+    assert_int_equal(targets_at(&others, &a, PORT, rows), 1);
+    assert_ptr_equal(rows[0], one);
+    targets_clear(&others);
 }
 
 static void a_removed_row_is_found_nowhere(void **state)
@@ -210,7 +243,7 @@ static void a_removed_row_is_found_nowhere(void **state)
     assert_null(targets_row(targets, id));
     assert_int_equal(targets_at(targets, &a, PORT, rows), 0);
     assert_int_equal(targets_at(targets, &b, PORT, rows), 1);
-    assert_int_equal(targets_group_of(targets, 0)->count, 1);
+    assert_int_equal(targets_group_of(targets, 0)->count, 2); /* a gap, and the other */
     assert_int_equal(targets_group_of(targets, 0)->unseen, 0);
     assert_int_equal(add(targets, 3, NULL)->id, id);
 }
@@ -338,6 +371,7 @@ int main(void)
         TEST(rows_are_found_by_their_configured_address),
         TEST(rows_that_were_live_are_told_from_those_that_never_were),
         TEST(rows_that_leave_their_group_hide_none),
+        TEST(a_row_goes_to_another_table),
         TEST(a_removed_row_is_found_nowhere),
         TEST(a_new_configured_address_forgets_places_elsewhere),
         TEST(a_listener_that_goes_takes_its_places_along),

@@ -108,8 +108,9 @@ static bool poke_for(uint32_t id, uint32_t ip, uint16_t port, uint16_t local_por
 {
     uint8_t payload[TRIALS_PAYLOAD] = {0};
     struct address source = ipv4(ip, port);
+    const struct trials_origin origin = {.listener_id = 1, .local_port = local_port};
     memcpy(payload + KDNET_HEADER_LENGTH, &id, sizeof id);
-    return trials_add(&world.trials, &source, 1, local_port, payload, sizeof payload);
+    return trials_add(&world.trials, &source, &origin, payload, sizeof payload);
 }
 
 static bool poke(uint32_t ip, uint16_t port)
@@ -292,9 +293,10 @@ static void what_is_longer_than_a_poke_is_refused(void **state)
 {
     (void)state;
     static const uint8_t payload[TRIALS_PAYLOAD + 1];
+    const struct trials_origin origin = {.listener_id = 1, .local_port = PORT};
     struct address source = ipv4(1, 1);
     assert_int_equal(TRIALS_PAYLOAD, 374);
-    assert_false(trials_add(&world.trials, &source, 1, PORT, payload, sizeof payload));
+    assert_false(trials_add(&world.trials, &source, &origin, payload, sizeof payload));
     assert_int_equal(world.trials.count, 0);
 }
 

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/moves.h"
+#include "service/server_internal.h"
+
+#include <stdlib.h>
+
+struct move {
+    struct mail mail;
+    struct target *target;
+    struct address live;
+    uint32_t listener_id;
+    unsigned from;
+};
+
+static bool reserve(struct worker *worker)
+{
+    struct targets *targets = &worker->targets;
+    size_t ids = targets->capacity;
+    if (targets->count == targets->capacity)
+        ids = targets->capacity + targets->capacity / 8 + 64;
+    return targets_reserve(targets, ids) && timers_reserve(&worker->timers, targets->capacity);
+}
+
+static void arrive(struct worker *worker, const struct move *move)
+{
+    struct target *target = move->target;
+    struct listener *listener = listener_by_id(worker, move->listener_id);
+    kdnet_session_move(target->session, &worker->shared);
+    if (listener) { /* else its next poke says where it is */
+        forwards_remove(&worker->forwards, &move->live, listener->local.port);
+        (void)targets_set_live(&worker->targets, target, &move->live, listener, listener->local.port);
+    }
+    worker->index_due = worker->index_due || target->has_address;
+    timers_set(&worker->timers, target->id, kdnet_session_deadline(target->session), worker_now_us());
+    dispatch_count(worker, target);
+}
+
+/* When there is no memory for it here, it goes back: its place there is free. */
+static void open_move(struct mail *mail, void *owner)
+{
+    struct move *move = (struct move *)mail;
+    struct worker *worker = owner;
+    if (!reserve(worker) || !targets_adopt(&worker->targets, move->target)) {
+        if (worker->finished) {
+            targets_free(move->target);
+            free(move);
+            return;
+        }
+        unsigned from = move->from;
+        move->from = worker->number;
+        mailbox_post(&worker->server->workers[from].mailbox, mail);
+        return;
+    }
+    arrive(worker, move);
+    free(move);
+}
+
+static bool may_move(const struct worker *worker, const struct target *target)
+{
+    return !worker->frozen && !worker->finished && !target->withheld && !target->deferred && targets_is_live(target);
+}
+
+void moves_consider(struct worker *worker, struct target *target)
+{
+    if (worker_is_alone(worker) || !may_move(worker, target))
+        return;
+    struct address live = targets_address(&target->live);
+    struct worker *home = worker_of(worker, &live);
+    struct move *move = home != worker ? malloc(sizeof *move) : NULL;
+    if (!move)
+        return;
+    *move = (struct move){.mail.open = open_move,
+                          .target = target,
+                          .live = live,
+                          .listener_id = target->live.listener->id,
+                          .from = worker->number};
+    dispatch_uncount(worker, target);
+    timers_set(&worker->timers, target->id, TIMERS_NEVER, worker_now_us());
+    targets_release(&worker->targets, target);
+    ++worker->totals.moved_away;
+    mailbox_post(&home->mailbox, &move->mail);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* server_internal: what the parts of the server share. Not for others. */
+#ifndef SERVICE_SERVER_INTERNAL_H
+#define SERVICE_SERVER_INTERNAL_H
+
+#include "service/mailbox.h"
+#include "service/options.h"
+#include "service/policies.h"
+#include "service/results.h"
+#include "service/steer.h"
+#include "service/strangers.h"
+#include "service/worker.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+/* SO_RCVBUF asked for: a poke takes 1,280 bytes of it; each target pokes every 3 s, so that this is a seventh of a
+ * second. */
+#define SERVER_SOCKET_BUFFER      ((size_t)8 << 20)
+#define SERVER_SOCKET_BUFFER_EACH ((size_t)64)
+#define SERVER_SOCKET_BUFFER_MAX  ((size_t)128 << 20)
+#define SERVER_SIGNALS            4
+#define SERVER_STRANGERS_MAX      4096U /* pokes of nobody that wait to be counted one by one */
+
+struct lookup;
+struct reload;
+
+/* An address that machines reach us by: a socket for each worker. */
+struct port {
+    struct port *next;
+    uint32_t id;
+    struct address local;
+    int send_error;                      /* the last, of any worker */
+    struct address shed_source;          /* the last */
+    struct listener_counts counts, told; /* of all workers, as they said last; as the log has said */
+};
+
+/* What a worker says of itself. */
+struct census_port {
+    uint32_t id;
+    int send_error;
+    struct address shed_source;
+    struct listener_counts counts;
+};
+
+struct census {
+    struct mail mail;
+    struct server *server;
+    struct worker_totals totals;
+    struct kdnet_session_counts sessions;
+    size_t targets;
+    uint64_t keys_tried;
+    struct census_port *ports;
+    size_t port_count, port_capacity;
+};
+
+/* All workers are asked, and when each has answered, the answers are put together. */
+struct summary {
+    struct census *of;     /* of each worker */
+    unsigned asked;        /* workers that have not answered yet */
+    bool again;            /* ask again when they have */
+    bool log_due;          /* tell the next whole one in the log */
+    bool log_due_again;    /* the one after */
+    uint64_t begun, ended; /* rounds */
+    struct worker_totals totals;
+    struct kdnet_session_counts sessions;
+    size_t targets;
+    uint64_t keys_tried;
+};
+
+struct server {
+    uv_loop_t loop;
+    struct mailbox mailbox;
+    const struct options *options;
+    struct kdnetd_config config;
+    struct steer steer;
+    struct worker *workers;
+    unsigned worker_count;
+    unsigned inited, started; /* of them */
+    struct port *ports;
+    uint32_t next_port_id;
+    struct policies policies;
+    struct reload *reload; /* NULL: none is under way */
+    struct strangers strangers;
+    struct results results;
+    struct lookup *lookup;
+    struct summary summary;
+    uint64_t seed;
+
+    uv_timer_t second_timer, watchdog_timer, stop_timer;
+    uv_signal_t signals[SERVER_SIGNALS];
+    size_t signal_count;
+
+    uint64_t reloads;
+    uint64_t trimmed_us, trimmed_events;
+    uint64_t told_us;       /* when the minute's summaries were last told */
+    uint64_t alive_round;   /* of the summary, when the service manager was last told that we live */
+    char status[160];       /* as the service manager knows it */
+    uint64_t second_events; /* a second ago */
+    bool stopping, finished;
+    bool joined; /* no worker runs any more */
+    uint64_t stop_by_us, stop_round;
+};
+
+/* Counts a poke that no key of any worker opens. Thread: any. */
+void server_stranger(struct server *server, const struct trial *trial);
+
+/* ports.c */
+bool port_open(struct server *server, const struct config_address *address);
+void port_close(struct server *server, struct port *port);
+struct port *port_at(const struct server *server, const struct config_address *address); /* NULL: there is none */
+/* Says in the log what was dropped since the last time; nothing when nothing was. */
+void port_tell(struct port *port);
+
+/* summary.c */
+void summary_ask(struct server *server);       /* unless it is under way; then once more after it */
+void summary_tell(struct server *server);      /* asks, and tells the answers in the log */
+void summary_tell_last(struct server *server); /* what was asked for and is not there yet: as it is now */
+void summary_clear(struct server *server);
+void summary_status(struct server *server);
+
+/* hints.c: strangers, and what to do about them */
+void hints_look(struct server *server, uint64_t now_us);
+void hints_tell_more(struct server *server); /* once a minute */
+
+/* reload.c */
+bool reload_first(struct server *server); /* listeners and targets of the first configuration */
+void reload_again(struct server *server); /* on HUP */
+/* The server ends, and no worker runs any more: nothing more is applied. */
+void reload_stop(struct server *server);
+
+#endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/worker.h"
+#include "service/log.h"
+#include "service/lookup.h"
+#include "service/server_internal.h"
+
+#include <openssl/rand.h>
+
+uint64_t worker_now_us(void)
+{
+    return uv_hrtime() / 1000;
+}
+
+bool worker_is_alone(const struct worker *worker)
+{
+    return worker->server->worker_count == 1;
+}
+
+struct worker *worker_of(const struct worker *worker, const struct address *address)
+{
+    return &worker->server->workers[steer_worker(&worker->server->steer, address->ip)];
+}
+
+static int random_bytes(void *user, uint8_t *out, size_t length)
+{
+    (void)user;
+    return length <= INT32_MAX && RAND_bytes(out, (int)length) == 1 ? KDNET_OK : KDNET_ERR_RANDOM;
+}
+
+/* Symbols, for the sessions. A service that stops waits for none. */
+static enum kdnet_rva_answer find_rva(void *user, const struct kdnet_pdb *pdb, const char *symbol, uint32_t *rva,
+                                      enum kdnet_source *source)
+{
+    const struct worker *worker = user;
+    if (!worker->asker)
+        return KDNET_RVA_NO_SYMBOLS;
+    enum kdnet_rva_answer answer = lookup_find(worker->asker, pdb, symbol, rva, source);
+    return answer == KDNET_RVA_PENDING && worker->stopping ? KDNET_RVA_NO_SYMBOLS : answer;
+}
+
+static void want_rvas(void *user, const struct kdnet_pdb *pdb, const char *const *symbols, size_t count)
+{
+    const struct worker *worker = user;
+    if (worker->asker && !worker->stopping)
+        lookup_want(worker->asker, pdb, symbols, count);
+}
+
+static bool recall_image(void *user, const struct kdnet_image_print *print, struct kdnet_pdb *pdb)
+{
+    const struct worker *worker = user;
+    return worker->asker && lookup_recall(worker->asker, print, pdb);
+}
+
+static void remember_image(void *user, const struct kdnet_image_print *print, const struct kdnet_pdb *pdb)
+{
+    const struct worker *worker = user;
+    if (worker->asker)
+        lookup_remember(worker->asker, print, pdb);
+}
+
+/* Without a place for symbols, sessions read nothing only to look it up. */
+void worker_configure(struct worker *worker, const struct kdnetd_config *config)
+{
+    struct kdnet_session_shared *shared = &worker->shared;
+    bool places = config->symbol_count > 0;
+    shared->read_deadline_us = config->read_deadline_ms * 1000;
+    shared->lost_after_us = config->lost_after_ms * 1000;
+    shared->dump_for_us = config->dump_for_ms * 1000;
+    shared->prints = config->prints;
+    shared->want_rvas = places ? want_rvas : NULL;
+    shared->recall_image = places ? recall_image : NULL;
+    shared->remember_image = places ? remember_image : NULL;
+    reads_make(&worker->reads, config);
+    shared->reads = &worker->reads;
+}
+
+/* The rounds of the loop. */
+
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle; /* while it is active, the loop looks at the sockets without waiting */
+}
+
+/*
+ * libuv runs timers before it looks at the sockets: after a busy round, answers that are already there would count as
+ * late, and their requests would be sent again. So deadlines are handled after the sockets of the same round.
+ */
+static void on_deadline(uv_timer_t *timer)
+{
+    struct worker *worker = timer->data;
+    worker->deadline_due = true;
+    (void)uv_idle_start(&worker->deadline_idle, on_idle);
+}
+
+static void on_check(uv_check_t *check)
+{
+    struct worker *worker = check->data;
+    worker->idle_us += worker_now_us() - worker->waiting_from_us;
+    if (!worker->deadline_due)
+        return;
+    worker->deadline_due = false;
+    (void)uv_idle_stop(&worker->deadline_idle);
+    dispatch_expire(worker);
+    dispatch_withheld(worker);
+}
+
+static void arm_deadline(struct worker *worker)
+{
+    uint64_t deadline_us = timers_next(&worker->timers), withheld_us = withheld_deadline(&worker->withheld);
+    uint64_t now_us = worker_now_us();
+    if (withheld_us < deadline_us)
+        deadline_us = withheld_us;
+    if (deadline_us == TIMERS_NEVER) {
+        (void)uv_timer_stop(&worker->deadline_timer);
+        return;
+    }
+    uint64_t wait_ms = deadline_us > now_us ? (deadline_us - now_us + 999) / 1000 : 0;
+    uv_update_time(&worker->loop);
+    (void)uv_timer_start(&worker->deadline_timer, on_deadline, wait_ms > 0 ? wait_ms : 1, 0);
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct worker *worker = prepare->data;
+    if (worker->index_due)
+        worker->index_due = !targets_index(&worker->targets);
+    dispatch_try_keys(worker);
+    dispatch_recall(worker);
+    listener_flush(worker);
+    listener_wake(worker);
+    arm_deadline(worker);
+    worker->waiting_from_us = worker_now_us();
+}
+
+/* The machines that wait ask again; the others do not mind. */
+static void on_symbols(void *user)
+{
+    struct worker *worker = user;
+    uint64_t now_us = worker_now_us();
+    for (uint32_t id = 0; id < worker->targets.ids && worker->totals.halted > 0; ++id) {
+        struct target *target = targets_row(&worker->targets, id);
+        if (!target || !target->halted)
+            continue;
+        kdnet_session_symbols_came(target->session, now_us);
+        dispatch_pump(worker, target, NULL, NULL, now_us);
+    }
+}
+
+static void on_settled(uv_async_t *settled)
+{
+    dispatch_withheld(settled->data);
+}
+
+/* The start. */
+
+static void init_handles(struct worker *worker)
+{
+    uv_timer_t *timers[] = {&worker->trial_timer, &worker->deadline_timer, &worker->rest_timer};
+    uv_idle_t *idles[] = {&worker->trial_idle, &worker->deadline_idle, &worker->apply_idle};
+    for (size_t i = 0; i < sizeof timers / sizeof timers[0]; ++i) {
+        (void)uv_timer_init(&worker->loop, timers[i]);
+        timers[i]->data = worker;
+    }
+    for (size_t i = 0; i < sizeof idles / sizeof idles[0]; ++i) {
+        (void)uv_idle_init(&worker->loop, idles[i]);
+        idles[i]->data = worker;
+    }
+    (void)uv_prepare_init(&worker->loop, &worker->prepare);
+    (void)uv_check_init(&worker->loop, &worker->check);
+    worker->prepare.data = worker;
+    worker->check.data = worker;
+    (void)uv_prepare_start(&worker->prepare, on_prepare);
+    (void)uv_check_start(&worker->check, on_check);
+}
+
+static bool init_parts(struct worker *worker)
+{
+    worker->shared.crypto = kdnet_crypto_new();
+    worker->shared.user = worker;
+    worker->shared.random = random_bytes;
+    worker->shared.find_rva = find_rva;
+    worker->shared.counts = &worker->session_counts;
+    targets_init(&worker->targets, worker->seed);
+    timers_init(&worker->timers);
+    withheld_init(&worker->withheld);
+    forwards_init(&worker->forwards, worker->seed);
+    shares_init(&worker->shares, worker->seed);
+    bucket_init(&worker->nudges, WORKER_NUDGE_PER_SECOND, WORKER_NUDGE_PER_SECOND);
+    pace_init(&worker->pace, worker_now_us());
+    worker->totals.inquiries_limit = WORKER_INQUIRIES_START;
+    worker->asker = lookup_join(worker->server->lookup, &worker->loop, on_symbols, worker);
+    bool trials = trials_init(&worker->trials, worker->seed);
+    return worker->shared.crypto && worker->asker && trials;
+}
+
+static void open_stop(struct mail *mail, void *owner)
+{
+    (void)mail;
+    worker_stop(owner);
+}
+
+static void open_finish(struct mail *mail, void *owner)
+{
+    (void)mail;
+    worker_finish(owner);
+}
+
+bool worker_init(struct worker *worker, struct server *server, unsigned number)
+{
+    worker->server = server;
+    worker->number = number;
+    worker->seed = server->seed;
+    worker->stop_mail.open = open_stop;
+    worker->finish_mail.open = open_finish;
+    if (uv_loop_init(&worker->loop) != 0)
+        return false;
+    if (mailbox_init(&worker->mailbox, &worker->loop, worker) != 0) {
+        (void)uv_loop_close(&worker->loop);
+        return false;
+    }
+    init_handles(worker);
+    worker->handles_ready = true;
+    if (uv_async_init(&worker->loop, &worker->settled, on_settled) != 0)
+        return false;
+    worker->settled.data = worker;
+    worker->settled_ready = true;
+    return init_parts(worker);
+}
+
+static void run(void *user)
+{
+    struct worker *worker = user;
+    (void)uv_run(&worker->loop, UV_RUN_DEFAULT);
+}
+
+int worker_start(struct worker *worker)
+{
+    return uv_thread_create(&worker->thread, run, worker);
+}
+
+void worker_stop(struct worker *worker)
+{
+    worker->stopping = true;
+}
+
+/* The end. */
+
+void worker_finish(struct worker *worker)
+{
+    uv_handle_t *handles[] = {
+        (uv_handle_t *)&worker->prepare,        (uv_handle_t *)&worker->check,      (uv_handle_t *)&worker->trial_idle,
+        (uv_handle_t *)&worker->deadline_idle,  (uv_handle_t *)&worker->apply_idle, (uv_handle_t *)&worker->trial_timer,
+        (uv_handle_t *)&worker->deadline_timer, (uv_handle_t *)&worker->rest_timer,
+    };
+    if (worker->finished || !worker->handles_ready)
+        return;
+    worker->finished = true;
+    while (worker->listeners)
+        listener_close(worker->listeners);
+    for (size_t i = 0; i < sizeof handles / sizeof handles[0]; ++i)
+        uv_close(handles[i], NULL);
+    if (worker->settled_ready)
+        uv_close((uv_handle_t *)&worker->settled, NULL);
+    lookup_leave(worker->asker);
+    worker->asker = NULL;
+    mailbox_close(&worker->mailbox);
+}
+
+/* Rows that are under way in its mailbox come into its table, and are freed with the others. */
+void worker_clear(struct worker *worker, bool started)
+{
+    if (!worker->handles_ready)
+        return;
+    worker_finish(worker);
+    if (!started)
+        (void)uv_run(&worker->loop, UV_RUN_DEFAULT);
+    targets_clear(&worker->targets);
+    timers_clear(&worker->timers);
+    trials_clear(&worker->trials);
+    withheld_clear(&worker->withheld);
+    forwards_clear(&worker->forwards);
+    kdnet_crypto_free(worker->shared.crypto);
+    mailbox_clear(&worker->mailbox);
+    (void)uv_loop_close(&worker->loop);
+}
