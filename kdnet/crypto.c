@@ -37,12 +37,14 @@ struct direct {
 };
 
 struct kdnet_crypto {
+    _Alignas(16) uint8_t scratch[KDNET_CRYPTO_SCRATCH];
     EVP_CIPHER *aes; /* holds its provider, too */
     struct direct direct;
     void *provider_context;            /* NULL: the provider has not all functions, or is not asked for them */
     EVP_CIPHER_CTX *context;           /* NULL when provider_context is there */
     uint8_t key[KDNET_AES_KEY_LENGTH]; /* that the context has, for the direction below */
     int direction;                     /* 1 encrypt, 0 decrypt, -1 no key yet */
+    bool portable;
 };
 
 static void take_function(struct direct *direct, const OSSL_DISPATCH *entry)
@@ -115,6 +117,7 @@ static struct kdnet_crypto *new_crypto(bool direct)
     if (!crypto)
         return NULL;
     crypto->direction = -1;
+    crypto->portable = !direct;
     crypto->aes = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
     if (crypto->aes && direct)
         go_direct(crypto);
@@ -137,6 +140,16 @@ struct kdnet_crypto *kdnet_crypto_new_portable(void)
     return new_crypto(false);
 }
 
+bool kdnet_crypto_is_portable(const struct kdnet_crypto *crypto)
+{
+    return crypto->portable;
+}
+
+void *kdnet_crypto_scratch(struct kdnet_crypto *crypto)
+{
+    return crypto->scratch;
+}
+
 void kdnet_crypto_free(struct kdnet_crypto *crypto)
 {
     if (!crypto)
@@ -146,6 +159,7 @@ void kdnet_crypto_free(struct kdnet_crypto *crypto)
     EVP_CIPHER_CTX_free(crypto->context);
     EVP_CIPHER_free(crypto->aes);
     OPENSSL_cleanse(crypto->key, sizeof crypto->key);
+    OPENSSL_cleanse(crypto->scratch, sizeof crypto->scratch);
     free(crypto);
 }
 

@@ -760,6 +760,13 @@ void kdnet_session_fetch(const struct kdnet_session *session)
         kdnet_fetch(bytes + at);
 }
 
+void kdnet_session_fetch_key(const struct kdnet_session *session)
+{
+    const char *key = (const char *)session + offsetof(struct kdnet_session, keys.control);
+    kdnet_fetch(key);
+    kdnet_fetch(key + KDNET_AES_KEY_LENGTH - 1); /* it may lie in two cache lines */
+}
+
 void kdnet_session_recall(struct kdnet_session *session)
 {
     if (!session->connected || !kdnet_session_wake(session))

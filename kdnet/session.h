@@ -170,6 +170,8 @@ int kdnet_session_release(struct kdnet_session *session, enum kdnet_action actio
 
 /* Fetches into the cache what the next poke of an idle session will touch; reads nothing of it. */
 void kdnet_session_fetch(const struct kdnet_session *session);
+/* The same for its key alone. */
+void kdnet_session_fetch_key(const struct kdnet_session *session);
 
 /* Whether an answer to something of ours is under way, which time is lost over when it waits. */
 bool kdnet_session_awaits(const struct kdnet_session *session);

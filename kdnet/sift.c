@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/sift.h"
 #include "kdnet/error.h"
+#include "kdnet/sift_internal.h"
 
 #include <string.h>
 
-#define AT_ONCE 256U /* 4 KiB: they stay in the first cache */
+#define AT_ONCE       256U /* 4 KiB: they stay in the first cache */
+#define COST_HARDWARE 4U   /* a key 9 ns, a block 2 */
+#define COST_PORTABLE 20U  /* a key 45 ns, a block 2 to 3 */
 
 void kdnet_sift_take(const uint8_t *payload, size_t length, struct kdnet_sift_block *block, uint32_t *tag)
 {
@@ -21,34 +24,64 @@ static uint32_t start_of(const struct kdnet_sift_block *block)
 
 /* CBC xors each block with the ciphertext before it, or at first with an IV of zero; that is taken back here. The first
  * three bytes of the plaintext of a datagram are zero (kdnet_datagram_may_open). */
-static size_t note_hits(const struct kdnet_sift_block *cipher, const struct kdnet_sift_block *plain,
-                        const uint32_t *tags, size_t count, size_t offset, uint16_t *hits)
+static size_t note_hits(const struct kdnet_sift_pile *pile, const struct kdnet_sift_block *plain, size_t from,
+                        size_t some, struct kdnet_sift_hit *hits)
 {
     static const uint8_t first_three[4] = {0xff, 0xff, 0xff, 0};
     uint32_t mask, before = 0;
     size_t found = 0;
     memcpy(&mask, first_three, sizeof mask);
-    for (size_t i = 0; i < count; ++i) {
-        uint32_t start = (start_of(&plain[i]) ^ before ^ tags[i]) & mask;
-        before = start_of(&cipher[i]);
+    for (size_t i = 0; i < some; ++i) {
+        uint32_t start = (start_of(&plain[i]) ^ before ^ pile->tags[from + i]) & mask;
+        before = start_of(&pile->blocks[from + i]);
         if (start == 0)
-            hits[found++] = (uint16_t)(offset + i);
+            hits[found++].block = (uint16_t)(from + i);
     }
     return found;
 }
 
-size_t kdnet_sift(struct kdnet_crypto *crypto, const uint8_t aes_key[static KDNET_AES_KEY_LENGTH],
-                  const struct kdnet_sift_block *blocks, const uint32_t *tags, size_t count, uint16_t *hits)
+static size_t sift_one(struct kdnet_crypto *crypto, const uint8_t *key, const struct kdnet_sift_pile *pile,
+                       struct kdnet_sift_hit *hits)
 {
     static const uint8_t no_iv[KDNET_AES_BLOCK];
     struct kdnet_sift_block plain[AT_ONCE];
     size_t found = 0;
-    for (size_t at = 0; at < count; at += AT_ONCE) {
-        size_t some = count - at < AT_ONCE ? count - at : AT_ONCE;
-        if (kdnet_crypto_cbc_decrypt(crypto, aes_key, no_iv, blocks[at].bytes, plain[0].bytes, some * sizeof *plain) !=
-            KDNET_OK)
+    for (size_t at = 0; at < pile->count; at += AT_ONCE) {
+        size_t some = pile->count - at < AT_ONCE ? pile->count - at : AT_ONCE;
+        if (kdnet_crypto_cbc_decrypt(crypto, key, no_iv, pile->blocks[at].bytes, plain[0].bytes,
+                                     some * sizeof *plain) != KDNET_OK)
             return 0;
-        found += note_hits(blocks + at, plain, tags + at, some, at, hits + found);
+        found += note_hits(pile, plain, at, some, hits + found);
     }
     return found;
+}
+
+static size_t sift_portable(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_t key_count,
+                            const struct kdnet_sift_pile *pile, struct kdnet_sift_hit *hits, size_t *hit_count)
+{
+    size_t tried = 0, found = 0;
+    while (tried < key_count && found == 0)
+        found = sift_one(crypto, keys[tried++], pile, hits);
+    for (size_t i = 0; i < found; ++i)
+        hits[i].key = (uint16_t)(tried - 1);
+    *hit_count = found;
+    return tried;
+}
+
+static bool uses_hardware(const struct kdnet_crypto *crypto)
+{
+    return kdnet_sift_has_hardware() && !kdnet_crypto_is_portable(crypto);
+}
+
+size_t kdnet_sift(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_t key_count,
+                  const struct kdnet_sift_pile *pile, struct kdnet_sift_hit *hits, size_t *hit_count)
+{
+    if (uses_hardware(crypto))
+        return kdnet_sift_hardware(crypto, keys, key_count, pile, hits, hit_count);
+    return sift_portable(crypto, keys, key_count, pile, hits, hit_count);
+}
+
+size_t kdnet_sift_key_cost(const struct kdnet_crypto *crypto)
+{
+    return uses_hardware(crypto) ? COST_HARDWARE : COST_PORTABLE;
 }

@@ -572,11 +572,14 @@ void dispatch_unopened(const struct arrival *a)
 
 /* Keys on pokes from new addresses. */
 
-static size_t sift(void *user, const struct target *target, const struct kdnet_sift_block *blocks, const uint32_t *tags,
-                   size_t count, uint16_t *hits)
+static size_t sift(void *user, struct target *const *rows, size_t row_count, const struct kdnet_sift_pile *pile,
+                   struct kdnet_sift_hit *hits, size_t *hit_count)
 {
     struct worker *worker = user;
-    return kdnet_sift(worker->shared.crypto, kdnet_session_key(target->session)->bytes, blocks, tags, count, hits);
+    const uint8_t *keys[TRIALS_KEYS];
+    for (size_t i = 0; i < row_count; ++i)
+        keys[i] = kdnet_session_key(rows[i]->session)->bytes;
+    return kdnet_sift(worker->shared.crypto, keys, row_count, pile, hits, hit_count);
 }
 
 static bool try_row(void *user, struct target *target, const struct trial *trial)
@@ -618,7 +621,11 @@ static void on_trial_timer(uv_timer_t *timer)
 static void on_trial_idle(uv_idle_t *idle)
 {
     struct worker *worker = idle->data;
-    const struct trials_calls calls = {.sift = sift, .open = try_row, .unknown = no_key, .user = worker};
+    const struct trials_calls calls = {.sift = sift,
+                                       .key_units = kdnet_sift_key_cost(worker->shared.crypto),
+                                       .open = try_row,
+                                       .unknown = no_key,
+                                       .user = worker};
     uint64_t from_us = worker_now_us();
     pace_pass(&worker->pace, from_us, worker->idle_us);
     worker->idle_us = 0;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AHEAD ((size_t)8)
+#define AHEAD ((size_t)16)
 
 enum stage { STAGE_IP, STAGE_UNSEEN, STAGE_UNSEEN_ANY, STAGE_SEEN, STAGE_SEEN_ANY, STAGES };
 
@@ -178,23 +178,36 @@ static void fill_batch(struct trials *trials, struct trials_port *port, const st
     begin_stages(batch, targets);
 }
 
-/* Tries a key on `count` pokes of the batch from `from` on. From the last hit to the first: a poke that leaves has the
- * last one put into its place. Returns the units of work. */
-static size_t try_key(struct trials *trials, struct trials_port *port, struct target *row, size_t from, size_t count,
-                      const struct trials_calls *calls)
+/* From the last hit to the first: a poke that leaves has the last one put into its place, which is done with. More than
+ * one key may pass for a poke. */
+static void open_hits(struct trials *trials, struct trials_port *port, struct target *const *rows, size_t from,
+                      const struct kdnet_sift_hit *hits, size_t found, const struct trials_calls *calls)
 {
     struct batch *batch = port->batch;
-    uint16_t hits[TRIALS_BATCH];
-    size_t found = calls->sift(calls->user, row, batch->blocks + from, batch->tags + from, count, hits);
-    ++trials->tried;
+    size_t gone = TRIALS_BATCH;
     while (found-- > 0) {
-        size_t at = from + hits[found];
-        if (!calls->open(calls->user, row, &trials->places[batch->places[at] - 1]))
+        size_t at = from + hits[found].block;
+        if (at == gone || !calls->open(calls->user, rows[hits[found].key], &trials->places[batch->places[at] - 1]))
             continue;
         remove_from_batch(trials, port, at);
+        gone = at;
         ++trials->opened;
     }
-    return TRIALS_KEY_UNITS + count;
+}
+
+/* Tries keys on `count` pokes of the batch from `from` on, until some have hits. Returns how many keys. */
+static size_t try_keys(struct trials *trials, struct trials_port *port, struct target *const *rows, size_t row_count,
+                       size_t from, size_t count, const struct trials_calls *calls)
+{
+    struct batch *batch = port->batch;
+    struct kdnet_sift_hit hits[KDNET_SIFT_TOGETHER * TRIALS_BATCH];
+    const struct kdnet_sift_pile pile = {batch->blocks + from, batch->tags + from, count};
+    size_t found = 0, tried = calls->sift(calls->user, rows, row_count, &pile, hits, &found);
+    if (tried < row_count)
+        batch->at = rows[tried]->list_at; /* the others come again */
+    trials->tried += tried;
+    open_hits(trials, port, rows, from, hits, found, calls);
+    return tried;
 }
 
 /* One row with the configured address of one poke. */
@@ -209,7 +222,7 @@ static size_t step_ip(struct trials *trials, struct trials_port *port, const str
     row = targets_row(targets, batch->id);
     size_t units = 1;
     if (row && targets_may_be(row, &trial->source, trial->local_port))
-        units = try_key(trials, port, row, batch->at, 1, calls);
+        units = try_keys(trials, port, &row, 1, batch->at, 1, calls) * (calls->key_units + 1);
     if (batch->count < before) { /* opened: another poke is in its place */
         batch->id = TARGETS_NONE;
     } else if (!row || row->next_same_ip == TARGETS_NONE) {
@@ -223,33 +236,44 @@ static size_t step_ip(struct trials *trials, struct trials_port *port, const str
     return units;
 }
 
-/* Rows are scattered in memory, and trying a key on few pokes takes less time than to fetch it. */
+/* Rows and sessions are scattered in memory, and trying a key takes less time than to fetch it. */
 static void fetch_ahead(const struct targets *targets, const struct targets_group *group, size_t at)
 {
     if (at + 2 * AHEAD < group->count && group->ids[at + 2 * AHEAD] != TARGETS_NONE)
         kdnet_fetch(targets->rows[group->ids[at + 2 * AHEAD]]);
     if (at + AHEAD < group->count && group->ids[at + AHEAD] != TARGETS_NONE)
-        kdnet_session_fetch(targets->rows[group->ids[at + AHEAD]]->session);
+        kdnet_session_fetch_key(targets->rows[group->ids[at + AHEAD]]->session);
 }
 
-/* One row of a group, for the whole batch. */
-static size_t step_group(struct trials *trials, struct trials_port *port, const struct targets *targets,
+/* The next rows of a group from `at` on, at most `most`. Returns how many. */
+static size_t next_rows(const struct targets *targets, const struct targets_group *group, bool seen, size_t *at,
+                        size_t most, struct target *rows[static TRIALS_KEYS])
+{
+    size_t count = 0;
+    while (count < most && count < TRIALS_KEYS && (*at = targets_group_next(group, seen, *at)) < group->count) {
+        fetch_ahead(targets, group, *at);
+        rows[count] = targets_row(targets, group->ids[(*at)++]);
+        count += rows[count] != NULL; /* not a gap */
+    }
+    return count;
+}
+
+/* Some rows of a group, for the whole batch: about `units` of work. */
+static size_t step_group(struct trials *trials, struct trials_port *port, const struct targets *targets, size_t units,
                          const struct trials_calls *calls)
 {
     struct batch *batch = port->batch;
+    struct target *rows[TRIALS_KEYS];
     bool any = batch->stage == STAGE_UNSEEN_ANY || batch->stage == STAGE_SEEN_ANY;
     bool seen = batch->stage == STAGE_SEEN || batch->stage == STAGE_SEEN_ANY;
     const struct targets_group *group = targets_group_of(targets, any ? 0 : port->port);
-    size_t at = group ? targets_group_next(group, seen, batch->at) : 0;
-    if (!group || at >= group->count) {
-        ++batch->stage;
-        batch->at = 0;
-        return 1;
-    }
-    batch->at = at + 1;
-    fetch_ahead(targets, group, at);
-    struct target *row = targets_row(targets, group->ids[at]);
-    return row ? try_key(trials, port, row, 0, batch->count, calls) : 1;
+    size_t each = calls->key_units + batch->count, most = units / each + 1;
+    size_t count = group ? next_rows(targets, group, seen, &batch->at, most, rows) : 0;
+    if (count > 0)
+        return try_keys(trials, port, rows, count, 0, batch->count, calls) * each;
+    ++batch->stage;
+    batch->at = 0;
+    return 1;
 }
 
 /* No key opens those that are left. */
@@ -265,7 +289,7 @@ static size_t end_batch(struct trials *trials, struct trials_port *port, const s
     return units;
 }
 
-static size_t step(struct trials *trials, struct trials_port *port, const struct targets *targets,
+static size_t step(struct trials *trials, struct trials_port *port, const struct targets *targets, size_t units,
                    const struct trials_calls *calls)
 {
     struct batch *batch = port->batch;
@@ -276,7 +300,7 @@ static size_t step(struct trials *trials, struct trials_port *port, const struct
     if (batch->stage == STAGE_IP)
         return step_ip(trials, port, targets, calls);
     if (batch->stage < STAGES)
-        return step_group(trials, port, targets, calls);
+        return step_group(trials, port, targets, units, calls);
     return end_batch(trials, port, calls);
 }
 
@@ -290,6 +314,6 @@ size_t trials_work(struct trials *trials, const struct targets *targets, size_t 
     while (trials->ports[trials->turn].count == 0);
     struct trials_port *port = &trials->ports[trials->turn];
     while (done < units && port->count > 0)
-        done += step(trials, port, targets, calls);
+        done += step(trials, port, targets, units - done, calls);
     return done;
 }

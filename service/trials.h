@@ -2,10 +2,10 @@
 /*
  * trials: pokes from addresses that are not known yet, waiting for the keys of their port to be tried on them.
  *
- * Uses address, targets, and of kdnet sift. The pokes of a port are tried in batches of up to TRIALS_BATCH, a key on
- * all of the batch at once, in slices between the rounds of the loop. The queue is bounded, has one poke of each
- * source, not more than half of it from one IP address, and not more than half of it for one port while another has
- * some; ports take turns.
+ * Uses address, targets, and of kdnet fetch, session, sift. The pokes of a port are tried in batches of up to
+ * TRIALS_BATCH, some keys on all of the batch at once, in slices between the rounds of the loop. The queue is bounded,
+ * has one poke of each source, not more than half of it from one IP address, and not more than half of it for one port
+ * while another has some; ports take turns.
  *
  * Order of the keys for a poke: rows whose configured address is the source's; those without a configured address that
  * were never live; those that were. When the order of the rows changes (a reload), batches begin anew.
@@ -22,14 +22,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TRIALS_QUEUE     8192U
-#define TRIALS_PER_IP    (TRIALS_QUEUE / 2)
-#define TRIALS_PER_PORT  (TRIALS_QUEUE / 2)
-#define TRIALS_BATCH     1024U
-#define TRIALS_CHAINS    8192U /* of queued pokes, by hash of their source */
-#define TRIALS_IPS       4096U
-#define TRIALS_KEY_UNITS 20U /* a unit of work is one poke with one key; a key's schedule costs as much as so many */
-#define TRIALS_PAYLOAD   (KDNET_HEADER_LENGTH + ((8 + KDNET_POKE_LENGTH + 15) / 16) * 16 + KDNET_TAG_LENGTH)
+#define TRIALS_QUEUE    8192U
+#define TRIALS_PER_IP   (TRIALS_QUEUE / 2)
+#define TRIALS_PER_PORT (TRIALS_QUEUE / 2)
+#define TRIALS_BATCH    1024U
+#define TRIALS_CHAINS   8192U /* of queued pokes, by hash of their source */
+#define TRIALS_IPS      4096U
+#define TRIALS_KEYS     8U /* in one call of sift, at most */
+#define TRIALS_PAYLOAD  (KDNET_HEADER_LENGTH + ((8 + KDNET_POKE_LENGTH + 15) / 16) * 16 + KDNET_TAG_LENGTH)
 
 struct trial {
     uint16_t next;          /* place + 1; 0: none. In the queue of its port, or in the list of free places */
@@ -43,12 +43,13 @@ struct trial {
 };
 
 /*
- * Which of these could the row's key have sealed: as kdnet_sift. A row to try for each: whether its key opened the
- * poke; then the trial is over. And: no key opens it.
+ * Which of a pile could the rows' keys have sealed: as kdnet_sift, whose `keys` are those of up to TRIALS_KEYS rows. A
+ * row to try for each: whether its key opened the poke; then the trial is over. And: no key opens it.
  */
 struct trials_calls {
-    size_t (*sift)(void *user, const struct target *target, const struct kdnet_sift_block *blocks, const uint32_t *tags,
-                   size_t count, uint16_t *hits);
+    size_t (*sift)(void *user, struct target *const *rows, size_t row_count, const struct kdnet_sift_pile *pile,
+                   struct kdnet_sift_hit *hits, size_t *hit_count);
+    size_t key_units; /* a unit of work is one poke with one key; a key by itself costs as much as so many */
     bool (*open)(void *user, struct target *target, const struct trial *trial);
     void (*unknown)(void *user, const struct trial *trial);
     void *user;
