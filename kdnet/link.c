@@ -217,6 +217,16 @@ static void receive_control(struct kdnet_link *link, const struct kdnet_packet *
     }
 }
 
+/* What the target waits with has come: it need not be asked for it. */
+static void forget_resend(struct kdnet_link *link)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < link->control_count; ++i)
+        if (link->control[i].type != KDNET_PACKET_RESEND)
+            link->control[kept++] = link->control[i];
+    link->control_count = kept;
+}
+
 /*
  * A damaged packet is asked for again. The datagram is authentic, so the target itself made it so: when it comes
  * damaged again and again, asking is no help, and it is taken as it is. Else the target would wait for its ACK for
@@ -262,6 +272,7 @@ int kdnet_link_receive(struct kdnet_link *link, const uint8_t *body, size_t leng
     memory->last_sequence = sequence;
     if (repeat)
         return KDNET_ERR_REPEAT;
+    forget_resend(link);
     *news = KDNET_LINK_DATA;
     return KDNET_OK;
 }

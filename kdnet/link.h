@@ -85,7 +85,8 @@ void kdnet_link_init(struct kdnet_link *link, const struct kdnet_link_memory *me
  * Takes the body of an authentic data datagram.
  *
  * sequence  of its datagram: an older one than the last data packet's is a straggler.
- * packet    written when the news is DATA; borrows from the body. Its ACK is already on its way.
+ * packet    written when the news is DATA; borrows from the body. Its ACK is already on its way, and a RESEND that has
+ *           not gone out yet does not: the target has one packet under way at a time, and this is it.
  *
  * Returns KDNET_OK; KDNET_ERR_CHECKSUM, KDNET_ERR_LENGTH, KDNET_ERR_SHORT (RESEND is on its way; after three, such a
  * packet is taken as it is); KDNET_ERR_REPEAT (acknowledged again when it was the last one); or another error of

@@ -449,6 +449,16 @@ static void window_clear(struct kdnet_session *session)
         session->talk->link.memory.last_sequence = 0;
 }
 
+/*
+ * Whether a data packet of ours has gone out to this run of the target, or its count is in doubt. If not, it expects
+ * our first id, whether it counts on over handshakes or begins anew: RESET would say what both know.
+ */
+static bool has_numbered(const struct kdnet_link *link)
+{
+    const struct kdnet_link_memory *memory = &link->memory;
+    return memory->next_id != KDNET_PACKET_FIRST_ID || memory->out_of_step || memory->reset_sent || link->busy;
+}
+
 /* The target uses the key of this offer: it is in force from now on. */
 static int promote(struct kdnet_session *session, const struct kdnet_offer *offer, uint64_t now_us)
 {
@@ -463,14 +473,15 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
     bool rebooted = known && !kdnet_poke_same_run(session->target_random, offer->target_random);
     bool keep = !rebooted && session->talk->halt.stage != KDNET_STAGE_RUNNING;
 
+    bool numbered = has_numbered(&session->talk->link);
     if (rebooted)
         kdnet_inquiry_rebooted(session, now_us);
     kdnet_link_restart(&session->talk->link, keep);
     if (session->talk->link.memory.rtt_us == 0 && now_us >= offer->made_us)
         kdnet_link_sample(&session->talk->link, now_us - offer->made_us);
-    if (offer->took_over || (known && !rebooted))
+    if (offer->took_over || (known && !rebooted && numbered))
         session->talk->link.memory.out_of_step = true; /* its count of our ids may be another than ours */
-    else if (!known)
+    else if (!rebooted)
         session->talk->link.memory.unsure = true; /* it may have been a former life of ours's, and have forgotten it */
     kdnet_link_control(&session->talk->link, KDNET_PACKET_RESEND, 0);
     if (offer->took_over || !known) {

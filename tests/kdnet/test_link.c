@@ -170,6 +170,24 @@ static void each_data_packet_is_acknowledged_once_and_delivered(void **state)
     }
 }
 
+static void what_has_come_is_not_asked_for(void **state)
+{
+    (void)state;
+    struct world w;
+    const struct kdnet_packet print = {
+        .type = KDNET_PACKET_DEBUG_IO, .id = 0, .payload = text, .payload_length = sizeof text};
+    start(&w);
+    kdnet_link_control(&w.link, KDNET_PACKET_RESEND, 0);
+    assert_int_equal(deliver(&w, &print, 1), KDNET_OK);
+    expect_control(&w, KDNET_PACKET_ACK, 0);
+    expect_nothing(&w);
+    kdnet_link_control(&w.link, KDNET_PACKET_RESEND, 0);
+    assert_int_equal(deliver(&w, &print, 2), KDNET_ERR_REPEAT); /* it may be that of before: the question stays */
+    expect_control(&w, KDNET_PACKET_RESEND, 0);
+    expect_control(&w, KDNET_PACKET_ACK, 0);
+    expect_nothing(&w);
+}
+
 static void a_repeat_is_acknowledged_again_and_not_delivered(void **state)
 {
     struct world w;
@@ -937,6 +955,7 @@ int main(void)
         cmocka_unit_test(one_data_packet_is_under_way_at_a_time),
         cmocka_unit_test(a_payload_may_be_as_large_as_a_context_and_no_larger),
         cmocka_unit_test(each_data_packet_is_acknowledged_once_and_delivered),
+        cmocka_unit_test(what_has_come_is_not_asked_for),
         cmocka_unit_test(a_repeat_is_acknowledged_again_and_not_delivered),
         cmocka_unit_test(the_same_id_with_another_content_is_another_packet),
         cmocka_unit_test(a_straggler_is_neither_acknowledged_nor_delivered),

@@ -260,7 +260,7 @@ inline link_data()
         if
         :: l_have && l_last == id -> skip
         :: else ->
-            c_new = 1;
+            c_new = 1; c_resend = 0; /* forget_resend */
             /* never a packet twice as new: ids only go up */
             assert(!l_have || (((id - l_last) & IDS) >= 1 && ((id - l_last) & IDS) <= 8))
         fi;
@@ -421,9 +421,10 @@ inline receive_poke()
 inline promote()
 {
     x = (a_stage != RUNNING); /* keep */
+    y = (l_next != 0 || l_out || l_reset_sent || l_busy); /* has_numbered */
     link_restart(x);
     if
-    :: h_offer_took[i] || h_known -> l_out = 1
+    :: h_offer_took[i] || (h_known && y) -> l_out = 1
     :: else -> l_unsure = (mutant != FIRST_IS_FRESH)
     fi;
     c_resend = (mutant != NO_RESEND);
