@@ -118,6 +118,11 @@ void kdnet_link_presume_done(struct kdnet_link *link)
     link->memory.unsure = true;
 }
 
+void kdnet_link_doubt(struct kdnet_link *link)
+{
+    link->memory.unsure = true;
+}
+
 bool kdnet_link_is_unsure(const struct kdnet_link *link)
 {
     return link->memory.unsure || link->memory.out_of_step;

@@ -110,6 +110,9 @@ void kdnet_link_done(struct kdnet_link *link);
  */
 bool kdnet_link_is_unsure(const struct kdnet_link *link);
 
+/* The target has not answered for long: what it does now is known only when it replies again. The link is unsure. */
+void kdnet_link_doubt(struct kdnet_link *link);
+
 /*
  * The target shows by what it does that it has taken our data packet, though no ACK came. Likely, not certain: the link
  * is unsure then.

@@ -80,6 +80,18 @@ static bool prove(struct kdnet_session *session)
     return kdnet_request_read(session, KDNET_STEP_PROVE, halt->change.program_counter + halt->proofs, 1);
 }
 
+/* Whether something is asked before the machine is changed or let go, because nothing shows that it counts our packets
+ * as we do. */
+static bool must_prove(struct kdnet_session *session)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    if (!kdnet_link_is_unsure(&session->talk->link) || halt->proofs++ >= PROOFS_MAX)
+        return false;
+    halt->stage = KDNET_STAGE_RELEASING;
+    halt->giving_up = 0;
+    return prove(session);
+}
+
 void kdnet_release_go_on(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->talk->halt;
@@ -91,12 +103,8 @@ void kdnet_release_go_on(struct kdnet_session *session)
                               halt->change.report_length);
         return;
     }
-    if (kdnet_link_is_unsure(&session->talk->link) && halt->proofs++ < PROOFS_MAX) {
-        halt->stage = KDNET_STAGE_RELEASING;
-        halt->giving_up = 0;
-        if (prove(session))
-            return;
-    }
+    if (must_prove(session))
+        return;
     struct kdnet_control_report report = {0};
     enum kdnet_machine machine = KDNET_MACHINE_UNKNOWN;
     /* WinDbg continues load-symbols plainly, exceptions with the control set [cap frames 954, 234, 950]. */
@@ -136,6 +144,11 @@ void kdnet_release_next(struct kdnet_session *session)
             if (kdnet_context_ask(session, KDNET_STEP_CONTEXT))
                 return;
         } else if (halt->context_known) {
+            if (halt->interrupted) /* it may have broken in elsewhere, unheard: that break has another context */
+                kdnet_link_doubt(&session->talk->link);
+            halt->interrupted = false;
+            if (must_prove(session))
+                return;
             kdnet_machine_set_pc(layout, halt->context, kdnet_machine_pc(layout, halt->context) + layout->break_length);
             halt->stepped = true;
             halt->giving_up = 0;
@@ -164,6 +177,7 @@ void kdnet_release_conclude(struct kdnet_session *session, enum kdnet_reason int
     halt->action = session->policy->action[kdnet_crash_break_kind(&facts)];
     halt->deadline_us = KDNET_NEVER;
     kdnet_link_abandon(&session->talk->link);
+    halt->interrupted = interrupted == KDNET_REASON_TIMEOUT;
     if (halt->action != KDNET_ACTION_HOLD) {
         kdnet_release_next(session);
         return;

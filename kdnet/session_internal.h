@@ -47,6 +47,7 @@ struct kdnet_boot {
     bool version_tried, data_tried, build_lab_tried, pdb_tried;
     bool version_known, data_known, build_lab_known, pdb_known;
     bool announced;              /* the kernel event is out */
+    bool places_wrong;           /* it looked like a kernel before, and is another (kernels.h) */
     bool pieces, pieces_refused; /* a whole CONTEXT is too long for the network; the machine does not know of pieces */
     struct kdnet_version version;
     struct kdnet_debugger_data data;
@@ -110,6 +111,7 @@ struct kdnet_halt {
     bool status_tried, status_known, address_known;
     bool told_break, told_status, told_release;
     bool unread;                    /* one break too many: only a bug check is read */
+    bool interrupted;               /* the deadline came while something was asked */
     bool waiting;                   /* for a look-up of the symbol */
     enum kdnet_gather_stage gather; /* of evidence */
     unsigned image;                 /* whose identity is read: 0 the kernel, else the module before this number */

@@ -511,31 +511,42 @@ inline release_done()
     if :: !l_busy -> l_sends = 0; l_id = 0 :: else fi
 }
 
+/* must_prove */
+#define MUST_PROVE ((l_unsure || l_out) && a_proofs < PROOFS_MAX && mutant != NO_PROOF)
+
+/* prove */
+inline prove()
+{
+    a_proofs++;
+    a_stage = RELEASING; a_giving_up = 0;
+    if
+    :: (a_proofs & 1) || mutant == PROOFS_ALIKE -> request(STEP_PROVE, GET_VERSION)
+    :: else -> request(STEP_PROVE, READ_PROOF + a_proofs)
+    fi
+}
+
 /* kdnet_release_go_on */
 inline go_on()
 {
     if
-    :: (l_unsure || l_out) && a_proofs < PROOFS_MAX && mutant != NO_PROOF ->
-        a_proofs++;
-        a_stage = RELEASING; a_giving_up = 0;
-        if
-        :: (a_proofs & 1) || mutant == PROOFS_ALIKE -> request(STEP_PROVE, GET_VERSION)
-        :: else -> request(STEP_PROVE, READ_PROOF + a_proofs)
-        fi
+    :: MUST_PROVE -> prove()
     :: else ->
         a_stage = GOING; a_heard = 0; a_step = 0;
         link_send(0, NONE)
     fi
 }
 
+#define MUST_STEP (!a_stepped && h_version && !a_fault)
+
 /* kdnet_release_next; must_step needs the machine's kind, which GetVersion gave */
 inline release_next()
 {
     a_stage = RELEASING;
     if
-    :: !a_stepped && h_version && !a_fault && !a_context_known && !a_context_tried ->
+    :: MUST_STEP && !a_context_known && !a_context_tried ->
         a_giving_up = 0; request(STEP_INQUIRY, GET_CONTEXT)
-    :: !a_stepped && h_version && !a_fault && a_context_known && !a_context_moved ->
+    :: MUST_STEP && a_context_known && !a_context_moved && MUST_PROVE -> prove()
+    :: MUST_STEP && a_context_known && !a_context_moved && !MUST_PROVE ->
         a_stepped = 1; a_context_moved = 1; a_giving_up = 0; request(STEP_INQUIRY, SET_CONTEXT)
     :: else -> go_on()
     fi
@@ -545,7 +556,12 @@ inline release_next()
 inline conclude()
 {
     told = told | (1 << a_break);
-    link_abandon();
+    if
+    :: l_busy -> /* the deadline came: a context that is to be set may be another break's, see release_next */
+        link_abandon();
+        if :: MUST_STEP && a_context_known && !a_context_moved -> l_unsure = 1 :: else fi
+    :: else
+    fi;
     release_next()
 }
 
