@@ -18,6 +18,7 @@
 #include "kdnet/file_io.h"
 #include "kdnet/handshake.h"
 #include "kdnet/kernel.h"
+#include "kdnet/kernels.h"
 #include "kdnet/key.h"
 #include "kdnet/link.h"
 #include "kdnet/machine.h"

@@ -38,11 +38,46 @@ static bool find_status(struct kdnet_session *session)
     return false;
 }
 
+/* Where things are in this kernel, if one like it was read before. Needs a known version. */
+static bool find_places(const struct kdnet_session *session, struct kdnet_kernel_places *out)
+{
+    const struct kdnet_boot *boot = session->boot;
+    return !boot->places_wrong && kdnet_kernels_find(session->shared->kernels, &boot->version, out);
+}
+
+/* What was expected at a place of find_places is not there. Returns whether there is another way. */
+static bool places_were_wrong(struct kdnet_session *session)
+{
+    struct kdnet_kernel_places places;
+    if (!find_places(session, &places))
+        return false;
+    session->boot->places_wrong = true;
+    return true;
+}
+
+static void learn_places(const struct kdnet_session *session)
+{
+    const struct kdnet_boot *boot = session->boot;
+    const struct kdnet_halt *halt = &session->talk->halt;
+    if (session->shared->kernels && boot->data_known)
+        kdnet_kernels_learn(session->shared->kernels, &boot->version, boot->data_address, halt->read_address,
+                            halt->read_wanted);
+}
+
+static bool ask_block(struct kdnet_session *session, uint64_t address)
+{
+    session->boot->data_address = kdnet_halt_address(session, address);
+    return kdnet_request_read(session, KDNET_STEP_BLOCK, session->boot->data_address, KDNET_DEBUGGER_DATA_SIZE);
+}
+
 static bool ask_debugger_data(struct kdnet_session *session)
 {
     struct kdnet_boot *boot = session->boot;
+    struct kdnet_kernel_places places;
     if (boot->data_tried || boot->version.debugger_data_list == 0)
         return false;
+    if (find_places(session, &places))
+        return ask_block(session, kdnet_halt_kernel_base(session) + places.block_rva);
     return kdnet_request_read(session, KDNET_STEP_LIST, kdnet_halt_address(session, boot->version.debugger_data_list),
                               8);
 }
@@ -68,7 +103,11 @@ static bool ask_bugcheck(struct kdnet_session *session)
 
 bool kdnet_reading_identity(struct kdnet_session *session, unsigned image)
 {
+    struct kdnet_kernel_places places;
     session->talk->halt.image = image;
+    if (image == 0 && find_places(session, &places))
+        return kdnet_request_read(session, KDNET_STEP_CODEVIEW, kdnet_image_base(session) + places.codeview_rva,
+                                  places.codeview_size);
     return kdnet_request_read(session, KDNET_STEP_HEADER, kdnet_image_base(session), KDNET_PE_HEADER_SIZE);
 }
 
@@ -99,6 +138,8 @@ static void identified(struct kdnet_session *session, const struct kdnet_pdb *pd
     struct kdnet_image_print print;
     bool kernel = session->talk->halt.image == 0;
     kdnet_image_identified(session, pdb);
+    if (kernel && pdb)
+        learn_places(session);
     if (kernel && pdb && shared->remember_image && make_print(session, &print))
         shared->remember_image(shared->user, &print, pdb);
 }
@@ -191,8 +232,10 @@ void kdnet_reading_step_failed(struct kdnet_session *session, enum kdnet_step st
         boot->version_tried = true;
         break;
     case KDNET_STEP_LIST:
-    case KDNET_STEP_BLOCK:
         boot->data_tried = true;
+        break;
+    case KDNET_STEP_BLOCK:
+        boot->data_tried = !places_were_wrong(session);
         break;
     case KDNET_STEP_CONTEXT:
         halt->context_tried = true;
@@ -200,9 +243,12 @@ void kdnet_reading_step_failed(struct kdnet_session *session, enum kdnet_step st
     case KDNET_STEP_BUGCHECK:
         halt->bugcheck_tried = true;
         break;
+    case KDNET_STEP_CODEVIEW:
+        if (halt->image > 0 || !places_were_wrong(session))
+            kdnet_image_identified(session, NULL);
+        break;
     case KDNET_STEP_HEADER:
     case KDNET_STEP_DIRECTORY:
-    case KDNET_STEP_CODEVIEW:
         kdnet_image_identified(session, NULL);
         break;
     case KDNET_STEP_BUILD_LAB:
@@ -249,10 +295,14 @@ static void take_build_lab(struct kdnet_boot *boot, const uint8_t *text, size_t 
     boot->build_lab[n] = '\0';
 }
 
-static void take_debugger_data(struct kdnet_boot *boot, const uint8_t *block, size_t length)
+static void take_debugger_data(struct kdnet_session *session, const uint8_t *block, size_t length)
 {
-    boot->data_tried = true;
+    struct kdnet_boot *boot = session->boot;
+    struct kdnet_kernel_places places;
     boot->data_known = kdnet_debugger_data_decode(block, length, &boot->data) == KDNET_OK;
+    if (boot->data_known && find_places(session, &places)) /* there may be another image's block */
+        boot->data_known = kdnet_halt_address(session, boot->data.kernel_base) == kdnet_halt_kernel_base(session);
+    boot->data_tried = boot->data_known || !places_were_wrong(session);
 }
 
 static void take_bugcheck(struct kdnet_session *session, const uint8_t *data, size_t length)
@@ -276,7 +326,9 @@ static void take_identity(struct kdnet_session *session, enum kdnet_step step, c
     uint32_t rva, size;
     int error;
     if (step == KDNET_STEP_CODEVIEW) {
-        identified(session, kdnet_pdb_decode(data, length, &pdb) == KDNET_OK ? &pdb : NULL);
+        error = kdnet_pdb_decode(data, length, &pdb);
+        if (error == KDNET_OK || session->talk->halt.image > 0 || !places_were_wrong(session))
+            identified(session, error == KDNET_OK ? &pdb : NULL);
         return;
     }
     if (step == KDNET_STEP_HEADER)
@@ -316,11 +368,10 @@ static void take_memory(struct kdnet_session *session, const uint8_t *data, size
     }
     switch (step) {
     case KDNET_STEP_LIST:
-        session->boot->data_address = kdnet_halt_address(session, kdnet_get_le64(data));
-        kdnet_request_read(session, KDNET_STEP_BLOCK, session->boot->data_address, KDNET_DEBUGGER_DATA_SIZE);
+        (void)ask_block(session, kdnet_get_le64(data));
         break;
     case KDNET_STEP_BLOCK:
-        take_debugger_data(session->boot, data, length);
+        take_debugger_data(session, data, length);
         break;
     case KDNET_STEP_BUGCHECK:
         take_bugcheck(session, data, length);

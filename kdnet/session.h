@@ -27,6 +27,7 @@
 #include "kdnet/datagram.h"
 #include "kdnet/event.h"
 #include "kdnet/handshake.h"
+#include "kdnet/kernels.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,6 +67,7 @@ struct kdnet_session_shared {
     bool (*recall_image)(void *user, const struct kdnet_image_print *print, struct kdnet_pdb *pdb);
     /* What it turned out to be, by its own identity record. A machine may lie, about others too. NULL: nobody minds. */
     void (*remember_image)(void *user, const struct kdnet_image_print *print, const struct kdnet_pdb *pdb);
+    struct kdnet_kernels *kernels; /* where things lie in kernels that were read before. NULL: each is read whole */
     const struct kdnet_reads
         *reads;                /* evidence; may be another one after each call, with another version. NULL: none */
     uint64_t read_deadline_us; /* from a break to its release, whatever was read by then */

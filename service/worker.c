@@ -180,6 +180,7 @@ static bool init_parts(struct worker *worker)
     worker->shared.random = random_bytes;
     worker->shared.find_rva = find_rva;
     worker->shared.counts = &worker->session_counts;
+    worker->shared.kernels = &worker->kernels;
     targets_init(&worker->targets, worker->seed);
     timers_init(&worker->timers);
     withheld_init(&worker->withheld);

@@ -15,6 +15,7 @@
 #define SERVICE_WORKER_H
 
 #include "kdnet/error.h"
+#include "kdnet/kernels.h"
 #include "kdnet/session.h"
 #include "service/bucket.h"
 #include "service/forwards.h"
@@ -130,6 +131,7 @@ struct worker {
 
     struct kdnet_session_shared shared;
     struct kdnet_session_counts session_counts;
+    struct kdnet_kernels kernels;
     struct kdnet_reads reads;
     struct targets targets;
     struct timers timers;
