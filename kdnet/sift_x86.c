@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sift by AES-NI: eight keys at a time, from 32 bytes of key to the answer. Their schedule stays in the crypto's scratch
- * until the next keys come.
+ * sift by AES-NI: eight keys at a time, from 32 bytes of key to the answer. Their schedule stays in the crypto's
+ * scratch until the next keys come.
  *
  * AES-256 as in FIPS 197: the key expansion of section 5.2, and the equivalent inverse cipher of 5.3.5, which is what
  * AESDEC computes. The words of four keys are expanded side by side: word i of all of them is in one register, so that

@@ -10,14 +10,14 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ["KDNETD_BUILD"]
-NAMES = ["open", "receive", "hosts", "identify", "crash", "start", "growth", "idle", "symbols"]
+NAMES = ["open", "receive", "workers", "hosts", "identify", "crash", "start", "growth", "idle", "symbols"]
 NUMBER = (int, float)
 FORM = {"figure": str, "what": str, "unit": str, "better": str, "ours": NUMBER, "floor": (*NUMBER, type(None)),
         "floor_is": (str, type(None)), "ratio": (*NUMBER, type(None)), "goal": (dict, type(None)),
         "met": (bool, type(None)), "n": int, "rounds": int, "note": (str, type(None)), "command": str, "date": str}
 MACHINE = {"cpu": str, "cores": int, "memory_gib": int, "kernel": str, "openssl": str, "libuv": str, "compiler": str,
            "load_before": NUMBER}
-EXPECTED = {"open": 6, "receive": 2, "hosts": 8, "identify": 6, "crash": 12, "start": 3, "growth": 5, "idle": 1,
+EXPECTED = {"open": 6, "receive": 2, "workers": 1, "hosts": 8, "identify": 6, "crash": 12, "start": 3, "growth": 5, "idle": 1,
             "symbols": 2}
 
 

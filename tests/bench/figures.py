@@ -8,7 +8,7 @@ import statistics
 import threading
 import time
 
-from rig import Crowd, Floor, Kdnetd, Trouble, cpu_ns, free_port, resident_bytes
+from rig import Crowd, Floor, Kdnetd, Trouble, bursts_at_once, cores, cpu_ns, free_port, resident_bytes
 
 POKE_S = 3.0  # a target pokes about every 3 s
 RUN = 4       # pokes of a target in a row, sent as one: a sender without that does not saturate a receiver
@@ -102,6 +102,42 @@ def lossless(suite, kdnetd, crowd, most):
         suite.remembered["lossless"] = reached
         return
     suite.fail("pokes were lost at every pace")
+
+
+# --- workers ----------------------------------------------------------------------------------------------------------
+
+def workers(suite):
+    """What two workers take, to what one takes; and what two bare loops on two cores take, to one: the machine's limit."""
+    if len(cores()) < 2:
+        suite.fail("workers: needs two cores")
+        return
+    count, datagrams, rig = suite.size(10000, 200), suite.size(80000, 400), suite.rig
+    fleets = {}
+    for name, core, kdnetds in (("one worker", 1, 1), ("two workers", None, 2)):
+        kdnetd = rig.start(Kdnetd, rig.targets(count, True), f"workers: {kdnetds}\n", None, core).ready()
+        crowd = rig.start(Crowd, count, kdnetd.port)
+        crowd.connect(60)
+        fleets[name] = [(kdnetd, crowd)]
+    floors = [rig.start(Floor, count, 0, core) for core in (1, 0)]
+    floors = [(floor, rig.start(Crowd, count, floor.port)) for floor in floors]
+    fleets["one loop"], fleets["two loops"] = floors[:1], floors
+    size = 6000
+    for pairs in fleets.values():
+        for receiver, crowd in pairs:
+            size = burst_size(suite, crowd, receiver, size)
+    rates = {name: [] for name in fleets}
+    for _ in range(suite.size(7, 1)):
+        for name, pairs in fleets.items():
+            taken, spent = bursts_at_once(pairs, datagrams, size)
+            if taken != datagrams * len(pairs):
+                suite.fail(f"{datagrams * len(pairs) - taken} of {datagrams * len(pairs)} datagrams were lost ({name})")
+            rates[name].append(taken * 1e9 / spent)
+    middle = {name: statistics.median(values) for name, values in rates.items()}
+    suite.add("workers", "what two workers take, to what one takes", "times", middle["two workers"] / middle["one worker"],
+              floor=middle["two loops"] / middle["one loop"],
+              floor_is="two bare loops on two cores at once, to one: what this machine allows", better="more",
+              goal=("ratio", "at_least", 0.9), n=datagrams, rounds=len(rates["one loop"]),
+              note="; ".join(f"{name} {value:.0f}/s" for name, value in middle.items()))
 
 
 # --- hosts ------------------------------------------------------------------------------------------------------------
@@ -378,6 +414,7 @@ def share_of(receiver, crowd, seconds):
 ALL = {
     "open": programs("open", "200", "1", goal=lambda row: ("ratio", "at_least", 0.85)),
     "receive": receive,
+    "workers": workers,
     "hosts": hosts,
     "identify": identify,
     "crash": crash,

@@ -23,16 +23,21 @@ def cores():
     return sorted(os.sched_getaffinity(0))
 
 
-def cpu_ns(pid):
-    """All threads' time on a processor so far."""
-    total = 0
+def thread_ns(pid):
+    """Each thread's time on a processor so far."""
+    times = {}
     for thread in os.listdir(f"/proc/{pid}/task"):
         try:
             with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as file:
-                total += int(file.read().split()[0])
+                times[thread] = int(file.read().split()[0])
         except OSError:  # it has ended
             pass
-    return total
+    return times
+
+
+def cpu_ns(pid):
+    """All threads' time together."""
+    return sum(thread_ns(pid).values())
 
 
 def resident_bytes(pid):
@@ -53,7 +58,7 @@ def wait_taken(port, patience=PATIENCE_S):
 
 
 class Program:
-    """A process with pipes to and from it. `core`: 0 for who makes load, 1 for who is measured."""
+    """A process with pipes to and from it. `core`: 0 for who makes load, 1 for who is measured; None: any."""
 
     def __init__(self, command, core, log):
         self.command, self.log, available = command, log, cores()
@@ -114,7 +119,7 @@ class Program:
 class Kdnetd(Program):
     """kdnetd with a configuration of its own, results in a file."""
 
-    def __init__(self, rig, targets, extra="", port=None):
+    def __init__(self, rig, targets, extra="", port=None, core=1):
         self.port, self.folder = port or free_port(), rig.folder_for("kdnetd")
         self.config, self.events = os.path.join(self.folder, "kdnetd.yaml"), os.path.join(self.folder, "events")
         self.targets = os.path.join(self.folder, "targets")
@@ -126,7 +131,7 @@ class Kdnetd(Program):
                        f"rva:\n  - guidage: {GUIDAGE}\n    symbol: nt!IopFinalCrashDumpStatus\n    rva: {RVA}\n"
                        f"log_level: notice\n{workers}{extra}")
         self.started_ns = time.monotonic_ns()
-        super().__init__([rig.program("kdnetd"), "--config", self.config], 1, os.path.join(self.folder, "log"))
+        super().__init__([rig.program("kdnetd"), "--config", self.config], core, os.path.join(self.folder, "log"))
         self.seen = 0
 
     def finds_port_taken(self):
@@ -176,10 +181,10 @@ class Kdnetd(Program):
 class Floor(Program):
     """bench_receive: the receiver that does nothing but receive and verify."""
 
-    def __init__(self, rig, count, nap_ms=0):
+    def __init__(self, rig, count, nap_ms=0, core=1):
         self.port = free_port()
         command = [rig.bench("receive"), str(count), f"127.0.0.1:{self.port}", str(nap_ms)]
-        super().__init__(command, 1, os.path.join(rig.folder_for("floor"), "log"))
+        super().__init__(command, core, os.path.join(rig.folder_for("floor"), "log"))
 
     def finds_port_taken(self):
         try:
@@ -238,6 +243,32 @@ class Crowd(Program):
             wait_taken(receiver.port)
             spent += cpu_ns(receiver.pid) - began
         return receiver.settled() - before, spent
+
+
+def bursts_at_once(pairs, datagrams, size):
+    """
+    The same at several receivers, which then take theirs at the same time: datagrams accounted, and the time of the
+    thread that was busiest, summed over the bursts. The senders rest meanwhile.
+    """
+    for receiver, sender in pairs:
+        sender.tell(f"bursts {datagrams} 1 {size}")
+        sender.line()
+    before, spent, sent = sum(receiver.settled() for receiver, _ in pairs), 0, 0
+    while sent < datagrams:
+        for receiver, _ in pairs:
+            os.kill(receiver.pid, signal.SIGSTOP)
+        try:
+            for _, sender in pairs:
+                sent = sender.ask("go")["sent"]
+            began = [thread_ns(receiver.pid) for receiver, _ in pairs]
+        finally:
+            for receiver, _ in pairs:
+                os.kill(receiver.pid, signal.SIGCONT)
+        for receiver, _ in pairs:
+            wait_taken(receiver.port)
+        ended = [thread_ns(receiver.pid) for receiver, _ in pairs]
+        spent += max(now - then.get(thread, 0) for then, after in zip(began, ended) for thread, now in after.items())
+    return sum(receiver.settled() for receiver, _ in pairs) - before, spent
 
 
 class Rig:
