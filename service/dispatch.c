@@ -9,6 +9,18 @@
 #define BACK_AND_FORTH      3 /* moves to where it came from within a minute: two machines with one key */
 #define OTHER_HOST_EVERY_US UINT64_C(600000000)
 
+/*
+ * Targets that have something to send, perhaps, once all of a batch is through: what comes together is answered
+ * together, an ACK and the reply behind it with one look, and nothing is asked for that is already there.
+ */
+struct answers {
+    struct {
+        struct target *target;
+        const struct address *source;
+    } due[RECEIVER_BATCH];
+    size_t count;
+};
+
 /* Additive increase, multiplicative decrease: as many inquiries at a time as this machine and its network can do. */
 static void adapt_limit(struct worker *worker, uint64_t took_us, uint64_t now_us)
 {
@@ -166,10 +178,9 @@ void dispatch_withheld(struct worker *worker)
     atomic_store(&worker->waits_for_results, worker->withheld.count > 0);
 }
 
-void dispatch_pump(struct worker *worker, struct target *target, struct listener *listener,
-                   const struct address *source, uint64_t now_us)
+/* Reports what a session has, and says whether it halts. */
+static void tell(struct worker *worker, struct target *target, uint64_t now_us)
 {
-    struct kdnet_outgoing out;
     struct kdnet_event event;
     uint64_t told = 0;
     while (kdnet_session_next_event(target->session, &event)) { /* first: when it has gone on, nobody can ask */
@@ -181,6 +192,14 @@ void dispatch_pump(struct worker *worker, struct target *target, struct listener
     }
     if (told > 0 && !target->withheld)
         withhold(worker, target, told, now_us);
+    dispatch_count(worker, target);
+}
+
+/* Sends what a session has, and arms its deadline. */
+static void answer(struct worker *worker, struct target *target, struct listener *listener,
+                   const struct address *source, uint64_t now_us)
+{
+    struct kdnet_outgoing out;
     bool sent = false;
     while (!target->withheld && kdnet_session_next_datagram(target->session, now_us, &out)) {
         send_outgoing(target, listener, source, &out);
@@ -189,7 +208,39 @@ void dispatch_pump(struct worker *worker, struct target *target, struct listener
     if (sent && kdnet_session_awaits(target->session))
         worker->urgent_until_us = now_us + WORKER_URGENT_US;
     timers_set(&worker->timers, target->id, kdnet_session_deadline(target->session), now_us);
-    dispatch_count(worker, target);
+}
+
+void dispatch_pump(struct worker *worker, struct target *target, struct listener *listener,
+                   const struct address *source, uint64_t now_us)
+{
+    tell(worker, target, now_us);
+    answer(worker, target, listener, source, now_us);
+}
+
+/* Rows move only here, and for what came alone: in a batch they are waiting for this. */
+static void answer_due(struct worker *worker, struct listener *listener, struct answers *answers, uint64_t now_us)
+{
+    for (size_t i = 0; i < answers->count; ++i) {
+        struct target *target = answers->due[i].target;
+        answer(worker, target, listener->closed ? NULL : listener, answers->due[i].source, now_us);
+        moves_consider(worker, target);
+    }
+    answers->count = 0;
+}
+
+/* The target answers at the end of the batch, where it was heard last. */
+static void answer_later(struct worker *worker, struct target *target, const struct arrival *a)
+{
+    struct answers *answers = a->answers;
+    for (size_t i = answers->count; i-- > 0;)
+        if (answers->due[i].target == target) {
+            answers->due[i].source = a->source;
+            return;
+        }
+    if (answers->count == RECEIVER_BATCH)
+        answer_due(worker, a->listener, answers, a->now_us);
+    answers->due[answers->count].target = target;
+    answers->due[answers->count++].source = a->source;
 }
 
 /* Memory or OpenSSL failed: the session starts anew; its machine's next poke finds it. */
@@ -306,7 +357,11 @@ static bool offer(struct worker *worker, struct target *target, const struct arr
     learn(worker, target, a, &received);
     if (received.other_host)
         say_other_host(target, a, &received);
-    dispatch_pump(worker, target, a->listener, a->source, a->now_us);
+    tell(worker, target, a->now_us);
+    if (a->answers && a->channel == KDNET_CHANNEL_DATA)
+        answer_later(worker, target, a);
+    else
+        answer(worker, target, a->listener, a->source, a->now_us);
     return true;
 }
 
@@ -448,7 +503,8 @@ static bool offer_to_rows(struct worker *worker, const struct arrival *a, struct
 {
     for (size_t i = 0; i < count; ++i)
         if (offer(worker, rows[i], a)) {
-            moves_consider(worker, rows[i]);
+            if (!worker->in_batch)
+                moves_consider(worker, rows[i]);
             return true;
         }
     return false;
@@ -525,18 +581,24 @@ static bool is_shed(struct listener *listener, const struct address *source, uin
 void dispatch_batch(struct listener *listener, const struct receiver_datagram *datagrams, size_t count)
 {
     uint64_t now_us = worker_now_us();
+    struct answers answers;
+    answers.count = 0;
+    listener->worker->in_batch = true;
     listener->counts.received += count;
     fetch(listener, datagrams, count);
     for (size_t i = 0; i < count && !listener->closed; ++i) {
         if (listener->behind && is_shed(listener, &datagrams[i].source, now_us))
             continue;
         struct arrival a = {.listener = listener,
+                            .answers = &answers,
                             .source = &datagrams[i].source,
                             .payload = datagrams[i].payload,
                             .length = datagrams[i].length,
                             .now_us = now_us};
         dispatch(&a);
     }
+    answer_due(listener->worker, listener, &answers, now_us);
+    listener->worker->in_batch = false;
 }
 
 void dispatch_expire(struct worker *worker)

@@ -57,6 +57,7 @@
 #define WORKER_TRIAL_WAIT_MS    1      /* until there is time again to try keys */
 #define WORKER_MINUTE_US        60000000U
 
+struct answers;
 struct apply;
 struct lookup_asker;
 struct server;
@@ -166,6 +167,7 @@ struct worker {
     size_t sending_bytes; /* in the send queues */
     bool frozen;          /* a reload is under way: rows stay where they are, and no keys are tried */
     bool index_due;       /* of configured addresses */
+    bool in_batch;        /* datagrams of a socket are being looked at */
     bool stopping, finished;
     bool handles_ready, settled_ready; /* the handles above are initialised */
     struct apply *apply;               /* reload.c: the configuration that is applied; NULL: none is */
@@ -174,6 +176,7 @@ struct worker {
 /* Where and when a datagram arrived. */
 struct arrival {
     struct listener *listener;
+    struct answers *answers; /* dispatch.c; NULL: it came alone */
     const struct address *source;
     const uint8_t *payload;
     size_t length;
