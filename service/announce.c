@@ -33,8 +33,7 @@ static bool begin(struct log_line *line, enum config_log_level level, const char
         address_format(&address, text);
         log_text(line, "address", text);
     }
-    for (size_t i = 0; i < KDNET_SESSION_ID_LENGTH; ++i)
-        (void)snprintf(session + 2 * i, 3, "%02x", event->session[i]);
+    report_session(event->session, session);
     log_text(line, "session", session);
     return true;
 }

@@ -51,12 +51,34 @@ bool log_is_on(enum config_log_level level)
 
 static bool is_plain(unsigned char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr(".:/@+-_[]%,()", c));
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+        return true;
+    switch (c) {
+    case '.':
+    case ':':
+    case '/':
+    case '@':
+    case '+':
+    case '-':
+    case '_':
+    case '[':
+    case ']':
+    case '%':
+    case ',':
+    case '(':
+    case ')':
+        return true;
+    default:
+        return false;
+    }
 }
 
 static size_t escape(unsigned char c, char out[static ESCAPE_MAX + 1])
 {
+    if (is_plain(c) || c == ' ') { /* nearly all */
+        out[0] = (char)c;
+        return 1;
+    }
     static const char digits[] = "0123456789ABCDEF";
     static const char names[] = "\"\"\\\\\nn\rr\tt"; /* pairs: the byte, and what stands for it */
     for (size_t i = 0; i + 1 < sizeof names; i += 2)

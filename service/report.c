@@ -12,6 +12,7 @@
 #define ADDRESS_DIGITS 16
 #define STATUS_DIGITS  8
 #define REPORT_FLAGS   (JSON_COMPACT | JSON_REAL_PRECISION(15)) /* 15 digits print what went in: 12.345 */
+#define LINE_GUESS     1024 /* most lines are shorter */
 
 static const char replacement[3] = {'\xef', '\xbf', '\xbd'}; /* U+FFFD in UTF-8 */
 
@@ -24,6 +25,12 @@ void report_time(uint64_t time_us, char out[static REPORT_TIME_SIZE])
     if (gmtime_r(&seconds, &utc))
         (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
     (void)snprintf(out, REPORT_TIME_SIZE, "%s.%06uZ", date, (unsigned)(time_us % 1000000));
+}
+
+/* Text of ours, which is ASCII. */
+static json_t *own_text(const char *text)
+{
+    return json_string_nocheck(text);
 }
 
 /* Length of the valid sequence at the start of text; 0 when there is none (RFC 3629, table 3-7 of Unicode). */
@@ -88,9 +95,17 @@ static json_t *text_or_null(const char *text)
     return text ? json_string(text) : json_null();
 }
 
-static json_t *hex(uint64_t value, int digits)
+/* `digits` or as many as the value needs, 16 at most. */
+static json_t *hex(uint64_t value, unsigned digits)
 {
-    return json_sprintf("0x%0*" PRIX64, digits, value);
+    static const char all[] = "0123456789ABCDEF";
+    char text[2 + ADDRESS_DIGITS];
+    size_t at = sizeof text;
+    for (; value != 0 || at > sizeof text - digits; value >>= 4)
+        text[--at] = all[value & 15];
+    text[--at] = 'x';
+    text[--at] = '0';
+    return json_stringn_nocheck(text + at, sizeof text - at);
 }
 
 /* A length of time in milliseconds, exact to the microsecond. */
@@ -121,33 +136,70 @@ static struct builder begin(uint64_t time_us, const char *event)
     char time_text[REPORT_TIME_SIZE];
     struct builder b = {.object = json_object()};
     report_time(time_us, time_text);
-    put(&b, "time", json_string(time_text));
-    put(&b, "event", json_string(event));
+    put(&b, "time", own_text(time_text));
+    put(&b, "event", own_text(event));
     return b;
+}
+
+struct dump {
+    char *text;
+    size_t length, size;
+};
+
+static bool make_room(struct dump *dump, size_t more)
+{
+    if (dump->size - dump->length >= more)
+        return true;
+    size_t size = 2 * dump->size > dump->length + more ? 2 * dump->size : dump->length + more;
+    char *text = realloc(dump->text, size);
+    if (!text)
+        return false;
+    dump->text = text;
+    dump->size = size;
+    return true;
+}
+
+static int take_piece(const char *piece, size_t length, void *user)
+{
+    struct dump *dump = user;
+    if (!make_room(dump, length))
+        return -1;
+    memcpy(dump->text + dump->length, piece, length);
+    dump->length += length;
+    return 0;
 }
 
 /* The line, with its end. */
 static char *finish(struct builder *b, size_t *length)
 {
-    char *line = NULL;
-    size_t size = b->failed ? 0 : json_dumpb(b->object, NULL, 0, REPORT_FLAGS);
-    if (size > 0)
-        line = malloc(size + 2);
-    if (line) {
-        *length = json_dumpb(b->object, line, size, REPORT_FLAGS);
-        line[(*length)++] = '\n';
-        line[*length] = '\0';
-    }
+    struct dump dump = {.text = b->failed ? NULL : malloc(LINE_GUESS), .size = LINE_GUESS};
+    bool made = dump.text && json_dump_callback(b->object, take_piece, &dump, REPORT_FLAGS) == 0 &&
+                take_piece("\n", 2, &dump) == 0;
     json_decref(b->object);
-    return line;
+    if (!made) {
+        free(dump.text);
+        return NULL;
+    }
+    *length = dump.length - 1;
+    return dump.text;
+}
+
+void report_session(const uint8_t session[static KDNET_SESSION_ID_LENGTH],
+                    char out[static 2 * KDNET_SESSION_ID_LENGTH + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < KDNET_SESSION_ID_LENGTH; ++i) {
+        out[2 * i] = digits[session[i] >> 4];
+        out[2 * i + 1] = digits[session[i] & 15];
+    }
+    out[(size_t)2 * KDNET_SESSION_ID_LENGTH] = '\0';
 }
 
 static json_t *session_text(const uint8_t session[static KDNET_SESSION_ID_LENGTH])
 {
     char text[2 * KDNET_SESSION_ID_LENGTH + 1];
-    for (size_t i = 0; i < KDNET_SESSION_ID_LENGTH; ++i)
-        (void)snprintf(text + 2 * i, 3, "%02x", session[i]);
-    return json_string(text);
+    report_session(session, text);
+    return own_text(text);
 }
 
 static json_t *address_text(const struct address *address)
@@ -156,7 +208,7 @@ static json_t *address_text(const struct address *address)
     if (!address)
         return json_null();
     address_format(address, text);
-    return json_string(text);
+    return own_text(text);
 }
 
 void report_guid(const struct kdnet_pdb *pdb, char out[static 33])
@@ -174,7 +226,7 @@ static json_t *pdb_object(bool known, const struct kdnet_pdb *pdb)
     report_guid(pdb, guid);
     struct builder b = {.object = json_object()};
     put(&b, "name", foreign_text(pdb->name, strnlen(pdb->name, sizeof pdb->name)));
-    put(&b, "guid", json_string(guid));
+    put(&b, "guid", own_text(guid));
     put(&b, "age", json_integer((json_int_t)pdb->age));
     return b.object;
 }
@@ -188,7 +240,7 @@ static void put_bugcheck(struct builder *b, const struct kdnet_event_bugcheck *b
     put(b, "code", hex(bugcheck->data.code, STATUS_DIGITS));
     put(b, "name", text_or_null(kdnet_bugcheck_name(bugcheck->data.code)));
     put(b, "parameters", parameters);
-    put(b, "from", json_string(bugcheck->from_memory ? "memory" : "print"));
+    put(b, "from", own_text(bugcheck->from_memory ? "memory" : "print"));
 }
 
 static void put_connected(struct builder *b, const struct kdnet_event_connected *connected)
@@ -214,10 +266,10 @@ static const char *who_name(uint8_t who)
 
 static void put_kernel(struct builder *b, const struct kdnet_event_kernel *kernel)
 {
-    put(b, "who", json_string(who_name(kernel->who)));
+    put(b, "who", own_text(who_name(kernel->who)));
     put(b, "build", json_integer(kernel->build));
     put(b, "build_lab", build_lab(kernel->build_lab_known, kernel->build_lab));
-    put(b, "machine", json_string(kdnet_machine_name((enum kdnet_machine)kernel->machine)));
+    put(b, "machine", own_text(kdnet_machine_name((enum kdnet_machine)kernel->machine)));
     put(b, "kernel_base", hex(kernel->kernel_base, ADDRESS_DIGITS));
     put(b, "pdb", pdb_object(kernel->pdb_known, &kernel->pdb));
 }
@@ -236,7 +288,7 @@ static json_t *exception_object(const struct kdnet_event_break_in *halt)
 
 static void put_break_in(struct builder *b, const struct kdnet_event_break_in *halt)
 {
-    put(b, "phase", json_string(kdnet_phase_name(halt->phase)));
+    put(b, "phase", own_text(kdnet_phase_name(halt->phase)));
     put(b, "exception", exception_object(halt));
 }
 
@@ -244,9 +296,9 @@ static json_t *source_object(const struct kdnet_event_crash_status *status)
 {
     enum kdnet_source from = status->conclusion.source;
     struct builder b = {.object = json_object()};
-    put(&b, "symbol", json_string("nt!" KDNET_STATUS_SYMBOL));
+    put(&b, "symbol", own_text("nt!" KDNET_STATUS_SYMBOL));
     put(&b, "address", status->address_known ? hex(status->address, ADDRESS_DIGITS) : json_null());
-    put(&b, "from", from == KDNET_SOURCE_NONE ? json_null() : json_string(kdnet_source_name(from)));
+    put(&b, "from", from == KDNET_SOURCE_NONE ? json_null() : own_text(kdnet_source_name(from)));
     return b.object;
 }
 
@@ -269,7 +321,7 @@ static json_t *value_json(const struct kdnet_event_crash_status *status, size_t 
 {
     const struct kdnet_evidence *evidence = status->evidence;
     const struct kdnet_value *value = &evidence->value[i];
-    static const int digits[] = {[KDNET_READ_U8] = 2, [KDNET_READ_U16] = 4, [KDNET_READ_U32] = 8};
+    static const uint8_t digits[] = {[KDNET_READ_U8] = 2, [KDNET_READ_U16] = 4, [KDNET_READ_U32] = 8};
     uint8_t kind = evidence->reads->read[i].kind;
     if (value->state == KDNET_VALUE_NULL_POINTER)
         return json_null();
@@ -298,7 +350,7 @@ static json_t *evidence_unknown_object(const struct kdnet_event_crash_status *st
     for (size_t i = 0; evidence && i < evidence->reads->count; ++i) {
         enum kdnet_value_state state = (enum kdnet_value_state)evidence->value[i].state;
         if (!is_told(&evidence->value[i]) && state != KDNET_VALUE_NOT_ASKED)
-            put(&b, evidence->reads->read[i].name, json_string(kdnet_value_state_name(state)));
+            put(&b, evidence->reads->read[i].name, own_text(kdnet_value_state_name(state)));
     }
     return b.object;
 }
@@ -307,11 +359,11 @@ static void put_crash_status(struct builder *b, const struct kdnet_event_crash_s
 {
     enum kdnet_reason reason = status->conclusion.reason;
     const char *name = status->status_known ? kdnet_status_name(status->status) : NULL;
-    put(b, "phase", json_string(kdnet_phase_name(status->phase)));
+    put(b, "phase", own_text(kdnet_phase_name(status->phase)));
     put(b, "status", status->status_known ? hex(status->status, STATUS_DIGITS) : json_null());
     put(b, "status_name", text_or_null(name));
-    put(b, "verdict", json_string(kdnet_verdict_name(status->conclusion.verdict)));
-    put(b, "reason", reason == KDNET_REASON_NONE ? json_null() : json_string(kdnet_reason_name(reason)));
+    put(b, "verdict", own_text(kdnet_verdict_name(status->conclusion.verdict)));
+    put(b, "reason", reason == KDNET_REASON_NONE ? json_null() : own_text(kdnet_reason_name(reason)));
     put(b, "source", source_object(status));
     put(b, "bugcheck", bugcheck_object(&status->bugcheck));
     put(b, "build_lab", build_lab(status->build_lab_known, status->build_lab));
@@ -325,7 +377,7 @@ static void put_crash_status(struct builder *b, const struct kdnet_event_crash_s
 
 static void put_released(struct builder *b, const struct kdnet_event_released *released)
 {
-    put(b, "action", json_string(kdnet_action_name(released->action)));
+    put(b, "action", own_text(kdnet_action_name(released->action)));
     put(b, "halted_ms", milliseconds(released->halted_us));
 }
 
@@ -333,7 +385,7 @@ static void put_lost(struct builder *b, const struct kdnet_event_lost *lost, uin
 {
     char last_seen[REPORT_TIME_SIZE];
     report_time(lost->silent_us < time_us ? time_us - lost->silent_us : 0, last_seen);
-    put(b, "last_seen", json_string(last_seen));
+    put(b, "last_seen", own_text(last_seen));
     put(b, "halted", json_boolean(lost->halted));
 }
 

@@ -45,6 +45,10 @@ char *report_unknown(const struct report_unknown *unknown, const char *hint, siz
 /* The GUID of a symbol file as symbol stores have it, without the age. NUL-ended. */
 void report_guid(const struct kdnet_pdb *pdb, char out[static 33]);
 
+/* The id of a session: 16 hex digits, NUL-ended. */
+void report_session(const uint8_t session[static KDNET_SESSION_ID_LENGTH],
+                    char out[static 2 * KDNET_SESSION_ID_LENGTH + 1]);
+
 /* RFC 3339, UTC, microseconds. NUL-ended. */
 void report_time(uint64_t time_us, char out[static REPORT_TIME_SIZE]);
 
