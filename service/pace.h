@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define PACE_SLICE_US  300U   /* at most, between two rounds of the loop */
-#define PACE_CREDIT_US 10000U /* what is saved up for later */
+#define PACE_CREDIT_US 20000U /* what is saved up for later: one poke, a million keys */
 #define PACE_LEAST     20U    /* one part in so many, when nothing is free */
 #define PACE_WORTH     16U
 #define PACE_BARREN    15U /* waited for so many times the work, while it is not worth it */
