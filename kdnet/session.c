@@ -37,9 +37,20 @@ static void count(const struct kdnet_session *session, enum count what)
 struct kdnet_session *kdnet_session_new(const struct kdnet_session_shared *shared, const struct kdnet_policy *policy,
                                         const struct kdnet_key *key)
 {
-    struct kdnet_session *session = calloc(1, sizeof *session);
-    if (!session)
-        return NULL;
+    void *memory = malloc(sizeof(struct kdnet_session));
+    return memory ? kdnet_session_init(memory, shared, policy, key) : NULL;
+}
+
+size_t kdnet_session_size(void)
+{
+    return sizeof(struct kdnet_session);
+}
+
+struct kdnet_session *kdnet_session_init(void *memory, const struct kdnet_session_shared *shared,
+                                         const struct kdnet_policy *policy, const struct kdnet_key *key)
+{
+    struct kdnet_session *session = memory;
+    memset(session, 0, sizeof *session);
     session->shared = shared;
     session->policy = policy;
     kdnet_keys_init(&session->keys, key);
@@ -122,12 +133,17 @@ static void forget_all(struct kdnet_session *session)
     free(session->boot);
 }
 
+void kdnet_session_clear(struct kdnet_session *session)
+{
+    forget_all(session);
+    kdnet_crypto_wipe(session, sizeof *session);
+}
+
 void kdnet_session_free(struct kdnet_session *session)
 {
     if (!session)
         return;
-    forget_all(session);
-    kdnet_crypto_wipe(session, sizeof *session);
+    kdnet_session_clear(session);
     free(session);
 }
 

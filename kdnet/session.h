@@ -114,13 +114,25 @@ struct kdnet_outgoing {
 struct kdnet_session *kdnet_session_new(const struct kdnet_session_shared *shared, const struct kdnet_policy *policy,
                                         const struct kdnet_key *key);
 
+/*
+ * The same in memory of the caller's, of this many bytes and aligned as a uint64_t is: who has many sessions keeps them
+ * beside what else a machine has. What a session allocates while it talks is its own all the same.
+ */
+size_t kdnet_session_size(void);
+struct kdnet_session *kdnet_session_init(void *memory, const struct kdnet_session_shared *shared,
+                                         const struct kdnet_policy *policy, const struct kdnet_key *key);
+
+/* Wipes all keys, and gives back all but the caller's memory. A machine that is halted stays so: its next host finds
+ * it. */
+void kdnet_session_clear(struct kdnet_session *session);
+
 /* The key that it was made for; borrowed. */
 const struct kdnet_key *kdnet_session_key(const struct kdnet_session *session);
 
 /* Forgets everything but its key and its policy: as kdnet_session_new leaves it. Needs no memory. */
 void kdnet_session_restart(struct kdnet_session *session);
 
-/* Wipes all keys. NULL is fine. A machine that is halted stays so: its next host finds it. */
+/* For one of kdnet_session_new: kdnet_session_clear, and its memory. NULL is fine. */
 void kdnet_session_free(struct kdnet_session *session);
 
 /* Gives another policy to a session that goes on; it counts from the next break. */

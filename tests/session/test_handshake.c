@@ -751,6 +751,30 @@ static void a_connected_idle_machine_is_one_small_struct(void **state)
     puppet_free(p);
 }
 
+/* In memory of the caller's, full of something else before; the sanitizers see what it keeps or touches beside it. */
+static void a_session_in_memory_of_the_callers_is_one_like_any_other(void **state)
+{
+    struct puppet *p = puppet_new();
+    size_t size = kdnet_session_size();
+    uint8_t *memory = malloc(size);
+    static const uint8_t nothing[sizeof(struct kdnet_session)];
+    (void)state;
+    assert_non_null(memory);
+    assert_int_equal(size, sizeof *p->session);
+    memset(memory, 0xa5, size);
+    kdnet_session_free(p->session);
+    p->session = kdnet_session_init(memory, &p->shared, &p->policy, &p->key);
+    assert_ptr_equal(p->session, memory);
+    puppet_connect(p);
+    puppet_break(p, 0xc0000005, 0x1000);
+    expect_talking(p);
+    kdnet_session_clear(p->session);
+    assert_memory_equal(memory, nothing, size); /* no key, nothing of its machine */
+    free(memory);
+    p->session = NULL;
+    puppet_free(p);
+}
+
 static void a_restarted_session_knows_its_key_and_nothing_else(void **state)
 {
     struct puppet *p = puppet_new();
@@ -803,6 +827,7 @@ int main(void)
         cmocka_unit_test(a_recording_of_both_numberings_is_not_played_for_ever),
         cmocka_unit_test(noise_with_the_targets_address_does_not_make_handshake_after_handshake),
         cmocka_unit_test(a_connected_idle_machine_is_one_small_struct),
+        cmocka_unit_test(a_session_in_memory_of_the_callers_is_one_like_any_other),
         cmocka_unit_test(a_restarted_session_knows_its_key_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
