@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RENEW_FROM  16384U /* places in the heap: fewer are not worth the work */
+#define RENEW_SHARE 8U
+
 void timers_init(struct timers *timers)
 {
     memset(timers, 0, sizeof *timers);
@@ -17,7 +20,7 @@ void timers_clear(struct timers *timers)
     timers_init(timers);
 }
 
-/* The heap's pages are touched only as far as it is ever filled. */
+/* The heap's pages are touched only as far as it is filled. */
 bool timers_reserve(struct timers *timers, size_t ids)
 {
     if (ids <= timers->ids)
@@ -68,10 +71,24 @@ static void sift_down(struct timers *timers, size_t at, struct timers_item item)
     place(timers, at, item);
 }
 
+/* Without memory the old one goes on until it was as full again. */
+static void renew_heap(struct timers *timers)
+{
+    struct timers_item *heap = malloc(timers->ids * sizeof *heap);
+    timers->most = timers->count;
+    if (!heap)
+        return;
+    memcpy(heap, timers->heap, timers->count * sizeof *heap);
+    free(timers->heap);
+    timers->heap = heap;
+}
+
 static void remove_at(struct timers *timers, size_t at)
 {
     timers->entries[timers->heap[at].id].position = 0;
     struct timers_item last = timers->heap[--timers->count];
+    if (timers->most >= RENEW_FROM && timers->count < timers->most / RENEW_SHARE)
+        renew_heap(timers);
     if (at == timers->count)
         return;
     if (at > 0 && timers->heap[(at - 1) / 2].deadline_us > last.deadline_us)
@@ -85,8 +102,11 @@ static void set_near(struct timers *timers, uint32_t id, uint64_t deadline_us)
     size_t position = timers->entries[id].position;
     struct timers_item item = {.deadline_us = deadline_us, .id = id};
     if (position == 0) {
-        if (deadline_us != TIMERS_NEVER)
-            sift_up(timers, timers->count++, item);
+        if (deadline_us == TIMERS_NEVER)
+            return;
+        sift_up(timers, timers->count++, item);
+        if (timers->count > timers->most)
+            timers->most = timers->count;
         return;
     }
     size_t at = position - 1;

@@ -7,7 +7,8 @@
  * A deadline that is near is in a binary heap, exactly. One that is further away than TIMERS_FAR_US is in a wheel of
  * TIMERS_TICK_US, where its id comes due a little early, and where it stays when the deadline moves further away: a
  * poke of an idle machine moves its deadline, and costs nothing here. So an id that is due is asked for its deadline,
- * and set again. Idle machines are all in the wheel; the heap holds those that talk.
+ * and set again. Idle machines are all in the wheel; the heap holds those that talk. After very many have talked it
+ * gets fresh memory: the pages that only they needed go.
  */
 #ifndef SERVICE_TIMERS_H
 #define SERVICE_TIMERS_H
@@ -36,6 +37,7 @@ struct timers {
     struct timers_item *heap;
     struct timers_entry *entries; /* by id */
     size_t count;                 /* in the heap */
+    size_t most;                  /* that it held at a time, since its pages were fresh */
     size_t far;                   /* in the wheel */
     size_t ids;                   /* how many ids there is room for */
     uint32_t wheel[TIMERS_WHEEL]; /* first id + 1; 0: none */

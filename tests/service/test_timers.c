@@ -121,6 +121,31 @@ static void more_room_keeps_what_is_set(void **state)
     assert_int_equal(id, 498);
 }
 
+/* Very many talk at once, and then few: the heap moves to fresh memory, and what it holds comes due as it was set. */
+static void a_heap_that_was_large_gets_fresh_memory(void **state)
+{
+    enum { MANY = 100000, FEW = 100 };
+    struct timers *timers = *state;
+    uint64_t seed = 5, last_us = 0;
+    uint32_t id;
+    assert_true(timers_reserve(timers, MANY));
+    for (uint32_t i = 0; i < MANY; ++i)
+        timers_set(timers, i, 1000000 + next_random(&seed) % 1000000, 0);
+    assert_int_equal(timers->most, MANY);
+    for (uint32_t i = FEW; i < MANY; ++i)
+        timers_set(timers, i, TIMERS_NEVER, 0);
+    assert_int_equal(timers->count, FEW);
+    assert_in_range(timers->most, FEW, MANY / 4);
+    for (unsigned taken = 0; taken < FEW; ++taken) {
+        uint64_t due_us = timers_next(timers);
+        assert_true(due_us >= last_us);
+        assert_true(timers_take(timers, due_us, &id));
+        assert_in_range(id, 0, FEW - 1);
+        last_us = due_us;
+    }
+    assert_false(timers_take(timers, TIMERS_NEVER - 1, &id));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +154,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_deadline_that_moves_away_costs_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(removing_what_is_not_there_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(more_room_keeps_what_is_set, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_heap_that_was_large_gets_fresh_memory, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
