@@ -63,6 +63,14 @@ const struct kdnet_key *kdnet_session_key(const struct kdnet_session *session)
     return &session->keys.control;
 }
 
+/* Nothing of a session points to it. */
+struct kdnet_session *kdnet_session_relocate(struct kdnet_session *session, void *memory)
+{
+    memcpy(memory, session, sizeof *session);
+    kdnet_crypto_wipe(session, sizeof *session);
+    return memory;
+}
+
 static size_t size_of_offers(unsigned room)
 {
     return sizeof(struct kdnet_offers) + room * sizeof(struct kdnet_offer);

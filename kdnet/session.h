@@ -126,6 +126,9 @@ struct kdnet_session *kdnet_session_init(void *memory, const struct kdnet_sessio
  * it. */
 void kdnet_session_clear(struct kdnet_session *session);
 
+/* Moves it into other memory of the caller's, and wipes where it was. What it owns stays its own. */
+struct kdnet_session *kdnet_session_relocate(struct kdnet_session *session, void *memory);
+
 /* The key that it was made for; borrowed. */
 const struct kdnet_key *kdnet_session_key(const struct kdnet_session *session);
 

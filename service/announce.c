@@ -27,7 +27,7 @@ static bool begin(struct log_line *line, enum config_log_level level, const char
     log_begin(line, level, message);
     if (line->off)
         return false;
-    log_text(line, "target", target->name);
+    log_text(line, "target", targets_name(target));
     if (place) {
         struct address address = targets_address(place);
         address_format(&address, text);
@@ -295,7 +295,7 @@ uint64_t announce_event(struct worker *worker, struct target *target, const stru
     const struct target_place *place = targets_destination(target);
     struct address address = {.port = 0};
     struct report_subject subject = {
-        .time_us = wall_clock_us(), .target = target->name, .address = place ? &address : NULL};
+        .time_us = wall_clock_us(), .target = targets_name(target), .address = place ? &address : NULL};
     if (place)
         address = targets_address(place);
     char tried[TRIED_SIZE];

@@ -249,7 +249,7 @@ static void give_up(struct worker *worker, struct target *target, int code)
     struct log_line line;
     log_begin(&line, CONFIG_LOG_ERROR,
               "session given up and begun anew; the machine is served again from its next poke");
-    log_text(&line, "target", target->name);
+    log_text(&line, "target", targets_name(target));
     log_text(&line, "error", kdnet_error_text(code));
     log_end(&line);
     dispatch_uncount(worker, target);
@@ -266,7 +266,7 @@ static void say_two_machines(struct target *target, const struct address *one, c
     log_begin(&line, CONFIG_LOG_WARNING,
               "two machines seem to share the key of this target; give each its own: "
               "`kdnetctl keygen` makes one and the bcdedit line for it");
-    log_text(&line, "target", target->name);
+    log_text(&line, "target", targets_name(target));
     log_text(&line, "address", first);
     log_text(&line, "other", second);
     log_end(&line);
@@ -293,7 +293,7 @@ static void moved(struct target *target, const struct address *from, const struc
     address_format(from, old);
     address_format(to, new);
     log_begin(&line, CONFIG_LOG_INFO, "target has another address");
-    log_text(&line, "target", target->name);
+    log_text(&line, "target", targets_name(target));
     log_text(&line, "address", new);
     log_text(&line, "before", old);
     log_end(&line);
@@ -321,7 +321,7 @@ static void say_other_host(struct target *target, const struct arrival *a, const
                   : "another host seems to answer this machine at the address where kdnetd does: its keys change again "
                     "and again; stop the other debugger (WinDbg, kd, another kdnetd at this address), or take this "
                     "target out of this configuration");
-    log_text(&line, "target", target->name);
+    log_text(&line, "target", targets_name(target));
     log_text(&line, "address", machine);
     if (named)
         log_text(&line, "other", host);

@@ -76,7 +76,7 @@ static void close_gaps(struct targets *targets, struct targets_group *group)
     for (size_t i = 0; i < group->count; ++i) {
         if (group->ids[i] == TARGETS_NONE)
             continue;
-        struct target *row = targets->rows[group->ids[i]];
+        struct target *row = targets_known(targets, group->ids[i]);
         row->list_at = (uint32_t)kept;
         group->ids[kept] = row->id;
         set_bit(group->seen, kept++, row->seen);

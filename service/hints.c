@@ -111,7 +111,7 @@ static void open_question(struct mail *mail, void *owner)
         question->has_address = row->has_address;
         question->configured = targets_configured(row);
         question->port = row->port;
-        memcpy(question->name, row->name, strlen(row->name) + 1);
+        memcpy(question->name, targets_name(row), strlen(targets_name(row)) + 1);
     }
     bool last = row || ++question->worker == server->worker_count;
     mail->open = last ? open_answer : open_question;

@@ -21,9 +21,8 @@ static bool reserve(struct worker *worker)
     return targets_reserve(targets, ids) && timers_reserve(&worker->timers, targets->capacity);
 }
 
-static void arrive(struct worker *worker, const struct move *move)
+static void arrive(struct worker *worker, const struct move *move, struct target *target)
 {
-    struct target *target = move->target;
     struct listener *listener = listener_by_id(worker, move->listener_id);
     kdnet_session_move(target->session, &worker->shared);
     if (listener) { /* else its next poke says where it is */
@@ -40,7 +39,8 @@ static void open_move(struct mail *mail, void *owner)
 {
     struct move *move = (struct move *)mail;
     struct worker *worker = owner;
-    if (!reserve(worker) || !targets_adopt(&worker->targets, move->target)) {
+    struct target *target = reserve(worker) ? targets_adopt(&worker->targets, move->target) : NULL;
+    if (!target) {
         if (worker->finished) {
             targets_free(move->target);
             free(move);
@@ -51,7 +51,7 @@ static void open_move(struct mail *mail, void *owner)
         mailbox_post(&worker->server->workers[from].mailbox, mail);
         return;
     }
-    arrive(worker, move);
+    arrive(worker, move, target);
     free(move);
 }
 
@@ -69,14 +69,15 @@ void moves_consider(struct worker *worker, struct target *target)
     struct move *move = home != worker ? malloc(sizeof *move) : NULL;
     if (!move)
         return;
-    *move = (struct move){.mail.open = open_move,
-                          .target = target,
-                          .live = live,
-                          .listener_id = target->live.listener->id,
-                          .from = worker->number};
-    dispatch_uncount(worker, target);
-    timers_set(&worker->timers, target->id, TIMERS_NEVER, worker_now_us());
-    targets_release(&worker->targets, target);
+    *move = (struct move){
+        .mail.open = open_move, .live = live, .listener_id = target->live.listener->id, .from = worker->number};
+    move->target = targets_release(&worker->targets, target);
+    if (!move->target) { /* its next datagram comes here again */
+        free(move);
+        return;
+    }
+    dispatch_uncount(worker, move->target);
+    timers_set(&worker->timers, move->target->id, TIMERS_NEVER, worker_now_us());
     ++worker->totals.moved_away;
     mailbox_post(&home->mailbox, &move->mail);
 }

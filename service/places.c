@@ -36,7 +36,7 @@ static struct target_place *place_of(struct target *target, unsigned which)
 
 static struct target *row_in(const struct targets *targets, uint32_t slot)
 {
-    return targets->rows[(slot - 1) / TARGETS_PLACES];
+    return targets_known(targets, (slot - 1) / TARGETS_PLACES);
 }
 
 static struct target_place *place_in(const struct targets *targets, uint32_t slot)
@@ -131,12 +131,14 @@ void targets_forget_forbidden(struct targets *targets, struct target *target)
 
 void targets_forget_listener(struct targets *targets, const struct listener *listener)
 {
-    for (size_t i = 0; i < targets->ids; ++i)
-        for (unsigned which = 0; targets->rows[i] && which < TARGETS_PLACES; ++which) {
-            const struct target_place *place = place_of(targets->rows[i], which);
+    for (uint32_t id = 0; id < targets->ids; ++id) {
+        struct target *target = targets_row(targets, id);
+        for (unsigned which = 0; target && which < TARGETS_PLACES; ++which) {
+            const struct target_place *place = place_of(target, which);
             if (is_used(place) && place->listener == listener)
-                forget(targets, targets->rows[i], which);
+                forget(targets, target, which);
         }
+    }
 }
 
 bool targets_reserve_places(struct targets *targets, size_t rows)
@@ -199,9 +201,6 @@ size_t targets_fetch(const struct targets *targets, const struct address *const 
         at[i] = home_of(targets, addresses[i], local_port);
         kdnet_fetch(&targets->slots[at[i]]);
     }
-    for (size_t i = 0; i < count; ++i)
-        if (targets->slots[at[i]] != 0)
-            kdnet_fetch(&targets->rows[(targets->slots[at[i]] - 1) / TARGETS_PLACES]);
     for (size_t i = 0; i < count; ++i)
         if (targets->slots[at[i]] != 0) {
             rows[found] = row_in(targets, targets->slots[at[i]]);

@@ -62,9 +62,9 @@ static void remove_target(struct worker *worker, struct target *target)
         say_target(CONFIG_LOG_WARNING,
                    "target removed while its machine was halted; add it again, or the machine may "
                    "stand still",
-                   target->name);
+                   targets_name(target));
     else
-        say_target(CONFIG_LOG_NOTICE, "target removed", target->name);
+        say_target(CONFIG_LOG_NOTICE, "target removed", targets_name(target));
     dispatch_uncount(worker, target);
     timers_set(&worker->timers, target->id, TIMERS_NEVER, now_us);
     targets_remove(&worker->targets, target);
@@ -102,7 +102,7 @@ static bool keep_target(struct worker *worker, struct apply *apply, uint32_t id)
 {
     struct reload *reload = apply->reload;
     struct target *row = targets_row(&worker->targets, id);
-    const struct config_target *target = row ? config_find_target(&reload->config, row->name) : NULL;
+    const struct config_target *target = row ? config_find_target(&reload->config, targets_name(row)) : NULL;
     if (!row)
         return true;
     if (target && is_same_session(row, target)) {
@@ -132,12 +132,9 @@ static bool add_target(struct worker *worker, struct apply *apply, size_t index)
     struct target *row = policy ? targets_add(&worker->targets, target) : NULL;
     if (!row)
         return false;
-    row->session = kdnet_session_new(&worker->shared, policy, &target->key);
+    targets_begin_session(row, &worker->shared, policy, &target->key);
     apply->index_due = apply->index_due || row->has_address;
-    if (row->session)
-        return true;
-    targets_remove(&worker->targets, row);
-    return false;
+    return true;
 }
 
 /* Room for all that are to be added. */

@@ -1,30 +1,91 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rows, and by configured address: a part of the room targets. */
+#include "service/poison.h"
 #include "service/targets_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#define WORD 64U
+
 void targets_init(struct targets *targets, uint64_t seed)
 {
+    size_t align = sizeof(uint64_t), session = kdnet_session_size();
     memset(targets, 0, sizeof *targets);
     targets->seed = seed;
+    targets->row_size = sizeof(struct target) + (session + align - 1) / align * align;
 }
 
-void targets_free(struct target *target)
+static bool is_used(const struct targets *targets, size_t id)
 {
-    kdnet_session_free(target->session);
+    const struct targets_chunk *chunk = targets->chunks[id / TARGETS_CHUNK];
+    return chunk && (chunk->used[id % TARGETS_CHUNK / WORD] >> id % WORD & 1) != 0;
+}
+
+/* A chunk without rows; false: out of memory. Its pages are not there until they are used. */
+static bool make_chunk(struct targets *targets, size_t at)
+{
+    size_t rows = TARGETS_CHUNK * targets->row_size;
+    struct targets_chunk *chunk = calloc(1, sizeof *chunk + rows);
+    if (chunk)
+        poison(chunk + 1, rows);
+    targets->chunks[at] = chunk;
+    return chunk != NULL;
+}
+
+/* Room for the row of a free id, all zero but the id; NULL: out of memory. */
+static struct target *take_room(struct targets *targets, uint32_t id)
+{
+    struct targets_chunk **chunk = &targets->chunks[id / TARGETS_CHUNK];
+    if (!*chunk && !make_chunk(targets, id / TARGETS_CHUNK))
+        return NULL;
+    (*chunk)->used[id % TARGETS_CHUNK / WORD] |= UINT64_C(1) << id % WORD;
+    ++(*chunk)->count;
+    ++targets->count;
+    struct target *target = targets_known(targets, id);
+    unpoison(target, targets->row_size);
+    memset(target, 0, sizeof *target);
+    target->id = id;
+    return target;
+}
+
+static void give_room(struct targets *targets, struct target *target)
+{
+    uint32_t id = target->id;
+    struct targets_chunk **chunk = &targets->chunks[id / TARGETS_CHUNK];
+    poison(target, targets->row_size);
+    --targets->count;
+    if (id < targets->free_from)
+        targets->free_from = id;
+    (*chunk)->used[id % TARGETS_CHUNK / WORD] &= ~(UINT64_C(1) << id % WORD);
+    if (--(*chunk)->count > 0)
+        return;
+    unpoison(*chunk + 1, TARGETS_CHUNK * targets->row_size);
+    free(*chunk);
+    *chunk = NULL;
+}
+
+/* Frees what a row owns, not the row. */
+static void clear_row(struct target *target)
+{
+    if (target->session)
+        kdnet_session_clear(target->session);
+    if (target->name_apart)
+        free(target->name.apart);
     free(target->more);
-    free(target);
 }
 
 void targets_clear(struct targets *targets)
 {
-    for (size_t i = 0; i < targets->ids; ++i)
-        if (targets->rows[i])
-            targets_free(targets->rows[i]);
+    for (uint32_t id = 0; id < targets->ids; ++id) {
+        struct target *target = targets_row(targets, id);
+        if (!target)
+            continue;
+        clear_row(target);
+        give_room(targets, target);
+    }
     targets_clear_groups(targets);
-    free(targets->rows);
+    free(targets->chunks);
     free(targets->slots);
     free(targets->ip_slots);
     targets_init(targets, targets->seed);
@@ -32,20 +93,24 @@ void targets_clear(struct targets *targets)
 
 struct target *targets_row(const struct targets *targets, uint32_t id)
 {
-    return id < targets->ids ? targets->rows[id] : NULL;
+    return id < targets->ids && is_used(targets, id) ? targets_known(targets, id) : NULL;
 }
 
 bool targets_reserve(struct targets *targets, size_t ids)
 {
+    size_t before = targets->chunk_count, wanted = (ids + TARGETS_CHUNK - 1) / TARGETS_CHUNK;
     if (!targets_reserve_places(targets, ids))
         return false;
-    if (ids <= targets->capacity)
-        return true;
-    struct target **rows = realloc(targets->rows, ids * sizeof(struct target *));
-    if (!rows)
-        return false;
-    targets->rows = rows;
-    targets->capacity = ids;
+    if (wanted > before) {
+        struct targets_chunk **chunks = realloc(targets->chunks, wanted * sizeof *chunks);
+        if (!chunks)
+            return false;
+        memset(chunks + before, 0, (wanted - before) * sizeof *chunks);
+        targets->chunks = chunks;
+        targets->chunk_count = wanted;
+    }
+    if (ids > targets->capacity)
+        targets->capacity = ids;
     return true;
 }
 
@@ -53,14 +118,14 @@ bool targets_reserve(struct targets *targets, size_t ids)
 static uint32_t free_id(struct targets *targets)
 {
     if (targets->count < targets->ids)
-        while (targets->free_from < targets->ids && targets->rows[targets->free_from])
+        while (targets->free_from < targets->ids && is_used(targets, targets->free_from))
             ++targets->free_from;
     else
         targets->free_from = targets->ids;
     if (targets->free_from == targets->capacity)
         return TARGETS_NONE;
     if (targets->free_from == targets->ids)
-        targets->rows[targets->ids++] = NULL;
+        ++targets->ids;
     return (uint32_t)targets->free_from;
 }
 
@@ -74,56 +139,100 @@ static void set_configured(struct targets *targets, struct target *target, bool 
         memcpy(target->live.ip, address->ip, sizeof target->live.ip);
 }
 
-bool targets_adopt(struct targets *targets, struct target *target)
+/* False: out of memory. */
+static bool set_name(struct target *target, const char *name)
 {
-    uint32_t id = free_id(targets);
-    if (id == TARGETS_NONE)
-        return false;
-    target->id = id;
-    target->next_same_ip = TARGETS_NONE;
-    targets->rows[id] = target;
-    ++targets->count;
-    targets->addressed += target->has_address;
-    if (targets_enlist(targets, target))
+    size_t size = strlen(name) + 1;
+    if (size <= sizeof target->name.here) {
+        memcpy(target->name.here, name, size);
         return true;
-    targets_release(targets, target);
-    return false;
+    }
+    target->name.apart = malloc(size);
+    if (!target->name.apart)
+        return false;
+    memcpy(target->name.apart, name, size);
+    target->name_apart = true;
+    return true;
+}
+
+const char *targets_name(const struct target *target)
+{
+    return target->name_apart ? target->name.apart : target->name.here;
 }
 
 struct target *targets_add(struct targets *targets, const struct config_target *config)
 {
-    size_t name_size = strlen(config->name) + 1, size = offsetof(struct target, name) + name_size;
-    if (size < sizeof(struct target)) /* a short name fits into its padding */
-        size = sizeof(struct target);
-    struct target *target = calloc(1, size);
+    uint32_t id = free_id(targets);
+    struct target *target = id != TARGETS_NONE ? take_room(targets, id) : NULL;
     if (!target)
         return NULL;
-    memcpy(target->name, config->name, name_size);
     target->port = config->port;
-    target->has_address = config->has_address;
-    if (config->has_address)
-        memcpy(target->live.ip, config->address.ip, sizeof target->live.ip);
-    if (targets_adopt(targets, target))
+    target->next_same_ip = TARGETS_NONE;
+    set_configured(targets, target, config->has_address, &config->address);
+    if (set_name(target, config->name) && targets_enlist(targets, target))
         return target;
-    targets_free(target);
+    targets_remove(targets, target);
     return NULL;
 }
 
-void targets_release(struct targets *targets, struct target *target)
+void targets_begin_session(struct target *target, const struct kdnet_session_shared *shared,
+                           const struct kdnet_policy *policy, const struct kdnet_key *key)
+{
+    target->session = kdnet_session_init(target + 1, shared, policy, key);
+}
+
+/* Nothing finds it any more. */
+static void hide(struct targets *targets, struct target *target)
 {
     targets_forget_places(targets, target);
     targets_delist(targets, target);
     targets->addressed -= target->has_address;
-    targets->rows[target->id] = NULL;
-    if (target->id < targets->free_from)
-        targets->free_from = target->id;
-    --targets->count;
 }
 
 void targets_remove(struct targets *targets, struct target *target)
 {
-    targets_release(targets, target);
-    targets_free(target);
+    hide(targets, target);
+    clear_row(target);
+    give_room(targets, target);
+}
+
+struct target *targets_release(struct targets *targets, struct target *target)
+{
+    struct target *apart = malloc(targets->row_size);
+    if (!apart)
+        return NULL;
+    hide(targets, target);
+    *apart = *target;
+    if (target->session)
+        apart->session = kdnet_session_relocate(target->session, apart + 1);
+    give_room(targets, target);
+    return apart;
+}
+
+struct target *targets_adopt(struct targets *targets, struct target *apart)
+{
+    uint32_t id = free_id(targets);
+    struct target *target = id != TARGETS_NONE ? take_room(targets, id) : NULL;
+    if (!target)
+        return NULL;
+    *target = *apart;
+    target->id = id;
+    target->next_same_ip = TARGETS_NONE;
+    if (!targets_enlist(targets, target)) {
+        give_room(targets, target);
+        return NULL;
+    }
+    targets->addressed += target->has_address;
+    if (apart->session)
+        target->session = kdnet_session_relocate(apart->session, target + 1);
+    free(apart);
+    return target;
+}
+
+void targets_free(struct target *apart)
+{
+    clear_row(apart);
+    free(apart);
 }
 
 struct address targets_configured(const struct target *target)
@@ -162,13 +271,13 @@ bool targets_index(struct targets *targets)
         return false;
     targets->ip_slot_count = wanted;
     for (size_t i = targets->ids; i-- > 0;) {
-        struct target *target = targets->rows[i];
+        struct target *target = targets_row(targets, (uint32_t)i);
         if (!target || !target->has_address)
             continue;
         struct address address = targets_configured(target);
         size_t at = targets_home(address_hash_ip(address.ip, targets->seed), wanted);
         while (targets->ip_slots[at] != 0 &&
-               !address_same_ip(&address, targets->rows[targets->ip_slots[at] - 1]->live.ip))
+               !address_same_ip(&address, targets_known(targets, targets->ip_slots[at] - 1)->live.ip))
             at = targets_after(at, wanted);
         target->next_same_ip = targets->ip_slots[at] != 0 ? targets->ip_slots[at] - 1 : TARGETS_NONE;
         targets->ip_slots[at] = target->id + 1;
@@ -183,7 +292,7 @@ uint32_t targets_with_ip(const struct targets *targets, const uint8_t ip[static 
         return TARGETS_NONE;
     size_t at = targets_home(address_hash_ip(ip, targets->seed), targets->ip_slot_count);
     for (; targets->ip_slots[at] != 0; at = targets_after(at, targets->ip_slot_count)) {
-        const struct target *target = targets->rows[targets->ip_slots[at] - 1];
+        const struct target *target = targets_row(targets, targets->ip_slots[at] - 1);
         if (target && target->has_address && memcmp(target->live.ip, ip, sizeof target->live.ip) == 0)
             return target->id;
     }

@@ -8,8 +8,12 @@
  * came from whose data is still to come: so a replayed poke, from wherever, moves nobody. Two machines can share a
  * place for a while (one got the other's address); a look-up gives all of them, the live one first.
  *
- * Cost: about 96 bytes a row, its name included, besides its session, and 29 in the indexes; look-ups are one hash
- * each. rows.c has the rows, places.c the index by address, groups.c the lists of keys to try.
+ * Rows lie side by side, in chunks, by id, each with its session behind it: no allocator's share and no table of
+ * pointers. Ids are used again from the lowest on, and a chunk without rows is given back. With AddressSanitizer a row
+ * that was removed cannot be read, even while its chunk is there.
+ *
+ * Cost: 88 bytes a row besides its session, and 18 in the indexes; look-ups are one hash each. rows.c has the rows,
+ * places.c the index by address, groups.c the lists of keys to try.
  */
 #ifndef SERVICE_TARGETS_H
 #define SERVICE_TARGETS_H
@@ -25,6 +29,8 @@
 #define TARGETS_NONE      UINT32_MAX
 #define TARGETS_SHARE_MAX 8 /* rows that may have one place at a time */
 #define TARGETS_AHEAD     64
+#define TARGETS_NAME_HERE 16    /* a Windows computer has a NetBIOS name of at most 15 characters [doc] */
+#define TARGETS_CHUNK     4096U /* rows */
 
 struct listener;
 
@@ -46,9 +52,9 @@ struct target_more {
 };
 
 struct target {
-    struct kdnet_session *session;
-    struct target_more *more; /* NULL: neither a candidate nor a move */
-    struct target_place live; /* its IP address is there from the start when it is configured */
+    struct kdnet_session *session; /* behind the row; NULL until targets_begin_session */
+    struct target_more *more;      /* NULL: neither a candidate nor a move */
+    struct target_place live;      /* its IP address is there from the start when it is configured */
     uint32_t id;
     uint32_t next_same_ip;                    /* chain of rows with this configured IP */
     uint32_t list_at;                         /* place in its group */
@@ -61,7 +67,11 @@ struct target {
     bool inquiring : 1;                       /* counted among the inquiries under way */
     bool withheld : 1;                        /* what its session has to send waits for its result to be written */
     bool deferred : 1;                        /* waits to be recalled */
-    char name[];
+    bool name_apart : 1;                      /* it is too long to be here */
+    union {
+        char here[TARGETS_NAME_HERE];
+        char *apart;
+    } name; /* targets_name */
 };
 
 /* Rows without a configured address, of one listening port (0: of all ports): the keys to try on a stranger's poke. */
@@ -73,9 +83,17 @@ struct targets_group {
     size_t unseen, gaps, capacity;
 };
 
+/* TARGETS_CHUNK rows follow. */
+struct targets_chunk {
+    uint64_t used[TARGETS_CHUNK / 64]; /* a bit for each */
+    size_t count;
+};
+
 struct targets {
     uint64_t seed;
-    struct target **rows; /* by id; NULL: free */
+    size_t row_size;               /* with its session */
+    struct targets_chunk **chunks; /* by id / TARGETS_CHUNK; NULL: none of its rows is used */
+    size_t chunk_count;
     size_t count, ids, capacity;
     size_t free_from; /* no id below it is free */
     uint32_t *slots;  /* by place, open addressing: 0, or (id * 2 + is it the candidate) + 1 */
@@ -102,18 +120,23 @@ bool targets_reserve(struct targets *targets, size_t ids);
 /* Adds a row without a session. NULL: out of memory. Call targets_index when all are added. */
 struct target *targets_add(struct targets *targets, const struct config_target *config);
 
-/* Takes a row out, with its session; its places are forgotten. */
-void targets_release(struct targets *targets, struct target *target);
+/* Makes the session of a row that has none. */
+void targets_begin_session(struct target *target, const struct kdnet_session_shared *shared,
+                           const struct kdnet_policy *policy, const struct kdnet_key *key);
 
-/* Takes in a row of another table, under another id, in room that targets_reserve made. When it has a configured
- * address, targets_index finds it. False: there is no room, or memory is out; the row is as it was. */
-bool targets_adopt(struct targets *targets, struct target *target);
+/* Takes a row out and frees it, and its session. */
+void targets_remove(struct targets *targets, struct target *target);
+
+/* Takes a row out with its session, into memory of its own; its places are forgotten. The row that it was is gone.
+ * NULL: out of memory, and it stays. */
+struct target *targets_release(struct targets *targets, struct target *target);
+
+/* Takes in what targets_release took out of another table, under another id, in room that targets_reserve made; when it
+ * has a configured address, targets_index finds it. NULL: there is no room, or memory is out; it is as it was. */
+struct target *targets_adopt(struct targets *targets, struct target *apart);
 
 /* Frees a row that was taken out, and its session. */
-void targets_free(struct target *target);
-
-/* Takes a row out and frees it. */
-void targets_remove(struct targets *targets, struct target *target);
+void targets_free(struct target *apart);
 
 /* Gives a row another configured address; places that it forbids are forgotten. Call targets_index afterwards. */
 void targets_set_address(struct targets *targets, struct target *target, bool has_address,
@@ -144,6 +167,16 @@ size_t targets_fetch(const struct targets *targets, const struct address *const 
 uint32_t targets_with_ip(const struct targets *targets, const uint8_t ip[static 16]);
 
 struct target *targets_row(const struct targets *targets, uint32_t id); /* NULL: no such row */
+
+/* The row of an id that has one. Reads nothing of it. */
+static inline struct target *targets_known(const struct targets *targets, uint32_t id)
+{
+    char *rows = (char *)(targets->chunks[id / TARGETS_CHUNK] + 1);
+    return (struct target *)(void *)(rows + id % TARGETS_CHUNK * targets->row_size);
+}
+
+/* Borrowed, for as long as the row is there. */
+const char *targets_name(const struct target *target);
 
 /* The group of a port, or NULL. Groups stay where they are until targets_clear or targets_add. */
 const struct targets_group *targets_group_of(const struct targets *targets, uint16_t port);

@@ -240,9 +240,9 @@ static size_t step_ip(struct trials *trials, struct trials_port *port, const str
 static void fetch_ahead(const struct targets *targets, const struct targets_group *group, size_t at)
 {
     if (at + 2 * AHEAD < group->count && group->ids[at + 2 * AHEAD] != TARGETS_NONE)
-        kdnet_fetch(targets->rows[group->ids[at + 2 * AHEAD]]);
+        kdnet_fetch(targets_known(targets, group->ids[at + 2 * AHEAD]));
     if (at + AHEAD < group->count && group->ids[at + AHEAD] != TARGETS_NONE)
-        kdnet_session_fetch_key(targets->rows[group->ids[at + AHEAD]]->session);
+        kdnet_session_fetch_key(targets_known(targets, group->ids[at + AHEAD])->session);
 }
 
 /* The next rows of a group from `at` on, at most `most`. Returns how many. */

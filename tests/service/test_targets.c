@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "service/poison.h"
 #include "service/targets.h"
 
 #include <cmocka.h>
@@ -209,18 +210,34 @@ static void a_row_goes_to_another_table(void **state)
     struct target *rows[TARGETS_SHARE_MAX];
     struct address a = ipv4(1, 1), c = ipv4(7, 0);
     struct target *one = add(targets, 1, NULL), *two = add(targets, 2, &c);
+    struct kdnet_session_shared shared = {.crypto = NULL};
+    struct kdnet_policy policy;
+    struct kdnet_key key = {{7}};
+    kdnet_policy_init(&policy);
     targets_init(&others, 5);
+    (void)add(&others, 3, NULL);
+    targets_begin_session(one, &shared, &policy, &key);
     (void)targets_set_live(targets, one, &a, LISTENER(0), PORT);
-    targets_release(targets, one);
-    targets_release(targets, two);
+    one = targets_release(targets, one);
+    two = targets_release(targets, two);
+    assert_non_null(one);
+    assert_non_null(two);
     assert_int_equal(targets->count, 0);
     assert_int_equal(targets_at(targets, &a, PORT, rows), 0);
-    assert_true(targets_reserve(&others, 2));
-    assert_true(targets_adopt(&others, one));
-    assert_true(targets_adopt(&others, two));
+    assert_null(targets_adopt(&others, one)); /* there is no room */
+    assert_true(targets_reserve(&others, 3));
+    one = targets_adopt(&others, one);
+    two = targets_adopt(&others, two);
+    assert_non_null(one);
+    assert_non_null(two);
     assert_true(targets_index(&others));
-    assert_int_equal(targets_group_of(&others, 0)->count, 1);
-    assert_int_equal(targets_group_of(&others, 0)->unseen, 0);
+    assert_string_equal(targets_name(one), "t-1");
+    assert_string_equal(targets_name(two), "t-2");
+    assert_ptr_equal(one->session, one + 1);
+    assert_null(two->session);
+    assert_memory_equal(kdnet_session_key(one->session), &key, sizeof key);
+    assert_int_equal(targets_group_of(&others, 0)->count, 2);
+    assert_int_equal(targets_group_of(&others, 0)->unseen, 1);
     assert_int_equal(targets_with_ip(&others, c.ip), two->id);
     assert_false(targets_is_live(one));
     (void)targets_set_live(&others, one, &a, LISTENER(0), PORT);
@@ -349,11 +366,94 @@ static void what_few_rows_have_goes_when_it_is_over(void **state)
     assert_null(t->more);
 }
 
-/* A fleet of a million: with a session of 344 bytes, the allocator's share and the timers, less than 512 bytes. */
+/* Long and short names, with and without a session; and the row that is used again is another's. */
+static void a_row_has_the_name_that_it_was_given(void **state)
+{
+    static const char *const names[] = {"", "s", "fifteen-letters", "sixteen--letters",
+                                        "a-name-as-long-as-there-may-be---64-characters-in-all.example.com"};
+    struct targets *targets = *state;
+    struct target *rows[sizeof names / sizeof names[0]];
+    for (unsigned turn = 0; turn < 2; ++turn) {
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; ++i) {
+            struct config_target config;
+            memset(&config, 0, sizeof config);
+            (void)snprintf(config.name, sizeof config.name, "%s", names[i]);
+            assert_true(targets_reserve(targets, targets->count + 1));
+            rows[i] = targets_add(targets, &config);
+            assert_non_null(rows[i]);
+        }
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; ++i)
+            assert_int_equal(strncmp(targets_name(rows[i]), names[i], CONFIG_NAME_SIZE - 1), 0);
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; ++i)
+            targets_remove(targets, rows[i]);
+    }
+}
+
+/* Rows stay where they are while others come and go, and what belongs to no row any more is given back or used again.
+ */
+static void a_fleet_that_is_replaced_uses_the_same_rows_again(void **state)
+{
+    enum { ROWS = 3 * TARGETS_CHUNK / 2 };
+    struct targets *targets = *state;
+    static struct target *rows[ROWS];
+    struct config_target config;
+    memset(&config, 0, sizeof config);
+    assert_true(targets_reserve(targets, ROWS));
+    for (unsigned turn = 0; turn < 3; ++turn) {
+        for (uint32_t i = 0; i < ROWS; ++i) {
+            (void)snprintf(config.name, sizeof config.name, "t-%u-%u", turn, (unsigned)i);
+            rows[i] = targets_add(targets, &config);
+            assert_non_null(rows[i]);
+            assert_int_equal(rows[i]->id, i);
+        }
+        assert_int_equal(targets->ids, ROWS);
+        for (uint32_t i = 0; i < TARGETS_CHUNK; ++i)
+            targets_remove(targets, rows[i]);
+        assert_null(targets->chunks[0]); /* given back */
+        assert_null(targets_row(targets, 0));
+        for (uint32_t i = TARGETS_CHUNK; i < ROWS; ++i) {
+            (void)snprintf(config.name, sizeof config.name, "t-%u-%u", turn, (unsigned)i);
+            assert_ptr_equal(targets_row(targets, i), rows[i]);
+            assert_string_equal(targets_name(rows[i]), config.name);
+            targets_remove(targets, rows[i]);
+        }
+        assert_int_equal(targets->count, 0);
+    }
+}
+
+/* The session behind the row is wiped with it, and nothing of it can be read by mistake. */
+static void a_removed_row_leaves_no_key(void **state)
+{
+    struct targets *targets = *state;
+    struct target *stays = add(targets, 1, NULL), *goes = add(targets, 2, NULL);
+    struct kdnet_session_shared shared = {.crypto = NULL};
+    struct kdnet_policy policy;
+    struct kdnet_key key = {{0}};
+    (void)stays; /* the chunk is there because of it */
+    kdnet_policy_init(&policy);
+    memset(key.bytes, 0x5a, sizeof key.bytes);
+    targets_begin_session(goes, &shared, &policy, &key);
+    const uint8_t *session = (const uint8_t *)goes->session, *row = (const uint8_t *)goes;
+    assert_memory_equal(kdnet_session_key(goes->session), &key, sizeof key);
+    assert_true(session >= row + sizeof *goes);
+    assert_true(session + kdnet_session_size() <= row + targets->row_size);
+    targets_remove(targets, goes);
+#ifdef POISON_WORKS
+    assert_ptr_equal(__asan_region_is_poisoned((void *)(uintptr_t)row, targets->row_size), row);
+    for (size_t i = 0; i < targets->row_size; ++i)
+        assert_true(__asan_address_is_poisoned(row + i));
+    unpoison(row, targets->row_size);
+#endif
+    for (size_t i = 0; i < kdnet_session_size(); ++i)
+        assert_int_equal(session[i], 0);
+    poison(row, targets->row_size);
+}
+
+/* A fleet of a million: with a session of 344 bytes and what the indexes and timers have, 461 bytes. */
 static void a_row_is_small(void **state)
 {
     (void)state;
-    assert_true(offsetof(struct target, name) + sizeof "machine-1234567" <= 88);
+    assert_true(sizeof(struct target) <= 88);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -379,6 +479,9 @@ int main(void)
         TEST(a_configured_address_stays_when_the_machine_leaves),
         TEST(an_index_of_before_finds_no_removed_row),
         TEST(what_few_rows_have_goes_when_it_is_over),
+        TEST(a_row_has_the_name_that_it_was_given),
+        TEST(a_fleet_that_is_replaced_uses_the_same_rows_again),
+        TEST(a_removed_row_leaves_no_key),
         TEST(a_row_is_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * poison: parts of a chunk of memory that nobody may touch now, so that AddressSanitizer finds a use after it was given
+ * back as it does for memory of malloc; nothing without it. Uses nothing.
+ */
+#ifndef SERVICE_POISON_H
+#define SERVICE_POISON_H
+
+#include <stddef.h>
+
+#ifdef __SANITIZE_ADDRESS__ /* gcc */
+#define POISON_WORKS 1
+#elif defined __has_feature /* clang */
+#if __has_feature(address_sanitizer)
+#define POISON_WORKS 1
+#endif
+#endif
+
+#ifdef POISON_WORKS
+#include <sanitizer/asan_interface.h>
+#endif
+
+static inline void poison(const void *from, size_t length)
+{
+#ifdef POISON_WORKS
+    __asan_poison_memory_region(from, length);
+#else
+    (void)from;
+    (void)length;
+#endif
+}
+
+static inline void unpoison(const void *from, size_t length)
+{
+#ifdef POISON_WORKS
+    __asan_unpoison_memory_region(from, length);
+#else
+    (void)from;
+    (void)length;
+#endif
+}
+
+#endif
