@@ -21,7 +21,7 @@
 #define CROWD_BATCH        64U      /* messages a system call */
 #define CROWD_SEGMENTS_MAX 64U
 
-enum crowd_state { CROWD_NEW, CROWD_ANSWERED, CROWD_CONNECTED };
+enum crowd_state { CROWD_NEW, CROWD_ANSWERED, CROWD_CONNECTED, CROWD_DEAF };
 
 struct crowd_target {
     struct kdnet_keys keys;
