@@ -61,8 +61,8 @@ def install(root, package):
     shutil.copy(package, root / "tmp" / "kdnetd.deb")
     environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive", PATH="/usr/sbin:/usr/bin:/sbin:/bin")
     run("chroot", root, "apt-get", "-q", "update", env=environment)
-    run("chroot", root, "apt-get", "-q", "-y", "--no-install-recommends", "--reinstall", "install", "/tmp/kdnetd.deb",
-        env=environment)
+    run("chroot", root, "dpkg", "--purge", "kdnetd", env=environment)  # the root is kept: what a run before left goes
+    run("chroot", root, "apt-get", "-q", "-y", "--no-install-recommends", "install", "/tmp/kdnetd.deb", env=environment)
 
 
 class Container:
@@ -122,7 +122,8 @@ class Container:
 
 def starts_and_gives_results(box):
     box.configure(CONFIGURATION)
-    box.systemctl("enable", "--now", "kdnetd")
+    box.systemctl("enable", "kdnetd")
+    box.systemctl("restart", "kdnetd")  # a new package runs already, with its own configuration
     assert box.state() == "active"
     assert box.show("StatusText").startswith("serving 1 targets"), box.show("StatusText")
     assert box.show("User") == "kdnetd"
