@@ -21,7 +21,8 @@
 #include <openssl/provider.h>
 #include <openssl/sha.h>
 
-#define SHA256_BLOCK 64
+#define SHA256_BLOCK    64
+#define SCRATCH_ALIGNED 32U
 
 /*
  * The cipher's own functions, as its provider hands them to EVP (provider-cipher(7)). Called without EVP between: for
@@ -37,7 +38,7 @@ struct direct {
 };
 
 struct kdnet_crypto {
-    _Alignas(16) uint8_t scratch[KDNET_CRYPTO_SCRATCH];
+    uint8_t scratch[KDNET_CRYPTO_SCRATCH + SCRATCH_ALIGNED];
     EVP_CIPHER *aes; /* holds its provider, too */
     struct direct direct;
     void *provider_context;            /* NULL: the provider has not all functions, or is not asked for them */
@@ -147,7 +148,8 @@ bool kdnet_crypto_is_portable(const struct kdnet_crypto *crypto)
 
 void *kdnet_crypto_scratch(struct kdnet_crypto *crypto)
 {
-    return crypto->scratch;
+    size_t off = (uintptr_t)crypto->scratch % SCRATCH_ALIGNED;
+    return crypto->scratch + (SCRATCH_ALIGNED - off);
 }
 
 void kdnet_crypto_free(struct kdnet_crypto *crypto)

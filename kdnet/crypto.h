@@ -35,7 +35,7 @@ struct kdnet_crypto *kdnet_crypto_new(void);
  * offer its functions; and sift uses no instructions of the processor's with it. Slower; for tests and comparison. */
 struct kdnet_crypto *kdnet_crypto_new_portable(void);
 bool kdnet_crypto_is_portable(const struct kdnet_crypto *crypto);
-/* KDNET_CRYPTO_SCRATCH bytes, aligned to 16, for a room that expands keys by itself; wiped when the object is freed,
+/* KDNET_CRYPTO_SCRATCH bytes, aligned to 32, for a room that expands keys by itself; wiped when the object is freed,
  * like the last key that it had. */
 void *kdnet_crypto_scratch(struct kdnet_crypto *crypto);
 void kdnet_crypto_free(struct kdnet_crypto *crypto);

@@ -8,7 +8,7 @@
  * each key.
  *
  * Two ways, with the same answers (a test holds them equal):
- * - by the processor's AES instructions, several keys at a time (sift_x86.c, KDNETD_HARDWARE_AES). The only
+ * - by the processor's AES instructions, several keys at a time (sift_steps.h, KDNETD_HARDWARE_AES). The only
  * cryptography here that is not OpenSSL's, because its schedule of one key takes longer than that of four keys
  * together. It decides nothing: what it lets pass is decrypted and authenticated by OpenSSL (kdnet_datagram_open),
  * which refuses a wrong yes; a wrong no would leave a machine unknown, and that is what the test is for.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sift_internal: the way of sift that needs a processor with AES instructions. Not for callers. */
+/* sift_internal: the ways of sift that need a processor with AES instructions. Not for callers. */
 #ifndef KDNET_SIFT_INTERNAL_H
 #define KDNET_SIFT_INTERNAL_H
 
@@ -7,11 +7,15 @@
 
 #include <stdbool.h>
 
-/* Whether this processor can; never, where it is not built (sift_none.c). */
-bool kdnet_sift_has_hardware(void);
+/* Does what kdnet_sift does. */
+typedef size_t kdnet_sift_way(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_t key_count,
+                              const struct kdnet_sift_pile *pile, struct kdnet_sift_hit *hits, size_t *hit_count);
 
-/* As kdnet_sift. Only where kdnet_sift_has_hardware. */
-size_t kdnet_sift_hardware(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_t key_count,
-                           const struct kdnet_sift_pile *pile, struct kdnet_sift_hit *hits, size_t *hit_count);
+/* Those that this processor can, the quickest is 0; NULL: it has no more. None where they are not built (sift_none.c).
+ */
+kdnet_sift_way *kdnet_sift_hardware(size_t rank);
+
+/* Only for kdnet_sift_hardware. */
+kdnet_sift_way kdnet_sift_vaes;
 
 #endif

@@ -55,7 +55,7 @@ static size_t by_hardware(void *tool, uint8_t (*keys)[32], size_t count)
         size_t wanted = count - at < AT_ONCE ? count - at : AT_ONCE;
         for (size_t i = 0; i < wanted; ++i)
             some[i] = keys[at + i];
-        at += kdnet_sift_hardware(tool, some, wanted, &pile, hit, &found);
+        at += kdnet_sift_hardware(0)(tool, some, wanted, &pile, hit, &found);
         hits += found;
     }
     return hits;
@@ -88,7 +88,7 @@ int main(int argc, char **argv)
             memcpy(keys[i] + 8 * part, &word, sizeof word);
         }
     double openssl_ms = measure(by_openssl, &floor, keys, count), ms = openssl_ms;
-    bool hardware = kdnet_sift_has_hardware();
+    bool hardware = kdnet_sift_hardware(0) != NULL;
     if (hardware)
         ms = measure(by_hardware, crypto, keys, count);
     (void)printf("{\"keys\":%zu,\"ms\":%.6f,\"openssl_ms\":%.6f,\"hardware\":%s}\n", count,

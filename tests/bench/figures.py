@@ -222,7 +222,7 @@ def times(suite, count):
     if said["missing"]:
         suite.fail(f"{said['missing']} of {rounds} pokes of new addresses were not answered within 20 s")
     scan = json.loads(suite.rig.output([suite.rig.bench("keys"), str(count)], core=1))
-    floor, way = scan["ms"], "AES-NI, eight at a time" if scan["hardware"] else "OpenSSL's provider re-keyed"
+    floor, way = scan["ms"], "AES instructions, eight at a time" if scan["hardware"] else "OpenSSL's provider re-keyed"
     least = f"one block under each key, {way}, in a bare loop"
     goal = ("ours", "at_most", 2) if count == 100000 else None
     suite.add("identify", f"{count} keys: from a poke to its answer, 95 % of them", "ms", said["p95_us"] / 1000,

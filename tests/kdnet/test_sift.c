@@ -20,8 +20,16 @@
 #define BLOCKS      23
 #define KEYS_IN_ALL 100000
 
+/* How a test is to be run. */
+struct way {
+    bool portable;
+    bool by_rank; /* by the processor's instructions, the rank-th quickest; skipped when it has none */
+    size_t rank;
+};
+
 struct world {
     struct kdnet_crypto *crypto;
+    kdnet_sift_way *sift;
     struct kdnet_sift_block blocks[PAYLOADS];
     uint32_t tags[PAYLOADS];
     uint8_t payload[PAYLOADS][LENGTH];
@@ -54,8 +62,9 @@ static bool seal(size_t i)
 
 static int setup(void **state)
 {
-    const bool *portable = *state;
-    world.crypto = *portable ? kdnet_crypto_new_portable() : kdnet_crypto_new();
+    const struct way *way = *state;
+    world.crypto = way->portable ? kdnet_crypto_new_portable() : kdnet_crypto_new();
+    world.sift = way->by_rank ? kdnet_sift_hardware(way->rank) : kdnet_sift;
     for (size_t i = 0; i < PAYLOADS; ++i) {
         if (!world.crypto || !seal(i))
             return -1;
@@ -71,18 +80,27 @@ static int teardown(void **state)
     return 0;
 }
 
+static void need_way(void)
+{
+    if (world.sift)
+        return;
+    print_message("this processor has no such instructions, or they are not built\n");
+    skip();
+}
+
 static size_t sift_one(const struct kdnet_key *key, size_t blocks)
 {
     const uint8_t *keys[1] = {key->bytes};
     const struct kdnet_sift_pile pile = {world.blocks, world.tags, blocks};
     size_t found = SIZE_MAX;
-    assert_int_equal(kdnet_sift(world.crypto, keys, 1, &pile, world.hits, &found), 1);
+    assert_int_equal(world.sift(world.crypto, keys, 1, &pile, world.hits, &found), 1);
     return found;
 }
 
 static void the_key_of_a_payload_finds_it_wherever_it_is(void **state)
 {
     (void)state;
+    need_way();
     for (size_t number = 0; number < PAYLOADS / 3; ++number) {
         struct kdnet_key key = key_of(number);
         assert_int_equal(sift_one(&key, PAYLOADS), 3);
@@ -96,6 +114,7 @@ static void the_key_of_a_payload_finds_it_wherever_it_is(void **state)
 static void another_key_finds_nothing(void **state)
 {
     (void)state;
+    need_way();
     struct kdnet_key key = key_of(PAYLOADS);
     assert_int_equal(sift_one(&key, PAYLOADS), 0);
     assert_int_equal(sift_one(&key, 0), 0);
@@ -105,6 +124,7 @@ static void another_key_finds_nothing(void **state)
 static void it_says_the_same_as_may_open(void **state)
 {
     (void)state;
+    need_way();
     struct kdnet_key key = key_of(11);
     for (size_t i = 0; i < PAYLOADS; i += 2)
         for (size_t at = KDNET_HEADER_LENGTH; at < LENGTH; ++at)
@@ -156,7 +176,7 @@ static size_t known_hits(const uint8_t *key, size_t place, size_t count, const s
         keys[i] = i == place ? key : wrong[i].bytes;
     }
     while (tried < count && found == 0) {
-        size_t more = kdnet_sift(world.crypto, keys + tried, count - tried, &pile, world.hits, &found);
+        size_t more = world.sift(world.crypto, keys + tried, count - tried, &pile, world.hits, &found);
         assert_in_range(more, 1, count - tried);
         if (found > 0)
             assert_int_equal(tried + world.hits[0].key, place);
@@ -169,6 +189,7 @@ static size_t known_hits(const uint8_t *key, size_t place, size_t count, const s
 static void published_vectors_pass_and_none_that_differs_in_a_bit(void **state)
 {
     (void)state;
+    need_way();
     for (size_t i = 0; i < sizeof known / sizeof known[0]; ++i) {
         uint8_t key[KDNET_AES_KEY_LENGTH];
         struct kdnet_sift_block block;
@@ -192,6 +213,7 @@ static void published_vectors_pass_and_none_that_differs_in_a_bit(void **state)
 static void all_keys_that_pass_for_a_payload_are_told(void **state)
 {
     (void)state;
+    need_way();
     const struct kdnet_key right = key_of(1), wrong = key_of(PAYLOADS);
     const uint8_t *keys[KDNET_SIFT_TOGETHER];
     const struct kdnet_sift_pile pile = {world.blocks, world.tags, 9};
@@ -200,7 +222,7 @@ static void all_keys_that_pass_for_a_payload_are_told(void **state)
         keys[i] = i % 2 == 0 ? wrong.bytes : right.bytes;
     while (tried < KDNET_SIFT_TOGETHER) {
         size_t found = 0,
-               more = kdnet_sift(world.crypto, keys + tried, KDNET_SIFT_TOGETHER - tried, &pile, world.hits, &found);
+               more = world.sift(world.crypto, keys + tried, KDNET_SIFT_TOGETHER - tried, &pile, world.hits, &found);
         for (size_t i = 0; i < found; ++i) {
             assert_in_range(world.hits[i].key, 0, more - 1);
             assert_ptr_equal(keys[tried + world.hits[i].key], right.bytes);
@@ -212,7 +234,7 @@ static void all_keys_that_pass_for_a_payload_are_told(void **state)
     assert_int_equal(told, 3 * (KDNET_SIFT_TOGETHER / 2));
 }
 
-/* Both ways. */
+/* All ways. */
 
 struct trial {
     uint8_t space[KEYS * (KDNET_AES_KEY_LENGTH + 15)];
@@ -258,14 +280,15 @@ static void make_hits(struct test_random *random, struct kdnet_crypto *crypto, s
 }
 
 /* Marks what hits. */
-static size_t sift_all(struct kdnet_crypto *crypto, const struct trial *trial, uint8_t hit[KEYS][BLOCKS])
+static size_t sift_all(kdnet_sift_way *sift, struct kdnet_crypto *crypto, const struct trial *trial,
+                       uint8_t hit[KEYS][BLOCKS])
 {
     const struct kdnet_sift_pile pile = {trial->blocks, trial->tags, trial->block_count};
     struct kdnet_sift_hit hits[KDNET_SIFT_TOGETHER * BLOCKS];
     size_t tried = 0, all = 0;
     memset(hit, 0, (size_t)KEYS * BLOCKS);
     while (tried < trial->key_count) {
-        size_t found = 0, more = kdnet_sift(crypto, trial->keys + tried, trial->key_count - tried, &pile, hits, &found);
+        size_t found = 0, more = sift(crypto, trial->keys + tried, trial->key_count - tried, &pile, hits, &found);
         assert_in_range(more, 1, trial->key_count - tried);
         for (size_t i = 0; i < found; ++i) {
             assert_in_range(hits[i].block, i > 0 ? hits[i - 1].block : 0, trial->block_count - 1);
@@ -278,27 +301,40 @@ static size_t sift_all(struct kdnet_crypto *crypto, const struct trial *trial, u
     return all;
 }
 
-static void both_ways_say_the_same_of_100000_keys(void **state)
+/* By the same crypto as the others: what one leaves there, the next must not mind. */
+static void same_by_each_way(struct kdnet_crypto *crypto, const struct trial *trial, size_t found,
+                             uint8_t by_openssl[KEYS][BLOCKS])
+{
+    static uint8_t hit[KEYS][BLOCKS];
+    kdnet_sift_way *way = kdnet_sift;
+    for (size_t rank = 0; way; way = kdnet_sift_hardware(rank++)) {
+        assert_int_equal(sift_all(way, crypto, trial, hit), found);
+        assert_memory_equal(hit, by_openssl, sizeof hit);
+    }
+}
+
+static void all_ways_say_the_same_of_100000_keys(void **state)
 {
     (void)state;
     static struct trial trial;
-    static uint8_t by_default[KEYS][BLOCKS], by_openssl[KEYS][BLOCKS];
+    static uint8_t hit[KEYS][BLOCKS];
     struct kdnet_crypto *portable = kdnet_crypto_new_portable(), *quick = kdnet_crypto_new();
     struct test_random random;
-    size_t keys = 0, hits = 0;
+    size_t keys = 0, hits = 0, ways = 0;
     assert_non_null(portable);
     assert_non_null(quick);
     test_random_init(&random);
     while (keys < KEYS_IN_ALL) {
         choose(&random, &trial);
         make_hits(&random, portable, &trial);
-        size_t found = sift_all(portable, &trial, by_openssl);
-        assert_int_equal(sift_all(quick, &trial, by_default), found);
-        assert_memory_equal(by_default, by_openssl, sizeof by_default);
+        size_t found = sift_all(kdnet_sift, portable, &trial, hit);
+        same_by_each_way(quick, &trial, found, hit);
         keys += trial.key_count;
         hits += found;
     }
-    print_message("%zu keys, %zu hits; AES instructions: %s\n", keys, hits, kdnet_sift_has_hardware() ? "yes" : "no");
+    while (kdnet_sift_hardware(ways))
+        ++ways;
+    print_message("%zu keys, %zu hits; by OpenSSL and %zu ways of this processor\n", keys, hits, ways);
     assert_true(hits > KEYS_IN_ALL / 10);
     kdnet_crypto_free(portable);
     kdnet_crypto_free(quick);
@@ -307,9 +343,10 @@ static void both_ways_say_the_same_of_100000_keys(void **state)
 static void no_keys_are_no_work(void **state)
 {
     (void)state;
+    need_way();
     const struct kdnet_sift_pile pile = {world.blocks, world.tags, 9};
     size_t found = SIZE_MAX;
-    assert_int_equal(kdnet_sift(world.crypto, NULL, 0, &pile, world.hits, &found), 0);
+    assert_int_equal(world.sift(world.crypto, NULL, 0, &pile, world.hits, &found), 0);
     assert_int_equal(found, 0);
 }
 
@@ -320,7 +357,7 @@ static void the_portable_way_can_be_chosen(void **state)
     struct kdnet_crypto *portable = kdnet_crypto_new_portable(), *quick = kdnet_crypto_new();
     assert_true(kdnet_crypto_is_portable(portable));
     assert_false(kdnet_crypto_is_portable(quick));
-    if (kdnet_sift_has_hardware())
+    if (kdnet_sift_hardware(0))
         assert_true(kdnet_sift_key_cost(quick) < kdnet_sift_key_cost(portable));
     else
         assert_int_equal(kdnet_sift_key_cost(quick), kdnet_sift_key_cost(portable));
@@ -328,14 +365,15 @@ static void the_portable_way_can_be_chosen(void **state)
     kdnet_crypto_free(quick);
 }
 
-static bool yes = true, no = false;
+static struct way by_default, portable = {.portable = true}, first = {.by_rank = true},
+                              second = {.by_rank = true, .rank = 1};
 
-#define WAY(test, text, portable)                                                                                      \
+#define WAY(test, way)                                                                                                 \
     {                                                                                                                  \
-        .name = #test " (" text ")", .test_func = (test), .setup_func = setup, .teardown_func = teardown,              \
-        .initial_state = (portable)                                                                                    \
+        .name = #test ", " #way, .test_func = (test), .setup_func = setup, .teardown_func = teardown,                  \
+        .initial_state = &(way)                                                                                        \
     }
-#define TEST(test) WAY(test, "default", &no), WAY(test, "portable", &yes)
+#define TEST(test) WAY(test, by_default), WAY(test, portable), WAY(test, first), WAY(test, second)
 
 int main(void)
 {
@@ -346,7 +384,7 @@ int main(void)
         TEST(published_vectors_pass_and_none_that_differs_in_a_bit),
         TEST(all_keys_that_pass_for_a_payload_are_told),
         TEST(no_keys_are_no_work),
-        cmocka_unit_test(both_ways_say_the_same_of_100000_keys),
+        cmocka_unit_test(all_ways_say_the_same_of_100000_keys),
         cmocka_unit_test(the_portable_way_can_be_chosen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
