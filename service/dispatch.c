@@ -640,7 +640,7 @@ static size_t sift(void *user, struct target *const *rows, size_t row_count, con
     struct worker *worker = user;
     const uint8_t *keys[TRIALS_KEYS];
     for (size_t i = 0; i < row_count; ++i)
-        keys[i] = kdnet_session_key(rows[i]->session)->bytes;
+        keys[i] = kdnet_session_key(targets_session(rows[i]))->bytes;
     return kdnet_sift(worker->shared.crypto, keys, row_count, pile, hits, hit_count);
 }
 

@@ -175,6 +175,12 @@ static inline struct target *targets_known(const struct targets *targets, uint32
     return (struct target *)(void *)(rows + id % TARGETS_CHUNK * targets->row_size);
 }
 
+/* The session of a row that has one. Reads nothing of it. */
+static inline struct kdnet_session *targets_session(struct target *target)
+{
+    return (struct kdnet_session *)(void *)(target + 1);
+}
+
 /* Borrowed, for as long as the row is there. */
 const char *targets_name(const struct target *target);
 

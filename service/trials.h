@@ -2,7 +2,7 @@
 /*
  * trials: pokes from addresses that are not known yet, waiting for the keys of their port to be tried on them.
  *
- * Uses address, targets, and of kdnet fetch, session, sift. The pokes of a port are tried in batches of up to
+ * Uses address, targets, and of kdnet session, sift. The pokes of a port are tried in batches of up to
  * TRIALS_BATCH, some keys on all of the batch at once, in slices between the rounds of the loop. The queue is bounded,
  * has one poke of each source, not more than half of it from one IP address, and not more than half of it for one port
  * while another has some; ports take turns.
