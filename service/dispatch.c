@@ -46,6 +46,7 @@ static bool note_halt(struct worker *worker, struct target *target, bool halted)
     if (halted == target->halted)
         return target->inquiring;
     uint64_t now_us = worker_now_us();
+    target->called = false;
     if (halted)
         target->halted_ms = (uint32_t)(now_us / 1000);
     else if (target->inquiring)
@@ -92,6 +93,14 @@ static void recount_inquiries(struct worker *worker, uint64_t now_us)
     }
 }
 
+static bool has_room(struct worker *worker, uint64_t now_us)
+{
+    if (worker->totals.inquiring >= worker->totals.inquiries_limit &&
+        now_us - worker->recounted_us >= WORKER_RECOUNT_US)
+        recount_inquiries(worker, now_us);
+    return worker->totals.inquiring < worker->totals.inquiries_limit;
+}
+
 static void defer(struct worker *worker, struct target *target)
 {
     struct deferred *deferred = &worker->deferred;
@@ -105,15 +114,13 @@ static void defer(struct worker *worker, struct target *target)
  * When very many machines crash at once, asking all of them at a time ends in no answer from any within its deadline:
  * sockets overflow, and every datagram is sent again. So a new break waits until others are done, and is recalled then.
  * Its deadline counts from when it is taken. A handshake is finished in any case: without its key nothing is recalled.
+ * Who comes later waits behind those that wait, or the last of them would be served late.
  */
 static bool must_wait(struct worker *worker, struct target *target, const struct arrival *a)
 {
-    if (a->channel != KDNET_CHANNEL_DATA || worker->totals.inquiring < worker->totals.inquiries_limit ||
-        kdnet_session_awaits(target->session))
+    if (a->channel != KDNET_CHANNEL_DATA || target->called || kdnet_session_awaits(target->session))
         return false;
-    if (a->now_us - worker->recounted_us >= WORKER_RECOUNT_US)
-        recount_inquiries(worker, a->now_us);
-    if (worker->totals.inquiring < worker->totals.inquiries_limit)
+    if (worker->deferred.count == 0 && has_room(worker, a->now_us))
         return false;
     defer(worker, target);
     return true;
@@ -138,6 +145,7 @@ void dispatch_recall(struct worker *worker)
         if (!target || !target->deferred)
             continue; /* another row has its number by now */
         target->deferred = false;
+        target->called = true;
         ++deferred->recalled;
         kdnet_session_recall(target->session);
         dispatch_pump(worker, target, NULL, NULL, now_us);

@@ -12,7 +12,7 @@
 #define ADDRESS_DIGITS 16
 #define STATUS_DIGITS  8
 #define REPORT_FLAGS   (JSON_COMPACT | JSON_REAL_PRECISION(15)) /* 15 digits print what went in: 12.345 */
-#define LINE_GUESS     1024 /* most lines are shorter */
+#define LINE_GUESS     1024                                     /* most lines are shorter */
 
 static const char replacement[3] = {'\xef', '\xbf', '\xbd'}; /* U+FFFD in UTF-8 */
 

@@ -67,6 +67,7 @@ struct target {
     bool inquiring : 1;                       /* counted among the inquiries under way */
     bool withheld : 1;                        /* what its session has to send waits for its result to be written */
     bool deferred : 1;                        /* waits to be recalled */
+    bool called : 1;                          /* has been, and has its turn */
     bool name_apart : 1;                      /* it is too long to be here */
     union {
         char here[TARGETS_NAME_HERE];

@@ -48,7 +48,7 @@
 #define WORKER_SAME_IP_MAX      16                 /* rows of one configured IP that are tried at once */
 #define WORKER_EXPIRE_MAX       4096               /* deadlines handled in one round of the loop */
 #define WORKER_OWNER_LOOK       20000              /* keys tried to say whose machine is at a wrong address: 3 ms */
-#define WORKER_INQUIRIES_MAX    1024 /* under way at a time; their datagrams fit into the socket's buffer */
+#define WORKER_INQUIRIES_MAX    384 /* under way at a time; their datagrams fit into the socket's buffer */
 #define WORKER_INQUIRIES_MIN    32
 #define WORKER_INQUIRIES_START  256
 #define WORKER_RECOUNT_US       250000U
