@@ -17,6 +17,8 @@
 #define ELSEWHERE_MAX         10U /* pokes in a row: half a minute */
 #define ASK_SLOW_US           UINT64_C(5000000)
 #define ASKS_STEADY           6U /* for half a minute */
+#define ASKS_TAKE_OVER        8U
+#define ASKS_FIRST            3U
 #define ASK_DOUBLINGS         9U /* to an hour and a half */
 #define ASKS_QUICK            3U /* the rest wait for the machine's pokes */
 #define STATUS_INVALID_HANDLE 0xc0000008U
@@ -376,6 +378,14 @@ void kdnet_inquiry_ask(struct kdnet_session *session, uint8_t times, uint64_t no
     session->asks_left = times;
     session->asks_slow = 1;
     session->ask_us = times > 0 ? now_us : now_us + ASK_SLOW_US;
+}
+
+void kdnet_inquiry_meet(struct kdnet_session *session, bool took_over, uint64_t now_us)
+{
+    kdnet_inquiry_ask(session, took_over ? ASKS_TAKE_OVER : ASKS_FIRST, now_us);
+    session->ask_us += ASK_PERIOD_US; /* the handshake's RESEND is the first */
+    if (!took_over)
+        session->asks_slow = ASKS_STEADY;
 }
 
 /* When to ask next: in threes, the next three with the next poke; in the end each time after twice as long. */

@@ -17,9 +17,6 @@
 #define OFFER_SPACING_US    300000U
 #define OFFER_PATIENCE_US   80000U
 #define OFFER_DOUBT_US      1000000U
-#define TAKE_OVER_ASKS      8U
-#define FIRST_ASKS          3U
-#define TAKE_OVER_ASK_US    100000U
 #define NUDGE_PERIOD_US     50000U
 
 enum count { COUNT_REJECTED, COUNT_REPEATED, COUNT_SENT_AGAIN };
@@ -508,10 +505,8 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
     else if (!rebooted)
         session->talk->link.memory.unsure = true; /* it may have been a former life of ours's, and have forgotten it */
     kdnet_link_control(&session->talk->link, KDNET_PACKET_RESEND, 0);
-    if (offer->took_over || !known) {
-        kdnet_inquiry_ask(session, offer->took_over ? TAKE_OVER_ASKS : FIRST_ASKS, now_us);
-        session->ask_us += TAKE_OVER_ASK_US; /* the RESEND above is the first */
-    }
+    if (offer->took_over || !known)
+        kdnet_inquiry_meet(session, offer->took_over, now_us);
     memcpy(session->id, id, sizeof session->id);
     memcpy(session->data_key, offer->data_key, sizeof session->data_key);
     memcpy(session->target_random, offer->target_random, sizeof session->target_random);

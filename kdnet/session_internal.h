@@ -239,6 +239,13 @@ void kdnet_inquiry_elsewhere(struct kdnet_session *session, uint64_t now_us);
  */
 void kdnet_inquiry_ask(struct kdnet_session *session, uint8_t times, uint64_t now_us);
 
+/*
+ * The same for a machine that is met for the first time, whose handshake asks at once. One that was connected to
+ * another host before, or to a former life of ours, may well stand still: it is asked longer. The others, a whole fleet
+ * perhaps, are asked less and less often from the start.
+ */
+void kdnet_inquiry_meet(struct kdnet_session *session, bool took_over, uint64_t now_us);
+
 /* The same run of the machine has another data key: what is under way may or may not have arrived. */
 void kdnet_inquiry_rekeyed(struct kdnet_session *session, uint64_t now_us);
 

@@ -12,7 +12,7 @@ from rig import Crowd, Floor, Kdnetd, Trouble, bursts_at_once, cores, cpu_ns, fr
 
 POKE_S = 3.0  # a target pokes about every 3 s
 RUN = 4       # pokes of a target in a row, sent as one: a sender without that does not saturate a receiver
-ASKED_S = (45, 65, 105, 185)  # after its connection each target is asked once more; before that every few seconds
+ASKED_S = (16, 36, 76, 156)  # after its connection each target is asked once more; before that every few seconds
 CRASH_TRIPS = 9  # round trips from a first break of a known kernel to its Continue, the least that there are (kdnet/README.md)
 
 

@@ -71,11 +71,31 @@ static void a_fitful_network_is_asked_twice_a_few_times_at_most(void **state)
     assert_int_equal(result.released_wrongly, 0);
 }
 
+/* A fleet that connects is asked what it may wait with, and soon less and less often; a machine that had a host before,
+ * and may stand still since, steadily for half a minute. */
+static void a_machine_that_was_connected_to_nobody_is_asked_less(void **state)
+{
+    struct machine_config config = {.scenario = "idle"};
+    struct machine_result first, again;
+    struct net_pair pair;
+    (void)state;
+    net_pair_init(&pair, &shared, &config, 5);
+    net_pair_run(&pair, 36000000);
+    machine_result(pair.machine, pair.now_us, &first);
+    assert_int_equal(first.resends, 4 + 3); /* four at once, then after 5, 15 and 35 s */
+    net_pair_restart(&pair);
+    net_pair_run(&pair, 36000000 + 3100000 + 36000000);
+    machine_result(pair.machine, pair.now_us, &again);
+    assert_int_equal(again.resends - first.resends, 9 + 5); /* nine with its first three pokes, then each 5 s */
+    net_pair_clear(&pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slow_network_is_not_asked_twice),
         cmocka_unit_test(a_fitful_network_is_asked_twice_a_few_times_at_most),
+        cmocka_unit_test(a_machine_that_was_connected_to_nobody_is_asked_less),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
