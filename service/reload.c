@@ -270,7 +270,7 @@ static bool prepare(struct reload *reload)
     size_t count = reload->config.target_count;
     policies_init(&reload->policies);
     reload->good = true;
-    reload->policy_of = calloc(count + 1, sizeof *reload->policy_of);
+    reload->policy_of = calloc(count + 1, sizeof(const struct kdnet_policy *));
     reload->stays = calloc(count + 1, sizeof *reload->stays);
     reload->apply = calloc(reload->server->worker_count, sizeof *reload->apply);
     if (!reload->policy_of || !reload->stays || !reload->apply)
