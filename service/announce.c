@@ -306,6 +306,7 @@ uint64_t announce_event(struct worker *worker, struct target *target, const stru
     if (results_are_wanted(results)) {
         char *text = report_event(&subject, event, &length);
         number = results_add(results, text, length, event->type == KDNET_EVENT_PRINT);
+        worker->told_results = true;
     }
     log_event(target, event);
     return number;

@@ -85,6 +85,7 @@ static void tell(struct server *server, const struct question *question)
     if (results_are_wanted(&server->results)) {
         char *text = report_unknown(&unknown, hint, &length);
         (void)results_add(&server->results, text, length, false);
+        results_ring(&server->results);
     }
     log_begin(&line, CONFIG_LOG_WARNING, hint);
     log_text(&line, "address", ip);

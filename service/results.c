@@ -192,8 +192,12 @@ uint64_t results_add(struct results *results, char *text, size_t length, bool is
         results->new_first = line;
     results->new_last = line;
     uv_mutex_unlock(&results->lock);
-    (void)uv_async_send(&results->bell);
     return number;
+}
+
+void results_ring(struct results *results)
+{
+    (void)uv_async_send(&results->bell);
 }
 
 bool results_are_wanted(const struct results *results)

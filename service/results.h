@@ -74,10 +74,13 @@ int results_open(struct results *results, uv_loop_t *loop, const char *path);
 
 /*
  * Takes a line (malloc'd, with its line end), whatever comes of it; NULL: there was no memory for it, which is counted.
- * Its write starts when the loop turns.
+ * Its write starts after results_ring.
  * Returns its number; 0: it is not taken. Thread: any.
  */
 uint64_t results_add(struct results *results, char *text, size_t length, bool is_print);
+
+/* Lines were added: wakes the loop. Once for many of them, or they are written one by one. Thread: any. */
+void results_ring(struct results *results);
 
 /* Whether results_add takes lines: otherwise none need be made. Thread: any. */
 bool results_are_wanted(const struct results *results);

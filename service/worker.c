@@ -128,6 +128,9 @@ static void on_prepare(uv_prepare_t *prepare)
     dispatch_recall(worker);
     listener_flush(worker);
     listener_wake(worker);
+    if (worker->told_results)
+        results_ring(&worker->server->results);
+    worker->told_results = false;
     arm_deadline(worker);
     worker->waiting_from_us = worker_now_us();
 }

@@ -166,6 +166,7 @@ struct worker {
     struct outbox outbox;
     size_t sending_bytes; /* in the send queues */
     bool frozen;          /* a reload is under way: rows stay where they are, and no keys are tried */
+    bool told_results;    /* in this round */
     bool index_due;       /* of configured addresses */
     bool in_batch;        /* datagrams of a socket are being looked at */
     bool stopping, finished;
