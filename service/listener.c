@@ -46,6 +46,8 @@ static bool drain(struct listener *listener)
     struct worker *worker = listener->worker;
     uint64_t before = listener->counts.received;
     bool empty = receiver_drain(listener->receiver, LISTENER_BATCHES);
+    if (listener->closed)
+        return false;
     bool idle = listener->counts.received ==
                 before; /* nothing came while it rested: it is watched, which costs nothing */
     listener->behind = !empty;

@@ -254,7 +254,7 @@ static void open_done(struct mail *mail, void *owner)
     struct reload *reload = apply->reload;
     (void)owner;
     reload->good = apply->good && reload->good;
-    if (--reload->working > 0 || reload->server->finished)
+    if (--reload->working > 0 || reload->server->joined)
         return;
     if (++reload->step < STEPS)
         post_step(reload);
@@ -397,7 +397,7 @@ static void end_reload(struct reload *reload)
     config_report_clear(&reload->report);
     free_prepared(reload);
     free(reload);
-    if (server->finished)
+    if (server->joined)
         return;
     results_reopen(&server->results, server->config.events);
     platform_notify_ready();
@@ -482,7 +482,7 @@ static void on_read(uv_work_t *work, int status)
 {
     struct reload *reload = work->data;
     bool right = status == 0 && config_report_count(&reload->report) == 0;
-    if (reload->server->finished) {
+    if (reload->server->joined) {
         drop(reload);
     } else if (right && reload->apply) {
         begin_apply(reload);
