@@ -19,8 +19,8 @@
 #define SEALED       1000U /* at a time: few enough to be in the cache, as what has just been received is */
 #define AHEAD        32U /* sessions whose memory is fetched while others are at work, as a service with batches does */
 #define PERIOD_US    UINT64_C(3000000)
-#define SETTLE_TURNS 8U
-#define SETTLE_US    UINT64_C(9000000) /* in all until they are asked no more for half a minute */
+#define SETTLE_TURNS 9U
+#define SETTLE_US    UINT64_C(9000000) /* in all 81 s: asked after 75 s, they are not again until 155 s */
 #define VERSION      5U
 #define ROUNDS       3U
 #define CASES        4U
