@@ -35,6 +35,7 @@
 #define PATIENCE_NS     20e9 /* for the key of one poke */
 #define LATE_NS         1e9  /* no response for so long: none is under way */
 #define STRANGER_PLACES 100000U
+#define LOOK_AGAIN      256U /* pokes of idle targets */
 
 static _Noreturn void fail(const char *what)
 {
@@ -264,6 +265,8 @@ static void do_idle(struct crowd *crowd, double seconds)
         crowd_seal_poke(crowd, index, true, poke);
         sleep_until(start_ns + (double)sent * gap_ns);
         crowd_send(crowd, index, poke, sizeof poke);
+        if (sent % LOOK_AGAIN == 0)
+            crowd_take(crowd, 0); /* whose key was not confirmed is answered, and confirms it */
     }
     sleep_until(start_ns + seconds * 1e9);
     free(order);
