@@ -506,7 +506,6 @@ void reload_again(struct server *server)
         log_plain(CONFIG_LOG_ERROR, "out of memory: the configuration is not read again");
         return;
     }
-    ++server->reloads;
     reload->server = server;
     reload->work.data = reload;
     config_init(&reload->config);

@@ -93,7 +93,6 @@ struct server {
     uv_signal_t signals[SERVER_SIGNALS];
     size_t signal_count;
 
-    uint64_t reloads;
     uint64_t trimmed_us, trimmed_events;
     uint64_t told_us;       /* when the minute's summaries were last told */
     uint64_t alive_round;   /* of the summary, when the service manager was last told that we live */
