@@ -652,20 +652,26 @@ static size_t sift(void *user, struct target *const *rows, size_t row_count, con
     return kdnet_sift(worker->shared.crypto, keys, row_count, pile, hits, hit_count);
 }
 
-static bool try_row(void *user, struct target *target, const struct trial *trial)
+/* Its listener is NULL when nobody listens there any more. */
+static struct arrival arrival_of(const struct worker *worker, const struct trial *trial)
 {
-    struct worker *worker = user;
-    struct arrival a = {
+    return (struct arrival){
         .listener = listener_by_id(worker, trial->listener_id),
         .source = &trial->source,
         .payload = trial->payload,
         .length = trial->length,
+        .now_us = worker_now_us(),
+        .version = trial->payload[KDNET_VERSION_AT],
+        .channel = KDNET_CHANNEL_CONTROL,
     };
+}
+
+static bool try_row(void *user, struct target *target, const struct trial *trial)
+{
+    struct worker *worker = user;
+    struct arrival a = arrival_of(worker, trial);
     if (!a.listener)
-        return true; /* nobody listens there any more: the trial is over */
-    a.now_us = worker_now_us();
-    a.version = trial->payload[KDNET_VERSION_AT];
-    a.channel = KDNET_CHANNEL_CONTROL;
+        return true;                                          /* the trial is over */
     letters_claim(worker, &trial->source, trial->local_port); /* before its answer can be answered */
     return offer(worker, target, &a);
 }
@@ -673,11 +679,11 @@ static bool try_row(void *user, struct target *target, const struct trial *trial
 static void no_key(void *user, const struct trial *trial)
 {
     struct worker *worker = user;
-    struct listener *listener = listener_by_id(worker, trial->listener_id);
-    if (listener && letters_unopened(worker, trial))
+    struct arrival a = arrival_of(worker, trial);
+    if (a.listener && letters_unopened(&a, trial->hops))
         return;
-    if (listener)
-        ++listener->counts.unknown;
+    if (a.listener)
+        ++a.listener->counts.unknown;
     server_stranger(worker->server, trial);
 }
 

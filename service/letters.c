@@ -115,24 +115,15 @@ static struct worker *next_worker(const struct worker *worker)
     return &server->workers[(worker->number + 1) % server->worker_count];
 }
 
-bool letters_unopened(struct worker *worker, const struct trial *trial)
+bool letters_unopened(const struct arrival *arrival, unsigned hops)
 {
-    struct arrival arrival = {
-        .listener = listener_by_id(worker, trial->listener_id),
-        .source = &trial->source,
-        .payload = trial->payload,
-        .length = trial->length,
-        .version = trial->payload[KDNET_VERSION_AT],
-        .channel = KDNET_CHANNEL_CONTROL,
-    };
+    struct worker *worker = arrival->listener->worker;
     if (worker_is_alone(worker))
         return false;
-    if (!arrival.listener)
-        return true;
-    if (trial->hops + 1U < worker->server->worker_count)
-        post(&arrival, next_worker(worker), &(struct letter){.kind = LETTER_TRY, .hops = trial->hops + 1U});
+    if (hops + 1 < worker->server->worker_count)
+        post(arrival, next_worker(worker), &(struct letter){.kind = LETTER_TRY, .hops = hops + 1});
     else
-        post(&arrival, worker_of(worker, &trial->source), &(struct letter){.kind = LETTER_NOBODY});
+        post(arrival, worker_of(worker, arrival->source), &(struct letter){.kind = LETTER_NOBODY});
     return true;
 }
 

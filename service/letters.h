@@ -34,8 +34,8 @@ enum letter_kind {
  * another key. False: it stays here. */
 bool letters_pass_on(const struct arrival *arrival, bool rows_here);
 
-/* Passes on a poke that no key of this worker opens. False: there is no other worker. */
-bool letters_unopened(struct worker *worker, const struct trial *trial);
+/* Passes on a poke that no key of this worker opens, after `hops` others. False: there is no other worker. */
+bool letters_unopened(const struct arrival *arrival, unsigned hops);
 
 /* Lets another worker nudge: workers take turns. False: it is this one's turn, or it is alone. */
 bool letters_nudge(const struct arrival *arrival, size_t allowance);

@@ -12,13 +12,10 @@ struct move {
     unsigned from;
 };
 
-static bool reserve(struct worker *worker)
+static bool make_room(struct worker *worker)
 {
-    struct targets *targets = &worker->targets;
-    size_t ids = targets->capacity;
-    if (targets->count == targets->capacity)
-        ids = targets->capacity + targets->capacity / 8 + 64;
-    return targets_reserve(targets, ids) && timers_reserve(&worker->timers, targets->capacity);
+    size_t capacity = worker->targets.capacity;
+    return worker_reserve(worker, worker->targets.count < capacity ? capacity : capacity + capacity / 8 + 64);
 }
 
 static void arrive(struct worker *worker, const struct move *move, struct target *target)
@@ -39,7 +36,7 @@ static void open_move(struct mail *mail, void *owner)
 {
     struct move *move = (struct move *)mail;
     struct worker *worker = owner;
-    struct target *target = reserve(worker) ? targets_adopt(&worker->targets, move->target) : NULL;
+    struct target *target = make_room(worker) ? targets_adopt(&worker->targets, move->target) : NULL;
     if (!target) {
         if (worker->finished) {
             targets_free(move->target);

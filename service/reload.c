@@ -145,7 +145,7 @@ static bool reserve(struct worker *worker, const struct reload *reload)
         ids += !reload->stays[i] && is_its_worker(worker, reload, i);
     if (ids < worker->targets.ids)
         ids = worker->targets.ids;
-    return targets_reserve(&worker->targets, ids) && timers_reserve(&worker->timers, worker->targets.capacity);
+    return worker_reserve(worker, ids);
 }
 
 static void begin_step(struct worker *worker, struct apply *apply)

@@ -74,6 +74,11 @@ void worker_configure(struct worker *worker, const struct kdnetd_config *config)
     shared->reads = &worker->reads;
 }
 
+bool worker_reserve(struct worker *worker, size_t ids)
+{
+    return targets_reserve(&worker->targets, ids) && timers_reserve(&worker->timers, worker->targets.capacity);
+}
+
 /* The rounds of the loop. */
 
 static void on_idle(uv_idle_t *idle)

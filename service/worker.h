@@ -196,6 +196,9 @@ bool worker_init(struct worker *worker, struct server *server, unsigned number);
 /* What its sessions are told by a configuration; but for the rows. */
 void worker_configure(struct worker *worker, const struct kdnetd_config *config);
 
+/* Room for so many rows and their deadlines. False: out of memory; then none may be added. */
+bool worker_reserve(struct worker *worker, size_t ids);
+
 /* Runs its loop on a thread. Returns 0 or a UV_ code. */
 int worker_start(struct worker *worker);
 
