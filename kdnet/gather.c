@@ -90,7 +90,7 @@ static void resolve(struct kdnet_session *session, size_t i, const struct kdnet_
     const struct kdnet_read *read = &session->shared->reads->read[i];
     enum kdnet_source source;
     uint32_t rva;
-    switch (session->shared->find_rva(session->shared->user, pdb, read->symbol, &rva, &source)) {
+    switch (kdnet_ask_caller(session)->find_rva(session->shared->user, pdb, read->symbol, &rva, &source)) {
     case KDNET_RVA_FOUND:
         gather->unit[i].address = kdnet_halt_address(session, base + rva + read->offset[0]);
         gather->unit[i].stage = KDNET_UNIT_READ;
@@ -341,7 +341,7 @@ struct kdnet_evidence *kdnet_gather_end(struct kdnet_session *session)
 
 void kdnet_want_symbols(struct kdnet_session *session)
 {
-    const struct kdnet_session_shared *shared = session->shared;
+    const struct kdnet_session_shared *shared = kdnet_ask_caller(session);
     const char *names[KDNET_READS_MAX + KDNET_PRINT_SYMBOLS + 1] = {KDNET_STATUS_SYMBOL};
     size_t count = 1;
     if (!shared->want_rvas)

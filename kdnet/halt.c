@@ -97,3 +97,11 @@ bool kdnet_request_plain(struct kdnet_session *session, enum kdnet_step step, ui
     struct kdnet_manipulate manipulate = {.api = api};
     return kdnet_request(session, step, &manipulate, true);
 }
+
+const struct kdnet_session_shared *kdnet_ask_caller(const struct kdnet_session *session)
+{
+    const struct kdnet_session_shared *shared = session->shared;
+    if (shared->asking)
+        shared->asking(shared->user, kdnet_session_key(session));
+    return shared;
+}

@@ -43,6 +43,9 @@ bool kdnet_request_read(struct kdnet_session *session, enum kdnet_step step, uin
 /* The same for a request that is all in its number. */
 bool kdnet_request_plain(struct kdnet_session *session, enum kdnet_step step, uint32_t api);
 
+/* What it shares with others, who have been told which machine the next question is for. */
+const struct kdnet_session_shared *kdnet_ask_caller(const struct kdnet_session *session);
+
 /* --- context.c --- */
 
 /* Asks for the registers. */

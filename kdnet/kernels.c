@@ -30,32 +30,35 @@ static size_t place_of(const struct kdnet_kernels *kernels, const struct kdnet_k
     return KDNET_KERNELS_MAX;
 }
 
-bool kdnet_kernels_find(const struct kdnet_kernels *kernels, const struct kdnet_version *version,
-                        struct kdnet_kernel_places *out)
+bool kdnet_kernels_find(const struct kdnet_kernels *kernels, const struct kdnet_version *version, uint32_t *block_rva)
 {
     struct kdnet_kernel_look look;
     size_t at = kernels && look_of(version, &look) ? place_of(kernels, &look) : KDNET_KERNELS_MAX;
-    if (at == KDNET_KERNELS_MAX)
+    if (at == KDNET_KERNELS_MAX || kernels->kernel[at].block_rva == 0)
         return false;
-    *out = kernels->kernel[at].places;
+    *block_rva = kernels->kernel[at].block_rva;
     return true;
 }
 
-void kdnet_kernels_learn(struct kdnet_kernels *kernels, const struct kdnet_version *version, uint64_t block,
-                         uint64_t codeview, uint32_t codeview_size)
+void kdnet_kernels_learn(struct kdnet_kernels *kernels, const struct kdnet_version *version, uint64_t block)
 {
     struct kdnet_kernel_look look;
-    struct kdnet_kernel_places places = {.codeview_size = codeview_size};
-    if (!look_of(version, &look) || !rva_of(version, block, &places.block_rva) ||
-        !rva_of(version, codeview, &places.codeview_rva) || codeview_size == 0)
+    uint32_t block_rva;
+    if (!look_of(version, &look) || !rva_of(version, block, &block_rva) ||
+        place_of(kernels, &look) != KDNET_KERNELS_MAX)
         return;
-    size_t at = place_of(kernels, &look);
-    if (at == KDNET_KERNELS_MAX) {
-        at = kernels->next;
-        kernels->next = (at + 1) % KDNET_KERNELS_MAX;
-        if (kernels->count < KDNET_KERNELS_MAX)
-            ++kernels->count;
-    }
+    size_t at = kernels->next;
+    kernels->next = (at + 1) % KDNET_KERNELS_MAX;
+    if (kernels->count < KDNET_KERNELS_MAX)
+        ++kernels->count;
     kernels->kernel[at].look = look;
-    kernels->kernel[at].places = places;
+    kernels->kernel[at].block_rva = block_rva;
+}
+
+void kdnet_kernels_refute(struct kdnet_kernels *kernels, const struct kdnet_version *version)
+{
+    struct kdnet_kernel_look look;
+    size_t at = kernels && look_of(version, &look) ? place_of(kernels, &look) : KDNET_KERNELS_MAX;
+    if (at != KDNET_KERNELS_MAX)
+        kernels->kernel[at].block_rva = 0;
 }

@@ -18,8 +18,8 @@ static bool find_status(struct kdnet_session *session)
     uint32_t rva;
     halt->status_tried = true;
     kdnet_want_symbols(session);
-    switch (session->shared->find_rva(session->shared->user, &session->boot->pdb, KDNET_STATUS_SYMBOL, &rva,
-                                      &halt->source)) {
+    switch (kdnet_ask_caller(session)->find_rva(session->shared->user, &session->boot->pdb, KDNET_STATUS_SYMBOL, &rva,
+                                                &halt->source)) {
     case KDNET_RVA_FOUND:
         halt->status_address = kdnet_halt_address(session, kdnet_halt_kernel_base(session) + rva);
         halt->address_known = true;
@@ -38,30 +38,23 @@ static bool find_status(struct kdnet_session *session)
     return false;
 }
 
-/* Where things are in this kernel, if one like it was read before. Needs a known version. */
-static bool find_places(const struct kdnet_session *session, struct kdnet_kernel_places *out)
+/* Where the debugger data block is in this kernel, if one like it was read before. Needs a known version. */
+static bool recall_block(const struct kdnet_session *session, uint32_t *rva)
 {
     const struct kdnet_boot *boot = session->boot;
-    return !boot->places_wrong && kdnet_kernels_find(session->shared->kernels, &boot->version, out);
+    return !boot->block_asked && kdnet_kernels_find(session->shared->kernels, &boot->version, rva);
 }
 
-/* What was expected at a place of find_places is not there. Returns whether there is another way. */
-static bool places_were_wrong(struct kdnet_session *session)
+/* The block is not where another machine had it: this one's own list tells. Returns whether that is still to be asked.
+ */
+static bool block_was_wrong(struct kdnet_session *session)
 {
-    struct kdnet_kernel_places places;
-    if (!find_places(session, &places))
-        return false;
-    session->boot->places_wrong = true;
-    return true;
-}
-
-static void learn_places(const struct kdnet_session *session)
-{
-    const struct kdnet_boot *boot = session->boot;
-    const struct kdnet_halt *halt = &session->talk->halt;
-    if (session->shared->kernels && boot->data_known)
-        kdnet_kernels_learn(session->shared->kernels, &boot->version, boot->data_address, halt->read_address,
-                            halt->read_wanted);
+    struct kdnet_boot *boot = session->boot;
+    bool recalled = boot->block_recalled;
+    boot->block_recalled = false;
+    if (recalled)
+        kdnet_kernels_refute(session->shared->kernels, &boot->version);
+    return recalled;
 }
 
 static bool ask_block(struct kdnet_session *session, uint64_t address)
@@ -73,11 +66,13 @@ static bool ask_block(struct kdnet_session *session, uint64_t address)
 static bool ask_debugger_data(struct kdnet_session *session)
 {
     struct kdnet_boot *boot = session->boot;
-    struct kdnet_kernel_places places;
+    uint32_t rva;
     if (boot->data_tried || boot->version.debugger_data_list == 0)
         return false;
-    if (find_places(session, &places))
-        return ask_block(session, kdnet_halt_kernel_base(session) + places.block_rva);
+    boot->block_recalled = recall_block(session, &rva);
+    boot->block_asked = true;
+    if (boot->block_recalled)
+        return ask_block(session, kdnet_halt_kernel_base(session) + rva);
     return kdnet_request_read(session, KDNET_STEP_LIST, kdnet_halt_address(session, boot->version.debugger_data_list),
                               8);
 }
@@ -103,11 +98,7 @@ static bool ask_bugcheck(struct kdnet_session *session)
 
 bool kdnet_reading_identity(struct kdnet_session *session, unsigned image)
 {
-    struct kdnet_kernel_places places;
     session->talk->halt.image = image;
-    if (image == 0 && find_places(session, &places))
-        return kdnet_request_read(session, KDNET_STEP_CODEVIEW, kdnet_image_base(session) + places.codeview_rva,
-                                  places.codeview_size);
     return kdnet_request_read(session, KDNET_STEP_HEADER, kdnet_image_base(session), KDNET_PE_HEADER_SIZE);
 }
 
@@ -122,7 +113,7 @@ static bool make_print(const struct kdnet_session *session, struct kdnet_image_p
 /* Whether an earlier boot, of this machine or another, has told what this kernel is. */
 static bool recall_identity(struct kdnet_session *session)
 {
-    const struct kdnet_session_shared *shared = session->shared;
+    const struct kdnet_session_shared *shared = kdnet_ask_caller(session);
     struct kdnet_boot *boot = session->boot;
     struct kdnet_image_print print;
     if (!shared->recall_image || !make_print(session, &print) ||
@@ -134,12 +125,10 @@ static bool recall_identity(struct kdnet_session *session)
 
 static void identified(struct kdnet_session *session, const struct kdnet_pdb *pdb)
 {
-    const struct kdnet_session_shared *shared = session->shared;
+    const struct kdnet_session_shared *shared = kdnet_ask_caller(session);
     struct kdnet_image_print print;
     bool kernel = session->talk->halt.image == 0;
     kdnet_image_identified(session, pdb);
-    if (kernel && pdb)
-        learn_places(session);
     if (kernel && pdb && shared->remember_image && make_print(session, &print))
         shared->remember_image(shared->user, &print, pdb);
 }
@@ -235,7 +224,7 @@ void kdnet_reading_step_failed(struct kdnet_session *session, enum kdnet_step st
         boot->data_tried = true;
         break;
     case KDNET_STEP_BLOCK:
-        boot->data_tried = !places_were_wrong(session);
+        boot->data_tried = !block_was_wrong(session);
         break;
     case KDNET_STEP_CONTEXT:
         halt->context_tried = true;
@@ -243,12 +232,9 @@ void kdnet_reading_step_failed(struct kdnet_session *session, enum kdnet_step st
     case KDNET_STEP_BUGCHECK:
         halt->bugcheck_tried = true;
         break;
-    case KDNET_STEP_CODEVIEW:
-        if (halt->image > 0 || !places_were_wrong(session))
-            kdnet_image_identified(session, NULL);
-        break;
     case KDNET_STEP_HEADER:
     case KDNET_STEP_DIRECTORY:
+    case KDNET_STEP_CODEVIEW:
         kdnet_image_identified(session, NULL);
         break;
     case KDNET_STEP_BUILD_LAB:
@@ -298,11 +284,16 @@ static void take_build_lab(struct kdnet_boot *boot, const uint8_t *text, size_t 
 static void take_debugger_data(struct kdnet_session *session, const uint8_t *block, size_t length)
 {
     struct kdnet_boot *boot = session->boot;
-    struct kdnet_kernel_places places;
     boot->data_known = kdnet_debugger_data_decode(block, length, &boot->data) == KDNET_OK;
-    if (boot->data_known && find_places(session, &places)) /* there may be another image's block */
-        boot->data_known = kdnet_halt_address(session, boot->data.kernel_base) == kdnet_halt_kernel_base(session);
-    boot->data_tried = boot->data_known || !places_were_wrong(session);
+    bool ours = boot->data_known &&
+                kdnet_halt_address(session, boot->data.kernel_base) == kdnet_halt_kernel_base(session) &&
+                kdnet_halt_address(session, boot->data.loaded_module_list) ==
+                    kdnet_halt_address(session, boot->version.loaded_module_list);
+    if (boot->block_recalled && !ours) /* another image's block, or a stale one */
+        boot->data_known = false;
+    boot->data_tried = boot->data_known || !block_was_wrong(session);
+    if (ours && session->shared->kernels)
+        kdnet_kernels_learn(session->shared->kernels, &boot->version, boot->data_address);
 }
 
 static void take_bugcheck(struct kdnet_session *session, const uint8_t *data, size_t length)
@@ -327,8 +318,7 @@ static void take_identity(struct kdnet_session *session, enum kdnet_step step, c
     int error;
     if (step == KDNET_STEP_CODEVIEW) {
         error = kdnet_pdb_decode(data, length, &pdb);
-        if (error == KDNET_OK || session->talk->halt.image > 0 || !places_were_wrong(session))
-            identified(session, error == KDNET_OK ? &pdb : NULL);
+        identified(session, error == KDNET_OK ? &pdb : NULL);
         return;
     }
     if (step == KDNET_STEP_HEADER)

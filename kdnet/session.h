@@ -56,18 +56,22 @@ struct kdnet_session_shared {
     void *user; /* handed to the callbacks */
     /* Fills `out` with random bytes fit for keys. Returns KDNET_OK or KDNET_ERR_RANDOM. */
     int (*random)(void *user, uint8_t *out, size_t length);
+    /* Says for which machine the questions below are that follow, by its key; borrowed for the call. NULL: nobody
+     * minds.
+     */
+    void (*asking)(void *user, const struct kdnet_key *key);
     /* Looks up a symbol of a kernel, without waiting. Writes rva and source only when it is found. */
     enum kdnet_rva_answer (*find_rva)(void *user, const struct kdnet_pdb *pdb, const char *symbol, uint32_t *rva,
                                       enum kdnet_source *source);
     /* Says that these symbols of an image will be asked for, so that they can be looked up together and soon; the first
      * matters most. NULL: nobody minds. */
     void (*want_rvas)(void *user, const struct kdnet_pdb *pdb, const char *const *symbols, size_t count);
-    /* What the kernel with this print turned out to be earlier, on any machine. False: not known, or not certain; then
-     * this machine is asked. NULL: nothing is remembered. */
+    /* What the kernel with this print turned out to be earlier, on machines that may be believed. False: not known, or
+     * not certain; then this machine is asked. NULL: nothing is remembered. */
     bool (*recall_image)(void *user, const struct kdnet_image_print *print, struct kdnet_pdb *pdb);
     /* What it turned out to be, by its own identity record. A machine may lie, about others too. NULL: nobody minds. */
     void (*remember_image)(void *user, const struct kdnet_image_print *print, const struct kdnet_pdb *pdb);
-    struct kdnet_kernels *kernels; /* where things lie in kernels that were read before. NULL: each is read whole */
+    struct kdnet_kernels *kernels; /* where a block lies in kernels that were read before. NULL: each is read whole */
     const struct kdnet_reads
         *reads;                /* evidence; may be another one after each call, with another version. NULL: none */
     uint64_t read_deadline_us; /* from a break to its release, whatever was read by then */

@@ -47,7 +47,8 @@ struct kdnet_boot {
     bool version_tried, data_tried, build_lab_tried, pdb_tried;
     bool version_known, data_known, build_lab_known, pdb_known;
     bool announced;              /* the kernel event is out */
-    bool places_wrong;           /* it looked like a kernel before, and is another (kernels.h) */
+    bool block_asked;            /* where its debugger data block is */
+    bool block_recalled;         /* that is what another machine told (kernels.h) */
     bool pieces, pieces_refused; /* a whole CONTEXT is too long for the network; the machine does not know of pieces */
     struct kdnet_version version;
     struct kdnet_debugger_data data;

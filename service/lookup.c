@@ -20,11 +20,16 @@ struct lookup {
     struct image *images; /* LOOKUP_IMAGES; NULL: none yet */
     size_t image_count, next_image;
     uint64_t lookups; /* that have ended */
+    uint64_t seed;    /* of what machines are told apart by */
 };
+
+#define WITNESSES 2
 
 struct image {
     struct kdnet_image_print print;
     struct kdnet_pdb pdb;
+    uint64_t told_by[WITNESSES]; /* machines with different keys; 0: nobody yet */
+    bool doubted;                /* machines have told different identities */
 };
 
 struct lookup_asker {
@@ -33,6 +38,7 @@ struct lookup_asker {
     struct lookup_asker *next;
     void (*came)(void *user);
     void *user;
+    uint64_t machine; /* that asks now; only on the loop's thread */
 };
 
 /* A file or folder in the folder that the service manager keeps for us; NULL when there is none, or the name is too
@@ -156,6 +162,8 @@ struct lookup *lookup_new(uv_loop_t *loop)
         return NULL;
     }
     lookup->loop = loop;
+    if (uv_random(NULL, NULL, &lookup->seed, sizeof lookup->seed, 0, NULL) != 0)
+        lookup->seed = uv_hrtime();
     config_init(&lookup->told);
     return lookup;
 }
@@ -212,6 +220,19 @@ void lookup_leave(struct lookup_asker *asker)
     *at = asker->next;
     uv_mutex_unlock(&lookup->lock);
     uv_close((uv_handle_t *)&asker->news, on_asker_closed);
+}
+
+/* Not zero; tells keys apart, and does not give them away. */
+void lookup_asking(struct lookup_asker *asker, const struct kdnet_key *key)
+{
+    uint64_t hash = asker->lookup->seed;
+    for (size_t i = 0; i < sizeof key->bytes; i += sizeof hash) {
+        uint64_t word;
+        memcpy(&word, key->bytes + i, sizeof word);
+        hash = (hash ^ word) * 0x9e3779b97f4a7c15U;
+        hash ^= hash >> 29;
+    }
+    asker->machine = hash | 1;
 }
 
 enum kdnet_rva_answer lookup_find(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *symbol,
@@ -284,12 +305,23 @@ static void say_known_again(const struct kdnet_pdb *pdb)
     log_end(&line);
 }
 
+static bool is_told_by(const struct image *image, uint64_t machine)
+{
+    return image->told_by[0] == machine || image->told_by[1] == machine;
+}
+
+/* A machine may spoil its own results, and nobody else's. */
+static bool is_believed(const struct image *image, uint64_t machine)
+{
+    return !image->doubted && (image->told_by[1] != 0 || is_told_by(image, machine));
+}
+
 bool lookup_recall(struct lookup_asker *asker, const struct kdnet_image_print *print, struct kdnet_pdb *pdb)
 {
     struct lookup *lookup = asker->lookup;
     uv_mutex_lock(&lookup->lock);
     const struct image *image = find_image(lookup, print);
-    bool known = image && is_vouched_for(lookup, image);
+    bool known = image && is_believed(image, asker->machine) && is_vouched_for(lookup, image);
     if (known)
         *pdb = image->pdb;
     uv_mutex_unlock(&lookup->lock);
@@ -298,23 +330,44 @@ bool lookup_recall(struct lookup_asker *asker, const struct kdnet_image_print *p
     return known;
 }
 
+/* A free place, or the oldest that one machine alone has told, or the oldest. NULL: no memory. */
+static struct image *make_image(struct lookup *lookup)
+{
+    if (!lookup->images)
+        lookup->images = calloc(LOOKUP_IMAGES, sizeof *lookup->images);
+    if (!lookup->images)
+        return NULL;
+    size_t at = lookup->next_image;
+    for (size_t i = 0; i < lookup->image_count && lookup->images[at].told_by[1] != 0; ++i)
+        at = (at + 1) % LOOKUP_IMAGES;
+    lookup->next_image = (at + 1) % LOOKUP_IMAGES;
+    if (lookup->image_count < LOOKUP_IMAGES)
+        ++lookup->image_count;
+    return &lookup->images[at];
+}
+
+static bool is_same_pdb(const struct kdnet_pdb *a, const struct kdnet_pdb *b)
+{
+    return a->age == b->age && memcmp(a->guid, b->guid, sizeof a->guid) == 0;
+}
+
+static void add_witness(struct image *image, const struct kdnet_pdb *pdb, uint64_t machine)
+{
+    if (!is_same_pdb(&image->pdb, pdb))
+        image->doubted = true;
+    else if (!is_told_by(image, machine) && image->told_by[1] == 0)
+        image->told_by[1] = machine;
+}
+
 void lookup_remember(struct lookup_asker *asker, const struct kdnet_image_print *print, const struct kdnet_pdb *pdb)
 {
     struct lookup *lookup = asker->lookup;
     uv_mutex_lock(&lookup->lock);
-    if (!lookup->images)
-        lookup->images = calloc(LOOKUP_IMAGES, sizeof *lookup->images);
     struct image *image = find_image(lookup, print);
-    if (!image && lookup->images) {
-        image = &lookup->images[lookup->next_image];
-        lookup->next_image = (lookup->next_image + 1) % LOOKUP_IMAGES;
-        if (lookup->image_count < LOOKUP_IMAGES)
-            ++lookup->image_count;
-    }
-    if (image) {
-        image->print = *print;
-        image->pdb = *pdb;
-    }
+    if (image)
+        add_witness(image, pdb, asker->machine);
+    else if ((image = make_image(lookup)) != NULL)
+        *image = (struct image){.print = *print, .pdb = *pdb, .told_by = {asker->machine}};
     uv_mutex_unlock(&lookup->lock);
 }
 

@@ -50,14 +50,19 @@ enum kdnet_rva_answer lookup_find(struct lookup_asker *asker, const struct kdnet
                                   uint32_t *rva, enum kdnet_source *source);
 void lookup_want(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *const *symbols, size_t count);
 
+/* The questions that follow on the asker's loop are for the machine with this key; the key is not kept. */
+void lookup_asking(struct lookup_asker *asker, const struct kdnet_key *key);
+
 /*
- * What a kernel with this print was found to be, on any machine. True only when it is certain: its symbol file has been
- * looked into, and has the five symbols of the print where this machine has them. So a machine that lies about itself
- * can spoil nothing for others but a saving of three round trips.
+ * What a kernel with this print was found to be. True only when it is certain: this machine has told it itself before,
+ * or two machines with different keys have told the same and none another; and the symbol file of that identity has
+ * been looked into, and has the five symbols of the print where this machine has them. So a machine that lies about
+ * itself can spoil nothing for others but a saving of three round trips.
  */
 bool lookup_recall(struct lookup_asker *asker, const struct kdnet_image_print *print, struct kdnet_pdb *pdb);
 
-/* The identity that a machine's own image told. Memory: LOOKUP_IMAGES of them, the oldest goes first. */
+/* The identity that a machine's own image told. A print of which two identities were told is not believed any more.
+ * Memory: LOOKUP_IMAGES of them; those that one machine alone has told go first. */
 void lookup_remember(struct lookup_asker *asker, const struct kdnet_image_print *print, const struct kdnet_pdb *pdb);
 
 /* Look-ups that have ended since the start; what was remembered is none. Thread: any. */

@@ -27,7 +27,16 @@ static int random_bytes(void *user, uint8_t *out, size_t length)
     return length <= INT32_MAX && RAND_bytes(out, (int)length) == 1 ? KDNET_OK : KDNET_ERR_RANDOM;
 }
 
-/* Symbols, for the sessions. A service that stops waits for none. */
+/* Symbols, for the sessions. */
+
+static void asking(void *user, const struct kdnet_key *key)
+{
+    const struct worker *worker = user;
+    if (worker->asker)
+        lookup_asking(worker->asker, key);
+}
+
+/* A service that stops waits for none. */
 static enum kdnet_rva_answer find_rva(void *user, const struct kdnet_pdb *pdb, const char *symbol, uint32_t *rva,
                                       enum kdnet_source *source)
 {
@@ -186,6 +195,7 @@ static bool init_parts(struct worker *worker)
     worker->shared.crypto = kdnet_crypto_new();
     worker->shared.user = worker;
     worker->shared.random = random_bytes;
+    worker->shared.asking = asking;
     worker->shared.find_rva = find_rva;
     worker->shared.counts = &worker->session_counts;
     worker->shared.kernels = &worker->kernels;

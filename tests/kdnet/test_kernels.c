@@ -8,9 +8,8 @@
 #include "kdnet/kernels.h"
 #include "kdnet/machine.h"
 
-#define BASE   UINT64_C(0xfffff80012000000)
-#define BLOCK  0xc00a0U
-#define RECORD 0x2100U
+#define BASE  UINT64_C(0xfffff80012000000)
+#define BLOCK 0xc00a0U
 
 static struct kdnet_version version_of(uint16_t build, uint64_t base)
 {
@@ -23,7 +22,7 @@ static struct kdnet_version version_of(uint16_t build, uint64_t base)
 
 static void learn(struct kdnet_kernels *kernels, const struct kdnet_version *version)
 {
-    kdnet_kernels_learn(kernels, version, version->kernel_base + BLOCK, version->kernel_base + RECORD, 70);
+    kdnet_kernels_learn(kernels, version, version->kernel_base + BLOCK);
 }
 
 static void a_kernel_is_known_again_wherever_it_lies(void **state)
@@ -31,14 +30,12 @@ static void a_kernel_is_known_again_wherever_it_lies(void **state)
     (void)state;
     static struct kdnet_kernels kernels;
     struct kdnet_version here = version_of(20348, BASE), there = version_of(20348, BASE + 0x40000000);
-    struct kdnet_kernel_places places;
-    assert_false(kdnet_kernels_find(NULL, &here, &places));
-    assert_false(kdnet_kernels_find(&kernels, &here, &places));
+    uint32_t rva;
+    assert_false(kdnet_kernels_find(NULL, &here, &rva));
+    assert_false(kdnet_kernels_find(&kernels, &here, &rva));
     learn(&kernels, &here);
-    assert_true(kdnet_kernels_find(&kernels, &there, &places));
-    assert_int_equal(places.block_rva, BLOCK);
-    assert_int_equal(places.codeview_rva, RECORD);
-    assert_int_equal(places.codeview_size, 70);
+    assert_true(kdnet_kernels_find(&kernels, &there, &rva));
+    assert_int_equal(rva, BLOCK);
 }
 
 static void another_look_is_another_kernel(void **state)
@@ -46,19 +43,19 @@ static void another_look_is_another_kernel(void **state)
     (void)state;
     static struct kdnet_kernels kernels;
     struct kdnet_version one = version_of(20348, BASE), other = one;
-    struct kdnet_kernel_places places;
+    uint32_t rva;
     learn(&kernels, &one);
     other.minor = 20349;
-    assert_false(kdnet_kernels_find(&kernels, &other, &places));
+    assert_false(kdnet_kernels_find(&kernels, &other, &rva));
     other = one;
     other.machine = KDNET_MACHINE_ARM64;
-    assert_false(kdnet_kernels_find(&kernels, &other, &places));
+    assert_false(kdnet_kernels_find(&kernels, &other, &rva));
     other = one;
     other.debugger_data_list += 8;
-    assert_false(kdnet_kernels_find(&kernels, &other, &places));
+    assert_false(kdnet_kernels_find(&kernels, &other, &rva));
     other = one;
     other.loaded_module_list += 8;
-    assert_false(kdnet_kernels_find(&kernels, &other, &places));
+    assert_false(kdnet_kernels_find(&kernels, &other, &rva));
 }
 
 static void what_lies_outside_of_the_image_is_not_remembered(void **state)
@@ -66,39 +63,56 @@ static void what_lies_outside_of_the_image_is_not_remembered(void **state)
     (void)state;
     static struct kdnet_kernels kernels;
     struct kdnet_version version = version_of(20348, BASE);
-    kdnet_kernels_learn(&kernels, &version, BASE - 8, BASE + RECORD, 70);
-    kdnet_kernels_learn(&kernels, &version, BASE + BLOCK, BASE + UINT64_C(0x100000000), 70);
-    kdnet_kernels_learn(&kernels, &version, BASE + BLOCK, BASE + RECORD, 0);
+    kdnet_kernels_learn(&kernels, &version, BASE - 8);
+    kdnet_kernels_learn(&kernels, &version, BASE);
+    kdnet_kernels_learn(&kernels, &version, BASE + UINT64_C(0x100000000));
     version.debugger_data_list = 0;
     learn(&kernels, &version);
     assert_int_equal(kernels.count, 0);
 }
 
-static void the_newest_places_of_a_kernel_count(void **state)
+static void a_place_that_is_known_is_not_taught_anew(void **state)
 {
     (void)state;
     static struct kdnet_kernels kernels;
     struct kdnet_version version = version_of(20348, BASE);
-    struct kdnet_kernel_places places;
+    uint32_t rva;
     learn(&kernels, &version);
-    kdnet_kernels_learn(&kernels, &version, BASE + BLOCK, BASE + 0x3000, 70);
+    kdnet_kernels_learn(&kernels, &version, BASE + 0x3000);
     assert_int_equal(kernels.count, 1);
-    assert_true(kdnet_kernels_find(&kernels, &version, &places));
-    assert_int_equal(places.codeview_rva, 0x3000);
+    assert_true(kdnet_kernels_find(&kernels, &version, &rva));
+    assert_int_equal(rva, BLOCK);
+}
+
+static void a_place_that_failed_is_forgotten_and_not_learnt_again(void **state)
+{
+    (void)state;
+    static struct kdnet_kernels kernels;
+    struct kdnet_version version = version_of(20348, BASE), other = version_of(26100, BASE);
+    uint32_t rva;
+    kdnet_kernels_refute(NULL, &version);
+    kdnet_kernels_refute(&kernels, &version);
+    learn(&kernels, &version);
+    learn(&kernels, &other);
+    kdnet_kernels_refute(&kernels, &version);
+    assert_false(kdnet_kernels_find(&kernels, &version, &rva));
+    learn(&kernels, &version);
+    assert_false(kdnet_kernels_find(&kernels, &version, &rva));
+    assert_true(kdnet_kernels_find(&kernels, &other, &rva));
 }
 
 static void of_too_many_kernels_the_oldest_are_forgotten(void **state)
 {
     (void)state;
     static struct kdnet_kernels kernels;
-    struct kdnet_kernel_places places;
+    uint32_t rva;
     for (unsigned i = 0; i <= KDNET_KERNELS_MAX; ++i) {
         struct kdnet_version version = version_of((uint16_t)(10000 + i), BASE);
         learn(&kernels, &version);
     }
     for (unsigned i = 0; i <= KDNET_KERNELS_MAX; ++i) {
         struct kdnet_version version = version_of((uint16_t)(10000 + i), BASE);
-        assert_int_equal(kdnet_kernels_find(&kernels, &version, &places), i > 0);
+        assert_int_equal(kdnet_kernels_find(&kernels, &version, &rva), i > 0);
     }
     assert_int_equal(kernels.count, KDNET_KERNELS_MAX);
 }
@@ -109,7 +123,8 @@ int main(void)
         cmocka_unit_test(a_kernel_is_known_again_wherever_it_lies),
         cmocka_unit_test(another_look_is_another_kernel),
         cmocka_unit_test(what_lies_outside_of_the_image_is_not_remembered),
-        cmocka_unit_test(the_newest_places_of_a_kernel_count),
+        cmocka_unit_test(a_place_that_is_known_is_not_taught_anew),
+        cmocka_unit_test(a_place_that_failed_is_forgotten_and_not_learnt_again),
         cmocka_unit_test(of_too_many_kernels_the_oldest_are_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -160,6 +160,75 @@ static void each_loop_is_told_and_one_look_up_serves_them_all(void **state)
     assert_non_null(strstr(text, GUID "-1.json: found"));
 }
 
+static const struct kdnet_key keys[] = {{{1}}, {{2}}, {{3}}};
+
+/* A machine tells what its kernel is. */
+static void tell(size_t machine, const struct kdnet_image_print *its, const struct kdnet_pdb *pdb)
+{
+    lookup_asking(asker, &keys[machine]);
+    lookup_remember(asker, its, pdb);
+}
+
+static bool knows(size_t machine)
+{
+    struct kdnet_pdb pdb;
+    lookup_asking(asker, &keys[machine]);
+    return lookup_recall(asker, &print, &pdb) && memcmp(pdb.guid, guid, sizeof guid) == 0;
+}
+
+static void look_up_print(void)
+{
+    uint32_t rva;
+    for (size_t i = 0; i < KDNET_PRINT_SYMBOLS; ++i)
+        assert_int_equal(wait_for(kdnet_print_symbol(i), &rva), KDNET_RVA_FOUND);
+}
+
+static void one_machines_word_counts_for_itself_and_two_for_all(void **state)
+{
+    (void)state;
+    look_up_print();
+    tell(0, &print, &kernel);
+    assert_true(knows(0));
+    assert_false(knows(1));
+    tell(0, &print, &kernel); /* the same one twice is one */
+    assert_false(knows(1));
+    tell(1, &print, &kernel);
+    assert_true(knows(0));
+    assert_true(knows(1));
+    assert_true(knows(2));
+}
+
+/* Two updates may share the build string and the five addresses; which it is, only the image says. */
+static void a_print_of_two_identities_is_believed_of_nobody(void **state)
+{
+    struct kdnet_pdb other = kernel;
+    (void)state;
+    other.guid[0] ^= 1;
+    look_up_print();
+    tell(0, &print, &kernel);
+    tell(1, &print, &kernel);
+    assert_true(knows(2));
+    tell(2, &print, &other);
+    for (size_t i = 0; i < 3; ++i) {
+        tell(i, &print, &kernel);
+        assert_false(knows(i));
+    }
+}
+
+static void flood_of_prints_does_not_push_out_what_two_have_told(void **state)
+{
+    (void)state;
+    look_up_print();
+    tell(0, &print, &kernel);
+    tell(1, &print, &kernel);
+    for (uint32_t i = 0; i < 3 * LOOKUP_IMAGES; ++i) {
+        struct kdnet_image_print other = print;
+        other.rva[0] = i + 100000;
+        tell(2, &other, &kernel);
+    }
+    assert_true(knows(2));
+}
+
 static void kernel_is_known_again_when_its_symbols_agree(void **state)
 {
     struct kdnet_pdb pdb = {.age = 0};
@@ -192,8 +261,6 @@ static void lie_about_a_kernel_is_not_believed(void **state)
     none.age = 9; /* there is no file of it */
     lookup_remember(asker, &print, &none);
     assert_false(lookup_recall(asker, &print, &pdb));
-    lookup_remember(asker, &print, &kernel); /* an honest machine comes by */
-    assert_true(lookup_recall(asker, &print, &pdb));
 }
 
 static void prints_of_no_kernels_take_no_more_memory_than_they_may(void **state)
@@ -219,6 +286,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_LOOKUP(rva_that_was_told_goes_before_symbol_files),
         WITH_LOOKUP(each_loop_is_told_and_one_look_up_serves_them_all),
+        WITH_LOOKUP(one_machines_word_counts_for_itself_and_two_for_all),
+        WITH_LOOKUP(a_print_of_two_identities_is_believed_of_nobody),
+        WITH_LOOKUP(flood_of_prints_does_not_push_out_what_two_have_told),
         WITH_LOOKUP(kernel_is_known_again_when_its_symbols_agree),
         WITH_LOOKUP(lie_about_a_kernel_is_not_believed),
         WITH_LOOKUP(prints_of_no_kernels_take_no_more_memory_than_they_may),

@@ -7,14 +7,16 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "kdnet/error.h"
 #include "kdnet/kernels.h"
+#include "kdnet/wire.h"
 #include "service/target/machine.h"
 #include "tests/session/net.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define DELAY_US     250U
 #define LIMIT_US     20000000U
-#define SPARED       3U      /* requests: the list that names the block, the image's headers, its debug directory */
+#define SPARED       1U      /* requests: the list that names the block */
 #define NOWHERE      0x4000U /* as MACHINE_RVA_END: nothing is mapped there */
 
 static struct kdnet_session_shared shared;
@@ -54,7 +56,7 @@ static uint32_t live(const char *scenario, enum kdnet_machine machine, char stor
     return result.requests;
 }
 
-static void a_kernel_that_was_read_before_costs_three_requests_less_and_says_the_same(void **state)
+static void a_kernel_that_was_read_before_costs_a_request_less_and_says_the_same(void **state)
 {
     static const enum kdnet_machine machines[] = {KDNET_MACHINE_X64, KDNET_MACHINE_X86, KDNET_MACHINE_ARM64};
     static const char *const scenarios[] = {"bugcheck", "int3", "exception"};
@@ -76,16 +78,13 @@ static void a_kernel_that_was_read_before_costs_three_requests_less_and_says_the
 }
 
 /* What a machine that lies, or another kernel that looks the same, has left. */
-static void wrong_places_cost_a_read_and_are_corrected(void **state)
+static void wrong_places_cost_a_read_once_and_are_forgotten(void **state)
 {
-    static const struct kdnet_kernel_places wrong[] = {
-        {MACHINE_RVA_DEBUGGER_DATA + 8, MACHINE_RVA_CODEVIEW, 88},     /* no block: no tag */
-        {NOWHERE, MACHINE_RVA_CODEVIEW, 88},                           /* unreadable */
-        {MACHINE_RVA_DEBUGGER_DATA, MACHINE_RVA_BUILD_LAB, 88},        /* no record */
-        {MACHINE_RVA_DEBUGGER_DATA, NOWHERE, 88},                      /* unreadable */
-        {MACHINE_RVA_DEBUGGER_DATA, MACHINE_RVA_CODEVIEW, 7},          /* cut */
-        {MACHINE_RVA_DEBUGGER_DATA, MACHINE_RVA_CODEVIEW, UINT32_MAX}, /* bounded when it is asked for */
-        {UINT32_MAX, UINT32_MAX, UINT32_MAX},
+    static const uint32_t wrong[] = {
+        MACHINE_RVA_DEBUGGER_DATA + 8, /* no block: no tag */
+        NOWHERE,                       /* unreadable */
+        MACHINE_RVA_CODEVIEW,
+        UINT32_MAX,
     };
     char whole[NET_STORY_SIZE], story[NET_STORY_SIZE];
     (void)state;
@@ -93,23 +92,81 @@ static void wrong_places_cost_a_read_and_are_corrected(void **state)
     uint32_t requests = live("bugcheck", KDNET_MACHINE_X64, whole);
     shared.kernels = &kernels;
     for (size_t i = 0; i < COUNT(wrong); ++i) {
+        memset(&kernels, 0, sizeof kernels);
         (void)live("bugcheck", KDNET_MACHINE_X64, story);
         assert_int_equal(kernels.count, 1);
-        kernels.kernel[0].places = wrong[i];
-        assert_in_range(live("bugcheck", KDNET_MACHINE_X64, story), requests - SPARED, requests + 1);
+        kernels.kernel[0].block_rva = wrong[i];
+        assert_int_equal(live("bugcheck", KDNET_MACHINE_X64, story), requests + 1);
+        assert_string_equal(story, whole);
+        assert_int_equal(live("bugcheck", KDNET_MACHINE_X64, story), requests);
         assert_string_equal(story, whole);
         assert_int_equal(kernels.count, 1);
-        assert_int_equal(live("bugcheck", KDNET_MACHINE_X64, story), requests - SPARED);
-        assert_string_equal(story, whole);
     }
+}
+
+#define DECOY 0x2180U /* RVA of another image's RSDS record, in the kernel's own memory */
+
+/* In the memory of each machine there is a decoy; a machine with a context says in its debug directory that this is its
+ * record. */
+static bool put_decoy(struct net_pair *pair, bool to_host, struct net_packet *packet)
+{
+    static const uint8_t record[] = "RSDS0123456789abcdef\1\0\0\0other.pdb";
+    struct kdnet_manipulate reply;
+    if (!to_host || packet->control || packet->type != KDNET_PACKET_MANIPULATE ||
+        kdnet_manipulate_decode(packet->payload, packet->length, &reply) != KDNET_OK ||
+        reply.api != KDNET_API_READ_VIRTUAL_MEMORY || reply.return_status != 0)
+        return true;
+    uint8_t *data = packet->payload + (packet->length - reply.data_length);
+    uint32_t rva = (uint32_t)reply.u.memory.address & 0xffff, at = MACHINE_RVA_DEBUG_DIRECTORY + 28 + 20 - rva;
+    if (rva == DECOY && reply.data_length >= sizeof record)
+        memcpy(data, record, sizeof record);
+    if (rva == MACHINE_RVA_DEBUG_DIRECTORY && pair->context && at + 4 <= reply.data_length)
+        kdnet_put_le32(data + at, DECOY);
+    return true;
+}
+
+static struct kdnet_pdb told_pdb;
+
+static void take_pdb(struct net_pair *pair, const struct kdnet_event *event)
+{
+    if (event->type == KDNET_EVENT_KERNEL && event->u.kernel.pdb_known)
+        told_pdb = *kdnet_session_pdb(pair->session);
+}
+
+/* The identity that a machine with a decoy is found to have. */
+static const char *identity_of(bool lies)
+{
+    static const struct machine_config config = {.scenario = "bugcheck", .status = 0xc0000185, .delay_ms = 100};
+    struct net_pair pair;
+    memset(&told_pdb, 0, sizeof told_pdb);
+    net_pair_init(&pair, &shared, &config, 7);
+    pair.weather.delay_us = DELAY_US;
+    pair.tamper = put_decoy;
+    pair.told = take_pdb;
+    pair.context = lies ? &pair : NULL;
+    net_pair_run(&pair, LIMIT_US);
+    net_pair_clear(&pair);
+    return told_pdb.name;
+}
+
+static void a_machine_that_lies_about_its_identity_spoils_nobody_elses(void **state)
+{
+    (void)state;
+    shared.kernels = &kernels;
+    assert_string_equal(identity_of(true), "other.pdb");
+    for (unsigned i = 0; i < 3; ++i)
+        assert_string_equal(identity_of(false), "ntkrnlmp.pdb");
+    assert_string_equal(identity_of(true), "other.pdb");
+    assert_string_equal(identity_of(false), "ntkrnlmp.pdb");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_kernel_that_was_read_before_costs_three_requests_less_and_says_the_same,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(wrong_places_cost_a_read_and_are_corrected, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_kernel_that_was_read_before_costs_a_request_less_and_says_the_same, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(wrong_places_cost_a_read_once_and_are_forgotten, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_machine_that_lies_about_its_identity_spoils_nobody_elses, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
