@@ -2,7 +2,7 @@
 /* kdnetctl decode: the KDNET datagrams of a capture, opened and explained. */
 #include "kdnet/error.h"
 #include "kdnet/key.h"
-#include "service/ctl/capture.h"
+#include "service/capture/capture.h"
 #include "service/ctl/command.h"
 #include "service/ctl/content.h"
 #include "service/ctl/describe.h"
@@ -22,6 +22,8 @@
 static const char help_text[] =
     "Usage: kdnetctl decode [--key w.x.y.z]... [--json|--text] CAPTURE.pcap[ng]\n\n"
     "Explains each KDNET datagram of a capture; - reads standard input. Without a key only headers can be shown.\n"
+    "Reads pcap and pcapng, also compressed with gzip; puts IP fragments together, and looks into the tunnels VXLAN,\n"
+    "Geneve, GRE and IP in IP.\n"
     "On the machine, `bcdedit /dbgsettings` shows its key and port.\n\n"
     "  --key w.x.y.z   a key to try; may be given many times\n"
     "  --text          a line for each datagram, then a summary (the default)\n"
@@ -207,7 +209,14 @@ static void advise(const struct decode *decode)
                     "(tcpdump -s 0)",
                     seen.cut);
     if (seen.fragments > 0)
-        command_say(&command_decode, "%" PRIu64 " IP fragments were skipped", seen.fragments);
+        command_say(&command_decode,
+                    "%" PRIu64 " IP fragments were skipped: other parts of their packets are not in the capture",
+                    seen.fragments);
+    if (seen.other_link > 0)
+        command_say(&command_decode,
+                    "%" PRIu64 " frames were skipped: their link type %s is not understood; capture on Ethernet, on "
+                    "Linux's \"any\" interface, or as raw IP",
+                    seen.other_link, capture_other_link(decode->capture));
 }
 
 static bool write_failed(const struct decode *decode)

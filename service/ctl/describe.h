@@ -14,7 +14,7 @@
 #ifndef SERVICE_CTL_DESCRIBE_H
 #define SERVICE_CTL_DESCRIBE_H
 
-#include "service/ctl/capture.h"
+#include "service/capture/capture.h"
 #include "service/ctl/content.h"
 #include "service/ctl/opener.h"
 #include "service/ctl/out.h"

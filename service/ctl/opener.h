@@ -10,7 +10,7 @@
 #define SERVICE_CTL_OPENER_H
 
 #include "kdnet/datagram.h"
-#include "service/ctl/capture.h"
+#include "service/capture/capture.h"
 #include "service/ctl/conversation.h"
 
 #include <stdbool.h>

@@ -3,7 +3,7 @@
 #include "kdnet/datagram.h"
 #include "kdnet/error.h"
 #include "kdnet/handshake.h"
-#include "service/ctl/capture.h"
+#include "service/capture/capture.h"
 #include "service/target/replay.h"
 
 #include <stdio.h>

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """kdnetctl as its users run it: check_kdnetctl.py PROGRAM. The real capture is read from KDNETD_DATA."""
+import gzip
 import json
 import os
 import re
@@ -219,6 +220,21 @@ class Decode(unittest.TestCase):
                 self.assertGreater(lines[-1]["summary"]["verified"], 0)
                 self.assertEqual(lines[-1]["summary"]["verified"], len(lines) - 1)
                 self.assertIn(b"cut or damaged after frame", result.stderr)
+
+    @needs_capture
+    def test_capture_that_is_compressed(self):
+        whole = contents(CAPTURE)
+        packed = gzip.compress(whole[:40000]) + gzip.compress(whole[40000:])
+        result, lines = decode("--key", "8.8.8.8", self.write(packed, "test.pcapng.gz"))
+        if b"this build reads none" in result.stderr:
+            self.skipTest("built without zlib")
+        self.assertEqual((result.returncode, lines[-1]), (0, SUMMARY))
+        result, lines = decode("--key", "8.8.8.8", self.write(packed[:len(packed) // 2], "test.pcapng.gz"))
+        self.assertEqual(result.returncode, 0)
+        self.assertIn(b"cut or damaged after frame", result.stderr)
+        self.assertIn(b"gzip file is cut", result.stderr)
+        shell = subprocess.run([PROGRAM, "decode", "--key", "8.8.8.8", "-"], input=packed, capture_output=True, timeout=60)
+        self.assertIn(b"955 verified", shell.stdout)
 
     @needs_capture
     def test_reader_that_goes_away_is_no_noise(self):

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * frame: the UDP datagram in one captured frame, below link headers, IP and tunnels.
+ *
+ * Uses capture.h for its types, and of kdnet wire. Understands Ethernet, 802.1Q and QinQ tags, MPLS labels, Linux
+ * cooked captures v1 and v2, raw IP, BSD null and loopback; IPv4 with options; IPv6 with extension headers; the tunnels
+ * VXLAN (RFC 7348), Geneve (RFC 8926), GRE (RFC 2784, 2890), IP in IP (RFC 2003, 4213), four of them one in the other
+ * at most. A tunnel that holds no UDP datagram is itself the datagram.
+ *
+ * Frames are untrusted: each length in one is checked against what was captured. Nothing is allocated.
+ */
+#ifndef SERVICE_CAPTURE_FRAME_H
+#define SERVICE_CAPTURE_FRAME_H
+
+#include "service/capture/capture.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a frame holds. */
+enum frame_kind {
+    FRAME_UDP,
+    FRAME_FRAGMENT, /* a part of an IP packet */
+    FRAME_OTHER,    /* something else, or too short for what it claims to be */
+};
+
+/* A part of an IP packet's payload. */
+struct frame_fragment {
+    struct kdnet_address from, to; /* port 0 */
+    uint32_t id;
+    uint8_t protocol; /* of the whole payload: an IP protocol number, or an IPv6 extension header's */
+    uint16_t offset;  /* bytes, a multiple of 8 */
+    bool more;        /* it is not the last part */
+    bool cut;         /* the snapshot length cut it */
+    const uint8_t *data;
+    size_t length;
+};
+
+/* Whether frames of this link type, a DLT_ number of libpcap, can be read. */
+bool frame_link_is_known(int link_type);
+
+/*
+ * Finds the UDP datagram in a frame.
+ *
+ * link_type    libpcap's DLT_ number.
+ * frame        `length` bytes that were captured, of `wire_length` (no fewer) that were sent.
+ * out          addresses, payload, length and wire_length are written, and count only with FRAME_UDP; the payload
+ *              points into the frame.
+ * fragment     counts only with FRAME_FRAGMENT; points into the frame.
+ */
+enum frame_kind frame_read(int link_type, const uint8_t *frame, size_t length, size_t wire_length,
+                           struct capture_datagram *out, struct frame_fragment *fragment);
+
+/* The same for the payload of an IP packet that was put together; `fragment` is any of its parts. */
+enum frame_kind frame_read_whole(const struct frame_fragment *fragment, const uint8_t *data, size_t length,
+                                 struct capture_datagram *out);
+
+#endif
