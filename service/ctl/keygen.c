@@ -4,6 +4,7 @@
 #include "kdnet/crypto.h"
 #include "kdnet/key.h"
 #include "service/ctl/command.h"
+#include "service/ctl/machine_setup.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -18,20 +19,25 @@
 #define PORT_RECOMMENDED "50000-50039"
 
 static const char help_text[] =
-    "Usage: kdnetctl keygen NAME --host-ip ADDRESS [--port PORT]\n\n"
+    "Usage: kdnetctl keygen NAME --host-ip ADDRESS [--port PORT] [--busparams B.D.F] [--nodhcp] [--noumex] [--ps1]\n\n"
     "Makes a fresh random key for the machine NAME and prints the lines for kdnetd's configuration and the commands "
     "to\n"
     "run on the machine. Nothing is changed or kept: the key is in this output alone.\n\n"
     "  --host-ip ADDRESS   kdnetd's address as the machine reaches it, IPv4 or IPv6\n"
-    "  --port PORT         kdnetd's UDP port (50000); Windows takes 49152-65535, Microsoft recommends 50000-50039\n\n"
+    "  --port PORT         kdnetd's UDP port (50000); Windows takes 49152-65535, Microsoft recommends 50000-50039\n"
+    "  --busparams B.D.F   the network card that KDNET takes, when there are several: bus, device, function, decimal\n"
+    "  --nodhcp            no DHCP on the machine's network: KDNET does not wait for it\n"
+    "  --noumex            exceptions of programs do not stop the machine\n"
+    "  --ps1               prints a PowerShell script that checks, applies and undoes it on the machine; the lines "
+    "for\n"
+    "                      kdnetd's configuration go to standard error\n\n"
     "Exit status: 0 success, 1 no random bytes to be had, 2 wrong usage.\n";
 
 struct keygen {
-    const char *name;
-    const char *host_ip;
     const char *port_text;
-    bool ipv6;
-    unsigned port;
+    bool ps1;
+    struct machine_setup setup;
+    char ip[INET_ADDRSTRLEN]; /* of an IPv4 address that was written as IPv6 */
     char key[KDNET_KEY_TEXT_SIZE];
 };
 
@@ -45,24 +51,57 @@ static bool make_key(char out[static KDNET_KEY_TEXT_SIZE])
     return true;
 }
 
+static bool is_of_one_host(const uint8_t *ipv4)
+{
+    static const uint8_t any[4];
+    return memcmp(ipv4, any, sizeof any) != 0 && ipv4[0] < 224; /* no multicast, no broadcast */
+}
+
+/* An IPv4 address in IPv6's form, ::ffff:192.0.2.1, is an IPv4 address: Windows has to be told it as one. */
 static bool read_address(struct keygen *keygen)
 {
     uint8_t ip[16];
-    static const uint8_t any[16];
-    if (inet_pton(AF_INET, keygen->host_ip, ip) == 1)
-        return memcmp(ip, any, 4) != 0 && ip[0] < 224; /* no multicast, no broadcast */
-    keygen->ipv6 = true;
-    return inet_pton(AF_INET6, keygen->host_ip, ip) == 1 && memcmp(ip, any, sizeof any) != 0 && ip[0] != 0xff;
+    static const uint8_t any[16], mapped[12] = {[10] = 0xff, [11] = 0xff};
+    struct machine_setup *setup = &keygen->setup;
+    if (inet_pton(AF_INET, setup->host_ip, ip) == 1)
+        return is_of_one_host(ip);
+    if (inet_pton(AF_INET6, setup->host_ip, ip) != 1)
+        return false;
+    if (memcmp(ip, mapped, sizeof mapped) == 0) {
+        setup->host_ip = inet_ntop(AF_INET, ip + sizeof mapped, keygen->ip, sizeof keygen->ip);
+        return is_of_one_host(ip + sizeof mapped);
+    }
+    setup->ipv6 = true;
+    return memcmp(ip, any, sizeof any) != 0 && ip[0] != 0xff;
+}
+
+/* Digits alone, at most five of them, no more than `most`. */
+static bool read_number(const char *text, size_t length, unsigned most, unsigned *out)
+{
+    if (length == 0 || length > 5 || strspn(text, "0123456789") < length)
+        return false;
+    *out = (unsigned)strtoul(text, NULL, 10);
+    return *out <= most;
 }
 
 static bool read_port(struct keygen *keygen)
 {
-    char *end;
-    size_t length = strlen(keygen->port_text);
-    if (length == 0 || length > 5 || strspn(keygen->port_text, "0123456789") != length)
-        return false;
-    keygen->port = (unsigned)strtoul(keygen->port_text, &end, 10);
-    return keygen->port >= 1 && keygen->port <= 65535;
+    return read_number(keygen->port_text, strlen(keygen->port_text), 65535, &keygen->setup.port) &&
+           keygen->setup.port > 0;
+}
+
+/* Bus, device and function of PCI. */
+static bool read_busparams(const char *text)
+{
+    static const unsigned most[3] = {255, 31, 7};
+    for (size_t i = 0; i < 3; ++i) {
+        unsigned number;
+        size_t length = strcspn(text, ".");
+        if (!read_number(text, length, most[i], &number) || (text[length] == '\0') != (i == 2))
+            return false;
+        text += length + 1;
+    }
+    return true;
 }
 
 /* The rules for names and keys are the configuration's. */
@@ -70,15 +109,16 @@ static bool fits_configuration(const struct keygen *keygen, char error[static CO
 {
     struct kdnetd_config config;
     char text[CONFIG_NAME_SIZE + KDNET_KEY_TEXT_SIZE + 1];
-    if (strlen(keygen->name) >= CONFIG_NAME_SIZE) {
+    const char *name = keygen->setup.name;
+    if (strlen(name) >= CONFIG_NAME_SIZE) {
         (void)snprintf(error, CONFIG_ERROR_SIZE, "is too long; write 1 to %d characters", CONFIG_NAME_SIZE - 1);
         return false;
     }
-    if (strchr(keygen->name, '=') != NULL) {
+    if (strchr(name, '=') != NULL) {
         (void)snprintf(error, CONFIG_ERROR_SIZE, "has a character that a name cannot have; write A-Z a-z 0-9 . _ -");
         return false;
     }
-    (void)snprintf(text, sizeof text, "%s=%s", keygen->name, keygen->key);
+    (void)snprintf(text, sizeof text, "%s=%s", name, keygen->key);
     config_init(&config);
     bool good = config_add_target(&config, text, error);
     config_clear(&config);
@@ -86,40 +126,46 @@ static bool fits_configuration(const struct keygen *keygen, char error[static CO
     return good;
 }
 
-static void print_configuration(const struct keygen *keygen)
+static void print_configuration(const struct keygen *keygen, FILE *out)
 {
-    (void)printf("# A key for %s. Keep it secret: who has it can read and change the machine's memory.\n\n",
-                 keygen->name);
-    (void)printf("# 1. For kdnetd, in its configuration (in a file that others cannot read):\n\n");
-    (void)printf("targets:\n  - name: %s\n    key: %s\n\n", keygen->name, keygen->key);
-    (void)printf("#    or as a line of its targets file:\n\n%s %s\n\n", keygen->name, keygen->key);
-    (void)printf("#    then let kdnetd listen on UDP port %u and reload it.\n\n", keygen->port);
+    const char *name = keygen->setup.name;
+    (void)fprintf(out, "# A key for %s. Keep it secret: who has it can read and change the machine's memory.\n\n",
+                  name);
+    (void)fprintf(out, "# 1. For kdnetd, in its configuration (in a file that others cannot read):\n\n");
+    (void)fprintf(out, "targets:\n  - name: %s\n    key: %s\n\n", name, keygen->key);
+    (void)fprintf(out, "#    or as a line of its targets file:\n\n%s %s\n\n", name, keygen->key);
+    (void)fprintf(out, "#    then let kdnetd listen on UDP port %u and reload it.\n\n", keygen->setup.port);
 }
 
-static void print_machine(const struct keygen *keygen)
+static void print(const struct keygen *keygen)
 {
-    (void)printf("# 2. On %s, in a command prompt that runs as Administrator:\n\n", keygen->name);
-    (void)printf("bcdedit /debug on\n");
-    (void)printf("bcdedit /dbgsettings net %s:%s port:%u key:%s\n\n", keygen->ipv6 ? "hostipv6" : "hostip",
-                 keygen->host_ip, keygen->port, keygen->key);
-    (void)printf(
-        "# Before: BitLocker on? Suspend it, or the next start asks for the recovery key:\n"
-        "#   manage-bde -protectors -disable C:\n"
-        "# Before: Secure Boot on? Switch it off in the firmware, or bcdedit refuses (\"protected by Secure Boot\n"
-        "#   policy\").\n"
-        "# After: reboot the machine; only then does it poke, every 3 seconds. `bcdedit /dbgsettings` shows what is\n"
-        "#   set. Its network card must be one that KDNET supports, and UDP port %u to %s open on the way.\n",
-        keygen->port, keygen->host_ip);
+    print_configuration(keygen, keygen->ps1 ? stderr : stdout);
+    (keygen->ps1 ? machine_setup_ps1 : machine_setup_text)(&keygen->setup, stdout);
+}
+
+static int check_arguments(struct keygen *keygen)
+{
+    struct machine_setup *setup = &keygen->setup;
+    if (!setup->host_ip)
+        return command_misuse(&command_keygen, "--host-ip is missing: kdnetd's address as the machine reaches it",
+                              NULL);
+    if (!read_address(keygen))
+        return command_misuse(&command_keygen,
+                              "--host-ip is not an address of one host (IPv4 or IPv6):", setup->host_ip);
+    if (!read_port(keygen))
+        return command_misuse(&command_keygen, "--port is not a number from 1 to 65535:", keygen->port_text);
+    if (setup->busparams && !read_busparams(setup->busparams))
+        return command_misuse(&command_keygen,
+                              "--busparams is not BUS.DEVICE.FUNCTION, 0-255.0-31.0-7 in decimal:", setup->busparams);
+    return COMMAND_OK;
 }
 
 static int generate(struct keygen *keygen)
 {
     char error[CONFIG_ERROR_SIZE] = "";
-    if (!read_address(keygen))
-        return command_misuse(&command_keygen,
-                              "--host-ip is not an address of one host (IPv4 or IPv6):", keygen->host_ip);
-    if (!read_port(keygen))
-        return command_misuse(&command_keygen, "--port is not a number from 1 to 65535:", keygen->port_text);
+    int status = check_arguments(keygen);
+    if (status != COMMAND_OK)
+        return status;
     if (!make_key(keygen->key)) {
         (void)fputs("kdnetctl keygen: OpenSSL has no random bytes; no key was made\n", stderr);
         return COMMAND_FAILED;
@@ -128,21 +174,49 @@ static int generate(struct keygen *keygen)
         command_say(&command_keygen, "NAME %s", error);
         return COMMAND_USAGE;
     }
-    if (keygen->port < PORT_LEAST)
+    if (keygen->setup.port < PORT_LEAST)
         (void)fprintf(
             stderr,
             "kdnetctl keygen: Windows may refuse port %u: it takes %d-65535, and Microsoft recommends " PORT_RECOMMENDED
             "\n",
-            keygen->port, PORT_LEAST);
-    print_configuration(keygen);
-    print_machine(keygen);
+            keygen->setup.port, PORT_LEAST);
+    print(keygen);
     return fflush(stdout) == 0 ? COMMAND_OK : COMMAND_FAILED;
+}
+
+static void take_option(struct keygen *keygen, int option)
+{
+    struct machine_setup *setup = &keygen->setup;
+    switch (option) {
+    case 'i':
+        setup->host_ip = optarg;
+        break;
+    case 'p':
+        keygen->port_text = optarg;
+        break;
+    case 'b':
+        setup->busparams = optarg;
+        break;
+    case 'd':
+        setup->nodhcp = true;
+        break;
+    case 'u':
+        setup->noumex = true;
+        break;
+    default:
+        keygen->ps1 = true;
+        break;
+    }
 }
 
 static int run_keygen(int count, char **arguments)
 {
     static const struct option options[] = {{"host-ip", required_argument, NULL, 'i'},
                                             {"port", required_argument, NULL, 'p'},
+                                            {"busparams", required_argument, NULL, 'b'},
+                                            {"nodhcp", no_argument, NULL, 'd'},
+                                            {"noumex", no_argument, NULL, 'u'},
+                                            {"ps1", no_argument, NULL, 's'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     struct keygen keygen = {.port_text = "50000"};
@@ -155,16 +229,14 @@ static int run_keygen(int count, char **arguments)
         }
         if (option == '?')
             return COMMAND_USAGE;
-        *(option == 'i' ? &keygen.host_ip : &keygen.port_text) = optarg;
+        take_option(&keygen, option);
     }
     if (optind >= count)
         return command_misuse(&command_keygen, "which machine? Give it a NAME", NULL);
     if (optind + 1 < count)
         return command_misuse(&command_keygen, "one machine at a time; one too many is", arguments[optind + 1]);
-    if (!keygen.host_ip)
-        return command_misuse(&command_keygen, "--host-ip is missing: kdnetd's address as the machine reaches it",
-                              NULL);
-    keygen.name = arguments[optind];
+    keygen.setup.name = arguments[optind];
+    keygen.setup.key = keygen.key;
     int status = generate(&keygen);
     kdnet_crypto_wipe(keygen.key, sizeof keygen.key);
     return status;

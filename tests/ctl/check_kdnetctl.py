@@ -313,6 +313,34 @@ class Keygen(unittest.TestCase):
         text = run("keygen", "web-17", "--host-ip", "2001:db8::1").stdout.decode()
         self.assertIn("net hostipv6:2001:db8::1 port:50000 key:", text)
 
+    def test_ipv4_host_in_the_form_of_ipv6_is_ipv4(self):
+        text = run("keygen", "web-17", "--host-ip", "::ffff:192.0.2.1").stdout.decode()
+        self.assertIn("net hostip:192.0.2.1 port:50000 key:", text)
+        self.assertEqual(run("keygen", "web-17", "--host-ip", "::ffff:0.0.0.0").returncode, 2)
+
+    def test_text_says_what_is_in_the_way_and_how_to_undo(self):
+        text = run("keygen", "web-17", "--host-ip", "192.0.2.1").stdout.decode()
+        for word in ("BitLocker", "Secure Boot", "kdnet.exe", "static address", "Hyper-V", "Get-NetAdapterHardwareInfo",
+                     "busparams", "nodhcp", "noumex", "bcdedit /debug off"):
+            self.assertIn(word, text)
+
+    def test_options_of_the_machine(self):
+        text = run("keygen", "web-17", "--host-ip", "192.0.2.1", "--busparams", "0.25.0", "--nodhcp", "--noumex").stdout.decode()
+        self.assertRegex(text, r"(?m)^bcdedit /dbgsettings net hostip:192\.0\.2\.1 port:50000 key:\S+ nodhcp /noumex$")
+        self.assertRegex(text, r'(?m)^bcdedit /set "\{dbgsettings\}" busparams 0\.25\.0$')
+
+    def test_script_has_the_key_and_the_configuration_is_beside_it(self):
+        result = run("keygen", "web-17", "--host-ip", "192.0.2.1", "--busparams", "255.31.7", "--noumex", "--ps1")
+        script, lines = result.stdout.decode(), result.stderr.decode()
+        key = re.search(r"(?m)^    key: (\S+)$", lines)[1]
+        self.assertIn(f"$Key = '{key}'\n", script)
+        self.assertIn("$BusParams = '255.31.7'\n$Further = @('/noumex')\n", script)
+        self.assertIn("param([switch]$Apply, [switch]$Undo)", script)
+        self.assertTrue(script.isascii())
+        for pair in ("()", "{}", "[]"):
+            self.assertEqual(script.count(pair[0]), script.count(pair[1]), pair)
+        self.assertEqual(re.sub(r"(?m)#.*$|\"[^\"\n]*\"", "", script).count("'") % 2, 0)
+
     def test_port_that_windows_may_refuse_is_warned_of(self):
         result = run("keygen", "web-17", "--host-ip", "192.0.2.1", "--port", "5364")
         self.assertEqual(result.returncode, 0)
@@ -323,7 +351,11 @@ class Keygen(unittest.TestCase):
         for arguments in ([], ["web-17"], ["web 17"] + good[1:], ["a=b"] + good[1:], ["x" * 65] + good[1:],
                           good + ["--port", "0"], good + ["--port", "65536"], good + ["--port", "5o"], good + ["more"],
                           ["web-17", "--host-ip", "kdnetd.example"], ["web-17", "--host-ip", "0.0.0.0"],
-                          ["web-17", "--host-ip", "::"], ["web-17", "--host-ip", "224.0.0.1"]):
+                          ["web-17", "--host-ip", "::"], good + ["--busparams", "0.25"],
+                          good + ["--busparams", "0.25.0.1"], good + ["--busparams", "256.0.0"],
+                          good + ["--busparams", "0.32.0"], good + ["--busparams", "0.0.8"],
+                          good + ["--busparams", "a.0.0"], good + ["--busparams", ".0.0"], good + ["--nodhcp=1"],
+                          good + ["--busparams", "1.2.3'"], ["web-17", "--host-ip", "224.0.0.1"]):
             with self.subTest(arguments):
                 result = run("keygen", *arguments)
                 self.assertEqual((result.returncode, result.stdout), (2, b""))
