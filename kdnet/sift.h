@@ -11,7 +11,8 @@
  * - by the processor's AES instructions, several keys at a time (sift_steps.h, KDNETD_HARDWARE_AES). The only
  * cryptography here that is not OpenSSL's, because its schedule of one key takes longer than that of four keys
  * together. It decides nothing: what it lets pass is decrypted and authenticated by OpenSSL (kdnet_datagram_open),
- * which refuses a wrong yes; a wrong no would leave a machine unknown, and that is what the test is for.
+ * which refuses a wrong yes; a wrong no would leave a machine unknown: so each way is tried on a known vector (FIPS
+ * 197) before its first use, and one that misses it is not used.
  * - by OpenSSL, a key at a time: on other processors, and with a crypto from kdnet_crypto_new_portable.
  */
 #ifndef KDNET_SIFT_H
@@ -19,6 +20,7 @@
 
 #include "kdnet/datagram.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,6 +62,10 @@ size_t kdnet_sift(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_
                   const struct kdnet_sift_pile *pile, struct kdnet_sift_hit *hits, size_t *hit_count);
 
 /* How many blocks take as long as one key's schedule, about. */
-size_t kdnet_sift_key_cost(const struct kdnet_crypto *crypto);
+size_t kdnet_sift_key_cost(struct kdnet_crypto *crypto);
+
+/* Whether the processor's quickest way gave a wrong answer to a known vector, so that a slower one is used: an emulator
+ * that has the instructions and computes them wrongly. */
+bool kdnet_sift_is_slow(struct kdnet_crypto *crypto);
 
 #endif

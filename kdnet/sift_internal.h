@@ -15,6 +15,9 @@ typedef size_t kdnet_sift_way(struct kdnet_crypto *crypto, const uint8_t *const 
  */
 kdnet_sift_way *kdnet_sift_hardware(size_t rank);
 
+/* Whether a way finds the right key of a known vector, at each place among those that are tried together. */
+bool kdnet_sift_is_right(kdnet_sift_way *way, struct kdnet_crypto *crypto);
+
 /* Only for kdnet_sift_hardware. */
 kdnet_sift_way kdnet_sift_vaes;
 

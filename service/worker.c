@@ -190,6 +190,14 @@ static void init_handles(struct worker *worker)
     (void)uv_check_start(&worker->check, on_check);
 }
 
+static void say_slow_sift(struct worker *worker)
+{
+    if (worker->number == 0 && kdnet_sift_is_slow(worker->shared.crypto))
+        log_plain(CONFIG_LOG_WARNING,
+                  "this processor's AES instructions gave a wrong answer to a known vector; keys are "
+                  "tried on unknown machines in a slower way");
+}
+
 static bool init_parts(struct worker *worker)
 {
     worker->shared.crypto = kdnet_crypto_new();
@@ -209,6 +217,8 @@ static bool init_parts(struct worker *worker)
     worker->totals.inquiries_limit = WORKER_INQUIRIES_START;
     worker->asker = lookup_join(worker->server->lookup, &worker->loop, on_symbols, worker);
     bool trials = trials_init(&worker->trials, worker->seed);
+    if (worker->shared.crypto)
+        say_slow_sift(worker);
     return worker->shared.crypto && worker->asker && trials;
 }
 

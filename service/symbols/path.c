@@ -119,9 +119,10 @@ static bool add_element(struct symbol_path *path, char *element, char **downstre
 {
     char *parts = after(element, "srv*");
     if (!parts && after(element, "symsrv*")) {
-        parts = strchr(element + strlen("symsrv*"), '*'); /* after the name of a DLL */
-        if (!parts++)
+        char *dll_end = strchr(element + strlen("symsrv*"), '*');
+        if (!dll_end)
             return refuse(reason, element, "write srv*DIR*URL");
+        parts = dll_end + 1;
     }
     if (parts)
         return add_parts(path, parts, false, downstream, options, reason);

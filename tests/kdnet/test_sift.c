@@ -375,6 +375,43 @@ static struct way by_default, portable = {.portable = true}, first = {.by_rank =
     }
 #define TEST(test) WAY(test, by_default), WAY(test, portable), WAY(test, first), WAY(test, second)
 
+/* As an emulator that has the instructions and computes something else. */
+static size_t misses(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_t key_count,
+                     const struct kdnet_sift_pile *pile, struct kdnet_sift_hit *hits, size_t *hit_count)
+{
+    (void)crypto;
+    (void)keys;
+    (void)pile;
+    (void)hits;
+    *hit_count = 0;
+    return key_count;
+}
+
+/* Right for one lane of eight. */
+static size_t finds_the_first(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_t key_count,
+                              const struct kdnet_sift_pile *pile, struct kdnet_sift_hit *hits, size_t *hit_count)
+{
+    (void)crypto;
+    (void)keys;
+    (void)pile;
+    *hit_count = 1;
+    hits[0] = (struct kdnet_sift_hit){.key = 0, .block = 1};
+    return key_count;
+}
+
+static void a_way_that_misses_a_known_vector_is_not_used(void **state)
+{
+    (void)state;
+    struct kdnet_crypto *crypto = kdnet_crypto_new();
+    assert_non_null(crypto);
+    assert_false(kdnet_sift_is_right(misses, crypto));
+    assert_false(kdnet_sift_is_right(finds_the_first, crypto));
+    for (size_t rank = 0; kdnet_sift_hardware(rank); ++rank)
+        assert_true(kdnet_sift_is_right(kdnet_sift_hardware(rank), crypto));
+    assert_false(kdnet_sift_is_slow(crypto));
+    kdnet_crypto_free(crypto);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,6 +423,7 @@ int main(void)
         TEST(no_keys_are_no_work),
         cmocka_unit_test(all_ways_say_the_same_of_100000_keys),
         cmocka_unit_test(the_portable_way_can_be_chosen),
+        cmocka_unit_test(a_way_that_misses_a_known_vector_is_not_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
