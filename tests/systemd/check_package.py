@@ -1,0 +1,138 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The package's scripts, with a system of their own and commands that only note that they were called; and its logrotate
+file, by logrotate. Usage: check_package.py BUILD_FOLDER SOURCE_FOLDER. real.py has the package under a real systemd."""
+import os
+import pathlib
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SOURCE = pathlib.Path(sys.argv.pop())
+BUILD = pathlib.Path(sys.argv.pop()).resolve()
+GOOD = "targets: [{name: a, key: 1m770ts6ru0p.3671pemyie4i.2b8djy3wt5et.1p99ir125v4q}]\nlisten: '127.0.0.1:50000'\n"
+WRONG = "targets: [{name: a, key: bad}]\n"
+
+
+class Scripts(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="kdnetd-package-")
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name, "root")
+        self.calls = pathlib.Path(folder.name, "calls")
+        self.commands = pathlib.Path(folder.name, "commands")
+        self.commands.mkdir()
+        for name in ("systemctl", "systemd-sysusers", "chgrp"):
+            self.command(name, "exit 0")
+        self.command("kdnetd", f'exec {BUILD / "kdnetd"} "$@"')
+        (self.root / "etc/kdnetd").mkdir(parents=True)
+        (self.root / "run/systemd/system").mkdir(parents=True)
+        self.configuration = self.root / "etc/kdnetd/kdnetd.yaml"
+
+    def command(self, name, text):
+        path = self.commands / name
+        path.write_text(f'#!/bin/sh\necho "{name} $*" >>{self.calls}\n{text}\n')
+        path.chmod(0o755)
+
+    def configure(self, text, mode=0o644):
+        self.configuration.write_text(text)
+        self.configuration.chmod(mode)
+
+    def run_script(self, name, *arguments):
+        environment = {"PATH": f"{self.commands}:/usr/sbin:/usr/bin:/sbin:/bin", "DPKG_ROOT": str(self.root)}
+        done = subprocess.run(["/bin/sh", SOURCE / "config/package" / name, *arguments], env=environment, timeout=60,
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stderr
+
+    def called(self, text):
+        return self.calls.exists() and text in self.calls.read_text()
+
+    def mode(self):
+        return stat.S_IMODE(self.configuration.stat().st_mode)
+
+    def test_first_installation_protects_the_keys(self):
+        self.configure(GOOD)
+        self.run_script("postinst", "configure", "")
+        self.assertEqual(self.mode(), 0o640)
+        self.assertTrue(self.called("chgrp kdnetd"))
+
+    def test_upgrade_leaves_the_administrators_mode(self):
+        self.configure(GOOD, 0o600)
+        self.run_script("postinst", "configure", "0.1.0")
+        self.assertEqual(self.mode(), 0o600)
+        self.assertFalse(self.called("chgrp"))
+
+    def test_upgrade_without_the_configuration(self):
+        self.run_script("postinst", "configure", "0.1.0")
+        self.run_script("postinst", "configure", "")
+        self.assertTrue(self.called("try-restart kdnetd"))
+
+    def test_upgrade_restarts_what_runs(self):
+        self.configure(GOOD, 0o640)
+        self.assertEqual(self.run_script("postinst", "configure", "0.1.0"), "")
+        self.assertTrue(self.called("try-restart kdnetd"))
+
+    def test_upgrade_starts_nothing_that_does_not_run(self):
+        self.configure(GOOD, 0o640)
+        self.command("systemctl", '[ "$1" != is-active ]')
+        self.run_script("postinst", "configure", "0.1.0")
+        self.assertFalse(self.called("try-restart"))
+
+    def test_upgrade_with_a_wrong_configuration_restarts_nothing(self):
+        self.configure(WRONG, 0o640)
+        said = self.run_script("postinst", "configure", "0.1.0")
+        self.assertFalse(self.called("try-restart"))
+        self.assertIn("targets[0].key", said)
+        self.assertIn("not restarted", said)
+
+    def test_restart_that_fails_fails_no_upgrade(self):
+        self.configure(GOOD, 0o640)
+        self.command("systemctl", '[ "$1" != try-restart ]')
+        self.assertIn("could not be restarted", self.run_script("postinst", "configure", "0.1.0"))
+
+    def test_without_systemd_nothing_is_started(self):
+        shutil.rmtree(self.root / "run")
+        self.configure(GOOD)
+        self.run_script("postinst", "configure", "")
+        self.run_script("prerm", "remove")
+        self.assertFalse(self.called("systemctl"))
+
+    def test_removal_stops_the_service_and_an_upgrade_does_not(self):
+        self.run_script("prerm", "upgrade", "0.2.0")
+        self.assertFalse(self.called("systemctl stop"))
+        self.run_script("prerm", "remove")
+        self.assertTrue(self.called("systemctl stop kdnetd"))
+
+
+class Rotation(unittest.TestCase):
+    def test_results_are_rotated_and_kdnetd_is_told(self):
+        program = shutil.which("logrotate", path="/usr/sbin:/usr/bin")
+        if not program:
+            self.skipTest("logrotate is not here")
+        with tempfile.TemporaryDirectory(prefix="kdnetd-rotate-") as name:
+            folder = pathlib.Path(name)
+            text = (SOURCE / "config/kdnetd.logrotate").read_text()
+            self.assertIn("systemctl kill --signal=HUP kdnetd.service", text)
+            told = folder / "told"
+            for old, new in (("/var/log/kdnetd/", f"{folder}/"), ("    su kdnetd kdnetd\n", ""),
+                             (" kdnetd kdnetd\n", "\n"), ("[ -d /run/systemd/system ]", "true"),
+                             ("systemctl kill --signal=HUP kdnetd.service", f"touch {told}")):
+                self.assertIn(old, text)
+                text = text.replace(old, new)
+            (folder / "rotate").write_text(text)
+            (folder / "rotate").chmod(0o644)
+            (folder / "events.jsonl").write_text("{}\n")
+            done = subprocess.run([program, "-f", "-s", folder / "state", folder / "rotate"], capture_output=True,
+                                  text=True, timeout=60, check=False, env=dict(os.environ, LANG="C"))
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertEqual((folder / "events.jsonl.1").read_text(), "{}\n")
+            self.assertEqual((folder / "events.jsonl").read_text(), "")
+            self.assertTrue(told.exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
