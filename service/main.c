@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main: kdnetd's command line; see options.h, server.h. */
+#include "service/log.h"
 #include "service/options.h"
 #include "service/platform/platform.h"
 #include "service/server.h"
@@ -9,6 +10,22 @@
 
 #define EXIT_USAGE 2
 
+static void say_advice(const struct kdnetd_config *config, bool is_log)
+{
+    struct config_report advice;
+    struct log_line line;
+    config_report_init(&advice);
+    config_advise(config, &advice);
+    if (!is_log)
+        config_report_print(&advice, stderr);
+    for (size_t i = 0; is_log && config_report_line(&advice, i); ++i) {
+        log_begin(&line, CONFIG_LOG_WARNING, "a policy cannot do what it looks like");
+        log_text(&line, "policy", config_report_line(&advice, i));
+        log_end(&line);
+    }
+    config_report_clear(&advice);
+}
+
 static int check(const struct options *options)
 {
     struct kdnetd_config config;
@@ -16,6 +33,8 @@ static int check(const struct options *options)
     config_report_init(&report);
     bool right = options_load(options, &config, &report);
     config_report_print(&report, stderr);
+    if (right)
+        say_advice(&config, false);
     if (right)
         (void)fprintf(stderr, "%s is right: %zu targets, %zu listeners\n",
                       options->config_path ? options->config_path : "the command line", config.target_count,
@@ -34,6 +53,8 @@ static int serve(const struct options *options)
     config_report_print(&report, stderr);
     config_report_clear(&report);
     int status = EXIT_USAGE;
+    if (right)
+        say_advice(&config, true);
     if (right)
         status = server_run(options, &config) ? EXIT_SUCCESS : EXIT_FAILURE;
     config_clear(&config);

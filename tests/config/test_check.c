@@ -81,6 +81,30 @@ static void clear_makes_the_struct_as_new(void **state)
     assert_null(config_find_target(&f->config, "a"));
 }
 
+static void expect_advice(struct fixture *f, const char *text, size_t count, const char *first)
+{
+    load_yaml(f, text);
+    expect_no_mistake(f);
+    config_advise(&f->config, &f->report);
+    assert_int_equal(f->report.count, count);
+    if (first)
+        assert_non_null(strstr(config_report_line(&f->report, 0), first));
+}
+
+static void policies_that_cannot_work_are_told_and_are_no_mistake(void **state)
+{
+    struct fixture *f = *state;
+    expect_advice(f, "policy: {bugcheck_first: hold}\n", 1, "a.yaml:1:");
+    expect_advice(f, "policy: {bugcheck_first: hold}\n", 1, "no dump is written");
+    expect_advice(f, "policy: {bugcheck_first: reboot}\n", 1, "no dump is ever written");
+    expect_advice(f, "policy: {bugcheck_second: continue}\n", 1, "break in again at once");
+    expect_advice(f, "policy: {load_symbols: reboot}\n", 1, "never boots");
+    expect_advice(f, "policy: {load_symbols: hold, shutdown: hold}\n", 2, NULL);
+    expect_advice(f, "hold_for: 10s\npolicy: {bugcheck_first: hold, shutdown: hold}\n", 0, NULL);
+    expect_advice(f, "policy: {break: hold, exception: reboot, prompt: hold}\n", 0, NULL);
+    expect_advice(f, "targets:\n- {name: a, key: 1.1.1.1, policy: {bugcheck_first: hold}}\n", 1, "a.yaml:2:");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -91,6 +115,7 @@ int main(void)
         TEST(one_rva_told_twice_alike_is_no_mistake),
         TEST(a_reload_sees_what_changed_in_a_target),
         TEST(clear_makes_the_struct_as_new),
+        TEST(policies_that_cannot_work_are_told_and_are_no_mistake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
