@@ -29,6 +29,7 @@ enum kdnet_event_type {
     KDNET_EVENT_LOST,
     KDNET_EVENT_PRINT,
     KDNET_EVENT_BREAK_STORM,
+    KDNET_EVENT_HELD,
 };
 
 struct kdnet_event_connected {
@@ -75,6 +76,7 @@ struct kdnet_event_crash_status {
     uint64_t read_us; /* from the state change to this result */
     bool since_first_known;
     uint64_t since_first_us; /* from the release of this crash's first break to this break */
+    bool symbols_pending;    /* the status is unknown because its look-up had not ended */
     bool break_status_known;
     uint64_t break_status;                 /* evidence: first argument register at BreakpointWithStatus */
     const struct kdnet_evidence *evidence; /* further values; NULL: none were asked for, or time was out before */
@@ -83,6 +85,13 @@ struct kdnet_event_crash_status {
 struct kdnet_event_released {
     enum kdnet_action action;
     uint64_t halted_us; /* from the state change */
+};
+
+/* The policy holds a machine that has no break to tell of: at a question, at the load of an image, at an ordinary
+ * shutdown. A break that is held has KDNET_EVENT_RELEASED with the action hold. */
+struct kdnet_event_held {
+    enum kdnet_break_kind why;
+    uint64_t hold_for_us; /* from now; 0: until somebody releases the machine */
 };
 
 struct kdnet_event_lost {
@@ -114,6 +123,7 @@ struct kdnet_event {
         struct kdnet_event_lost lost;
         struct kdnet_event_print print;
         struct kdnet_event_break_storm break_storm;
+        struct kdnet_event_held held;
     } u;
 };
 

@@ -138,6 +138,7 @@ static void on_load_symbols(struct kdnet_session *session, uint64_t now_us)
     halt->deadline_us = KDNET_NEVER;
     if (halt->action == KDNET_ACTION_HOLD) {
         kdnet_release_hold(session, now_us);
+        kdnet_tell_held(session, KDNET_BREAK_KIND_LOAD_SYMBOLS, now_us);
     } else if (is_to_be_identified(session) && take_break(session, now_us) && begin_boot(session)) {
         halt->deadline_us = now_us + session->shared->read_deadline_us / IDENTIFY_DIVISOR;
         kdnet_inquiry_advance(session, now_us);
@@ -244,13 +245,14 @@ static void hold_prompt(struct kdnet_session *session, const uint8_t *payload, s
 {
     struct kdnet_halt *halt = &session->talk->halt;
     memset(halt, 0, sizeof *halt);
-    halt->prompt = halt->load_symbols = true; /* released without a word, as those */
+    halt->prompt = halt->load_symbols = true; /* released without a result, as those */
     halt->since_us = now_us;
     halt->action = KDNET_ACTION_HOLD;
     memcpy(halt->report, payload, length);
     halt->change.report = halt->report;
     halt->change.report_length = length;
     kdnet_release_hold(session, now_us);
+    kdnet_tell_held(session, KDNET_BREAK_KIND_PROMPT, now_us);
 }
 
 static void on_prompt(struct kdnet_session *session, const struct kdnet_debug_io *io, uint64_t now_us)

@@ -85,6 +85,9 @@ void kdnet_tell_storm(struct kdnet_session *session, uint64_t now_us);
 /* What was done with the machine: released, rebooted, held. */
 void kdnet_tell_released(struct kdnet_session *session, uint64_t now_us);
 
+/* That the policy holds a machine without a break, and why. Needs a hold that has begun. */
+void kdnet_tell_held(struct kdnet_session *session, enum kdnet_break_kind why, uint64_t now_us);
+
 /* --- release.c --- */
 
 /* The machine has taken our Continue or Reboot, or surely has. */

@@ -191,10 +191,12 @@ void kdnet_release_shut_down(struct kdnet_session *session, uint64_t now_us)
     struct kdnet_halt *halt = &session->talk->halt;
     halt->action = session->policy->action[KDNET_BREAK_KIND_SHUTDOWN];
     halt->deadline_us = KDNET_NEVER;
-    if (halt->action == KDNET_ACTION_HOLD)
-        kdnet_release_hold(session, now_us);
-    else
+    if (halt->action != KDNET_ACTION_HOLD) {
         kdnet_release_next(session);
+        return;
+    }
+    kdnet_release_hold(session, now_us);
+    kdnet_tell_held(session, KDNET_BREAK_KIND_SHUTDOWN, now_us);
 }
 
 /*

@@ -110,7 +110,7 @@ struct kdnet_halt {
     bool context_tried, context_known, stepped;
     bool bugcheck_tried, bugcheck_known;
     bool status_tried, status_known, address_known;
-    bool told_break, told_status, told_release;
+    bool told_break, told_status, told_release, told_held;
     bool unread;                    /* one break too many: only a bug check is read */
     bool interrupted;               /* the deadline came while something was asked */
     bool waiting;                   /* for a look-up of the symbol */

@@ -93,6 +93,7 @@ void kdnet_tell_status(struct kdnet_session *session, enum kdnet_reason interrup
     event->since_first_us = session->past->crash.first_released
                                 ? halt->since_us - session->past->crash.first_released_us
                                 : 0;
+    event->symbols_pending = halt->waiting && !halt->status_known;
     event->break_status_known = facts.at_status_break && facts.break_status_known;
     event->break_status = facts.break_status;
     event->evidence = evidence;
@@ -102,14 +103,23 @@ void kdnet_tell_status(struct kdnet_session *session, enum kdnet_reason interrup
 void kdnet_tell_released(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->talk->halt;
-    if (halt->told_release || halt->load_symbols)
+    if (halt->told_release)
         return;
-    if (!halt->told_break)
-        return; /* an ordinary shutdown: no break for anybody to see */
+    if ((halt->load_symbols || !halt->told_break) && !halt->told_held)
+        return; /* an image, a question, an ordinary shutdown: no break for anybody to see */
     halt->told_release = halt->action != KDNET_ACTION_HOLD;
     struct kdnet_event_released *event = &kdnet_session_event(session, KDNET_EVENT_RELEASED)->u.released;
     event->action = halt->action;
     event->halted_us = now_us - halt->since_us;
+}
+
+void kdnet_tell_held(struct kdnet_session *session, enum kdnet_break_kind why, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_event_held *event = &kdnet_session_event(session, KDNET_EVENT_HELD)->u.held;
+    halt->told_held = true;
+    event->why = why;
+    event->hold_for_us = halt->deadline_us == KDNET_NEVER ? 0 : halt->deadline_us - now_us;
 }
 
 void kdnet_tell_storm(struct kdnet_session *session, uint64_t now_us)

@@ -4,6 +4,7 @@
 #include "service/lookup.h"
 #include "service/report.h"
 #include "service/server_internal.h"
+#include "service/verdict.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,6 +18,13 @@ static uint64_t wall_clock_us(void)
     (void)uv_gettimeofday(&now);
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_usec;
 }
+
+/* What is told, of whom. */
+struct announcement {
+    const struct target *target;
+    const struct kdnet_event *event;
+    const char *lookup; /* how far the look-up of its kernel's symbols is; NULL: it does not matter here */
+};
 
 /* Each line names the machine the same way. */
 static bool begin(struct log_line *line, enum config_log_level level, const char *message, const struct target *target,
@@ -49,48 +57,6 @@ static void log_bugcheck(struct log_line *line, const struct kdnet_event_bugchec
     log_text(line, "parameters", text);
 }
 
-static const char *verdict_message(const struct kdnet_event_crash_status *status)
-{
-    bool crash = status->phase != KDNET_PHASE_BREAK && status->phase != KDNET_PHASE_BOOT;
-    switch (status->conclusion.verdict) {
-    case KDNET_VERDICT_WRITTEN:
-        return "crash dump written";
-    case KDNET_VERDICT_NOT_STARTED:
-        if (!crash)
-            return "machine stopped for its debugger; it has written no crash dump";
-        return status->phase == KDNET_PHASE_BUGCHECK_FIRST ? "machine has crashed; its dump is not started yet, it "
-                                                             "begins when the machine is released"
-                                                           : "crash dump was never started";
-    case KDNET_VERDICT_FAILED:
-        return crash ? "crash dump failed; status says why"
-                     : "machine stopped for its debugger; status says why its "
-                       "crash dump failed";
-    case KDNET_VERDICT_UNKNOWN:
-    default:
-        return crash ? "machine has crashed; the status of its dump is unknown, reason says why"
-                     : "machine stopped for its debugger; its crash dump status is unknown, reason says why";
-    }
-}
-
-static const char *reason_hint(enum kdnet_reason reason)
-{
-    switch (reason) {
-    case KDNET_REASON_NO_SYMBOLS:
-        return "tell kdnetd where IopFinalCrashDumpStatus is in this kernel, if you know: "
-               "--rva GUIDAGE:IopFinalCrashDumpStatus=0x..., or rva: in the configuration";
-    case KDNET_REASON_TIMEOUT:
-        return "the machine answered too slowly; look at loss on its network, or raise read_deadline";
-    case KDNET_REASON_LOST:
-        return "the machine fell silent while it was read";
-    case KDNET_REASON_NONE:
-    case KDNET_REASON_SYMBOL_ABSENT:
-    case KDNET_REASON_UNREADABLE:
-    case KDNET_REASON_NO_KERNEL:
-    default:
-        return NULL;
-    }
-}
-
 static void log_guidage(struct log_line *line, const struct kdnet_pdb *pdb)
 {
     char guidage[KDNET_GUIDAGE_SIZE];
@@ -100,13 +66,23 @@ static void log_guidage(struct log_line *line, const struct kdnet_pdb *pdb)
     log_text(line, "guidage", guidage);
 }
 
-static void log_crash_status(const struct target *target, const struct kdnet_event *event)
+static void log_reason(struct log_line *line, const struct announcement *a)
 {
-    const struct kdnet_event_crash_status *status = &event->u.crash_status;
+    const struct kdnet_event_crash_status *status = &a->event->u.crash_status;
+    char hint[VERDICT_HINT_SIZE];
+    if (status->conclusion.reason == KDNET_REASON_NONE)
+        return;
+    log_text(line, "reason", kdnet_reason_name(status->conclusion.reason));
+    log_text(line, "hint", verdict_hint(status, kdnet_session_pdb(a->target->session), a->lookup, hint));
+}
+
+static void log_crash_status(const struct announcement *a)
+{
+    const struct target *target = a->target;
+    const struct kdnet_event_crash_status *status = &a->event->u.crash_status;
     const struct kdnet_conclusion *conclusion = &status->conclusion;
-    bool bad = conclusion->verdict == KDNET_VERDICT_FAILED;
     struct log_line line;
-    if (!begin(&line, bad ? CONFIG_LOG_WARNING : CONFIG_LOG_NOTICE, verdict_message(status), target, event))
+    if (!begin(&line, verdict_level(status), verdict_message(status), target, a->event))
         return;
     log_text(&line, "verdict", kdnet_verdict_name(conclusion->verdict));
     log_text(&line, "phase", kdnet_phase_name(status->phase));
@@ -115,10 +91,7 @@ static void log_crash_status(const struct target *target, const struct kdnet_eve
         log_text(&line, "status_name", kdnet_status_name(status->status));
     }
     log_guidage(&line, kdnet_session_pdb(target->session));
-    if (conclusion->reason != KDNET_REASON_NONE) {
-        log_text(&line, "reason", kdnet_reason_name(conclusion->reason));
-        log_text(&line, "hint", reason_hint(conclusion->reason));
-    }
+    log_reason(&line, a);
     if (conclusion->source != KDNET_SOURCE_NONE)
         log_text(&line, "from", kdnet_source_name(conclusion->source));
     if (status->bugcheck.known)
@@ -131,11 +104,11 @@ static void log_crash_status(const struct target *target, const struct kdnet_eve
     log_end(&line);
 }
 
-static void log_connected(const struct target *target, const struct kdnet_event *event)
+static void log_connected(const struct announcement *a)
 {
-    const struct kdnet_event_connected *connected = &event->u.connected;
+    const struct kdnet_event_connected *connected = &a->event->u.connected;
     struct log_line line;
-    if (!begin(&line, CONFIG_LOG_NOTICE, "target connected", target, event))
+    if (!begin(&line, CONFIG_LOG_NOTICE, "target connected", a->target, a->event))
         return;
     log_number(&line, "version", connected->version);
     log_text(&line, "rebooted", connected->rebooted ? "true" : "false");
@@ -143,11 +116,11 @@ static void log_connected(const struct target *target, const struct kdnet_event 
     log_end(&line);
 }
 
-static void log_kernel(const struct target *target, const struct kdnet_event *event)
+static void log_kernel(const struct announcement *a)
 {
-    const struct kdnet_event_kernel *kernel = &event->u.kernel;
+    const struct kdnet_event_kernel *kernel = &a->event->u.kernel;
     struct log_line line;
-    if (!begin(&line, CONFIG_LOG_INFO, "kernel identified", target, event))
+    if (!begin(&line, CONFIG_LOG_INFO, "kernel identified", a->target, a->event))
         return;
     log_number(&line, "build", kernel->build);
     log_text(&line, "machine", kdnet_machine_name((enum kdnet_machine)kernel->machine));
@@ -161,11 +134,11 @@ static void log_kernel(const struct target *target, const struct kdnet_event *ev
     log_end(&line);
 }
 
-static void log_break_in(const struct target *target, const struct kdnet_event *event)
+static void log_break_in(const struct announcement *a)
 {
-    const struct kdnet_event_break_in *halt = &event->u.break_in;
+    const struct kdnet_event_break_in *halt = &a->event->u.break_in;
     struct log_line line;
-    if (!begin(&line, CONFIG_LOG_DEBUG, "machine halted", target, event))
+    if (!begin(&line, CONFIG_LOG_DEBUG, "machine halted", a->target, a->event))
         return;
     log_text(&line, "phase", kdnet_phase_name(halt->phase));
     if (halt->exception) {
@@ -189,65 +162,77 @@ static const char *released_message(enum kdnet_action action)
     }
 }
 
-static void log_released(const struct target *target, const struct kdnet_event *event)
+static void log_released(const struct announcement *a)
 {
-    const struct kdnet_event_released *released = &event->u.released;
+    const struct kdnet_event_released *released = &a->event->u.released;
     struct log_line line;
-    if (!begin(&line, CONFIG_LOG_NOTICE, released_message(released->action), target, event))
+    if (!begin(&line, CONFIG_LOG_NOTICE, released_message(released->action), a->target, a->event))
         return;
     log_text(&line, "action", kdnet_action_name(released->action));
     log_milliseconds(&line, "halted_ms", released->halted_us);
     log_end(&line);
 }
 
-static void log_lost(const struct target *target, const struct kdnet_event *event)
+static void log_lost(const struct announcement *a)
 {
-    const struct kdnet_event_lost *lost = &event->u.lost;
+    const struct kdnet_event_lost *lost = &a->event->u.lost;
     const char *message = lost->halted ? "target lost while it was halted: it may stand still; look at its network and "
                                          "its power; it is served again when it speaks"
                                        : "target lost: switched off, rebooting without debugging, or its network is "
                                          "down; it is served again when it speaks";
     struct log_line line;
-    if (!begin(&line, CONFIG_LOG_WARNING, message, target, event))
+    if (!begin(&line, CONFIG_LOG_WARNING, message, a->target, a->event))
         return;
     log_milliseconds(&line, "silent_ms", lost->silent_us);
     log_end(&line);
 }
 
-static void log_crashed(const struct target *target, const struct kdnet_event *event)
+static void log_crashed(const struct announcement *a)
 {
     struct log_line line;
-    if (!begin(&line, CONFIG_LOG_NOTICE, "machine has crashed", target, event))
+    if (!begin(&line, CONFIG_LOG_NOTICE, "machine has crashed", a->target, a->event))
         return;
-    log_bugcheck(&line, &event->u.bugcheck);
+    log_bugcheck(&line, &a->event->u.bugcheck);
     log_end(&line);
 }
 
-static void log_print(const struct target *target, const struct kdnet_event *event)
+static void log_print(const struct announcement *a)
 {
     struct log_line line;
-    if (!begin(&line, CONFIG_LOG_DEBUG, "machine prints", target, event))
+    if (!begin(&line, CONFIG_LOG_DEBUG, "machine prints", a->target, a->event))
         return;
-    log_bytes(&line, "text", event->u.print.text, event->u.print.length);
+    log_bytes(&line, "text", a->event->u.print.text, a->event->u.print.length);
     log_end(&line);
 }
 
-static void log_break_storm(const struct target *target, const struct kdnet_event *event)
+static void log_break_storm(const struct announcement *a)
 {
     struct log_line line;
     if (!begin(
             &line, CONFIG_LOG_WARNING,
             "machine breaks in again and again; it is released unread, but for a bug check: look for the driver that "
             "breaks, at the address of the break_in events before this",
-            target, event))
+            a->target, a->event))
         return;
-    log_number(&line, "unread", event->u.break_storm.unread);
+    log_number(&line, "unread", a->event->u.break_storm.unread);
     log_end(&line);
 }
 
-static void log_event(const struct target *target, const struct kdnet_event *event)
+static void log_held(const struct announcement *a)
 {
-    static void (*const loggers[])(const struct target *, const struct kdnet_event *) = {
+    const struct kdnet_event_held *held = &a->event->u.held;
+    struct log_line line;
+    if (!begin(&line, CONFIG_LOG_NOTICE, released_message(KDNET_ACTION_HOLD), a->target, a->event))
+        return;
+    log_text(&line, "why", kdnet_break_kind_name(held->why));
+    if (held->hold_for_us > 0)
+        log_milliseconds(&line, "hold_for_ms", held->hold_for_us);
+    log_end(&line);
+}
+
+static void log_event(const struct announcement *a)
+{
+    static void (*const loggers[])(const struct announcement *) = {
         [KDNET_EVENT_CONNECTED] = log_connected,
         [KDNET_EVENT_KERNEL] = log_kernel,
         [KDNET_EVENT_BUGCHECK] = log_crashed,
@@ -257,8 +242,9 @@ static void log_event(const struct target *target, const struct kdnet_event *eve
         [KDNET_EVENT_LOST] = log_lost,
         [KDNET_EVENT_PRINT] = log_print,
         [KDNET_EVENT_BREAK_STORM] = log_break_storm,
+        [KDNET_EVENT_HELD] = log_held,
     };
-    loggers[event->type](target, event);
+    loggers[a->event->type](a);
 }
 
 static void note(struct worker *worker, struct target *target, const struct kdnet_event *event)
@@ -271,19 +257,22 @@ static void note(struct worker *worker, struct target *target, const struct kdne
         ++worker->totals.lost;
     else if (event->type == KDNET_EVENT_RELEASED)
         held = event->u.released.action == KDNET_ACTION_HOLD;
+    else if (event->type == KDNET_EVENT_HELD)
+        held = true;
     if (held != target->held) {
         dispatch_uncount(worker, target);
         target->held = held; /* dispatch_count comes when the session has told everything */
     }
 }
 
-/* What was tried, of a result that has no symbols; NULL: that is no question. */
-static const char *find_tried(const struct worker *worker, const struct target *target, const struct kdnet_event *event,
-                              char out[static TRIED_SIZE])
+/* How far the look-up is, of a result that has no symbols, or none yet; NULL: that is no question. */
+static const char *find_lookup(const struct worker *worker, const struct target *target,
+                               const struct kdnet_event *event, char out[static TRIED_SIZE])
 {
     const struct kdnet_pdb *pdb = target->session ? kdnet_session_pdb(target->session) : NULL;
-    if (event->type != KDNET_EVENT_CRASH_STATUS || event->u.crash_status.conclusion.reason != KDNET_REASON_NO_SYMBOLS ||
-        !pdb || !worker->asker)
+    const struct kdnet_event_crash_status *status = &event->u.crash_status;
+    if (event->type != KDNET_EVENT_CRASH_STATUS || !pdb || !worker->asker ||
+        (status->conclusion.reason != KDNET_REASON_NO_SYMBOLS && !status->symbols_pending))
         return NULL;
     lookup_explain(worker->asker, pdb, KDNET_STATUS_SYMBOL, out, TRIED_SIZE);
     return out;
@@ -298,16 +287,18 @@ uint64_t announce_event(struct worker *worker, struct target *target, const stru
         .time_us = wall_clock_us(), .target = targets_name(target), .address = place ? &address : NULL};
     if (place)
         address = targets_address(place);
-    char tried[TRIED_SIZE];
+    char lookup[TRIED_SIZE];
     size_t length = 0;
     uint64_t number = 0;
-    subject.tried = find_tried(worker, target, event, tried);
+    struct announcement announcement = {
+        .target = target, .event = event, .lookup = find_lookup(worker, target, event, lookup)};
+    subject.tried = announcement.lookup;
     note(worker, target, event);
     if (results_are_wanted(results)) {
         char *text = report_event(&subject, event, &length);
         number = results_add(results, text, length, event->type == KDNET_EVENT_PRINT);
         worker->told_results = true;
     }
-    log_event(target, event);
+    log_event(&announcement);
     return number;
 }

@@ -389,6 +389,14 @@ static void put_lost(struct builder *b, const struct kdnet_event_lost *lost, uin
     put(b, "halted", json_boolean(lost->halted));
 }
 
+static void put_held(struct builder *b, const struct kdnet_event_held *held, uint64_t time_us)
+{
+    char until[REPORT_TIME_SIZE];
+    report_time(time_us + held->hold_for_us, until);
+    put(b, "until", held->hold_for_us > 0 ? own_text(until) : json_null());
+    put(b, "why", own_text(kdnet_break_kind_name(held->why)));
+}
+
 static const char *event_name(enum kdnet_event_type type)
 {
     static const char *const names[] = {
@@ -401,6 +409,7 @@ static const char *event_name(enum kdnet_event_type type)
         [KDNET_EVENT_LOST] = "lost",
         [KDNET_EVENT_PRINT] = "print",
         [KDNET_EVENT_BREAK_STORM] = "break_storm",
+        [KDNET_EVENT_HELD] = "held",
     };
     return names[type];
 }
@@ -435,6 +444,9 @@ static void put_fields(struct builder *b, const struct kdnet_event *event, const
         break;
     case KDNET_EVENT_BREAK_STORM:
         put(b, "unread", json_integer(event->u.break_storm.unread));
+        break;
+    case KDNET_EVENT_HELD:
+        put_held(b, &event->u.held, time_us);
         break;
     }
 }

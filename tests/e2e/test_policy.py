@@ -130,8 +130,8 @@ class Policy(harness.Case):
 
     def test_a_held_question_waits(self):
         daemon, machine = self.play("--policy", "prompt=hold", scenario="prompt", wait=False)
-        daemon.wait_event("connected", "m")
-        time.sleep(3)  # it asks as soon as it is connected
+        held = daemon.wait_event("held", "m")  # it asks as soon as it is connected
+        self.assertEqual((held["why"], held["until"]), ("prompt", None))
         summary, = machine.stop(1)
         self.assertEqual((summary["questions"], summary["answers"], summary["state"]), (1, 0, "halted"))
         daemon.stop()

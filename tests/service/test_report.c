@@ -312,6 +312,21 @@ static void a_lost_target_is_told_with_when_it_was_seen(void **state)
     json_decref(object);
 }
 
+static void a_held_machine_is_told_with_why_and_until_when(void **state)
+{
+    (void)state;
+    struct kdnet_event event = event_of(KDNET_EVENT_HELD);
+    event.u.held = (struct kdnet_event_held){.why = KDNET_BREAK_KIND_PROMPT, .hold_for_us = 60000000};
+    json_t *object = made(&event, &v4);
+    assert_text(object, "until", "2026-11-22T10:01:00.123456Z");
+    assert_text(object, "why", "prompt");
+    json_decref(object);
+    event.u.held = (struct kdnet_event_held){.why = KDNET_BREAK_KIND_LOAD_SYMBOLS};
+    object = made(&event, &v4);
+    assert_null_field(object, "until");
+    json_decref(object);
+}
+
 static void text_of_a_machine_is_made_valid(void **state)
 {
     (void)state;
@@ -422,6 +437,7 @@ int main(void)
         cmocka_unit_test(a_dump_that_is_not_started_has_no_status_name),
         cmocka_unit_test(milliseconds_are_written_short),
         cmocka_unit_test(a_lost_target_is_told_with_when_it_was_seen),
+        cmocka_unit_test(a_held_machine_is_told_with_why_and_until_when),
         cmocka_unit_test(text_of_a_machine_is_made_valid),
         cmocka_unit_test(any_bytes_of_a_machine_make_a_line),
         cmocka_unit_test(an_unknown_machine_is_told_with_a_hint),

@@ -361,6 +361,9 @@ static void say_event(struct story *story, const struct kdnet_event *event)
     case KDNET_EVENT_BREAK_STORM:
         say(story, "break_storm");
         break;
+    case KDNET_EVENT_HELD:
+        say(story, "held %s", kdnet_break_kind_name(event->u.held.why));
+        break;
     }
 }
 

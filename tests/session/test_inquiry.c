@@ -511,6 +511,28 @@ static void an_ordinary_shutdown_is_no_crash(void **state)
     puppet_free(p);
 }
 
+/* The policy holds it all the same: then somebody has to know that it stands still. */
+static void an_ordinary_shutdown_that_is_held_is_told(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    p->answer = quiet_nt;
+    p->policy.action[KDNET_BREAK_KIND_SHUTDOWN] = KDNET_ACTION_HOLD;
+    p->policy.hold_for_us = 5 * SECOND_US;
+    puppet_connect(p);
+    puppet_shutdown(p);
+    puppet_wait(p, SECOND_US, false);
+    assert_int_equal(p->continue_count, 0);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_HELD), 1);
+    assert_int_equal(puppet_event(p, KDNET_EVENT_HELD, 0)->u.held.why, KDNET_BREAK_KIND_SHUTDOWN);
+    assert_int_equal(puppet_event(p, KDNET_EVENT_HELD, 0)->u.held.hold_for_us, 5 * SECOND_US);
+    puppet_wait(p, 5 * SECOND_US, false);
+    assert_true(p->continue_count > 0);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_RELEASED), 1);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 0);
+    puppet_free(p);
+}
+
 static bool only_version(struct puppet *p, struct kdnet_manipulate *reply, uint8_t *data)
 {
     (void)p;
@@ -702,6 +724,7 @@ int main(void)
         cmocka_unit_test(garbled_replies_never_hang_the_machine),
         cmocka_unit_test(a_break_in_the_boot_loader_has_no_kernel),
         cmocka_unit_test(an_ordinary_shutdown_is_no_crash),
+        cmocka_unit_test(an_ordinary_shutdown_that_is_held_is_told),
         cmocka_unit_test(a_machine_that_answers_only_who_it_is_goes_on_soon_after_the_deadline),
         cmocka_unit_test(a_continue_without_ack_is_repeated_but_not_for_ever),
         cmocka_unit_test(a_lost_ack_of_a_continue_does_not_make_handshake_after_handshake),

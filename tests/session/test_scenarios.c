@@ -515,8 +515,38 @@ static void a_held_prompt_is_not_answered(void **state)
     assert_string_equal(result.answer, "i");
     expect_harmless(&pair);
     assert_false(kdnet_session_is_halted(pair.session));
-    expect_story(&pair, "connected v5");
+    expect_story(&pair, "connected v5; held prompt; released continue");
+    assert_int_equal(net_event(&pair, KDNET_EVENT_HELD, 0)->u.held.hold_for_us, 0);
     net_pair_clear(&pair);
+}
+
+/* A machine that the policy holds where it has no break: somebody is told that it stands still, and until when. */
+static void what_is_held_without_a_break_is_told_all_the_same(void **state)
+{
+    static const struct {
+        const char *scenario;
+        enum kdnet_break_kind kind;
+    } holds[] = {{"prompt", KDNET_BREAK_KIND_PROMPT}, {"boot", KDNET_BREAK_KIND_LOAD_SYMBOLS}};
+    (void)state;
+    for (size_t i = 0; i < COUNT(holds); ++i) {
+        struct machine_config config = {.scenario = holds[i].scenario};
+        struct net_pair pair;
+        begin(&pair, &config);
+        pair.policy.action[holds[i].kind] = KDNET_ACTION_HOLD;
+        pair.policy.hold_for_us = 7 * SECOND_US;
+        net_pair_run(&pair, 6 * SECOND_US);
+        unsigned released = net_count(&pair, KDNET_EVENT_RELEASED);
+        assert_int_equal(net_count(&pair, KDNET_EVENT_HELD), 1);
+        const struct kdnet_event_held *held = &net_event(&pair, KDNET_EVENT_HELD, 0)->u.held;
+        assert_int_equal(held->why, holds[i].kind);
+        assert_int_equal(held->hold_for_us, 7 * SECOND_US);
+        net_pair_run(&pair, 8 * SECOND_US);
+        assert_int_equal(net_count(&pair, KDNET_EVENT_RELEASED), released + 1);
+        const struct kdnet_event_released *gone = &net_event(&pair, KDNET_EVENT_RELEASED, released)->u.released;
+        assert_int_equal(gone->action, KDNET_ACTION_CONTINUE);
+        assert_in_range(gone->halted_us, 7 * SECOND_US, 7 * SECOND_US + SECOND_US / 10);
+        net_pair_clear(&pair);
+    }
 }
 
 /* Whatever it is that is held: no hold is longer than hold_for. */
@@ -675,6 +705,7 @@ int main(void)
         cmocka_unit_test_setup(a_hold_at_the_shutdown_keeps_the_machine_until_it_is_released, afresh),
         cmocka_unit_test_setup(held_load_symbols_can_be_released_one_by_one, afresh),
         cmocka_unit_test_setup(a_held_prompt_is_not_answered, afresh),
+        cmocka_unit_test_setup(what_is_held_without_a_break_is_told_all_the_same, afresh),
         cmocka_unit_test_setup(hold_for_ends_a_hold_of_any_kind, afresh),
         cmocka_unit_test_setup(a_prompt_is_answered_with_ignore, afresh),
         cmocka_unit_test_setup(a_new_policy_counts_from_the_next_break, afresh),
