@@ -11,7 +11,9 @@
 #define FIELD_SIZE  128
 #define MOST_FIELDS 32 /* of one mapping in the schema */
 #define CLEAN_LIMIT ((size_t)256 << 20)
-#define STEP_LIMIT  16777216 /* fields and entries looked at; more can only be aliases of aliases */
+#define CLEAN_START ((size_t)1 << 20) /* and CLEAN_EACH for each byte of the text: a value carries its place */
+#define CLEAN_EACH  64
+#define STEP_START  65536 /* fields and entries looked at, and two for each byte; more can only be aliases */
 
 struct cleaner {
     yaml_document_t document;
@@ -19,7 +21,9 @@ struct cleaner {
     struct config_report *report;
     char *text;
     size_t length, capacity, steps;
-    bool failed; /* reported; nothing more is to be done */
+    size_t capacity_limit, step_limit;
+    yaml_mark_t looked_at; /* the last node */
+    bool failed;           /* reported; nothing more is to be done */
     char field[FIELD_SIZE];
 };
 
@@ -34,8 +38,10 @@ static struct config_spot spot_at(const struct cleaner *c, yaml_mark_t mark)
 
 static void give_up(struct cleaner *c, const char *why)
 {
+    struct config_spot spot = spot_at(c, c->looked_at);
+    spot.field = NULL;
     if (!c->failed)
-        config_report_add(c->report, c->file, "%s", why);
+        config_report_add(c->report, &spot, "%s", why);
     c->failed = true;
 }
 
@@ -44,9 +50,9 @@ static bool reserve(struct cleaner *c, size_t more)
     if (c->failed || c->capacity - c->length > more)
         return !c->failed;
     size_t capacity = (c->capacity + more) * 2;
-    char *text = capacity <= CLEAN_LIMIT ? malloc(capacity) : NULL;
+    char *text = capacity <= c->capacity_limit ? malloc(capacity) : NULL;
     if (!text) {
-        give_up(c, capacity > CLEAN_LIMIT ? "unfolds to too much; use fewer aliases (*name)" : "out of memory");
+        give_up(c, capacity > c->capacity_limit ? "unfolds to too much; use fewer aliases (*name)" : "out of memory");
         return false;
     }
     if (c->text) {
@@ -135,6 +141,7 @@ static bool scalar_fits(struct cleaner *c, const yaml_node_t *node)
 static bool fits(struct cleaner *c, const cyaml_schema_value_t *schema, const yaml_node_t *node)
 {
     struct config_spot spot = spot_at(c, node->start_mark);
+    c->looked_at = node->start_mark;
     switch (schema->type) {
     case CYAML_SEQUENCE:
         if (node->type == YAML_SEQUENCE_NODE || is_null(node))
@@ -157,7 +164,7 @@ static void put_node(struct cleaner *c, const cyaml_schema_value_t *schema, cons
 
 static bool count_step(struct cleaner *c)
 {
-    if (++c->steps > STEP_LIMIT)
+    if (++c->steps > c->step_limit)
         give_up(c, "unfolds to too much; use fewer aliases (*name)");
     return !c->failed;
 }
@@ -357,7 +364,11 @@ static void clean_document(struct cleaner *c, const cyaml_schema_value_t *schema
 bool config_clean_yaml(const char *text, size_t length, const cyaml_schema_value_t *schema,
                        const struct config_spot *file, struct config_report *report, struct config_clean *out)
 {
-    struct cleaner c = {.file = file, .report = report};
+    size_t room = CLEAN_START + length * CLEAN_EACH;
+    struct cleaner c = {.file = file,
+                        .report = report,
+                        .capacity_limit = room < CLEAN_LIMIT ? room : CLEAN_LIMIT,
+                        .step_limit = STEP_START + 2 * length};
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser)) {
         config_report_add(report, file, "out of memory");

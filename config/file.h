@@ -16,8 +16,9 @@ struct config_file {
 };
 
 /*
- * Reads a whole file of at most `limit` bytes. False: what is wrong and the remedy are in `error`, and `out` needs no
- * clear. What is not a directory is read until its end, so that a pipe works.
+ * Reads a whole ordinary file of at most `limit` bytes. False: what is wrong and the remedy are in `error`, and `out`
+ * needs no clear. Pipes, devices, directories and what the kernel makes up (/proc) are refused without a wait: the file
+ * is asked what it is before it is opened.
  */
 bool config_file_read(const char *path, size_t limit, struct config_file *out, char error[static CONFIG_ERROR_SIZE]);
 

@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#ifdef __linux__
+#include <linux/magic.h>
+#include <sys/vfs.h>
+#endif
 #include <unistd.h>
 
 #define FIRST_CAPACITY 65536
@@ -74,26 +78,75 @@ static bool read_all(int descriptor, size_t limit, size_t capacity, struct confi
     return true;
 }
 
+/* What is not an ordinary file may never end, may wait for its other end, or may do something when it is opened. */
+static bool is_ordinary(const struct stat *status, char *error)
+{
+    if (S_ISREG(status->st_mode))
+        return true;
+    if (S_ISDIR(status->st_mode))
+        return wrong(error, "is a directory", "name a file in it");
+    const char *what = "is not an ordinary file";
+    if (S_ISFIFO(status->st_mode))
+        what = "is a pipe";
+    else if (S_ISSOCK(status->st_mode))
+        what = "is a socket";
+    else if (S_ISCHR(status->st_mode) || S_ISBLK(status->st_mode))
+        what = "is a device";
+    return wrong(error, what, "write its content into a file, and name that one");
+}
+
+/* Files of /proc and /sys look ordinary; some of them wait, or never end. */
+static bool is_on_disk(int descriptor, char *error)
+{
+#ifdef __linux__
+    struct statfs system;
+    if (fstatfs(descriptor, &system) == 0 && (system.f_type == PROC_SUPER_MAGIC || system.f_type == SYSFS_MAGIC ||
+                                              system.f_type == DEBUGFS_MAGIC || system.f_type == TRACEFS_MAGIC))
+        return wrong(error, "is made by the kernel and is no file on a disk",
+                     "write its content into a file, and name that one");
+#else
+    (void)descriptor;
+    (void)error;
+#endif
+    return true;
+}
+
+/* Looked at before it is opened: opening a device can do something. And after: it can be another one by then. */
+static int open_ordinary(const char *path, size_t limit, struct stat *status, char *error)
+{
+    if (stat(path, status) != 0) {
+        (void)cannot_read(error, errno);
+        return -1;
+    }
+    if (!is_ordinary(status, error))
+        return -1;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (descriptor < 0) {
+        (void)cannot_read(error, errno);
+        return -1;
+    }
+    bool good = fstat(descriptor, status) == 0 || cannot_read(error, errno);
+    good = good && is_ordinary(status, error) && is_on_disk(descriptor, error);
+    if (good && (uint64_t)status->st_size > limit)
+        good = too_large(error, limit);
+    if (good)
+        return descriptor;
+    (void)close(descriptor);
+    return -1;
+}
+
 bool config_file_read(const char *path, size_t limit, struct config_file *out, char error[static CONFIG_ERROR_SIZE])
 {
     struct config_file file = {.text = NULL};
     struct stat status;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int descriptor = open_ordinary(path, limit, &status, error);
     if (descriptor < 0)
-        return cannot_read(error, errno);
-    bool good = fstat(descriptor, &status) == 0 || cannot_read(error, errno);
-    if (good && S_ISDIR(status.st_mode))
-        good = wrong(error, "is a directory", "name a file in it");
-    if (good && S_ISREG(status.st_mode) && (uint64_t)status.st_size > limit)
-        good = too_large(error, limit);
-    if (good) {
-        bool is_sized = S_ISREG(status.st_mode) && status.st_size > 0;
-        size_t capacity = is_sized ? (size_t)status.st_size + 1 : FIRST_CAPACITY;
-        good = read_all(descriptor, limit, capacity, &file, error);
-        file.id = (struct config_file_id){(uint64_t)status.st_dev, (uint64_t)status.st_ino};
-        file.mode = (unsigned)status.st_mode & 07777;
-        file.open_to_others = (status.st_mode & S_IRWXO) != 0;
-    }
+        return false;
+    size_t capacity = status.st_size > 0 ? (size_t)status.st_size + 1 : FIRST_CAPACITY;
+    bool good = read_all(descriptor, limit, capacity, &file, error);
+    file.id = (struct config_file_id){(uint64_t)status.st_dev, (uint64_t)status.st_ino};
+    file.mode = (unsigned)status.st_mode & 07777;
+    file.open_to_others = (status.st_mode & S_IRWXO) != 0;
     (void)close(descriptor);
     if (good)
         *out = file;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/raw.h"
+#include "config/bounds.h"
 #include "config/clean.h"
 
 #include <cyaml/cyaml.h>
@@ -149,22 +150,13 @@ static cyaml_config_t cyaml_settings(char *message)
     };
 }
 
-struct config_raw *config_raw_load(const char *text, size_t length, const struct config_spot *file,
-                                   struct config_report *report, bool *is_empty)
+static struct config_raw *load_clean(const struct config_clean *clean, const struct config_spot *file,
+                                     struct config_report *report)
 {
-    struct config_clean clean = {.text = NULL};
     char message[CONFIG_ERROR_SIZE] = "";
     cyaml_data_t *data = NULL;
-    *is_empty = false;
-    if (!config_clean_yaml(text, length, &top, file, report, &clean))
-        return NULL;
-    if (!clean.text) {
-        *is_empty = true;
-        return NULL;
-    }
     cyaml_config_t settings = cyaml_settings(message);
-    cyaml_err_t code = cyaml_load_data((const uint8_t *)clean.text, clean.length, &settings, &top, &data, NULL);
-    config_clean_clear(&clean);
+    cyaml_err_t code = cyaml_load_data((const uint8_t *)clean->text, clean->length, &settings, &top, &data, NULL);
     if (code == CYAML_OK)
         return data;
     message[strcspn(message, "\n")] = '\0';
@@ -173,24 +165,51 @@ struct config_raw *config_raw_load(const char *text, size_t length, const struct
     return NULL;
 }
 
+struct config_raw *config_raw_load(const char *text, size_t length, const struct config_spot *file,
+                                   struct config_report *report, bool *is_empty)
+{
+    struct config_clean clean = {.text = NULL};
+    struct config_redaction redaction;
+    struct config_raw *raw = NULL;
+    *is_empty = false;
+    if (!config_redact(text, length, &redaction)) {
+        config_report_add(report, file, "out of memory");
+        return NULL;
+    }
+    if (config_bounds_check(redaction.text, length, file, report) &&
+        config_clean_yaml(redaction.text, length, &top, file, report, &clean)) {
+        *is_empty = !clean.text;
+        raw = clean.text ? load_clean(&clean, file, report) : NULL;
+        config_clean_clear(&clean);
+    }
+    if (raw)
+        raw->redaction = redaction;
+    else
+        config_redact_clear(&redaction);
+    return raw;
+}
+
 void config_raw_free(struct config_raw *raw)
 {
     cyaml_config_t settings = cyaml_settings(NULL);
-    if (raw)
-        (void)cyaml_free(&settings, &top, raw, 0);
+    if (!raw)
+        return;
+    config_redact_clear(&raw->redaction);
+    (void)cyaml_free(&settings, &top, raw, 0);
 }
 
-bool config_raw_split(char *string, const struct config_spot *file, struct config_value *out)
+bool config_raw_split(char *string, const struct config_raw_source *source, struct config_value *out)
 {
     if (!string)
         return false;
     char *end = NULL, *text = NULL;
-    out->spot = *file;
+    out->spot = *source->file;
     out->spot.line = (uint32_t)strtoul(string, &end, 10);
     out->spot.column = (uint32_t)strtoul(end + 1, &end, 10);
     out->spot.field = end + 1;
     text = strchr(end + 1, ':');
     *text = '\0';
+    config_redact_restore(source->redaction, text + 1);
     out->text = text + 1;
     return true;
 }

@@ -11,6 +11,7 @@
 #define CONFIG_RAW_H
 
 #include "config/config.h"
+#include "config/redact.h"
 
 /* Each string is LINE:COLUMN:FIELD:TEXT until config_raw_split; NULL when the field is not there. */
 struct config_raw_policy {
@@ -56,6 +57,13 @@ struct config_raw {
     struct config_raw_policy *policy;
     char *events, *http, *read_deadline, *lost_after, *dump_for, *hold_for, *prints, *log_level;
     char *default_reads, *symbols_ca_file, *workers;
+    struct config_redaction redaction; /* of the text that this was loaded from */
+};
+
+/* What a string of a raw struct is of. */
+struct config_raw_source {
+    const struct config_spot *file;
+    const struct config_redaction *redaction;
 };
 
 /* A value with its place; both point into the string that was split. */
@@ -65,7 +73,8 @@ struct config_value {
 };
 
 /*
- * Loads `length` bytes of YAML. `file` names the file for messages (file and source are used).
+ * Loads `length` bytes of YAML, which must stay as long as the struct does. `file` names the file for messages (file
+ * and source are used). No library sees a key (redact.h), and none gets a text that would keep it busy (bounds.h).
  *
  * Returns the struct, to be freed with config_raw_free, or NULL when the text is not YAML or there is no memory, which
  * is reported, or when there is nothing in it: then *is_empty is true, and reporting it is the caller's business.
@@ -76,7 +85,7 @@ struct config_raw *config_raw_load(const char *text, size_t length, const struct
 /* Frees and wipes; NULL is fine. */
 void config_raw_free(struct config_raw *raw);
 
-/* Cuts a string of a raw struct in its parts, once. False when it is NULL. */
-bool config_raw_split(char *string, const struct config_spot *file, struct config_value *out);
+/* Cuts a string of a raw struct in its parts, once, and puts its keys back. False when it is NULL. */
+bool config_raw_split(char *string, const struct config_raw_source *source, struct config_value *out);
 
 #endif

@@ -12,6 +12,7 @@ struct reader {
     struct config_report *report;
     const struct config_spot *file;
     unsigned depth;
+    struct config_raw_source source;
 };
 
 static void complain(struct reader *r, const struct config_spot *spot, const char *error)
@@ -33,7 +34,7 @@ static struct config_place place_of(const struct config_spot *spot)
 static bool split_needed(struct reader *r, char *string, const struct config_value *entry, const char *field,
                          struct config_value *out)
 {
-    if (config_raw_split(string, r->file, out))
+    if (config_raw_split(string, &r->source, out))
         return true;
     config_report_add(r->report, &entry->spot, "has no %s; add one", field);
     return false;
@@ -45,7 +46,7 @@ static void read_listens(struct reader *r, const struct config_raw *raw)
         char error[CONFIG_ERROR_SIZE];
         struct config_value value;
         struct config_listen listen;
-        if (!config_raw_split(raw->listen[i], r->file, &value))
+        if (!config_raw_split(raw->listen[i], &r->source, &value))
             continue;
         if (!config_parse_address(value.text, CONFIG_PORT_NEEDED, &listen.address, error)) {
             complain(r, &value.spot, error);
@@ -64,7 +65,7 @@ static void read_policy(struct reader *r, struct config_raw_policy *raw, bool is
     struct config_value value;
     for (int i = 0; i < CONFIG_BREAKS; ++i) {
         enum config_action action = CONFIG_ACTION_UNSET;
-        if (!config_raw_split(raw->action[i], r->file, &value))
+        if (!config_raw_split(raw->action[i], &r->source, &value))
             continue;
         if (!config_parse_action(value.text, (enum config_break)i, &action, error))
             complain(r, &value.spot, error);
@@ -72,7 +73,7 @@ static void read_policy(struct reader *r, struct config_raw_policy *raw, bool is
                  config_store_claim(r->config, (enum config_setting)(CONFIG_SET_POLICY + i), &value.spot, r->report))
             policy->action[i] = (uint8_t)action;
     }
-    if (config_raw_split(raw->hold_for, r->file, &value)) {
+    if (config_raw_split(raw->hold_for, &r->source, &value)) {
         uint64_t ms = 0;
         if (!config_parse_hold_for(value.text, &ms, error))
             complain(r, &value.spot, error);
@@ -87,7 +88,7 @@ static bool read_target(struct reader *r, struct config_raw_target *raw, struct 
     char error[CONFIG_ERROR_SIZE];
     struct config_value entry, value;
     size_t before = r->report->count;
-    if (!config_raw_split(raw->place, r->file, &entry))
+    if (!config_raw_split(raw->place, &r->source, &entry))
         return false;
     target->place = place_of(&entry.spot);
     if (split_needed(r, raw->name, &entry, "name", &value)) {
@@ -98,10 +99,10 @@ static bool read_target(struct reader *r, struct config_raw_target *raw, struct 
     if (split_needed(r, raw->key, &entry, "key", &value) &&
         !config_parse_key(value.text, strlen(value.text), &target->key, error))
         complain(r, &value.spot, error);
-    target->has_address = config_raw_split(raw->address, r->file, &value);
+    target->has_address = config_raw_split(raw->address, &r->source, &value);
     if (target->has_address && !config_parse_machine(value.text, &target->address, error))
         complain(r, &value.spot, error);
-    if (config_raw_split(raw->port, r->file, &value) && !config_parse_port(value.text, &target->port, error))
+    if (config_raw_split(raw->port, &r->source, &value) && !config_parse_port(value.text, &target->port, error))
         complain(r, &value.spot, error);
     if (raw->policy)
         read_policy(r, raw->policy, false, &target->policy);
@@ -125,7 +126,7 @@ static void read_rva(struct reader *r, struct config_raw_rva *raw)
     struct config_rva rva = {.rva = 0};
     struct config_value entry, value;
     size_t before = r->report->count;
-    if (!config_raw_split(raw->place, r->file, &entry))
+    if (!config_raw_split(raw->place, &r->source, &entry))
         return;
     rva.place = place_of(&entry.spot);
     if (split_needed(r, raw->guidage, &entry, "guidage", &value) &&
@@ -145,7 +146,7 @@ static void read_read(struct reader *r, struct config_raw_read *raw)
     struct config_read read = {.read.kind = KDNET_READ_U32};
     struct config_value entry, value;
     size_t before = r->report->count;
-    if (!config_raw_split(raw->place, r->file, &entry))
+    if (!config_raw_split(raw->place, &r->source, &entry))
         return;
     read.place = place_of(&entry.spot);
     if (split_needed(r, raw->name, &entry, "name", &value) &&
@@ -153,11 +154,12 @@ static void read_read(struct reader *r, struct config_raw_read *raw)
         complain(r, &value.spot, error);
     if (split_needed(r, raw->at, &entry, "at", &value) && !config_parse_read_place(value.text, &read.read, error))
         complain(r, &value.spot, error);
-    if (config_raw_split(raw->as, r->file, &value) && !config_parse_read_kind(value.text, &read.read.kind, error))
+    if (config_raw_split(raw->as, &r->source, &value) && !config_parse_read_kind(value.text, &read.read.kind, error))
         complain(r, &value.spot, error);
-    if (config_raw_split(raw->when, r->file, &value) && !config_parse_read_when(value.text, &read.read.always, error))
+    if (config_raw_split(raw->when, &r->source, &value) &&
+        !config_parse_read_when(value.text, &read.read.always, error))
         complain(r, &value.spot, error);
-    if (config_raw_split(raw->once, r->file, &value) && !config_parse_bool(value.text, &read.read.once, error))
+    if (config_raw_split(raw->once, &r->source, &value) && !config_parse_bool(value.text, &read.read.once, error))
         complain(r, &value.spot, error);
     if (r->report->count == before && !config_store_read(r->config, &read))
         out_of_memory(r);
@@ -167,7 +169,7 @@ static void read_symbols(struct reader *r, const struct config_raw *raw)
 {
     for (unsigned i = 0; i < raw->symbols_count; ++i) {
         struct config_value value;
-        if (!config_raw_split(raw->symbols[i], r->file, &value))
+        if (!config_raw_split(raw->symbols[i], &r->source, &value))
             continue;
         if (value.text[0] == '\0')
             complain(r, &value.spot, "is empty; write a folder or the address of a symbol server");
@@ -182,7 +184,7 @@ static void read_duration(struct reader *r, char *raw, enum config_setting setti
     char error[CONFIG_ERROR_SIZE];
     struct config_value value;
     uint64_t ms = 0;
-    if (!config_raw_split(raw, r->file, &value))
+    if (!config_raw_split(raw, &r->source, &value))
         return;
     if (!config_parse_duration(value.text, least, most, &ms, error))
         complain(r, &value.spot, error);
@@ -193,7 +195,7 @@ static void read_duration(struct reader *r, char *raw, enum config_setting setti
 static void read_events(struct reader *r, char *raw)
 {
     struct config_value value;
-    if (!config_raw_split(raw, r->file, &value))
+    if (!config_raw_split(raw, &r->source, &value))
         return;
     if (value.text[0] == '\0')
         complain(r, &value.spot, "is empty; write a file's path, or - for standard output");
@@ -207,7 +209,7 @@ static void read_events(struct reader *r, char *raw)
 static void read_ca_file(struct reader *r, char *raw)
 {
     struct config_value value;
-    if (!config_raw_split(raw, r->file, &value))
+    if (!config_raw_split(raw, &r->source, &value))
         return;
     if (value.text[0] == '\0') {
         complain(r, &value.spot, "is empty; write the path of a file with certificates, PEM");
@@ -223,7 +225,7 @@ static void read_http(struct reader *r, char *raw)
     char error[CONFIG_ERROR_SIZE];
     struct config_value value;
     struct config_address address;
-    if (!config_raw_split(raw, r->file, &value))
+    if (!config_raw_split(raw, &r->source, &value))
         return;
     if (!config_parse_address(value.text, CONFIG_PORT_NEEDED, &address, error))
         complain(r, &value.spot, error);
@@ -239,19 +241,19 @@ static void read_words(struct reader *r, const struct config_raw *raw)
     struct config_value value;
     bool prints = false, defaults = true;
     enum config_log_level level = CONFIG_LOG_NOTICE;
-    if (config_raw_split(raw->prints, r->file, &value)) {
+    if (config_raw_split(raw->prints, &r->source, &value)) {
         if (!config_parse_bool(value.text, &prints, error))
             complain(r, &value.spot, error);
         else if (config_store_claim(r->config, CONFIG_SET_PRINTS, &value.spot, r->report))
             r->config->prints = prints;
     }
-    if (config_raw_split(raw->default_reads, r->file, &value)) {
+    if (config_raw_split(raw->default_reads, &r->source, &value)) {
         if (!config_parse_bool(value.text, &defaults, error))
             complain(r, &value.spot, error);
         else if (config_store_claim(r->config, CONFIG_SET_DEFAULT_READS, &value.spot, r->report))
             r->config->default_reads = defaults;
     }
-    if (config_raw_split(raw->log_level, r->file, &value)) {
+    if (config_raw_split(raw->log_level, &r->source, &value)) {
         if (!config_parse_log_level(value.text, &level, error))
             complain(r, &value.spot, error);
         else if (config_store_claim(r->config, CONFIG_SET_LOG_LEVEL, &value.spot, r->report))
@@ -264,7 +266,7 @@ static void read_workers(struct reader *r, char *raw)
     char error[CONFIG_ERROR_SIZE];
     struct config_value value;
     unsigned workers = 0;
-    if (!config_raw_split(raw, r->file, &value))
+    if (!config_raw_split(raw, &r->source, &value))
         return;
     if (!config_parse_workers(value.text, &workers, error))
         complain(r, &value.spot, error);
@@ -308,7 +310,7 @@ static void read_named_files(struct reader *r, char **raw, unsigned count, bool 
 {
     for (unsigned i = 0; i < count; ++i) {
         struct config_value value;
-        if (!config_raw_split(raw[i], r->file, &value))
+        if (!config_raw_split(raw[i], &r->source, &value))
             continue;
         if (value.text[0] == '\0') {
             complain(r, &value.spot, "is empty; write a file's path");
@@ -343,7 +345,7 @@ static bool has_keys(const struct config_raw *raw)
 void config_store_yaml(struct kdnetd_config *config, const char *text, size_t length, const struct config_spot *spot,
                        const struct config_file *file, unsigned depth, struct config_report *report)
 {
-    struct reader r = {config, report, spot, depth};
+    struct reader r = {.config = config, .report = report, .file = spot, .depth = depth};
     bool is_empty = false;
     struct config_raw *raw = config_raw_load(text, length, spot, report, &is_empty);
     /* An included file may wait for its content; the main one that says nothing is a file cut short. */
@@ -351,6 +353,7 @@ void config_store_yaml(struct kdnetd_config *config, const char *text, size_t le
         complain(&r, spot, "is empty; write at least one target, as in the example configuration");
     if (!raw)
         return;
+    r.source = (struct config_raw_source){spot, &raw->redaction};
     if (file && has_keys(raw))
         config_store_check_access(config, spot->file, file, spot, report);
     read_listens(&r, raw);

@@ -91,6 +91,39 @@ static void a_folder_is_no_file(void **state)
     expect_mistake(f, "a.yaml:1:10: include: conf.d is a directory; name a file in it");
 }
 
+/* Whoever opens them to read waits, or reads for ever. */
+static void what_is_no_ordinary_file_is_refused_without_a_wait(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *path, *what;
+    } files[] = {
+        {"conf.d/b.yaml", "is a pipe"},
+        {"/dev/zero", "is a device"},
+        {"/dev/null", "is a device"},
+        {"/proc/self/status", "is made by the kernel and is no file on a disk"},
+    };
+    assert_int_equal(mkfifo("conf.d/b.yaml", 0600), 0);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; ++i) {
+        char text[256], line[512];
+        start_again(f);
+        (void)config_load(files[i].path, &f->config, &f->report);
+        (void)snprintf(line, sizeof line, "%s: %s; write its content into a file, and name that one", files[i].path,
+                       files[i].what);
+        expect_mistake(f, line);
+        static const char *const fields[] = {"include", "targets_file"};
+        for (size_t j = 0; j < 2; ++j) {
+            (void)snprintf(text, sizeof text, "%s: %s\n", fields[j], files[i].path);
+            write_file("a.yaml", text, 0600);
+            load(f);
+            (void)snprintf(line, sizeof line,
+                           "a.yaml:1:%zu: %s: %s %s; write its content into a file, and name that one",
+                           strlen(fields[j]) + 3, fields[j], files[i].path, files[i].what);
+            expect_mistake(f, line);
+        }
+    }
+}
+
 static void a_file_that_may_not_be_read_is_named(void **state)
 {
     struct fixture *f = *state;
@@ -236,6 +269,7 @@ int main(void)
         FOLDER_TEST(files_are_included_in_the_order_of_their_names),
         FOLDER_TEST(files_that_are_not_there_are_named_where_they_are_wanted),
         FOLDER_TEST(a_folder_is_no_file),
+        FOLDER_TEST(what_is_no_ordinary_file_is_refused_without_a_wait),
         FOLDER_TEST(a_file_that_may_not_be_read_is_named),
         FOLDER_TEST(an_empty_file_is_a_mistake),
         FOLDER_TEST(keys_that_everyone_may_read_are_refused),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "setup.h"
 
+#include "config/redact.h"
+
 #define KEY_REMEDY "; write the key that bcdedit /dbgsettings shows on the machine"
 
 static void expect_each(struct fixture *f, const struct wrong_text *texts, size_t count)
@@ -155,7 +157,105 @@ static void aliases_that_unfold_without_end_are_refused(void **state)
     (void)sprintf(at, "]\n");
     load_yaml(f, text);
     free(text);
-    expect_mistake(f, "a.yaml: unfolds to too much; use fewer aliases (*name)");
+    expect_mistake(f, "a.yaml:1:11: unfolds to too much; use fewer aliases (*name)");
+}
+
+/* `text` `count` times. */
+static char *repeat(const char *text, size_t count)
+{
+    size_t length = strlen(text);
+    char *all = malloc(length * count + 1);
+    for (size_t i = 0; i < count; ++i)
+        memcpy(all + i * length, text, length);
+    all[length * count] = '\0';
+    return all;
+}
+
+/* Without the bound, each of these takes minutes. */
+static void texts_that_keep_the_parser_busy_are_refused_at_once(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *part, *line;
+        size_t count;
+    } texts[] = {
+        {"[", "a.yaml:1:33: is nested more than 32 deep", 2000000},
+        {"{a: ", "a.yaml:1:129: is nested more than 32 deep", 500000},
+        {"- ", "a.yaml:1:65: is nested more than 32 deep", 1000000},
+        {"? ", "a.yaml:1:65: is nested more than 32 deep", 1000000},
+        {"%TAG !a! x\n", "a.yaml:17:1: is one %TAG too many", 1000000},
+        {"---\n", "a.yaml:17:1: is one document more than can be", 1000000},
+        {"- &a 1\n", "a.yaml:257:3: is one anchor (&name) more than the 256 that a file may have", 1000000},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; ++i) {
+        char *text = repeat(texts[i].part, texts[i].count);
+        load_yaml(f, text);
+        free(text);
+        assert_int_equal(f->report.count, 1);
+        assert_memory_equal(config_report_line(&f->report, 0), texts[i].line, strlen(texts[i].line));
+    }
+}
+
+static void aliases_of_aliases_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    char text[4096], *at = text;
+    at += sprintf(at, "symbols: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for (int i = 1; i < 9; ++i)
+        at += sprintf(at, "x%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n", i, i, i - 1, i - 1, i - 1,
+                      i - 1, i - 1, i - 1, i - 1, i - 1);
+    load_yaml(f, text);
+    assert_int_equal(f->report.count, 8); /* fields that are not there: nothing of them is unfolded */
+}
+
+static void the_deepest_text_that_is_right_is_read(void **state)
+{
+    struct fixture *f = *state;
+    load_yaml(f, "targets: [{name: a, key: 1.1.1.1, policy: {break: hold}}]\n");
+    expect_no_mistake(f);
+}
+
+#define KEY "29p34y6n3wd25.2q4f5zr37e3p3.12z8iq9y7jzb6.2cn6z43dvyrkt"
+
+static void keys_are_read_however_they_are_written(void **state)
+{
+    struct fixture *f = *state;
+    struct kdnet_key key;
+    static const char *const texts[] = {
+        "targets: [{name: a, key: " KEY "}]",
+        "targets:\n- name: a\n  key: " KEY " # " KEY "\n",
+        "targets: [{name: a, key: \"" KEY "\"}]",
+        "targets: [{name: a, key: '" KEY "'}]",
+        "targets: [{name: a, key: \"\\x329p34y6n3wd25.2q4f5zr37e3p3.12z8iq9y7jzb6.2cn6z43dvyrkt\"}]",
+        "targets: [{name: a, key: \"\\\n  " KEY "\"}]",
+        "targets:\n- name: a\n  key: >-\n    " KEY "\n",
+    };
+    assert_int_equal(kdnet_key_parse(KEY, strlen(KEY), &key, NULL, NULL), 0);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; ++i) {
+        load_yaml(f, texts[i]);
+        expect_no_mistake(f);
+        assert_memory_equal(f->config.targets[0].key.bytes, key.bytes, sizeof key.bytes);
+    }
+    load_yaml(f, "symbols: [" KEY "x/web17.rack4.dc1.example-HIDDE, 'a b.c.d.eeeeeeeeeeeeeee']\n");
+    assert_string_equal(f->config.symbols[0], KEY "x/web17.rack4.dc1.example-HIDDE");
+    assert_string_equal(f->config.symbols[1], "a b.c.d.eeeeeeeeeeeeeee");
+    load_yaml(f, "symbols: [HIDDEN0000000000]\ntargets: [{name: a, key: " KEY "}]\n");
+    expect_no_mistake(f);
+    assert_string_equal(f->config.symbols[0], "HIDDEN0000000000");
+}
+
+static void libraries_see_no_key(void **state)
+{
+    struct config_redaction redaction;
+    const char *text = "targets: [{name: a, key: " KEY "}, {name: b, key: \"" KEY "1\"}] # " KEY;
+    (void)state;
+    assert_true(config_redact(text, strlen(text), &redaction));
+    assert_int_equal(strlen(redaction.text), strlen(text));
+    assert_null(strstr(redaction.text, "29p34"));
+    assert_null(strstr(redaction.text, "2cn6z43dvyrkt"));
+    config_redact_restore(&redaction, redaction.text);
+    assert_string_equal(redaction.text, text);
+    config_redact_clear(&redaction);
 }
 
 static void bad_keys_are_named_with_their_part_and_never_shown(void **state)
@@ -460,6 +560,11 @@ int main(void)
         TEST(values_with_quotes_colons_and_control_characters_arrive_as_they_are),
         TEST(aliases_are_followed),
         TEST(aliases_that_unfold_without_end_are_refused),
+        TEST(texts_that_keep_the_parser_busy_are_refused_at_once),
+        TEST(aliases_of_aliases_are_refused),
+        TEST(the_deepest_text_that_is_right_is_read),
+        TEST(keys_are_read_however_they_are_written),
+        TEST(libraries_see_no_key),
         TEST(bad_keys_are_named_with_their_part_and_never_shown),
         TEST(what_a_target_lacks_is_named_at_its_entry),
         TEST(unknown_fields_are_named_with_what_was_probably_meant),
