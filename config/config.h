@@ -138,6 +138,8 @@ struct config_access {
     bool memory_only; /* include and targets_file are read as text but no file is opened */
     /* May everyone on this machine read the file? NULL: ask the file system. */
     bool (*open_to_others)(const char *path, void *context);
+    /* A file or folder is going to be opened, which may take long. NULL: nobody minds. */
+    void (*opening)(const char *path, void *context);
     void *context;
 };
 

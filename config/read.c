@@ -296,6 +296,7 @@ static void include_one(struct reader *r, const struct config_value *value, cons
 {
     char **paths = NULL;
     size_t count = 0;
+    config_store_opening(r->config, pattern);
     if (!config_file_glob(pattern, &paths, &count)) {
         complain(r, &value->spot, "cannot be searched; check the folder and who may read it");
         return;

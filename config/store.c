@@ -157,11 +157,18 @@ void config_store_check_access(const struct kdnetd_config *config, const char *p
                           file->mode, path);
 }
 
+void config_store_opening(const struct kdnetd_config *config, const char *path)
+{
+    if (config->access.opening)
+        config->access.opening(path, config->access.context);
+}
+
 bool config_store_open(struct kdnetd_config *config, const char *path, size_t limit, const struct config_spot *from,
                        struct config_report *report, struct config_file *file, struct config_spot *spot)
 {
     char error[CONFIG_ERROR_SIZE];
     *spot = (struct config_spot){.file = path, .source = from ? from->source : (uint32_t)config->source_count};
+    config_store_opening(config, path);
     if (!config_file_read(path, limit, file, error)) {
         if (from)
             config_report_add(report, from, "%.300s %s", path, error);

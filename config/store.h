@@ -43,6 +43,9 @@ const char *config_store_place(const struct kdnetd_config *config, const struct 
 void config_store_check_access(const struct kdnetd_config *config, const char *path, const struct config_file *file,
                                const struct config_spot *spot, struct config_report *report);
 
+/* Tells who wants to know that `path` is going to be opened. */
+void config_store_opening(const struct kdnetd_config *config, const char *path);
+
 /*
  * Reads `path` and notes it as a source. `from` is where it was named (NULL: by the caller). False after a report: not
  * readable, too large, or read before.

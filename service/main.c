@@ -4,6 +4,7 @@
 #include "service/options.h"
 #include "service/platform/platform.h"
 #include "service/server.h"
+#include "service/surroundings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +32,12 @@ static int check(const struct options *options)
     struct kdnetd_config config;
     struct config_report report;
     config_report_init(&report);
-    bool right = options_load(options, &config, &report);
+    bool right = options_load(options, NULL, &config, &report);
+    if (right && !options->check_for_reload)
+        right = surroundings_check(&config, &report);
     config_report_print(&report, stderr);
+    if (right && !options->check_for_reload)
+        surroundings_warn(&config, stderr);
     if (right)
         say_advice(&config, false);
     if (right)
@@ -49,7 +54,7 @@ static int serve(const struct options *options)
     struct kdnetd_config config;
     struct config_report report;
     config_report_init(&report);
-    bool right = options_load(options, &config, &report);
+    bool right = options_load(options, NULL, &config, &report);
     config_report_print(&report, stderr);
     config_report_clear(&report);
     int status = EXIT_USAGE;
@@ -83,6 +88,8 @@ int main(int argc, char **argv)
     struct options options;
     platform_prepare();
     bool parsed = options_parse(&options, argc, argv);
+    if (!options.core_dumps)
+        platform_hide_memory();
     int status = parsed ? run(&options) : EXIT_USAGE;
     options_clear(&options);
     return status;

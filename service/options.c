@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* What getopt_long returns for options without a letter; those with a value are VALUE. */
-enum { VALUE = 1000, CONFIG, CHECK, HELP, VERSION };
+enum { VALUE = 1000, CONFIG, CHECK, CORE_DUMPS, HELP, VERSION };
 
 static const struct option long_options[] = {
     {"config", required_argument, NULL, CONFIG},
@@ -29,7 +29,8 @@ static const struct option long_options[] = {
     {"prints", optional_argument, NULL, VALUE},
     {"workers", required_argument, NULL, VALUE},
     {"log-level", required_argument, NULL, VALUE},
-    {"check", no_argument, NULL, CHECK},
+    {"check", optional_argument, NULL, CHECK},
+    {"core-dumps", no_argument, NULL, CORE_DUMPS},
     {"help", no_argument, NULL, HELP},
     {"version", no_argument, NULL, VERSION},
     {NULL, 0, NULL, 0},
@@ -43,6 +44,8 @@ void options_help(FILE *out)
         "\n"
         "  kdnetd [--config FILE] [option]...\n"
         "  kdnetd --check [FILE] [option]...        names every mistake of a configuration, and does nothing else\n"
+        "  kdnetd --check=reload [FILE] [option]... only those for which a reload would refuse it, and not what this\n"
+        "                                           computer lacks (addresses, folders)\n"
         "\n"
         "  --config FILE                   configuration, YAML\n"
         "  --listen ADDR:PORT              where machines reach kdnetd, UDP; may be given several times\n"
@@ -67,6 +70,7 @@ void options_help(FILE *out)
         "  --prints[=true|false]           make results of what machines print, too\n"
         "  --workers N                     threads that serve machines (one for each core)\n"
         "  --log-level LEVEL               error, warning, notice, info, debug; the log is on standard error\n"
+        "  --core-dumps                    for developers: core files and debuggers are allowed, and show keys\n"
         "  --help, --version\n"
         "\n"
         "TIME is a number with ms, s, m or h. Signals: HUP reads the configuration again and opens the result file\n"
@@ -87,6 +91,16 @@ static bool add_value(struct options *options, const char *name, const char *tex
     return true;
 }
 
+static bool take_check(struct options *options, const char *scope)
+{
+    options->task = OPTIONS_CHECK;
+    options->check_for_reload = scope != NULL;
+    if (!scope || strcmp(scope, "reload") == 0)
+        return true;
+    (void)fprintf(stderr, "kdnetd: --check=%s is not known; write --check or --check=reload\n", scope);
+    return false;
+}
+
 static bool take(struct options *options, int option, int index)
 {
     switch (option) {
@@ -96,7 +110,9 @@ static bool take(struct options *options, int option, int index)
         options->config_path = optarg;
         return true;
     case CHECK:
-        options->task = OPTIONS_CHECK;
+        return take_check(options, optarg);
+    case CORE_DUMPS:
+        options->core_dumps = true;
         return true;
     case HELP:
         options->task = OPTIONS_HELP;
@@ -181,9 +197,12 @@ static bool set(struct kdnetd_config *config, const struct options_value *value,
     return set_duration(config, value->name, value->text, error);
 }
 
-bool options_load(const struct options *options, struct kdnetd_config *config, struct config_report *report)
+bool options_load(const struct options *options, const struct config_access *access, struct kdnetd_config *config,
+                  struct config_report *report)
 {
     config_init(config);
+    if (access)
+        config->access = *access;
     if (options->config_path)
         (void)config_load(options->config_path, config, report);
     for (size_t i = 0; i < options->value_count; ++i) {

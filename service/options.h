@@ -27,6 +27,8 @@ struct options_value {
 
 struct options {
     enum options_task task;
+    bool check_for_reload;   /* only what a reload would refuse; not what this computer lacks */
+    bool core_dumps;         /* keys may come into core files */
     const char *config_path; /* NULL: no file */
     struct options_value *values;
     size_t value_count;
@@ -38,9 +40,10 @@ void options_clear(struct options *options);
 
 /*
  * The configuration of the file with the options over it, checked. `config` is initialised here, and to be cleared by
- * the caller in any case. Returns whether it is right; otherwise `report` has each mistake.
+ * the caller in any case. `access` may be NULL. Returns whether it is right; otherwise `report` has each mistake.
  */
-bool options_load(const struct options *options, struct kdnetd_config *config, struct config_report *report);
+bool options_load(const struct options *options, const struct config_access *access, struct kdnetd_config *config,
+                  struct config_report *report);
 
 void options_help(FILE *out);
 

@@ -2,7 +2,8 @@
 /*
  * The configuration, at the start and again on HUP.
  *
- * Again: it is read on a thread of the pool, with the policy of each target. Then the workers go through four steps
+ * Again: it is read on a thread of its own, with the policy of each target: a share that hangs holds up that thread and
+ * nothing else, and after RELOAD_READ_US it is not waited for any more. Then the workers go through four steps
  * together; the next one begins when all have done the last. FREEZE: the settings count, and no row moves to another
  * worker. KEEP: each worker looks at its rows: they stay, are changed, or go. ADD: targets that have no row get one.
  * THAW: rows move again. KEEP and ADD go in slices between the rounds of each loop.
@@ -12,11 +13,18 @@
 #include "service/platform/platform.h"
 #include "service/server_internal.h"
 
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define RELOAD_SLICE_US 1000U
-#define RELOAD_LOOK     64 /* rows between two looks at the clock */
+#define RELOAD_SLICE_US  1000U
+#define RELOAD_READ_US   30000000U
+#define RELOAD_HUNG_MAX  4U   /* readings that were given up and go on */
+#define RELOAD_END_LOOK  100U /* looks, and between two of them: how long a reading is waited for at the end */
+#define RELOAD_END_MS    10U
+#define RELOAD_PATH_SIZE 256
+#define RELOAD_LOOK      64 /* rows between two looks at the clock */
 
 enum reload_step { STEP_FREEZE, STEP_KEEP, STEP_ADD, STEP_THAW, STEPS };
 
@@ -30,6 +38,13 @@ struct apply {
 
 struct reload {
     struct server *server;
+    struct mail mail; /* from the thread that reads */
+    uv_thread_t thread;
+    uint64_t begun_us;
+    struct reload *next_hung;
+    uv_mutex_t lock;
+    char opening[RELOAD_PATH_SIZE]; /* what is read now; by `lock` */
+    bool reading, given_up;
     uv_work_t work;
     struct kdnetd_config config, left; /* `left`: its targets, when they are applied */
     struct config_report report;
@@ -262,7 +277,7 @@ static void open_done(struct mail *mail, void *owner)
         end_apply(reload);
 }
 
-/* The configuration, on the server's thread or one of the pool. */
+/* The configuration, on the server's thread or the one that reads. */
 
 /* False: out of memory; then nothing can be applied. */
 static bool prepare(struct reload *reload)
@@ -328,9 +343,9 @@ static void close_ports(struct server *server, const struct kdnetd_config *confi
     }
 }
 
-static void say_unused(const struct kdnetd_config *config)
+static void say_unused(const struct kdnetd_config *config, size_t target_count)
 {
-    if (config->target_count == 0)
+    if (target_count == 0)
         log_plain(CONFIG_LOG_WARNING, "targets: there are none, so no machine is served; `kdnetctl keygen` makes the "
                                       "lines for one");
     if (config->has_http)
@@ -358,7 +373,7 @@ bool reload_first(struct server *server)
 {
     struct reload reload = {.server = server, .config = server->config};
     log_set_level(server->config.log_level);
-    say_unused(&server->config);
+    say_unused(&server->config, server->config.target_count);
     if (!lookup_configure(server->lookup, &server->config))
         return false;
     if (prepare(&reload))
@@ -375,7 +390,14 @@ bool reload_first(struct server *server)
     return reload.good && all;
 }
 
-static void say_mistakes(const struct config_report *report)
+/* Why the last reload did not count: in the status of the service, too. */
+static void set_mistake(struct server *server, const char *text)
+{
+    (void)snprintf(server->mistake, sizeof server->mistake, "%s", text);
+    summary_status(server);
+}
+
+static void say_mistakes(struct server *server, const struct config_report *report)
 {
     struct log_line line;
     for (size_t i = 0; config_report_line(report, i); ++i) {
@@ -386,6 +408,15 @@ static void say_mistakes(const struct config_report *report)
     log_begin(&line, CONFIG_LOG_ERROR, "configuration is wrong; the one until now stays in force");
     log_number(&line, "mistakes", config_report_count(report));
     log_end(&line);
+    set_mistake(server, config_report_line(report, 0));
+}
+
+static void free_reload(struct reload *reload)
+{
+    config_report_clear(&reload->report);
+    free_prepared(reload);
+    uv_mutex_destroy(&reload->lock);
+    free(reload);
 }
 
 /* Everything is applied, or nothing was to be. */
@@ -394,9 +425,7 @@ static void end_reload(struct reload *reload)
     struct server *server = reload->server;
     bool again = reload->again;
     server->reload = NULL;
-    config_report_clear(&reload->report);
-    free_prepared(reload);
-    free(reload);
+    free_reload(reload);
     if (server->joined)
         return;
     results_reopen(&server->results, server->config.events);
@@ -441,7 +470,8 @@ static void end_apply(struct reload *reload)
     config_init(&reload->config);
     /* Anew also when nothing changed: a reload asks again for what was not there. */
     (void)lookup_configure(server->lookup, &server->config);
-    say_unused(&server->config);
+    say_unused(&server->config, count);
+    set_mistake(server, "");
     log_begin(&line, CONFIG_LOG_NOTICE, "configuration read again");
     log_number(&line, "targets", count);
     log_end(&line);
@@ -462,13 +492,28 @@ static void begin_apply(struct reload *reload)
     post_step(reload);
 }
 
-static void read_configuration(uv_work_t *work)
+/* On the thread that reads. */
+
+static void note_opening(const char *path, void *context)
 {
-    struct reload *reload = work->data;
-    reload->good = options_load(reload->server->options, &reload->config, &reload->report);
+    struct reload *reload = context;
+    uv_mutex_lock(&reload->lock);
+    (void)snprintf(reload->opening, sizeof reload->opening, "%s", path);
+    uv_mutex_unlock(&reload->lock);
+}
+
+static void read_configuration(void *user)
+{
+    struct reload *reload = user;
+    struct server *server = reload->server;
+    const struct config_access access = {.opening = note_opening, .context = reload};
+    reload->good = options_load(server->options, &access, &reload->config, &reload->report);
     if (reload->good)
         (void)prepare(reload);
+    mailbox_post(&server->mailbox, &reload->mail);
 }
+
+/* On the server's thread again. */
 
 /* Wrong, or nobody wants it any more: nothing of it counts. */
 static void drop(struct reload *reload)
@@ -478,11 +523,11 @@ static void drop(struct reload *reload)
     end_reload(reload);
 }
 
-static void on_read(uv_work_t *work, int status)
+static void end_reading(struct reload *reload)
 {
-    struct reload *reload = work->data;
-    bool right = status == 0 && config_report_count(&reload->report) == 0;
-    if (reload->server->joined) {
+    struct server *server = reload->server;
+    bool right = config_report_count(&reload->report) == 0;
+    if (server->joined) {
         drop(reload);
     } else if (right && reload->apply) {
         begin_apply(reload);
@@ -490,9 +535,90 @@ static void on_read(uv_work_t *work, int status)
         if (right)
             log_plain(CONFIG_LOG_ERROR, "out of memory: the configuration is not read again");
         else
-            say_mistakes(&reload->report);
+            say_mistakes(server, &reload->report);
         drop(reload);
     }
+}
+
+/* What was given up has come to its end after all; what it read is old. */
+static void forget_hung(struct reload *reload)
+{
+    struct reload **link = &reload->server->hung_reloads;
+    while (*link != reload)
+        link = &(*link)->next_hung;
+    *link = reload->next_hung;
+    policies_clear(&reload->policies);
+    config_clear(&reload->config);
+    free_reload(reload);
+}
+
+static void open_read(struct mail *mail, void *owner)
+{
+    struct reload *reload = (struct reload *)((char *)mail - offsetof(struct reload, mail));
+    (void)owner;
+    (void)uv_thread_join(&reload->thread); /* this was the last thing that it did */
+    reload->reading = false;
+    if (reload->given_up)
+        forget_hung(reload);
+    else
+        end_reading(reload);
+}
+
+static unsigned count_hung(const struct server *server)
+{
+    unsigned count = 0;
+    for (const struct reload *hung = server->hung_reloads; hung; hung = hung->next_hung)
+        ++count;
+    return count;
+}
+
+static void give_up(struct reload *reload)
+{
+    struct server *server = reload->server;
+    struct log_line line;
+    char path[RELOAD_PATH_SIZE];
+    uv_mutex_lock(&reload->lock);
+    memcpy(path, reload->opening, sizeof path);
+    uv_mutex_unlock(&reload->lock);
+    log_begin(&line, CONFIG_LOG_ERROR,
+              "reading the configuration takes too long and is given up; the one until now stays in force. Look at the "
+              "disk or share where the file is, and reload again");
+    log_text(&line, "file", path);
+    log_number(&line, "seconds", RELOAD_READ_US / 1000000);
+    log_end(&line);
+    set_mistake(server, "reading the configuration was given up after 30 s");
+    reload->given_up = true;
+    reload->next_hung = server->hung_reloads;
+    server->hung_reloads = reload;
+    server->reload = NULL;
+    results_reopen(&server->results, server->config.events);
+    platform_notify_ready();
+    if (reload->again)
+        reload_again(server);
+}
+
+void reload_look(struct server *server, uint64_t now_us)
+{
+    struct reload *reload = server->reload;
+    if (reload && reload->reading && now_us - reload->begun_us >= RELOAD_READ_US)
+        give_up(reload);
+}
+
+static struct reload *new_reload(struct server *server)
+{
+    struct reload *reload = count_hung(server) < RELOAD_HUNG_MAX ? calloc(1, sizeof *reload) : NULL;
+    if (!reload)
+        return NULL;
+    if (uv_mutex_init(&reload->lock) != 0) {
+        free(reload);
+        return NULL;
+    }
+    reload->server = server;
+    reload->mail.open = open_read;
+    reload->work.data = reload;
+    config_init(&reload->config);
+    config_report_init(&reload->report);
+    return reload;
 }
 
 void reload_again(struct server *server)
@@ -501,27 +627,42 @@ void reload_again(struct server *server)
         server->reload->again = true; /* the files may have changed since they were read */
         return;
     }
-    struct reload *reload = calloc(1, sizeof *reload);
+    struct reload *reload = new_reload(server);
+    if (reload && uv_thread_create(&reload->thread, read_configuration, reload) != 0) {
+        free_reload(reload);
+        reload = NULL;
+    }
     if (!reload) {
-        log_plain(CONFIG_LOG_ERROR, "out of memory: the configuration is not read again");
+        log_plain(CONFIG_LOG_ERROR, count_hung(server) < RELOAD_HUNG_MAX
+                                        ? "out of memory or threads: the configuration is not read again"
+                                        : "the configuration is not read again: earlier readings of it still hang; "
+                                          "look at the disk or share where its files are");
+        results_reopen(&server->results, server->config.events);
         return;
     }
-    reload->server = server;
-    reload->work.data = reload;
-    config_init(&reload->config);
-    config_report_init(&reload->report);
+    reload->begun_us = worker_now_us();
+    reload->reading = true;
     server->reload = reload;
     platform_notify_reloading();
-    if (uv_queue_work(&server->loop, &reload->work, read_configuration, on_read) != 0)
-        on_read(&reload->work, UV_ENOMEM);
 }
 
 void reload_stop(struct server *server)
 {
     struct reload *reload = server->reload;
     if (!reload || !reload->applying)
-        return; /* files are being read: on_read comes, and sees that all is over */
+        return; /* files are being read: open_read comes, and sees that all is over */
     policies_keep(&server->policies, &reload->policies); /* sessions have some of them */
     config_clear(&reload->config);
     end_reload(reload);
+}
+
+bool reload_is_over(struct server *server)
+{
+    for (unsigned i = 0; i < RELOAD_END_LOOK; ++i) {
+        (void)mailbox_open(&server->mailbox);
+        if (!server->hung_reloads && !(server->reload && server->reload->reading))
+            return true;
+        uv_sleep(RELOAD_END_MS);
+    }
+    return false;
 }

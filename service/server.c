@@ -146,6 +146,7 @@ static void on_second(uv_timer_t *timer)
     summary_ask(server);
     trim(server, now_us);
     hints_look(server, now_us);
+    reload_look(server, now_us);
     summary_status(server);
     if (now_us - server->told_us < WORKER_MINUTE_US)
         return;
@@ -322,6 +323,8 @@ static bool serve(struct server *server)
 
 static void end(struct server *server, bool good)
 {
+    if (!reload_is_over(server))
+        _Exit(good ? EXIT_SUCCESS : EXIT_FAILURE); /* its thread waits for a disk, and uses all this */
     clear_parts(server);
     if (server->results.writing) {
         log_plain(CONFIG_LOG_ERROR, "results were lost: their reader does not read");

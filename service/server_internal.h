@@ -82,7 +82,9 @@ struct server {
     struct port *ports;
     uint32_t next_port_id;
     struct policies policies;
-    struct reload *reload; /* NULL: none is under way */
+    struct reload *reload;       /* NULL: none is under way */
+    struct reload *hung_reloads; /* that were given up, and whose threads still read */
+    char mistake[160];           /* why the last reload did not count; empty: it did */
     struct strangers strangers;
     struct results results;
     struct lookup *lookup;
@@ -96,7 +98,7 @@ struct server {
     uint64_t trimmed_us, trimmed_events;
     uint64_t told_us;       /* when the minute's summaries were last told */
     uint64_t alive_round;   /* of the summary, when the service manager was last told that we live */
-    char status[160];       /* as the service manager knows it */
+    char status[320];       /* as the service manager knows it */
     uint64_t second_events; /* a second ago */
     bool stopping, finished;
     bool joined; /* no worker runs any more */
@@ -125,9 +127,12 @@ void hints_look(struct server *server, uint64_t now_us);
 void hints_tell_more(struct server *server); /* once a minute */
 
 /* reload.c */
-bool reload_first(struct server *server); /* listeners and targets of the first configuration */
-void reload_again(struct server *server); /* on HUP */
+bool reload_first(struct server *server);                 /* listeners and targets of the first configuration */
+void reload_again(struct server *server);                 /* on HUP */
+void reload_look(struct server *server, uint64_t now_us); /* gives up one whose files do not come; once a second */
 /* The server ends, and no worker runs any more: nothing more is applied. */
 void reload_stop(struct server *server);
+/* At the very end: waits a second at most for threads that read. False: some still do, and use the server. */
+bool reload_is_over(struct server *server);
 
 #endif

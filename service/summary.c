@@ -242,8 +242,9 @@ void summary_status(struct server *server)
 {
     char status[sizeof server->status];
     const struct summary *summary = &server->summary;
-    (void)snprintf(status, sizeof status, "serving %zu targets, %zu connected, %zu halted", summary->targets,
-                   summary->totals.connected, summary->totals.halted);
+    (void)snprintf(status, sizeof status, "serving %zu targets, %zu connected, %zu halted%s%s", summary->targets,
+                   summary->totals.connected, summary->totals.halted,
+                   server->mistake[0] != '\0' ? "; the last reload failed: " : "", server->mistake);
     if (strcmp(status, server->status) == 0)
         return;
     memcpy(server->status, status, sizeof status);

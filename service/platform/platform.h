@@ -22,6 +22,9 @@ int platform_signal_summary(void); /* write a summary to the log */
 /* Once, at the start: a reader of our output that goes away must not end us; files are not for everybody. */
 void platform_prepare(void);
 
+/* No core files, and no debugger of another process of this user: keys are in memory. */
+void platform_hide_memory(void);
+
 /* Writes a line to standard error if that takes it now. False: it does not; nothing was written. */
 bool platform_write_log(const char *text, size_t length);
 

@@ -15,6 +15,10 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,6 +43,16 @@ void platform_prepare(void)
     /* Large tables get pages of their own, which are not there until they are used, and go when they are freed. Unless
      * it is told so, glibc puts those of up to 32 MiB among the small things after the first was freed. */
     (void)mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
+#endif
+}
+
+void platform_hide_memory(void)
+{
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = 0};
+    (void)setrlimit(RLIMIT_CORE, &none);
+#ifdef __linux__
+    /* Also what is piped to a program (core_pattern), and what another process of this user would read. */
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
 }
 

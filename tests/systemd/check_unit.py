@@ -22,8 +22,9 @@ def installed(build, folder):
     """The unit as it is installed, but with a program that is there: verify looks for it."""
     text = (build / "kdnetd.service").read_text()
     start = next(line for line in text.splitlines() if line.startswith("ExecStart="))
+    program = start.removeprefix("ExecStart=").split()[0]
     unit = folder / "kdnetd.service"
-    unit.write_text(text.replace(start, f"ExecStart={build / 'kdnetd'} --config /etc/kdnetd/kdnetd.yaml"))
+    unit.write_text(text.replace(f"={program} ", f"={build / 'kdnetd'} "))
     return unit
 
 

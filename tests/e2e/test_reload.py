@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a reload may meet, and what it must never cost: files that never end, shares that hang, mistakes, keys in memory."""
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+import harness
+
+KEY = "29p34y6n3wd25.2q4f5zr37e3p3.12z8iq9y7jzb6.2cn6z43dvyrkt"
+
+
+class Reload(harness.Case):
+    def targets(self, text, more=""):
+        return self.file("kdnetd.yaml", f"targets: [{text}]\n{more}")
+
+    def reload(self, daemon, expect="msg=\"configuration read again\""):
+        after = len(daemon.log.lines)
+        daemon.signal(signal.SIGHUP)
+        return daemon.wait_log(expect, after=after)
+
+    def crash_is_answered(self, daemon, key="1.1.1.1", name="a"):
+        harness.Machines(self, daemon.listen[0], key, "--dump-ms", 300, scenario="bugcheck").wait()
+        daemon.wait_event("crash_status", name, verdict="written")
+
+
+class Files(Reload):
+    def test_a_pipe_among_the_files_stops_nobody(self):
+        good = "{name: a, key: 1.1.1.1}"
+        config = self.targets(good)
+        os.mkfifo(self.folder / "pipe", 0o600)
+        daemon = harness.Daemon(self, "--config", config)
+        for more in ("include: pipe", "targets_file: pipe", "include: /dev/zero", "targets_file: /proc/kmsg"):
+            self.targets(good, more + "\n")
+            self.reload(daemon, "stays in force")
+            self.assertEqual(self.run_kdnetd("--check", config).returncode, 2)
+        config.unlink()
+        os.mkfifo(config, 0o600)
+        self.reload(daemon, "stays in force")
+        self.assertIn("is a pipe", daemon.log_text())
+        self.crash_is_answered(daemon)
+        self.check_events(daemon.stop())
+
+    def hung_daemon(self):
+        library = harness.BUILD / "tests" / "hung_share.so"
+        if not library.exists():
+            self.skipTest("nothing tested: sanitizers want to be loaded first")
+        (self.folder / "hung").mkdir()
+        self.file("hung/more.yaml", "targets: [{name: b, key: 1.1.1.2}]\n")
+        config = self.targets("{name: a, key: 1.1.1.1}", "include: hung/more.yaml\n")
+        return config, harness.Daemon(self, "--config", config, env={"LD_PRELOAD": str(library)})
+
+    def test_a_share_that_hangs_is_given_up_and_tried_again(self):
+        _, daemon = self.hung_daemon()
+        self.file("hung/hangs", "")
+        daemon.signal(signal.SIGHUP)
+        line = daemon.wait_log("is given up")
+        self.assertIn("hung/more.yaml", line)
+        self.crash_is_answered(daemon)
+        (self.folder / "hung" / "hangs").unlink()
+        self.reload(daemon)
+        self.crash_is_answered(daemon, "1.1.1.2", "b")
+        self.check_events(daemon.stop())
+
+    def test_it_ends_while_a_reading_hangs(self):
+        _, daemon = self.hung_daemon()
+        self.file("hung/hangs", "")
+        daemon.signal(signal.SIGHUP)
+        time.sleep(0.2)
+        self.crash_is_answered(daemon)
+        self.check_events(daemon.stop())
+
+
+class Told(Reload):
+    def test_a_failed_reload_is_in_the_status_and_nothing_false_is_told(self):
+        path = str(self.folder / "notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.bind(path)
+            notify.settimeout(harness.PATIENCE)
+            config = self.targets("{name: a, key: 1.1.1.1}")
+            daemon = harness.Daemon(self, "--config", config, env={"NOTIFY_SOCKET": path})
+            if "libsystemd" in subprocess.run(["ldd", harness.BUILD / "kdnetd"], capture_output=True, text=True).stdout:
+                self.targets("{name: a, key: 1.1.1}")
+                self.reload(daemon, "stays in force")
+                while "the last reload failed: " not in (said := notify.recv(4096).decode()):
+                    pass
+                self.assertIn("targets[0].key", said)
+                self.targets("{name: a, key: 1.1.1.1}")
+                self.reload(daemon)
+                while "STATUS=serving 1 targets" not in (said := notify.recv(4096).decode()) or "failed" in said:
+                    pass
+            self.reload(daemon)
+            self.assertNotIn("targets: there are none", daemon.log_text())
+            daemon.stop()
+
+
+class Check(Reload):
+    def test_it_looks_at_what_the_configuration_names(self):
+        key = "targets: [{name: a, key: 1.1.1.1}]\n"
+        place = harness.place(self.ip, harness.free_port(self.ip))
+        (self.folder / "out").mkdir()
+        for text, words in (
+                (f"events: {self.folder}/none/e.jsonl\n", ["kdnetd.yaml:1:9: events: its folder", "none is not there"]),
+                (f"events: {self.folder}/out\n", ["kdnetd.yaml:1:9: events: ", "out is a directory"]),
+                ("listen: ['192.0.2.77:50000']\n", ["kdnetd.yaml:1:10: listen: 192.0.2.77:50000 is no address of this"]),
+                (f"events: {self.folder}/out/e.jsonl\nlisten: ['{place}']\n", [])):
+            done = self.run_kdnetd("--check", self.file("kdnetd.yaml", text + key))
+            self.assertEqual(done.returncode, 2 if words else 0, done.stderr)
+            for word in words:
+                self.assertIn(word, done.stderr)
+            # A running service goes on with what there is.
+            self.assertEqual(self.run_kdnetd("--check=reload", self.folder / "kdnetd.yaml").returncode, 0)
+
+
+class Memory(Reload):
+    """Keys are where a session needs them, and nowhere else."""
+
+    @staticmethod
+    def find(pid, needles):
+        """{needle: places} in all memory of a process that can be written."""
+        found = {needle: [] for needle in needles}
+        with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+            for line in maps:
+                fields = line.split()
+                if "w" not in fields[1]:
+                    continue
+                begin, end = (int(part, 16) for part in fields[0].split("-"))
+                try:
+                    memory.seek(begin)
+                    data = memory.read(end - begin)
+                except OSError:
+                    continue
+                for needle in needles:
+                    at = data.find(needle)
+                    while at >= 0:
+                        found[needle].append((hex(begin + at), fields[-1]))
+                        at = data.find(needle, at + 1)
+        return found
+
+    def test_a_reload_leaves_no_copy_of_a_key(self):
+        if os.geteuid() != 0:
+            self.skipTest("nothing tested: only root may look into its memory")
+        value = b"".join(int(part, 36).to_bytes(8, "little") for part in KEY.split("."))
+        config = self.targets(f"{{name: a, key: {KEY}}}, {{name: b, key: \"{KEY[:-1]}1\"}}",
+                              "targets_file: targets\n")
+        self.file("targets", "c 1.1.1.1 # nothing\nd " + KEY[:-1] + "2\n")
+        daemon = harness.Daemon(self, "--config", config)
+        for _ in range(3):
+            self.reload(daemon)
+        time.sleep(0.5)
+        found = self.find(daemon.pid, [KEY.encode(), KEY[:40].encode(), value, value[:24]])
+        daemon.stop()
+        self.assertEqual(found[KEY.encode()], [])
+        self.assertEqual(found[KEY[:40].encode()], [])
+        self.assertEqual(len(found[value]), 1, found)
+        self.assertEqual(len(found[value[:24]]), 3, found)
+
+    def test_it_cannot_be_dumped_unless_a_developer_wants_it(self):
+        for options, expected in (([], 0), (["--core-dumps"], 1)):
+            daemon = harness.Daemon(self, "--target", "a=1.1.1.1", *options)
+            limits = pathlib.Path(f"/proc/{daemon.pid}/limits").read_text() if os.geteuid() == 0 else ""
+            owner = os.stat(f"/proc/{daemon.pid}/environ").st_uid
+            if os.geteuid() != 0:
+                self.assertEqual(owner == os.geteuid(), bool(expected))
+            elif not expected:
+                core = next(line for line in limits.splitlines() if line.startswith("Max core file size"))
+                self.assertEqual(core.split()[4:6], ["0", "0"])
+            daemon.stop()
+
+
+if __name__ == "__main__":
+    harness.main()
