@@ -278,6 +278,34 @@ static const char *find_lookup(const struct worker *worker, const struct target 
     return out;
 }
 
+static enum results_worth worth_of(const struct kdnet_event *event)
+{
+    switch (event->type) {
+    case KDNET_EVENT_CRASH_STATUS:
+        return event->u.crash_status.conclusion.verdict == KDNET_VERDICT_UNKNOWN ? RESULTS_STATUS : RESULTS_VERDICT;
+    case KDNET_EVENT_BUGCHECK:
+    case KDNET_EVENT_BREAK_IN:
+    case KDNET_EVENT_RELEASED:
+    case KDNET_EVENT_HELD:
+    case KDNET_EVENT_LOST:
+    case KDNET_EVENT_BREAK_STORM:
+        return RESULTS_BREAK;
+    case KDNET_EVENT_PRINT:
+        return RESULTS_PRINT;
+    default:
+        return RESULTS_CONNECTION;
+    }
+}
+
+/* Which machine caused a line: its name is its own. FNV-1a. */
+static uint64_t source_of(const char *name)
+{
+    uint64_t hash = 0xcbf29ce484222325U;
+    for (; *name; ++name)
+        hash = (hash ^ (unsigned char)*name) * 0x100000001b3U;
+    return hash;
+}
+
 uint64_t announce_event(struct worker *worker, struct target *target, const struct kdnet_event *event)
 {
     struct results *results = &worker->server->results;
@@ -296,7 +324,7 @@ uint64_t announce_event(struct worker *worker, struct target *target, const stru
     note(worker, target, event);
     if (results_are_wanted(results)) {
         char *text = report_event(&subject, event, &length);
-        number = results_add(results, text, length, event->type == KDNET_EVENT_PRINT);
+        number = results_add(results, text, length, worth_of(event), source_of(subject.target));
         worker->told_results = true;
     }
     log_event(&announcement);

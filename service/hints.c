@@ -84,7 +84,7 @@ static void tell(struct server *server, const struct question *question)
     make_hint(question, ip, hint);
     if (results_are_wanted(&server->results)) {
         char *text = report_unknown(&unknown, hint, &length);
-        (void)results_add(&server->results, text, length, false);
+        (void)results_add(&server->results, text, length, RESULTS_CONNECTION, 0);
         results_ring(&server->results);
     }
     log_begin(&line, CONFIG_LOG_WARNING, hint);

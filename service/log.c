@@ -8,12 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ESCAPE_MAX 4 /* \xNN */
+#define ESCAPE_MAX 4    /* \xNN */
+#define PIECE_SIZE 4096 /* of a line that is longer than most */
 
 static atomic_int log_level = CONFIG_LOG_NOTICE;
 static uv_once_t log_once = UV_ONCE_INIT;
 static uv_mutex_t log_lock; /* of standard error, and of the count */
 static uint64_t log_dropped;
+static bool log_torn; /* the last line that was written has no end */
 
 static void make_lock(void)
 {
@@ -193,10 +195,12 @@ void log_milliseconds(struct log_line *line, const char *name, uint64_t microsec
 static void tell_dropped(void)
 {
     char text[96];
-    int length = snprintf(text, sizeof text, "level=warning msg=\"log lines were dropped\" count=%" PRIu64 "\n",
-                          log_dropped);
-    if (length > 0 && platform_write_log(text, (size_t)length))
-        log_dropped = 0;
+    int length = snprintf(text, sizeof text, "%slevel=warning msg=\"log lines were dropped\" count=%" PRIu64 "\n",
+                          log_torn ? "\n" : "", log_dropped);
+    if (length < 0 || !platform_write_log(text, (size_t)length))
+        return;
+    log_dropped = 0;
+    log_torn = false;
 }
 
 void log_end(struct log_line *line)
@@ -211,6 +215,50 @@ void log_end(struct log_line *line)
     if (!platform_write_log(line->text, line->length))
         ++log_dropped;
     uv_mutex_unlock(&log_lock);
+}
+
+/* In pieces that a pipe takes whole. */
+static bool write_pieces(const char *text, size_t length, unsigned wait_ms)
+{
+    for (size_t at = 0; at < length;) {
+        size_t piece = length - at < PIECE_SIZE ? length - at : PIECE_SIZE;
+        if (platform_write_log(text + at, piece)) {
+            at += piece;
+        } else if (wait_ms > 0) {
+            uv_sleep(1);
+            --wait_ms;
+        } else {
+            log_torn = log_torn || at > 0;
+            return false;
+        }
+    }
+    return true;
+}
+
+bool log_whole(enum config_log_level level, const char *message, const char *name, const char *value, size_t length,
+               unsigned wait_ms)
+{
+    struct log_line line;
+    log_begin(&line, level, message);
+    if (line.off)
+        return false;
+    key(&line, name);
+    size_t used = line.length, size = line.length + ESCAPE_MAX * length + 3;
+    char *text = malloc(size);
+    if (!text)
+        return false;
+    memcpy(text, line.text, line.length);
+    log_quote(text, size - 1, &used, value, length);
+    text[used++] = '\n';
+    uv_once(&log_once, make_lock);
+    uv_mutex_lock(&log_lock);
+    if (log_dropped > 0)
+        tell_dropped();
+    bool written = write_pieces(text, used, wait_ms);
+    log_dropped += !written;
+    uv_mutex_unlock(&log_lock);
+    free(text);
+    return written;
 }
 
 void log_plain(enum config_log_level level, const char *message)

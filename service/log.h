@@ -44,6 +44,13 @@ void log_hex(struct log_line *line, const char *key, uint64_t value, int digits)
 void log_milliseconds(struct log_line *line, const char *key, uint64_t microseconds);
 void log_end(struct log_line *line);
 
+/*
+ * A line of any length with one value, which is quoted like all others but never cut. Waits up to wait_ms for standard
+ * error to take it. Returns whether it is there whole; false also below the level.
+ */
+bool log_whole(enum config_log_level level, const char *message, const char *key, const char *value, size_t length,
+               unsigned wait_ms);
+
 /* A message with nothing besides. */
 void log_plain(enum config_log_level level, const char *message);
 

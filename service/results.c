@@ -1,67 +1,128 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/results.h"
 #include "service/log.h"
-#include "service/platform/platform.h"
+#include "service/results_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define RETRY_MS       1000
-#define RETRY_AGAIN_MS 5 /* a pipe that is full */
-#define FILE_MODE      0640
-#define STDOUT         1
+#define TELL_MS    60000U
+#define GIVE_UP_MS 300U  /* for the thread to end, when it is told to */
+#define LOG_MS     1000U /* for the log to take what could not be written */
+#define MS_NS      1000000U
 
-struct results_line {
-    struct results_line *previous, *next; /* all lines, oldest first */
-    struct results_line *next_print;      /* the print lines among them */
-    char *text;
-    size_t length;
-    uint64_t number;
-    bool is_print;
-};
-
-static void start_write(struct results *results);
-
-static void note_wanted(struct results *results)
+uint64_t results_now_ms(void)
 {
-    atomic_store(&results->wanted, (results->open || results->gone) && !results->unwanted);
+    return uv_hrtime() / MS_NS;
 }
 
-/* Says to all threads how far it is. When nothing waits, lines that were dropped are settled, too. */
-static void note_settled(struct results *results)
+/* Lists. */
+
+void results_list_add(struct results_list *list, struct results_line *line)
 {
-    bool empty = !results->writing && !results->first && results->batch_length == 0;
-    atomic_store(&results->settled, empty ? results->taken : results->written);
+    line->next = NULL;
+    *(list->last ? &list->last->next : &list->first) = line;
+    list->last = line;
+    ++list->lines;
+    list->bytes += line->length;
 }
 
-static int open_file(struct results *results)
+struct results_line *results_list_take(struct results_list *list)
 {
-    uv_fs_t request;
-    if (!results->path) {
-        results->file = STDOUT;
-    } else {
-        int opened = uv_fs_open(NULL, &request, results->path, platform_append_flags(), FILE_MODE, NULL);
-        uv_fs_req_cleanup(&request);
-        if (opened < 0)
-            return opened;
-        results->file = opened;
+    struct results_line *line = list->first;
+    if (!line)
+        return NULL;
+    list->first = line->next;
+    if (!list->first)
+        list->last = NULL;
+    --list->lines;
+    list->bytes -= line->length;
+    line->next = NULL;
+    return line;
+}
+
+void results_list_join(struct results_list *list, struct results_list *behind)
+{
+    struct results_line *line = NULL;
+    while ((line = results_list_take(behind)))
+        results_list_add(list, line);
+}
+
+void results_list_free(struct results_list *list)
+{
+    struct results_line *line = NULL;
+    while ((line = results_list_take(list)))
+        free(line);
+}
+
+/* What is lost, and what is settled. The lock is held. */
+
+/* Results of crashes go into the log: not here, where workers and the writer are. */
+void results_lose(struct results *results, struct results_line *line)
+{
+    ++results->counts.dropped;
+    ++results->counts.lost[line->worth];
+    if (line->worth < RESULTS_STATUS || results->log_bytes + line->length > RESULTS_LOG_BYTES) {
+        free(line);
+        return;
     }
-    results->open = true;
-    results->gone = false;
-    results->unwanted = false;
-    note_wanted(results);
-    return 0;
+    line->next = NULL;
+    *(results->log_last ? &results->log_last->next : &results->log_first) = line;
+    results->log_last = line;
+    results->log_bytes += line->length;
 }
 
-static void close_file(struct results *results)
+static struct results_line *take_for_log(struct results *results)
 {
-    uv_fs_t request;
-    if (results->open && results->file != STDOUT) {
-        (void)uv_fs_close(NULL, &request, results->file, NULL);
-        uv_fs_req_cleanup(&request);
+    struct results_line *line = results->log_first;
+    if (!line)
+        return NULL;
+    results->log_first = line->next;
+    if (!results->log_first)
+        results->log_last = NULL;
+    results->log_bytes -= line->length;
+    return line;
+}
+
+void results_note_settled(struct results *results, uint64_t number)
+{
+    const struct results_writer *writer = results->writer;
+    if (!results->queue.first && (!writer || !writer->taken.first))
+        number = atomic_load(&results->added);
+    if (number <= atomic_load(&results->settled))
+        return;
+    atomic_store(&results->settled, number);
+    (void)uv_async_send(&results->bell);
+}
+
+/* The start. */
+
+static void on_bell(uv_async_t *bell)
+{
+    struct results *results = bell->data;
+    if (results->on_settled)
+        results->on_settled(results->user);
+}
+
+/* The bell does not keep the loop from ending. */
+static int make_ready(struct results *results)
+{
+    int error = uv_mutex_init(&results->lock);
+    if (error != 0)
+        return error;
+    error = uv_cond_init(&results->changed);
+    if (error == 0) {
+        error = uv_async_init(results->loop, &results->bell, on_bell);
+        if (error == 0) {
+            uv_unref((uv_handle_t *)&results->bell);
+            results->bell.data = results;
+            results->ready = true;
+            return 0;
+        }
+        uv_cond_destroy(&results->changed);
     }
-    results->open = false;
-    note_wanted(results);
+    uv_mutex_destroy(&results->lock);
+    return error;
 }
 
 /* Takes over the path; false: out of memory. */
@@ -73,359 +134,85 @@ static bool set_path(struct results *results, const char *path)
         if (!copy)
             return false;
     }
-    free(results->path);
-    results->path = copy;
+    if (path) { /* else what waits is still written to where it was to go */
+        free(results->path);
+        results->path = copy;
+        results->gone = false;
+    }
+    results->wanted_at_all = path != NULL;
+    atomic_store(&results->wanted, results->wanted_at_all);
+    ++results->generation;
     return true;
 }
 
-static void on_bell(uv_async_t *bell)
+/* Only when results are wanted, and again when there was no thread to be had. */
+static void start_writer(struct results *results)
 {
-    results_flush(bell->data);
-}
-
-/* The bell does not keep the loop from ending. */
-static int make_bell(struct results *results)
-{
-    int error = uv_mutex_init(&results->lock);
-    if (error != 0)
-        return error;
-    error = uv_async_init(results->loop, &results->bell, on_bell);
-    if (error != 0) {
-        uv_mutex_destroy(&results->lock);
-        return error;
-    }
-    uv_unref((uv_handle_t *)&results->bell);
-    results->bell.data = results;
-    results->ready = true;
-    return 0;
+    struct results_list none = {.first = NULL};
+    if (!results->writer && results->wanted_at_all && !results->ending)
+        results->writer = results_writer_start(results, &none);
 }
 
 int results_open(struct results *results, uv_loop_t *loop, const char *path)
 {
     memset(results, 0, sizeof *results);
     results->loop = loop;
-    results->queue_bytes = RESULTS_QUEUE_BYTES;
-    (void)uv_timer_init(loop, &results->retry);
-    int error = make_bell(results);
+    results_queue_init(&results->queue, RESULTS_QUEUE_BYTES, RESULTS_MACHINE_BYTES);
+    int error = make_ready(results);
     if (error != 0)
         return error;
-    results->retry.data = results;
-    results->write.data = results;
-    if (!path)
-        return 0;
+    uv_mutex_lock(&results->lock);
     if (!set_path(results, path))
-        return UV_ENOMEM;
-    return open_file(results);
+        error = UV_ENOMEM;
+    start_writer(results);
+    uv_mutex_unlock(&results->lock);
+    return error;
 }
 
-static void unlink_line(struct results *results, struct results_line *line)
+/* Lines, from any thread. */
+
+/* Queues it, or loses it; and what finds no room any more. */
+static void queue_line(struct results *results, struct results_line *line, uint64_t source)
 {
-    if (line->previous)
-        line->previous->next = line->next;
-    else
-        results->first = line->next;
-    if (line->next)
-        line->next->previous = line->previous;
-    else
-        results->last = line->previous;
-    if (line->is_print) { /* always the oldest print: lines leave in order, among all and among the prints */
-        results->first_print = line->next_print;
-        if (!results->first_print)
-            results->last_print = NULL;
-    }
-    results->waiting_bytes -= line->length;
-    --results->waiting_lines;
+    if (results->gone || !results_queue_push(&results->queue, line, source))
+        results_lose(results, line);
+    struct results_line *shed = NULL;
+    while ((shed = results_queue_shed(&results->queue)))
+        results_lose(results, shed);
 }
 
-static void free_line(struct results_line *line)
-{
-    free(line->text);
-    free(line);
-}
-
-static void link_line(struct results *results, struct results_line *line)
-{
-    line->previous = results->last;
-    if (results->last)
-        results->last->next = line;
-    else
-        results->first = line;
-    results->last = line;
-    if (line->is_print) {
-        if (results->last_print)
-            results->last_print->next_print = line;
-        else
-            results->first_print = line;
-        results->last_print = line;
-    }
-    results->waiting_bytes += line->length;
-    ++results->waiting_lines;
-}
-
-static void make_room(struct results *results)
-{
-    while (results->waiting_bytes > results->queue_bytes) {
-        struct results_line *line = results->first_print ? results->first_print : results->first;
-        unlink_line(results, line);
-        free_line(line);
-        ++results->counts.dropped;
-    }
-}
-
-uint64_t results_add(struct results *results, char *text, size_t length, bool is_print)
+uint64_t results_add(struct results *results, char *text, size_t length, enum results_worth worth, uint64_t source)
 {
     bool wanted = results_are_wanted(results);
-    struct results_line *line = text && wanted ? calloc(1, sizeof *line) : NULL;
-    if (!line) {
-        atomic_fetch_add(&results->no_memory, wanted);
-        free(text);
+    struct results_line *line = wanted && text ? results_line_new(text, length, worth, 0) : NULL;
+    uint64_t number = 0;
+    free(text);
+    if (!wanted)
         return 0;
-    }
-    line->text = text;
-    line->length = length;
-    line->is_print = is_print;
     uv_mutex_lock(&results->lock);
-    uint64_t number = line->number = atomic_fetch_add(&results->added, 1) + 1;
-    if (results->new_last)
-        results->new_last->next = line;
-    else
-        results->new_first = line;
-    results->new_last = line;
+    if (!line || results->ending) {
+        ++results->counts.dropped;
+        ++results->counts.lost[worth];
+    } else {
+        number = line->number = atomic_fetch_add(&results->added, 1) + 1;
+        queue_line(results, line, source);
+        line = NULL;
+        if (results->gone)
+            atomic_store(&results->settled, number);
+    }
     uv_mutex_unlock(&results->lock);
+    free(line);
     return number;
 }
 
 void results_ring(struct results *results)
 {
-    (void)uv_async_send(&results->bell);
+    uv_cond_signal(&results->changed);
 }
 
 bool results_are_wanted(const struct results *results)
 {
     return atomic_load(&results->wanted);
-}
-
-/* Queues what came; without a reader it is lost. */
-static void take_new(struct results *results)
-{
-    uv_mutex_lock(&results->lock);
-    struct results_line *line = results->new_first;
-    results->new_first = results->new_last = NULL;
-    uv_mutex_unlock(&results->lock);
-    while (line) {
-        struct results_line *next = line->next;
-        line->next = NULL;
-        results->taken = line->number;
-        if (results->open && !results->unwanted) {
-            link_line(results, line);
-        } else {
-            results->counts.dropped += results->gone;
-            free_line(line);
-        }
-        line = next;
-    }
-    results->counts.dropped += atomic_exchange(&results->no_memory, 0);
-    make_room(results);
-}
-
-/* Makes sure that the batch holds `size` bytes. */
-static bool reserve_batch(struct results *results, size_t size)
-{
-    if (results->batch_size >= size)
-        return true;
-    size_t wanted = size > RESULTS_BATCH_BYTES ? size : RESULTS_BATCH_BYTES;
-    char *batch = realloc(results->batch, wanted);
-    if (!batch)
-        return false;
-    results->batch = batch;
-    results->batch_size = wanted;
-    return true;
-}
-
-static void fill_batch(struct results *results)
-{
-    results->batch_length = results->batch_done = results->batch_lines = 0;
-    if (!results->first || !reserve_batch(results, results->first->length))
-        return;
-    while (results->first && results->batch_size - results->batch_length >= results->first->length) {
-        struct results_line *line = results->first;
-        memcpy(results->batch + results->batch_length, line->text, line->length);
-        results->batch_length += line->length;
-        ++results->batch_lines;
-        results->batch_taken = line->number;
-        unlink_line(results, line);
-        free_line(line);
-    }
-}
-
-/* A line that was begun in the old file is written whole into the new one. */
-static void back_to_line_start(struct results *results)
-{
-    while (results->batch_done > 0 && results->batch[results->batch_done - 1] != '\n')
-        --results->batch_done;
-}
-
-static void do_reopen(struct results *results)
-{
-    struct results old = *results;
-    results->reopen = false;
-    int error = open_file(results);
-    if (error != 0) {
-        struct log_line line;
-        log_begin(&line, CONFIG_LOG_ERROR, "result file cannot be opened again; the one open until now is kept");
-        log_text(&line, "file", results->path);
-        log_text(&line, "error", uv_strerror(error));
-        log_end(&line);
-        return;
-    }
-    if (old.open && old.file != STDOUT) {
-        uv_fs_t request;
-        (void)uv_fs_close(NULL, &request, old.file, NULL);
-        uv_fs_req_cleanup(&request);
-    }
-    back_to_line_start(results);
-}
-
-static void on_retry(uv_timer_t *timer)
-{
-    start_write(timer->data);
-}
-
-static void reader_gone(struct results *results)
-{
-    results->counts.dropped += results->batch_lines + results->waiting_lines;
-    results->batch_length = results->batch_done = results->batch_lines = 0;
-    while (results->first) {
-        struct results_line *line = results->first;
-        unlink_line(results, line);
-        free_line(line);
-    }
-    results->open = false;
-    results->gone = true;
-    note_wanted(results);
-    log_plain(CONFIG_LOG_ERROR, "nobody reads the results any more (the other end of standard output is closed); "
-                                "machines are served on, their results are lost; start kdnetd again with a reader, or "
-                                "with --events FILE");
-}
-
-static void free_batch(struct results *results)
-{
-    close_file(results);
-    free(results->batch);
-    free(results->path);
-    results->batch = NULL;
-    results->path = NULL;
-}
-
-static void write_failed(struct results *results, int error)
-{
-    if (error == UV_EPIPE && !results->path) {
-        reader_gone(results);
-        return;
-    }
-    if (error != UV_EAGAIN) {
-        ++results->counts.errors;
-        results->last_error = error;
-        if (results->counts.errors == 1)
-            results_tell(results);
-    }
-    (void)uv_timer_start(&results->retry, on_retry, error == UV_EAGAIN ? RETRY_AGAIN_MS : RETRY_MS, 0);
-}
-
-static void on_written(uv_fs_t *request)
-{
-    struct results *results = request->data;
-    ssize_t outcome = request->result;
-    uv_fs_req_cleanup(request);
-    results->writing = false;
-    if (outcome > 0)
-        results->batch_done += (size_t)outcome;
-    if (results->batch_done == results->batch_length) {
-        results->counts.written += results->batch_lines;
-        results->batch_length = results->batch_done = results->batch_lines = 0;
-        results->written = results->batch_taken;
-    }
-    if (results->closed) {
-        free_batch(results);
-        return;
-    }
-    if (results->reopen)
-        do_reopen(results);
-    if (outcome < 0)
-        write_failed(results, (int)outcome);
-    else
-        start_write(results);
-    note_settled(results);
-    if (results->on_settled)
-        results->on_settled(results->user);
-}
-
-static void start_write(struct results *results)
-{
-    if (results->writing || !results->open || uv_is_active((uv_handle_t *)&results->retry))
-        return;
-    if (results->batch_length == 0)
-        fill_batch(results);
-    if (results->batch_length == 0) {
-        if (results->unwanted && !results->first)
-            close_file(results);
-        return;
-    }
-    size_t left = results->batch_length - results->batch_done;
-    uv_buf_t buffer = uv_buf_init(results->batch + results->batch_done, (unsigned)left);
-    int error = uv_fs_write(results->loop, &results->write, results->file, &buffer, 1, -1, on_written);
-    if (error == 0)
-        results->writing = true;
-    else
-        write_failed(results, error);
-}
-
-void results_flush(struct results *results)
-{
-    take_new(results);
-    if (results->first || results->batch_length > 0)
-        start_write(results);
-    note_settled(results);
-}
-
-void results_reopen(struct results *results, const char *path)
-{
-    if (!path) {
-        results->unwanted = true;
-        note_wanted(results);
-        start_write(results);
-        return;
-    }
-    if (!set_path(results, path))
-        return;
-    results->reopen = true;
-    if (!results->writing)
-        do_reopen(results);
-}
-
-void results_tell(struct results *results)
-{
-    struct log_line line;
-    if (results->counts.errors != results->told_errors) {
-        log_begin(&line, CONFIG_LOG_ERROR,
-                  "results cannot be written; they wait in memory and writing is tried again "
-                  "each second; look at the disk's space and the file's permissions");
-        log_text(&line, "file", results->path ? results->path : "-");
-        log_text(&line, "error", uv_strerror(results->last_error));
-        log_number(&line, "failures", results->counts.errors - results->told_errors);
-        log_number(&line, "waiting_bytes", results->waiting_bytes);
-        log_end(&line);
-        results->told_errors = results->counts.errors;
-    }
-    if (results->counts.dropped != results->told_dropped) {
-        log_begin(&line, CONFIG_LOG_ERROR,
-                  "results were lost: their reader is gone, or too slow for the memory that is "
-                  "kept for them");
-        log_number(&line, "lines", results->counts.dropped - results->told_dropped);
-        log_number(&line, "waiting_bytes", results->waiting_bytes);
-        log_end(&line);
-        results->told_dropped = results->counts.dropped;
-    }
 }
 
 uint64_t results_settled(const struct results *results)
@@ -438,28 +225,333 @@ bool results_are_settled(const struct results *results)
     return atomic_load(&results->settled) >= atomic_load(&results->added);
 }
 
-bool results_is_idle(const struct results *results)
+void results_count(struct results *results, struct results_counts *out)
 {
-    return !results->writing && !results->first && results->batch_length == 0 && results_are_settled(results);
+    uv_mutex_lock(&results->lock);
+    *out = results->counts;
+    out->waiting_lines = results->queue.lines + (results->writer ? results->writer->taken.lines : 0);
+    out->waiting_bytes = results->queue.bytes + (results->writer ? results->writer->taken.bytes : 0);
+    uv_mutex_unlock(&results->lock);
 }
 
-void results_close(struct results *results)
+/* The loop's. */
+
+void results_reopen(struct results *results, const char *path)
 {
-    if (results->closed)
+    uv_mutex_lock(&results->lock);
+    if (!set_path(results, path))
+        log_plain(CONFIG_LOG_ERROR, "out of memory: the result file is not opened again");
+    start_writer(results);
+    uv_cond_broadcast(&results->changed);
+    uv_mutex_unlock(&results->lock);
+}
+
+/* What waits for its place in the log, `most` lines of it. Returns how many the log took. */
+static size_t log_lost(struct results *results, size_t most)
+{
+    size_t taken = 0;
+    while (most-- > 0) {
+        uv_mutex_lock(&results->lock);
+        struct results_line *line = take_for_log(results);
+        uv_mutex_unlock(&results->lock);
+        if (!line)
+            break;
+        taken += log_whole(CONFIG_LOG_ERROR, "result that could not be written", "result", line->text, line->length - 1,
+                           0);
+        free(line);
+    }
+    return taken;
+}
+
+static void add_worths(struct log_line *line, const uint64_t now[static RESULTS_WORTHS],
+                       const uint64_t told[static RESULTS_WORTHS])
+{
+    for (unsigned i = RESULTS_WORTHS; i > 0; --i)
+        if (now[i - 1] != told[i - 1])
+            log_number(line, results_worth_name(i - 1), now[i - 1] - told[i - 1]);
+}
+
+static void tell_lost(struct results *results, const struct results_counts *now)
+{
+    struct log_line line;
+    if (now->dropped == results->told.dropped)
         return;
+    log_begin(&line, CONFIG_LOG_ERROR,
+              "results were lost: their reader is gone, or too slow for the memory that is kept for them; those of "
+              "crashes are in this log");
+    log_number(&line, "lines", now->dropped - results->told.dropped);
+    add_worths(&line, now->lost, results->told.lost);
+    log_number(&line, "waiting_bytes", now->waiting_bytes);
+    log_end(&line);
+}
+
+static void tell_errors(struct results *results, const struct results_counts *now)
+{
+    struct log_line line;
+    if (now->errors == results->told.errors || now->waiting_lines == 0)
+        return;
+    log_begin(&line, CONFIG_LOG_ERROR, "results still wait in memory, because they cannot be written");
+    log_number(&line, "failures", now->errors - results->told.errors);
+    log_number(&line, "waiting", now->waiting_lines);
+    log_number(&line, "waiting_bytes", now->waiting_bytes);
+    log_end(&line);
+}
+
+/* The first loss is told at once, further ones once a minute; failures that last, too. */
+static void tell(struct results *results, bool now_due)
+{
+    struct results_counts now;
+    uint64_t now_ms = results_now_ms();
+    bool minute = now_ms - results->told_ms >= TELL_MS;
+    results_count(results, &now);
+    if (!minute && !now_due && (results->told.dropped > 0 || now.dropped == 0))
+        return;
+    tell_lost(results, &now);
+    if (minute)
+        tell_errors(results, &now);
+    results->told = now;
+    results->told_ms = now_ms;
+}
+
+/* A thread that hangs. */
+
+/* For how long a file call is under way. The lock is held. */
+static uint64_t hangs_ms(const struct results *results)
+{
+    const struct results_writer *writer = results->writer;
+    if (!writer || !atomic_load(&writer->doing))
+        return 0;
+    uint64_t since_ms = atomic_load(&writer->since_ms), now_ms = results_now_ms();
+    return now_ms > since_ms ? now_ms - since_ms : 0;
+}
+
+static void tell_hangs(struct results *results, uint64_t since_ms)
+{
+    const struct results_writer *writer = results->writer;
+    const char *doing = writer ? atomic_load(&writer->doing) : NULL;
+    struct log_line line;
+    if (!doing && results->told_hangs)
+        log_plain(CONFIG_LOG_NOTICE, "result file answers again");
+    results->told_hangs = doing && (results->told_hangs || since_ms >= RESULTS_HANGS_MS);
+    if (!doing || since_ms < RESULTS_HANGS_MS)
+        return;
+    log_begin(&line, CONFIG_LOG_ERROR,
+              "result file does not answer: machines are served, their results wait in memory; look at the share or "
+              "disk, or name another file with events: and reload");
+    log_text(&line, "file", results->path ? results->path : "-");
+    log_text(&line, "doing", doing);
+    log_milliseconds(&line, "since_ms", since_ms * 1000);
+    log_end(&line);
+}
+
+static unsigned count_hung(const struct results *results)
+{
+    unsigned count = 0;
+    for (const struct results_writer *one = results->hung; one; one = one->next)
+        ++count;
+    return count;
+}
+
+/* Those that came back. */
+static void free_hung(struct results *results)
+{
+    for (struct results_writer **at = &results->hung; *at;) {
+        struct results_writer *one = *at;
+        if (!one->ended) {
+            at = &one->next;
+            continue;
+        }
+        *at = one->next;
+        uv_mutex_unlock(&results->lock);
+        results_writer_free(one);
+        uv_mutex_lock(&results->lock);
+    }
+}
+
+/* What the thread has in hand may be written twice, when its call ends well after all. */
+static void replace_writer(struct results *results)
+{
+    struct results_writer *old = results->writer;
+    results->replaced_generation = results->generation;
+    if (count_hung(results) == RESULTS_HUNG_MAX) {
+        log_plain(CONFIG_LOG_ERROR, "result file does not answer, and too many were given up already: results wait in "
+                                    "memory; end those shares' calls (umount -f), or restart kdnetd");
+        return;
+    }
+    struct results_writer *fresh = results_writer_start(results, &old->taken);
+    if (!fresh)
+        return;
+    results->writer = fresh;
+    results->told_hangs = false;
+    old->abandoned = true;
+    old->next = results->hung;
+    results->hung = old;
+    log_plain(CONFIG_LOG_WARNING, "result file that does not answer is given up, as the configuration was read again; "
+                                  "what was being written to it may be there, too");
+}
+
+void results_look(struct results *results)
+{
+    if (!results->ready)
+        return;
+    uv_mutex_lock(&results->lock);
+    start_writer(results);
+    free_hung(results);
+    uint64_t since_ms = hangs_ms(results);
+    bool told = results->told_hangs;
+    if (since_ms < RESULTS_HANGS_MS || !told)
+        tell_hangs(results, since_ms);
+    if (results->writer && since_ms >= RESULTS_HANGS_MS && results->writer->generation != results->generation &&
+        results->replaced_generation != results->generation)
+        replace_writer(results);
+    uv_mutex_unlock(&results->lock);
+    (void)log_lost(results, RESULTS_LOG_EACH);
+    tell(results, false);
+}
+
+/* The end. */
+
+void results_end(struct results *results)
+{
+    if (!results->ready)
+        return;
+    uv_mutex_lock(&results->lock);
+    results->ending = true;
+    atomic_store(&results->wanted, false);
+    uv_cond_broadcast(&results->changed);
+    uv_mutex_unlock(&results->lock);
+}
+
+bool results_have_ended(struct results *results)
+{
+    if (!results->ready)
+        return true;
+    uv_mutex_lock(&results->lock);
+    bool ended = !results->writer || results->writer->ended;
+    uv_mutex_unlock(&results->lock);
+    return ended;
+}
+
+/* Ends the thread and waits for it a moment. The lock is held. */
+static void abandon(struct results *results)
+{
+    struct results_writer *writer = results->writer;
+    uint64_t until_ms = results_now_ms() + GIVE_UP_MS, now_ms = 0;
+    if (!writer)
+        return;
+    writer->abandoned = true;
+    uv_cond_broadcast(&results->changed);
+    while (!writer->ended && (now_ms = results_now_ms()) < until_ms)
+        (void)uv_cond_timedwait(&results->changed, &results->lock, (until_ms - now_ms) * MS_NS);
+}
+
+/* Lines that the thread could not write, by worth. The lock is held. */
+static size_t collect(struct results *results, struct results_list by_worth[static RESULTS_WORTHS])
+{
+    struct results_list none = {.first = NULL}, *taken = results->writer ? &results->writer->taken : &none;
+    struct results_line *line = NULL;
+    size_t count = 0;
+    while ((line = results_list_take(taken)) || (line = results_queue_pop(&results->queue))) {
+        ++results->counts.dropped;
+        ++results->counts.lost[line->worth];
+        results_list_add(&by_worth[line->worth], line);
+        ++count;
+    }
+    return count;
+}
+
+static void tell_left(const struct results_list by_worth[static RESULTS_WORTHS], size_t count, bool hangs)
+{
+    struct log_line line;
+    log_begin(&line, CONFIG_LOG_ERROR,
+              hangs ? "results were lost: their file or reader did not take them before the end, and does not answer "
+                      "(it may have some of them); they follow"
+                    : "results were lost: their file or reader did not take them before the end; they follow");
+    log_number(&line, "lines", count);
+    for (unsigned i = RESULTS_WORTHS; i > 0; --i)
+        if (by_worth[i - 1].lines > 0)
+            log_number(&line, results_worth_name(i - 1), by_worth[i - 1].lines);
+    log_end(&line);
+}
+
+/* Those of most worth first. */
+static size_t log_left(struct results_list by_worth[static RESULTS_WORTHS])
+{
+    uint64_t until_ms = results_now_ms() + LOG_MS;
+    size_t taken = 0;
+    for (unsigned i = RESULTS_WORTHS; i > 0; --i) {
+        struct results_line *line = NULL;
+        while ((line = results_list_take(&by_worth[i - 1]))) {
+            uint64_t now_ms = results_now_ms();
+            taken += log_whole(CONFIG_LOG_ERROR, "result that could not be written", "result", line->text,
+                               line->length - 1, now_ms < until_ms ? (unsigned)(until_ms - now_ms) : 0);
+            free(line);
+        }
+    }
+    return taken;
+}
+
+static void give_up_left(struct results *results)
+{
+    struct results_list by_worth[RESULTS_WORTHS] = {{.first = NULL}};
+    struct log_line line;
+    uv_mutex_lock(&results->lock);
+    abandon(results);
+    size_t count = collect(results, by_worth);
+    bool hangs = results->writer && !results->writer->ended;
+    uv_mutex_unlock(&results->lock);
+    if (count == 0)
+        return;
+    tell_left(by_worth, count, hangs);
+    size_t taken = log_left(by_worth);
+    log_begin(&line, CONFIG_LOG_ERROR, "results that could not be written are in this log, those of most worth first");
+    log_number(&line, "lines", taken);
+    log_number(&line, "not_even_here", count - taken);
+    log_end(&line);
+    results_count(results, &results->told);
+}
+
+bool results_give_up(struct results *results)
+{
+    if (!results->ready)
+        return true;
+    results_end(results);
+    (void)log_lost(results, SIZE_MAX);
+    tell(results, true);
+    give_up_left(results);
+    struct results_counts counts;
+    results_count(results, &counts);
+    return counts.dropped == 0;
+}
+
+static void free_all(struct results *results)
+{
+    struct results_line *line = NULL;
+    uv_mutex_unlock(&results->lock);
+    if (results->writer)
+        results_writer_free(results->writer);
+    while ((line = take_for_log(results)))
+        free(line);
+    results_queue_clear(&results->queue);
+    uv_cond_destroy(&results->changed);
+    uv_mutex_destroy(&results->lock);
+    free(results->path);
+    uv_close((uv_handle_t *)&results->bell, NULL);
+}
+
+bool results_close(struct results *results)
+{
+    if (results->closed || !results->ready)
+        return true;
+    uv_mutex_lock(&results->lock);
+    results->ending = true;
+    abandon(results);
+    free_hung(results);
+    if (results->hung || (results->writer && !results->writer->ended)) {
+        uv_mutex_unlock(&results->lock);
+        return false;
+    }
     results->closed = true;
-    uv_close((uv_handle_t *)&results->retry, NULL);
-    if (results->ready) {
-        take_new(results);
-        uv_close((uv_handle_t *)&results->bell, NULL);
-        uv_mutex_destroy(&results->lock);
-    }
-    while (results->first) {
-        struct results_line *line = results->first;
-        unlink_line(results, line);
-        free_line(line);
-    }
-    if (results->writing) /* the batch and the file belong to the pool until it is done */
-        return;
-    free_batch(results);
+    free_all(results);
+    return true;
 }

@@ -10,7 +10,9 @@
 #include <stdlib.h>
 
 #define STOP_MARGIN_US  500000U  /* beyond read_deadline */
-#define STOP_RESULTS_US 2000000U /* for a slow reader of the results, after that */
+#define STOP_RESULTS_US 2000000U /* for the results, after that: since the last of them was written, and ... */
+#define STOP_ALL_US     8000000U /* ... altogether */
+#define END_MS          3000     /* for what is under way on other threads, after that */
 #define STOP_LOOK_MS    10
 #define SECOND_MS       1000
 #define TRIM_EVENTS     1000U /* fewer need little */
@@ -43,11 +45,12 @@ static void join_workers(struct server *server)
     for (unsigned i = 0; i < server->started; ++i)
         (void)uv_thread_join(&server->workers[i].thread);
     server->joined = true;
+    server->joined_us = server->written_us = worker_now_us();
     for (unsigned i = 0; i < server->inited; ++i)
         worker_finish(&server->workers[i]);
     while (open_left(server))
         ;
-    results_flush(&server->results);
+    results_end(&server->results);
 }
 
 static void finish(struct server *server)
@@ -66,10 +69,23 @@ static void finish(struct server *server)
     lookup_close(server->lookup);
     server->lookup = NULL;
     reload_stop(server);
-    results_tell(&server->results);
-    results_close(&server->results);
-    if (server->results.writing)
-        uv_stop(&server->loop); /* the reader of the results does not read: nobody can wait for it */
+    server->good = results_give_up(&server->results);
+    server->hangs = !results_close(&server->results);
+    if (server->hangs)
+        uv_stop(&server->loop);
+}
+
+/* Results are still being written, and not too slowly. */
+static bool results_wait(struct server *server, uint64_t now_us)
+{
+    struct results_counts counts;
+    if (results_have_ended(&server->results))
+        return false;
+    results_count(&server->results, &counts);
+    if (counts.written != server->written)
+        server->written_us = now_us;
+    server->written = counts.written;
+    return now_us - server->written_us < STOP_RESULTS_US && now_us - server->joined_us < STOP_ALL_US;
 }
 
 /* Machines that are being read are let go on first: that takes read_deadline at the most. */
@@ -88,7 +104,7 @@ static void on_stop_look(uv_timer_t *timer)
         return;
     }
     join_workers(server);
-    if (results_is_idle(&server->results) || now_us >= server->stop_by_us + STOP_RESULTS_US)
+    if (!results_wait(server, now_us))
         finish(server);
 }
 
@@ -141,6 +157,7 @@ static void on_second(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     uint64_t now_us = worker_now_us();
+    results_look(&server->results);
     if (server->joined)
         return;
     summary_ask(server);
@@ -154,7 +171,6 @@ static void on_second(uv_timer_t *timer)
     for (struct port *port = server->ports; port; port = port->next)
         port_tell(port);
     hints_tell_more(server);
-    results_tell(&server->results);
 }
 
 /* We live when each worker has answered since the last time. */
@@ -190,7 +206,7 @@ static void start_signal(struct server *server, int number)
 
 static void init_handles(struct server *server)
 {
-    uv_timer_t *timers[] = {&server->second_timer, &server->watchdog_timer, &server->stop_timer};
+    uv_timer_t *timers[] = {&server->second_timer, &server->watchdog_timer, &server->stop_timer, &server->end_timer};
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; ++i) {
         (void)uv_timer_init(&server->loop, timers[i]);
         timers[i]->data = server;
@@ -254,19 +270,15 @@ static bool init_parts(struct server *server)
     return false;
 }
 
+/* Only for want of memory or handles can they not be opened: a file that cannot be is tried again, and told. */
 static bool open_results(struct server *server)
 {
-    struct log_line line;
     int error = results_open(&server->results, &server->loop, server->config.events);
     server->results.on_settled = on_results;
     server->results.user = server;
-    if (error == 0)
-        return true;
-    log_begin(&line, CONFIG_LOG_ERROR, "result file cannot be opened; look at the permissions of its folder");
-    log_text(&line, "file", server->config.events);
-    log_text(&line, "error", uv_strerror(error));
-    log_end(&line);
-    return false;
+    if (error != 0)
+        log_plain(CONFIG_LOG_ERROR, "out of memory, or of handles");
+    return error == 0;
 }
 
 static void clear_parts(struct server *server)
@@ -312,24 +324,42 @@ static bool run_loop(struct server *server)
     return true;
 }
 
+static void on_end(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    server->hangs = true;
+    uv_stop(&server->loop);
+}
+
+/* The loop's last rounds: handles close, and what is under way on other threads ends, or is not waited for. */
+static void run_out(struct server *server)
+{
+    (void)uv_timer_start(&server->end_timer, on_end, END_MS, 0);
+    uv_unref((uv_handle_t *)&server->end_timer);
+    (void)uv_run(&server->loop, server->hangs ? UV_RUN_NOWAIT : UV_RUN_DEFAULT);
+    close_handle((uv_handle_t *)&server->end_timer);
+    if (!server->hangs)
+        (void)uv_run(&server->loop, UV_RUN_DEFAULT);
+}
+
+/* Returns whether it ended as it was told to, with each result written. */
 static bool serve(struct server *server)
 {
     bool good = open_results(server);
     good = init_parts(server) && good && reload_first(server) && run_loop(server);
     finish(server);
-    (void)uv_run(&server->loop, server->results.writing ? UV_RUN_NOWAIT : UV_RUN_DEFAULT);
-    return good;
+    run_out(server);
+    return good && server->good;
 }
 
+/* libuv, too, would wait at exit for what hangs. */
 static void end(struct server *server, bool good)
 {
-    if (!reload_is_over(server))
-        _Exit(good ? EXIT_SUCCESS : EXIT_FAILURE); /* its thread waits for a disk, and uses all this */
-    clear_parts(server);
-    if (server->results.writing) {
-        log_plain(CONFIG_LOG_ERROR, "results were lost: their reader does not read");
-        _Exit(good ? EXIT_SUCCESS : EXIT_FAILURE); /* libuv would wait for that write at exit */
+    if (server->hangs || !reload_is_over(server)) { /* its thread waits for a disk, and uses all this */
+        log_plain(CONFIG_LOG_WARNING, "a call to the file system or to a symbol server hangs; it is not waited for");
+        _Exit(good ? EXIT_SUCCESS : EXIT_FAILURE);
     }
+    clear_parts(server);
     mailbox_clear(&server->mailbox);
     (void)uv_loop_close(&server->loop);
     free(server);

@@ -102,7 +102,12 @@ struct server {
     uint64_t second_events; /* a second ago */
     bool stopping, finished;
     bool joined; /* no worker runs any more */
+    bool hangs;  /* something does not end: nobody waits for it */
+    bool good;   /* each result was written */
+    uint64_t joined_us, written_us,
+        written; /* when the last worker ended; when lines were last written, and how many */
     uint64_t stop_by_us, stop_round;
+    uv_timer_t end_timer;
 };
 
 /* Counts a poke that no key of any worker opens. Thread: any. */

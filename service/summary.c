@@ -104,10 +104,11 @@ static void add_up(struct server *server)
 
 static void log_summary(struct server *server)
 {
-    const struct results_counts *results = &server->results.counts;
+    struct results_counts results;
     const struct summary *summary = &server->summary;
     struct listener_counts all = {0};
     struct log_line line;
+    results_count(&server->results, &results);
     for (const struct port *port = server->ports; port; port = port->next)
         add_counts(&all, &port->counts);
     log_begin(&line, CONFIG_LOG_NOTICE, "summary");
@@ -133,9 +134,9 @@ static void log_summary(struct server *server)
     log_number(&line, "crash_statuses", summary->totals.crash_statuses);
     log_number(&line, "lost", summary->totals.lost);
     log_number(&line, "symbol_lookups", server->lookup ? lookup_count(server->lookup) : 0);
-    log_number(&line, "results_written", results->written);
-    log_number(&line, "results_waiting", server->results.waiting_lines + server->results.batch_lines);
-    log_number(&line, "results_dropped", results->dropped);
+    log_number(&line, "results_written", results.written);
+    log_number(&line, "results_waiting", results.waiting_lines);
+    log_number(&line, "results_dropped", results.dropped);
     log_number(&line, "workers", server->worker_count);
     log_number(&line, "passed_on", all.passed);
     log_number(&line, "passed_on_dropped", all.pass_dropped);

@@ -61,6 +61,18 @@ uint32_t platform_receive_drops(uv_os_fd_t descriptor);
 /* Flags for uv_fs_open of the result file: append, create, not inherited, never waiting. */
 int platform_append_flags(void);
 
+/* Flags for uv_fs_open of a file that is only read: not inherited, never waiting. */
+int platform_read_flags(void);
+
+/* A path that opens standard output anew. */
+const char *platform_stdout_path(void);
+
+/*
+ * Waits until a pipe or socket can be written to, or its reader is gone; timeout_ms at most.
+ * Returns whether a write of 4,096 bytes would not wait.
+ */
+bool platform_wait_writable(uv_file file, int timeout_ms);
+
 /* Resident memory of this process in bytes; 0: not known. */
 size_t platform_memory(void);
 

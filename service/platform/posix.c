@@ -204,6 +204,22 @@ int platform_append_flags(void)
     return O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK;
 }
 
+int platform_read_flags(void)
+{
+    return O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+}
+
+const char *platform_stdout_path(void)
+{
+    return "/dev/fd/1";
+}
+
+bool platform_wait_writable(uv_file file, int timeout_ms)
+{
+    struct pollfd descriptor = {.fd = file, .events = POLLOUT};
+    return poll(&descriptor, 1, timeout_ms) == 1;
+}
+
 size_t platform_memory(void)
 {
     size_t bytes = 0;
