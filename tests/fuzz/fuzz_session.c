@@ -129,7 +129,7 @@ static void expect_service(struct puppet *p)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct puppet *p = puppet_new();
+    struct puppet *p = puppet_again();
     p->answer = answers_from_input;
     p->knows_rva = true;
     rest = (struct rest){.bytes = data, .length = size};
@@ -139,6 +139,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     play(p, data, size);
     wait_bounded(p, 120 * SECOND_US);
     expect_service(p);
-    puppet_free(p);
     return 0;
 }

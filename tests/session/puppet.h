@@ -66,16 +66,13 @@ struct puppet {
     uint64_t data_sequence;
     uint32_t next_id;
 
-    unsigned responses;  /* handshake responses of the session */
-    unsigned sent_count; /* datagrams of the session; the first PUPPET_KEEP are kept */
-    struct puppet_bytes sent[PUPPET_KEEP];
-    unsigned packet_count; /* of them, the KD packets that open with the puppet's key, kept alike */
-    struct puppet_packet packet[PUPPET_KEEP];
+    unsigned responses;      /* handshake responses of the session */
+    unsigned sent_count;     /* datagrams of the session; the first PUPPET_KEEP are kept */
+    unsigned packet_count;   /* of them, the KD packets that open with the puppet's key, kept alike */
     unsigned continue_count; /* Continues, repeated ones too */
     uint64_t continue_us;    /* when the first one came */
     uint32_t continue_status;
     unsigned event_count;
-    struct kdnet_event event[PUPPET_EVENTS];
 
     /* Sees each event while all that it borrows is there; NULL: nobody. */
     void (*told)(const struct kdnet_event *event);
@@ -83,6 +80,11 @@ struct puppet {
     /* Answers a request: fills the reply in (api, address and count are there) and its data; false: no answer. NULL:
      * only GetVersion is answered. */
     bool (*answer)(struct puppet *p, struct kdnet_manipulate *reply, uint8_t *data);
+
+    /* Large, and not cleared by puppet_reset: what counts is counted above. */
+    struct puppet_bytes sent[PUPPET_KEEP];
+    struct puppet_packet packet[PUPPET_KEEP];
+    struct kdnet_event event[PUPPET_EVENTS];
 };
 
 static inline int puppet_random(void *user, uint8_t *out, size_t length)
@@ -117,12 +119,13 @@ static inline void puppet_new_boot(struct puppet *p, uint8_t seed)
     p->next_id = 0;
 }
 
-static inline struct puppet *puppet_new(void)
+/* A new target and a new session in the same memory. */
+static inline void puppet_reset(struct puppet *p)
 {
-    struct puppet *p = calloc(1, sizeof *p);
-    if (!p)
-        abort();
-    p->crypto = kdnet_crypto_new();
+    struct kdnet_crypto *crypto = p->crypto;
+    kdnet_session_free(p->session);
+    memset(p, 0, offsetof(struct puppet, sent));
+    p->crypto = crypto;
     p->now_us = 1000000000;
     p->version = 5;
     p->acks = p->replies = true;
@@ -138,6 +141,26 @@ static inline struct puppet *puppet_new(void)
                                               .dump_for_us = KDNET_DUMP_FOR_US};
     p->session = kdnet_session_new(&p->shared, &p->policy, &p->key);
     puppet_new_boot(p, 1);
+}
+
+static inline struct puppet *puppet_new(void)
+{
+    struct puppet *p = calloc(1, sizeof *p);
+    if (!p)
+        abort();
+    p->crypto = kdnet_crypto_new();
+    puppet_reset(p);
+    return p;
+}
+
+/* For fuzzers: the same puppet, as new each time; it is never freed. */
+static inline struct puppet *puppet_again(void)
+{
+    static struct puppet *p;
+    if (p)
+        puppet_reset(p);
+    else
+        p = puppet_new();
     return p;
 }
 
