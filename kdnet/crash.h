@@ -3,12 +3,13 @@
  * crash: which break is it, what may be concluded from what was read, what happens next. Pure decisions, no bytes, no
  * state.
  *
- * Uses state_change, kernel. Sources: PROTOCOL.md sections 8 and 9; DESIGN.md sections 3 and 4.
+ * Uses machine, state_change, kernel. Sources: PROTOCOL.md sections 8 and 9; DESIGN.md sections 3 and 4.
  */
 #ifndef KDNET_CRASH_H
 #define KDNET_CRASH_H
 
 #include "kdnet/kernel.h"
+#include "kdnet/machine.h"
 #include "kdnet/state_change.h"
 
 #include <stdbool.h>
@@ -114,6 +115,7 @@ struct kdnet_break_facts {
     bool shutdown;        /* unload of all symbols */
     bool exception;       /* an exception state change */
     bool breakpoint;      /* whose code is a breakpoint's */
+    bool user_mode;       /* the exception is a program's (kdnet_crash_is_user_mode) */
     bool boot_loader;     /* who answers is not NT */
     bool at_status_break; /* the exception address is BreakpointWithStatus */
     bool break_status_known;
@@ -126,11 +128,34 @@ enum kdnet_phase kdnet_crash_phase(const struct kdnet_break_facts *facts);
 /* Which policy entry a break falls under. */
 enum kdnet_break_kind kdnet_crash_break_kind(const struct kdnet_break_facts *facts);
 
+/*
+ * Whether an exception happened in a program and not in the kernel: the program counter, or the record's address, lies
+ * below the kernel's half. An address of 0 says nothing.
+ *
+ * machine  of the Windows kernel that halted; KDNET_MACHINE_UNKNOWN when it is not known, or is a boot loader or a
+ *          hypervisor, which run at other addresses: then false.
+ */
+bool kdnet_crash_is_user_mode(const struct kdnet_state_change *change, enum kdnet_machine machine);
+
 /* The status to continue a state change with, so that Windows goes on as if nobody watched (PROTOCOL section 5). */
-uint32_t kdnet_crash_continue_status(const struct kdnet_state_change *change);
+uint32_t kdnet_crash_continue_status(const struct kdnet_state_change *change, bool user_mode);
 
 /* True for STATUS_BREAKPOINT and its WOW64 twin. */
 bool kdnet_crash_is_breakpoint(uint32_t exception_code);
+
+/* What a former debugger left in the kernel: nobody but a debugger sets it, and no handler there expects it. */
+enum kdnet_leftover {
+    KDNET_LEFTOVER_NONE,
+    KDNET_LEFTOVER_SINGLE_STEP,
+    KDNET_LEFTOVER_HARDWARE_BREAKPOINT, /* the debug registers say that one was hit */
+};
+
+/* Which of them a state change is. machine: of the report's layout; UNKNOWN: a single step is told as such. */
+enum kdnet_leftover kdnet_crash_leftover(const struct kdnet_state_change *change, enum kdnet_machine machine,
+                                         bool user_mode);
+
+/* "single_step", "hardware_breakpoint"; NULL for none. */
+const char *kdnet_leftover_name(enum kdnet_leftover leftover);
 
 struct kdnet_conclusion {
     enum kdnet_verdict verdict;

@@ -84,7 +84,9 @@ struct kdnet_event_crash_status {
 
 struct kdnet_event_released {
     enum kdnet_action action;
-    uint64_t halted_us; /* from the state change */
+    uint64_t halted_us;          /* from the state change */
+    enum kdnet_leftover cleared; /* what a former debugger had left there, and is gone now */
+    bool cleared_first;          /* the first such one since the machine started */
 };
 
 /* The policy holds a machine that has no break to tell of: at a question, at the load of an image, at an ordinary

@@ -31,6 +31,23 @@ uint64_t kdnet_halt_kernel_base(const struct kdnet_session *session)
     return kdnet_halt_address(session, session->boot->version.kernel_base);
 }
 
+static enum kdnet_machine machine_of(const struct kdnet_session *session)
+{
+    const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
+    return layout ? layout->machine : KDNET_MACHINE_UNKNOWN;
+}
+
+bool kdnet_halt_is_user_mode(const struct kdnet_session *session)
+{
+    bool nt = kdnet_halt_layout(session) && kdnet_boot_is_nt(session->boot);
+    return nt && kdnet_crash_is_user_mode(&session->talk->halt.change, machine_of(session));
+}
+
+enum kdnet_leftover kdnet_halt_leftover(const struct kdnet_session *session)
+{
+    return kdnet_crash_leftover(&session->talk->halt.change, machine_of(session), kdnet_halt_is_user_mode(session));
+}
+
 struct kdnet_break_facts kdnet_halt_facts(const struct kdnet_session *session)
 {
     const struct kdnet_halt *halt = &session->talk->halt;
@@ -39,6 +56,7 @@ struct kdnet_break_facts kdnet_halt_facts(const struct kdnet_session *session)
     struct kdnet_break_facts facts = {.shutdown = halt->shutdown, .bugcheck_printed = session->past->crash.printed};
     facts.exception = kdnet_halt_state(halt) == KDNET_STATE_EXCEPTION && !halt->shutdown;
     facts.breakpoint = facts.exception && kdnet_crash_is_breakpoint(halt->change.exception.code);
+    facts.user_mode = kdnet_halt_is_user_mode(session);
     facts.boot_loader = boot && boot->version_known && boot->version.major >> 8 == KDNET_WHO_BOOT;
     if (facts.breakpoint && layout && boot->data_known) {
         facts.at_status_break = kdnet_halt_address(session, halt->change.exception.address) ==
@@ -56,7 +74,7 @@ bool kdnet_halt_must_step(const struct kdnet_session *session)
     const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
     struct kdnet_control_report report;
     if (!layout || kdnet_halt_state(halt) != KDNET_STATE_EXCEPTION ||
-        !kdnet_crash_is_breakpoint(halt->change.exception.code))
+        !kdnet_crash_is_breakpoint(halt->change.exception.code) || kdnet_halt_is_user_mode(session))
         return false;
     kdnet_machine_report(layout->machine, halt->change.report, halt->change.report_length, &report);
     return report.instructions &&

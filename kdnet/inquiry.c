@@ -440,6 +440,7 @@ void kdnet_inquiry_rebooted(struct kdnet_session *session, uint64_t now_us)
         kdnet_tell_status(session, KDNET_REASON_LOST, now_us);
     halt->stage = KDNET_STAGE_RUNNING;
     session->past->crash.dumping = false;
+    session->past->cleared_told = false;
     kdnet_boot_clear(session->boot);
     free(session->boot);
     session->boot = NULL;

@@ -30,7 +30,15 @@ uint64_t kdnet_halt_kernel_base(const struct kdnet_session *session);
 /* What is known of the break so far; its phase and kind follow from it (crash.h). */
 struct kdnet_break_facts kdnet_halt_facts(const struct kdnet_session *session);
 
-/* Whether the machine stands on a breakpoint instruction, so that it would trap again (PROTOCOL section 5). */
+/* Whether it is an exception of a program, which Windows hands to that program (crash.h). */
+bool kdnet_halt_is_user_mode(const struct kdnet_session *session);
+
+/* What a former debugger left, and what the machine has halted for (crash.h). */
+enum kdnet_leftover kdnet_halt_leftover(const struct kdnet_session *session);
+
+/* Whether the machine stands on a breakpoint instruction of the kernel, so that it would trap again (PROTOCOL section
+ * 5).
+ */
 bool kdnet_halt_must_step(const struct kdnet_session *session);
 
 /* Sends a request; false when it cannot be: then the step counts as tried. */

@@ -11,6 +11,20 @@
 #define X86_REPORT   40
 #define ARM64_REPORT 24
 
+#define KERNEL_HALF_64  UINT64_C(0xffff800000000000)
+#define KERNEL_HALF_32  0x80000000U
+#define KERNEL_TUNED_32 0xc0000000U /* with 4-gigabyte tuning [doc] */
+#define REPORT_HAS_SEGS 1U          /* of ReportFlags: the segments are included [ros] */
+#define X64_CS_AT       40U
+#define X86_CS_AT       28U
+#define ARM64_CPSR_AT   4U /* ARM64_NT_CONTEXT of the public winnt.h */
+#define ARM64_CPSR_STEP 0x00200000U
+#define ARM64_BCR_AT    792U
+#define ARM64_BCR_COUNT 8U
+#define ARM64_WCR_AT    888U
+#define ARM64_WCR_COUNT 2U
+#define ARM64_DEBUG_ON  1U /* E of DBGBCR, DBGWCR */
+
 static const struct kdnet_machine_layout layouts[] = {
     {.machine = KDNET_MACHINE_X64,
      .name = "x64",
@@ -58,6 +72,45 @@ const char *kdnet_machine_name(enum kdnet_machine machine)
 uint64_t kdnet_machine_address(enum kdnet_machine machine, uint64_t address)
 {
     return machine == KDNET_MACHINE_X86 ? (uint64_t)(int64_t)(int32_t)(uint32_t)address : address;
+}
+
+bool kdnet_machine_is_user_address(enum kdnet_machine machine, uint64_t address)
+{
+    switch (machine) {
+    case KDNET_MACHINE_X64:
+    case KDNET_MACHINE_ARM64:
+        return address < KERNEL_HALF_64;
+    case KDNET_MACHINE_X86:
+        return (uint32_t)address < KERNEL_HALF_32;
+    case KDNET_MACHINE_UNKNOWN:
+        break;
+    }
+    return false;
+}
+
+bool kdnet_machine_is_ambiguous_address(enum kdnet_machine machine, uint64_t address)
+{
+    return machine == KDNET_MACHINE_X86 && (uint32_t)address >= KERNEL_HALF_32 && (uint32_t)address < KERNEL_TUNED_32;
+}
+
+/* Clears bits of a 32-bit register in a context; whether one was set. */
+static bool clear_bits(uint8_t *at, uint32_t bits)
+{
+    uint32_t value = kdnet_get_le32(at);
+    kdnet_put_le32(at, value & ~bits);
+    return (value & bits) != 0;
+}
+
+bool kdnet_machine_stop_tracing(const struct kdnet_machine_layout *layout, uint8_t *context)
+{
+    if (layout->machine != KDNET_MACHINE_ARM64)
+        return false;
+    bool changed = clear_bits(context + ARM64_CPSR_AT, ARM64_CPSR_STEP);
+    for (size_t i = 0; i < ARM64_BCR_COUNT; ++i)
+        changed |= clear_bits(context + ARM64_BCR_AT + 4 * i, ARM64_DEBUG_ON);
+    for (size_t i = 0; i < ARM64_WCR_COUNT; ++i)
+        changed |= clear_bits(context + ARM64_WCR_AT + 4 * i, ARM64_DEBUG_ON);
+    return changed;
 }
 
 static uint64_t get_register(const struct kdnet_machine_layout *layout, const uint8_t *context, size_t at)
@@ -111,14 +164,22 @@ void kdnet_machine_report(enum kdnet_machine machine, const uint8_t *report, siz
     *out = (struct kdnet_control_report){0};
     switch (machine) {
     case KDNET_MACHINE_X64: /* Dr6, Dr7 u64, EFlags u32, InstructionCount, ReportFlags u16, stream [cap] */
-        if (length >= 16)
+        if (length >= 16) {
+            out->dr6 = kdnet_get_le64(report);
             out->dr7 = kdnet_get_le64(report + 8);
+        }
+        if (length >= X64_CS_AT + 2 && (kdnet_get_le16(report + 22) & REPORT_HAS_SEGS))
+            out->code_segment = kdnet_get_le16(report + X64_CS_AT);
         if (length >= 24)
             take_stream(report, length, 24, kdnet_get_le16(report + 20), out);
         break;
     case KDNET_MACHINE_X86: /* Dr6, Dr7 u32, InstructionCount, ReportFlags u16, stream [ros] */
-        if (length >= 8)
+        if (length >= 8) {
+            out->dr6 = kdnet_get_le32(report);
             out->dr7 = kdnet_get_le32(report + 4);
+        }
+        if (length >= X86_CS_AT + 2 && (kdnet_get_le16(report + 10) & REPORT_HAS_SEGS))
+            out->code_segment = kdnet_get_le16(report + X86_CS_AT);
         if (length >= 12)
             take_stream(report, length, 12, kdnet_get_le16(report + 8), out);
         break;

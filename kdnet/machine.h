@@ -50,9 +50,29 @@ void kdnet_machine_set_argument(const struct kdnet_machine_layout *layout, uint8
 /* An address of a target as KD says it: 32-bit ones are sign-extended. */
 uint64_t kdnet_machine_address(enum kdnet_machine machine, uint64_t address);
 
+/*
+ * Whether an address lies below the kernel's half of the address space. x64, ARM64: below FFFF800000000000; x86: below
+ * 80000000. Always false for a machine that is not known.
+ */
+bool kdnet_machine_is_user_address(enum kdnet_machine machine, uint64_t address);
+
+/*
+ * Whether an x86 address lies in the gigabyte that is the kernel's, or the program's with 4-gigabyte tuning (/3GB,
+ * increaseuserva): 80000000 to BFFFFFFF [doc]. Only the code segment tells.
+ */
+bool kdnet_machine_is_ambiguous_address(enum kdnet_machine machine, uint64_t address);
+
+/*
+ * Ends single steps and hardware breakpoints that are set in the registers of `context` itself: ARM64's Cpsr.SS, Bcr,
+ * Wcr. On x64 and x86 Continue2 does that (PROTOCOL section 5), and nothing is changed. Returns whether something was.
+ */
+bool kdnet_machine_stop_tracing(const struct kdnet_machine_layout *layout, uint8_t *context);
+
 /* What we use of a state change's control report. */
 struct kdnet_control_report {
+    uint64_t dr6;                /* x64, x86; 0 on ARM64 */
     uint64_t dr7;                /* x64, x86; 0 on ARM64 */
+    uint16_t code_segment;       /* x64, x86: the selector CS; 0 when the report does not include it */
     const uint8_t *instructions; /* at the program counter; borrowed; NULL when there are none */
     size_t instruction_count;    /* bytes, at most 16 */
 };

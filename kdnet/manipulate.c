@@ -156,7 +156,7 @@ void kdnet_manipulate_continue(struct kdnet_manipulate *out, enum kdnet_machine 
         kdnet_put_le32(set + 8, 1);
         break;
     case KDNET_MACHINE_ARM64:
-        kdnet_put_le64(set + 4, 1);
+        kdnet_put_le64(set + 8, 1); /* behind Continue and TraceFlag [sym] */
         break;
     case KDNET_MACHINE_UNKNOWN:
         break;

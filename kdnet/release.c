@@ -8,6 +8,8 @@
 #include "kdnet/inquiry_internal.h"
 #include "kdnet/wire.h"
 
+#include <string.h>
+
 #define RELEASE_STEP_TIMEOUTS 16U /* then the breakpoint is not stepped over */
 #define ASKS_DEAF             4U
 #define ASK_POKES             1200U /* an hour's */
@@ -115,7 +117,9 @@ void kdnet_release_go_on(struct kdnet_session *session)
     if (halt->action == KDNET_ACTION_REBOOT)
         manipulate = (struct kdnet_manipulate){.api = KDNET_API_REBOOT};
     else
-        kdnet_manipulate_continue(&manipulate, machine, kdnet_crash_continue_status(&halt->change), report.dr7);
+        kdnet_manipulate_continue(&manipulate, machine,
+                                  kdnet_crash_continue_status(&halt->change, kdnet_halt_is_user_mode(session)),
+                                  kdnet_halt_leftover(session) == KDNET_LEFTOVER_NONE ? report.dr7 : 0);
     halt->stage = KDNET_STAGE_GOING;
     halt->heard = 0;
     kdnet_request(session, KDNET_STEP_NONE, &manipulate, false);
@@ -129,13 +133,44 @@ static bool stands_on_it(const struct kdnet_session *session)
            kdnet_halt_address(session, halt->change.program_counter);
 }
 
-void kdnet_release_next(struct kdnet_session *session)
+/* Whether registers are to be set before the Continue: over the breakpoint; on ARM64 also to end a single step. */
+static bool must_set_registers(const struct kdnet_session *session)
+{
+    const struct kdnet_halt *halt = &session->talk->halt;
+    const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
+    if (halt->action != KDNET_ACTION_CONTINUE || halt->stepped || !layout)
+        return false;
+    return kdnet_halt_must_step(session) ||
+           (layout->machine == KDNET_MACHINE_ARM64 && kdnet_halt_leftover(session) != KDNET_LEFTOVER_NONE);
+}
+
+/* Whether what is known of the registers is as it shall be: somebody has stepped, nothing is traced. */
+static bool registers_are_good(const struct kdnet_session *session)
+{
+    const struct kdnet_halt *halt = &session->talk->halt;
+    uint8_t context[KDNET_CONTEXT_MAX];
+    if (kdnet_halt_must_step(session))
+        return !stands_on_it(session);
+    memcpy(context, halt->context, sizeof context);
+    return !kdnet_machine_stop_tracing(kdnet_halt_layout(session), context);
+}
+
+static void change_registers(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->talk->halt;
     const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
+    if (kdnet_halt_must_step(session))
+        kdnet_machine_set_pc(layout, halt->context, kdnet_machine_pc(layout, halt->context) + layout->break_length);
+    else
+        (void)kdnet_machine_stop_tracing(layout, halt->context);
+}
+
+void kdnet_release_next(struct kdnet_session *session)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
     halt->stage = KDNET_STAGE_RELEASING;
-    if (halt->action == KDNET_ACTION_CONTINUE && !halt->stepped && kdnet_halt_must_step(session)) {
-        if (halt->context_known && !stands_on_it(session)) {
+    if (must_set_registers(session)) {
+        if (halt->context_known && registers_are_good(session)) {
             kdnet_release_go_on(session);
             return;
         }
@@ -149,7 +184,7 @@ void kdnet_release_next(struct kdnet_session *session)
             halt->interrupted = false;
             if (must_prove(session))
                 return;
-            kdnet_machine_set_pc(layout, halt->context, kdnet_machine_pc(layout, halt->context) + layout->break_length);
+            change_registers(session);
             halt->stepped = true;
             halt->giving_up = 0;
             if (kdnet_context_set(session))

@@ -166,6 +166,7 @@ struct kdnet_past {
     uint64_t breaks_us;     /* when all breaks of the budget will be there again */
     uint64_t storm_told_us; /* the last event of a break storm; 0: none */
     uint32_t unread;        /* breaks since storm_told_us */
+    bool cleared_told;      /* that a former debugger's single step was cleared, in this boot */
 };
 
 /*

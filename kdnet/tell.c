@@ -111,6 +111,11 @@ void kdnet_tell_released(struct kdnet_session *session, uint64_t now_us)
     struct kdnet_event_released *event = &kdnet_session_event(session, KDNET_EVENT_RELEASED)->u.released;
     event->action = halt->action;
     event->halted_us = now_us - halt->since_us;
+    if (halt->action != KDNET_ACTION_CONTINUE)
+        return;
+    event->cleared = kdnet_halt_leftover(session);
+    event->cleared_first = event->cleared != KDNET_LEFTOVER_NONE && !session->past->cleared_told;
+    session->past->cleared_told |= event->cleared_first;
 }
 
 void kdnet_tell_held(struct kdnet_session *session, enum kdnet_break_kind why, uint64_t now_us)

@@ -162,6 +162,19 @@ static const char *released_message(enum kdnet_action action)
     }
 }
 
+/* Once a boot of the machine; each `released` event says it. */
+static void log_cleared(const struct announcement *a)
+{
+    struct log_line line;
+    if (!begin(&line, CONFIG_LOG_WARNING,
+               "a debugger that had this machine before left a single step or a hardware breakpoint in its kernel; it "
+               "was cleared, and the machine goes on: Windows would have crashed of it",
+               a->target, a->event))
+        return;
+    log_text(&line, "cleared", kdnet_leftover_name(a->event->u.released.cleared));
+    log_end(&line);
+}
+
 static void log_released(const struct announcement *a)
 {
     const struct kdnet_event_released *released = &a->event->u.released;
@@ -171,6 +184,8 @@ static void log_released(const struct announcement *a)
     log_text(&line, "action", kdnet_action_name(released->action));
     log_milliseconds(&line, "halted_ms", released->halted_us);
     log_end(&line);
+    if (released->cleared_first)
+        log_cleared(a);
 }
 
 static void log_lost(const struct announcement *a)

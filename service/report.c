@@ -379,6 +379,8 @@ static void put_released(struct builder *b, const struct kdnet_event_released *r
 {
     put(b, "action", own_text(kdnet_action_name(released->action)));
     put(b, "halted_ms", milliseconds(released->halted_us));
+    if (released->cleared != KDNET_LEFTOVER_NONE)
+        put(b, "cleared", json_string(kdnet_leftover_name(released->cleared)));
 }
 
 static void put_lost(struct builder *b, const struct kdnet_event_lost *lost, uint64_t time_us)

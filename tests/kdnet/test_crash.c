@@ -9,6 +9,7 @@
 
 #include "kdnet/crash.h"
 #include "kdnet/manipulate.h"
+#include "kdnet/wire.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -47,6 +48,10 @@ static const struct {
      {.exception = true, .breakpoint = true, .at_status_break = true, .bugcheck_printed = true},
      KDNET_PHASE_BUGCHECK_FIRST,
      KDNET_BREAK_KIND_BUGCHECK_FIRST},
+    {"a program's int 3 after a fatal error was printed",
+     {.exception = true, .breakpoint = true, .user_mode = true, .bugcheck_printed = true},
+     KDNET_PHASE_BREAK,
+     KDNET_BREAK_KIND_BREAK},
     {"nothing known but a breakpoint",
      {.exception = true, .breakpoint = true},
      KDNET_PHASE_BREAK,
@@ -93,10 +98,12 @@ static void windows_goes_on_as_if_nobody_watched(void **state)
     static const struct {
         uint32_t new_state, code, expected;
     } rows[] = {
+        {KDNET_STATE_EXCEPTION, KDNET_EXCEPTION_SINGLE_STEP, KDNET_DBG_EXCEPTION_HANDLED},
+        {KDNET_STATE_EXCEPTION | KDNET_STATE_ALTERNATE, KDNET_EXCEPTION_SINGLE_STEP, KDNET_DBG_EXCEPTION_HANDLED},
+        {KDNET_STATE_EXCEPTION, KDNET_EXCEPTION_WX86_STEP, KDNET_DBG_EXCEPTION_HANDLED},
         {KDNET_STATE_EXCEPTION, KDNET_EXCEPTION_BREAKPOINT, KDNET_DBG_EXCEPTION_HANDLED},
         {KDNET_STATE_EXCEPTION, KDNET_EXCEPTION_WX86_BREAK, KDNET_DBG_EXCEPTION_HANDLED},
         {KDNET_STATE_EXCEPTION | KDNET_STATE_ALTERNATE, KDNET_EXCEPTION_BREAKPOINT, KDNET_DBG_EXCEPTION_HANDLED},
-        {KDNET_STATE_EXCEPTION, KDNET_EXCEPTION_SINGLE_STEP, KDNET_DBG_EXCEPTION_NOT_HANDLED},
         {KDNET_STATE_EXCEPTION, 0xc0000005, KDNET_DBG_EXCEPTION_NOT_HANDLED},
         {KDNET_STATE_EXCEPTION | KDNET_STATE_ALTERNATE, 0xc0000005, KDNET_DBG_EXCEPTION_NOT_HANDLED},
         {KDNET_STATE_EXCEPTION, 0, KDNET_DBG_EXCEPTION_NOT_HANDLED},
@@ -109,9 +116,108 @@ static void windows_goes_on_as_if_nobody_watched(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(rows); ++i) {
         struct kdnet_state_change change = {.new_state = rows[i].new_state, .exception = {.code = rows[i].code}};
-        if (kdnet_crash_continue_status(&change) != rows[i].expected)
-            fail_msg("row %zu: %08x", i, (unsigned)kdnet_crash_continue_status(&change));
+        if (kdnet_crash_continue_status(&change, false) != rows[i].expected)
+            fail_msg("row %zu: %08x", i, (unsigned)kdnet_crash_continue_status(&change, false));
+        bool exception = (rows[i].new_state & ~KDNET_STATE_ALTERNATE) == KDNET_STATE_EXCEPTION;
+        assert_int_equal(kdnet_crash_continue_status(&change, true),
+                         exception ? KDNET_DBG_EXCEPTION_NOT_HANDLED : rows[i].expected);
     }
+}
+
+static void exceptions_below_the_kernels_half_are_a_programs(void **state)
+{
+    static const struct {
+        const char *what;
+        enum kdnet_machine machine;
+        uint64_t pc, address;
+        bool user;
+    } rows[] = {
+        {"x64 program", KDNET_MACHINE_X64, 0x7ff612341000, 0x7ff612341000, true},
+        {"x64 program's last address", KDNET_MACHINE_X64, 0xffff7fffffffffff, 0xffff7fffffffffff, true},
+        {"x64 kernel's first address", KDNET_MACHINE_X64, 0xffff800000000000, 0xffff800000000000, false},
+        {"x64 kernel", KDNET_MACHINE_X64, 0xfffff80112345678, 0xfffff80112345678, false},
+        {"x64 record in a program", KDNET_MACHINE_X64, 0xfffff80112345678, 0x7ff612341000, true},
+        {"x64 counter in a program", KDNET_MACHINE_X64, 0x7ff612341000, 0xfffff80112345678, true},
+        {"x64, the record says nothing", KDNET_MACHINE_X64, 0xfffff80112345678, 0, false},
+        {"x64, nothing is said", KDNET_MACHINE_X64, 0, 0, false},
+        {"WOW64 program", KDNET_MACHINE_X64, 0x401000, 0x401000, true},
+        {"ARM64 program", KDNET_MACHINE_ARM64, 0x7ff612341000, 0x7ff612341000, true},
+        {"ARM64 kernel", KDNET_MACHINE_ARM64, 0xfffff80112345678, 0xfffff80112345678, false},
+        {"x86 program", KDNET_MACHINE_X86, 0x401000, 0x401000, true},
+        {"x86 program's last address", KDNET_MACHINE_X86, 0x7fffffff, 0x7fffffff, true},
+        {"x86 kernel's first address", KDNET_MACHINE_X86, 0xffffffff80000000, 0xffffffff80000000, false},
+        {"x86 kernel, not extended", KDNET_MACHINE_X86, 0x81234567, 0x81234567, false},
+        {"x86 kernel", KDNET_MACHINE_X86, 0xffffffff81234567, 0xffffffff81234567, false},
+        {"loader, or who it is is not known", KDNET_MACHINE_UNKNOWN, 0x9cf07e, 0x9cf07e, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); ++i) {
+        struct kdnet_state_change change = {.new_state = KDNET_STATE_EXCEPTION, .program_counter = rows[i].pc};
+        change.exception.address = rows[i].address;
+        if (kdnet_crash_is_user_mode(&change, rows[i].machine) != rows[i].user)
+            fail_msg("%s", rows[i].what);
+        change.new_state = KDNET_STATE_LOAD_SYMBOLS;
+        assert_false(kdnet_crash_is_user_mode(&change, rows[i].machine));
+    }
+}
+
+/* X86: Dr6, Dr7, count 0, ReportFlags, 16 bytes, Cs. */
+static void with_four_gigabyte_tuning_the_code_segment_tells(void **state)
+{
+    static const struct {
+        uint32_t pc;
+        uint8_t flags, cs;
+        bool user;
+    } rows[] = {
+        {0xb0001000, 1, 0x1b, true},  {0xb0001000, 1, 0x08, false}, {0xb0001000, 0, 0x1b, false},
+        {0xe0801000, 1, 0x1b, false}, {0x80001000, 1, 0x1b, true},  {0xbfffffff, 1, 0x1b, true},
+        {0xc0000000, 1, 0x1b, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); ++i) {
+        uint8_t report[40] = {[10] = rows[i].flags, [28] = rows[i].cs};
+        struct kdnet_state_change change = {.new_state = KDNET_STATE_EXCEPTION, .report = report};
+        change.report_length = sizeof report;
+        change.program_counter = change.exception.address = kdnet_machine_address(KDNET_MACHINE_X86, rows[i].pc);
+        if (kdnet_crash_is_user_mode(&change, KDNET_MACHINE_X86) != rows[i].user)
+            fail_msg("row %zu", i);
+        change.report_length = 28; /* cut */
+        assert_false(kdnet_crash_is_user_mode(&change, KDNET_MACHINE_X86));
+    }
+}
+
+static void single_steps_in_the_kernel_are_a_former_debuggers(void **state)
+{
+    static const struct {
+        uint32_t code;
+        uint16_t dr6;
+        uint16_t dr7;
+        enum kdnet_leftover expected;
+    } rows[] = {
+        {KDNET_EXCEPTION_SINGLE_STEP, 0, 0x400, KDNET_LEFTOVER_SINGLE_STEP},
+        {KDNET_EXCEPTION_SINGLE_STEP, 0x4000, 0x400, KDNET_LEFTOVER_SINGLE_STEP},
+        {KDNET_EXCEPTION_SINGLE_STEP, 0x4000, 0x401, KDNET_LEFTOVER_SINGLE_STEP},
+        {KDNET_EXCEPTION_SINGLE_STEP, 1, 0x401, KDNET_LEFTOVER_HARDWARE_BREAKPOINT},
+        {KDNET_EXCEPTION_SINGLE_STEP, 0, 0x401, KDNET_LEFTOVER_HARDWARE_BREAKPOINT},
+        {KDNET_EXCEPTION_BREAKPOINT, 1, 0x401, KDNET_LEFTOVER_NONE},
+        {0xc0000005, 1, 0x401, KDNET_LEFTOVER_NONE},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); ++i) {
+        uint8_t report[48] = {0};
+        kdnet_put_le16(report, rows[i].dr6);
+        kdnet_put_le16(report + 8, rows[i].dr7);
+        struct kdnet_state_change change = {.new_state = KDNET_STATE_EXCEPTION, .report = report};
+        change.report_length = sizeof report;
+        change.exception.code = rows[i].code;
+        assert_int_equal(kdnet_crash_leftover(&change, KDNET_MACHINE_X64, false), rows[i].expected);
+        assert_int_equal(kdnet_crash_leftover(&change, KDNET_MACHINE_X64, true), KDNET_LEFTOVER_NONE);
+        change.new_state = KDNET_STATE_LOAD_SYMBOLS;
+        assert_int_equal(kdnet_crash_leftover(&change, KDNET_MACHINE_X64, false), KDNET_LEFTOVER_NONE);
+    }
+    assert_null(kdnet_leftover_name(KDNET_LEFTOVER_NONE));
+    assert_string_equal(kdnet_leftover_name(KDNET_LEFTOVER_SINGLE_STEP), "single_step");
+    assert_string_equal(kdnet_leftover_name(KDNET_LEFTOVER_HARDWARE_BREAKPOINT), "hardware_breakpoint");
 }
 
 static void only_breakpoints_are_breakpoints(void **state)
@@ -218,6 +324,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(phase_and_policy_follow_from_what_is_known),
         cmocka_unit_test(windows_goes_on_as_if_nobody_watched),
+        cmocka_unit_test(exceptions_below_the_kernels_half_are_a_programs),
+        cmocka_unit_test(with_four_gigabyte_tuning_the_code_segment_tells),
+        cmocka_unit_test(single_steps_in_the_kernel_are_a_former_debuggers),
         cmocka_unit_test(only_breakpoints_are_breakpoints),
         cmocka_unit_test(a_status_that_was_read_is_the_verdict_in_every_phase),
         cmocka_unit_test(without_a_status_only_the_first_break_proves_something),

@@ -86,6 +86,28 @@ static void addresses_of_x86_are_sign_extended(void **state)
     assert_true(kdnet_machine_address(KDNET_MACHINE_ARM64, 0xfffff80081234567U) == 0xfffff80081234567U);
 }
 
+/* ARM64: Cpsr at 4, Bcr at 792, Wcr at 888; every bit but those that trace stays. */
+static void tracing_is_stopped_where_the_context_has_it(void **state)
+{
+    (void)state;
+    static const size_t control[] = {792, 796, 800, 804, 808, 812, 816, 820, 888, 892};
+    for (size_t i = 0; i < MACHINES; ++i) {
+        const struct kdnet_machine_layout *layout = kdnet_machine_layout(machines[i]);
+        uint8_t context[KDNET_CONTEXT_MAX], expected[KDNET_CONTEXT_MAX];
+        memset(context, 0xff, sizeof context);
+        memset(expected, 0xff, sizeof expected);
+        bool arm64 = machines[i] == KDNET_MACHINE_ARM64;
+        if (arm64) {
+            kdnet_put_le32(expected + 4, 0xffdfffff);
+            for (size_t j = 0; j < sizeof control / sizeof control[0]; ++j)
+                kdnet_put_le32(expected + control[j], 0xfffffffe);
+        }
+        assert_int_equal(kdnet_machine_stop_tracing(layout, context), arm64);
+        assert_memory_equal(context, expected, sizeof context);
+        assert_false(kdnet_machine_stop_tracing(layout, context));
+    }
+}
+
 static void context_of_the_capture_has_the_pc_of_its_break(void **state)
 {
     (void)state;
@@ -231,6 +253,7 @@ int main(void)
         cmocka_unit_test(unknown_machine_has_no_layout_but_a_name),
         cmocka_unit_test(registers_are_set_and_read_within_the_context),
         cmocka_unit_test(addresses_of_x86_are_sign_extended),
+        cmocka_unit_test(tracing_is_stopped_where_the_context_has_it),
         cmocka_unit_test(context_of_the_capture_has_the_pc_of_its_break),
         cmocka_unit_test(report_of_the_capture_gives_dr7_and_the_breakpoint),
         cmocka_unit_test(reports_go_round),
