@@ -233,6 +233,14 @@ static void configure(const struct fleet *fleet, uint32_t index, const struct ma
         .bugcheck = o->bugcheck,
         .no_reboot = o->no_reboot,
         .lenient = o->lenient,
+        .think_ms = o->think_ms,
+        .think = o->think,
+        .ack_late = o->ack_late,
+        .path_ms = o->path_ms,
+        .path_then_ms = o->path_then_ms,
+        .path_at_ms = o->path_at_ms,
+        .rate = o->rate,
+        .times = o->times,
         .pdb = &o->pdb,
         .replay = replay,
         .replay_gap_ms = o->replay_gap_ms,
@@ -291,6 +299,7 @@ struct fleet *fleet_new(uv_loop_t *loop, const struct options *options, const st
         fleet_free(fleet);
         return NULL;
     }
+    fleet->stranger = stranger_new(fleet);
     fleet->start_us = uv_hrtime() / NS_PER_US; /* making thousands took a while */
     for (uint32_t i = 0; i < fleet->count; ++i)
         flush(&fleet->units[i]);
@@ -299,6 +308,8 @@ struct fleet *fleet_new(uv_loop_t *loop, const struct options *options, const st
 
 void fleet_close(struct fleet *fleet)
 {
+    stranger_close(fleet->stranger);
+    fleet->stranger = NULL;
     for (uint32_t i = 0; i < fleet->made; ++i) {
         uv_close((uv_handle_t *)fleet->units[i].socket, close_socket);
         uv_close((uv_handle_t *)&fleet->units[i].timer, NULL);
@@ -329,7 +340,7 @@ bool fleet_is_well(const struct fleet *fleet)
     uint64_t now = fleet_now_us(fleet);
     for (uint32_t i = 0; i < fleet->count; ++i) {
         machine_result(fleet->units[i].machine, now, &result);
-        if (result.state != MACHINE_ENDED || result.released_wrongly > 0 || result.wrong_processors > 0)
+        if (result.state != MACHINE_ENDED || machine_harm(&result) > 0)
             return false;
     }
     return true;

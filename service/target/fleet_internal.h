@@ -21,7 +21,16 @@ struct fleet {
     uint64_t start_us; /* of the loop's clock; machines count from here */
     uint32_t count, made;
     struct unit *units;
+    struct stranger *stranger; /* NULL: nobody repeats what machines said */
 };
+
+/*
+ * Somebody on the way who has kept pokes of the machines, and sends them again from a place of his own. NULL without
+ * anything to repeat, or when there is no socket to be had: then nobody does. stranger_close frees it in a later turn
+ * of the loop; NULL is fine.
+ */
+struct stranger *stranger_new(struct fleet *fleet);
+void stranger_close(struct stranger *stranger);
 
 uint64_t fleet_now_us(const struct fleet *fleet);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/error.h"
+#include "kdnet/wire.h"
 #include "service/target/internal.h"
 
 #include <string.h>
@@ -20,7 +21,7 @@ static void fill_exception(const struct machine *m, struct kdnet_exception *out)
     out->address = m->halt.pc;
     out->first_chance = 1;
     out->parameter_count = 1;
-    if (!m->halt.breakpoint) {
+    if (m->halt.code == STATUS_INNER || m->halt.code == STATUS_FAULT) {
         out->parameter_count = 2; /* a read, of this address */
         out->parameters[1] = FAULT_ADDRESS;
     }
@@ -44,6 +45,18 @@ static size_t append_command(const struct machine *m, uint8_t *out)
     return name + 1;
 }
 
+/* Dr6 and the segments, which go into a report behind what says how long its instructions are. */
+static void fill_report(const struct machine *m, uint8_t *report)
+{
+    bool wide = m->layout->machine == KDNET_MACHINE_X64;
+    uint16_t segment = wide ? (m->halt.user ? 0x33 : 0x10) : (m->halt.user ? 0x1b : 0x08);
+    if (m->layout->machine == KDNET_MACHINE_ARM64)
+        return;
+    kdnet_put_le32(report, (uint32_t)m->halt.dr6);
+    kdnet_put_le16(report + (wide ? 22 : 10), 3); /* the segments are included, and the code segment is the usual one */
+    kdnet_put_le16(report + (wide ? 40 : 28), segment);
+}
+
 /* The payload of a state change, from m->halt. */
 static size_t make_state_change(struct machine *m, uint8_t *out, size_t size)
 {
@@ -57,7 +70,8 @@ static size_t make_state_change(struct machine *m, uint8_t *out, size_t size)
         .report = report,
     };
     size_t count = memory_read(m, m->halt.pc, stream, sizeof stream);
-    change.report_length = kdnet_machine_report_encode(m->layout->machine, BUSY_DR7, stream, count, report);
+    change.report_length = kdnet_machine_report_encode(m->layout->machine, m->halt.dr7, stream, count, report);
+    fill_report(m, report);
     if (m->halt.kind == HALT_EXCEPTION) {
         change.new_state = KDNET_STATE_EXCEPTION;
         fill_exception(m, &change.exception);
@@ -102,6 +116,8 @@ static void stand_still(struct machine *m, enum wait wait, uint64_t now_us)
 void halt_begin(struct machine *m, const struct halt *halt, uint64_t now_us)
 {
     m->halt = *halt;
+    if (m->halt.dr7 == 0)
+        m->halt.dr7 = BUSY_DR7;
     m->halt.processor = m->processor;
     m->processor = (uint16_t)((m->processor + 1U) % PROCESSORS);
     m->context_set = false;

@@ -4,10 +4,14 @@
  *
  *   machine.c   control channel, data channel envelope, timers, output, observers
  *   link.c      KD packets: ids, ACK, RESEND, RESET, send again
+ *   path.c      a slow path: datagrams that are under way, or that a machine is too busy to look at
+ *   think.c     how long a machine takes over a packet
  *   requests.c  answers to manipulate requests; what a continue does
+ *   harm.c      what a host may not do to a machine
  *   halt.c      state changes, questions: what the machine stands still for
  *   memory.c    the kernel image and its data, made up when it is read
- *   scenario.c  scripts, and the engine that plays them
+ *   script.c    scripts
+ *   scenario.c  the engine that plays them
  *   replay.c    the script that comes from a capture
  */
 #ifndef SERVICE_TARGET_INTERNAL_H
@@ -27,6 +31,7 @@
 #define BREAK_STATUS_FIRST 3U
 #define BREAK_STATUS_LAST  4U
 #define DUMP_NOT_STARTED   0xffffffffU
+#define STATUS_FAULT       0xc0000005U
 
 /* One thing to send; its bytes are made when it is fetched. */
 enum outbox_kind {
@@ -69,6 +74,25 @@ struct halt {
     const char *path;
     bool breakpoint; /* the instruction at pc is one: it has to be stepped over */
     bool spins;      /* comes again whenever it is continued (second break of a bug check) */
+    bool user;       /* of a program: Windows hands it to that program */
+    bool stepped;    /* the processor's trace flag is set, in the kernel: a former debugger's */
+    uint64_t dr6, dr7;
+};
+
+/* Datagrams that wait, oldest first. */
+struct path_item;
+struct path {
+    struct path_item *first, *last;
+    unsigned count;
+};
+
+/* The packet that the machine thinks about. */
+struct thought {
+    uint8_t *payload; /* NULL: it does not think */
+    size_t length;
+    uint16_t type;
+    uint32_t id;
+    uint64_t done_us;
 };
 
 struct step;
@@ -102,6 +126,20 @@ struct machine {
     uint64_t pending_sent_us; /* MACHINE_NEVER: not yet */
     size_t pending_length, pending_size;
     uint8_t *pending_body;
+
+    /* how slow it is */
+    struct path in, out; /* to the machine, from it */
+    struct thought thought;
+    uint32_t thoughts; /* so far */
+
+    /* what it says again and again */
+    uint32_t said;       /* so often */
+    uint64_t say_us;     /* when next; MACHINE_NEVER: not */
+    bool records;        /* its pokes are kept, to be sent again */
+    bool replays;        /* somebody sends its recordings */
+    uint8_t *recordings; /* its first poke of each boot, sealed; NULL before the first */
+    uint16_t recording_length[MACHINE_RECORDINGS];
+    uint32_t recorded_boot;
 
     /* where the machine stands */
     enum wait wait;
@@ -144,6 +182,31 @@ void machine_push(struct machine *m, enum outbox_kind kind, uint16_t type, uint3
 void machine_poke_now(struct machine *m);
 /* KDNET sets itself up again: no connection, no key, a poke. A fresh boot also forgets ids and changes its random. */
 void machine_forget_connection(struct machine *m, bool fresh_boot);
+/* Looks at a datagram now. */
+void machine_take(struct machine *m, const uint8_t *payload, size_t length, uint64_t now_us);
+
+/* path.c: half of the round trip, for a datagram that sets out now. */
+uint64_t path_delay_us(const struct machine *m, uint64_t now_us);
+void path_put(struct path *path, const uint8_t *payload, size_t length, uint64_t due_us);
+uint64_t path_due(const struct path *path); /* of the oldest; MACHINE_NEVER when there is none */
+/* Takes the oldest out; false when it is not due. out: KDNET_DATAGRAM_MAX bytes. */
+bool path_take(struct path *path, uint64_t now_us, uint8_t *out, size_t *length);
+void path_clear(struct path *path);
+
+/* think.c */
+bool think_begin(struct machine *m, const struct kdnet_packet *packet, uint64_t now_us); /* false: it need not */
+bool think_is_frozen(const struct machine *m); /* it looks at nothing until it has done */
+uint64_t think_deadline(const struct machine *m);
+void think_expire(struct machine *m, uint64_t now_us);
+
+/* harm.c: each counts what harms. */
+void harm_by_continue(struct machine *m, const struct kdnet_manipulate *request);
+void harm_by_context(struct machine *m, const uint8_t *given, size_t offset, size_t length);
+void harm_by_request(struct machine *m, const struct kdnet_manipulate *request);
+void harm_by_response(struct machine *m, const struct kdnet_response *response);
+/* Whether the processor traps again: its trace flag, or a hardware breakpoint, is still set. */
+bool harm_is_traced(const struct machine *m, const struct kdnet_manipulate *request);
+void harm_trace(const struct machine *m, uint8_t *context); /* sets the trace flag in the registers */
 
 /* link.c */
 void link_reset(struct machine *m);
@@ -168,7 +231,8 @@ void halt_break_with_status(struct machine *m, uint32_t status, uint64_t now_us)
 
 /* memory.c: returns how many bytes from address on can be read, at most length. */
 size_t memory_read(struct machine *m, uint64_t address, uint8_t *out, size_t length);
-void memory_place(struct machine *m); /* new bases: KASLR */
+void memory_place(struct machine *m);             /* new bases: KASLR */
+uint64_t memory_program(const struct machine *m); /* a page of a program's code */
 uint64_t memory_address(const struct machine *m, uint32_t rva);
 
 /* scenario.c */
@@ -178,6 +242,7 @@ void scenario_reboot(struct machine *m);
 void scenario_payload(struct machine *m, uint8_t *out, size_t size, uint16_t *type, size_t *length);
 bool scenario_prompt_goes_on(const char *answer);
 bool scenario_holds(const struct machine *m);
+void scenario_beg(struct machine *m, uint64_t now_us);
 
 /* replay.c */
 bool replay_run_step(struct machine *m, uint64_t now_us); /* false at the end */

@@ -52,7 +52,7 @@ static void send_again(struct machine *m)
     if (m->pending) {
         ++m->counts.resent;
         machine_push(m, OUT_PENDING, 0, 0);
-    } else if (m->wait != WAIT_NONE) {
+    } else if (m->wait != WAIT_NONE && !m->thought.payload) {
         ++m->counts.resent;
         halt_send(m);
     }
@@ -117,6 +117,8 @@ static void take_data(struct machine *m, const struct kdnet_packet *packet, uint
         machine_push(m, OUT_CONTROL, KDNET_PACKET_ACK, packet->id);
         return;
     }
+    if (m->thought.payload)
+        return; /* it is busy with another */
     if (!m->pending && m->wait == WAIT_NONE)
         return;       /* it runs: nobody listens */
     if (m->pending) { /* capture, frame 198: the host went on, so it has our packet */
@@ -124,15 +126,20 @@ static void take_data(struct machine *m, const struct kdnet_packet *packet, uint
         machine_push(m, OUT_CONTROL, KDNET_PACKET_RESEND, 0);
         return;
     }
-    machine_push(m, OUT_CONTROL, KDNET_PACKET_ACK, packet->id);
-    if (packet->id != m->expected_id && !m->config.lenient) {
+    bool wrong = packet->id != m->expected_id && !m->config.lenient;
+    bool wanted = !wrong && packet->type == wanted_type(m);
+    if (wanted)
+        (void)think_begin(m, packet, now_us);
+    if (!think_is_frozen(m))
+        machine_push(m, OUT_CONTROL, KDNET_PACKET_ACK, packet->id);
+    if (wrong) {
         ++m->counts.host_wrong_ids;
         return;
     }
     m->accepted_any = true;
     m->last_id = packet->id;
     m->expected_id = packet->id + KDNET_PACKET_ID_STEP;
-    if (packet->type == wanted_type(m))
+    if (wanted && !m->thought.payload)
         requests_do(m, packet, now_us);
 }
 

@@ -12,6 +12,7 @@
 #define DEFAULT_REBOOT_MS 200
 #define DEFAULT_BUGCHECK  0xd1
 #define POKE_STEP         3 /* of the control sequence */
+#define POKE_DATAGRAM_MAX 384
 
 uint64_t machine_draw(struct machine *m)
 {
@@ -94,7 +95,7 @@ struct machine *machine_new(const struct machine_config *config)
     memory_place(m);
     link_reset(m);
     m->counts.boots = 1;
-    m->held_us = MACHINE_NEVER;
+    m->held_us = m->say_us = MACHINE_NEVER;
     m->next_poke_us = config->start_us;
     return m;
 }
@@ -104,6 +105,10 @@ void machine_free(struct machine *m)
     if (!m)
         return;
     free(m->pending_body);
+    free(m->thought.payload);
+    free(m->recordings);
+    path_clear(&m->in);
+    path_clear(&m->out);
     kdnet_crypto_wipe(m, sizeof *m);
     free(m);
 }
@@ -159,6 +164,7 @@ static void take_response(struct machine *m, const struct kdnet_datagram *datagr
         ++m->counts.rejected;
         return;
     }
+    harm_by_response(m, &response);
     kdnet_data_key(&m->keys.control, datagram->body, key);
     bool same = m->keyed && memcmp(key, m->data_key, sizeof key) == 0;
     memcpy(m->data_key, key, sizeof key);
@@ -183,6 +189,15 @@ static void take_data_datagram(struct machine *m, const struct kdnet_datagram *d
 }
 
 void machine_receive(struct machine *m, const uint8_t *payload, size_t length, uint64_t now_us)
+{
+    uint64_t delay_us = path_delay_us(m, now_us);
+    if (delay_us > 0 || m->in.first || think_is_frozen(m))
+        path_put(&m->in, payload, length, now_us + delay_us);
+    else
+        machine_take(m, payload, length, now_us);
+}
+
+void machine_take(struct machine *m, const uint8_t *payload, size_t length, uint64_t now_us)
 {
     uint8_t plain[KDNET_DATAGRAM_MAX], version, channel;
     struct kdnet_datagram datagram;
@@ -262,7 +277,28 @@ static size_t make_body(struct machine *m, const struct outbox_item *item, uint6
     return length;
 }
 
-bool machine_next_datagram(struct machine *m, uint64_t now_us, uint8_t *out, size_t size, size_t *length)
+/* Keeps the first poke of a boot, as anybody on the way can. */
+static void record(struct machine *m, const uint8_t *datagram, size_t length)
+{
+    if (m->recorded_boot == m->counts.boots || m->recorded_boot == MACHINE_RECORDINGS || length > POKE_DATAGRAM_MAX)
+        return;
+    if (!m->recordings)
+        m->recordings = calloc(MACHINE_RECORDINGS, POKE_DATAGRAM_MAX);
+    if (!m->recordings)
+        return;
+    memcpy(m->recordings + (size_t)m->recorded_boot * POKE_DATAGRAM_MAX, datagram, length);
+    m->recording_length[m->recorded_boot++] = (uint16_t)length;
+}
+
+const uint8_t *machine_recording(const struct machine *m, unsigned n, size_t *length)
+{
+    if (!m->replays || n >= m->recorded_boot)
+        return NULL;
+    *length = m->recording_length[n];
+    return m->recordings + (size_t)n * POKE_DATAGRAM_MAX;
+}
+
+static bool make_datagram(struct machine *m, uint64_t now_us, uint8_t *out, size_t size, size_t *length)
 {
     uint8_t body[KDNET_BODY_MAX];
     while (m->outbox_count > 0) {
@@ -274,10 +310,24 @@ bool machine_next_datagram(struct machine *m, uint64_t now_us, uint8_t *out, siz
         if (datagram.body_length == 0)
             continue;
         const uint8_t *key = datagram.channel == KDNET_CHANNEL_DATA ? m->data_key : m->keys.control.bytes;
-        if (kdnet_datagram_seal(m->crypto, key, &m->keys.hmac, &datagram, out, size, length) == KDNET_OK)
+        if (kdnet_datagram_seal(m->crypto, key, &m->keys.hmac, &datagram, out, size, length) == KDNET_OK) {
+            if (item.kind == OUT_POKE && m->records)
+                record(m, out, *length);
             return true;
+        }
     }
     return false;
+}
+
+bool machine_next_datagram(struct machine *m, uint64_t now_us, uint8_t *out, size_t size, size_t *length)
+{
+    uint8_t datagram[KDNET_DATAGRAM_MAX];
+    uint64_t delay_us = path_delay_us(m, now_us);
+    if (delay_us == 0 && !m->out.first)
+        return make_datagram(m, now_us, out, size, length);
+    while (make_datagram(m, now_us, datagram, sizeof datagram, length))
+        path_put(&m->out, datagram, *length, now_us + delay_us);
+    return path_take(&m->out, now_us, out, length);
 }
 
 /* Time */
@@ -290,6 +340,15 @@ uint64_t machine_deadline(const struct machine *m)
         deadline = link;
     if (m->wake_us != 0 && m->wake_us < deadline)
         deadline = m->wake_us;
+    const uint64_t others[] = {
+        think_is_frozen(m) ? MACHINE_NEVER : path_due(&m->in),
+        path_due(&m->out),
+        think_deadline(m),
+        m->say_us,
+    };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; ++i)
+        if (others[i] < deadline)
+            deadline = others[i];
     return deadline;
 }
 
@@ -309,6 +368,8 @@ void machine_expire(struct machine *m, uint64_t now_us)
         if (m->next_poke_us <= now_us)
             m->next_poke_us = now_us + MACHINE_POKE_US;
     }
+    think_expire(m, now_us);
+    scenario_beg(m, now_us);
     link_retransmit(m, now_us);
     scenario_run(m, now_us);
 }

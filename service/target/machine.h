@@ -21,6 +21,9 @@
  *     is acknowledged and not done again; one with any other id (strict) is acknowledged and ignored. Only RESET
  *     changes the expected id: a debugger that was restarted has to send one.
  *   - While it waits for an ACK, a new packet of the host is answered with RESEND, and taken when it comes again.
+ *   - With a time to think, a packet is acknowledged at once (RESEND, RESET and repeats are answered meanwhile,
+ * anything new is dropped) or, ack_late, when that time is over: then all that came meanwhile is looked at, in its
+ * order.
  *   - Each break comes from another processor, and a request for another one than that is refused.
  *   - While it runs (not halted, nothing unacknowledged, no question) it looks at nothing but repeats and break-ins.
  *
@@ -83,6 +86,21 @@ enum machine_rva {
 #define MACHINE_DRIVER_STATE     0x0badf00dU
 #define MACHINE_BOOT_TIME        0x01db3c0a12345678U
 
+#define MACHINE_RECORDINGS 8U  /* pokes of former boots that are kept */
+#define MACHINE_GROWTH     12U /* packets over which the time to think grows or shrinks */
+
+/* How long a machine thinks about a packet. X(NAME, text) */
+#define MACHINE_THINK_MAP(X)                                                                                           \
+    X(CONSTANT, "constant")                                                                                            \
+    X(CRASH, "crash")         /* from the crash on, until the machine starts again */                                  \
+    X(GROWING, "growing")     /* from nothing to all of it */                                                          \
+    X(SHRINKING, "shrinking") /* from all of it to nothing */                                                          \
+    X(RANDOM, "random")       /* drawn from the seed: from nothing to all of it */
+
+#define MACHINE_THINK_ENUM(name, text) MACHINE_THINK_##name,
+enum machine_think { MACHINE_THINK_MAP(MACHINE_THINK_ENUM) MACHINE_THINKS };
+#undef MACHINE_THINK_ENUM
+
 /* What a replay needs of a capture: machine_replay_new in replay.h. */
 struct machine_replay;
 
@@ -102,7 +120,15 @@ struct machine_config {
     uint32_t bugcheck;          /* code; 0: D1 */
     bool no_reboot;             /* automatic reboot is off: bugcheck ends in a second break */
     bool lenient;               /* take host packets of any id */
-    struct kdnet_address self;  /* what the pokes say */
+    uint32_t think_ms;          /* from a packet that is accepted to what it brings about */
+    enum machine_think think;
+    bool ack_late;         /* a packet is acknowledged when that time is over, and nothing is looked at until then */
+    uint32_t path_ms;      /* round trip of the path, added to the real one */
+    uint32_t path_then_ms; /* the same from path_at_ms on */
+    uint32_t path_at_ms;   /* since start_us; 0: it does not change */
+    uint32_t rate;         /* what a scenario says again and again, a second; 0: 100 */
+    uint32_t times;        /* how often; 0: 100, and a break that repeats does so for ever */
+    struct kdnet_address self; /* what the pokes say */
     struct kdnet_address host;
     const struct kdnet_pdb *pdb;         /* copied; NULL: MACHINE_GUIDAGE */
     const struct machine_replay *replay; /* borrowed; NULL: a scenario */
@@ -157,6 +183,11 @@ struct machine_result {
     uint32_t traps_again;      /* continued on a breakpoint without moving the program counter past it */
     uint32_t wrong_processors; /* requests for another processor than the one that broke in */
     uint32_t released_wrongly; /* continued with a status or a program counter that harms the machine */
+    uint32_t contexts_changed; /* SetContext with another register changed than must be */
+    uint32_t trace_flags;      /* continued with a trace flag */
+    uint32_t wrong_dr7;        /* continued with another Dr7 than the state change gave, or had to be cleared */
+    uint32_t writes;           /* requests that write memory, ports, or registers of the machine */
+    uint32_t zero_randoms;     /* responses whose host random is all zeros: their key can be guessed */
     char answer[MACHINE_ANSWER_SIZE]; /* to the last prompt, cut */
 };
 
@@ -180,6 +211,18 @@ void machine_expire(struct machine *m, uint64_t now_us);
 void machine_result(const struct machine *m, uint64_t now_us, struct machine_result *out);
 void machine_expectation(const struct machine *m, struct machine_expectation *out);
 bool machine_is_halted(const struct machine *m);
+
+/* How often a host has harmed the machine, in any of the ways that are counted. */
+uint32_t machine_harm(const struct machine_result *result);
+
+/* "constant", …; NULL from the end on. */
+const char *machine_think_name(size_t index);
+
+/*
+ * The n-th recording: the first poke of one of its boots, as anybody on its way could have kept it. NULL: there is
+ * none.
+ */
+const uint8_t *machine_recording(const struct machine *m, unsigned n, size_t *length);
 bool machine_is_ended(const struct machine *m, uint64_t now_us);
 
 /* The machine's address as its later pokes say it: after the program moved it to another port. */

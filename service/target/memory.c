@@ -245,6 +245,11 @@ static void fill_data(const struct machine *m, uint8_t *page)
     put_evidence(m, page);
 }
 
+uint64_t memory_program(const struct machine *m)
+{
+    return m->layout->pointer_size == 4 ? 0x401000U : 0x7ff612341000U;
+}
+
 /* Fills the page that holds an address; false when nothing is mapped there. */
 static bool fill_page(const struct machine *m, uint64_t address, uint8_t *page)
 {
@@ -254,6 +259,10 @@ static bool fill_page(const struct machine *m, uint64_t address, uint8_t *page)
             fill_driver_headers(m, page);
         else
             fill_code(m, page);
+        return true;
+    }
+    if (address - memory_program(m) < PAGE && m->who == KDNET_WHO_NT) {
+        fill_code(m, page);
         return true;
     }
     switch ((address - m->kernel_base) / PAGE) {

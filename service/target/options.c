@@ -34,6 +34,14 @@ enum option_id {
     OPT_REPLAY,
     OPT_REPLAY_KEY,
     OPT_REPLAY_GAP_MS,
+    OPT_THINK,
+    OPT_THINK_PROFILE,
+    OPT_ACK,
+    OPT_PATH_MS,
+    OPT_PATH_THEN_MS,
+    OPT_PATH_AT_MS,
+    OPT_RATE,
+    OPT_TIMES,
     OPT_NO_REBOOT,
     OPT_NEW_PORT,
     OPT_LENIENT,
@@ -64,6 +72,14 @@ static const struct option long_options[] = {
     {"replay", required_argument, NULL, OPT_REPLAY},
     {"replay-key", required_argument, NULL, OPT_REPLAY_KEY},
     {"replay-gap-ms", required_argument, NULL, OPT_REPLAY_GAP_MS},
+    {"think", required_argument, NULL, OPT_THINK},
+    {"think-profile", required_argument, NULL, OPT_THINK_PROFILE},
+    {"ack", required_argument, NULL, OPT_ACK},
+    {"path-ms", required_argument, NULL, OPT_PATH_MS},
+    {"path-then-ms", required_argument, NULL, OPT_PATH_THEN_MS},
+    {"path-at-ms", required_argument, NULL, OPT_PATH_AT_MS},
+    {"rate", required_argument, NULL, OPT_RATE},
+    {"times", required_argument, NULL, OPT_TIMES},
     {"no-reboot", no_argument, NULL, OPT_NO_REBOOT},
     {"new-port", no_argument, NULL, OPT_NEW_PORT},
     {"lenient", no_argument, NULL, OPT_LENIENT},
@@ -110,6 +126,15 @@ static void print_help(void)
         "  --lenient            take host packets of any id, not only the expected one\n"
         "  --delay-ms N         the scenario starts so long after the program, or when connected (default 0)\n"
         "  --spread-ms N        the machines start over this time (default 0)\n"
+        "  --think N            the machine thinks so many ms about each packet that it accepts (default 0)\n"
+        "  --think-profile NAME constant (default), crash (only from the crash on), growing, shrinking, random\n"
+        "  --ack early|late     when it acknowledges such a packet: at once (default), or when it has thought; until\n"
+        "                       then it looks at nothing that comes\n"
+        "  --path-ms N          round trip of the path, ms (default 0: as the network is)\n"
+        "  --path-then-ms N     the same after --path-at-ms\n"
+        "  --path-at-ms N       when the path changes, ms after the start\n"
+        "  --rate N             what a storm repeats in a second (default 100)\n"
+        "  --times N            how often in all (default 100; repeat-break and bugcheck-hold: for ever)\n"
         "  --exit               end when all scripts have ended; otherwise stay\n"
         "  --duration-ms N      end after this time in any case\n"
         "  --replay CAPTURE     play the target's side of a capture (pcap, pcapng)\n"
@@ -121,8 +146,9 @@ static void print_help(void)
         "The simulated kernel has nt!IopFinalCrashDumpStatus at RVA 0x%X. For kdnetd:\n"
         "  --rva " MACHINE_GUIDAGE ":IopFinalCrashDumpStatus=0x%X\n"
         "\n"
-        "Exit status: 0 every script ended as it should; 1 a machine is left halted, was released wrongly, or is not\n"
-        "done; 2 the command line is wrong, or an address cannot be used.\n",
+        "Exit status: 0 every script ended as it should; 1 a machine is left halted, was harmed, or is not done; 2 "
+        "the\n"
+        " command line is wrong, or an address cannot be used.\n",
         MACHINE_RVA_DUMP_STATUS, MACHINE_RVA_DUMP_STATUS);
 }
 
@@ -276,6 +302,46 @@ static bool parse_flag(struct options *o, int id)
     }
 }
 
+static bool parse_profile(const char *text, enum machine_think *out)
+{
+    for (size_t i = 0; machine_think_name(i); ++i)
+        if (strcmp(machine_think_name(i), text) == 0) {
+            *out = (enum machine_think)i;
+            return true;
+        }
+    return wrong("--think-profile '%s': is not constant, crash, growing, shrinking or random", text);
+}
+
+static bool parse_ack(const char *text, bool *late)
+{
+    *late = strcmp(text, "late") == 0;
+    return *late || strcmp(text, "early") == 0 || wrong("--ack '%s': is not early or late", text);
+}
+
+static bool parse_pace(struct options *o, int id, const char *name)
+{
+    switch (id) {
+    case OPT_THINK:
+        return parse_u32(name, optarg, 0, DAY_MS, &o->think_ms);
+    case OPT_THINK_PROFILE:
+        return parse_profile(optarg, &o->think);
+    case OPT_ACK:
+        return parse_ack(optarg, &o->ack_late);
+    case OPT_PATH_MS:
+        return parse_u32(name, optarg, 0, DAY_MS, &o->path_ms);
+    case OPT_PATH_THEN_MS:
+        return parse_u32(name, optarg, 0, DAY_MS, &o->path_then_ms);
+    case OPT_PATH_AT_MS:
+        return parse_u32(name, optarg, 1, DAY_MS, &o->path_at_ms);
+    case OPT_RATE:
+        return parse_u32(name, optarg, 1, OPTIONS_RATE_MAX, &o->rate);
+    case OPT_TIMES:
+        return parse_u32(name, optarg, 1, UINT32_MAX, &o->times);
+    default:
+        return parse_flag(o, id);
+    }
+}
+
 static bool parse_time(struct options *o, int id, const char *name)
 {
     switch (id) {
@@ -292,7 +358,7 @@ static bool parse_time(struct options *o, int id, const char *name)
     case OPT_REPLAY_GAP_MS:
         return parse_u32(name, optarg, 0, DAY_MS, &o->replay_gap_ms);
     default:
-        return parse_flag(o, id);
+        return parse_pace(o, id, name);
     }
 }
 
@@ -339,6 +405,8 @@ static bool check(const struct options *o)
         return wrong("--key is missing: the machine's key, w.x.y.z, as kdnetd has it");
     if (!o->one_key && o->count - 1 > UINT64_MAX - last)
         return wrong("--key: its last part leaves no room for %u keys; take a smaller one, or --one-key", o->count);
+    if (o->path_then_ms > 0 && o->path_at_ms == 0)
+        return wrong("--path-then-ms needs --path-at-ms: when the path changes");
     if (o->print_targets)
         return true;
     if (o->host.ss_family == 0)

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #define OPTIONS_COUNT_MAX 100000U
+#define OPTIONS_RATE_MAX  100000U
 
 struct options {
     struct sockaddr_storage host, bind; /* family 0: not given */
@@ -24,6 +25,10 @@ struct options {
     enum kdnet_machine machine;
     struct kdnet_pdb pdb;
     uint32_t dump_ms, reboot_ms, delay_ms, spread_ms, duration_ms, replay_gap_ms;
+    uint32_t think_ms, path_ms, path_then_ms, path_at_ms;
+    enum machine_think think;
+    bool ack_late;
+    uint32_t rate, times; /* 0: as the scenario has it */
     const char *replay;
     bool no_reboot, new_port, lenient, one_key, print_targets, exit_when_ended, json;
 };

@@ -67,6 +67,8 @@ static void prepare_context(struct machine *m)
         m->context[m->layout->context_flags_at + i] = (uint8_t)(m->layout->context_all >> (8 * i));
     kdnet_machine_set_pc(m->layout, m->context, m->halt.pc);
     kdnet_machine_set_argument(m->layout, m->context, m->halt.argument);
+    if (m->halt.stepped)
+        harm_trace(m, m->context);
 }
 
 static void get_context(struct machine *m, struct kdnet_manipulate *request)
@@ -93,6 +95,8 @@ static void set_context(struct machine *m, struct kdnet_manipulate *request)
 {
     bool whole = request->data_length >= m->layout->context_size;
     if (whole) {
+        prepare_context(m);
+        harm_by_context(m, request->data, 0, m->layout->context_size);
         memcpy(m->context, request->data, m->layout->context_size);
         m->context_set = true;
     }
@@ -106,6 +110,7 @@ static void set_context_ex(struct machine *m, struct kdnet_manipulate *request)
                 count <= m->layout->context_size - offset && count <= request->data_length;
     if (good && count > 0) {
         prepare_context(m);
+        harm_by_context(m, request->data, offset, count);
         memcpy(m->context + offset, request->data, count);
         m->context_set = true;
     }
@@ -115,12 +120,18 @@ static void set_context_ex(struct machine *m, struct kdnet_manipulate *request)
 
 /* What a continue does */
 
+/* What a former debugger left in the kernel: no handler expects it. */
+static bool is_trap(const struct halt *halt)
+{
+    return halt->code == KDNET_EXCEPTION_SINGLE_STEP && !halt->user;
+}
+
+/* An expected exception is passed on, so that Windows finds its handler. */
 static bool status_fits(const struct halt *halt, uint32_t status)
 {
     bool handled = status == KDNET_DBG_CONTINUE || status == KDNET_DBG_EXCEPTION_HANDLED;
-    if (halt->kind == HALT_EXCEPTION && !halt->breakpoint)
-        return status == KDNET_DBG_EXCEPTION_NOT_HANDLED;
-    return handled;
+    bool expected = halt->kind == HALT_EXCEPTION && (halt->user || (!halt->breakpoint && !is_trap(halt)));
+    return expected ? status == KDNET_DBG_EXCEPTION_NOT_HANDLED : handled;
 }
 
 /* Where the host may leave the program counter: past a breakpoint, and nowhere else; after load symbols either. */
@@ -129,23 +140,31 @@ static bool pc_fits(const struct machine *m, uint64_t pc)
     const struct halt *halt = &m->halt;
     uint64_t past = halt->pc + m->layout->break_length;
     if (halt->kind == HALT_EXCEPTION)
-        return pc == (halt->breakpoint ? past : halt->pc);
+        return pc == (halt->breakpoint && !halt->user ? past : halt->pc);
     return pc == halt->pc || pc == past;
 }
 
-static void go_on(struct machine *m, uint32_t status, uint64_t now_us)
+/* Whether a break that spins has come often enough. */
+static bool spins_on(struct machine *m)
+{
+    return m->config.times == 0 || ++m->said < m->config.times;
+}
+
+static void go_on(struct machine *m, const struct kdnet_manipulate *request, uint64_t now_us)
 {
     struct halt halt = m->halt;
     uint64_t pc = m->context_set ? kdnet_machine_pc(m->layout, m->context) : halt.pc;
-    bool trap = halt.kind == HALT_EXCEPTION && halt.breakpoint && pc == halt.pc;
-    bool good = status_fits(&halt, status);
+    bool trap = halt.kind == HALT_EXCEPTION &&
+                ((halt.breakpoint && !halt.user && pc == halt.pc) || harm_is_traced(m, request));
+    bool good = status_fits(&halt, request->u.go_on.status);
+    harm_by_continue(m, request);
     ++m->counts.continues;
     if (trap)
         ++m->counts.traps_again;
     if (!good || (!trap && !pc_fits(m, pc)))
         ++m->counts.released_wrongly;
     halt_end(m, now_us);
-    if (halt.spins || trap || (!good && halt.kind == HALT_EXCEPTION)) {
+    if ((halt.spins && spins_on(m)) || trap || (!good && halt.kind == HALT_EXCEPTION)) {
         m->processor = halt.processor;
         halt_begin(m, &halt, now_us);
     }
@@ -153,6 +172,7 @@ static void go_on(struct machine *m, uint32_t status, uint64_t now_us)
 
 static void do_request(struct machine *m, struct kdnet_manipulate *request, uint64_t now_us)
 {
+    harm_by_request(m, request);
     switch (request->api) {
     case KDNET_API_READ_VIRTUAL_MEMORY:
         read_memory(m, request);
@@ -162,7 +182,7 @@ static void do_request(struct machine *m, struct kdnet_manipulate *request, uint
         break;
     case KDNET_API_CONTINUE:
     case KDNET_API_CONTINUE2:
-        go_on(m, request->u.go_on.status, now_us);
+        go_on(m, request, now_us);
         break;
     case KDNET_API_REBOOT:
         halt_end(m, now_us);

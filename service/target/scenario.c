@@ -1,229 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What can happen to a simulated machine: scripts of steps (PROTOCOL.md section 9), and the engine that plays them. */
+/* Plays the scripts of script.c. */
 #include "kdnet/debug_io.h"
 #include "kdnet/error.h"
 #include "kdnet/file_io.h"
 #include "kdnet/wire.h"
 #include "service/target/internal.h"
+#include "service/target/script.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define PAYLOAD_SIZE   KDNET_PACKET_PAYLOAD_MAX
 #define US_PER_MS      1000U
+#define US_PER_SECOND  1000000U
+#define PAGE_SIZE      0x1000U
+#define DEFAULT_RATE   100U
+#define DEFAULT_TIMES  100U
 #define DRIVER_TRAP    0x1500U /* int 3 of the driver */
 #define DRIVER_FAULT   0x1234U
 #define IMAGE_SIZE     0xa00000U
 #define PROMPT_MAXIMUM 16
-#define STATUS_FAULT   0xc0000005U
-#define MIXED_COUNT    8U
 #define MANUAL_CRASH   0xe2U
-
-enum step_kind {
-    STEP_START, /* waits for delay_ms and a connection */
-    STEP_PRINT,
-    STEP_PRINT_FATAL,
-    STEP_LOAD, /* load symbols of an image */
-    STEP_INT3,
-    STEP_FAULT,
-    STEP_BREAK, /* DbgBreakPointWithStatus(value) */
-    STEP_UNLOAD_ALL,
-    STEP_FILE,
-    STEP_PROMPT,
-    STEP_REFRESH, /* KDNET sets itself up again */
-    STEP_CRASH,   /* KiBugCheckData is filled */
-    STEP_DUMP,    /* silent */
-    STEP_WRITTEN, /* IopFinalCrashDumpStatus is what it becomes */
-    STEP_SLEEP,   /* value ms */
-    STEP_REBOOT,  /* silent */
-    STEP_COMMAND, /* a command string for the debugger */
-    STEP_TRAP,    /* breaks in again while it is asked, at request `value` */
-    STEP_RESET,   /* starts anew while it is asked, at request `value` */
-    STEP_DEAF,    /* value 1: nothing of the host arrives; 0: it does again */
-    STEP_ALONE,   /* waits for delay_ms, and for nobody */
-    STEP_TAKEN,   /* another host has it from now on */
-    STEP_BOOT,    /* a kernel starts: new random, new base, ids from the beginning */
-    STEP_END,
-};
-
-struct step {
-    enum step_kind kind;
-    const char *text;
-    uint32_t value;
-};
-
-#define PROMPT_TEXT                                                                                                    \
-    "*** Assertion failed: Irp->IoStatus.Status != STATUS_PENDING\n***   Source File: driver.c, line 417\n\n"          \
-    "Break repeatedly, break Once, Ignore, terminate Process or terminate Thread (boipt)? "
-
-/* clang-format off */
-#define CRASH_STEPS                                                                                                    \
-    {STEP_START, NULL, 0}, {STEP_CRASH, NULL, 0}, {STEP_PRINT, "KDTARGET: Refreshing KD connection\n", 0},             \
-        {STEP_REFRESH, NULL, 0}, {STEP_PRINT_FATAL, NULL, 0}, {STEP_BREAK, NULL, BREAK_STATUS_FIRST},                  \
-        {STEP_DUMP, NULL, 0}, {STEP_WRITTEN, NULL, 0}
-/* clang-format on */
-
-static const struct step idle[] = {{STEP_START, NULL, 0}, {STEP_END, NULL, 0}};
-
-static const struct step boot[] = {
-    {STEP_START, NULL, 0},
-    {STEP_PRINT, "BD: Boot Debugger Initialized\n", 0},
-    {STEP_LOAD, "winload.efi", 0},
-    {STEP_SLEEP, NULL, 5},
-    {STEP_FILE, "\\Windows\\system32\\en-US\\winload.efi.MUI", 0},
-    {STEP_FILE, "\\Windows\\system32\\config\\system", 0},
-    {STEP_FILE, "\\Windows\\system32\\ntoskrnl.exe", 0},
-    {STEP_FILE, "\\Windows\\system32\\hal.dll", 0},
-    {STEP_PRINT, "*** Windows is unable to verify the signature of\n    the file \\Windows\\system32\\hal.dll.\n", 0},
-    {STEP_FILE, "\\Windows\\system32\\kdnet.dll", 0},
-    {STEP_FILE, "\\Windows\\System32\\drivers\\CLFS.SYS", 0},
-    {STEP_SLEEP, NULL, 50},
-    {STEP_BOOT, NULL, KDNET_WHO_NT},
-    {STEP_LOAD, "\\SystemRoot\\system32\\ntoskrnl.exe", 0},
-    {STEP_LOAD, "\\SystemRoot\\system32\\hal.dll", 0},
-    {STEP_FILE, "\\SystemRoot\\System32\\drivers\\disk.sys", 0},
-    {STEP_PRINT, "Windows 10 Kernel started\n", 0},
-    {STEP_END, NULL, 0},
-};
-
-static const struct step bugcheck[] = {
-    CRASH_STEPS,           {STEP_UNLOAD_ALL, NULL, 0}, {STEP_REBOOT, NULL, 0}, {STEP_BOOT, NULL, KDNET_WHO_NT},
-    {STEP_START, NULL, 0}, {STEP_END, NULL, 0},
-};
-
-static const struct step bugcheck_hold[] = {CRASH_STEPS, {STEP_BREAK, NULL, BREAK_STATUS_LAST}, {STEP_END, NULL, 0}};
-
-static const struct step int3[] = {
-    {STEP_START, NULL, 0}, {STEP_PRINT, "driver: unexpected state\n", 0}, {STEP_INT3, NULL, 0}, {STEP_END, NULL, 0}};
-
-static const struct step exception[] = {{STEP_START, NULL, 0}, {STEP_FAULT, NULL, 0}, {STEP_END, NULL, 0}};
-
-static const struct step prompt[] = {{STEP_START, NULL, 0}, {STEP_PROMPT, PROMPT_TEXT, 0}, {STEP_END, NULL, 0}};
-
-static const struct step fileio[] = {
-    {STEP_START, NULL, 0},  {STEP_FILE, "\\SystemRoot\\System32\\drivers\\acme.sys", 0},
-    {STEP_SLEEP, NULL, 20}, {STEP_FILE, "\\SystemRoot\\System32\\drivers\\storport.sys", 0},
-    {STEP_END, NULL, 0},
-};
-
-/* Code E2: no print, no first break (PROTOCOL section 9, step 5). */
-static const struct step e2[] = {
-    {STEP_START, NULL, 0},           {STEP_CRASH, NULL, 0},      {STEP_DUMP, NULL, 0},
-    {STEP_WRITTEN, NULL, 0},         {STEP_UNLOAD_ALL, NULL, 0}, {STEP_REBOOT, NULL, 0},
-    {STEP_BOOT, NULL, KDNET_WHO_NT}, {STEP_START, NULL, 0},      {STEP_END, NULL, 0},
-};
-
-static const struct step e2_hold[] = {
-    {STEP_START, NULL, 0},
-    {STEP_CRASH, NULL, 0},
-    {STEP_DUMP, NULL, 0},
-    {STEP_WRITTEN, NULL, 0},
-    {STEP_BREAK, NULL, BREAK_STATUS_LAST},
-    {STEP_END, NULL, 0},
-};
-
-/* Nobody is connected when it crashes. */
-static const struct step unattended[] = {
-    {STEP_DEAF, NULL, 1},    {STEP_ALONE, NULL, 0}, {STEP_CRASH, NULL, 0},  {STEP_DUMP, NULL, 0},
-    {STEP_WRITTEN, NULL, 0}, {STEP_DEAF, NULL, 0},  {STEP_REBOOT, NULL, 0}, {STEP_BOOT, NULL, KDNET_WHO_NT},
-    {STEP_START, NULL, 0},   {STEP_END, NULL, 0},
-};
-
-static const struct step unattended_hold[] = {
-    {STEP_DEAF, NULL, 1},
-    {STEP_ALONE, NULL, 0},
-    {STEP_CRASH, NULL, 0},
-    {STEP_DUMP, NULL, 0},
-    {STEP_WRITTEN, NULL, 0},
-    {STEP_DEAF, NULL, 0},
-    {STEP_BREAK, NULL, BREAK_STATUS_LAST},
-    {STEP_END, NULL, 0},
-};
-
-/* It crashes again while it writes its dump: a bug check in a bug check breaks in with the second status [ros]. */
-static const struct step double_crash[] = {
-    {STEP_START, NULL, 0},
-    {STEP_CRASH, NULL, 0},
-    {STEP_PRINT, "KDTARGET: Refreshing KD connection\n", 0},
-    {STEP_REFRESH, NULL, 0},
-    {STEP_PRINT_FATAL, NULL, 0},
-    {STEP_BREAK, NULL, BREAK_STATUS_FIRST},
-    {STEP_DUMP, NULL, 0},
-    {STEP_BREAK, NULL, BREAK_STATUS_LAST},
-    {STEP_END, NULL, 0},
-};
-
-static const struct step loader_crash[] = {
-    {STEP_START, NULL, 0},
-    {STEP_PRINT, "BD: Boot Debugger Initialized\n", 0},
-    {STEP_LOAD, "winload.efi", 0},
-    {STEP_INT3, NULL, 0},
-    {STEP_FAULT, NULL, 0},
-    {STEP_REBOOT, NULL, 0},
-    {STEP_BOOT, NULL, KDNET_WHO_NT},
-    {STEP_START, NULL, 0},
-    {STEP_END, NULL, 0},
-};
-
-static const struct step hypervisor[] = {
-    {STEP_START, NULL, 0}, {STEP_INT3, NULL, 0}, {STEP_FAULT, NULL, 0}, {STEP_END, NULL, 0}};
-
-/* The same int 3 on one processor after the other. */
-static const struct step processors[] = {
-    {STEP_START, NULL, 0}, {STEP_INT3, NULL, 0}, {STEP_INT3, NULL, 0},
-    {STEP_INT3, NULL, 0},  {STEP_INT3, NULL, 0}, {STEP_END, NULL, 0},
-};
-
-static const struct step nested[] = {
-    {STEP_START, NULL, 0}, {STEP_TRAP, NULL, 4}, {STEP_INT3, NULL, 0}, {STEP_END, NULL, 0}};
-
-static const struct step reset[] = {
-    {STEP_START, NULL, 0}, {STEP_RESET, NULL, 4}, {STEP_INT3, NULL, 0}, {STEP_END, NULL, 0}};
-
-static const struct step command[] = {{STEP_START, NULL, 0}, {STEP_COMMAND, "acme!trace", 0}, {STEP_END, NULL, 0}};
-
-static const struct step elsewhere[] = {
-    {STEP_START, NULL, 0}, {STEP_SLEEP, NULL, 20}, {STEP_TAKEN, NULL, 0}, {STEP_END, NULL, 0}};
-
-/* After the host asked for a reboot. */
-static const struct step reboot[] = {
-    {STEP_REBOOT, NULL, 0}, {STEP_BOOT, NULL, KDNET_WHO_NT},
-    {STEP_START, NULL, 0},  {STEP_PRINT, "Windows 10 Kernel started\n", 0}, /* its end is seen by the host, too */
-    {STEP_END, NULL, 0},
-};
-
-static const struct {
-    const char *name;
-    const struct step *script, *without_reboot; /* the second: with automatic reboot off, where that matters */
-    enum kdnet_who who;                         /* whose debugger speaks first */
-} scenarios[] = {
-    {"idle", idle, NULL, KDNET_WHO_NT},
-    {"boot", boot, NULL, KDNET_WHO_BOOT},
-    {"bugcheck", bugcheck, bugcheck_hold, KDNET_WHO_NT},
-    {"bugcheck-hold", bugcheck_hold, bugcheck_hold, KDNET_WHO_NT},
-    {"int3", int3, NULL, KDNET_WHO_NT},
-    {"prompt", prompt, NULL, KDNET_WHO_NT},
-    {"fileio", fileio, NULL, KDNET_WHO_NT},
-    {"exception", exception, NULL, KDNET_WHO_NT},
-    {"e2", e2, e2_hold, KDNET_WHO_NT},
-    {"unattended", unattended, unattended_hold, KDNET_WHO_NT},
-    {"double-crash", double_crash, NULL, KDNET_WHO_NT},
-    {"loader-crash", loader_crash, NULL, KDNET_WHO_BOOT},
-    {"hypervisor", hypervisor, NULL, KDNET_WHO_HYPERVISOR},
-    {"processors", processors, NULL, KDNET_WHO_NT},
-    {"nested", nested, NULL, KDNET_WHO_NT},
-    {"reset", reset, NULL, KDNET_WHO_NT},
-    {"command", command, NULL, KDNET_WHO_NT},
-    {"elsewhere", elsewhere, NULL, KDNET_WHO_NT},
-    {"mixed", NULL, NULL, KDNET_WHO_NT}, /* one of the first MIXED_COUNT, drawn */
-};
-
-#define SCENARIO_COUNT (sizeof scenarios / sizeof scenarios[0])
-
-const char *machine_scenario_name(size_t index)
-{
-    return index < SCENARIO_COUNT ? scenarios[index].name : NULL;
-}
 
 static void draw_crash(struct machine *m)
 {
@@ -244,29 +41,33 @@ bool scenario_choose(struct machine *m)
     draw_crash(m);
     if (m->config.replay)
         return true;
-    while (i < SCENARIO_COUNT && strcmp(scenarios[i].name, m->config.scenario) != 0)
-        ++i;
-    if (i == SCENARIO_COUNT)
+    const struct script *script = script_at(0);
+    while (script && strcmp(script->name, m->config.scenario) != 0)
+        script = script_at(++i);
+    if (!script)
         return false;
-    if (!scenarios[i].script)
-        i = (size_t)(machine_draw(m) % MIXED_COUNT);
-    m->config.scenario = scenarios[i].name;
-    m->who = scenarios[i].who;
-    m->script = scenarios[i].script;
-    if (scenarios[i].without_reboot && m->config.no_reboot)
-        m->script = scenarios[i].without_reboot;
-    if (m->script == scenarios[i].without_reboot)
+    if (!script->steps)
+        script = script_at((size_t)(machine_draw(m) % SCRIPT_MIXED));
+    m->config.scenario = script->name;
+    m->who = script->who;
+    m->script = script->steps;
+    if (script->without_reboot && m->config.no_reboot)
+        m->script = script->without_reboot;
+    if (m->script == script->without_reboot)
         m->config.no_reboot = true;
-    if (scenarios[i].script == e2)
+    if (script->manual)
         m->bugcheck.code = MANUAL_CRASH;
     m->planned = m->script;
+    for (const struct step *step = m->script; step->kind != STEP_END; ++step)
+        m->records |= step->kind == STEP_REPLAY;
     return true;
 }
 
 static bool step_breaks(const struct step *step)
 {
     return step->kind == STEP_BREAK || step->kind == STEP_UNLOAD_ALL || step->kind == STEP_INT3 ||
-           step->kind == STEP_FAULT || step->kind == STEP_COMMAND || step->kind == STEP_TRAP;
+           step->kind == STEP_FAULT || step->kind == STEP_COMMAND || step->kind == STEP_TRAP ||
+           step->kind == STEP_TRACED || step->kind == STEP_PROGRAM || step->kind == STEP_AGAIN;
 }
 
 void machine_expectation(const struct machine *m, struct machine_expectation *out)
@@ -321,15 +122,15 @@ static void send_print(struct machine *m, const char *text)
         link_send(m, KDNET_PACKET_DEBUG_IO, payload, length);
 }
 
-static void send_fatal(struct machine *m)
+static void send_fatal(struct machine *m, uint32_t code)
 {
     char text[256];
     int digits = (int)m->layout->pointer_size * 2;
     const uint64_t *p = m->bugcheck.parameters;
     (void)snprintf(text, sizeof text,
                    "\n*** Fatal System Error: 0x%08x\n                       (0x%0*llX,0x%0*llX,0x%0*llX,0x%0*llX)\n\n",
-                   (unsigned)m->bugcheck.code, digits, (unsigned long long)p[0], digits, (unsigned long long)p[1],
-                   digits, (unsigned long long)p[2], digits, (unsigned long long)p[3]);
+                   (unsigned)code, digits, (unsigned long long)p[0], digits, (unsigned long long)p[1], digits,
+                   (unsigned long long)p[2], digits, (unsigned long long)p[3]);
     send_print(m, text);
 }
 
@@ -401,6 +202,78 @@ static void begin_driver_exception(struct machine *m, bool breakpoint, uint64_t 
     halt_begin(m, &halt, now_us);
 }
 
+/* A former debugger's single step, or its breakpoint in Dr0. */
+static void begin_traced(struct machine *m, bool hardware, uint64_t now_us)
+{
+    struct halt halt = {
+        .kind = HALT_EXCEPTION,
+        .code = KDNET_EXCEPTION_SINGLE_STEP,
+        .pc = m->driver_base + DRIVER_FAULT,
+        .stepped = !hardware || m->layout->machine == KDNET_MACHINE_ARM64,
+        .dr6 = hardware ? 0x1 : 0x4000,
+        .dr7 = hardware ? 0x401 : 0x400,
+    };
+    halt_begin(m, &halt, now_us);
+}
+
+static void begin_program(struct machine *m, uint32_t code, uint64_t now_us)
+{
+    bool breakpoint = code == KDNET_EXCEPTION_BREAKPOINT;
+    struct halt halt = {
+        .kind = HALT_EXCEPTION,
+        .code = code,
+        .pc = memory_program(m) + (breakpoint ? DRIVER_TRAP : DRIVER_FAULT) % PAGE_SIZE,
+        .breakpoint = breakpoint,
+        .user = true,
+        .dr6 = code == KDNET_EXCEPTION_SINGLE_STEP ? 0x4000 : 0,
+    };
+    halt_begin(m, &halt, now_us);
+}
+
+/* A second break of a bug check that nobody knows as one. */
+static void begin_again(struct machine *m, uint64_t now_us)
+{
+    struct halt halt = {
+        .kind = HALT_EXCEPTION,
+        .code = KDNET_EXCEPTION_BREAKPOINT,
+        .pc = memory_address(m, MACHINE_RVA_DEBUG_SERVICE),
+        .argument = BREAK_STATUS_LAST,
+        .breakpoint = true,
+        .spins = true,
+    };
+    halt_begin(m, &halt, now_us);
+}
+
+static uint64_t pause_us(const struct machine *m)
+{
+    return US_PER_SECOND / (m->config.rate > 0 ? m->config.rate : DEFAULT_RATE);
+}
+
+static uint32_t times(const struct machine *m)
+{
+    return m->config.times > 0 ? m->config.times : DEFAULT_TIMES;
+}
+
+/* The step comes again until it has been done often enough. */
+static void print_storm(struct machine *m, uint64_t now_us)
+{
+    send_fatal(m, (uint32_t)m->bugcheck.code + m->said);
+    if (++m->said >= times(m))
+        return;
+    --m->step;
+    m->wake_us = now_us + pause_us(m);
+}
+
+/* While the machine stands still it begs for what it has got. */
+void scenario_beg(struct machine *m, uint64_t now_us)
+{
+    if (m->say_us == MACHINE_NEVER || now_us < m->say_us)
+        return;
+    m->say_us = ++m->said < times(m) ? now_us + pause_us(m) : MACHINE_NEVER;
+    if (m->wait != WAIT_NONE && m->keyed)
+        machine_push(m, OUT_CONTROL, KDNET_PACKET_RESEND, 0);
+}
+
 static void begin_command(struct machine *m, const char *name, uint64_t now_us)
 {
     struct halt halt = {.kind = HALT_COMMAND, .pc = memory_address(m, MACHINE_RVA_DEBUG_SERVICE), .path = name};
@@ -466,7 +339,35 @@ static void run_halting_step(struct machine *m, const struct step *step, uint64_
     case STEP_COMMAND:
         begin_command(m, step->text, now_us);
         break;
+    case STEP_TRACED:
+        begin_traced(m, step->value != 0, now_us);
+        break;
+    case STEP_PROGRAM:
+        begin_program(m, step->value, now_us);
+        break;
+    case STEP_AGAIN:
+        begin_again(m, now_us);
+        break;
     default:
+        break;
+    }
+}
+
+/* What goes on beside the script from now on. */
+static void run_hostile_step(struct machine *m, const struct step *step, uint64_t now_us)
+{
+    switch (step->kind) {
+    case STEP_STORM:
+        print_storm(m, now_us);
+        break;
+    case STEP_BEG:
+        m->say_us = now_us;
+        break;
+    case STEP_REPLAY:
+        m->replays = true;
+        break;
+    default:
+        run_halting_step(m, step, now_us);
         break;
     }
 }
@@ -478,7 +379,7 @@ static void run_step(struct machine *m, const struct step *step, uint64_t now_us
         send_print(m, step->text);
         break;
     case STEP_PRINT_FATAL:
-        send_fatal(m);
+        send_fatal(m, (uint32_t)m->bugcheck.code);
         break;
     case STEP_REFRESH:
         machine_forget_connection(m, false);
@@ -518,7 +419,7 @@ static void run_step(struct machine *m, const struct step *step, uint64_t now_us
         m->ended = true;
         break;
     default:
-        run_halting_step(m, step, now_us);
+        run_hostile_step(m, step, now_us);
         break;
     }
 }
@@ -561,7 +462,7 @@ void scenario_reboot(struct machine *m)
         m->ended = true;
         return;
     }
-    m->script = reboot;
+    m->script = script_reboot();
     m->step = 0;
     m->ended = false;
 }

@@ -74,6 +74,12 @@ static void add_counts(json_t *out, const struct machine_result *r)
         {"traps_again", r->traps_again},
         {"wrong_processors", r->wrong_processors},
         {"released_wrongly", r->released_wrongly},
+        {"contexts_changed", r->contexts_changed},
+        {"trace_flags", r->trace_flags},
+        {"wrong_dr7", r->wrong_dr7},
+        {"writes", r->writes},
+        {"zero_randoms", r->zero_randoms},
+        {"harm", machine_harm(r)},
     };
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; ++i)
         json_object_set_new(out, counts[i].name, json_integer(counts[i].value));
@@ -113,7 +119,7 @@ static void print_row(const char *name, const struct machine_result *r, FILE *ou
     (void)fprintf(out, "%-13s %-14s %-8s %10llu %11llu %7u %6u %7u %7u %6u %6u\n", name, r->scenario,
                   state_name(r->state), (unsigned long long)(r->halted_us / US_PER_MS),
                   (unsigned long long)(r->longest_halt_us / US_PER_MS), r->breaks, r->prints, r->questions,
-                  r->retransmissions, r->host_repeats, r->released_wrongly);
+                  r->retransmissions, r->host_repeats, machine_harm(r));
 }
 
 void fleet_print(const struct fleet *fleet, FILE *out, bool json)
@@ -121,7 +127,7 @@ void fleet_print(const struct fleet *fleet, FILE *out, bool json)
     uint64_t now = fleet_now_us(fleet);
     if (!json)
         (void)fputs(
-            "target        scenario       state     halted_ms  longest_ms  breaks prints asked  resent  repeat wrong\n",
+            "target        scenario       state     halted_ms  longest_ms  breaks prints asked  resent  repeat  harm\n",
             out);
     uint32_t alone = 0;
     for (uint32_t i = 0; i < fleet->count; ++i) {

@@ -299,6 +299,11 @@ static void milliseconds_are_written_short(void **state)
     assert_non_null(line);
     assert_non_null(strstr(line, "\"action\":\"hold\",\"halted_ms\":1234567890.123}\n"));
     json_decref(parse(line, length));
+    event.u.released.action = KDNET_ACTION_CONTINUE;
+    event.u.released.cleared = KDNET_LEFTOVER_HARDWARE_BREAKPOINT;
+    json_t *object = made(&event, &v4);
+    assert_text(object, "cleared", "hardware_breakpoint");
+    json_decref(object);
 }
 
 static void a_lost_target_is_told_with_when_it_was_seen(void **state)

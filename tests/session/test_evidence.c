@@ -178,7 +178,7 @@ static void run(const char *scenario, enum kdnet_machine kind, net_tamper *tampe
     assert_true(machine_is_ended(pair.machine, pair.now_us));
     struct machine_result result;
     machine_result(pair.machine, pair.now_us, &result);
-    assert_int_equal(result.released_wrongly, 0);
+    assert_int_equal(machine_harm(&result), 0);
     net_pair_clear(&pair);
 }
 
@@ -445,7 +445,7 @@ static void boot(net_tamper *tamper, struct machine_result *result)
     net_pair_run(&pair, 20 * SECOND_US);
     assert_true(machine_is_ended(pair.machine, pair.now_us));
     machine_result(pair.machine, pair.now_us, result);
-    assert_int_equal(result->released_wrongly, 0);
+    assert_int_equal(machine_harm(result), 0);
     assert_int_equal(net_count(&pair, KDNET_EVENT_CRASH_STATUS), 0);
     assert_int_equal(net_count(&pair, KDNET_EVENT_BREAK_IN), 0);
     net_pair_clear(&pair);

@@ -49,7 +49,7 @@ static uint32_t live(const char *scenario, enum kdnet_machine machine, char stor
     net_pair_run(&pair, LIMIT_US);
     machine_result(pair.machine, pair.now_us, &result);
     assert_int_equal(result.state, MACHINE_ENDED);
-    assert_int_equal(result.released_wrongly, 0);
+    assert_int_equal(machine_harm(&result), 0);
     assert_int_equal(result.traps_again, 0);
     net_story(&pair, story);
     net_pair_clear(&pair);

@@ -130,7 +130,7 @@ static void check_machine(const struct net_pair *pair, bool held, unsigned death
     struct machine_result result;
     machine_result(pair->machine, pair->now_us, &result);
     assert_int_equal(result.state, MACHINE_ENDED);
-    assert_int_equal(result.released_wrongly, 0);
+    assert_int_equal(machine_harm(&result), 0);
     assert_int_equal(result.traps_again, 0);
     if (!held)
         assert_true(result.longest_halt_us <= deaths * GRACE_US);

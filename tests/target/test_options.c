@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#define ARGUMENTS_MAX 16
+#define ARGUMENTS_MAX 24
 #define GOOD          "--host", "127.0.0.1:50000", "--key", "1.2.3.4"
 
 /* Parses the arguments up to NULL. */
@@ -65,10 +65,44 @@ static void numbers_names_and_ipv6_are_taken(void **state)
     assert_int_equal(host.port, 7);
 }
 
+static void slowness_and_storms_are_taken(void **state)
+{
+    (void)state;
+    struct options o;
+    assert_int_equal(PARSE(&o, GOOD), OPTIONS_RUN);
+    assert_int_equal(o.think_ms, 0);
+    assert_int_equal(o.think, MACHINE_THINK_CONSTANT);
+    assert_false(o.ack_late);
+    assert_int_equal(PARSE(&o, GOOD, "--think", "1900", "--think-profile", "shrinking", "--ack", "late", "--path-ms",
+                           "1", "--path-then-ms", "800", "--path-at-ms", "2000", "--rate", "1000", "--times", "7"),
+                     OPTIONS_RUN);
+    assert_int_equal(o.think_ms, 1900);
+    assert_int_equal(o.think, MACHINE_THINK_SHRINKING);
+    assert_true(o.ack_late);
+    assert_int_equal(o.path_ms, 1);
+    assert_int_equal(o.path_then_ms, 800);
+    assert_int_equal(o.path_at_ms, 2000);
+    assert_int_equal(o.rate, 1000);
+    assert_int_equal(o.times, 7);
+    for (size_t i = 0; machine_think_name(i); ++i) {
+        assert_int_equal(PARSE(&o, GOOD, "--think-profile", machine_think_name(i)), OPTIONS_RUN);
+        assert_int_equal(o.think, i);
+    }
+    assert_int_equal(PARSE(&o, GOOD, "--ack", "early"), OPTIONS_RUN);
+    assert_false(o.ack_late);
+}
+
 static void mistakes_are_refused(void **state)
 {
     (void)state;
     struct options o;
+    assert_int_equal(PARSE(&o, GOOD, "--think", "long"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, GOOD, "--think-profile", "slow"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, GOOD, "--ack", "never"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, GOOD, "--path-then-ms", "5"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, GOOD, "--path-at-ms", "0"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, GOOD, "--rate", "0"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, GOOD, "--times", "0"), OPTIONS_WRONG);
     assert_int_equal(PARSE(&o, "--key", "1.2.3.4"), OPTIONS_WRONG);
     assert_int_equal(PARSE(&o, "--host", "127.0.0.1:5"), OPTIONS_WRONG);
     assert_int_equal(PARSE(&o, GOOD, "--key", "1.2.3"), OPTIONS_WRONG);
@@ -126,6 +160,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_one_idle_x64_machine),
         cmocka_unit_test(numbers_names_and_ipv6_are_taken),
+        cmocka_unit_test(slowness_and_storms_are_taken),
         cmocka_unit_test(mistakes_are_refused),
         cmocka_unit_test(each_machine_has_a_key_of_its_own_unless_one_key),
         cmocka_unit_test(keys_that_would_not_fit_are_refused),

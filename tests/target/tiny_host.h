@@ -35,6 +35,7 @@ struct tiny_host {
     uint8_t version;
     uint64_t now_us;
     bool keyed, deaf, no_ack, no_response;
+    bool programs; /* what breaks at a low address is one, and no boot loader */
     uint8_t data_key[KDNET_AES_KEY_LENGTH];
     uint64_t sequence, poke_sequence;
     uint32_t next_id;
@@ -240,6 +241,29 @@ static inline void tiny_move_pc(struct tiny_host *h, struct machine *m, const st
         abort();
 }
 
+static inline void tiny_continue2(struct tiny_host *h, struct machine *m, const struct kdnet_machine_layout *layout,
+                                  uint32_t status, uint64_t dr7)
+{
+    struct kdnet_manipulate request, reply;
+    kdnet_manipulate_continue(&request, layout->machine, status, dr7);
+    tiny_ask(h, m, &request, &reply);
+}
+
+/* Ends a single step that a former debugger left. */
+static inline void tiny_end_step(struct tiny_host *h, struct machine *m, const struct kdnet_machine_layout *layout)
+{
+    struct kdnet_manipulate request = {.api = KDNET_API_GET_CONTEXT}, reply;
+    uint8_t context[KDNET_CONTEXT_MAX];
+    if (!tiny_ask(h, m, &request, &reply) || reply.data_length != layout->context_size)
+        abort();
+    memcpy(context, reply.data, reply.data_length);
+    request = (struct kdnet_manipulate){.api = KDNET_API_SET_CONTEXT, .data = context};
+    request.data_length = layout->context_size;
+    if (kdnet_machine_stop_tracing(layout, context) && !tiny_ask(h, m, &request, &reply))
+        abort();
+    tiny_continue2(h, m, layout, KDNET_DBG_EXCEPTION_HANDLED, 0);
+}
+
 /* Does the right thing with a state change, or question, that the machine stands still for. */
 static inline void tiny_release(struct tiny_host *h, struct machine *m, const struct kdnet_machine_layout *layout)
 {
@@ -260,10 +284,14 @@ static inline void tiny_release(struct tiny_host *h, struct machine *m, const st
         if (kdnet_state_change_decode(packet->payload, packet->payload_length, &change) != KDNET_OK)
             abort();
         bool exception = change.new_state == KDNET_STATE_EXCEPTION;
-        bool breakpoint = exception && change.exception.code == KDNET_EXCEPTION_BREAKPOINT;
+        bool user = exception && h->programs && kdnet_machine_is_user_address(layout->machine, change.program_counter);
+        bool breakpoint = exception && !user && change.exception.code == KDNET_EXCEPTION_BREAKPOINT;
         if (breakpoint)
             tiny_move_pc(h, m, layout, change.program_counter + layout->break_length);
-        tiny_continue(h, m, exception && !breakpoint ? KDNET_DBG_EXCEPTION_NOT_HANDLED : KDNET_DBG_CONTINUE);
+        if (exception && !user && change.exception.code == KDNET_EXCEPTION_SINGLE_STEP)
+            tiny_end_step(h, m, layout);
+        else
+            tiny_continue(h, m, exception && !breakpoint ? KDNET_DBG_EXCEPTION_NOT_HANDLED : KDNET_DBG_CONTINUE);
     }
 }
 
