@@ -157,6 +157,7 @@ int results_open(struct results *results, uv_loop_t *loop, const char *path)
 {
     memset(results, 0, sizeof *results);
     results->loop = loop;
+    results->told_ms = results_now_ms();
     results_queue_init(&results->queue, RESULTS_QUEUE_BYTES, RESULTS_MACHINE_BYTES);
     int error = make_ready(results);
     if (error != 0)

@@ -135,7 +135,22 @@ static void free_recent(struct results_writer *writer)
     uv_mutex_lock(&writer->results->lock);
 }
 
-/* A line that was begun in the file of before is written whole into this one. */
+/* A line that was begun is gone on with in the same file, and written whole into another. */
+static void put_file(struct results_writer *writer, const struct results_file *fresh)
+{
+    struct results_file old = writer->file;
+    bool same = old.is_regular && old.device == fresh->device && old.inode == fresh->inode;
+    writer->file = *fresh;
+    if (same && writer->begun > 0) {
+        writer->file.newline_due = false;
+        writer->file.begun = old.begun;
+        writer->file.begun_end = old.begun_end;
+    } else {
+        writer->begun = 0;
+    }
+    close_file(writer, &old);
+}
+
 static void open_file(struct results_writer *writer)
 {
     struct results_file fresh;
@@ -158,9 +173,7 @@ static void open_file(struct results_writer *writer)
         write_again(writer);
     else if (place == RESULTS_FILE_MOVED)
         free_recent(writer);
-    close_file(writer, &writer->file);
-    writer->file = fresh;
-    writer->begun = 0;
+    put_file(writer, &fresh);
     writer->open_due = false;
     writer->look_ms = results_now_ms() + LOOK_MS;
     writer->write_ms = 0;

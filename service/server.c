@@ -76,9 +76,10 @@ static void finish(struct server *server)
 }
 
 /* Results are still being written, and not too slowly. */
-static bool results_wait(struct server *server, uint64_t now_us)
+static bool results_wait(struct server *server)
 {
     struct results_counts counts;
+    uint64_t now_us = worker_now_us();
     if (results_have_ended(&server->results))
         return false;
     results_count(&server->results, &counts);
@@ -104,7 +105,7 @@ static void on_stop_look(uv_timer_t *timer)
         return;
     }
     join_workers(server);
-    if (!results_wait(server, now_us))
+    if (!results_wait(server))
         finish(server);
 }
 

@@ -38,6 +38,7 @@ int platform_signal_summary(void)
 void platform_prepare(void)
 {
     (void)signal(SIGPIPE, SIG_IGN); // NOLINT(cert-err33-c): nothing to do when it fails
+    (void)signal(SIGXFSZ, SIG_IGN); // NOLINT(cert-err33-c): a file that may not grow is an error of its write
     (void)umask(S_IWGRP | S_IRWXO);
 #ifdef __GLIBC__
     /* Large tables get pages of their own, which are not there until they are used, and go when they are freed. Unless
