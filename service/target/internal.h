@@ -86,15 +86,7 @@ struct path {
     unsigned count;
 };
 
-/* The packet that the machine thinks about. */
-struct thought {
-    uint8_t *payload; /* NULL: it does not think */
-    size_t length;
-    uint16_t type;
-    uint32_t id;
-    uint64_t done_us;
-};
-
+struct thought;
 struct step;
 
 struct machine {
@@ -129,8 +121,9 @@ struct machine {
 
     /* how slow it is */
     struct path in, out; /* to the machine, from it */
-    struct thought thought;
-    uint32_t thoughts; /* so far */
+    uint64_t loss_state;
+    struct thought *thought; /* what it works at, oldest first; NULL: nothing. One that is alert may work at several */
+    unsigned thoughts;
 
     /* what it says again and again */
     uint32_t said;       /* so often */
@@ -185,7 +178,9 @@ void machine_forget_connection(struct machine *m, bool fresh_boot);
 /* Looks at a datagram now. */
 void machine_take(struct machine *m, const uint8_t *payload, size_t length, uint64_t now_us);
 
-/* path.c: half of the round trip, for a datagram that sets out now. */
+/* path.c: whether the next datagram is lost. */
+bool path_loses(struct machine *m);
+/* Half of the round trip, for a datagram that sets out now. */
 uint64_t path_delay_us(const struct machine *m, uint64_t now_us);
 void path_put(struct path *path, const uint8_t *payload, size_t length, uint64_t due_us);
 uint64_t path_due(const struct path *path); /* of the oldest; MACHINE_NEVER when there is none */
@@ -194,10 +189,11 @@ bool path_take(struct path *path, uint64_t now_us, uint8_t *out, size_t *length)
 void path_clear(struct path *path);
 
 /* think.c */
-bool think_begin(struct machine *m, const struct kdnet_packet *packet, uint64_t now_us); /* false: it need not */
-bool think_is_frozen(const struct machine *m); /* it looks at nothing until it has done */
+bool think_begin(struct machine *m, const struct kdnet_packet *packet, uint64_t now_us); /* false: it is done at once */
+bool think_is_busy(const struct machine *m);                                             /* it hears and says nothing */
 uint64_t think_deadline(const struct machine *m);
 void think_expire(struct machine *m, uint64_t now_us);
+void think_free(struct machine *m);
 
 /* harm.c: each counts what harms. */
 void harm_by_continue(struct machine *m, const struct kdnet_manipulate *request);
@@ -215,6 +211,8 @@ void link_receive(struct machine *m, const uint8_t *body, size_t length, uint64_
 void link_connected(struct machine *m);
 void link_retransmit(struct machine *m, uint64_t now_us);
 uint64_t link_deadline(const struct machine *m);
+/* It has thought about a packet that it accepted: does what it says. */
+void link_thought(struct machine *m, const struct kdnet_packet *packet, uint64_t now_us);
 
 /* requests.c: a data packet of the host that was accepted. */
 void requests_do(struct machine *m, const struct kdnet_packet *packet, uint64_t now_us);

@@ -52,7 +52,7 @@ static void send_again(struct machine *m)
     if (m->pending) {
         ++m->counts.resent;
         machine_push(m, OUT_PENDING, 0, 0);
-    } else if (m->wait != WAIT_NONE && !m->thought.payload) {
+    } else if (m->wait != WAIT_NONE) {
         ++m->counts.resent;
         halt_send(m);
     }
@@ -114,11 +114,10 @@ static void take_data(struct machine *m, const struct kdnet_packet *packet, uint
 {
     if (m->accepted_any && packet->id == m->last_id) {
         ++m->counts.host_repeats;
-        machine_push(m, OUT_CONTROL, KDNET_PACKET_ACK, packet->id);
+        if (!m->config.think.late_ack || !m->thought)
+            machine_push(m, OUT_CONTROL, KDNET_PACKET_ACK, packet->id);
         return;
     }
-    if (m->thought.payload)
-        return; /* it is busy with another */
     if (!m->pending && m->wait == WAIT_NONE)
         return;       /* it runs: nobody listens */
     if (m->pending) { /* capture, frame 198: the host went on, so it has our packet */
@@ -126,20 +125,27 @@ static void take_data(struct machine *m, const struct kdnet_packet *packet, uint
         machine_push(m, OUT_CONTROL, KDNET_PACKET_RESEND, 0);
         return;
     }
-    bool wrong = packet->id != m->expected_id && !m->config.lenient;
-    bool wanted = !wrong && packet->type == wanted_type(m);
-    if (wanted)
-        (void)think_begin(m, packet, now_us);
-    if (!think_is_frozen(m))
+    if (packet->id != m->expected_id && !m->config.lenient) {
         machine_push(m, OUT_CONTROL, KDNET_PACKET_ACK, packet->id);
-    if (wrong) {
         ++m->counts.host_wrong_ids;
         return;
     }
     m->accepted_any = true;
     m->last_id = packet->id;
     m->expected_id = packet->id + KDNET_PACKET_ID_STEP;
-    if (wanted && !m->thought.payload)
+    bool thinks = think_begin(m, packet, now_us);
+    if (!thinks || !m->config.think.late_ack)
+        machine_push(m, OUT_CONTROL, KDNET_PACKET_ACK, packet->id);
+    if (!thinks && packet->type == wanted_type(m))
+        requests_do(m, packet, now_us);
+}
+
+void link_thought(struct machine *m, const struct kdnet_packet *packet, uint64_t now_us)
+{
+    if (m->config.think.late_ack)
+        machine_push(m, OUT_CONTROL, KDNET_PACKET_ACK, packet->id);
+    m->pending = false; /* as it was before: the state change that a RESEND brought meanwhile */
+    if (packet->type == wanted_type(m))
         requests_do(m, packet, now_us);
 }
 

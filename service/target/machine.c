@@ -77,6 +77,7 @@ struct machine *machine_new(const struct machine_config *config)
     set_defaults(&m->config);
     m->crypto = config->crypto;
     m->random_state = config->seed;
+    m->loss_state = config->seed ^ UINT64_C(0x10557);
     if (config->replay)
         m->config.machine = replay_machine(config->replay);
     m->layout = kdnet_machine_layout(m->config.machine);
@@ -105,7 +106,7 @@ void machine_free(struct machine *m)
     if (!m)
         return;
     free(m->pending_body);
-    free(m->thought.payload);
+    think_free(m);
     free(m->recordings);
     path_clear(&m->in);
     path_clear(&m->out);
@@ -191,7 +192,9 @@ static void take_data_datagram(struct machine *m, const struct kdnet_datagram *d
 void machine_receive(struct machine *m, const uint8_t *payload, size_t length, uint64_t now_us)
 {
     uint64_t delay_us = path_delay_us(m, now_us);
-    if (delay_us > 0 || m->in.first || think_is_frozen(m))
+    if (path_loses(m))
+        return;
+    if (delay_us > 0 || m->in.first || think_is_busy(m))
         path_put(&m->in, payload, length, now_us + delay_us);
     else
         machine_take(m, payload, length, now_us);
@@ -298,10 +301,23 @@ const uint8_t *machine_recording(const struct machine *m, unsigned n, size_t *le
     return m->recordings + (size_t)n * POKE_DATAGRAM_MAX;
 }
 
+/* Looks at one datagram of those that came while it was busy, or that were under way; false: there is none. */
+static bool take_waiting(struct machine *m, uint64_t now_us)
+{
+    uint8_t datagram[KDNET_DATAGRAM_MAX];
+    size_t length;
+    if (think_is_busy(m) || !path_take(&m->in, now_us, datagram, &length))
+        return false;
+    machine_take(m, datagram, length, now_us);
+    return true;
+}
+
 static bool make_datagram(struct machine *m, uint64_t now_us, uint8_t *out, size_t size, size_t *length)
 {
     uint8_t body[KDNET_BODY_MAX];
-    while (m->outbox_count > 0) {
+    while (m->outbox_count > 0 || take_waiting(m, now_us)) {
+        if (m->outbox_count == 0)
+            continue;
         struct outbox_item item = m->outbox[m->outbox_first];
         m->outbox_first = (m->outbox_first + 1) % OUTBOX_SIZE;
         --m->outbox_count;
@@ -323,38 +339,42 @@ bool machine_next_datagram(struct machine *m, uint64_t now_us, uint8_t *out, siz
 {
     uint8_t datagram[KDNET_DATAGRAM_MAX];
     uint64_t delay_us = path_delay_us(m, now_us);
-    if (delay_us == 0 && !m->out.first)
-        return make_datagram(m, now_us, out, size, length);
-    while (make_datagram(m, now_us, datagram, sizeof datagram, length))
+    bool direct = delay_us == 0 && !m->out.first;
+    while (make_datagram(m, now_us, direct ? out : datagram, direct ? size : sizeof datagram, length)) {
+        if (path_loses(m))
+            continue;
+        if (direct)
+            return true;
         path_put(&m->out, datagram, *length, now_us + delay_us);
+    }
     return path_take(&m->out, now_us, out, length);
 }
 
 /* Time */
 
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 uint64_t machine_deadline(const struct machine *m)
 {
-    uint64_t deadline = m->silent ? MACHINE_NEVER : m->next_poke_us;
-    uint64_t link = link_deadline(m);
-    if (link < deadline)
-        deadline = link;
-    if (m->wake_us != 0 && m->wake_us < deadline)
-        deadline = m->wake_us;
-    const uint64_t others[] = {
-        think_is_frozen(m) ? MACHINE_NEVER : path_due(&m->in),
-        path_due(&m->out),
-        think_deadline(m),
-        m->say_us,
-    };
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; ++i)
-        if (others[i] < deadline)
-            deadline = others[i];
-    return deadline;
+    uint64_t deadline = sooner(think_deadline(m), path_due(&m->out));
+    if (think_is_busy(m))
+        return deadline;
+    deadline = sooner(deadline, m->silent ? MACHINE_NEVER : m->next_poke_us);
+    deadline = sooner(deadline, link_deadline(m));
+    deadline = sooner(deadline, path_due(&m->in));
+    deadline = sooner(deadline, m->say_us);
+    return m->wake_us != 0 ? sooner(deadline, m->wake_us) : deadline;
 }
 
 void machine_expire(struct machine *m, uint64_t now_us)
 {
     if (now_us < m->config.start_us)
+        return;
+    think_expire(m, now_us);
+    if (think_is_busy(m))
         return;
     if (m->wake_us != 0 && now_us >= m->wake_us) {
         m->wake_us = 0;
@@ -368,7 +388,6 @@ void machine_expire(struct machine *m, uint64_t now_us)
         if (m->next_poke_us <= now_us)
             m->next_poke_us = now_us + MACHINE_POKE_US;
     }
-    think_expire(m, now_us);
     scenario_beg(m, now_us);
     link_retransmit(m, now_us);
     scenario_run(m, now_us);

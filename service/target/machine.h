@@ -21,9 +21,6 @@
  *     is acknowledged and not done again; one with any other id (strict) is acknowledged and ignored. Only RESET
  *     changes the expected id: a debugger that was restarted has to send one.
  *   - While it waits for an ACK, a new packet of the host is answered with RESEND, and taken when it comes again.
- *   - With a time to think, a packet is acknowledged at once (RESEND, RESET and repeats are answered meanwhile,
- * anything new is dropped) or, ack_late, when that time is over: then all that came meanwhile is looked at, in its
- * order.
  *   - Each break comes from another processor, and a request for another one than that is refused.
  *   - While it runs (not halted, nothing unacknowledged, no question) it looks at nothing but repeats and break-ins.
  *
@@ -86,20 +83,27 @@ enum machine_rva {
 #define MACHINE_DRIVER_STATE     0x0badf00dU
 #define MACHINE_BOOT_TIME        0x01db3c0a12345678U
 
-#define MACHINE_RECORDINGS 8U  /* pokes of former boots that are kept */
-#define MACHINE_GROWTH     12U /* packets over which the time to think grows or shrinks */
+#define MACHINE_RECORDINGS  8U /* pokes of former boots that are kept */
+#define MACHINE_THINK_STEPS 8U /* packets over which the time to think grows or shrinks */
 
-/* How long a machine thinks about a packet. X(NAME, text) */
+/* How the time changes that a machine takes over what it is sent. X(NAME, text) */
 #define MACHINE_THINK_MAP(X)                                                                                           \
     X(CONSTANT, "constant")                                                                                            \
-    X(CRASH, "crash")         /* from the crash on, until the machine starts again */                                  \
-    X(GROWING, "growing")     /* from nothing to all of it */                                                          \
-    X(SHRINKING, "shrinking") /* from all of it to nothing */                                                          \
-    X(RANDOM, "random")       /* drawn from the seed: from nothing to all of it */
+    X(AT_CRASH, "crash")      /* none before the bug check, nor after the restart */                                   \
+    X(GROWING, "growing")     /* from an eighth, an eighth more with each packet */                                    \
+    X(SHRINKING, "shrinking") /* by an eighth with each packet, to none */                                             \
+    X(RANDOM, "random")       /* drawn from the seed: from none to all of it */
 
 #define MACHINE_THINK_ENUM(name, text) MACHINE_THINK_##name,
-enum machine_think { MACHINE_THINK_MAP(MACHINE_THINK_ENUM) MACHINE_THINKS };
+enum machine_think_change { MACHINE_THINK_MAP(MACHINE_THINK_ENUM) MACHINE_THINK_CHANGES };
 #undef MACHINE_THINK_ENUM
+
+struct machine_think {
+    uint32_t ms; /* between a packet of the host and what comes of it: a reply, going on; 0: none */
+    enum machine_think_change change;
+    bool late_ack; /* the ACK comes then, too; else at once */
+    bool alert;    /* it listens meanwhile; else what comes waits on its network card, and it does not poke */
+};
 
 /* What a replay needs of a capture: machine_replay_new in replay.h. */
 struct machine_replay;
@@ -120,14 +124,13 @@ struct machine_config {
     uint32_t bugcheck;          /* code; 0: D1 */
     bool no_reboot;             /* automatic reboot is off: bugcheck ends in a second break */
     bool lenient;               /* take host packets of any id */
-    uint32_t think_ms;          /* from a packet that is accepted to what it brings about */
-    enum machine_think think;
-    bool ack_late;         /* a packet is acknowledged when that time is over, and nothing is looked at until then */
-    uint32_t path_ms;      /* round trip of the path, added to the real one */
-    uint32_t path_then_ms; /* the same from path_at_ms on */
-    uint32_t path_at_ms;   /* since start_us; 0: it does not change */
-    uint32_t rate;         /* what a scenario says again and again, a second; 0: 100 */
-    uint32_t times;        /* how often; 0: 100, and a break that repeats does so for ever */
+    struct machine_think think;
+    uint32_t loss_percent;     /* of the datagrams, each way */
+    uint32_t path_ms;          /* round trip of the path, added to the real one */
+    uint32_t path_then_ms;     /* the same from path_at_ms on */
+    uint32_t path_at_ms;       /* since start_us; 0: it does not change */
+    uint32_t rate;             /* what a scenario says again and again, a second; 0: 100 */
+    uint32_t times;            /* how often; 0: 100, and a break that repeats does so for ever */
     struct kdnet_address self; /* what the pokes say */
     struct kdnet_address host;
     const struct kdnet_pdb *pdb;         /* copied; NULL: MACHINE_GUIDAGE */

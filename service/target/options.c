@@ -37,6 +37,8 @@ enum option_id {
     OPT_THINK,
     OPT_THINK_PROFILE,
     OPT_ACK,
+    OPT_ALERT,
+    OPT_LOSS,
     OPT_PATH_MS,
     OPT_PATH_THEN_MS,
     OPT_PATH_AT_MS,
@@ -75,6 +77,8 @@ static const struct option long_options[] = {
     {"think", required_argument, NULL, OPT_THINK},
     {"think-profile", required_argument, NULL, OPT_THINK_PROFILE},
     {"ack", required_argument, NULL, OPT_ACK},
+    {"alert", no_argument, NULL, OPT_ALERT},
+    {"loss", required_argument, NULL, OPT_LOSS},
     {"path-ms", required_argument, NULL, OPT_PATH_MS},
     {"path-then-ms", required_argument, NULL, OPT_PATH_THEN_MS},
     {"path-at-ms", required_argument, NULL, OPT_PATH_AT_MS},
@@ -128,8 +132,9 @@ static void print_help(void)
         "  --spread-ms N        the machines start over this time (default 0)\n"
         "  --think N            the machine thinks so many ms about each packet that it accepts (default 0)\n"
         "  --think-profile NAME constant (default), crash (only from the crash on), growing, shrinking, random\n"
-        "  --ack early|late     when it acknowledges such a packet: at once (default), or when it has thought; until\n"
-        "                       then it looks at nothing that comes\n"
+        "  --ack early|late     when it acknowledges such a packet: at once (default), or when it has thought\n"
+        "  --alert              it listens and pokes while it thinks; else what comes waits until it has thought\n"
+        "  --loss N             so many of 100 datagrams are lost, each way, drawn from the seed (default 0)\n"
         "  --path-ms N          round trip of the path, ms (default 0: as the network is)\n"
         "  --path-then-ms N     the same after --path-at-ms\n"
         "  --path-at-ms N       when the path changes, ms after the start\n"
@@ -278,6 +283,9 @@ static bool parse_flag(struct options *o, int id)
     case OPT_NO_REBOOT:
         o->no_reboot = true;
         return true;
+    case OPT_ALERT:
+        o->think.alert = true;
+        return true;
     case OPT_NEW_PORT:
         o->new_port = true;
         return true;
@@ -302,11 +310,11 @@ static bool parse_flag(struct options *o, int id)
     }
 }
 
-static bool parse_profile(const char *text, enum machine_think *out)
+static bool parse_profile(const char *text, enum machine_think_change *out)
 {
     for (size_t i = 0; machine_think_name(i); ++i)
         if (strcmp(machine_think_name(i), text) == 0) {
-            *out = (enum machine_think)i;
+            *out = (enum machine_think_change)i;
             return true;
         }
     return wrong("--think-profile '%s': is not constant, crash, growing, shrinking or random", text);
@@ -322,11 +330,13 @@ static bool parse_pace(struct options *o, int id, const char *name)
 {
     switch (id) {
     case OPT_THINK:
-        return parse_u32(name, optarg, 0, DAY_MS, &o->think_ms);
+        return parse_u32(name, optarg, 0, DAY_MS, &o->think.ms);
     case OPT_THINK_PROFILE:
-        return parse_profile(optarg, &o->think);
+        return parse_profile(optarg, &o->think.change);
     case OPT_ACK:
-        return parse_ack(optarg, &o->ack_late);
+        return parse_ack(optarg, &o->think.late_ack);
+    case OPT_LOSS:
+        return parse_u32(name, optarg, 0, OPTIONS_LOSS_MAX, &o->loss);
     case OPT_PATH_MS:
         return parse_u32(name, optarg, 0, DAY_MS, &o->path_ms);
     case OPT_PATH_THEN_MS:

@@ -12,6 +12,7 @@
 
 #define OPTIONS_COUNT_MAX 100000U
 #define OPTIONS_RATE_MAX  100000U
+#define OPTIONS_LOSS_MAX  99U
 
 struct options {
     struct sockaddr_storage host, bind; /* family 0: not given */
@@ -25,9 +26,9 @@ struct options {
     enum kdnet_machine machine;
     struct kdnet_pdb pdb;
     uint32_t dump_ms, reboot_ms, delay_ms, spread_ms, duration_ms, replay_gap_ms;
-    uint32_t think_ms, path_ms, path_then_ms, path_at_ms;
-    enum machine_think think;
-    bool ack_late;
+    uint32_t path_ms, path_then_ms, path_at_ms;
+    struct machine_think think;
+    uint32_t loss;        /* percent */
     uint32_t rate, times; /* 0: as the scenario has it */
     const char *replay;
     bool no_reboot, new_port, lenient, one_key, print_targets, exit_when_ended, json;

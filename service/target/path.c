@@ -14,6 +14,14 @@ struct path_item {
     uint8_t payload[];
 };
 
+bool path_loses(struct machine *m)
+{
+    if (m->config.loss_percent == 0)
+        return false;
+    m->loss_state = m->loss_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407); /* Knuth's */
+    return (m->loss_state >> 33) % 100 < m->config.loss_percent;
+}
+
 uint64_t path_delay_us(const struct machine *m, uint64_t now_us)
 {
     const struct machine_config *config = &m->config;

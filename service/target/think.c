@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A machine that takes its time: between a packet of the host and what comes of it. A real one looks at nothing
+ * meanwhile, and what comes waits on its network card; one that is alert goes on listening.
+ */
+#include "kdnet/wire.h"
 #include "service/target/internal.h"
 
 #include <stdlib.h>
@@ -6,79 +11,101 @@
 
 #define US_PER_MS 1000U
 
+/* A packet that it works at. */
+struct thought {
+    struct thought *next;
+    uint64_t until_us;
+    struct kdnet_packet packet;
+    uint8_t payload[];
+};
+
 const char *machine_think_name(size_t index)
 {
 #define THINK_TEXT(name, text) text,
     static const char *const names[] = {MACHINE_THINK_MAP(THINK_TEXT)};
 #undef THINK_TEXT
-    return index < MACHINE_THINKS ? names[index] : NULL;
+    return index < MACHINE_THINK_CHANGES ? names[index] : NULL;
 }
 
-/* How long the machine takes over its next packet. */
-static uint64_t time_to_think(struct machine *m)
+static uint64_t next_time(struct machine *m)
 {
-    uint64_t most = (uint64_t)m->config.think_ms * US_PER_MS;
-    uint32_t grown = m->thoughts < MACHINE_GROWTH ? m->thoughts : MACHINE_GROWTH;
-    switch (m->config.think) {
-    case MACHINE_THINK_CRASH:
-        return m->crashed ? most : 0;
+    const struct machine_think *think = &m->config.think;
+    uint64_t us = (uint64_t)think->ms * US_PER_MS;
+    unsigned n = m->thoughts < MACHINE_THINK_STEPS ? ++m->thoughts : MACHINE_THINK_STEPS;
+    switch (think->change) {
+    case MACHINE_THINK_AT_CRASH:
+        return m->crashed ? us : 0;
     case MACHINE_THINK_GROWING:
-        return most * grown / MACHINE_GROWTH;
+        return us * n / MACHINE_THINK_STEPS;
     case MACHINE_THINK_SHRINKING:
-        return most * (MACHINE_GROWTH - grown) / MACHINE_GROWTH;
+        return us * (MACHINE_THINK_STEPS - n) / MACHINE_THINK_STEPS;
     case MACHINE_THINK_RANDOM:
-        return most > 0 ? machine_draw(m) % (most + 1) : 0;
+        return machine_draw(m) % (us + 1);
     case MACHINE_THINK_CONSTANT:
-    case MACHINE_THINKS:
+    case MACHINE_THINK_CHANGES:
         break;
     }
-    return most;
+    return us;
 }
 
-bool think_begin(struct machine *m, const struct kdnet_packet *packet, uint64_t now_us)
+/* What has none ends with its ACK: one that acknowledges at once, and listens, goes on at once. */
+static bool has_reply(const struct kdnet_packet *packet)
 {
-    uint64_t time = m->config.think_ms > 0 ? time_to_think(m) : 0;
-    ++m->thoughts;
-    if (time == 0)
-        return false;
-    struct thought *thought = &m->thought;
-    thought->payload = malloc(packet->payload_length + 1); /* never nothing */
-    if (!thought->payload)
-        return false;
-    if (packet->payload_length > 0)
-        memcpy(thought->payload, packet->payload, packet->payload_length);
-    thought->length = packet->payload_length;
-    thought->type = packet->type;
-    thought->id = packet->id;
-    thought->done_us = now_us + time;
-    return true;
+    uint32_t api = packet->payload_length >= sizeof api ? kdnet_get_le32(packet->payload) : 0;
+    return packet->type == KDNET_PACKET_MANIPULATE && api != KDNET_API_CONTINUE && api != KDNET_API_CONTINUE2 &&
+           api != KDNET_API_REBOOT;
 }
 
-bool think_is_frozen(const struct machine *m)
+bool think_is_busy(const struct machine *m)
 {
-    return m->thought.payload && m->config.ack_late;
+    return m->thought && !m->config.think.alert;
 }
 
 uint64_t think_deadline(const struct machine *m)
 {
-    return m->thought.payload ? m->thought.done_us : MACHINE_NEVER;
+    return m->thought ? m->thought->until_us : MACHINE_NEVER;
 }
 
-/* Does what it thought about, then looks at what came meanwhile, which may make it think again. */
+bool think_begin(struct machine *m, const struct kdnet_packet *packet, uint64_t now_us)
+{
+    bool takes = m->config.think.ms > 0 && !(m->config.think.alert && !m->config.think.late_ack && !has_reply(packet));
+    uint64_t us = takes ? next_time(m) : 0;
+    struct thought **place = &m->thought;
+    struct thought *last = us > 0 ? malloc(sizeof *last + packet->payload_length) : NULL;
+    if (!last)
+        return false;
+    while (*place && (*place)->until_us <= now_us + us)
+        place = &(*place)->next;
+    *last = (struct thought){.next = *place, .until_us = now_us + us, .packet = *packet};
+    if (packet->payload_length > 0)
+        memcpy(last->payload, packet->payload, packet->payload_length);
+    last->packet.payload = last->payload;
+    *place = last;
+    return true;
+}
+
+static void forget(struct machine *m)
+{
+    while (m->thought) {
+        struct thought *next = m->thought->next;
+        free(m->thought);
+        m->thought = next;
+    }
+}
+
 void think_expire(struct machine *m, uint64_t now_us)
 {
-    uint8_t datagram[KDNET_DATAGRAM_MAX];
-    size_t length;
-    if (now_us >= think_deadline(m)) {
-        struct thought thought = m->thought;
-        struct kdnet_packet packet = {
-            .type = thought.type, .id = thought.id, .payload = thought.payload, .payload_length = thought.length};
-        m->thought.payload = NULL;
-        if (m->config.ack_late)
-            machine_push(m, OUT_CONTROL, KDNET_PACKET_ACK, thought.id);
-        requests_do(m, &packet, now_us);
-        free(thought.payload);
-    }
-    while (!think_is_frozen(m) && path_take(&m->in, now_us, datagram, &length))
-        machine_take(m, datagram, length, now_us);
+    struct thought *first = m->thought;
+    if (!first || now_us < first->until_us)
+        return;
+    m->thought = first->next;
+    link_thought(m, &first->packet, now_us);
+    free(first);
+    if (m->wait == WAIT_NONE)
+        forget(m); /* it goes on: nobody waits for the rest */
+}
+
+void think_free(struct machine *m)
+{
+    forget(m);
 }

@@ -411,9 +411,8 @@ static void start_slow(struct world *w, const struct machine_config *wanted)
 {
     tiny_init(&w->host, KEY, 5);
     struct machine_config config = base_config(&w->host, "exception");
-    config.think_ms = wanted->think_ms;
     config.think = wanted->think;
-    config.ack_late = wanted->ack_late;
+    config.loss_percent = wanted->loss_percent;
     config.path_ms = wanted->path_ms;
     config.path_then_ms = wanted->path_then_ms;
     config.path_at_ms = wanted->path_at_ms;
@@ -435,50 +434,59 @@ static unsigned time_of_a_request(struct world *w)
     return ms;
 }
 
+/* Fifteen requests; 600 ms are the most. NULL: any time. */
+static void expect_times(struct machine_think think, const unsigned *expected)
+{
+    struct world w;
+    think.ms = 600;
+    start_slow(&w, &(struct machine_config){.think = think});
+    for (unsigned i = 0; i < 15; ++i) {
+        unsigned ms = time_of_a_request(&w);
+        unsigned step = i < MACHINE_THINK_STEPS ? i : MACHINE_THINK_STEPS - 1;
+        assert_in_range(ms, expected ? expected[step] : 0, expected ? expected[step] : 600);
+    }
+    assert_int_equal(result(&w).requests, 15);
+    stop(&w);
+}
+
 static void machine_thinks_as_its_profile_says(void **state)
 {
     (void)state;
-    for (int late = 0; late < 2; ++late) {
-        struct world w;
-        start_slow(&w, &(struct machine_config){.think_ms = 600, .ack_late = late != 0});
-        for (int i = 0; i < 3; ++i)
-            assert_int_equal(time_of_a_request(&w), 600);
-        stop(&w);
-        start_slow(&w, &(struct machine_config){.think_ms = 600, .think = MACHINE_THINK_CRASH});
-        assert_int_equal(time_of_a_request(&w), 0);
-        stop(&w);
-        start_slow(&w, &(struct machine_config){.think_ms = 600, .think = MACHINE_THINK_GROWING});
-        for (unsigned i = 0; i < 15; ++i)
-            assert_int_equal(time_of_a_request(&w), i < MACHINE_GROWTH ? 50 * i : 600);
-        stop(&w);
-        start_slow(&w, &(struct machine_config){.think_ms = 600, .think = MACHINE_THINK_SHRINKING});
-        for (unsigned i = 0; i < 15; ++i)
-            assert_int_equal(time_of_a_request(&w), i < MACHINE_GROWTH ? 600 - 50 * i : 0);
-        stop(&w);
-        start_slow(&w, &(struct machine_config){.think_ms = 600, .think = MACHINE_THINK_RANDOM});
-        for (unsigned i = 0; i < 15; ++i)
-            assert_in_range(time_of_a_request(&w), 0, 600);
-        stop(&w);
+    static const unsigned constant[MACHINE_THINK_STEPS] = {600, 600, 600, 600, 600, 600, 600, 600};
+    static const unsigned never[MACHINE_THINK_STEPS] = {0};
+    static const unsigned growing[MACHINE_THINK_STEPS] = {75, 150, 225, 300, 375, 450, 525, 600};
+    static const unsigned shrinking[MACHINE_THINK_STEPS] = {525, 450, 375, 300, 225, 150, 75, 0};
+    for (unsigned i = 0; i < 4; ++i) {
+        struct machine_think think = {.late_ack = i % 2 == 1, .alert = i / 2 == 1};
+        expect_times(think, constant);
+        think.change = MACHINE_THINK_AT_CRASH;
+        expect_times(think, never);
+        think.change = MACHINE_THINK_GROWING;
+        expect_times(think, growing);
+        think.change = MACHINE_THINK_SHRINKING;
+        expect_times(think, shrinking);
+        think.change = MACHINE_THINK_RANDOM;
+        expect_times(think, NULL);
     }
 }
 
 static void request_is_acknowledged_early_or_late(void **state)
 {
     (void)state;
-    for (int late = 0; late < 2; ++late) {
+    for (unsigned i = 0; i < 4; ++i) {
+        bool late = i % 2 == 1, alert = i / 2 == 1;
         struct world w;
         struct kdnet_manipulate request = {.api = KDNET_API_GET_VERSION}, reply;
-        start_slow(&w, &(struct machine_config){.think_ms = 600, .ack_late = late != 0});
+        start_slow(&w, &(struct machine_config){.think = {.ms = 600, .late_ack = late, .alert = alert}});
         w.host.control_count = 0;
         assert_false(tiny_ask(&w.host, w.machine, &request, &reply));
         assert_int_equal(w.host.control_count, late ? 0 : 1);
         w.host.next_id -= 2; /* once more, as after a timeout */
         assert_false(tiny_ask(&w.host, w.machine, &request, &reply));
+        assert_int_equal(w.host.control_count, late ? 0 : alert ? 2 : 1);
         tiny_send(&w.host, w.machine, true, KDNET_PACKET_RESEND, 0, NULL, 0);
         tiny_pump(&w.host, w.machine);
-        assert_int_equal(w.host.control_count, late ? 0 : 2);
-        assert_int_equal(result(&w).resends, late ? 0 : 1);
-        assert_int_equal(result(&w).resent, 0); /* it has nothing to say */
+        assert_int_equal(result(&w).resends, alert);
         tiny_wait(&w.host, w.machine, SECOND);
         assert_int_equal(result(&w).resends, 1);
         assert_int_equal(result(&w).requests, 1);
@@ -496,6 +504,24 @@ static void path_delays_both_ways_and_changes(void **state)
     assert_int_equal(time_of_a_request(&w), 40);
     tiny_wait(&w.host, w.machine, 2 * SECOND);
     assert_int_equal(time_of_a_request(&w), 400);
+    stop(&w);
+}
+
+static void path_loses_each_way(void **state)
+{
+    (void)state;
+    struct world w;
+    struct kdnet_manipulate request = {.api = KDNET_API_GET_VERSION}, reply;
+    unsigned answered = 0;
+    start_slow(&w, &(struct machine_config){.loss_percent = 50});
+    for (unsigned i = 0; i < 400; ++i) {
+        answered += tiny_ask(&w.host, w.machine, &request, &reply);
+        tiny_wait(&w.host, w.machine, SECOND);
+        w.host.next_id = KDNET_PACKET_FIRST_ID;
+        tiny_send(&w.host, w.machine, true, KDNET_PACKET_RESET, w.host.next_id, NULL, 0);
+        tiny_pump(&w.host, w.machine);
+    }
+    assert_in_range(answered, 20, 200);
     stop(&w);
 }
 
@@ -715,6 +741,7 @@ int main(void)
         cmocka_unit_test(machine_thinks_as_its_profile_says),
         cmocka_unit_test(request_is_acknowledged_early_or_late),
         cmocka_unit_test(path_delays_both_ways_and_changes),
+        cmocka_unit_test(path_loses_each_way),
         cmocka_unit_test(storms_are_as_long_as_they_are_told),
         cmocka_unit_test(first_pokes_of_its_boots_are_kept_to_be_sent_again),
         cmocka_unit_test(halted_time_is_counted),

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#define ARGUMENTS_MAX 24
+#define ARGUMENTS_MAX 32
 #define GOOD          "--host", "127.0.0.1:50000", "--key", "1.2.3.4"
 
 /* Parses the arguments up to NULL. */
@@ -70,15 +70,18 @@ static void slowness_and_storms_are_taken(void **state)
     (void)state;
     struct options o;
     assert_int_equal(PARSE(&o, GOOD), OPTIONS_RUN);
-    assert_int_equal(o.think_ms, 0);
-    assert_int_equal(o.think, MACHINE_THINK_CONSTANT);
-    assert_false(o.ack_late);
+    assert_int_equal(o.think.ms, 0);
+    assert_int_equal(o.think.change, MACHINE_THINK_CONSTANT);
+    assert_false(o.think.late_ack || o.think.alert);
+    assert_int_equal(o.loss, 0);
     assert_int_equal(PARSE(&o, GOOD, "--think", "1900", "--think-profile", "shrinking", "--ack", "late", "--path-ms",
-                           "1", "--path-then-ms", "800", "--path-at-ms", "2000", "--rate", "1000", "--times", "7"),
+                           "1", "--path-then-ms", "800", "--path-at-ms", "2000", "--rate", "1000", "--times", "7",
+                           "--alert", "--loss", "10"),
                      OPTIONS_RUN);
-    assert_int_equal(o.think_ms, 1900);
-    assert_int_equal(o.think, MACHINE_THINK_SHRINKING);
-    assert_true(o.ack_late);
+    assert_int_equal(o.think.ms, 1900);
+    assert_int_equal(o.think.change, MACHINE_THINK_SHRINKING);
+    assert_true(o.think.late_ack && o.think.alert);
+    assert_int_equal(o.loss, 10);
     assert_int_equal(o.path_ms, 1);
     assert_int_equal(o.path_then_ms, 800);
     assert_int_equal(o.path_at_ms, 2000);
@@ -86,10 +89,10 @@ static void slowness_and_storms_are_taken(void **state)
     assert_int_equal(o.times, 7);
     for (size_t i = 0; machine_think_name(i); ++i) {
         assert_int_equal(PARSE(&o, GOOD, "--think-profile", machine_think_name(i)), OPTIONS_RUN);
-        assert_int_equal(o.think, i);
+        assert_int_equal(o.think.change, i);
     }
     assert_int_equal(PARSE(&o, GOOD, "--ack", "early"), OPTIONS_RUN);
-    assert_false(o.ack_late);
+    assert_false(o.think.late_ack);
 }
 
 static void mistakes_are_refused(void **state)
@@ -102,6 +105,7 @@ static void mistakes_are_refused(void **state)
     assert_int_equal(PARSE(&o, GOOD, "--path-then-ms", "5"), OPTIONS_WRONG);
     assert_int_equal(PARSE(&o, GOOD, "--path-at-ms", "0"), OPTIONS_WRONG);
     assert_int_equal(PARSE(&o, GOOD, "--rate", "0"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, GOOD, "--loss", "100"), OPTIONS_WRONG);
     assert_int_equal(PARSE(&o, GOOD, "--times", "0"), OPTIONS_WRONG);
     assert_int_equal(PARSE(&o, "--key", "1.2.3.4"), OPTIONS_WRONG);
     assert_int_equal(PARSE(&o, "--host", "127.0.0.1:5"), OPTIONS_WRONG);
