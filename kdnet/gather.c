@@ -319,6 +319,12 @@ bool kdnet_gather_next(struct kdnet_session *session, uint64_t now_us)
     return false;
 }
 
+void kdnet_gather_moved(struct kdnet_session *session)
+{
+    if (session->talk && session->talk->gather)
+        session->talk->gather->evidence.reads = session->shared->reads;
+}
+
 /* --- telling ------------------------------------------------------------------------------------------------------ */
 
 struct kdnet_evidence *kdnet_gather_end(struct kdnet_session *session)

@@ -408,8 +408,12 @@ static void plan_ask(struct kdnet_session *session, uint64_t now_us)
 
 static void expire_asks(struct kdnet_session *session, uint64_t now_us)
 {
-    if (session->asks_slow == 0 || session->lost || now_us < session->ask_us || !kdnet_session_wake(session))
+    if (session->asks_slow == 0 || session->lost || now_us < session->ask_us)
         return;
+    if (!kdnet_session_wake(session)) {
+        session->ask_us = now_us + ASK_SLOW_US; /* memory is out */
+        return;
+    }
     plan_ask(session, now_us);
     struct kdnet_talk *talk = session->talk;
     if (talk->halt.stage == KDNET_STAGE_RUNNING && !talk->link.busy)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/error.h"
 #include "kdnet/fetch.h"
+#include "kdnet/offers_internal.h"
 #include "kdnet/session_internal.h"
 #include "kdnet/wire.h"
 
@@ -9,15 +10,15 @@
 
 #define WINDOW              64U
 #define FOREIGN_PATIENCE_US 1000000U /* data under an unknown key for so long: the target and we disagree */
-#define FOREIGN_DOUBLINGS   6U       /* that patience doubles with each new key that ended nothing: a minute at most */
+#define FOREIGN_QUICK       3U       /* new keys without patience: a machine that is halted waits for each */
+#define FOREIGN_DOUBLINGS   6U       /* then patience doubles with each new key that ended nothing: a minute at most */
 #define FOREIGN_FORGET_US   300000000U
-#define CONTESTED_REKEYS    3U /* new keys that ended nothing: somebody else gives the machine keys, too */
+#define CONTESTED_REKEYS    5U /* new keys that ended nothing: somebody else gives the machine keys, too */
 #define DEAF_TIMEOUTS       4U /* of one packet, without any answer */
-#define OFFER_LIFE_US       60000000U
-#define OFFER_SPACING_US    300000U
 #define OFFER_PATIENCE_US   80000U
 #define OFFER_DOUBT_US      1000000U
 #define NUDGE_PERIOD_US     50000U
+#define LOST_LATER_US       1000000U /* without memory for the event, a loss is told later */
 
 enum count { COUNT_REJECTED, COUNT_REPEATED, COUNT_SENT_AGAIN };
 
@@ -68,58 +69,6 @@ struct kdnet_session *kdnet_session_relocate(struct kdnet_session *session, void
     return memory;
 }
 
-static size_t size_of_offers(unsigned room)
-{
-    return sizeof(struct kdnet_offers) + room * sizeof(struct kdnet_offer);
-}
-
-static unsigned offers_room(const struct kdnet_session *session)
-{
-    return session->offers ? session->offers->room : 0;
-}
-
-static void wipe_offers(struct kdnet_offers *offers)
-{
-    kdnet_crypto_wipe(offers, size_of_offers(offers->room));
-    free(offers);
-}
-
-static void forget_offers(struct kdnet_session *session)
-{
-    session->response_due = 0;
-    if (!session->offers)
-        return;
-    wipe_offers(session->offers);
-    session->offers = NULL;
-}
-
-/* As response_due has it. */
-static uint8_t offer_number(const struct kdnet_session *session, const struct kdnet_offer *offer)
-{
-    return (uint8_t)(offer - session->offers->offer + 1);
-}
-
-static void drop_offer(struct kdnet_session *session, struct kdnet_offer *offer)
-{
-    if (session->response_due == offer_number(session, offer))
-        session->response_due = 0;
-    kdnet_crypto_wipe(offer, sizeof *offer);
-}
-
-/* The target may take a later offer yet; those up to this sequence, and those of long ago, it will not. */
-static void forget_older_offers(struct kdnet_session *session, uint64_t sequence, uint64_t now_us)
-{
-    bool left = false;
-    for (size_t i = 0; i < offers_room(session); ++i) {
-        struct kdnet_offer *offer = &session->offers->offer[i];
-        if (offer->used && (offer->sequence <= sequence || now_us - offer->made_us > OFFER_LIFE_US))
-            drop_offer(session, offer);
-        left = left || offer->used;
-    }
-    if (!left)
-        forget_offers(session);
-}
-
 static void free_talk(struct kdnet_talk *talk)
 {
     for (size_t i = 0; talk && i < KDNET_EVENTS; ++i)
@@ -131,7 +80,7 @@ static void free_talk(struct kdnet_talk *talk)
 
 static void forget_all(struct kdnet_session *session)
 {
-    forget_offers(session);
+    kdnet_offers_forget(session);
     free_talk(session->talk);
     free(session->past);
     kdnet_boot_clear(session->boot);
@@ -169,6 +118,7 @@ void kdnet_session_set_policy(struct kdnet_session *session, const struct kdnet_
 void kdnet_session_move(struct kdnet_session *session, const struct kdnet_session_shared *shared)
 {
     session->shared = shared;
+    kdnet_gather_moved(session);
 }
 
 bool kdnet_session_may_open(struct kdnet_session *session, const uint8_t *payload, size_t length)
@@ -248,6 +198,7 @@ bool kdnet_session_next_event(struct kdnet_session *session, struct kdnet_event 
 static void heard(struct kdnet_session *session, uint64_t now_us)
 {
     session->last_seen_us = now_us;
+    session->lost_later = 0;
     if (!session->lost)
         return;
     session->lost = false;
@@ -257,75 +208,34 @@ static void heard(struct kdnet_session *session, uint64_t now_us)
 
 /* --- handshake ---------------------------------------------------------------------------------------------------- */
 
-/* Room for twice as many offers. Returns false when memory is out. */
-static bool grow_offers(struct kdnet_session *session)
-{
-    unsigned room = session->offers ? session->offers->room * 2 : 1;
-    struct kdnet_offers *larger = calloc(1, size_of_offers(room));
-    if (!larger)
-        return false;
-    if (session->offers) {
-        memcpy(larger->offer, session->offers->offer, session->offers->room * sizeof larger->offer[0]);
-        wipe_offers(session->offers);
-    }
-    larger->room = room;
-    session->offers = larger;
-    return true;
-}
-
-/* A place for a new offer: a free one, or the oldest; NULL when memory is out. */
-static struct kdnet_offer *offer_place(struct kdnet_session *session)
-{
-    struct kdnet_offer *oldest = NULL;
-    for (size_t i = 0; i < offers_room(session); ++i) {
-        struct kdnet_offer *offer = &session->offers->offer[i];
-        if (!offer->used)
-            return offer;
-        if (!oldest || offer->made_us < oldest->made_us)
-            oldest = offer;
-    }
-    unsigned room = offers_room(session);
-    if (room == KDNET_OFFERS)
-        return oldest;
-    return grow_offers(session) ? &session->offers->offer[room] : oldest;
-}
-
-/* When the newest offer for this run of the target was made; 0: never. */
-static uint64_t newest_offer(const struct kdnet_session *session, const uint8_t *target_random)
-{
-    uint64_t newest = 0;
-    for (size_t i = 0; i < offers_room(session); ++i) {
-        const struct kdnet_offer *offer = &session->offers->offer[i];
-        bool counts = offer->used && (!target_random || kdnet_poke_same_run(offer->target_random, target_random));
-        if (counts && offer->made_us > newest)
-            newest = offer->made_us;
-    }
-    return newest;
-}
-
-/* Answers a poke with a new data key, which counts only when the target uses it. */
+/* Answers a poke with a new data key, which counts only when the target uses it; or not, when more runs ask than have
+ * places. */
 static int make_offer(struct kdnet_session *session, const struct kdnet_datagram *datagram,
                       const struct kdnet_poke *poke, uint64_t now_us)
 {
     uint8_t body[KDNET_RESPONSE_LENGTH];
     struct kdnet_response response;
+    struct kdnet_offer *offer = kdnet_offers_place(session, poke->random, now_us);
+    if (!offer)
+        return session->offers ? KDNET_OK : KDNET_ERR_MEMORY;
     memcpy(response.target_random, poke->random, sizeof response.target_random);
     int error = session->shared->random(session->shared->user, response.host_random, sizeof response.host_random);
     if (error != KDNET_OK)
         return error;
-    struct kdnet_offer *offer = offer_place(session);
-    if (!offer)
-        return KDNET_ERR_MEMORY;
     *offer = (struct kdnet_offer){.used = true,
                                   .took_over = !kdnet_address_is_none(&poke->connected),
                                   .version = datagram->version,
+                                  .served = kdnet_offers_served(session, poke->random),
                                   .sequence = datagram->sequence,
+                                  .seen_sequence = datagram->sequence,
+                                  .seen_counter = kdnet_get_le64(poke->random),
                                   .made_us = now_us};
     memcpy(offer->target_random, response.target_random, sizeof offer->target_random);
     memcpy(offer->host_random, response.host_random, sizeof offer->host_random);
     kdnet_response_encode(&response, body);
     kdnet_data_key(&session->keys.control, body, offer->data_key);
-    session->response_due = offer_number(session, offer);
+    kdnet_offers_count(session, offer, now_us);
+    session->response_due = kdnet_offers_number(session, offer);
     return KDNET_OK;
 }
 
@@ -334,28 +244,44 @@ static int make_offer(struct kdnet_session *session, const struct kdnet_datagram
  * advances. A target that sets its KDNET up again on its way into a crash may well begin one of the two anew [inf].
  */
 static bool is_newer(const struct kdnet_datagram *datagram, const struct kdnet_poke *poke, uint64_t sequence,
-                     const uint8_t random[static KDNET_RANDOM_LENGTH])
+                     uint64_t counter)
 {
-    return datagram->sequence > sequence || kdnet_get_le64(poke->random) > kdnet_get_le64(random);
+    return datagram->sequence > sequence || kdnet_get_le64(poke->random) > counter;
 }
 
-/* Whether an offer was made for this very poke, or for a later one of the same boot. Writes the offer when it was this
- * one. */
+/* Whether an offer was made for this very poke, or a later one of the same boot was seen. Writes the offer when it was
+ * this one. */
 static bool answered(struct kdnet_session *session, const struct kdnet_datagram *datagram,
                      const struct kdnet_poke *poke, struct kdnet_offer **same)
 {
     *same = NULL;
     bool later = false;
-    for (size_t i = 0; i < offers_room(session); ++i) {
+    for (size_t i = 0; session->offers && i < session->offers->room; ++i) {
         struct kdnet_offer *offer = &session->offers->offer[i];
         if (!offer->used || !kdnet_poke_same_run(offer->target_random, poke->random))
             continue;
         if (memcmp(offer->target_random, poke->random, sizeof poke->random) == 0)
             *same = offer;
-        if (!is_newer(datagram, poke, offer->sequence, offer->target_random))
+        if (!is_newer(datagram, poke, offer->seen_sequence, offer->seen_counter))
             later = true;
     }
     return later;
+}
+
+/*
+ * Whether a poke comes too early after another of its run was answered: two responses under way at once may arrive in
+ * the wrong order, and then the target uses the key that we have given up. It is noted, so that of recordings that are
+ * played in order the machine's own poke is the last one that counts, and its next is answered.
+ */
+static bool comes_early(struct kdnet_session *session, const struct kdnet_datagram *datagram,
+                        const struct kdnet_poke *poke, uint64_t now_us)
+{
+    struct kdnet_offer *newest = kdnet_offers_newest(session, poke->random);
+    if (!newest || now_us - newest->made_us >= KDNET_OFFER_SPACING_US)
+        return false;
+    newest->seen_sequence = datagram->sequence;
+    newest->seen_counter = kdnet_get_le64(poke->random);
+    return true;
 }
 
 /* The machine holds a connection with a host elsewhere than where it sends its pokes, which is us. */
@@ -371,7 +297,7 @@ static bool names_another(const struct kdnet_poke *poke)
  */
 static bool wants_answer(const struct kdnet_session *session, const struct kdnet_poke *poke, uint64_t now_us)
 {
-    uint64_t offered_us = newest_offer(session, poke->random);
+    const struct kdnet_offer *offered = kdnet_offers_newest(session, poke->random);
     if (!session->connected)
         return true;
     if (!kdnet_poke_same_run(session->target_random, poke->random))
@@ -381,38 +307,42 @@ static bool wants_answer(const struct kdnet_session *session, const struct kdnet
     if (names_another(poke))
         return session->rekey_wanted && session->foreign_us != 0;
     /* It may have taken a response whose connection check was lost: then it waits under a key that we do not use. */
-    return session->rekey_wanted || (offered_us != 0 && now_us - offered_us >= OFFER_DOUBT_US);
+    return session->rekey_wanted || (offered && now_us - offered->made_us >= OFFER_DOUBT_US);
 }
 
 static int receive_poke(struct kdnet_session *session, const struct kdnet_datagram *datagram,
-                        const struct kdnet_poke *poke, uint64_t now_us)
+                        const struct kdnet_poke *poke, uint64_t now_us, struct kdnet_received *received)
 {
     struct kdnet_offer *same;
     bool of_session = session->connected && kdnet_poke_same_run(session->target_random, poke->random);
-    bool newer = is_newer(datagram, poke, session->control_sequence, session->target_random);
+    bool newer = is_newer(datagram, poke, session->control_sequence, kdnet_get_le64(session->target_random));
     if (answered(session, datagram, poke, &same)) {
         count(session, COUNT_REPEATED);
-        session->response_due = same ? offer_number(session, same) : 0; /* the same again, never a second key */
+        if (same) /* the same again, never a second key */
+            session->response_due = kdnet_offers_number(session, same);
+        received->answered = same;
         return KDNET_OK;
     }
     if (of_session && !newer) {
         count(session, COUNT_REPEATED);
         return KDNET_ERR_REPEAT;
     }
-    /* Two responses under way at once may arrive in the wrong order: then the target uses the key that we have given
-     * up. */
-    bool early = session->offers && now_us - newest_offer(session, poke->random) < OFFER_SPACING_US;
-    bool answer = !early && wants_answer(session, poke, now_us);
+    bool answer = !comes_early(session, datagram, poke, now_us) && wants_answer(session, poke, now_us);
     if (of_session) {
+        received->fresh = true;
         session->control_sequence = datagram->sequence;
         memcpy(session->target_random, poke->random, sizeof session->target_random);
         heard(session, now_us);
-        forget_older_offers(session, 0, now_us);
+        kdnet_offers_forget_until(session, 0, now_us);
         kdnet_inquiry_heard(session, now_us);
         if (names_another(poke))
             kdnet_inquiry_elsewhere(session, now_us);
     }
-    return answer ? make_offer(session, datagram, poke, now_us) : KDNET_OK;
+    if (!answer)
+        return KDNET_OK;
+    int error = make_offer(session, datagram, poke, now_us);
+    received->answered = session->response_due != 0;
+    return error;
 }
 
 static int receive_control(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us,
@@ -433,7 +363,7 @@ static int receive_control(struct kdnet_session *session, const uint8_t *payload
     if (error != KDNET_OK)
         return error;
     received->poke = true;
-    error = receive_poke(session, &datagram, &poke, now_us);
+    error = receive_poke(session, &datagram, &poke, now_us, received);
     if (error == KDNET_OK && names_another(&poke)) {
         received->other_host = true;
         received->other = poke.connected;
@@ -513,7 +443,8 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
     session->control_sequence = offer->sequence;
     session->version = offer->version;
     session->connected = true;
-    session->renumbered = false;
+    session->renumbered = session->nudge_due = false;
+    session->nudged_us = now_us; /* what comes late under the old key asks for nothing */
     window_clear(session);
     if (keep)
         kdnet_inquiry_rekeyed(session, now_us);
@@ -521,7 +452,7 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
     struct kdnet_event *event = kdnet_session_event(session, KDNET_EVENT_CONNECTED);
     event->u.connected =
         (struct kdnet_event_connected){.version = offer->version, .rebooted = rebooted, .took_over = offer->took_over};
-    forget_older_offers(session, offer->sequence, now_us);
+    kdnet_offers_forget_until(session, offer->made_us, now_us);
     return KDNET_OK;
 }
 
@@ -533,9 +464,9 @@ static int open_data(struct kdnet_session *session, const uint8_t *payload, size
     int error = KDNET_ERR_AUTH;
     if (session->connected)
         error = kdnet_datagram_open(crypto, session->data_key, &session->keys.hmac, payload, length, plain, datagram);
-    for (size_t i = 0; error == KDNET_ERR_AUTH && i < offers_room(session); ++i) {
-        struct kdnet_offer *offer = &session->offers->offer[i];
-        if (!offer->used)
+    for (size_t i = 0; error == KDNET_ERR_AUTH && session->offers && i < session->offers->room; ++i) {
+        const struct kdnet_offer *offer = &session->offers->offer[i];
+        if (!offer->used || !kdnet_datagram_may_open(crypto, offer->data_key, payload, length))
             continue;
         error = kdnet_datagram_open(crypto, offer->data_key, &session->keys.hmac, payload, length, plain, datagram);
         if (error != KDNET_OK)
@@ -547,30 +478,70 @@ static int open_data(struct kdnet_session *session, const uint8_t *payload, size
     return error;
 }
 
-/* Data that no key of ours opens: the target was connected to a former life of ours, or it is noise. */
+/*
+ * Whether data that no key of ours opens is reason enough to give the machine that we hold another key. It may have
+ * taken the key of another host that is gone, and be halted: so it is, at once, a few times. But what comes may be
+ * noise with the target's address, or late: it must not make handshake after handshake.
+ */
+static bool is_foreign_enough(struct kdnet_session *session, uint64_t now_us)
+{
+    uint8_t *rekeys = &session->foreign_rekeys;
+    if (session->rekey_wanted)
+        return true;
+    if (now_us - session->nudged_us > FOREIGN_FORGET_US)
+        *rekeys = 0;
+    if (*rekeys < FOREIGN_QUICK) {
+        if (session->nudged_us != 0 && now_us - session->nudged_us < FOREIGN_PATIENCE_US)
+            return false;
+    } else if (now_us - session->foreign_us < (uint64_t)FOREIGN_PATIENCE_US << (*rekeys - FOREIGN_QUICK + 1) ||
+               now_us - session->last_seen_us < FOREIGN_PATIENCE_US) {
+        return false;
+    }
+    if (*rekeys < FOREIGN_QUICK + FOREIGN_DOUBLINGS - 1)
+        ++*rekeys;
+    session->rekey_wanted = true;
+    return true;
+}
+
+/* A response may be on its way to who sends it: for a moment. */
+static bool is_being_answered(const struct kdnet_session *session, uint64_t now_us)
+{
+    const struct kdnet_offer *newest = kdnet_offers_newest(session, NULL);
+    return newest && now_us - newest->made_us < OFFER_PATIENCE_US &&
+           now_us - session->foreign_us < KDNET_OFFER_SPACING_US;
+}
+
+static bool may_nudge(struct kdnet_session *session, uint64_t now_us)
+{
+    if (session->nudged_us != 0 && now_us - session->nudged_us < NUDGE_PERIOD_US)
+        return false;
+    session->nudged_us = now_us;
+    return true;
+}
+
+/* Data that no key of ours opens: the target has another host's key, or one of a former life of ours, or it is noise.
+ */
 static void foreign_data(struct kdnet_session *session, uint8_t version, uint64_t now_us)
 {
-    if (session->connected) {
-        if (session->foreign_us == 0)
-            session->foreign_us = now_us;
-        if (now_us - session->nudged_us > FOREIGN_FORGET_US)
-            session->foreign_rekeys = 0;
-        /* What comes may be noise with the target's address: it must not make handshake after handshake. */
-        if (now_us - session->foreign_us < (uint64_t)FOREIGN_PATIENCE_US << session->foreign_rekeys ||
-            now_us - session->last_seen_us < FOREIGN_PATIENCE_US)
-            return;
-        if (!session->rekey_wanted && session->foreign_rekeys < FOREIGN_DOUBLINGS)
-            ++session->foreign_rekeys;
-        session->rekey_wanted = true;
-    } else if (session->offers && now_us - newest_offer(session, NULL) < OFFER_PATIENCE_US) {
-        return; /* a response is on its way */
-    }
-    if (session->nudged_us != 0 && now_us - session->nudged_us < NUDGE_PERIOD_US)
+    if (session->foreign_us == 0)
+        session->foreign_us = now_us;
+    if (session->connected ? !is_foreign_enough(session, now_us) : is_being_answered(session, now_us))
         return;
-    session->nudged_us = now_us;
+    if (!may_nudge(session, now_us))
+        return;
     session->nudge_due = true;
     session->nudge_to_sender = true;
     session->nudge_version = version;
+}
+
+/*
+ * The target has started its numbers anew under the same key once more: it cannot be followed a second time, for what
+ * was recorded under this key could be played again then. It gets a new key.
+ */
+static void renumbered_again(struct kdnet_session *session, uint64_t now_us)
+{
+    if (may_nudge(session, now_us))
+        kdnet_session_suspect_key(session);
 }
 
 /*
@@ -578,13 +549,17 @@ static void foreign_data(struct kdnet_session *session, uint8_t version, uint64_
  * key: then one of the first numbers comes again with another tag. The same tag is the same datagram, repeated by the
  * network or by a stranger.
  */
-static bool take_sequence(struct kdnet_session *session, uint64_t sequence, const uint8_t *tag)
+static bool take_sequence(struct kdnet_session *session, uint64_t sequence, const uint8_t *tag, uint64_t now_us)
 {
     uint16_t *first = sequence < KDNET_FIRST_TAGS ? &session->first_tags[sequence] : NULL;
     uint16_t start = kdnet_get_le16(tag); /* enough: what is taken for a repeat by chance, is sent again */
-    if (first && *first != 0 && *first != start && !session->renumbered) {
+    if (first && *first != 0 && *first != start) {
+        if (session->renumbered) {
+            renumbered_again(session, now_us);
+            return false;
+        }
         window_clear(session);
-        session->renumbered = true; /* once for a key: else a recording of before could be played for ever */
+        session->renumbered = true;
     }
     if (!window_take(session, sequence))
         return false;
@@ -631,7 +606,7 @@ static int receive_data(struct kdnet_session *session, const uint8_t *payload, s
     received->version = datagram.version;
     if (datagram.from_host)
         return KDNET_ERR_FORMAT;
-    if (!take_sequence(session, datagram.sequence, payload + length - KDNET_TAG_LENGTH)) {
+    if (!take_sequence(session, datagram.sequence, payload + length - KDNET_TAG_LENGTH, now_us)) {
         count(session, COUNT_REPEATED);
         return KDNET_ERR_REPEAT;
     }
@@ -714,18 +689,22 @@ static bool next_packet(struct kdnet_session *session, uint64_t now_us, struct k
                                sizeof out->payload, &out->length) == KDNET_OK;
 }
 
+bool kdnet_session_next_control(struct kdnet_session *session, struct kdnet_outgoing *out)
+{
+    if (session->response_due)
+        return next_response(session, out);
+    if (!session->nudge_due)
+        return false;
+    session->nudge_due = false;
+    bool made = kdnet_session_nudge(session, session->nudge_version, out) == KDNET_OK;
+    out->to_sender = session->nudge_to_sender;
+    return made;
+}
+
 bool kdnet_session_next_datagram(struct kdnet_session *session, uint64_t now_us, struct kdnet_outgoing *out)
 {
-    bool made;
-    if (session->response_due) {
-        made = next_response(session, out);
-    } else if (session->nudge_due) {
-        session->nudge_due = false;
-        made = kdnet_session_nudge(session, session->nudge_version, out) == KDNET_OK;
-        out->to_sender = session->nudge_to_sender;
-    } else {
-        made = next_packet(session, now_us, out);
-    }
+    bool due = session->response_due || session->nudge_due;
+    bool made = due ? kdnet_session_next_control(session, out) : next_packet(session, now_us, out);
     if (!made)
         rest(session); /* thousands that connect at once need their talks one after the other */
     return made;
@@ -745,8 +724,9 @@ static uint64_t lost_deadline(const struct kdnet_session *session)
 {
     if (!session->connected || session->lost)
         return KDNET_NEVER;
-    return session->last_seen_us + (session->past && session->past->crash.dumping ? session->shared->dump_for_us
-                                                                                  : session->shared->lost_after_us);
+    bool dumping = session->past && session->past->crash.dumping;
+    return session->last_seen_us + session->lost_later * LOST_LATER_US +
+           (dumping ? session->shared->dump_for_us : session->shared->lost_after_us);
 }
 
 uint64_t kdnet_session_deadline(const struct kdnet_session *session)
@@ -761,8 +741,11 @@ uint64_t kdnet_session_deadline(const struct kdnet_session *session)
 
 static void lose(struct kdnet_session *session, uint64_t now_us)
 {
-    if (!kdnet_session_wake(session))
+    if (!kdnet_session_wake(session)) {
+        session->lost = session->lost_later == UINT8_MAX; /* then nobody is told */
+        session->lost_later += !session->lost;
         return;
+    }
     session->lost = true;
     struct kdnet_event *event = kdnet_session_event(session, KDNET_EVENT_LOST);
     event->u.lost.silent_us = now_us - session->last_seen_us;

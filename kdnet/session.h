@@ -97,6 +97,8 @@ struct kdnet_received {
     bool authentic;  /* opened with a key of this target */
     bool live;       /* authentic and not a repeat, on the data channel: its sender's address is the target's */
     bool poke;       /* a poke, new or repeated */
+    bool fresh;      /* a poke of the run that we hold, newer than all before: no recording, but the machine itself */
+    bool answered;   /* a poke whose response goes to its sender, recorded or not: data may come from there */
     uint8_t version; /* of an authentic datagram */
     /* Another host answers this machine's pokes, or seems to. We do not fight for the machine: it is taken over once
      * when we hold no key for it, and left alone when it then names the other host again. */
@@ -169,6 +171,10 @@ int kdnet_session_receive(struct kdnet_session *session, const uint8_t *payload,
  * at once (PROTOCOL section 3). Writes one datagram for the sender. Returns KDNET_OK or KDNET_ERR_CRYPTO.
  */
 int kdnet_session_nudge(struct kdnet_session *session, uint8_t version, struct kdnet_outgoing *out);
+
+/* The next response, or request to poke; false when there is none. It may go out while data has to wait: it lets no
+ * machine go on. */
+bool kdnet_session_next_control(struct kdnet_session *session, struct kdnet_outgoing *out);
 
 /* The next datagram to send; false when there is none. */
 bool kdnet_session_next_datagram(struct kdnet_session *session, uint64_t now_us, struct kdnet_outgoing *out);

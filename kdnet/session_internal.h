@@ -14,32 +14,14 @@
 #include "kdnet/manipulate.h"
 #include "kdnet/session.h"
 
-#define KDNET_OFFERS     4
 #define KDNET_EVENTS     16
 #define KDNET_NEVER      UINT64_MAX
 #define KDNET_READ_SPACE 1024
 #define KDNET_FIRST_TAGS 8
 
-/* A response that was sent: its data key counts only when the target uses it. */
-struct kdnet_offer {
-    bool used;
-    bool took_over;
-    uint8_t version;
-    uint64_t sequence; /* control sequence of the poke */
-    uint64_t made_us;
-    uint8_t target_random[KDNET_RANDOM_LENGTH];
-    uint8_t host_random[KDNET_RANDOM_LENGTH];
-    uint8_t data_key[KDNET_AES_KEY_LENGTH];
-};
-
-/* Room for one at first: most machines take the first response. */
-struct kdnet_offers {
-    unsigned room; /* 1, 2 or KDNET_OFFERS */
-    struct kdnet_offer offer[];
-};
-
 struct kdnet_facts;
 struct kdnet_gather;
+struct kdnet_offers;
 
 /* What does not change during one boot of a machine: asked once. */
 struct kdnet_boot {
@@ -188,6 +170,7 @@ struct kdnet_session {
     uint8_t nudge_version;
     uint8_t version;
     uint8_t response_due;   /* place in offers + 1; 0: none */
+    uint8_t lost_later;     /* seconds by which its loss is told later, for want of memory */
     uint8_t foreign_rekeys; /* new keys that it was answered with lately */
     uint8_t asks_left;      /* a machine that may be halted is asked so often, quickly, for what it waits with */
     uint8_t asks_slow;      /* then less and less often, until it says anything: how often, and 1; 0: not asked */
@@ -209,6 +192,9 @@ struct kdnet_session {
 
 /* Frees what a boot owns, not the boot. NULL is fine. */
 void kdnet_boot_clear(struct kdnet_boot *boot);
+
+/* The session has another `shared`: what is collected at its break is of its reads from now on. */
+void kdnet_gather_moved(struct kdnet_session *session);
 
 /* Gives the session a talk and a past, or returns false when memory is out. */
 bool kdnet_session_wake(struct kdnet_session *session);

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "kdnet/gather_internal.h"
+#include "kdnet/session_internal.h"
 #include "kdnet/wire.h"
 #include "service/target/internal.h"
 #include "tests/session/net.h"
@@ -299,6 +301,35 @@ static void what_cannot_be_had_says_why(void **state)
     expect_state(0, "nowhere", KDNET_VALUE_UNREADABLE);
     expect_state(0, "late", KDNET_VALUE_PENDING); /* nothing waits for its look-up */
     assert_true(told.status[0].read_us < KDNET_READ_DEADLINE_US / 4);
+}
+
+static struct kdnet_session_shared other_shared;
+static struct kdnet_reads other_reads;
+
+/* In the middle of its evidence the session goes to another worker, with reads of its own. */
+static bool move_away(struct net_pair *pair, bool to_host, struct net_packet *packet)
+{
+    (void)packet;
+    if (!to_host && pair->session->talk && pair->session->talk->gather && pair->session->shared == &shared) {
+        other_reads = reads;
+        other_shared = shared;
+        other_shared.reads = &other_reads;
+        kdnet_session_move(pair->session, &other_shared);
+    }
+    return true;
+}
+
+static void evidence_of_a_session_that_moved_is_of_the_reads_where_it_is(void **state)
+{
+    (void)state;
+    add_usual();
+    other_shared.reads = NULL;
+    run("bugcheck", KDNET_MACHINE_X64, move_away);
+    assert_ptr_equal(other_shared.reads, &other_reads); /* it moved */
+    assert_true(told.have[0] && told.have[1]);
+    for (unsigned n = 0; n < 2; ++n)
+        assert_ptr_equal(told.evidence[n].reads, &other_reads);
+    expect_number(0, "auto_reboot", 1);
 }
 
 static void without_symbols_every_value_says_so(void **state)
@@ -710,6 +741,7 @@ int main(void)
         WITH_SHARED(neighbours_come_together_and_constants_once),
         WITH_SHARED(image_found_in_the_list_is_read_by_its_own_symbols),
         WITH_SHARED(what_cannot_be_had_says_why),
+        WITH_SHARED(evidence_of_a_session_that_moved_is_of_the_reads_where_it_is),
         WITH_SHARED(without_symbols_every_value_says_so),
         WITH_SHARED(break_that_is_no_crash_is_asked_only_what_is_always_wanted),
         WITH_SHARED(evidence_that_does_not_come_delays_no_machine_and_spoils_no_result),

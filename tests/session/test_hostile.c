@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "kdnet/offers_internal.h"
 #include "kdnet/session_internal.h"
 #include "tests/session/puppet.h"
 #include "tests/support/random.h"
