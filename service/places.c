@@ -240,18 +240,41 @@ void targets_set_candidate(struct targets *targets, struct target *target, const
         set_place(targets, target, CANDIDATE, address, listener, local_port);
 }
 
+/* The row is not known to be elsewhere: it may be that another machine has sent with its address. */
+static void demote(struct targets *targets, struct target *target)
+{
+    struct target_place place = target->live;
+    struct address address = targets_address(&place);
+    forget(targets, target, CANDIDATE);
+    forget(targets, target, LIVE);
+    if (targets_more(target))
+        set_place(targets, target, CANDIDATE, &address, place.listener, place.local_port);
+}
+
+/* The rows that were there are candidates; room is made for one more. */
+static void take_over(struct targets *targets, const struct target *target, const struct address *address,
+                      uint16_t local_port)
+{
+    struct target *others[TARGETS_SHARE_MAX];
+    size_t count = targets_at(targets, address, local_port, others);
+    bool among = false;
+    for (size_t i = 0; i < count; ++i)
+        among = among || others[i] == target;
+    if (count == TARGETS_SHARE_MAX && !among)
+        forget(targets, others[--count], CANDIDATE);
+    for (size_t i = 0; i < count; ++i)
+        if (is_place(&others[i]->live, address, local_port))
+            demote(targets, others[i]);
+}
+
 bool targets_set_live(struct targets *targets, struct target *target, const struct address *address,
                       struct listener *listener, uint16_t local_port)
 {
-    struct target *others[TARGETS_SHARE_MAX];
     if (is_place(&target->live, address, local_port)) {
         target->live.listener = listener;
         return false;
     }
-    size_t count = targets_at(targets, address, local_port, others);
-    for (size_t i = 0; i < count; ++i)
-        if (is_place(&others[i]->live, address, local_port))
-            forget(targets, others[i], LIVE);
+    take_over(targets, target, address, local_port);
     if (is_place(place_of(target, CANDIDATE), address, local_port))
         forget(targets, target, CANDIDATE);
     forget(targets, target, LIVE);

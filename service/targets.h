@@ -4,8 +4,9 @@
  *
  * Uses address, config, and of kdnet key and session (rows hold a session; this room never calls it but to free it).
  *
- * A row has up to two places: `live`, where its last authentic data came from, and a candidate, where an authentic poke
- * came from whose data is still to come: so a replayed poke, from wherever, moves nobody. Two machines can share a
+ * A row has up to two places: `live`, where its last authentic data came from, and a candidate, where its data may come
+ * from: a new poke of its run did, or it was live there until another row was. A replayed poke, from wherever, moves
+ * nobody (responses.h). Two machines can share a
  * place for a while (one got the other's address); a look-up gives all of them, the live one first.
  *
  * Rows lie side by side, in chunks, by id, each with its session behind it: no allocator's share and no table of
@@ -193,13 +194,15 @@ const struct targets_group *targets_group_of(const struct targets *targets, uint
 size_t targets_group_next(const struct targets_group *group, bool seen, size_t at);
 
 /*
- * An authentic poke came from here: the row's data may follow. Nothing happens when the row is live here, or memory is
- * out: then its next poke comes again. When too many rows have this place, another candidate goes.
+ * The machine's own poke came from here: the row's data may follow. Nothing happens when the row is live here, or
+ * memory is out: then its next poke comes again. When too many rows have this place, another candidate goes.
  */
 void targets_set_candidate(struct targets *targets, struct target *target, const struct address *address,
                            struct listener *listener, uint16_t local_port);
 
-/* Authentic new data came from here: the row is here, and no other row is live here. Returns whether it was elsewhere.
+/*
+ * Authentic new data came from here: the row is here, and no other row is live here. Returns whether it was elsewhere.
+ * A row that was live here is a candidate from then on: a machine may send with its neighbour's address.
  */
 bool targets_set_live(struct targets *targets, struct target *target, const struct address *address,
                       struct listener *listener, uint16_t local_port);

@@ -119,9 +119,29 @@ static void a_row_that_goes_live_takes_the_address_over(void **state)
     (void)targets_set_live(*state, one, &a, LISTENER(0), PORT);
     targets_set_candidate(*state, two, &a, LISTENER(0), PORT);
     (void)targets_set_live(*state, two, &a, LISTENER(0), PORT);
-    assert_int_equal(targets_at(*state, &a, PORT, rows), 1);
+    assert_int_equal(targets_at(*state, &a, PORT, rows), 2);
     assert_ptr_equal(rows[0], two);
-    assert_null(targets_destination(one));
+    assert_ptr_equal(rows[1], one); /* a machine may send with its neighbour's address: the neighbour is still found */
+    assert_false(targets_is_live(one));
+    struct address found = targets_address(targets_destination(one));
+    assert_true(address_equal(&found, &a));
+    (void)targets_set_live(*state, one, &a, LISTENER(0), PORT); /* and has it back with its next datagram */
+    assert_int_equal(targets_at(*state, &a, PORT, rows), 2);
+    assert_ptr_equal(rows[0], one);
+}
+
+/* However many machines send with one address, the live one is found there. */
+static void the_live_row_is_found_among_as_many_as_may_share(void **state)
+{
+    struct target *rows[TARGETS_SHARE_MAX];
+    struct address a = ipv4(1, 1);
+    for (unsigned i = 0; i < 40; ++i) {
+        struct target *last = add(*state, i, NULL);
+        (void)targets_set_live(*state, last, &a, LISTENER(0), PORT);
+        assert_in_range(targets_at(*state, &a, PORT, rows), 1, TARGETS_SHARE_MAX);
+        assert_ptr_equal(rows[0], last);
+    }
+    assert_int_equal(((struct targets *)*state)->slots_used, TARGETS_SHARE_MAX);
 }
 
 static void candidates_at_one_address_are_bounded(void **state)
@@ -315,12 +335,18 @@ static void many_moves_leave_the_table_true(void **state)
     }
     for (int i = 0; i < ROWS; ++i) {
         const struct target_place *place = targets_destination(rows[i]);
-        assert_int_equal(place != NULL, at[i] >= 0);
+        assert_int_equal(targets_is_live(rows[i]), at[i] >= 0);
         if (!place)
             continue;
-        struct address a = ipv4((uint32_t)at[i] / 3, (uint16_t)(at[i] % 3)), is = targets_address(place);
+        struct address is = targets_address(place);
+        size_t count = targets_at(targets, &is, PORT, found), same = 0;
+        for (size_t n = 0; n < count; ++n)
+            same += found[n] == rows[i];
+        assert_int_equal(same, 1); /* live, or a candidate since another row was live there */
+        if (at[i] < 0)
+            continue;
+        struct address a = ipv4((uint32_t)at[i] / 3, (uint16_t)(at[i] % 3));
         assert_true(address_equal(&is, &a));
-        assert_int_equal(targets_at(targets, &a, PORT, found), 1);
         assert_ptr_equal(found[0], rows[i]);
     }
 }
@@ -467,6 +493,7 @@ int main(void)
         TEST(a_poke_does_not_move_a_live_row),
         TEST(the_live_row_of_a_shared_address_comes_first),
         TEST(a_row_that_goes_live_takes_the_address_over),
+        TEST(the_live_row_is_found_among_as_many_as_may_share),
         TEST(candidates_at_one_address_are_bounded),
         TEST(rows_are_found_by_their_configured_address),
         TEST(rows_that_were_live_are_told_from_those_that_never_were),
