@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "service/log.h"
 #include "service/moves.h"
 #include "service/server_internal.h"
 
@@ -31,15 +32,34 @@ static void arrive(struct worker *worker, const struct move *move, struct target
     dispatch_count(worker, target);
 }
 
-/* When there is no memory for it here, it goes back: its place there is free. */
+/* The reload that is under way makes a new row, for it finds none. */
+static void give_up(const struct move *move)
+{
+    struct log_line line;
+    log_begin(
+        &line, CONFIG_LOG_ERROR,
+        "out of memory while a target moved to another worker; its session begins anew, and the machine is served "
+        "again from its next poke");
+    log_text(&line, "target", targets_name(move->target));
+    log_end(&line);
+    targets_free(move->target);
+}
+
+/*
+ * When there is no memory for it here, it goes back: its place there is free. Not while a configuration is applied: the
+ * other worker may have looked at its rows, and this one would keep a policy that is freed then.
+ */
 static void open_move(struct mail *mail, void *owner)
 {
     struct move *move = (struct move *)mail;
     struct worker *worker = owner;
     struct target *target = make_room(worker) ? targets_adopt(&worker->targets, move->target) : NULL;
     if (!target) {
-        if (worker->finished) {
-            targets_free(move->target);
+        if (worker->finished || worker->frozen) {
+            if (worker->frozen)
+                give_up(move);
+            else
+                targets_free(move->target);
             free(move);
             return;
         }
