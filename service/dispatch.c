@@ -209,7 +209,8 @@ static void answer(struct worker *worker, struct target *target, struct listener
 {
     struct kdnet_outgoing out;
     bool sent = false;
-    while (!target->withheld && kdnet_session_next_datagram(target->session, now_us, &out)) {
+    while (target->withheld ? kdnet_session_next_control(target->session, &out)
+                            : kdnet_session_next_datagram(target->session, now_us, &out)) {
         send_outgoing(target, listener, source, &out);
         sent = true;
     }
@@ -336,6 +337,17 @@ static void say_other_host(struct target *target, const struct arrival *a, const
     log_end(&line);
 }
 
+/* A recorded poke moves no row; but data may come from where its response goes. */
+static void learn_poke(struct worker *worker, struct target *target, const struct arrival *a,
+                       const struct kdnet_received *received)
+{
+    uint16_t port = a->listener->local.port;
+    if (received->answered)
+        responses_note(&worker->responses, a->source, port, target->id);
+    if (received->fresh || (received->answered && !targets_destination(target)))
+        targets_set_candidate(&worker->targets, target, a->source, a->listener, port);
+}
+
 static void learn(struct worker *worker, struct target *target, const struct arrival *a,
                   const struct kdnet_received *received)
 {
@@ -343,11 +355,13 @@ static void learn(struct worker *worker, struct target *target, const struct arr
     bool was_live = targets_is_live(target);
     struct address before = targets_address(&target->live);
     if (!received->live) {
-        if (received->poke)
-            targets_set_candidate(&worker->targets, target, a->source, a->listener, port);
+        learn_poke(worker, target, a, received);
         return;
     }
-    if (targets_set_live(&worker->targets, target, a->source, a->listener, port) && was_live)
+    if (!targets_set_live(&worker->targets, target, a->source, a->listener, port))
+        return;
+    responses_forget(&worker->responses, a->source, port, target->id);
+    if (was_live)
         moved(target, &before, a->source, a->now_us);
 }
 
@@ -393,14 +407,18 @@ static bool offer_to_configured(struct worker *worker, const struct arrival *a, 
     return false;
 }
 
-/* Asks one machine to poke at once. Returns whether it was asked. */
+/* Asks one machine to poke at once; one that we hold only when its session wants it. Returns whether it was asked. */
 static bool nudge(struct target *row, const struct arrival *a)
 {
     struct kdnet_outgoing out;
-    if (kdnet_session_is_connected(row->session) || !targets_may_be(row, a->source, a->listener->local.port) ||
-        kdnet_session_nudge(row->session, a->version, &out) != KDNET_OK)
+    if (!targets_may_be(row, a->source, a->listener->local.port))
         return false;
-    listener_send(a->listener, a->source, out.payload, out.length);
+    bool made = kdnet_session_is_connected(row->session)
+                    ? kdnet_session_next_control(row->session, &out)
+                    : kdnet_session_nudge(row->session, a->version, &out) == KDNET_OK;
+    if (!made)
+        return false;
+    send_outgoing(row, a->listener, a->source, &out);
     ++a->listener->counts.nudged;
     return true;
 }
@@ -518,6 +536,21 @@ static bool offer_to_rows(struct worker *worker, const struct arrival *a, struct
     return false;
 }
 
+/* Rows that have no place there, but whose responses went there. */
+static bool offer_to_answered(struct worker *worker, const struct arrival *a)
+{
+    uint32_t ids[RESPONSES_WAYS];
+    struct target *rows[RESPONSES_WAYS];
+    uint16_t port = a->listener->local.port;
+    size_t count = responses_at(&worker->responses, a->source, port, ids), may = 0;
+    for (size_t i = 0; i < count; ++i) {
+        struct target *row = targets_row(&worker->targets, ids[i]);
+        if (row && targets_may_be(row, a->source, port))
+            rows[may++] = row;
+    }
+    return offer_to_rows(worker, a, rows, may);
+}
+
 /* As targets_at. Of a machine that another worker has just found, we may have to read first: its claim was posted
  * before it was answered. */
 static size_t rows_at(struct worker *worker, const struct arrival *a, struct target *rows[static TARGETS_SHARE_MAX])
@@ -542,7 +575,7 @@ void dispatch_arrival(struct arrival *a)
         ++listener->counts.deferred;
         return;
     }
-    if (offer_to_rows(worker, a, rows, count) || letters_pass_on(a, count > 0))
+    if (offer_to_rows(worker, a, rows, count) || offer_to_answered(worker, a) || letters_pass_on(a, count > 0))
         return;
     if (count > 0)
         not_theirs(worker, a, rows, count);

@@ -211,6 +211,7 @@ static bool init_parts(struct worker *worker)
     timers_init(&worker->timers);
     withheld_init(&worker->withheld);
     forwards_init(&worker->forwards, worker->seed);
+    responses_init(&worker->responses, worker->seed);
     shares_init(&worker->shares, worker->seed);
     bucket_init(&worker->nudges, WORKER_NUDGE_PER_SECOND, WORKER_NUDGE_PER_SECOND);
     pace_init(&worker->pace, worker_now_us());
@@ -308,6 +309,7 @@ void worker_clear(struct worker *worker, bool started)
     trials_clear(&worker->trials);
     withheld_clear(&worker->withheld);
     forwards_clear(&worker->forwards);
+    responses_clear(&worker->responses);
     kdnet_crypto_free(worker->shared.crypto);
     mailbox_clear(&worker->mailbox);
     (void)uv_loop_close(&worker->loop);

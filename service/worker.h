@@ -24,6 +24,7 @@
 #include "service/platform/receiver.h"
 #include "service/platform/sender.h"
 #include "service/reads.h"
+#include "service/responses.h"
 #include "service/shares.h"
 #include "service/strangers.h"
 #include "service/targets.h"
@@ -143,6 +144,7 @@ struct worker {
     struct withheld withheld;
     struct lookup_asker *asker;
     struct forwards forwards;
+    struct responses responses;
     struct listener *listeners;
     uint64_t seed;
 
