@@ -129,6 +129,7 @@ enum config_setting {
     CONFIG_SET_DEFAULT_READS,
     CONFIG_SET_SYMBOLS_CA_FILE,
     CONFIG_SET_WORKERS,
+    CONFIG_SET_FREEBIND,
     CONFIG_SET_POLICY, /* and one for each kind of break */
     CONFIG_SETTINGS = CONFIG_SET_POLICY + CONFIG_BREAKS,
 };
@@ -174,6 +175,7 @@ struct kdnetd_config {
     bool prints;               /* emit print events */
     enum config_log_level log_level;
     unsigned workers; /* threads that serve machines; 0: as many as there are cores */
+    bool freebind;    /* addresses to listen on need not be here yet */
 
     struct config_access access;
 

@@ -70,6 +70,7 @@ static const cyaml_schema_value_t read_entry = {
 static const cyaml_schema_field_t top_fields[] = {
     FIELD(CONFIG_CLEAN_PLACE, config_raw, place),
     LIST("listen", listen, string_entry),
+    FIELD("freebind", config_raw, freebind),
     LIST("targets", targets, target_entry),
     LIST("targets_file", targets_file, string_entry),
     LIST("include", include, string_entry),

@@ -56,7 +56,7 @@ struct config_raw {
     unsigned listen_count, targets_count, targets_file_count, include_count, rva_count, reads_count, symbols_count;
     struct config_raw_policy *policy;
     char *events, *http, *read_deadline, *lost_after, *dump_for, *hold_for, *prints, *log_level;
-    char *default_reads, *symbols_ca_file, *workers;
+    char *default_reads, *symbols_ca_file, *workers, *freebind;
     struct config_redaction redaction; /* of the text that this was loaded from */
 };
 

@@ -235,24 +235,27 @@ static void read_http(struct reader *r, char *raw)
     }
 }
 
+static void read_bool(struct reader *r, char *raw, enum config_setting setting, bool *out)
+{
+    char error[CONFIG_ERROR_SIZE];
+    struct config_value value;
+    bool given = false;
+    if (!config_raw_split(raw, &r->source, &value))
+        return;
+    if (!config_parse_bool(value.text, &given, error))
+        complain(r, &value.spot, error);
+    else if (config_store_claim(r->config, setting, &value.spot, r->report))
+        *out = given;
+}
+
 static void read_words(struct reader *r, const struct config_raw *raw)
 {
     char error[CONFIG_ERROR_SIZE];
     struct config_value value;
-    bool prints = false, defaults = true;
     enum config_log_level level = CONFIG_LOG_NOTICE;
-    if (config_raw_split(raw->prints, &r->source, &value)) {
-        if (!config_parse_bool(value.text, &prints, error))
-            complain(r, &value.spot, error);
-        else if (config_store_claim(r->config, CONFIG_SET_PRINTS, &value.spot, r->report))
-            r->config->prints = prints;
-    }
-    if (config_raw_split(raw->default_reads, &r->source, &value)) {
-        if (!config_parse_bool(value.text, &defaults, error))
-            complain(r, &value.spot, error);
-        else if (config_store_claim(r->config, CONFIG_SET_DEFAULT_READS, &value.spot, r->report))
-            r->config->default_reads = defaults;
-    }
+    read_bool(r, raw->prints, CONFIG_SET_PRINTS, &r->config->prints);
+    read_bool(r, raw->default_reads, CONFIG_SET_DEFAULT_READS, &r->config->default_reads);
+    read_bool(r, raw->freebind, CONFIG_SET_FREEBIND, &r->config->freebind);
     if (config_raw_split(raw->log_level, &r->source, &value)) {
         if (!config_parse_log_level(value.text, &level, error))
             complain(r, &value.spot, error);

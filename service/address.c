@@ -64,6 +64,13 @@ bool address_is_ipv4(const struct address *address)
     return memcmp(address->ip, mapped, sizeof mapped) == 0;
 }
 
+bool address_is_any(const struct address *address)
+{
+    static const uint8_t none[16] = {0};
+    return memcmp(address->ip + sizeof mapped, none, 4) == 0 &&
+           (address_is_ipv4(address) || memcmp(address->ip, none, sizeof mapped) == 0);
+}
+
 bool address_equal(const struct address *a, const struct address *b)
 {
     return a->port == b->port && a->scope == b->scope && memcmp(a->ip, b->ip, sizeof a->ip) == 0;

@@ -19,6 +19,8 @@ struct address {
     uint8_t ip[16];
     uint32_t scope; /* sin6_scope_id: the interface of a link-local address; 0 otherwise */
     uint16_t port;  /* host order */
+    uint16_t via;   /* which of our addresses its datagrams are for (locals.h), and ours to it come from; 0: the
+                     * listener's own, or not known. No part of what makes two addresses equal */
 };
 
 /* False when the family is neither IPv4 nor IPv6; `out` is then unchanged. */
@@ -30,6 +32,7 @@ void address_to_socket(const struct address *address, struct sockaddr_storage *o
 struct address address_from_config(const struct config_address *address);
 
 bool address_is_ipv4(const struct address *address);
+bool address_is_any(const struct address *address); /* 0.0.0.0 or [::] */
 bool address_equal(const struct address *a, const struct address *b);
 bool address_same_ip(const struct address *a, const uint8_t ip[static 16]);
 

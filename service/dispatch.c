@@ -159,7 +159,7 @@ static void send_outgoing(struct target *target, struct listener *listener, cons
     if (out->to_sender && listener) {
         listener_send(listener, source, out->payload, out->length);
     } else if (place) {
-        struct address address = targets_address(place);
+        struct address address = targets_route(target);
         listener_send(place->listener, &address, out->payload, out->length);
     }
 }

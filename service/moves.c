@@ -81,7 +81,7 @@ void moves_consider(struct worker *worker, struct target *target)
 {
     if (worker_is_alone(worker) || !may_move(worker, target))
         return;
-    struct address live = targets_address(&target->live);
+    struct address live = targets_route(target);
     struct worker *home = worker_of(worker, &live);
     struct move *move = home != worker ? malloc(sizeof *move) : NULL;
     if (!move)

@@ -13,6 +13,7 @@ enum { VALUE = 1000, CONFIG, CHECK, CORE_DUMPS, HELP, VERSION };
 static const struct option long_options[] = {
     {"config", required_argument, NULL, CONFIG},
     {"listen", required_argument, NULL, VALUE},
+    {"freebind", optional_argument, NULL, VALUE},
     {"target", required_argument, NULL, VALUE},
     {"symbols", required_argument, NULL, VALUE},
     {"rva", required_argument, NULL, VALUE},
@@ -50,6 +51,7 @@ void options_help(FILE *out)
         "  --config FILE                   configuration, YAML\n"
         "  --listen ADDR:PORT              where machines reach kdnetd, UDP; may be given several times\n"
         "                                  (default 0.0.0.0:50000 and [::]:50000)\n"
+        "  --freebind[=true|false]         listen on an address that is not here yet, too (false)\n"
         "  --target NAME=w.x.y.z[@ADDR]    a machine: its name, its key, its address if it has a fixed one\n"
         "  --rva GUIDAGE:SYMBOL=0xRVA      where a symbol is in a kernel that you know\n"
         "  --symbols PLACE                 where kernels' symbols are: DIR, srv*DIR or srv*DIR*URL, as for WinDbg;\n"
@@ -188,6 +190,8 @@ static bool set(struct kdnetd_config *config, const struct options_value *value,
         return config_parse_bool(value->text, &config->prints, error);
     if (strcmp(value->name, "default-reads") == 0)
         return config_parse_bool(value->text, &config->default_reads, error);
+    if (strcmp(value->name, "freebind") == 0)
+        return config_parse_bool(value->text, &config->freebind, error);
     if (strcmp(value->name, "symbols-ca-file") == 0)
         return set_text(value->text, &config->symbols_ca_file, error);
     if (strcmp(value->name, "workers") == 0)

@@ -27,6 +27,19 @@ static size_t home_of_place(const struct targets *targets, const struct target_p
     return home_of(targets, &address, place->local_port);
 }
 
+static uint16_t via_of(const struct target *target, unsigned which)
+{
+    return which == LIVE ? target->via : target->more->candidate_via;
+}
+
+static void set_via(struct target *target, unsigned which, uint16_t via)
+{
+    if (which == LIVE)
+        target->via = via;
+    else
+        target->more->candidate_via = via;
+}
+
 static struct target_place *place_of(struct target *target, unsigned which)
 {
     if (which == LIVE)
@@ -141,6 +154,22 @@ void targets_forget_listener(struct targets *targets, const struct listener *lis
     }
 }
 
+void targets_pass_listener(struct targets *targets, const struct listener *from, struct listener *to, uint16_t via,
+                           uint16_t then)
+{
+    for (uint32_t id = 0; id < targets->ids; ++id) {
+        struct target *target = targets_row(targets, id);
+        for (unsigned which = 0; target && which < TARGETS_PLACES; ++which) {
+            struct target_place *place = place_of(target, which);
+            if (!is_used(place) || place->listener != from || (via != TARGETS_ANY_VIA && via_of(target, which) != via))
+                continue;
+            place->listener = to;
+            if (then != TARGETS_ANY_VIA)
+                set_via(target, which, then);
+        }
+    }
+}
+
 bool targets_reserve_places(struct targets *targets, size_t rows)
 {
     /* Two in five are used while each row has one place, four in five when each has a candidate, too. */
@@ -216,6 +245,7 @@ static void set_place(struct targets *targets, struct target *target, unsigned w
     struct target_place *place = place_of(target, which);
     *place = (struct target_place){
         .scope = address->scope, .port = address->port, .local_port = local_port, .listener = listener};
+    set_via(target, which, address->via);
     memcpy(place->ip, address->ip, sizeof place->ip);
     slot_insert(targets, target->id * TARGETS_PLACES + which + 1);
 }
@@ -272,6 +302,7 @@ bool targets_set_live(struct targets *targets, struct target *target, const stru
 {
     if (is_place(&target->live, address, local_port)) {
         target->live.listener = listener;
+        target->via = address->via;
         return false;
     }
     take_over(targets, target, address, local_port);
@@ -293,4 +324,12 @@ const struct target_place *targets_destination(const struct target *target)
     if (is_used(&target->live))
         return &target->live;
     return target->more && is_used(&target->more->candidate) ? &target->more->candidate : NULL;
+}
+
+struct address targets_route(const struct target *target)
+{
+    const struct target_place *place = targets_destination(target);
+    struct address address = targets_address(place);
+    address.via = via_of(target, place == &target->live ? LIVE : CANDIDATE);
+    return address;
 }

@@ -1,212 +1,279 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The addresses that machines reach us by. Sockets are opened here, where a mistake can be told; workers use them. */
+/* The addresses that machines reach us by: which are open, which are tried again, and what the log says of them. */
 #include "service/log.h"
 #include "service/platform/platform.h"
 #include "service/server_internal.h"
 
 #include <stdlib.h>
 
-struct opening {
+#define DEAF_EVERY_US UINT64_C(60000000) /* between two lines on one that cannot receive */
+
+struct trouble_mail {
     struct mail mail;
-    struct address local;
-    uint32_t id;
-    uv_os_sock_t socket;
+    uint32_t port_id;
+    enum trouble trouble;
+    int error;
 };
 
-struct closing {
-    struct mail mail;
-    uint32_t id;
-};
+/* The log. */
 
-static void say_not_opened(const struct address *local, int error)
+static const char *not_opened_message(int error)
 {
-    struct log_line line;
-    char text[ADDRESS_TEXT_SIZE];
-    const char *message = "cannot listen";
-    if (error == UV_EADDRINUSE)
-        message = "cannot listen: another program has this port; `ss -ulpn` names it (another kdnetd? a debugger?); "
-                  "stop it, or "
-                  "listen on another port";
-    else if (error == UV_EADDRNOTAVAIL)
-        message = "cannot listen: this machine has no such address; `ip address` lists those it has";
-    else if (error == UV_EACCES)
-        message = "cannot listen: not allowed; ports below 1024 need CAP_NET_BIND_SERVICE";
-    address_format(local, text);
-    log_begin(&line, CONFIG_LOG_ERROR, message);
-    log_text(&line, "listen", text);
-    log_text(&line, "error", uv_strerror(error));
-    log_end(&line);
+    switch (error) {
+    case UV_EADDRINUSE:
+        return "cannot listen: another program has this port; `ss -ulpn` names it (another kdnetd? a debugger?); stop "
+               "it, or listen on another port; it is tried again every 30 s";
+    case UV_EADDRNOTAVAIL:
+        return "cannot listen: this machine has no such address; `ip address` lists those it has; with `freebind: "
+               "true` "
+               "it need not be there yet; it is tried again every 30 s";
+    case UV_EACCES:
+        return "cannot listen: not allowed; ports below 1024 need CAP_NET_BIND_SERVICE; it is tried again every 30 s";
+    case UV_EAFNOSUPPORT:
+        return "cannot listen: this kernel has no such kind of address (no IPv6?); take it out of listen; it is tried "
+               "again every 30 s";
+    case UV_EMFILE:
+    case UV_ENFILE:
+        return "cannot listen: no more files can be opened; raise the limit (LimitNOFILE=, ulimit -n); it is tried "
+               "again every 30 s";
+    default:
+        return "cannot listen; it is tried again every 30 s";
+    }
 }
 
-/* The kernel grants up to net.core.rmem_max. */
-static void enlarge_buffer(const struct server *server, const struct address *local, uv_os_sock_t socket, bool tell)
-{
-    size_t wished = SERVER_SOCKET_BUFFER + SERVER_SOCKET_BUFFER_EACH * (server->summary.targets / server->worker_count);
-    if (wished > SERVER_SOCKET_BUFFER_MAX)
-        wished = SERVER_SOCKET_BUFFER_MAX;
-    size_t granted = platform_receive_buffer((uv_os_fd_t)socket, wished);
-    if (granted >= wished || !tell)
-        return;
-    struct log_line line;
-    log_begin(&line, CONFIG_LOG_NOTICE,
-              "the kernel grants a smaller receive buffer than wished; a large fleet may lose datagrams in a burst; "
-              "set net.core.rmem_max to `wished`: sysctl -w net.core.rmem_max=BYTES");
-    log_number(&line, "port", local->port);
-    log_number(&line, "bytes", granted);
-    log_number(&line, "wished", wished);
-    log_end(&line);
-}
-
-static void say_opened(const struct port *port)
+static void say(enum config_log_level level, const char *message, const struct port *port, int error)
 {
     struct log_line line;
     char text[ADDRESS_TEXT_SIZE];
     address_format(&port->local, text);
-    log_begin(&line, CONFIG_LOG_NOTICE, "listening");
+    log_begin(&line, level, message);
     log_text(&line, "listen", text);
+    log_text(&line, "error", error != 0 ? uv_strerror(error) : NULL);
     log_end(&line);
 }
 
-/* Each worker's socket, in order: so the kernel counts them, too. */
-static int open_sockets(const struct server *server, const struct address *local, uv_os_sock_t *sockets)
-{
-    struct sockaddr_storage address;
-    const struct sockaddr *at = (const struct sockaddr *)&address;
-    bool shared = server->worker_count > 1;
-    address_to_socket(local, &address);
-    int error = platform_udp_socket(at, false, &sockets[0]); /* nobody else may have the port, not even half of it */
-    if (error != 0 || !shared)
-        return error;
-    platform_close_socket(sockets[0]);
-    for (unsigned i = 0; i < server->worker_count; ++i) {
-        error = platform_udp_socket(at, true, &sockets[i]);
-        if (error == 0)
-            continue;
-        while (i > 0)
-            platform_close_socket(sockets[--i]);
-        return error;
-    }
-    return 0;
-}
+/* Which there are. */
 
-static void steer(const struct server *server, const struct port *port, uv_os_sock_t socket)
-{
-    if (server->worker_count == 1 || platform_steer(socket, &server->steer, address_is_ipv4(&port->local)))
-        return;
-    struct log_line line;
-    log_begin(&line, CONFIG_LOG_NOTICE,
-              "this kernel does not give datagrams to the worker that they are for; workers pass them on, which costs "
-              "time; with `workers: 1` nothing is passed on");
-    log_number(&line, "port", port->local.port);
-    log_end(&line);
-}
-
-static void open_listener(struct worker *worker, const struct opening *opening)
-{
-    struct log_line line;
-    int error = listener_open(worker, opening->id, &opening->local, opening->socket);
-    if (error == 0)
-        return;
-    log_begin(&line, CONFIG_LOG_ERROR,
-              "a worker cannot use its socket: machines of this port are served in part; "
-              "restart kdnetd");
-    log_number(&line, "port", opening->local.port);
-    log_number(&line, "worker", worker->number);
-    log_text(&line, "error", uv_strerror(error));
-    log_end(&line);
-}
-
-static void open_opening(struct mail *mail, void *owner)
-{
-    struct opening *opening = (struct opening *)mail;
-    struct worker *worker = owner;
-    if (worker->finished)
-        platform_close_socket(opening->socket);
-    else
-        open_listener(worker, opening);
-    free(opening);
-}
-
-/* Gives a worker its socket. */
-static void hand_over(struct worker *worker, const struct port *port, uv_os_sock_t socket)
-{
-    struct opening *opening = malloc(sizeof *opening);
-    if (!opening) {
-        platform_close_socket(socket);
-        log_plain(CONFIG_LOG_ERROR, "out of memory: a worker does not listen; restart kdnetd");
-        return;
-    }
-    *opening = (struct opening){.mail.open = open_opening, .local = port->local, .id = port->id, .socket = socket};
-    mailbox_post(&worker->mailbox, &opening->mail);
-}
-
-struct port *port_at(const struct server *server, const struct config_address *address)
+static struct port *port_at(const struct server *server, const struct config_address *address)
 {
     struct port *port = server->ports;
-    while (port && (port->local.port != address->port || !address_same_ip(&port->local, address->ip)))
+    while (port && (port->closing || port->local.port != address->port || !address_same_ip(&port->local, address->ip)))
         port = port->next;
     return port;
 }
 
-bool port_open(struct server *server, const struct config_address *address)
+static struct port *port_add(struct server *server, const struct config_address *address)
 {
-    uv_os_sock_t sockets[CONFIG_WORKERS_MAX];
     struct port *port = calloc(1, sizeof *port);
-    if (!port)
-        return false;
-    port->local = address_from_config(address);
-    int error = open_sockets(server, &port->local, sockets);
-    if (error != 0) {
-        say_not_opened(&port->local, error);
-        free(port);
-        return false;
+    if (!port) {
+        log_plain(CONFIG_LOG_ERROR, "out of memory: a listener is not opened; reload when there is more");
+        return NULL;
     }
-    port->id = ++server->next_port_id;
+    port->local = address_from_config(address);
     port->next = server->ports;
     server->ports = port;
-    steer(server, port, sockets[0]);
-    for (unsigned i = 0; i < server->worker_count; ++i) {
-        enlarge_buffer(server, &port->local, sockets[i], i == 0);
-        hand_over(&server->workers[i], port, sockets[i]);
+    return port;
+}
+
+size_t ports_open(const struct server *server)
+{
+    size_t count = 0;
+    for (const struct port *port = server->ports; port; port = port->next)
+        count += port->open && port->wanted;
+    return count;
+}
+
+size_t ports_wanted(const struct server *server)
+{
+    size_t count = 0;
+    for (const struct port *port = server->ports; port; port = port->next)
+        count += port->wanted;
+    return count;
+}
+
+size_t ports_deaf(const struct server *server)
+{
+    size_t count = 0;
+    for (const struct port *port = server->ports; port; port = port->next)
+        count += port->open && port->deaf > 0;
+    return count;
+}
+
+/* `tell`: also when it cannot be opened, or the reason is another one than before. */
+static void try_to_open(struct server *server, struct port *port, bool tell)
+{
+    int error = opening_open(server, port), before = port->error;
+    uint64_t wait_us = error == UV_EALREADY ? SERVER_PORT_SOON_US : SERVER_PORT_AGAIN_US;
+    port->error = error;
+    port->open = error == 0;
+    port->deaf = 0;
+    port->opened_us = worker_now_us();
+    port->again_us = port->opened_us + wait_us;
+    if (port->open)
+        say(CONFIG_LOG_NOTICE, "listening", port, 0);
+    else if ((tell || error != before) && error != UV_EALREADY)
+        say(CONFIG_LOG_ERROR, not_opened_message(error), port, error);
+}
+
+static void close_port(struct server *server, struct port *port)
+{
+    say(CONFIG_LOG_NOTICE, "no longer listening", port, 0);
+    opening_close(server, port);
+}
+
+static bool is_wanted(const struct kdnetd_config *config, const struct port *port)
+{
+    for (size_t i = 0; i < config->listen_count; ++i)
+        if (config->listens[i].address.port == port->local.port &&
+            address_same_ip(&port->local, config->listens[i].address.ip))
+            return true;
+    return false;
+}
+
+void ports_configure(struct server *server, const struct kdnetd_config *config)
+{
+    for (struct port *port = server->ports; port; port = port->next)
+        port->wanted = !port->closing && is_wanted(config, port);
+    for (size_t i = 0; i < config->listen_count; ++i) {
+        struct port *port = port_at(server, &config->listens[i].address);
+        if (!port)
+            port = port_add(server, &config->listens[i].address);
+        if (!port)
+            continue;
+        port->wanted = true;
+        if (!port->open)
+            try_to_open(server, port, true);
     }
-    say_opened(port);
-    return true;
 }
 
-static void open_closing(struct mail *mail, void *owner)
+static void forget_unopened(struct server *server)
 {
-    const struct closing *closing = (struct closing *)mail;
-    struct listener *listener = listener_by_id(owner, closing->id);
-    if (listener)
-        listener_close(listener);
-    free(mail);
-}
-
-static void say_closed(const struct port *port)
-{
-    char text[ADDRESS_TEXT_SIZE];
-    struct log_line line;
-    address_format(&port->local, text);
-    log_begin(&line, CONFIG_LOG_NOTICE, "no longer listening");
-    log_text(&line, "listen", text);
-    log_end(&line);
-}
-
-void port_close(struct server *server, struct port *port)
-{
-    struct port **at = &server->ports;
-    while (*at != port)
-        at = &(*at)->next;
-    *at = port->next;
-    say_closed(port);
-    for (unsigned i = 0; i < server->worker_count; ++i) {
-        struct closing *closing = malloc(sizeof *closing);
-        if (!closing)
-            continue; /* it goes on to listen there; the next reload cannot open the port, and says so */
-        *closing = (struct closing){.mail.open = open_closing, .id = port->id};
-        mailbox_post(&server->workers[i].mailbox, &closing->mail);
+    for (struct port **at = &server->ports; *at;) {
+        struct port *port = *at;
+        if (port->wanted || port->open || port->closing) {
+            at = &port->next;
+            continue;
+        }
+        *at = port->next;
+        free(port);
     }
-    free(port);
+}
+
+/* The last one stays: better an old address than none. */
+void ports_close_unwanted(struct server *server)
+{
+    bool some = ports_open(server) > 0;
+    forget_unopened(server);
+    for (struct port *port = server->ports; port; port = port->next) {
+        if (port->wanted || !port->open)
+            continue;
+        if (some)
+            close_port(server, port);
+        else
+            say(CONFIG_LOG_WARNING, "none of the new listeners can be opened: this one stays until one can", port, 0);
+    }
+}
+
+/* A second record takes its place while the workers close it. */
+static void open_anew(struct server *server, struct port *port)
+{
+    if (worker_now_us() - port->opened_us < SERVER_PORT_AGAIN_US)
+        return; /* that did not help */
+    struct port *next = calloc(1, sizeof *next);
+    if (!next)
+        return;
+    *next = *port;
+    next->next = server->ports;
+    next->open = false;
+    next->deaf = 0;
+    next->before = port->counts;
+    next->again_us = worker_now_us() + SERVER_PORT_SOON_US;
+    server->ports = next;
+    port->wanted = false;
+    opening_close(server, port);
+}
+
+void ports_look(struct server *server, uint64_t now_us)
+{
+    bool opened = false;
+    for (struct port *port = server->ports; port; port = port->next) {
+        if (port->open || !port->wanted || port->closing || now_us < port->again_us)
+            continue;
+        try_to_open(server, port, false);
+        opened = opened || port->open;
+    }
+    if (opened && !server->reload)
+        ports_close_unwanted(server);
+}
+
+void ports_clear(struct server *server)
+{
+    while (server->ports) {
+        struct port *port = server->ports;
+        server->ports = port->next;
+        free(port);
+    }
+}
+
+/* Sockets in trouble. */
+
+static void went_deaf(struct port *port, int error)
+{
+    uint64_t now_us = worker_now_us();
+    ++port->deaf;
+    if (port->deaf_told_us != 0 && now_us - port->deaf_told_us < DEAF_EVERY_US)
+        return;
+    port->deaf_told_us = now_us;
+    say(CONFIG_LOG_ERROR,
+        "datagrams cannot be received here; it is tried again every second, and the socket is opened anew; look for a "
+        "filter of system calls (SystemCallFilter=, seccomp)",
+        port, error);
+}
+
+static void hears_again(struct port *port)
+{
+    if (port->deaf == 0 || --port->deaf > 0)
+        return;
+    say(CONFIG_LOG_NOTICE, "datagrams are received again", port, 0);
+}
+
+static void is_slow(struct port *port)
+{
+    if (port->told_slow)
+        return;
+    port->told_slow = true;
+    say(CONFIG_LOG_WARNING,
+        "the system refuses to take or send many datagrams at a time (recvmmsg, sendmmsg); they go one by one, which "
+        "costs time; look for a filter of system calls (SystemCallFilter=, seccomp)",
+        port, 0);
+}
+
+static void open_trouble(struct mail *mail, void *owner)
+{
+    struct trouble_mail *trouble = (struct trouble_mail *)mail;
+    struct server *server = owner;
+    struct port *port = server->ports;
+    while (port && (port->id != trouble->port_id || !port->open))
+        port = port->next;
+    if (port && trouble->trouble == TROUBLE_SLOW)
+        is_slow(port);
+    else if (port && trouble->trouble == TROUBLE_DEAF)
+        went_deaf(port, trouble->error);
+    else if (port && trouble->trouble == TROUBLE_OVER)
+        hears_again(port);
+    else if (port && trouble->trouble == TROUBLE_STAYS && !server->stopping)
+        open_anew(server, port);
+    free(trouble);
+}
+
+/* Without memory for it, nothing is missed but the line. */
+void server_trouble(struct server *server, uint32_t port_id, enum trouble trouble, int error)
+{
+    struct trouble_mail *mail = malloc(sizeof *mail);
+    if (!mail)
+        return;
+    *mail = (struct trouble_mail){.mail.open = open_trouble, .port_id = port_id, .trouble = trouble, .error = error};
+    mailbox_post(&server->mailbox, &mail->mail);
 }
 
 static void tell_lost(const struct port *port, const struct listener_counts *now, const struct listener_counts *then)

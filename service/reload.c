@@ -321,28 +321,6 @@ static void end_targets(struct reload *reload)
     config_take_targets(&reload->config, &reload->left); /* the rows have all of it */
 }
 
-/* A listener that cannot be opened is told in the log; the others serve. Returns whether all could. */
-static bool open_ports(struct server *server, const struct kdnetd_config *config)
-{
-    bool all = true;
-    for (size_t i = 0; i < config->listen_count; ++i)
-        if (!port_at(server, &config->listens[i].address) && !port_open(server, &config->listens[i].address))
-            all = false;
-    return all;
-}
-
-static void close_ports(struct server *server, const struct kdnetd_config *config)
-{
-    for (struct port *port = server->ports, *next = NULL; port; port = next) {
-        bool wanted = false;
-        next = port->next;
-        for (size_t i = 0; i < config->listen_count && !wanted; ++i)
-            wanted = port_at(server, &config->listens[i].address) == port;
-        if (!wanted)
-            port_close(server, port);
-    }
-}
-
 static void say_unused(const struct kdnetd_config *config, size_t target_count)
 {
     if (target_count == 0)
@@ -385,9 +363,11 @@ bool reload_first(struct server *server)
     platform_trim_memory();
     for (unsigned i = 0; i < server->worker_count; ++i)
         server->summary.targets += server->workers[i].targets.count;
-    bool all = open_ports(server, &reload.config);
     server->config = reload.config;
-    return reload.good && all;
+    ports_configure(server, &server->config);
+    if (ports_open(server) == 0)
+        log_plain(CONFIG_LOG_ERROR, "no listener can be opened, so no machine can be served");
+    return ports_open(server) > 0;
 }
 
 /* Why the last reload did not count: in the status of the service, too. */
@@ -463,7 +443,7 @@ static void end_apply(struct reload *reload)
     struct log_line line;
     size_t count = reload->config.target_count;
     end_targets(reload);
-    close_ports(server, &reload->config);
+    ports_close_unwanted(server);
     say_workers(server, &reload->config);
     config_clear(&server->config);
     server->config = reload->config;
@@ -486,7 +466,8 @@ static void begin_apply(struct reload *reload)
 {
     struct server *server = reload->server;
     log_set_level(reload->config.log_level);
-    (void)open_ports(server, &reload->config);
+    server->config.freebind = reload->config.freebind;
+    ports_configure(server, &reload->config);
     reload->applying = true;
     reload->step = STEP_FREEZE;
     post_step(reload);

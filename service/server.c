@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/server.h"
+#include "service/limits.h"
 #include "service/log.h"
 #include "service/lookup.h"
 #include "service/platform/platform.h"
@@ -40,8 +41,10 @@ static void join_workers(struct server *server)
 {
     if (server->joined)
         return;
-    for (unsigned i = 0; i < server->started; ++i)
+    for (unsigned i = 0; i < server->started; ++i) {
         mailbox_post(&server->workers[i].mailbox, &server->workers[i].finish_mail);
+        worker_run(&server->workers[i]);
+    }
     for (unsigned i = 0; i < server->started; ++i)
         (void)uv_thread_join(&server->workers[i].thread);
     server->joined = true;
@@ -162,6 +165,7 @@ static void on_second(uv_timer_t *timer)
     if (server->joined)
         return;
     summary_ask(server);
+    ports_look(server, now_us);
     trim(server, now_us);
     hints_look(server, now_us);
     reload_look(server, now_us);
@@ -230,29 +234,47 @@ static unsigned choose_workers(const struct kdnetd_config *config)
 {
     unsigned count = config->workers > 0 ? config->workers : uv_available_parallelism();
     if (!platform_can_share()) {
-        if (config->workers > 1)
-            log_plain(CONFIG_LOG_WARNING, "workers: this system gives the datagrams of a port to one socket alone, so "
-                                          "one worker serves all machines");
+        if (count > 1)
+            log_plain(CONFIG_LOG_WARNING, "workers: this system gives the datagrams of a port to one socket alone "
+                                          "(SO_REUSEPORT), so one worker serves all machines");
         return 1;
     }
-    return count < CONFIG_WORKERS_MAX ? count : CONFIG_WORKERS_MAX;
+    return limits_workers(count < CONFIG_WORKERS_MAX ? count : CONFIG_WORKERS_MAX, config->listen_count);
 }
 
+/* One worker: its loop, its parts, its thread. */
+static bool add_worker(struct server *server)
+{
+    struct worker *worker = &server->workers[server->inited];
+    if (!worker_init(worker, server, server->inited)) {
+        if (worker->handles_ready)
+            worker_clear(worker, false);
+        return false;
+    }
+    if (worker_start(worker) != 0) {
+        worker_clear(worker, false);
+        return false;
+    }
+    server->inited = server->started = server->inited + 1;
+    return true;
+}
+
+/* As many as this system lets us have: one serves all machines, too. */
 static bool init_workers(struct server *server)
 {
     unsigned count = choose_workers(&server->config);
-    server->steer = (struct steer){.seed = (uint32_t)server->seed, .workers = count};
     server->workers = calloc(count, sizeof *server->workers);
     server->summary.of = calloc(count, sizeof *server->summary.of);
     if (!server->workers || !server->summary.of)
         return false;
-    server->worker_count = count;
-    for (; server->inited < count; ++server->inited)
-        if (!worker_init(&server->workers[server->inited], server, server->inited)) {
-            server->inited += server->workers[server->inited].handles_ready;
-            return false;
-        }
-    return true;
+    while (server->inited < count && add_worker(server))
+        ;
+    if (server->inited < count && server->inited > 0)
+        log_plain(CONFIG_LOG_WARNING, "workers: memory, threads or files are short: fewer serve than were asked for; "
+                                      "look at the limits of this service (TasksMax=, LimitNOFILE=, MemoryMax=)");
+    server->worker_count = server->inited;
+    server->steer = (struct steer){.seed = (uint32_t)server->seed, .workers = server->inited};
+    return server->inited > 0;
 }
 
 static bool init_parts(struct server *server)
@@ -265,9 +287,10 @@ static bool init_parts(struct server *server)
     strangers_init(&server->strangers, server->seed);
     server->told_us = worker_now_us();
     server->lookup = lookup_new(&server->loop);
-    if (server->lookup && init_workers(server))
+    if (locals_init(&server->locals) == 0 && server->lookup && init_workers(server))
         return true;
-    log_plain(CONFIG_LOG_ERROR, "out of memory, or OpenSSL has no AES-256");
+    log_plain(CONFIG_LOG_ERROR, "out of memory, threads or files, or OpenSSL has no AES-256; look at the limits of "
+                                "this service (MemoryMax=, TasksMax=, LimitNOFILE=)");
     return false;
 }
 
@@ -286,39 +309,33 @@ static void clear_parts(struct server *server)
 {
     for (unsigned i = 0; i < server->inited; ++i)
         worker_clear(&server->workers[i], i < server->started);
-    while (server->ports) {
-        struct port *port = server->ports;
-        server->ports = port->next;
-        free(port);
-    }
+    ports_clear(server);
     summary_clear(server);
     free(server->workers);
     policies_clear(&server->policies);
     config_clear(&server->config);
 }
 
-static bool start_workers(struct server *server)
-{
-    for (; server->started < server->worker_count; ++server->started)
-        if (worker_start(&server->workers[server->started]) != 0) {
-            log_plain(CONFIG_LOG_ERROR, "no thread can be started for a worker; look at the limits of this service "
-                                        "(TasksMax=, ulimit -u), or ask for fewer with workers:");
-            return false;
-        }
-    return true;
-}
-
-static bool run_loop(struct server *server)
+static void say_serving(const struct server *server)
 {
     struct log_line line;
-    if (!start_workers(server))
-        return false;
-    start_handles(server);
+    size_t open = ports_open(server), wanted = ports_wanted(server);
     log_begin(&line, CONFIG_LOG_NOTICE, "serving");
     log_text(&line, "version", KDNETD_VERSION);
     log_number(&line, "targets", server->summary.targets);
     log_number(&line, "workers", server->worker_count);
+    log_number(&line, "listeners", open);
+    if (open < wanted)
+        log_number(&line, "not_open", wanted - open);
     log_end(&line);
+}
+
+static bool run_loop(struct server *server)
+{
+    for (unsigned i = 0; i < server->started; ++i)
+        worker_run(&server->workers[i]);
+    start_handles(server);
+    say_serving(server);
     platform_notify_ready();
     summary_status(server);
     (void)uv_run(&server->loop, UV_RUN_DEFAULT);

@@ -3,6 +3,7 @@
 #ifndef SERVICE_SERVER_INTERNAL_H
 #define SERVICE_SERVER_INTERNAL_H
 
+#include "service/locals.h"
 #include "service/mailbox.h"
 #include "service/options.h"
 #include "service/policies.h"
@@ -27,14 +28,37 @@
 struct lookup;
 struct reload;
 
-/* An address that machines reach us by: a socket for each worker. */
+#define SERVER_PORT_AGAIN_US UINT64_C(30000000) /* until a listener that is not open is tried again */
+#define SERVER_PORT_SOON_US  UINT64_C(1000000)  /* the same, while its port is being closed by us */
+
+/*
+ * An address that machines reach us by: a socket for each worker. Each address of the configuration has one, open or
+ * not; one that is not wanted any more stays open until another one is, and is then closed by each worker.
+ */
 struct port {
     struct port *next;
-    uint32_t id;
+    uint32_t id; /* another one each time it is opened */
     struct address local;
+    bool open, wanted, closing;
+    bool told_slow;
+    uv_os_sock_t sockets[CONFIG_WORKERS_MAX]; /* while it is open: the workers' */
+    unsigned left;                            /* workers that have not closed it */
+    unsigned deaf;                            /* workers that cannot receive */
+    int error;                                /* why it is not open; 0: it was not tried */
+    uint64_t again_us;                        /* when it is tried again */
+    uint64_t opened_us;
+    uint64_t deaf_told_us;
     int send_error;                      /* the last, of any worker */
     struct address shed_source;          /* the last */
     struct listener_counts counts, told; /* of all workers, as they said last; as the log has said */
+    struct listener_counts before;       /* of the times that it was open before */
+};
+
+enum trouble {
+    TROUBLE_SLOW,  /* a call that takes or sends many datagrams is refused; one that takes one serves */
+    TROUBLE_DEAF,  /* nothing can be received */
+    TROUBLE_STAYS, /* for a while */
+    TROUBLE_OVER,
 };
 
 /* What a worker says of itself. */
@@ -81,6 +105,7 @@ struct server {
     unsigned inited, started; /* of them */
     struct port *ports;
     uint32_t next_port_id;
+    struct locals locals;
     struct policies policies;
     struct reload *reload;       /* NULL: none is under way */
     struct reload *hung_reloads; /* that were given up, and whose threads still read */
@@ -113,10 +138,24 @@ struct server {
 /* Counts a poke that no key of any worker opens. Thread: any. */
 void server_stranger(struct server *server, const struct trial *trial);
 
+/* A listener of a worker has trouble with its socket; `error`: a UV_ code. Thread: any. */
+void server_trouble(struct server *server, uint32_t port_id, enum trouble trouble, int error);
+
+/* opening.c: the sockets of a port. Returns 0 or a UV_ code; then nothing is open. UV_EALREADY: it will be free soon.
+ */
+int opening_open(struct server *server, struct port *port);
+void opening_close(struct server *server, struct port *port);
+
 /* ports.c */
-bool port_open(struct server *server, const struct config_address *address);
-void port_close(struct server *server, struct port *port);
-struct port *port_at(const struct server *server, const struct config_address *address); /* NULL: there is none */
+/* Opens what is configured and not open, and closes what is not configured any more, as long as one is open: the last
+ * one stays. What cannot be opened is told, and tried again. */
+void ports_configure(struct server *server, const struct kdnetd_config *config);
+void ports_close_unwanted(struct server *server);
+void ports_look(struct server *server, uint64_t now_us); /* each second */
+size_t ports_open(const struct server *server);          /* how many are open, and are wanted */
+size_t ports_wanted(const struct server *server);
+size_t ports_deaf(const struct server *server); /* open, but not all workers receive */
+void ports_clear(struct server *server);
 /* Says in the log what was dropped since the last time; nothing when nothing was. */
 void port_tell(struct port *port);
 

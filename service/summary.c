@@ -89,7 +89,7 @@ static void add_up(struct server *server)
     summary->targets = 0;
     summary->keys_tried = 0;
     for (struct port *port = server->ports; port; port = port->next)
-        memset(&port->counts, 0, sizeof port->counts);
+        port->counts = port->before;
     for (unsigned i = 0; i < server->worker_count; ++i) {
         const struct census *census = &summary->of[i];
         add_totals(&summary->totals, &census->totals);
@@ -243,9 +243,18 @@ void summary_status(struct server *server)
 {
     char status[sizeof server->status];
     const struct summary *summary = &server->summary;
-    (void)snprintf(status, sizeof status, "serving %zu targets, %zu connected, %zu halted%s%s", summary->targets,
-                   summary->totals.connected, summary->totals.halted,
-                   server->mistake[0] != '\0' ? "; the last reload failed: " : "", server->mistake);
+    size_t open = ports_open(server), wanted = ports_wanted(server), deaf = ports_deaf(server);
+    int length = snprintf(status, sizeof status, "serving%s %zu targets, %zu connected, %zu halted",
+                          open < wanted || deaf > 0 ? " in part:" : "", summary->targets, summary->totals.connected,
+                          summary->totals.halted);
+    if (open < wanted)
+        length += snprintf(status + length, sizeof status - (size_t)length, "; %zu of %zu listeners not open",
+                           wanted - open, wanted);
+    if (deaf > 0)
+        length += snprintf(status + length, sizeof status - (size_t)length, "; %zu cannot receive", deaf);
+    if (server->mistake[0] != '\0')
+        (void)snprintf(status + length, sizeof status - (size_t)length, "; the last reload failed: %s",
+                       server->mistake);
     if (strcmp(status, server->status) == 0)
         return;
     memcpy(server->status, status, sizeof status);

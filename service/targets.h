@@ -32,6 +32,7 @@
 #define TARGETS_AHEAD     64
 #define TARGETS_NAME_HERE 16    /* a Windows computer has a NetBIOS name of at most 15 characters [doc] */
 #define TARGETS_CHUNK     4096U /* rows */
+#define TARGETS_ANY_VIA   UINT16_MAX
 
 struct listener;
 
@@ -46,6 +47,7 @@ struct target_place {
 /* What few rows have. */
 struct target_more {
     struct target_place candidate;
+    uint16_t candidate_via; /* as in struct address */
     /* two machines with one key: the live place goes back and forth; another host: warned of now and then */
     struct address moved_from;
     uint64_t moved_us, warned_us;
@@ -70,6 +72,7 @@ struct target {
     bool deferred : 1;                        /* waits to be recalled */
     bool called : 1;                          /* has been, and has its turn */
     bool name_apart : 1;                      /* it is too long to be here */
+    uint16_t via;                             /* of its live place, as in struct address */
     union {
         char here[TARGETS_NAME_HERE];
         char *apart;
@@ -213,11 +216,19 @@ struct target_more *targets_more(struct target *target);
 /* Forgets all places at a listener that goes away. */
 void targets_forget_listener(struct targets *targets, const struct listener *listener);
 
+/*
+ * Another listener of the same port goes on with the places of one that goes away: with all that came by way of `via`
+ * (TARGETS_ANY_VIA: by any way). From now on it is `then`, TARGETS_ANY_VIA: as it was.
+ */
+void targets_pass_listener(struct targets *targets, const struct listener *from, struct listener *to, uint16_t via,
+                           uint16_t then);
+
 bool targets_is_live(const struct target *target);
 
 /* Where to send to; NULL: not known. */
 const struct target_place *targets_destination(const struct target *target);
-struct address targets_address(const struct target_place *place);
+struct address targets_address(const struct target_place *place); /* without `via` */
+struct address targets_route(const struct target *target);        /* of its destination, which is known; with `via` */
 
 /* Its configured IP address, with port 0; only when has_address. */
 struct address targets_configured(const struct target *target);

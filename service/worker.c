@@ -172,7 +172,8 @@ static void on_settled(uv_async_t *settled)
 
 static void init_handles(struct worker *worker)
 {
-    uv_timer_t *timers[] = {&worker->trial_timer, &worker->deadline_timer, &worker->rest_timer};
+    uv_timer_t *timers[] = {&worker->trial_timer, &worker->deadline_timer, &worker->rest_timer, &worker->send_timer,
+                            &worker->repair_timer};
     uv_idle_t *idles[] = {&worker->trial_idle, &worker->deadline_idle, &worker->apply_idle};
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; ++i) {
         (void)uv_timer_init(&worker->loop, timers[i]);
@@ -260,12 +261,27 @@ bool worker_init(struct worker *worker, struct server *server, unsigned number)
 static void run(void *user)
 {
     struct worker *worker = user;
+    uv_sem_wait(&worker->begin);
     (void)uv_run(&worker->loop, UV_RUN_DEFAULT);
 }
 
 int worker_start(struct worker *worker)
 {
-    return uv_thread_create(&worker->thread, run, worker);
+    int error = uv_sem_init(&worker->begin, 0);
+    if (error != 0)
+        return error;
+    error = uv_thread_create(&worker->thread, run, worker);
+    worker->parked = error == 0;
+    if (error != 0)
+        uv_sem_destroy(&worker->begin);
+    return error;
+}
+
+void worker_run(struct worker *worker)
+{
+    if (worker->parked)
+        uv_sem_post(&worker->begin);
+    worker->parked = false;
 }
 
 void worker_stop(struct worker *worker)
@@ -280,7 +296,8 @@ void worker_finish(struct worker *worker)
     uv_handle_t *handles[] = {
         (uv_handle_t *)&worker->prepare,        (uv_handle_t *)&worker->check,      (uv_handle_t *)&worker->trial_idle,
         (uv_handle_t *)&worker->deadline_idle,  (uv_handle_t *)&worker->apply_idle, (uv_handle_t *)&worker->trial_timer,
-        (uv_handle_t *)&worker->deadline_timer, (uv_handle_t *)&worker->rest_timer,
+        (uv_handle_t *)&worker->deadline_timer, (uv_handle_t *)&worker->rest_timer, (uv_handle_t *)&worker->send_timer,
+        (uv_handle_t *)&worker->repair_timer,
     };
     if (worker->finished || !worker->handles_ready)
         return;
@@ -312,5 +329,7 @@ void worker_clear(struct worker *worker, bool started)
     responses_clear(&worker->responses);
     kdnet_crypto_free(worker->shared.crypto);
     mailbox_clear(&worker->mailbox);
+    if (started)
+        uv_sem_destroy(&worker->begin);
     (void)uv_loop_close(&worker->loop);
 }

@@ -57,6 +57,9 @@
 #define WORKER_RECALL_US        20000U /* a recalled machine has said its break again by then */
 #define WORKER_TRIAL_WAIT_MS    1      /* until there is time again to try keys */
 #define WORKER_MINUTE_US        60000000U
+#define WORKER_REPAIR_MS        1000 /* between two tries of a socket that cannot receive */
+#define WORKER_REPAIR_REOPEN    3U   /* tries, until it is to be opened anew; again after each WORKER_REPAIR_AGAIN */
+#define WORKER_REPAIR_AGAIN     30U
 
 struct answers;
 struct apply;
@@ -82,12 +85,19 @@ struct listener_counts {
     uint64_t pass_dropped; /* for want of room in its mailbox */
 };
 
+struct waiting;
+
 struct listener {
     uv_udp_t udp; /* sends; first: it is freed with its handle */
     struct receiver *receiver;
-    bool resting; /* not watched, but drained after a while */
-    bool behind;  /* more came than was taken at a time */
-    bool closed;  /* while a batch of it is being looked at */
+    struct sender sender;
+    struct waiting *waiting_first, *waiting_last; /* datagrams that the socket had no room for */
+    unsigned retries;                             /* while it is deaf: how often it was tried again */
+    bool deaf;                                    /* nothing can be received; it is tried again */
+    bool slow;                                    /* the server was told that a slower call receives or sends */
+    bool resting;                                 /* not watched, but drained after a while */
+    bool behind;                                  /* more came than was taken at a time */
+    bool closed;                                  /* while a batch of it is being looked at */
     struct worker *worker;
     struct listener *next;
     uint32_t id; /* of its port, the same for all workers */
@@ -125,6 +135,8 @@ struct worker {
     struct server *server;
     unsigned number;
     uv_thread_t thread;
+    uv_sem_t begin; /* while `parked`: its thread waits for it */
+    bool parked;
     uv_loop_t loop;
     struct mailbox mailbox;
     struct mail stop_mail, finish_mail; /* for worker_stop and worker_finish */
@@ -154,7 +166,7 @@ struct worker {
     uv_idle_t deadline_idle; /* active while deadline_due */
     uv_idle_t apply_idle;    /* active while a configuration is applied */
     bool deadline_due;       /* handled after the sockets of this round */
-    uv_timer_t trial_timer, deadline_timer, rest_timer;
+    uv_timer_t trial_timer, deadline_timer, rest_timer, send_timer, repair_timer;
     uint64_t urgent_until_us; /* sockets do not rest until then */
 
     struct worker_totals totals;
@@ -201,8 +213,11 @@ void worker_configure(struct worker *worker, const struct kdnetd_config *config)
 /* Room for so many rows and their deadlines. False: out of memory; then none may be added. */
 bool worker_reserve(struct worker *worker, size_t ids);
 
-/* Runs its loop on a thread. Returns 0 or a UV_ code. */
+/* Makes its thread, which waits for worker_run. Returns 0 or a UV_ code. */
 int worker_start(struct worker *worker);
+
+/* Lets its thread run the loop. */
+void worker_run(struct worker *worker);
 
 /* From now on no look-up is waited for, and no socket rests. */
 void worker_stop(struct worker *worker);
@@ -218,12 +233,16 @@ bool worker_is_alone(const struct worker *worker);
 struct worker *worker_of(const struct worker *worker, const struct address *address);
 
 /* listener.c */
-/* Takes over a bound socket. Returns 0 or a UV_ code; the socket is closed then. */
-int listener_open(struct worker *worker, uint32_t id, const struct address *local, uv_os_sock_t socket);
+/* Takes over a bound socket; `any`: it tells where each datagram was sent to. Returns 0 or a UV_ code; the socket is
+ * closed then. */
+int listener_open(struct worker *worker, uint32_t id, const struct address *local, uv_os_sock_t socket, bool any);
+/* Other listeners of its port go on with the machines that they can hear. */
 void listener_close(struct listener *listener);
 struct listener *listener_by_id(const struct worker *worker, uint32_t id); /* NULL: it went away */
 void listener_send(struct listener *listener, const struct address *to, const uint8_t *payload, size_t length);
 void listener_on_rest(uv_timer_t *timer);
+void listener_on_send(uv_timer_t *timer);   /* what waits for room in a socket is tried again */
+void listener_on_repair(uv_timer_t *timer); /* deaf ones are tried again */
 /* Ends the rest of the sockets when something is urgent. Call it in each round of the loop. */
 void listener_wake(struct worker *worker);
 void listener_flush(struct worker *worker); /* sends what listener_send has collected */

@@ -29,19 +29,31 @@ void platform_hide_memory(void);
 /* Writes a line to standard error if that takes it now. False: it does not; nothing was written. */
 bool platform_write_log(const char *text, size_t length);
 
-/*
- * A UDP socket, bound. `shared`: others of ours may be bound to the same address (SO_REUSEPORT).
- * Returns 0 or a UV_ code.
- */
-int platform_udp_socket(const struct sockaddr *local, bool shared, uv_os_sock_t *out);
+enum platform_socket {
+    PLATFORM_SHARED = 1,   /* others of ours may be bound to the same address (SO_REUSEPORT) */
+    PLATFORM_BESIDE = 2,   /* others that allow it may have its port at an address that overlaps (SO_REUSEADDR) */
+    PLATFORM_FREEBIND = 4, /* this computer need not have the address yet */
+};
+
+/* A UDP socket, bound; `how`: of enum platform_socket. Returns 0 or a UV_ code. */
+int platform_udp_socket(const struct sockaddr *local, unsigned how, uv_os_sock_t *out);
 
 void platform_close_socket(uv_os_sock_t socket);
 
-/* No other program may be bound to the socket's address, which libuv would allow (SO_REUSEADDR). */
-void platform_keep_address(uv_os_fd_t descriptor);
+/* Whether others may be bound to the socket's address (SO_REUSEADDR). */
+void platform_set_reuse(uv_os_fd_t descriptor, bool allowed);
+
+/* Datagrams of a socket come with the address that they were sent to. False: this system does not tell. */
+bool platform_tell_local(uv_os_fd_t descriptor, bool ipv4);
 
 /* Whether sockets can share an address, so that there can be several workers. */
 bool platform_can_share(void);
+
+/* Lets this process open as many files as it may. */
+void platform_raise_limits(void);
+
+/* How many more descriptors can be opened, up to `most`. */
+size_t platform_spare_descriptors(size_t most);
 
 /*
  * Lets the kernel give each datagram to the socket of its worker (steer.h), among all that share the address of this

@@ -23,7 +23,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAPPED_BYTES (256 << 10)
+#define MAPPED_BYTES    (256 << 10)
+#define DESCRIPTORS_MAX 2048
 
 int platform_signal_reload(void)
 {
@@ -75,19 +76,45 @@ static int set_option(int descriptor, int level, int name, int value)
     return setsockopt(descriptor, level, name, &value, sizeof value) == 0 ? 0 : uv_translate_sys_error(errno);
 }
 
-int platform_udp_socket(const struct sockaddr *local, bool shared, uv_os_sock_t *out)
+/* An address that is not here yet can be bound all the same, and has its datagrams once it is. */
+static int set_freebind(int descriptor, bool ipv6)
+{
+#if defined IPV6_FREEBIND && defined IP_FREEBIND
+    if (ipv6 && set_option(descriptor, IPPROTO_IPV6, IPV6_FREEBIND, 1) == 0)
+        return 0;
+#endif
+#ifdef IP_FREEBIND
+    return set_option(descriptor, IPPROTO_IP, IP_FREEBIND, 1);
+#else
+    (void)descriptor;
+    (void)ipv6;
+    return UV_ENOSYS;
+#endif
+}
+
+static int set_options(int descriptor, bool ipv6, unsigned how)
+{
+    int error = fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0 ? 0 : uv_translate_sys_error(errno);
+    if (error == 0 && ipv6)
+        error = set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+#ifdef SO_REUSEPORT
+    if (error == 0 && (how & PLATFORM_SHARED) != 0)
+        error = set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
+#endif
+    if (error == 0 && (how & PLATFORM_BESIDE) != 0)
+        error = set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (error == 0 && (how & PLATFORM_FREEBIND) != 0)
+        error = set_freebind(descriptor, ipv6);
+    return error;
+}
+
+int platform_udp_socket(const struct sockaddr *local, unsigned how, uv_os_sock_t *out)
 {
     bool ipv6 = local->sa_family == AF_INET6;
     int descriptor = socket(local->sa_family, SOCK_DGRAM, 0);
     if (descriptor < 0)
         return uv_translate_sys_error(errno);
-    int error = fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0 ? 0 : uv_translate_sys_error(errno);
-    if (error == 0 && ipv6)
-        error = set_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-#ifdef SO_REUSEPORT
-    if (error == 0 && shared)
-        error = set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
-#endif
+    int error = set_options(descriptor, ipv6, how);
     if (error == 0 && bind(descriptor, local, ipv6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in)) != 0)
         error = uv_translate_sys_error(errno);
     if (error == 0)
@@ -102,9 +129,42 @@ void platform_close_socket(uv_os_sock_t socket)
     (void)close(socket);
 }
 
-void platform_keep_address(uv_os_fd_t descriptor)
+void platform_set_reuse(uv_os_fd_t descriptor, bool allowed)
 {
-    (void)set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 0);
+    (void)set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, allowed);
+}
+
+bool platform_tell_local(uv_os_fd_t descriptor, bool ipv4)
+{
+#if defined IP_PKTINFO && defined IPV6_RECVPKTINFO
+    return ipv4 ? set_option(descriptor, IPPROTO_IP, IP_PKTINFO, 1) == 0
+                : set_option(descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) == 0;
+#else
+    (void)descriptor;
+    (void)ipv4;
+    return false;
+#endif
+}
+
+void platform_raise_limits(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+size_t platform_spare_descriptors(size_t most)
+{
+    int descriptors[DESCRIPTORS_MAX];
+    size_t count = 0;
+    most = most < DESCRIPTORS_MAX ? most : DESCRIPTORS_MAX;
+    while (count < most && (descriptors[count] = open("/", O_RDONLY | O_CLOEXEC)) >= 0)
+        ++count;
+    for (size_t i = 0; i < count; ++i)
+        (void)close(descriptors[i]);
+    return count;
 }
 
 #if defined __linux__ && defined SO_ATTACH_REUSEPORT_CBPF
@@ -140,9 +200,17 @@ static void write_program(struct program *program, const struct steer *steer, bo
     add(program, BPF_RET | BPF_A, 0);
 }
 
+/* A filter of system calls, or an old kernel, may refuse it. */
 bool platform_can_share(void)
 {
-    return true;
+    int descriptor = socket(AF_INET, SOCK_DGRAM, 0);
+    if (descriptor < 0)
+        descriptor = socket(AF_INET6, SOCK_DGRAM, 0);
+    if (descriptor < 0)
+        return true; /* there is no socket to share, which is told when one is opened */
+    bool can = set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) == 0;
+    (void)close(descriptor);
+    return can;
 }
 
 bool platform_steer(uv_os_sock_t socket, const struct steer *steer, bool ipv4)

@@ -6,6 +6,10 @@
  *
  *   receiver_mmsg.c  recvmmsg, 64 datagrams a call; the socket is watched, or drained when it suits us
  *   receiver_uv.c    libuv's way, one datagram a call, always watched: where there is no recvmmsg
+ *
+ * An error that a socket has to tell (ICMP, `ss -K`) is taken from it, and it is watched on. A call that goes on to
+ * fail is given up for the next one that can receive: recvmmsg, recvmsg, recvfrom (a filter of system calls, an old
+ * kernel). When none is left, the receiver has failed: it asks for nothing more until receiver_retry.
  */
 #ifndef SERVICE_PLATFORM_RECEIVER_H
 #define SERVICE_PLATFORM_RECEIVER_H
@@ -29,8 +33,11 @@ struct receiver_datagram {
 };
 
 struct receiver_calls {
-    void (*ready)(void *user); /* there is something: drain it. Comes again until it is */
+    void (*ready)(void *user); /* there is something: drain it. Comes again until it is, or the receiver has failed */
     void (*batch)(void *user, const struct receiver_datagram *datagrams, size_t count); /* at most RECEIVER_BATCH */
+    /* The number of the address of ours that a datagram was sent to, for its source's `via`; IPv4 is ::ffff:a.b.c.d.
+     * NULL: it need not be known. Otherwise the socket must tell it (platform_tell_local). */
+    uint16_t (*via)(void *user, const uint8_t local[static 16]);
     void *user;
 };
 
@@ -39,6 +46,18 @@ struct receiver_calls {
  * Returns 0 or a UV_ code; then there is nothing to close.
  */
 int receiver_open(struct receiver **out, uv_udp_t *udp, const struct receiver_calls *calls);
+
+/* False: it cannot be watched (no descriptor is left), and `ready` never comes: drain it again and again. */
+bool receiver_is_watched(const struct receiver *receiver);
+
+/* Why nothing can be received any more, a UV_ code; 0: it can. */
+int receiver_error(const struct receiver *receiver);
+
+/* Whether recvmmsg was given up for a slower call. */
+bool receiver_is_slow(const struct receiver *receiver);
+
+/* Begins anew after a failure: watches, with the first call again. */
+void receiver_retry(struct receiver *receiver);
 
 /* Gives at most `batches` batches to the caller. Returns whether nothing was left. */
 bool receiver_drain(struct receiver *receiver, size_t batches);

@@ -3,9 +3,13 @@
 
 #include <stdlib.h>
 
+#define ERRORS_MAX 16 /* one after the other: more than a socket has to tell */
+
 struct receiver {
     uv_udp_t *udp;
     struct receiver_calls calls;
+    unsigned errors;
+    int error;
     char space[RECEIVER_DATAGRAM + 1]; /* one byte more, so that what is too long shows */
 };
 
@@ -16,13 +20,26 @@ static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
     *buffer = uv_buf_init(receiver->space, sizeof receiver->space);
 }
 
+/* An ICMP error that answers something we sent is over when it was told. */
+static void failed(struct receiver *receiver, int error)
+{
+    if (++receiver->errors < ERRORS_MAX)
+        return;
+    receiver->error = error;
+    (void)uv_udp_recv_stop(receiver->udp);
+    receiver->calls.ready(receiver->calls.user);
+}
+
 static void on_received(uv_udp_t *udp, ssize_t length, const uv_buf_t *buffer, const struct sockaddr *from,
                         unsigned flags)
 {
     struct receiver *receiver = udp->data;
     struct receiver_datagram datagram = {.payload = (const uint8_t *)buffer->base};
-    if (!from || length < 0) /* nothing more to read, or an ICMP error that answers something we sent */
+    if (length < 0)
+        failed(receiver, (int)length);
+    if (!from || length < 0) /* an error, or nothing more to read */
         return;
+    receiver->errors = 0;
     if (address_from_socket(from, &datagram.source) && (flags & UV_UDP_PARTIAL) == 0 &&
         (size_t)length <= RECEIVER_DATAGRAM)
         datagram.length = (size_t)length;
@@ -61,6 +78,31 @@ void receiver_watch(struct receiver *receiver, bool on)
 bool receiver_can_rest(void)
 {
     return false;
+}
+
+bool receiver_is_watched(const struct receiver *receiver)
+{
+    (void)receiver;
+    return true;
+}
+
+int receiver_error(const struct receiver *receiver)
+{
+    return receiver->error;
+}
+
+bool receiver_is_slow(const struct receiver *receiver)
+{
+    (void)receiver;
+    return false;
+}
+
+void receiver_retry(struct receiver *receiver)
+{
+    receiver->errors = 0;
+    receiver->error = uv_udp_recv_start(receiver->udp, on_allocate, on_received);
+    if (receiver->error == UV_EALREADY)
+        receiver->error = 0;
 }
 
 void receiver_close(struct receiver *receiver)

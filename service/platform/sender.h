@@ -2,13 +2,16 @@
 /*
  * sender: datagrams into a UDP socket, many at a time.
  *
- * Uses address. One file of two is built: sender_mmsg.c (sendmmsg), sender_uv.c (libuv's way, one datagram a call).
+ * Uses address. One file of two is built: sender_mmsg.c (sendmmsg), sender_uv.c (libuv's way, one datagram a call,
+ * always from the address that the system chooses). sendmmsg that goes on to fail where another call does not (a filter
+ * of system calls, an old kernel) is given up for that one: sendmsg, then sendto.
  */
 #ifndef SERVICE_PLATFORM_SENDER_H
 #define SERVICE_PLATFORM_SENDER_H
 
 #include "service/address.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -19,6 +22,13 @@ struct sender_datagram {
     struct address to;
     uint8_t *payload;
     size_t length;
+    const uint8_t *from; /* 16 bytes, an address of ours; IPv4 is ::ffff:a.b.c.d. NULL: the system chooses */
+};
+
+/* Which call a socket's datagrams go out by. Zero at the start. */
+struct sender {
+    uint8_t way;
+    uint8_t refused; /* times, one after the other, that a slower call could do what this one could not */
 };
 
 /*
@@ -27,6 +37,10 @@ struct sender_datagram {
  * error  written when it took fewer: why the next one was not taken. UV_EAGAIN: later; else: it cannot be sent.
  * Returns how many it took.
  */
-size_t sender_send(uv_udp_t *udp, const struct sender_datagram *datagrams, size_t count, int *error);
+size_t sender_send(struct sender *sender, uv_udp_t *udp, const struct sender_datagram *datagrams, size_t count,
+                   int *error);
+
+/* Whether sendmmsg was given up for a slower call. */
+bool sender_is_slow(const struct sender *sender);
 
 #endif

@@ -76,7 +76,7 @@ static void the_example_names_every_field(void **state)
     static const char *const fields[] = {"listen",     "targets",       "targets_file",    "include", "rva",
                                          "symbols",    "policy",        "events",          "http",    "read_deadline",
                                          "lost_after", "dump_for",      "hold_for",        "prints",  "log_level",
-                                         "reads",      "default_reads", "symbols_ca_file", "workers"};
+                                         "reads",      "default_reads", "symbols_ca_file", "workers", "freebind"};
     char *text = read_example("kdnetd.yaml.example");
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; ++i) {
         char on[64], off[64];

@@ -36,7 +36,8 @@ static void everything_is_read(void **state)
               "http: 127.0.0.1:8650\n"
               "policy: {shutdown: hold, prompt: hold}\n"
               "read_deadline: 500ms\nlost_after: 10\ndump_for: 1h\nhold_for: 7d\nprints: true\nlog_level: debug\n"
-              "workers: 3\n");
+              "workers: 3\n"
+              "freebind: true\n");
     expect_no_mistake(f);
     const struct kdnetd_config *c = &f->config;
     assert_int_equal(c->listen_count, 2);
@@ -74,6 +75,7 @@ static void everything_is_read(void **state)
     assert_true(c->prints);
     assert_int_equal(c->log_level, CONFIG_LOG_DEBUG);
     assert_int_equal(c->workers, 3);
+    assert_true(c->freebind);
 }
 
 static void a_target_has_the_policy_for_all_but_where_its_own_differs(void **state)
@@ -113,6 +115,7 @@ static void what_is_not_said_has_its_default(void **state)
     assert_false(c->prints || c->has_http || c->events);
     assert_int_equal(c->log_level, CONFIG_LOG_NOTICE);
     assert_int_equal(c->workers, 0);
+    assert_false(c->freebind);
 }
 
 static void one_value_where_a_list_may_stand_is_a_list_of_one(void **state)

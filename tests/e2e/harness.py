@@ -149,12 +149,13 @@ class Reader(threading.Thread):
 
 
 class Daemon:
-    """kdnetd, with its results on a pipe unless `events` names a file."""
+    """kdnetd, with its results on a pipe unless `events` names a file. `prefix`: what runs it in its own place."""
 
-    def __init__(self, case, *options, listen=None, rva=True, events="-", wait=True, env=None, prints=False):
+    def __init__(self, case, *options, listen=None, rva=True, events="-", wait=True, env=None, prints=False,
+                 prefix=()):
         self.case = case
         self.listen = listen if listen is not None else [place(case.ip, free_port(case.ip))]
-        self.command = [str(BUILD / "kdnetd")]
+        self.command = [*map(str, prefix), str(BUILD / "kdnetd")]
         for one in self.listen:
             self.command += ["--listen", one]
         if rva:
@@ -314,8 +315,8 @@ class Daemon:
 class Machines:
     """kdnet-target: one process, one machine or many."""
 
-    def __init__(self, case, host, key, *options, scenario=None, seed=None, end=True):
-        self.command = [str(BUILD / "kdnet-target"), "--host", host, "--key", key, "--json"]
+    def __init__(self, case, host, key, *options, scenario=None, seed=None, end=True, prefix=()):
+        self.command = [*map(str, prefix), str(BUILD / "kdnet-target"), "--host", host, "--key", key, "--json"]
         if scenario:
             self.command += ["--scenario", scenario]
         if end:

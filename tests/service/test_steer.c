@@ -38,7 +38,7 @@ static bool open_group(struct world *world, const char *ip)
     if (uv_ip4_addr(ip, 0, (struct sockaddr_in *)local) != 0)
         assert_int_equal(uv_ip6_addr(ip, 0, (struct sockaddr_in6 *)local), 0);
     for (unsigned i = 0; i < WORKERS; ++i) {
-        if (platform_udp_socket(local, true, &world->sockets[i]) != 0)
+        if (platform_udp_socket(local, PLATFORM_SHARED, &world->sockets[i]) != 0)
             return false;
         length = sizeof world->local;
         assert_int_equal(getsockname(world->sockets[i], local, &length), 0);

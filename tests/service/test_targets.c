@@ -482,6 +482,34 @@ static void a_row_is_small(void **state)
     assert_true(sizeof(struct target) <= 88);
 }
 
+/* Two addresses of one port: what came by one of them goes over, the rest is forgotten with the listener. */
+static void another_listener_goes_on_with_its_machines(void **state)
+{
+    struct targets *targets = *state;
+    struct address a = ipv4(1, 1), b = ipv4(2, 1), c = ipv4(3, 1);
+    struct target *rows[3];
+    for (unsigned i = 0; i < 3; ++i)
+        rows[i] = add(targets, i, NULL);
+    a.via = 1;
+    b.via = 2;
+    (void)targets_set_live(targets, rows[0], &a, LISTENER(0), PORT);
+    (void)targets_set_live(targets, rows[1], &b, LISTENER(0), PORT);
+    targets_set_candidate(targets, rows[2], &c, LISTENER(0), PORT);
+    assert_int_equal(targets_route(rows[0]).via, 1);
+    targets_pass_listener(targets, LISTENER(0), LISTENER(1), 1, 0);
+    targets_forget_listener(targets, LISTENER(0));
+    assert_ptr_equal(rows[0]->live.listener, LISTENER(1));
+    assert_int_equal(targets_route(rows[0]).via, 0);
+    assert_false(targets_is_live(rows[1]));
+    assert_null(targets_destination(rows[2]));
+    targets_pass_listener(targets, LISTENER(1), LISTENER(0), TARGETS_ANY_VIA, 9);
+    assert_ptr_equal(rows[0]->live.listener, LISTENER(0));
+    assert_int_equal(targets_route(rows[0]).via, 9);
+    a.via = 5; /* it asks another address of ours now: the same place */
+    assert_false(targets_set_live(targets, rows[0], &a, LISTENER(0), PORT));
+    assert_int_equal(targets_route(rows[0]).via, 5);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -509,6 +537,7 @@ int main(void)
         TEST(a_row_has_the_name_that_it_was_given),
         TEST(a_fleet_that_is_replaced_uses_the_same_rows_again),
         TEST(a_removed_row_leaves_no_key),
+        TEST(another_listener_goes_on_with_its_machines),
         TEST(a_row_is_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
