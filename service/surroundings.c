@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/surroundings.h"
+#include "config/store.h"
 #include "service/address.h"
 
 #include <errno.h>
@@ -49,6 +50,34 @@ static bool is_here(const uv_interface_address_t *interfaces, int count, const s
     return is_any(wanted->ip) || is_loopback_v4(wanted->ip);
 }
 
+/* The wildcard of a listener's port and kind, when it is listened on, too; or NULL. */
+static const struct config_listen *find_wildcard(const struct kdnetd_config *config, const struct config_listen *listen)
+{
+    struct address address = address_from_config(&listen->address);
+    for (size_t i = 0; i < config->listen_count; ++i) {
+        struct address other = address_from_config(&config->listens[i].address);
+        if (&config->listens[i] != listen && other.port == address.port && address_is_any(&other) &&
+            address_is_ipv4(&other) == address_is_ipv4(&address))
+            return &config->listens[i];
+    }
+    return NULL;
+}
+
+static void check_wildcards(const struct kdnetd_config *config, struct config_report *report)
+{
+    for (size_t i = 0; i < config->listen_count; ++i) {
+        const struct config_listen *listen = &config->listens[i], *wildcard = find_wildcard(config, listen);
+        struct address address = address_from_config(&listen->address);
+        struct config_spot spot = spot_of(config, &listen->place, "listen");
+        char text[ADDRESS_TEXT_SIZE], place[CONFIG_PLACE_SIZE];
+        if (!wildcard)
+            continue;
+        address_format(&address, text);
+        config_report_add(report, &spot, "%s is part of the wildcard of its port (%s) already; take one of them out",
+                          text, config_store_place(config, &wildcard->place, place));
+    }
+}
+
 static void check_listens(const struct kdnetd_config *config, struct config_report *report)
 {
     uv_interface_address_t *interfaces = NULL;
@@ -61,10 +90,11 @@ static void check_listens(const struct kdnetd_config *config, struct config_repo
         struct config_spot spot = spot_of(config, &listen->place, "listen");
         char text[ADDRESS_TEXT_SIZE];
         address_format(&address, text);
-        if (!is_here(interfaces, count, &listen->address))
-            config_report_add(
-                report, &spot,
-                "%s is no address of this computer; write one that `ip address` shows, or 0.0.0.0 for all", text);
+        if (!config->freebind && !is_here(interfaces, count, &listen->address))
+            config_report_add(report, &spot,
+                              "%s is no address of this computer; write one that `ip address` shows, or 0.0.0.0 for "
+                              "all; with `freebind: true` it need not be here yet",
+                              text);
     }
     uv_free_interface_addresses(interfaces, count);
 }
@@ -129,6 +159,7 @@ bool surroundings_check(const struct kdnetd_config *config, struct config_report
 {
     size_t before = report->count;
     check_listens(config, report);
+    check_wildcards(config, report);
     check_events(config, report);
     config_report_sort(report);
     return report->count == before;

@@ -110,6 +110,15 @@ class Listeners(harness.Case):
                 daemon.wait_event("crash_status", "a", phase="shutdown")
                 self.check_events(daemon.stop())
 
+    def test_check_names_an_address_beside_its_wildcard(self):
+        result = self.run_kdnetd("--check", self.configure("127.0.0.1:50000", "0.0.0.0:50000"))
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("127.0.0.1:50000 is part of the wildcard of its port", result.stderr + result.stdout)
+        result = self.run_kdnetd("--check", self.configure("127.0.0.1:50000", "0.0.0.0:50001", "[::]:50000"))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(self.run_kdnetd("--check", self.configure("192.0.2.77:50000")).returncode, 2)
+        self.assertEqual(self.run_kdnetd("--check", self.configure("192.0.2.77:50000", more="freebind: true\n")).returncode, 0)
+
     def network_of_its_own(self, *addresses):
         """What runs a program in a network namespace that has these addresses; it goes with this test."""
         if os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "nsenter", "ip"))):
