@@ -275,6 +275,7 @@ static void demote(struct targets *targets, struct target *target)
 {
     struct target_place place = target->live;
     struct address address = targets_address(&place);
+    address.via = target->via;
     forget(targets, target, CANDIDATE);
     forget(targets, target, LIVE);
     if (targets_more(target))
