@@ -162,6 +162,10 @@ static enum answer answer_to_error(const struct http *http, CURLcode code, const
         symbol_server_say(reason, size, "%s: larger than the size limit of %llu bytes", url,
                           (unsigned long long)http->body->limit);
         return ANSWER_DENIED;
+    case CURLE_PARTIAL_FILE: /* libcurl's words for it change with its versions */
+        symbol_server_say(reason, size, "%s: ended after %llu bytes, before the whole file was sent", url,
+                          (unsigned long long)http->body->length);
+        return ANSWER_FAILED;
     case CURLE_TOO_MANY_REDIRECTS:
     case CURLE_UNSUPPORTED_PROTOCOL:
         return ANSWER_DENIED;
