@@ -58,7 +58,8 @@ enum kdnet_break_status {
     X(PDB, "pdb")                                                                                                      \
     X(ISF, "isf")                                                                                                      \
     X(RVA, "rva")                                                                                                      \
-    X(PHASE, "phase")
+    X(PHASE, "phase")                                                                                                  \
+    X(PDB_HTTP, "pdb_http") /* a PDB that came over http://, and may have been changed on its way */
 
 #define KDNET_ACTION_MAP(X)                                                                                            \
     X(CONTINUE, "continue")                                                                                            \

@@ -2,8 +2,10 @@
 #include "service/lookup.h"
 #include "service/log.h"
 #include "service/rva.h"
+#include "service/symbols/check.h"
 #include "service/symbols/connect.h"
 #include "service/symbols/symbols.h"
+#include "service/symbols/url.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +16,10 @@
 struct lookup {
     uv_loop_t *loop;
     uv_mutex_t lock;           /* of all below */
-    struct symbols *symbols;   /* NULL: the configuration names no places */
+    struct symbols *symbols;   /* NULL: no configuration has named a place yet */
+    bool has_places;           /* the configuration names some */
+    bool cache_told;           /* what was wrong with lines of the cache file; the loop's alone, as the next */
+    int cache_error;           /* as told */
     struct kdnetd_config told; /* its table of RVAs alone */
     struct lookup_asker *askers;
     struct image *images; /* LOOKUP_IMAGES; NULL: none yet */
@@ -40,17 +45,6 @@ struct lookup_asker {
     void *user;
     uint64_t machine; /* that asks now; only on the loop's thread */
 };
-
-/* A file or folder in the folder that the service manager keeps for us; NULL when there is none, or the name is too
- * long. */
-static const char *state_path(const char *name, char out[static PATH_SIZE])
-{
-    const char *folder = getenv("STATE_DIRECTORY"); // NOLINT(concurrency-mt-unsafe)
-    if (!folder || folder[0] != '/')
-        return NULL;
-    int length = snprintf(out, PATH_SIZE, "%s/%s", folder, name);
-    return length > 0 && length < PATH_SIZE ? out : NULL;
-}
 
 static void tell_askers(struct lookup *lookup, unsigned ended)
 {
@@ -82,39 +76,140 @@ static void on_ended(void *user, const struct kdnet_pdb *pdb, const char *symbol
     tell_askers(user, 1);
 }
 
+static void say_place(enum config_log_level level, const char *message, const char *place, const char *reason)
+{
+    char text[PATH_SIZE];
+    struct log_line line;
+    symbol_url_redact(place, text, sizeof text);
+    log_begin(&line, level, message);
+    log_text(&line, "place", text);
+    log_text(&line, "reason", reason);
+    log_end(&line);
+}
+
+static void on_place(void *user, const char *label, const char *reason)
+{
+    (void)user;
+    say_place(CONFIG_LOG_WARNING, "symbols: a place cannot be used; the others are", label, reason);
+}
+
+static void on_corrected(void *user, const struct kdnet_pdb *pdb, const char *symbol)
+{
+    char guidage[KDNET_GUIDAGE_SIZE];
+    struct log_line line;
+    (void)user;
+    kdnet_pdb_guidage(pdb, guidage);
+    log_begin(&line, CONFIG_LOG_WARNING, "symbols.cache: the symbol file says otherwise, and is believed");
+    log_text(&line, "guidage", guidage);
+    log_text(&line, "symbol", symbol);
+    log_end(&line);
+}
+
+static void on_news_of_symbols(void *user)
+{
+    tell_askers(user, 0);
+}
+
+static void say_lines(enum config_log_level level, const char *message, size_t count)
+{
+    struct log_line line;
+    if (count == 0)
+        return;
+    log_begin(&line, level, message);
+    log_number(&line, "lines", count);
+    log_end(&line);
+}
+
+static void say_cache_error(struct lookup *lookup, int error)
+{
+    struct log_line line;
+    if (error == lookup->cache_error)
+        return;
+    lookup->cache_error = error;
+    if (error == 0)
+        return;
+    log_begin(&line, CONFIG_LOG_WARNING,
+              error == UV_EBUSY ? "symbols.cache: another kdnetd writes it; what this one looks up is not kept"
+                                : "symbols.cache: it cannot be read or written; what is looked up is not kept");
+    log_text(&line, "error", uv_strerror(error));
+    log_end(&line);
+}
+
+static void on_cache(void *user)
+{
+    struct lookup *lookup = user;
+    struct symbols_stats stats;
+    symbols_stats(lookup->symbols, &stats);
+    if (!lookup->cache_told) {
+        say_lines(CONFIG_LOG_WARNING, "symbols.cache: lines are damaged; what they said is looked up again",
+                  stats.cache_damaged);
+        say_lines(CONFIG_LOG_NOTICE, "symbols.cache: lines without a checksum; what they said is looked up again",
+                  stats.cache_ignored);
+    }
+    lookup->cache_told = true;
+    say_cache_error(lookup, stats.cache_error);
+}
+
+static void say_insecure(const struct symbol_path *path, size_t from)
+{
+    for (size_t i = from; i < path->count; ++i)
+        if (path->sources[i].insecure)
+            say_place(CONFIG_LOG_WARNING, SYMBOLS_HTTP_WARNING, path->sources[i].label, NULL);
+}
+
 static void fill_path(const struct kdnetd_config *config, struct symbol_path *path)
 {
     char folder[PATH_SIZE];
     struct symbol_server settings = {.ca_file = config->symbols_ca_file};
-    const struct symbol_path_options options = {
-        .cache_directory = state_path("symbols", folder), .open_server = symbol_connect_server, .user = &settings};
+    const struct symbol_path_options options = {.cache_directory = symbols_state_path("symbols", folder, sizeof folder),
+                                                .open_server = symbol_connect_server,
+                                                .user = &settings};
     symbol_path_init(path);
     for (size_t i = 0; i < config->symbol_count; ++i) {
         char reason[SYMBOL_REASON_SIZE];
-        struct log_line line;
-        if (symbol_path_add(path, config->symbols[i], &options, reason))
-            continue;
-        log_begin(&line, CONFIG_LOG_ERROR, "symbols: a place cannot be used; the others are");
-        log_text(&line, "place", config->symbols[i]);
-        log_text(&line, "reason", reason);
-        log_end(&line);
+        size_t before = path->count;
+        if (!symbol_path_add(path, config->symbols[i], &options, reason))
+            say_place(CONFIG_LOG_ERROR, "symbols: a place cannot be used; the others are", config->symbols[i], reason);
+        say_insecure(path, before);
     }
 }
 
-static bool open_symbols(struct lookup *lookup, const struct kdnetd_config *config, struct symbols **out)
+static struct symbols *open_symbols(struct lookup *lookup)
 {
     char cache[PATH_SIZE];
+    struct symbols *symbols = NULL;
+    const struct symbols_options options = {.cache_file = symbols_state_path("symbols.cache", cache, sizeof cache),
+                                            .ended = on_ended,
+                                            .news = on_news_of_symbols,
+                                            .place = on_place,
+                                            .corrected = on_corrected,
+                                            .cache = on_cache,
+                                            .user = lookup};
+    return symbols_open(&symbols, lookup->loop, &options) == 0 ? symbols : NULL;
+}
+
+/* Gives the look-ups the places that a configuration names. */
+static bool set_places(struct lookup *lookup, const struct kdnetd_config *config)
+{
     struct symbol_path path;
-    const struct symbols_options options = {
-        .cache_file = state_path("symbols.cache", cache), .ended = on_ended, .user = lookup};
-    *out = NULL;
-    if (config->symbol_count == 0)
+    struct symbols *symbols = lookup->symbols;
+    if (!symbols && config->symbol_count == 0)
         return true;
+    if (!symbols)
+        symbols = open_symbols(lookup);
     fill_path(config, &path);
-    if (symbols_open(out, lookup->loop, &path, &options) == 0)
+    if (symbols && symbols_set_places(symbols, &path) == 0) {
+        uv_mutex_lock(&lookup->lock);
+        lookup->symbols = symbols;
+        lookup->has_places = config->symbol_count > 0;
+        uv_mutex_unlock(&lookup->lock);
         return true;
-    *out = NULL;
-    log_plain(CONFIG_LOG_ERROR, "symbols: out of memory; kernels have no symbols until kdnetd is reloaded");
+    }
+    if (!symbols)
+        symbol_path_clear(&path);
+    else if (!lookup->symbols)
+        symbols_close(symbols);
+    log_plain(CONFIG_LOG_ERROR, "symbols: out of memory; the places are not used until kdnetd is reloaded");
     return false;
 }
 
@@ -135,22 +230,15 @@ static bool copy_rvas(const struct kdnetd_config *config, struct kdnetd_config *
 
 bool lookup_configure(struct lookup *lookup, const struct kdnetd_config *config)
 {
-    struct symbols *symbols, *before;
     struct kdnetd_config told, told_before;
-    uv_mutex_lock(&lookup->lock);
-    before = lookup->symbols;
-    lookup->symbols = NULL;
-    uv_mutex_unlock(&lookup->lock);
-    symbols_close(before); /* its cache file is read again below: what it still writes is of the same answers */
-    bool good = open_symbols(lookup, config, &symbols);
-    good = copy_rvas(config, &told) && good;
+    bool good = copy_rvas(config, &told);
     uv_mutex_lock(&lookup->lock);
     told_before = lookup->told;
     lookup->told = told;
-    lookup->symbols = symbols;
     uv_mutex_unlock(&lookup->lock);
     config_clear(&told_before);
-    tell_askers(lookup, 0); /* of the look-ups that were closed, nobody hears */
+    good = set_places(lookup, config) && good;
+    tell_askers(lookup, 0); /* who waits may have an answer now */
     return good;
 }
 
@@ -247,8 +335,8 @@ enum kdnet_rva_answer lookup_find(struct lookup_asker *asker, const struct kdnet
     struct lookup *lookup = asker->lookup;
     uv_mutex_lock(&lookup->lock);
     enum kdnet_rva_answer answer = rva_find(&lookup->told, pdb, symbol, rva, source);
-    if (answer != KDNET_RVA_FOUND && lookup->symbols)
-        answer = answers[symbols_find(lookup->symbols, pdb, symbol, rva, source)];
+    if (answer != KDNET_RVA_FOUND && lookup->has_places)
+        answer = answers[symbols_find(lookup->symbols, asker->machine, pdb, symbol, rva, source)];
     uv_mutex_unlock(&lookup->lock);
     return answer;
 }
@@ -259,14 +347,14 @@ void lookup_want(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const 
     const char *unknown[SYMBOL_NAMES_MAX];
     size_t unknown_count = 0;
     uv_mutex_lock(&lookup->lock);
-    for (size_t i = 0; lookup->symbols && i < count && unknown_count < SYMBOL_NAMES_MAX; ++i) {
+    for (size_t i = 0; lookup->has_places && i < count && unknown_count < SYMBOL_NAMES_MAX; ++i) {
         uint32_t rva;
         enum kdnet_source source;
         if (rva_find(&lookup->told, pdb, symbols[i], &rva, &source) != KDNET_RVA_FOUND)
             unknown[unknown_count++] = symbols[i];
     }
     if (unknown_count > 0)
-        symbols_want(lookup->symbols, pdb, unknown, unknown_count);
+        symbols_want(lookup->symbols, asker->machine, pdb, unknown, unknown_count);
     uv_mutex_unlock(&lookup->lock);
 }
 
@@ -280,13 +368,14 @@ static struct image *find_image(const struct lookup *lookup, const struct kdnet_
 }
 
 /* Whether the image's symbol file has the symbols of the print at its addresses. */
-static bool is_vouched_for(struct lookup *lookup, const struct image *image)
+static bool is_vouched_for(struct lookup *lookup, const struct image *image, uint64_t machine)
 {
     for (size_t i = 0; i < KDNET_PRINT_SYMBOLS; ++i) {
         enum kdnet_source source;
         uint32_t rva = 0;
-        if (!lookup->symbols ||
-            symbols_find(lookup->symbols, &image->pdb, kdnet_print_symbol(i), &rva, &source) != SYMBOLS_FOUND ||
+        if (!lookup->has_places ||
+            symbols_find(lookup->symbols, machine, &image->pdb, kdnet_print_symbol(i), &rva, &source) !=
+                SYMBOLS_FOUND ||
             rva != image->print.rva[i])
             return false;
     }
@@ -321,7 +410,7 @@ bool lookup_recall(struct lookup_asker *asker, const struct kdnet_image_print *p
     struct lookup *lookup = asker->lookup;
     uv_mutex_lock(&lookup->lock);
     const struct image *image = find_image(lookup, print);
-    bool known = image && is_believed(image, asker->machine) && is_vouched_for(lookup, image);
+    bool known = image && is_believed(image, asker->machine) && is_vouched_for(lookup, image, asker->machine);
     if (known)
         *pdb = image->pdb;
     uv_mutex_unlock(&lookup->lock);
@@ -383,9 +472,18 @@ void lookup_explain(struct lookup_asker *asker, const struct kdnet_pdb *pdb, con
 {
     struct lookup *lookup = asker->lookup;
     uv_mutex_lock(&lookup->lock);
-    if (lookup->symbols)
+    if (lookup->has_places)
         symbols_explain(lookup->symbols, pdb, symbol, out, size);
     else if (size > 0)
         (void)snprintf(out, size, "no places for symbols are configured (symbols:)");
     uv_mutex_unlock(&lookup->lock);
+}
+
+bool lookup_server(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *symbol, char *out, size_t size)
+{
+    struct lookup *lookup = asker->lookup;
+    uv_mutex_lock(&lookup->lock);
+    bool fetched = lookup->has_places && symbols_server(lookup->symbols, pdb, symbol, out, size);
+    uv_mutex_unlock(&lookup->lock);
+    return fetched;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lookup: where symbols are, for the sessions of any number of loops: first what the configuration says (`rva:`), then
- * symbol files and servers (`symbols:`), which are looked into on the thread pool while the machine waits no longer
- * than read_deadline.
+ * symbol files and servers (`symbols:`), which are looked into on threads of their own while the machine waits no
+ * longer than read_deadline.
  *
  * Uses config, rva, symbols and log; nothing of the server. One lookup serves all; each loop that asks has an asker,
  * which is called on that loop when there is news. What symbol files said is kept in STATE_DIRECTORY/symbols.cache when
@@ -26,8 +26,10 @@ struct lookup_asker;
 struct lookup *lookup_new(uv_loop_t *loop);
 
 /*
- * Opens the places that a configuration names, in the place of those before, and tells all askers; copies what it needs
- * of it. A place that cannot be used is told in the log. Thread: that of the loop of lookup_new, as for lookup_close.
+ * Takes the places that a configuration names, in the place of those before, and tells all askers; copies what it needs
+ * of it. What symbol files have proved stays known, and what is being looked up stays pending. Touches no disk: a place
+ * that cannot be used is told in the log when it has been looked at. Thread: that of the loop of lookup_new, as for
+ * lookup_close.
  *
  * Returns false, with a line in the log, when memory is out.
  */
@@ -71,5 +73,8 @@ uint64_t lookup_count(struct lookup *lookup);
 /* What was tried for a symbol and what each place answered, one line of printable ASCII, cut to `size`. */
 void lookup_explain(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *symbol, char *out,
                     size_t size);
+
+/* The symbol server that this image's symbols are being fetched from, while its look-up is under way; false: none. */
+bool lookup_server(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *symbol, char *out, size_t size);
 
 #endif

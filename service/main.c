@@ -5,6 +5,7 @@
 #include "service/platform/platform.h"
 #include "service/server.h"
 #include "service/surroundings.h"
+#include "service/symbols/check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +35,7 @@ static int check(const struct options *options)
     config_report_init(&report);
     bool right = options_load(options, NULL, &config, &report);
     if (right && !options->check_for_reload)
-        right = surroundings_check(&config, &report);
+        right = surroundings_check(&config, &report) & symbols_check_folders(&config, &report);
     config_report_print(&report, stderr);
     if (right && !options->check_for_reload)
         surroundings_warn(&config, stderr);
@@ -44,6 +45,8 @@ static int check(const struct options *options)
         (void)fprintf(stderr, "%s is right: %zu targets, %zu listeners\n",
                       options->config_path ? options->config_path : "the command line", config.target_count,
                       config.listen_count);
+    if (right)
+        symbols_check_warn(&config, stderr);
     config_report_clear(&report);
     config_clear(&config);
     return right ? EXIT_SUCCESS : EXIT_USAGE;

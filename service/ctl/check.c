@@ -25,6 +25,7 @@ static int check_file(const char *path)
     config_check(&config, &report);
     size_t mistakes = config_report_count(&report);
     config_report_print(&report, stderr);
+    symbols_check_warn(&config, stderr);
     if (mistakes == 0)
         (void)printf("%s: good, with %zu target%s and %zu listener%s\n", path, config.target_count,
                      config.target_count == 1 ? "" : "s", config.listen_count, config.listen_count == 1 ? "" : "s");

@@ -1,17 +1,81 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/symbols/check.h"
 #include "service/symbols/path.h"
+#include "service/symbols/url.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PLACE_SIZE 1024
+
+const char *symbols_state_path(const char *name, char *out, size_t size)
+{
+    const char *folder = getenv("STATE_DIRECTORY"); // NOLINT(concurrency-mt-unsafe)
+    if (!folder || folder[0] != '/')
+        return NULL;
+    int length = snprintf(out, size, "%s/%s", folder, name);
+    return length > 0 && (size_t)length < size ? out : NULL;
+}
+
+/* Adds a place to a path, with what kdnetd has; nothing is opened. */
+static bool add(struct symbol_path *path, const char *place, char reason[static SYMBOL_REASON_SIZE])
+{
+    char folder[SYMBOL_PATH_SIZE];
+    const struct symbol_path_options options = {
+        .cache_directory = symbols_state_path("symbols", folder, sizeof folder)};
+    symbol_path_init(path);
+    return symbol_path_add(path, place, &options, reason);
+}
 
 void symbols_check(const struct kdnetd_config *config, struct config_report *report)
 {
-    const struct symbol_path_options options = {.cache_directory = "."};
     for (size_t i = 0; i < config->symbol_count; ++i) {
-        char reason[SYMBOL_REASON_SIZE] = "cannot be understood";
+        char reason[SYMBOL_REASON_SIZE] = "cannot be understood", place[PLACE_SIZE];
         struct symbol_path path;
-        struct config_spot spot = {.file = "symbols", .field = config->symbols[i]};
-        symbol_path_init(&path);
-        if (!symbol_path_add(&path, config->symbols[i], &options, reason))
+        struct config_spot spot = {.file = "symbols", .field = place};
+        symbol_url_redact(config->symbols[i], place, sizeof place);
+        if (!add(&path, config->symbols[i], reason))
             config_report_add(report, &spot, "%s", reason);
+        symbol_path_clear(&path);
+    }
+}
+
+/* Whether a server keeps its files in a folder: then it is made. */
+static bool is_made(const struct symbol_path *path, const char *folder)
+{
+    for (size_t i = 0; i < path->count; ++i)
+        if (path->sources[i].directory && strcmp(path->sources[i].directory, folder) == 0)
+            return true;
+    return false;
+}
+
+bool symbols_check_folders(const struct kdnetd_config *config, struct config_report *report)
+{
+    size_t before = config_report_count(report);
+    for (size_t i = 0; i < config->symbol_count; ++i) {
+        char reason[SYMBOL_REASON_SIZE];
+        struct symbol_path path;
+        (void)add(&path, config->symbols[i], reason);
+        for (size_t j = 0; j < path.count; ++j) {
+            const char *folder = path.sources[j].label;
+            struct config_spot spot = {.file = "symbols", .field = folder};
+            if (!path.sources[j].fetch && !is_made(&path, folder) && !store_is_usable(folder, reason))
+                config_report_add(report, &spot, "%s; make it, or correct its name", reason);
+        }
+        symbol_path_clear(&path);
+    }
+    return config_report_count(report) == before;
+}
+
+void symbols_check_warn(const struct kdnetd_config *config, FILE *out)
+{
+    for (size_t i = 0; i < config->symbol_count; ++i) {
+        char reason[SYMBOL_REASON_SIZE];
+        struct symbol_path path;
+        (void)add(&path, config->symbols[i], reason);
+        for (size_t j = 0; j < path.count; ++j)
+            if (path.sources[j].insecure)
+                (void)fprintf(out, "%s: warning: %s\n", path.sources[j].label, SYMBOLS_HTTP_WARNING);
         symbol_path_clear(&path);
     }
 }

@@ -7,6 +7,8 @@
 #include "service/symbols/server.h"
 
 /*
+ * Nothing of the disk is touched before the first fetch.
+ *
  * The open_server of struct symbol_path_options.
  *
  * user   const struct symbol_server *: settings for all servers, whose directory and URL do not count; NULL: the

@@ -8,6 +8,11 @@
 #include <sys/stat.h>
 #include <uv.h>
 
+#ifndef _WIN32
+#include <errno.h>
+#include <sys/file.h>
+#endif
+
 #ifndef S_ISREG /* Windows */
 #define S_ISREG(mode) (((mode)&S_IFMT) == S_IFREG)
 #endif
@@ -46,6 +51,39 @@ int symbol_file_open(struct symbol_file *file, const char *path)
     uv_fs_req_cleanup(&request);
     if (outcome != 0)
         symbol_file_close(file);
+    return outcome;
+}
+
+#ifdef _WIN32 /* opened for us alone */
+#define LOCK_FLAGS UV_FS_O_EXLOCK
+static int lock_descriptor(int descriptor)
+{
+    (void)descriptor;
+    return 0;
+}
+#else
+#define LOCK_FLAGS 0
+static int lock_descriptor(int descriptor)
+{
+    if (flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    return errno == EWOULDBLOCK ? UV_EBUSY : uv_translate_sys_error(errno);
+}
+#endif
+
+int symbol_file_lock(const char *path)
+{
+    uv_fs_t request;
+    int flags = UV_FS_O_RDWR | UV_FS_O_CREAT | UV_FS_O_NONBLOCK | LOCK_FLAGS;
+    int descriptor = uv_fs_open(NULL, &request, path, flags, 0640, NULL);
+    uv_fs_req_cleanup(&request);
+    if (descriptor < 0)
+        return descriptor;
+    int outcome = lock_descriptor(descriptor);
+    if (outcome == 0)
+        return descriptor;
+    struct symbol_file file = {.descriptor = descriptor};
+    symbol_file_close(&file);
     return outcome;
 }
 

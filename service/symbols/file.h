@@ -52,6 +52,10 @@ void symbol_file_memory(struct symbol_file *file, const void *bytes, size_t leng
  */
 int symbol_file_open(struct symbol_file *file, const char *path);
 
+/* Opens a file, made when it is not there, and locks it against other processes until it is closed. Returns its
+ * descriptor, UV_EBUSY: another process has it locked, or a libuv error. */
+int symbol_file_lock(const char *path);
+
 /* A new file without a name, for writing and then reading; it is gone when closed. Returns 0 or a libuv error. */
 int symbol_file_temporary(struct symbol_file *file);
 

@@ -2,6 +2,7 @@
 #include "service/symbols/path.h"
 
 #include "service/symbols/identity.h"
+#include "service/symbols/url.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,14 +14,12 @@ void symbol_path_init(struct symbol_path *path)
     memset(path, 0, sizeof *path);
 }
 
-static bool is_url(const char *text)
-{
-    return strncasecmp(text, "http://", 7) == 0 || strncasecmp(text, "https://", 8) == 0;
-}
-
+/* The element is told without the password that may be in it. */
 static bool refuse(char *reason, const char *element, const char *why)
 {
-    (void)symbol_reason(reason, "'%.100s': %s", element, why);
+    char text[128];
+    symbol_url_redact(element, text, sizeof text);
+    (void)symbol_reason(reason, "'%.100s': %s", text, why);
     return false;
 }
 
@@ -41,11 +40,26 @@ static struct symbol_source *add_source(struct symbol_path *path, const char *la
     return source;
 }
 
+/* What a folder cannot be called; NULL: it can. */
+static const char *folder_mistake(const char *folder)
+{
+    size_t length = strlen(folder);
+    if (length + 256 > SYMBOL_PATH_SIZE)
+        return "the path of the folder is too long";
+    if (folder[0] == ' ' || folder[length - 1] == ' ')
+        return "there are spaces around it; take them away";
+#ifndef _WIN32
+    bool drive = length > 2 && folder[1] == ':' && (folder[2] == '\\' || folder[2] == '/');
+    if (drive || strncmp(folder, "\\\\", 2) == 0)
+        return "a folder of Windows; name one of this computer, such as /srv/symbols";
+#endif
+    return NULL;
+}
+
 static bool add_folder(struct symbol_path *path, const char *folder, char *reason)
 {
-    if (strlen(folder) + 256 > SYMBOL_PATH_SIZE)
-        return refuse(reason, folder, "the path of the folder is too long");
-    return add_source(path, folder, reason) != NULL;
+    const char *mistake = folder_mistake(folder);
+    return mistake ? refuse(reason, folder, mistake) : add_source(path, folder, reason) != NULL;
 }
 
 static int no_client(void *context, const char *name, const char *guidage, char *path, size_t size, char *reason,
@@ -65,23 +79,33 @@ static int no_client(void *context, const char *name, const char *guidage, char 
     return -1;
 }
 
+static void drop_last(struct symbol_path *path)
+{
+    struct symbol_source *source = &path->sources[--path->count];
+    free(source->label);
+    free(source->directory);
+}
+
 static bool add_server(struct symbol_path *path, const char *folder, const char *url,
                        const struct symbol_path_options *options, char *reason)
 {
     char why[SYMBOL_REASON_SIZE] = "";
+    const char *mistake = symbol_url_mistake(url);
+    if (mistake)
+        return refuse(reason, url, mistake);
     if (!folder)
         return refuse(reason, url, "no folder to keep its files in: write srv*DIR*URL");
     struct symbol_source *source = add_source(path, url, reason);
     if (!source)
         return false;
-    if (!options->open_server) {
-        source->fetch = no_client;
+    source->insecure = symbol_url_is_insecure(url);
+    source->directory = strdup(folder);
+    source->fetch = no_client;
+    if (source->directory && (!options->open_server || options->open_server(options->user, folder, url, source, why)))
         return true;
-    }
-    if (options->open_server(options->user, folder, url, source, why))
-        return true;
-    free(source->label);
-    --path->count;
+    if (!source->directory)
+        (void)symbol_reason(why, "no memory");
+    drop_last(path);
     return refuse(reason, url, why);
 }
 
@@ -94,7 +118,7 @@ static bool add_parts(struct symbol_path *path, char *parts, bool cache, char **
         next = strchr(part, '*');
         if (next)
             *next++ = 0;
-        if (is_url(part)) {
+        if (symbol_url_is(part)) {
             if (!add_server(path, folder, part, options, reason))
                 return false;
         } else if (part[0] != 0) {
@@ -129,7 +153,7 @@ static bool add_element(struct symbol_path *path, char *element, char **downstre
     parts = after(element, "cache*");
     if (parts)
         return add_parts(path, parts, true, downstream, options, reason);
-    if (is_url(element))
+    if (symbol_url_is(element))
         return add_server(path, *downstream, element, options, reason);
     return add_folder(path, element, reason);
 }
@@ -154,6 +178,11 @@ bool symbol_path_add(struct symbol_path *path, const char *text, const struct sy
     return good;
 }
 
+const char *symbol_source_folder(const struct symbol_source *source)
+{
+    return source->directory ? source->directory : source->label;
+}
+
 static void ask_server(const struct symbol_source *source, const struct kdnet_pdb *pdb, const char *symbol,
                        struct symbol_result *result)
 {
@@ -163,30 +192,60 @@ static void ask_server(const struct symbol_source *source, const struct kdnet_pd
         symbol_trail_add(&result->trail, source->label, reason);
     else if (!store_ask_file(path, pdb, symbol, result))
         symbol_trail_add(&result->trail, path, "gone again after it was fetched");
+    else if (source->insecure && result->answer != SYMBOL_NONE)
+        store_mark_insecure(result);
+}
+
+void symbol_result_init(struct symbol_result *result)
+{
+    result->answer = SYMBOL_NONE;
+    result->source = KDNET_SOURCE_PDB;
+    for (size_t i = 0; i < result->extra_count; ++i) {
+        result->extras[i].answer = SYMBOL_NONE;
+        result->extras[i].source = KDNET_SOURCE_PDB;
+    }
+    symbol_trail_init(&result->trail);
+}
+
+bool symbol_path_wanted(const struct kdnet_pdb *pdb, struct kdnet_pdb *wanted)
+{
+    *wanted = *pdb;
+    (void)snprintf(wanted->name, sizeof wanted->name, "%s", identity_base_name(pdb->name));
+    return identity_name_is_safe(wanted->name);
+}
+
+void symbol_path_ask(const struct symbol_path *path, size_t source, bool remote, const struct kdnet_pdb *wanted,
+                     const char *symbol, struct symbol_result *result)
+{
+    if (remote)
+        ask_server(&path->sources[source], wanted, symbol, result);
+    else
+        store_find(symbol_source_folder(&path->sources[source]), wanted, symbol, result);
+}
+
+bool symbol_path_prepare(const struct symbol_path *path, size_t source, char reason[static SYMBOL_REASON_SIZE])
+{
+    const struct symbol_source *one = &path->sources[source];
+    if (one->fetch)
+        return !one->prepare || one->prepare(one->context, reason);
+    return store_is_usable(one->label, reason);
 }
 
 void symbol_path_find(const struct symbol_path *path, const struct kdnet_pdb *pdb, const char *symbol,
                       struct symbol_result *result)
 {
-    result->answer = SYMBOL_NONE;
-    result->source = KDNET_SOURCE_PDB;
-    for (size_t i = 0; i < result->extra_count; ++i)
-        result->extras[i].answer = SYMBOL_NONE;
-    symbol_trail_init(&result->trail);
-    struct kdnet_pdb wanted = *pdb;
-    (void)snprintf(wanted.name, sizeof wanted.name, "%s", identity_base_name(pdb->name));
-    if (!identity_name_is_safe(wanted.name)) {
+    struct kdnet_pdb wanted;
+    symbol_result_init(result);
+    if (!symbol_path_wanted(pdb, &wanted)) {
         symbol_trail_add(&result->trail, "symbols", "the image names a PDB that is not a file's name");
         return;
     }
     if (path->count == 0)
         symbol_trail_add(&result->trail, "symbols", "none are configured");
     for (size_t i = 0; i < path->count && result->answer != SYMBOL_FOUND; ++i) {
-        const struct symbol_source *source = &path->sources[i];
-        if (!source->fetch)
-            store_find(source->label, &wanted, symbol, result);
-        else if (result->answer == SYMBOL_NONE)
-            ask_server(source, &wanted, symbol, result);
+        bool remote = path->sources[i].fetch != NULL;
+        if (!remote || result->answer == SYMBOL_NONE)
+            symbol_path_ask(path, i, remote, &wanted, symbol, result);
     }
 }
 
@@ -203,6 +262,7 @@ void symbol_path_clear(struct symbol_path *path)
         if (path->sources[i].clear)
             path->sources[i].clear(path->sources[i].context);
         free(path->sources[i].label);
+        free(path->sources[i].directory);
     }
     symbol_path_init(path);
 }

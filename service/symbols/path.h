@@ -18,9 +18,14 @@
 
 #define SYMBOL_SOURCES_MAX 64
 
-/* What brings files from somewhere else. All of it is called on pool threads, and may be from several at once. */
+/* What brings files from somewhere else. All of it may be called from several threads at once, and blocks but for stop.
+ */
 struct symbol_source {
-    char *label; /* heap: the folder or the URL; as it is told to people */
+    char *label;     /* heap: the folder or the URL; as it is told to people */
+    char *directory; /* heap: the folder in front of a server, NULL for a folder */
+    bool insecure;   /* what it brings may have been changed on its way */
+    /* Makes ready what needs the disk, and says why it cannot; blocks. NULL: nothing is to be done. */
+    bool (*prepare)(void *context, char reason[static SYMBOL_REASON_SIZE]);
     /*
      * NULL: a folder, `label`. Otherwise brings the file of NAME, GUIDAGE to disk and writes its path; blocks. Returns
      * 0; anything else with a reason. NAME is safe (identity.h).
@@ -50,12 +55,33 @@ struct symbol_path {
 void symbol_path_init(struct symbol_path *path);
 
 /*
- * Adds what a text says.
+ * Adds what a text says; no disk and no network is asked.
  *
  * Returns false with a reason that names the element and the remedy; what came before it has been added.
  */
 bool symbol_path_add(struct symbol_path *path, const char *text, const struct symbol_path_options *options,
                      char reason[static SYMBOL_REASON_SIZE]);
+
+/* Makes a result that nothing has been asked for yet. */
+void symbol_result_init(struct symbol_result *result);
+
+/* Whether the image names a file that may be looked for; `wanted` is then the image with that name. */
+bool symbol_path_wanted(const struct kdnet_pdb *pdb, struct kdnet_pdb *wanted);
+
+/*
+ * Asks one source, and adds what it answers.
+ *
+ * remote  a server: fetches the file; otherwise only the folder in front of it is looked at.
+ * wanted  of symbol_path_wanted.
+ */
+void symbol_path_ask(const struct symbol_path *path, size_t source, bool remote, const struct kdnet_pdb *wanted,
+                     const char *symbol, struct symbol_result *result);
+
+/* Whether a source can be used; otherwise why not. Blocks as long as a disk may. */
+bool symbol_path_prepare(const struct symbol_path *path, size_t source, char reason[static SYMBOL_REASON_SIZE]);
+
+/* The folder of a source: its own, or the one in front of a server. */
+const char *symbol_source_folder(const struct symbol_source *source);
 
 /*
  * Asks the sources in order, until one has the name. When a file of the image has been read that does not have it, the

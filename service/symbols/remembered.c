@@ -160,15 +160,37 @@ static void unlink_entry(struct remembered *remembered, uint32_t entry)
     *at = remembered->entries[entry].next;
 }
 
+void remembered_none(struct remembered *remembered, uint32_t entry, uint32_t expires_s)
+{
+    remembered->entries[entry].state = REMEMBERED_NO_SYMBOLS;
+    remembered->entries[entry].expires_s = expires_s;
+    ++remembered->none_count;
+}
+
+/* Before an entry gets another meaning. */
+static void forget_state(struct remembered *remembered, uint32_t entry)
+{
+    remembered->none_count -= remembered->entries[entry].state == REMEMBERED_NO_SYMBOLS;
+}
+
+void remembered_pending(struct remembered *remembered, uint32_t entry, uint32_t owner)
+{
+    forget_state(remembered, entry);
+    remembered->entries[entry].state = REMEMBERED_PENDING;
+    remembered->entries[entry].rva = owner;
+}
+
 void remembered_remove(struct remembered *remembered, uint32_t entry)
 {
+    forget_state(remembered, entry);
     unlink_entry(remembered, entry);
     remembered->entries[entry].state = REMEMBERED_FREE;
     remembered->entries[entry].next = remembered->free;
     remembered->free = entry;
 }
 
-/* Two rounds of the hand meet each entry that was not used since it came by last. */
+/* Two rounds of the hand meet each entry that was not used since it came by last; while there are entries without
+ * symbols, one of these goes. */
 static uint32_t make_room(struct remembered *remembered)
 {
     for (uint64_t steps = 2 * (uint64_t)remembered->count; steps > 0; --steps) {
@@ -177,7 +199,10 @@ static uint32_t make_room(struct remembered *remembered)
         remembered->hand = at + 1 < remembered->count ? at + 1 : 0;
         if (entry->state == REMEMBERED_PENDING)
             continue;
-        if (!entry->used) {
+        if (remembered->none_count > 0 && entry->state != REMEMBERED_NO_SYMBOLS)
+            continue;
+        if (!entry->used || remembered->none_count > 0) {
+            forget_state(remembered, at);
             unlink_entry(remembered, at);
             return at;
         }

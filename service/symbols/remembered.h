@@ -3,8 +3,9 @@
  * remembered: answers of look-ups, in memory of a bounded size.
  *
  * Uses kdnet/kernel and kdnet/crash. One entry for an image (GUID and age) and a name; 44 bytes an entry and 4 to 8 for
- * the table of hashes. When it is full, an entry that was not asked for since the last round makes room; what is under
- * way stays. GUIDs come from anywhere: the hash has a seed, so that nobody can make all entries share one.
+ * the table of hashes. When it is full, an entry that says that there are no symbols makes room, for any machine can
+ * make many of those; else one that was not asked for since the last round; what is under way stays. GUIDs come from
+ * anywhere: the hash has a seed, so that nobody can make all entries share one.
  */
 #ifndef SERVICE_SYMBOLS_REMEMBERED_H
 #define SERVICE_SYMBOLS_REMEMBERED_H
@@ -38,11 +39,12 @@ struct remembered_key {
 struct remembered_entry {
     struct remembered_key key;
     uint32_t next; /* of the same hash */
-    uint32_t rva;
+    uint32_t rva;  /* of FOUND; of PENDING whose it is: the asker's number */
     uint32_t expires_s;
     uint8_t state;  /* enum remembered_state */
     uint8_t source; /* enum kdnet_source */
     bool used;      /* asked for since the hand came by */
+    bool unchecked; /* of an earlier life: a file on this computer that says otherwise goes before it */
 };
 
 struct remembered {
@@ -56,6 +58,7 @@ struct remembered {
     uint32_t reserved; /* entries that there is memory for; as many heads, a power of two */
     uint32_t count;    /* entries that are or were in use: 0 to count-1 */
     uint32_t hand, free;
+    uint32_t none_count; /* entries that say that there are no symbols */
     uint32_t name_count, name_reserved;
 };
 
@@ -76,6 +79,12 @@ uint32_t remembered_find(struct remembered *remembered, const struct remembered_
 
 /* The entry of a key, new (PENDING) when there is none. REMEMBERED_NONE: no memory, or all are under way. */
 uint32_t remembered_insert(struct remembered *remembered, const struct remembered_key *key);
+
+/* Says of an entry that it is looked up, by whom `owner` is the number of. */
+void remembered_pending(struct remembered *remembered, uint32_t entry, uint32_t owner);
+
+/* Says of an entry that there are no symbols, for a while. */
+void remembered_none(struct remembered *remembered, uint32_t entry, uint32_t expires_s);
 
 void remembered_remove(struct remembered *remembered, uint32_t entry);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "service/symbols/server_internal.h"
+#include "service/symbols/url.h"
 
 enum claim { CLAIM_OURS, CLAIM_WAITED, CLAIM_ANSWERED };
 
@@ -78,25 +79,11 @@ static int64_t system_now_ms(void *context)
 
 static bool valid_url(const char *url, char *reason, size_t size)
 {
-    const char *host = strncmp(url, "http://", 7) == 0 ? url + 7 : strncmp(url, "https://", 8) == 0 ? url + 8 : NULL;
-    if (host == NULL || *host == '\0' || *host == '/') {
-        symbol_server_say(reason, size, "symbol server '%s': must be http://HOST/... or https://HOST/...", url);
-        return false;
+    const char *mistake = symbol_url_mistake(url);
+    if (mistake != NULL) { /* the URL is not repeated: it may have a password in it */
+        symbol_server_say(reason, size, "symbol server: %s", mistake);
     }
-    if (strpbrk(url, "@?#\\\"<>") != NULL || strlen(url) > URL_SIZE / 2) {
-        /* Not repeated: it may have a password in it. */
-        symbol_server_say(reason, size,
-                          "symbol server: a URL of at most %d characters without user, query and fragment is needed",
-                          URL_SIZE / 2);
-        return false;
-    }
-    for (const char *c = url; *c != '\0'; c++) {
-        if (*c <= ' ' || *c > '~') {
-            symbol_server_say(reason, size, "symbol server '%s': spaces and non-ASCII must be percent-encoded", url);
-            return false;
-        }
-    }
-    return true;
+    return mistake == NULL;
 }
 
 /* A copy without slashes at the end, though "/" stays. */
@@ -373,13 +360,13 @@ static void remember_locked(struct symbol_server_state *state, const struct want
                             const struct outcome *outcome, int64_t now_ms)
 {
     enum symbol_fetch result = result_of(outcome->answer);
-    bool is_server = outcome->answer == ANSWER_FAILED || outcome->answer == ANSWER_BARRED;
+    bool is_server = outcome->answer == ANSWER_UNREACHED || outcome->answer == ANSWER_BARRED;
     if (outcome->answer == ANSWER_STOPPED) {
         return;
     }
     if (is_server) {
         symbol_server_back_off_add(&state->server, now_ms, outcome->retry_after_ms, result, outcome->reason);
-    } else if (outcome->answer != ANSWER_LOCAL) {
+    } else if (outcome->answer != ANSWER_LOCAL && outcome->answer != ANSWER_FAILED) {
         memset(&state->server, 0, sizeof(state->server)); /* it works */
     }
     if (result == SYMBOL_FETCH_OK) {

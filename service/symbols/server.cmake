@@ -13,7 +13,7 @@ if(KDNETD_CURL)
   endif()
 endif()
 
-add_library(kdnetd_symbol_server STATIC server.c server_memory.c server_store.c ${KDNETD_SYMBOL_SERVER_HTTP})
+add_library(kdnetd_symbol_server STATIC server.c server_memory.c server_store.c url.c ${KDNETD_SYMBOL_SERVER_HTTP})
 target_include_directories(kdnetd_symbol_server PUBLIC ${PROJECT_SOURCE_DIR})
 target_compile_definitions(kdnetd_symbol_server PRIVATE KDNETD_VERSION="${PROJECT_VERSION}")
 target_link_libraries(kdnetd_symbol_server PUBLIC PkgConfig::LIBUV)

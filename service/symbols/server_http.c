@@ -151,6 +151,13 @@ static enum answer answer_to_body(const struct http *http, const char *url, char
     return body->problem;
 }
 
+/* Whether the server took the connection of the last request, TLS and all. */
+static bool is_connected(const struct http *http)
+{
+    curl_off_t connected = 0;
+    return curl_easy_getinfo(http->curl, CURLINFO_PRETRANSFER_TIME_T, &connected) == CURLE_OK && connected > 0;
+}
+
 static enum answer answer_to_error(const struct http *http, CURLcode code, const char *url, char *reason, size_t size)
 {
     const char *text = http->error[0] != '\0' ? http->error : curl_easy_strerror(code);
@@ -174,8 +181,13 @@ static enum answer answer_to_error(const struct http *http, CURLcode code, const
     case CURLE_SSL_ISSUER_ERROR:
         symbol_server_say(reason, size, "%s: %s; if the server is right, name its authority in the CA file", url, text);
         return ANSWER_BARRED;
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR:
+        return ANSWER_UNREACHED;
     default:
-        return ANSWER_FAILED;
+        return is_connected(http) ? ANSWER_FAILED : ANSWER_UNREACHED;
     }
 }
 

@@ -27,13 +27,14 @@ struct wanted {
 
 /* What one request came to. */
 enum answer {
-    ANSWER_TAKEN,   /* 200, whole and plausible */
-    ANSWER_ABSENT,  /* 404, 410 */
-    ANSWER_DENIED,  /* no use for this file: another 4xx, garbage, too large, redirects */
-    ANSWER_BARRED,  /* no use for any file: the certificate */
-    ANSWER_FAILED,  /* the server or the way to it */
-    ANSWER_LOCAL,   /* our disk */
-    ANSWER_STOPPED, /* symbol_server_stop */
+    ANSWER_TAKEN,     /* 200, whole and plausible */
+    ANSWER_ABSENT,    /* 404, 410 */
+    ANSWER_DENIED,    /* no use for this file: another 4xx, garbage, too large, redirects */
+    ANSWER_BARRED,    /* no use for any file: the certificate */
+    ANSWER_FAILED,    /* the server said something of no use for this file: 5xx, cut, too slow */
+    ANSWER_UNREACHED, /* no word from the server: no connection, no answer to any request */
+    ANSWER_LOCAL,     /* our disk */
+    ANSWER_STOPPED,   /* symbol_server_stop */
 };
 
 enum body_kind { BODY_NONE, BODY_PDB, BODY_CABINET };

@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "service/symbols/server_internal.h"
+#include "service/symbols/url.h"
 
 #define PARTIAL_FOLDER      ".kdnetd-partial"
 #define PARTIAL_OLD_SECONDS ((int64_t)24 * 3600)
 #define CABINET_HEAD        12
+#define HTTP_MARK           ".kdnetd-http" /* STORE_HTTP_MARK of store.h */
 
 /* LLVM, "The MSF File Format": the superblock. */
 static const uint8_t pdb_magic[32] = "Microsoft C/C++ MSF 7.00\r\n\x1a"
@@ -83,20 +85,16 @@ static bool is_old(const char *path)
     return old;
 }
 
-/* A partial file whose writer is gone: not of this process, and its process is dead, or had our id before us (in a
- * container each start has the same), or has not touched it for a day (somebody else has the id now). */
+/* A partial file that nobody writes any more: not of this process, and not touched for a day. A store may be shared
+ * with other computers, so a process number says nothing: only age does. */
 static bool is_stale(const char *path, const char *name)
 {
     int process = 0;
     uint32_t its_token = 0;
     unsigned count = 0;
-    if (sscanf(name, "%d-%" SCNx32 "-%u", &process, &its_token, &count) != 3) { /* NOLINT(cert-err34-c) */
-        return is_old(path);
-    }
-    if (its_token == token) {
-        return false;
-    }
-    return process <= 0 || process == uv_os_getpid() || uv_kill(process, 0) == UV_ESRCH || is_old(path);
+    bool ours = sscanf(name, "%d-%" SCNx32 "-%u", &process, &its_token, &count) == 3 && /* NOLINT(cert-err34-c) */
+                its_token == token;
+    return !ours && is_old(path);
 }
 
 static void remove_stale(const char *folder)
@@ -299,6 +297,23 @@ static int close_body(struct body *body, bool sync)
     return synced < 0 ? synced : closed;
 }
 
+/* Beside what came over http://, before it is there. */
+static int put_mark(const char *folder)
+{
+    char path[PATH_SIZE];
+    uv_fs_t request;
+    if (!symbol_server_join(path, sizeof(path), folder, HTTP_MARK, NULL, NULL)) {
+        return UV_ENAMETOOLONG;
+    }
+    uv_file file = uv_fs_open(NULL, &request, path, UV_FS_O_WRONLY | UV_FS_O_CREAT, 0644, NULL);
+    uv_fs_req_cleanup(&request);
+    if (file >= 0) {
+        (void)uv_fs_close(NULL, &request, file, NULL);
+        uv_fs_req_cleanup(&request);
+    }
+    return file < 0 ? file : 0;
+}
+
 int symbol_server_body_keep(const struct symbol_server_state *state, struct body *body, const struct wanted *wanted)
 {
     char folder[PATH_SIZE], path[PATH_SIZE];
@@ -312,6 +327,9 @@ int symbol_server_body_keep(const struct symbol_server_state *state, struct body
     int result = close_body(body, true);
     if (result == 0) {
         result = make_folders(folder);
+    }
+    if (result == 0 && symbol_url_is_insecure(state->url)) {
+        result = put_mark(folder);
     }
     if (result == 0) {
         result = uv_fs_rename(NULL, &request, body->path, path, NULL);

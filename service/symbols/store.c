@@ -147,6 +147,24 @@ static bool ask_entry(struct path *path, const char *name, const struct kdnet_pd
     return seen;
 }
 
+void store_mark_insecure(struct symbol_result *result)
+{
+    if (result->source == KDNET_SOURCE_PDB)
+        result->source = KDNET_SOURCE_PDB_HTTP;
+    for (size_t i = 0; i < result->extra_count; ++i)
+        if (result->extras[i].source == KDNET_SOURCE_PDB)
+            result->extras[i].source = KDNET_SOURCE_PDB_HTTP;
+}
+
+/* What has just been found in a folder with that mark. */
+static void take_mark(struct path *path, struct symbol_result *result)
+{
+    size_t before = path->length;
+    if (append(path, STORE_HTTP_MARK) && exists(path->text))
+        store_mark_insecure(result);
+    cut(path, before);
+}
+
 /* NAME/GUIDAGE/. */
 static bool ask_store_folder(struct path *path, const struct kdnet_pdb *pdb, const char *symbol,
                              struct symbol_result *result)
@@ -161,6 +179,8 @@ static bool ask_store_folder(struct path *path, const struct kdnet_pdb *pdb, con
     bool seen = ask_entry(path, pdb->name, pdb, symbol, result);
     if (result->answer == SYMBOL_NONE)
         seen |= ask_entry(path, packed, pdb, symbol, result);
+    if (result->answer != SYMBOL_NONE)
+        take_mark(path, result);
     if (!seen && append(path, "file.ptr") && exists(path->text)) {
         symbol_trail_add(&result->trail, path->text,
                          "points to a file elsewhere, which is not followed; copy the file here");
@@ -235,6 +255,14 @@ static const char *find_obstacle(const char *path)
     int outcome = uv_fs_access(NULL, &request, path, SEARCH_PERMISSION, NULL);
     uv_fs_req_cleanup(&request);
     return outcome != 0 ? "no permission to search this folder" : NULL;
+}
+
+bool store_is_usable(const char *directory, char reason[static SYMBOL_REASON_SIZE])
+{
+    const char *obstacle = find_obstacle(directory);
+    if (obstacle)
+        (void)symbol_reason(reason, "%s", obstacle);
+    return !obstacle;
 }
 
 void store_find(const char *directory, const struct kdnet_pdb *pdb, const char *symbol, struct symbol_result *result)

@@ -9,6 +9,8 @@
  *   NAME/GUID-AGE.json         .json.xz .json.gz (Volatility; AGE is decimal)
  *   NAME                       a symbol file that lies in the folder as it is
  *
+ * A file .kdnetd-http beside a PDB says that it came over http://, and could have been changed on its way.
+ *
  * Names are compared as the file system does; where one is not there, without regard to case, because stores that were
  * made on Windows have any. NAME comes from a crashed machine: one that is not safe (identity.h) is never looked for.
  */
@@ -21,6 +23,7 @@
 #include "kdnet/crash.h"
 #include "kdnet/kernel.h"
 
+#define STORE_HTTP_MARK   ".kdnetd-http"
 #define STORE_ENTRIES_MAX 100000 /* of one folder that are looked at for a name in another case */
 
 /* A name that is looked up along with another. */
@@ -48,6 +51,12 @@ struct symbol_result {
  * Returns false when there is no such file; nothing is added then.
  */
 bool store_ask_file(const char *path, const struct kdnet_pdb *pdb, const char *symbol, struct symbol_result *result);
+
+/* Says of what was found in a PDB that the file came over http://. */
+void store_mark_insecure(struct symbol_result *result);
+
+/* Whether a folder can be searched; otherwise why not. Blocks. */
+bool store_is_usable(const char *directory, char reason[static SYMBOL_REASON_SIZE]);
 
 /*
  * Looks up a name in the files that a store has for an image, until one has it; adds what each answers, and that there

@@ -1,54 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/symbols/symbols.h"
-
-#include "service/symbols/cache.h"
+#include "service/symbols/symbols_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define CACHE_DELAY_MS 1000U /* results that come soon after each other are written together */
-
-struct job {
-    uv_work_t work;
-    struct symbols *symbols;
-    struct job *next;
-    struct kdnet_pdb pdb;
-    size_t count;
-    uint32_t entries[SYMBOL_NAMES_MAX];
-    const char *names[SYMBOL_NAMES_MAX]; /* of `remembered`, which keeps them */
-    struct symbol_extra extras[SYMBOL_NAMES_MAX - 1];
-    struct symbol_result result;
-};
-
-struct explanation {
-    struct remembered_key key;
-    bool known;
-    char text[SYMBOL_TRAIL_SIZE];
-};
-
-struct symbols {
-    uv_mutex_t lock; /* of all below that questions touch: what is remembered, what waits, explanations, counts */
-    uv_async_t wake; /* look-ups wait to be started */
-    uv_loop_t *loop;
-    struct symbol_path path;
-    struct symbols_options options;
-    struct remembered remembered;
-    struct job *first, **last; /* waiting */
-    size_t waiting, running;
-    uint64_t lookups, turned_away;
-    struct explanation *explanations;
-    uint32_t next_explanation;
-    char *cache_file; /* NULL: none */
-    uv_timer_t timer;
-    uv_work_t write;
-    struct cache_image image;
-    size_t cache_ignored;
-    int cache_error;
-    bool dirty, writing, closing;
-};
-
-static void start_waiting(struct symbols *symbols);
+#define CACHE_DELAY_MS 1000U  /* results that come soon after each other are written together */
+#define READ_LIMIT_MS  2000U  /* of the cache file */
+#define WRITE_LIMIT_MS 30000U /* it is not written again before that has returned */
+#define CLOSE_LIMIT_MS 3000U  /* for fetches that were asked to end, and the last writing */
 
 /* Any thread may ask; a loop's own time is that loop's alone. */
 static uint32_t now_s(void)
@@ -58,22 +18,32 @@ static uint32_t now_s(void)
 
 /* ---------------------------------------------------------------------------------------------- end of life */
 
-static void free_symbols(struct symbols *symbols)
+static void free_symbols(void *user)
 {
-    symbol_path_clear(&symbols->path);
+    struct symbols *symbols = user;
+    while (symbols->over) {
+        struct job *job = symbols->over;
+        symbols->over = job->next;
+        jobs_free(symbols, job);
+    }
+    places_leave(symbols->places);
     remembered_clear(&symbols->remembered);
-    cache_image_clear(&symbols->image);
     free(symbols->explanations);
     free(symbols->cache_file);
     uv_mutex_destroy(&symbols->lock);
     free(symbols);
 }
 
-static void start_write(struct symbols *symbols);
+static void on_patience_closed(uv_handle_t *handle)
+{
+    struct symbols *symbols = handle->data;
+    tasks_close(symbols->tasks, free_symbols, symbols);
+}
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    free_symbols(handle->data);
+    struct symbols *symbols = handle->data;
+    uv_close((uv_handle_t *)&symbols->patience, on_patience_closed);
 }
 
 static void on_wake_closed(uv_handle_t *handle)
@@ -82,57 +52,167 @@ static void on_wake_closed(uv_handle_t *handle)
     uv_close((uv_handle_t *)&symbols->timer, on_timer_closed);
 }
 
+static void start_write(struct symbols *symbols);
+
 /* Ends when nothing of ours is on a thread; what is new goes to the cache file first. */
-static void go_on_closing(struct symbols *symbols)
+void symbols_go_on_closing(struct symbols *symbols)
 {
-    if (!symbols->closing || symbols->running > 0 || symbols->writing)
+    if (!symbols->closing || symbols->attempts || symbols->cache_task || uv_is_closing((uv_handle_t *)&symbols->wake))
         return;
     if (symbols->dirty)
         start_write(symbols);
-    if (!symbols->writing && !uv_is_closing((uv_handle_t *)&symbols->wake))
-        uv_close((uv_handle_t *)&symbols->wake, on_wake_closed);
+    if (symbols->cache_task)
+        return;
+    cache_unlock(&symbols->cache_lock);
+    uv_close((uv_handle_t *)&symbols->wake, on_wake_closed);
 }
 
 /* ----------------------------------------------------------------------------------------------- cache file */
 
-static void write_cache(uv_work_t *work)
+/* The file is read or written on a thread, which has all that it touches. */
+struct cache_task {
+    struct task task;
+    struct symbols *symbols; /* not the thread's */
+    bool writes;
+    char *path;
+    struct cache_lock lock;
+    struct remembered remembered; /* read */
+    struct cache_counts counts;
+    struct cache_image image; /* to be written */
+    int error, lock_error;
+};
+
+static void free_cache_task(struct cache_task *work)
 {
-    struct symbols *symbols = work->data;
-    symbols->cache_error = cache_write(symbols->cache_file, &symbols->image);
+    remembered_clear(&work->remembered);
+    cache_image_clear(&work->image);
+    free(work->path);
+    free(work);
 }
 
-static void on_cache_written(uv_work_t *work, int status)
+static void run_cache_task(struct task *task)
 {
-    struct symbols *symbols = work->data;
-    (void)status;
-    cache_image_clear(&symbols->image);
-    symbols->writing = false;
-    go_on_closing(symbols);
+    struct cache_task *work = (struct cache_task *)task;
+    work->lock_error = cache_lock(work->path, &work->lock);
+    if (!work->writes)
+        work->error = cache_read(work->path, &work->remembered, &work->counts);
+    else if (work->lock_error == 0)
+        work->error = cache_write(work->path, &work->image);
+    else
+        work->error = work->lock_error;
+}
+
+static void drop_cache_task(struct task *task)
+{
+    struct cache_task *work = (struct cache_task *)task;
+    cache_unlock(&work->lock);
+    free_cache_task(work);
+}
+
+/* What was read, beside what is known already. */
+static void take_read(struct symbols *symbols, const struct remembered *read)
+{
+    struct remembered *remembered = &symbols->remembered;
+    for (uint32_t i = 0; i < read->count; ++i) {
+        const struct remembered_entry *entry = &read->entries[i];
+        struct remembered_key key = entry->key;
+        key.symbol = remembered_name(remembered, read->names[entry->key.symbol]);
+        if (key.symbol == REMEMBERED_NONE || remembered_find(remembered, &key) != REMEMBERED_NONE)
+            continue;
+        uint32_t at = remembered_insert(remembered, &key);
+        if (at == REMEMBERED_NONE)
+            return;
+        struct remembered_entry *mine = &remembered->entries[at];
+        mine->state = entry->state;
+        mine->source = entry->source;
+        mine->rva = entry->rva;
+        mine->unchecked = true;
+    }
+}
+
+static void end_opening(struct symbols *symbols, const struct cache_task *work)
+{
+    if (work) {
+        take_read(symbols, &work->remembered);
+        symbols->cache_ignored = work->counts.unknown;
+        symbols->cache_damaged = work->counts.damaged;
+        symbols->dirty |= work->counts.damaged > 0 || work->counts.unknown > 0;
+    }
+    symbols->opening = false;
+    symbols->news = true;
+    jobs_schedule(symbols);
+}
+
+static void plan_write(struct symbols *symbols);
+
+static void on_cache_done(struct task *task, bool in_time)
+{
+    struct cache_task *work = (struct cache_task *)task;
+    struct symbols *symbols = work->symbols;
+    symbols->cache_task = NULL;
+    symbols->cache_hangs = !in_time;
+    symbols->cache_error = in_time ? work->error : UV_ETIMEDOUT;
+    if (in_time) {
+        symbols->cache_lock = work->lock;
+        work->lock.descriptor = -1;
+    }
+    if (in_time && !work->writes && work->lock_error != 0)
+        symbols->cache_error = work->lock_error;
+    uv_mutex_lock(&symbols->lock);
+    if (symbols->opening && !work->writes)
+        end_opening(symbols, in_time ? work : NULL);
+    uv_mutex_unlock(&symbols->lock);
+    bool told = !work->writes || symbols->cache_error != 0;
+    if (in_time)
+        free_cache_task(work);
+    if (symbols->dirty)
+        plan_write(symbols);
+    if (told && symbols->options.cache && !symbols->closing)
+        symbols->options.cache(symbols->options.user);
+    symbols_tell(symbols);
+    symbols_go_on_closing(symbols);
+}
+
+/* False: no memory, or no thread. */
+static bool start_cache_task(struct symbols *symbols, bool writes)
+{
+    struct cache_task *work = calloc(1, sizeof *work);
+    if (!work)
+        return false;
+    work->symbols = symbols;
+    work->writes = writes;
+    work->lock = symbols->cache_lock;
+    work->path = strdup(symbols->cache_file);
+    remembered_init(&work->remembered, symbols->remembered.capacity, symbols->remembered.seed);
+    work->task.run = run_cache_task;
+    work->task.done = on_cache_done;
+    work->task.drop = drop_cache_task;
+    uv_mutex_lock(&symbols->lock);
+    bool good = work->path && (!writes || cache_image_take(&work->image, &symbols->remembered));
+    uv_mutex_unlock(&symbols->lock);
+    uint64_t limit = symbols->closing ? CLOSE_LIMIT_MS : writes ? WRITE_LIMIT_MS : READ_LIMIT_MS;
+    if (good && task_start(symbols->tasks, &work->task, false, limit)) {
+        symbols->cache_task = work;
+        symbols->cache_lock.descriptor = -1; /* the task has it */
+        return true;
+    }
+    free_cache_task(work);
+    return false;
 }
 
 static void start_write(struct symbols *symbols)
 {
     symbols->dirty = false;
-    uv_mutex_lock(&symbols->lock);
-    bool taken = cache_image_take(&symbols->image, &symbols->remembered);
-    uv_mutex_unlock(&symbols->lock);
-    if (!taken) {
+    if (symbols->cache_hangs || !symbols->cache_file)
+        return; /* the thread of before may still be at it */
+    if (!start_cache_task(symbols, true))
         symbols->cache_error = UV_ENOMEM;
-        return;
-    }
-    symbols->write.data = symbols;
-    int outcome = uv_queue_work(symbols->loop, &symbols->write, write_cache, on_cache_written);
-    symbols->writing = outcome == 0;
-    if (outcome != 0) {
-        symbols->cache_error = outcome;
-        cache_image_clear(&symbols->image);
-    }
 }
 
 static void on_cache_timer(uv_timer_t *timer)
 {
     struct symbols *symbols = timer->data;
-    if (symbols->writing)
+    if (symbols->cache_task)
         (void)uv_timer_start(timer, on_cache_timer, CACHE_DELAY_MS, 0);
     else if (symbols->dirty)
         start_write(symbols);
@@ -147,13 +227,7 @@ static void plan_write(struct symbols *symbols)
         (void)uv_timer_start(&symbols->timer, on_cache_timer, CACHE_DELAY_MS, 0);
 }
 
-/* ------------------------------------------------------------------------------------------------- look-ups */
-
-static void run_job(uv_work_t *work)
-{
-    struct job *job = work->data;
-    symbol_path_find(&job->symbols->path, &job->pdb, job->names[0], &job->result);
-}
+/* -------------------------------------------------------------------------------------- what was looked up */
 
 static void keep_explanation(struct symbols *symbols, const struct job *job)
 {
@@ -169,130 +243,140 @@ static void keep_explanation(struct symbols *symbols, const struct job *job)
     memcpy(slot->text, job->result.trail.text, sizeof slot->text);
 }
 
-/* What a file proved holds whatever the machine calls the PDB; that there is none holds for that name, for a while. */
-static enum symbols_answer remember(struct symbols *symbols, const struct job *job, uint32_t at,
-                                    const struct symbol_extra *said)
+/* The answer of an earlier life that is still there; NULL: none. */
+static struct remembered_entry *unchecked_entry(struct symbols *symbols, const struct kdnet_pdb *pdb, uint32_t symbol)
 {
-    struct remembered *remembered = &symbols->remembered;
-    struct remembered_entry *entry = &remembered->entries[at];
-    if (said->answer == SYMBOL_NONE) {
-        uint32_t retry = symbols->options.retry_s != 0 ? symbols->options.retry_s : SYMBOLS_RETRY_S;
-        entry->state = REMEMBERED_NO_SYMBOLS;
-        entry->expires_s = now_s() + retry;
-        return SYMBOLS_NO_SYMBOLS;
-    }
-    struct remembered_key key = remembered_key(remembered, &job->pdb, entry->key.symbol, true);
-    remembered_remove(remembered, at);
-    uint32_t proved = remembered_insert(remembered, &key); /* cannot fail: an entry has just become free */
-    entry = &remembered->entries[proved];
-    entry->state = said->answer == SYMBOL_FOUND ? REMEMBERED_FOUND : REMEMBERED_ABSENT;
-    entry->source = (uint8_t)said->source;
-    entry->rva = said->rva;
-    plan_write(symbols);
-    return said->answer == SYMBOL_FOUND ? SYMBOLS_FOUND : SYMBOLS_ABSENT;
+    struct remembered_key key = remembered_key(&symbols->remembered, pdb, symbol, true);
+    uint32_t at = remembered_find(&symbols->remembered, &key);
+    return at != REMEMBERED_NONE && symbols->remembered.entries[at].unchecked ? &symbols->remembered.entries[at] : NULL;
 }
 
-static enum symbols_answer remember_all(struct symbols *symbols, const struct job *job)
+/* No file says anything: what an earlier life knew holds; else there are no symbols, for this name of the PDB and for a
+ * while. */
+static enum symbols_answer remember_none(struct symbols *symbols, const struct job *job, uint32_t at)
+{
+    struct remembered *remembered = &symbols->remembered;
+    struct remembered_entry *before = unchecked_entry(symbols, &job->pdb, remembered->entries[at].key.symbol);
+    if (before) {
+        before->unchecked = false;
+        remembered_remove(remembered, at);
+        return before->state == REMEMBERED_FOUND ? SYMBOLS_FOUND : SYMBOLS_ABSENT;
+    }
+    uint32_t retry = symbols->options.retry_s != 0 ? symbols->options.retry_s : SYMBOLS_RETRY_S;
+    remembered_none(remembered, at, now_s() + retry);
+    return SYMBOLS_NO_SYMBOLS;
+}
+
+/* What a file proved holds whatever the machine calls the PDB. */
+static enum symbols_answer remember(struct symbols *symbols, struct job *job, size_t i, const struct symbol_extra *said)
+{
+    struct remembered *remembered = &symbols->remembered;
+    uint32_t at = job->entries[i];
+    if (said->answer == SYMBOL_NONE)
+        return remember_none(symbols, job, at);
+    struct remembered_key key = remembered_key(remembered, &job->pdb, remembered->entries[at].key.symbol, true);
+    bool found = said->answer == SYMBOL_FOUND;
+    uint8_t state = found ? REMEMBERED_FOUND : REMEMBERED_ABSENT;
+    remembered_remove(remembered, at);
+    uint32_t proved = remembered_insert(remembered, &key); /* cannot fail: an entry has just become free */
+    struct remembered_entry *entry = &remembered->entries[proved];
+    bool same = entry->unchecked && entry->state == state && (!found || entry->rva == said->rva);
+    job->corrected |= entry->unchecked && !same;
+    entry->state = state;
+    entry->source = (uint8_t)said->source;
+    entry->rva = said->rva;
+    entry->unchecked = false;
+    if (!same)
+        symbols->write_due = true;
+    return found ? SYMBOLS_FOUND : SYMBOLS_ABSENT;
+}
+
+enum symbols_answer symbols_remember(struct symbols *symbols, struct job *job)
 {
     const struct symbol_extra first = {
         .answer = job->result.answer, .rva = job->result.rva, .source = job->result.source};
     ++symbols->lookups;
     keep_explanation(symbols, job);
     for (size_t i = 1; i < job->count; ++i)
-        (void)remember(symbols, job, job->entries[i], &job->extras[i - 1]);
-    return remember(symbols, job, job->entries[0], &first);
+        (void)remember(symbols, job, i, &job->extras[i - 1]);
+    return remember(symbols, job, 0, &first);
 }
 
-static void end_job(struct symbols *symbols, struct job *job)
+static void tell_job(struct symbols *symbols, const struct job *job, enum symbols_answer answer)
 {
-    uv_mutex_lock(&symbols->lock);
-    enum symbols_answer answer = remember_all(symbols, job);
-    uv_mutex_unlock(&symbols->lock);
-    if (symbols->options.ended && !symbols->closing)
-        symbols->options.ended(symbols->options.user, &job->pdb, job->names[0], answer, job->result.trail.text);
-    free(job);
+    const struct symbols_options *options = &symbols->options;
+    if (symbols->closing)
+        return;
+    if (job->corrected && options->corrected)
+        options->corrected(options->user, &job->pdb, job->names[0]);
+    if (options->ended)
+        options->ended(options->user, &job->pdb, job->names[0], answer, job->result.trail.text);
 }
 
-static void on_job_done(uv_work_t *work, int status)
+void symbols_tell(struct symbols *symbols)
 {
-    struct job *job = work->data;
-    struct symbols *symbols = job->symbols;
-    (void)status; /* jobs are not cancelled */
-    end_job(symbols, job);
-    uv_mutex_lock(&symbols->lock);
-    --symbols->running;
-    uv_mutex_unlock(&symbols->lock);
-    start_waiting(symbols);
-    go_on_closing(symbols);
-}
-
-/* The job that waits longest, when a thread may take it; or NULL. */
-static struct job *next_job(struct symbols *symbols)
-{
-    struct job *job = NULL;
-    uv_mutex_lock(&symbols->lock);
-    if (symbols->first && symbols->running < SYMBOLS_RUNNING_MAX) {
-        job = symbols->first;
-        symbols->first = job->next;
-        if (!symbols->first)
-            symbols->last = &symbols->first;
-        --symbols->waiting;
-        ++symbols->running;
-    }
-    uv_mutex_unlock(&symbols->lock);
-    return job;
-}
-
-static void start_waiting(struct symbols *symbols)
-{
-    for (struct job *job; (job = next_job(symbols)) != NULL;) {
-        job->work.data = job;
-        if (uv_queue_work(symbols->loop, &job->work, run_job, on_job_done) != 0) /* only when run_job is NULL */
-            abort();
+    for (;;) {
+        enum symbols_answer answer = SYMBOLS_NO_SYMBOLS;
+        uv_mutex_lock(&symbols->lock);
+        struct job *job = symbols->over;
+        bool news = symbols->news, write_due;
+        symbols->news = false;
+        if (job) {
+            symbols->over = job->next;
+            answer = symbols_remember(symbols, job);
+        }
+        write_due = symbols->write_due;
+        symbols->write_due = false;
+        uv_mutex_unlock(&symbols->lock);
+        if (write_due)
+            plan_write(symbols);
+        if (news && symbols->options.news && !symbols->closing)
+            symbols->options.news(symbols->options.user);
+        if (!job)
+            return;
+        tell_job(symbols, job, answer);
+        uv_mutex_lock(&symbols->lock);
+        jobs_free(symbols, job);
+        uv_mutex_unlock(&symbols->lock);
     }
 }
 
 static void on_wake(uv_async_t *wake)
 {
-    start_waiting(wake->data);
+    struct symbols *symbols = wake->data;
+    uv_mutex_lock(&symbols->lock);
+    jobs_schedule(symbols);
+    uv_mutex_unlock(&symbols->lock);
+    symbols_tell(symbols);
 }
+
+/* ------------------------------------------------------------------------------------------------ questions */
 
 /* Adds a name to a job; false: what is remembered has no room. */
 static bool add_name(struct symbols *symbols, struct job *job, uint32_t name, const struct remembered_key *key)
 {
-    uint32_t entry = remembered_insert(&symbols->remembered, key);
-    if (entry == REMEMBERED_NONE || job->count == SYMBOL_NAMES_MAX)
+    uint32_t entry = job->count < SYMBOL_NAMES_MAX ? remembered_insert(&symbols->remembered, key) : REMEMBERED_NONE;
+    if (entry == REMEMBERED_NONE)
         return false;
-    symbols->remembered.entries[entry].state = REMEMBERED_PENDING;
+    remembered_pending(&symbols->remembered, entry, job->slot);
+    job->known = job->known && unchecked_entry(symbols, &job->pdb, name) != NULL;
     job->entries[job->count] = entry;
     job->names[job->count++] = symbols->remembered.names[name];
     return true;
 }
 
-static struct job *new_job(struct symbols *symbols, const struct kdnet_pdb *pdb)
+/* Lets a job go its way; one without names is forgotten. */
+static bool queue_job(struct symbols *symbols, struct job *job, bool waited_for)
 {
-    struct job *job = symbols->waiting < SYMBOLS_WAITING_MAX ? malloc(sizeof *job) : NULL;
-    if (job)
-        *job = (struct job){.symbols = symbols, .pdb = *pdb};
-    else
-        ++symbols->turned_away;
-    return job;
-}
-
-/* Puts a job behind those that wait; one without names is forgotten. */
-static bool queue_job(struct symbols *symbols, struct job *job)
-{
-    if (!job || job->count == 0) {
-        free(job);
+    if (!job)
+        return false;
+    if (job->count == 0) {
+        jobs_free(symbols, job);
         return false;
     }
     for (size_t i = 1; i < job->count; ++i)
         job->extras[i - 1].symbol = job->names[i];
-    job->result.extras = job->extras;
-    job->result.extra_count = job->count - 1;
-    *symbols->last = job;
-    symbols->last = &job->next;
-    ++symbols->waiting;
+    job->waited_for = waited_for;
     (void)uv_async_send(&symbols->wake);
     return true;
 }
@@ -310,7 +394,9 @@ static bool recall(struct symbols *symbols, const struct kdnet_pdb *pdb, uint32_
     struct remembered_key proved = remembered_key(remembered, pdb, name, true);
     struct remembered_key asked = remembered_key(remembered, pdb, name, false);
     uint32_t at = remembered_find(remembered, &proved);
-    if (at == REMEMBERED_NONE)
+    if (at != REMEMBERED_NONE && remembered->entries[at].unchecked)
+        at = remembered_find(remembered, &asked); /* to be checked, or under way */
+    else if (at == REMEMBERED_NONE)
         at = remembered_find(remembered, &asked);
     *entry = at != REMEMBERED_NONE ? &remembered->entries[at] : NULL;
     *answer = SYMBOLS_NO_SYMBOLS;
@@ -321,55 +407,72 @@ static bool recall(struct symbols *symbols, const struct kdnet_pdb *pdb, uint32_
     else if (*entry && (*entry)->state == REMEMBERED_PENDING)
         *answer = SYMBOLS_PENDING;
     else
-        return symbols->path.count == 0 || (*entry && (*entry)->expires_s > now_s());
+        return *entry && (*entry)->expires_s > now_s();
     return true;
 }
 
+/* Somebody waits for a look-up that may have been wanted only, or by another machine. */
+static void wait_for(struct symbols *symbols, const struct remembered_entry *entry, uint64_t machine)
+{
+    struct job *job = entry->rva < SYMBOLS_WAITING_MAX ? symbols->jobs[entry->rva] : NULL;
+    if (!job)
+        return;
+    bool news = !job->waited_for || (!job->shared && job->machine != machine);
+    job->waited_for = true;
+    job->shared |= job->machine != machine;
+    if (news)
+        (void)uv_async_send(&symbols->wake);
+}
+
 /* With the lock held, as all that follows. */
-static enum symbols_answer find(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *symbol, uint32_t *rva,
-                                enum kdnet_source *source)
+static enum symbols_answer find(struct symbols *symbols, uint64_t machine, const struct kdnet_pdb *pdb,
+                                const char *symbol, uint32_t *rva, enum kdnet_source *source)
 {
     enum symbols_answer answer = SYMBOLS_NO_SYMBOLS;
     const struct remembered_entry *entry = NULL;
     uint32_t name = remembered_name(&symbols->remembered, bare(symbol));
     if (name == REMEMBERED_NONE || symbols->closing)
         return SYMBOLS_NO_SYMBOLS;
+    if (symbols->opening)
+        return SYMBOLS_PENDING;
     if (recall(symbols, pdb, name, &answer, &entry)) {
         if (answer == SYMBOLS_FOUND) {
             *rva = entry->rva;
             *source = (enum kdnet_source)entry->source;
+        } else if (answer == SYMBOLS_PENDING) {
+            wait_for(symbols, entry, machine);
         }
         return answer;
     }
-    struct job *job = new_job(symbols, pdb);
+    struct job *job = jobs_new(symbols, pdb, machine);
     struct remembered_key key = remembered_key(&symbols->remembered, pdb, name, false);
     if (job && !add_name(symbols, job, name, &key))
         ++symbols->turned_away;
-    return queue_job(symbols, job) ? SYMBOLS_PENDING : SYMBOLS_NO_SYMBOLS;
+    return queue_job(symbols, job, true) ? SYMBOLS_PENDING : SYMBOLS_NO_SYMBOLS;
 }
 
-enum symbols_answer symbols_find(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *symbol,
-                                 uint32_t *rva, enum kdnet_source *source)
+enum symbols_answer symbols_find(struct symbols *symbols, uint64_t machine, const struct kdnet_pdb *pdb,
+                                 const char *symbol, uint32_t *rva, enum kdnet_source *source)
 {
     uv_mutex_lock(&symbols->lock);
-    enum symbols_answer answer = find(symbols, pdb, symbol, rva, source);
+    enum symbols_answer answer = find(symbols, machine, pdb, symbol, rva, source);
     uv_mutex_unlock(&symbols->lock);
     return answer;
 }
 
 /* One job for all names that have to be looked up, or NULL. */
-static struct job *job_of_unknown(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *const *names,
-                                  size_t count)
+static struct job *job_of_unknown(struct symbols *symbols, uint64_t machine, const struct kdnet_pdb *pdb,
+                                  const char *const *names, size_t count)
 {
     struct job *job = NULL;
-    for (size_t i = 0; i < count && !symbols->closing; ++i) {
+    for (size_t i = 0; i < count && !symbols->closing && !symbols->opening; ++i) {
         enum symbols_answer answer = SYMBOLS_NO_SYMBOLS;
         const struct remembered_entry *entry = NULL;
         uint32_t name = remembered_name(&symbols->remembered, bare(names[i]));
         if (name == REMEMBERED_NONE || recall(symbols, pdb, name, &answer, &entry))
             continue;
         if (!job)
-            job = new_job(symbols, pdb);
+            job = jobs_new(symbols, pdb, machine);
         struct remembered_key key = remembered_key(&symbols->remembered, pdb, name, false);
         if (!job || !add_name(symbols, job, name, &key))
             break;
@@ -377,10 +480,11 @@ static struct job *job_of_unknown(struct symbols *symbols, const struct kdnet_pd
     return job;
 }
 
-void symbols_want(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *const *names, size_t count)
+void symbols_want(struct symbols *symbols, uint64_t machine, const struct kdnet_pdb *pdb, const char *const *names,
+                  size_t count)
 {
     uv_mutex_lock(&symbols->lock);
-    (void)queue_job(symbols, job_of_unknown(symbols, pdb, names, count));
+    (void)queue_job(symbols, job_of_unknown(symbols, machine, pdb, names, count), false);
     uv_mutex_unlock(&symbols->lock);
 }
 
@@ -390,6 +494,16 @@ static bool same_key(const struct remembered_key *a, const struct remembered_key
 {
     return a->symbol == b->symbol && a->file == b->file && a->age == b->age &&
            memcmp(a->guid, b->guid, sizeof a->guid) == 0;
+}
+
+/* The look-up of a name that is under way; NULL: none. */
+static const struct job *job_of(struct symbols *symbols, const struct kdnet_pdb *pdb, uint32_t name)
+{
+    struct remembered_key asked = remembered_key(&symbols->remembered, pdb, name, false);
+    uint32_t at = remembered_find(&symbols->remembered, &asked);
+    const struct remembered_entry *entry = at != REMEMBERED_NONE ? &symbols->remembered.entries[at] : NULL;
+    bool pending = entry && entry->state == REMEMBERED_PENDING && entry->rva < SYMBOLS_WAITING_MAX;
+    return pending ? symbols->jobs[entry->rva] : NULL;
 }
 
 static const char *explanation_of(struct symbols *symbols, const struct kdnet_pdb *pdb, uint32_t name)
@@ -402,40 +516,61 @@ static const char *explanation_of(struct symbols *symbols, const struct kdnet_pd
             return slot->text;
     }
     struct remembered_key proved = remembered_key(&symbols->remembered, pdb, name, true);
-    uint32_t at = remembered_find(&symbols->remembered, &proved);
-    if (at != REMEMBERED_NONE)
+    if (remembered_find(&symbols->remembered, &proved) != REMEMBERED_NONE)
         return "remembered from an earlier look-up";
-    at = remembered_find(&symbols->remembered, &asked);
-    if (at != REMEMBERED_NONE && symbols->remembered.entries[at].state == REMEMBERED_PENDING)
-        return "a look-up is under way";
-    return symbols->path.count == 0 ? "no places for symbols are configured" : "not looked up yet";
+    return symbols->places && symbols->places->path.count > 0 ? "not looked up yet"
+                                                              : "no places for symbols are configured";
+}
+
+static void explain(struct symbols *symbols, const struct kdnet_pdb *pdb, uint32_t name, char *out, size_t size)
+{
+    const struct job *job = job_of(symbols, pdb, name);
+    if (job && jobs_say(symbols, job, out, size))
+        return;
+    const char *text = job                ? "a look-up is under way"
+                       : symbols->opening ? "what was looked up before is being read"
+                                          : explanation_of(symbols, pdb, name);
+    (void)snprintf(out, size, "%s", text);
 }
 
 void symbols_explain(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *symbol, char *out, size_t size)
 {
     uv_mutex_lock(&symbols->lock);
     uint32_t name = remembered_name(&symbols->remembered, bare(symbol));
-    if (size > 0)
-        (void)snprintf(out, size, "%s",
-                       name == REMEMBERED_NONE ? "no symbol has such a name" : explanation_of(symbols, pdb, name));
+    if (size > 0 && name != REMEMBERED_NONE)
+        explain(symbols, pdb, name, out, size);
+    else if (size > 0)
+        (void)snprintf(out, size, "no symbol has such a name");
     uv_mutex_unlock(&symbols->lock);
+}
+
+bool symbols_server(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *symbol, char *out, size_t size)
+{
+    uv_mutex_lock(&symbols->lock);
+    uint32_t name = remembered_name(&symbols->remembered, bare(symbol));
+    const struct job *job = name != REMEMBERED_NONE ? job_of(symbols, pdb, name) : NULL;
+    const char *server = job ? jobs_server(symbols, job) : NULL;
+    if (server)
+        (void)snprintf(out, size, "%s", server);
+    uv_mutex_unlock(&symbols->lock);
+    return server != NULL;
 }
 
 void symbols_stats(struct symbols *symbols, struct symbols_stats *out)
 {
-    size_t remembered = 0;
     uv_mutex_lock(&symbols->lock);
+    *out = (struct symbols_stats){.lookups = symbols->lookups,
+                                  .turned_away = symbols->turned_away,
+                                  .hung = tasks_hung(),
+                                  .opening = symbols->opening,
+                                  .cache_ignored = symbols->cache_ignored,
+                                  .cache_damaged = symbols->cache_damaged,
+                                  .cache_error = symbols->cache_error};
     for (uint32_t i = 0; i < symbols->remembered.count; ++i)
-        remembered += symbols->remembered.entries[i].state > REMEMBERED_PENDING;
-    *out = (struct symbols_stats){
-        .remembered = remembered,
-        .waiting = symbols->waiting,
-        .running = symbols->running,
-        .lookups = symbols->lookups,
-        .turned_away = symbols->turned_away,
-        .cache_ignored = symbols->cache_ignored,
-        .cache_error = symbols->writing ? 0 : symbols->cache_error,
-    };
+        out->remembered += symbols->remembered.entries[i].state != REMEMBERED_FREE;
+    for (size_t i = 0; i < SYMBOLS_WAITING_MAX; ++i)
+        if (symbols->jobs[i])
+            ++*(symbols->jobs[i]->begun ? &out->running : &out->waiting);
     uv_mutex_unlock(&symbols->lock);
 }
 
@@ -449,38 +584,85 @@ static uint64_t make_seed(const struct symbols *symbols)
     return seed;
 }
 
-int symbols_open(struct symbols **out, uv_loop_t *loop, struct symbol_path *path, const struct symbols_options *options)
+/* Memory and handles; false: there are none. */
+static bool make_parts(struct symbols *symbols, uv_loop_t *loop, const struct symbols_options *options)
+{
+    if (options->cache_file && !(symbols->cache_file = strdup(options->cache_file)))
+        return false;
+    symbols->tasks = tasks_new(loop);
+    if (!symbols->tasks || uv_mutex_init(&symbols->lock) != 0)
+        return false;
+    if (uv_async_init(loop, &symbols->wake, on_wake) == 0)
+        return true;
+    uv_mutex_destroy(&symbols->lock);
+    return false;
+}
+
+static void nothing_closed(void *user)
+{
+    (void)user;
+}
+
+int symbols_open(struct symbols **out, uv_loop_t *loop, const struct symbols_options *options)
 {
     struct symbols *symbols = calloc(1, sizeof *symbols);
-    if (symbols && options->cache_file)
-        symbols->cache_file = strdup(options->cache_file);
-    bool good = symbols && (!options->cache_file || symbols->cache_file) && uv_mutex_init(&symbols->lock) == 0;
-    if (good && uv_async_init(loop, &symbols->wake, on_wake) != 0) {
-        uv_mutex_destroy(&symbols->lock);
-        good = false;
-    }
-    if (!good) {
-        symbol_path_clear(path);
+    if (!symbols || !make_parts(symbols, loop, options)) {
+        if (symbols && symbols->tasks)
+            tasks_close(symbols->tasks, nothing_closed, NULL);
         if (symbols)
             free(symbols->cache_file);
         free(symbols);
         return UV_ENOMEM;
     }
     (void)uv_timer_init(loop, &symbols->timer); /* cannot fail */
+    (void)uv_timer_init(loop, &symbols->patience);
     symbols->loop = loop;
-    symbols->path = *path;
-    symbol_path_init(path);
     symbols->options = *options;
     symbols->options.cache_file = NULL; /* the caller's */
-    symbols->last = &symbols->first;
-    symbols->timer.data = symbols;
-    symbols->wake.data = symbols;
+    symbols->timer.data = symbols->wake.data = symbols->patience.data = symbols;
+    symbols->cache_lock.descriptor = -1;
     remembered_init(&symbols->remembered, options->capacity != 0 ? options->capacity : SYMBOLS_CAPACITY,
                     make_seed(symbols));
-    if (symbols->cache_file)
-        symbols->cache_error = cache_read(symbols->cache_file, &symbols->remembered, &symbols->cache_ignored);
+    symbols->opening = symbols->cache_file && start_cache_task(symbols, false);
     *out = symbols;
     return 0;
+}
+
+/* That there are no symbols was said of the places before. */
+static void forget_none(struct symbols *symbols)
+{
+    struct remembered *remembered = &symbols->remembered;
+    for (uint32_t i = 0; i < remembered->count; ++i)
+        if (remembered->entries[i].state == REMEMBERED_NO_SYMBOLS)
+            remembered_remove(remembered, i);
+}
+
+int symbols_set_places(struct symbols *symbols, struct symbol_path *path)
+{
+    struct places *places = places_new(path);
+    if (!places) {
+        symbol_path_clear(path);
+        return UV_ENOMEM;
+    }
+    uv_mutex_lock(&symbols->lock);
+    struct places *before = symbols->places;
+    symbols->places = places;
+    forget_none(symbols);
+    if (before)
+        symbol_path_stop(&before->path);
+    jobs_restart(symbols);
+    jobs_prepare(symbols);
+    jobs_schedule(symbols);
+    uv_mutex_unlock(&symbols->lock);
+    places_leave(before);
+    symbols_tell(symbols);
+    return 0;
+}
+
+static void on_close_limit(uv_timer_t *timer)
+{
+    struct symbols *symbols = timer->data;
+    tasks_give_up(symbols->tasks);
 }
 
 void symbols_close(struct symbols *symbols)
@@ -489,15 +671,13 @@ void symbols_close(struct symbols *symbols)
         return;
     uv_mutex_lock(&symbols->lock);
     symbols->closing = true;
-    while (symbols->first) {
-        struct job *job = symbols->first;
-        symbols->first = job->next;
-        free(job);
-    }
-    symbols->waiting = 0;
-    symbols->last = &symbols->first;
+    for (size_t i = 0; i < SYMBOLS_WAITING_MAX; ++i)
+        if (symbols->jobs[i])
+            jobs_forget(symbols, symbols->jobs[i]);
+    if (symbols->places)
+        symbol_path_stop(&symbols->places->path);
     uv_mutex_unlock(&symbols->lock);
-    symbol_path_stop(&symbols->path);
-    (void)uv_timer_stop(&symbols->timer);
-    go_on_closing(symbols);
+    (void)uv_timer_stop(&symbols->patience);
+    (void)uv_timer_start(&symbols->timer, on_close_limit, CLOSE_LIMIT_MS, 0);
+    symbols_go_on_closing(symbols);
 }

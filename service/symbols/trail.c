@@ -36,3 +36,10 @@ void symbol_trail_add(struct symbol_trail *trail, const char *where, const char 
     put(trail, ": ");
     put(trail, answer);
 }
+
+void symbol_trail_join(struct symbol_trail *trail, const struct symbol_trail *more)
+{
+    if (more->length > 0 && trail->length > 0)
+        put(trail, "; ");
+    put(trail, more->text);
+}

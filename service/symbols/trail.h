@@ -19,4 +19,7 @@ void symbol_trail_init(struct symbol_trail *trail);
 
 void symbol_trail_add(struct symbol_trail *trail, const char *where, const char *answer);
 
+/* Adds all of another one. */
+void symbol_trail_join(struct symbol_trail *trail, const struct symbol_trail *more);
+
 #endif

@@ -113,7 +113,7 @@ class SymbolServers(harness.Case):
 
     def check_found(self, results):
         self.assertEqual([(r["status"], r["source"]["from"]) for r in results],
-                         [("0xFFFFFFFF", "pdb"), ("0xC000007F", "pdb")])
+                         [("0xFFFFFFFF", "pdb_http"), ("0xC000007F", "pdb_http")])
 
     def check_unknown(self, results, reason, tried=None):
         self.assertEqual([(r["verdict"], r["reason"]) for r in results],

@@ -266,11 +266,19 @@ static void places_are_written_as_for_windbg(void **state)
     assert_places("srv*http://s", 1, "http://s");
     assert_string_equal(opened[0], "/cache<-http://s");
     assert_places("srv**http://s", 1, "http://s");
-    assert_places("HTTP://s", 1, "HTTP://s");
     assert_places("cache*/c;srv*http://s", 2, "/c", "http://s");
     assert_string_equal(opened[0], "/c<-http://s");
     assert_places("symsrv*symsrv.dll*/a*http://s", 2, "/a", "http://s");
     assert_places("/d;srv*/a*http://s;/e", 4, "/d", "/a", "http://s", "/e");
+}
+
+static void assert_refused(const char *text, const char *expected)
+{
+    char reason[SYMBOL_REASON_SIZE] = "";
+    symbol_path_init(&path);
+    assert_false(symbol_path_add(&path, text, &with_server, reason));
+    assert_string_equal(reason, expected);
+    symbol_path_clear(&path);
 }
 
 static void mistakes_in_places_name_the_remedy(void **state)
@@ -284,6 +292,18 @@ static void mistakes_in_places_name_the_remedy(void **state)
     assert_false(symbol_path_add(&path, "srv*/a*http://bad", &with_server, reason));
     assert_string_equal(reason, "'http://bad': no good");
     assert_false(symbol_path_add(&path, "symsrv*x.dll", &alone, reason));
+    assert_string_equal(reason, "'symsrv*x.dll': write srv*DIR*URL");
+    assert_refused("SRV*/a*HTTPS://s/x", "'HTTPS://s/x': write http:// and https:// in small letters");
+    assert_refused("srv*/a*https://s/x y", "'https://s/x y': spaces and non-ASCII characters in a URL must be "
+                                           "percent-encoded, as %20");
+    assert_refused("srv*C:\\Symbols*https://s",
+                   "'C:\\Symbols': a folder of Windows; name one of this computer, such as "
+                   "/srv/symbols");
+    assert_refused("srv* /a*https://s", "' /a': there are spaces around it; take them away");
+    assert_refused(
+        "srv*/a*https://user:pass/word@s/x?y",
+        "'https://***@s/x?y': a URL with a user or password is not taken; use a server that needs none, or a "
+        "folder");
     symbol_path_clear(&path);
     for (size_t i = 0; i < 65; ++i)
         memcpy(many + 2 * i, "a;", 3);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The front: nothing waits, one look-up for all, and what is remembered. */
+#include "kdnet/crypto.h"
+#include "service/symbols/cache.h"
 #include "service/symbols/identity.h"
 #include "service/symbols/remembered.h"
 #include "service/symbols/symbols.h"
@@ -41,6 +43,13 @@ static void on_ended(void *user, const struct kdnet_pdb *pdb, const char *symbol
     (void)snprintf(ended_trail, sizeof ended_trail, "%s", trail);
 }
 
+static struct symbols_stats stats(void)
+{
+    struct symbols_stats out;
+    symbols_stats(symbols, &out);
+    return out;
+}
+
 static void open_symbols(void)
 {
     struct symbol_path path;
@@ -48,8 +57,11 @@ static void open_symbols(void)
     char reason[SYMBOL_REASON_SIZE];
     symbol_path_init(&path);
     assert_true(symbol_path_add(&path, folder_path("store"), &none, reason));
-    assert_int_equal(symbols_open(&symbols, &loop, &path, &options), 0);
+    assert_int_equal(symbols_open(&symbols, &loop, &options), 0);
+    assert_int_equal(symbols_set_places(symbols, &path), 0);
     assert_int_equal(path.count, 0);
+    while (stats().opening)
+        (void)uv_run(&loop, UV_RUN_ONCE);
 }
 
 static void close_symbols(void)
@@ -86,7 +98,7 @@ static int tear_down(void **state)
 static enum symbols_answer find(const char *symbol, uint32_t *rva)
 {
     enum kdnet_source source = KDNET_SOURCE_NONE;
-    enum symbols_answer answer = symbols_find(symbols, &kernel, symbol, rva, &source);
+    enum symbols_answer answer = symbols_find(symbols, 0, &kernel, symbol, rva, &source);
     assert_true((answer == SYMBOLS_FOUND) == (source == KDNET_SOURCE_PDB));
     return answer;
 }
@@ -98,10 +110,20 @@ static void run_until(unsigned count)
         (void)uv_run(&loop, UV_RUN_ONCE);
 }
 
-static struct symbols_stats stats(void)
+/* A line of the cache file, with its checksum; in one of eight buffers that are used in turn. */
+static const char *line_of(const char *text)
 {
-    struct symbols_stats out;
-    symbols_stats(symbols, &out);
+    static const char what[] = "kdnetd symbols.cache ";
+    static char buffers[8][256];
+    static unsigned next;
+    char *out = buffers[next++ % 8];
+    uint8_t hash[32];
+    int length = snprintf(out, sizeof buffers[0], GUIDAGE " %s", text);
+    kdnet_sha256_pair((const uint8_t *)what, sizeof what - 1, (const uint8_t *)out, (size_t)length, hash);
+    length += snprintf(out + length, sizeof buffers[0] - (size_t)length, " ");
+    for (size_t i = 0; i < 8; ++i)
+        length += snprintf(out + length, sizeof buffers[0] - (size_t)length, "%02x", hash[i]);
+    (void)snprintf(out + length, sizeof buffers[0] - (size_t)length, "\n");
     return out;
 }
 
@@ -144,7 +166,7 @@ static void names_that_are_wanted_are_looked_up_together(void **state)
     (void)state;
     open_symbols();
     for (int i = 0; i < 1000; ++i)
-        symbols_want(symbols, &kernel, names, 4);
+        symbols_want(symbols, 0, &kernel, names, 4);
     assert_int_equal(find("Public", &rva), SYMBOLS_PENDING);
     run_until(1);
     assert_int_equal(ended_answer, SYMBOLS_ABSENT); /* of the first */
@@ -152,7 +174,7 @@ static void names_that_are_wanted_are_looked_up_together(void **state)
     assert_int_equal(find("Other", &rva), SYMBOLS_ABSENT);
     assert_int_equal(find("Public", &rva), SYMBOLS_FOUND);
     assert_int_equal(rva, 0x1010);
-    symbols_want(symbols, &kernel, names, 4); /* all are known */
+    symbols_want(symbols, 0, &kernel, names, 4); /* all are known */
     close_symbols();
     assert_int_equal(ended_count, 1);
 }
@@ -164,7 +186,7 @@ static void names_of_an_image_without_a_file_have_no_symbols(void **state)
     (void)state;
     open_symbols();
     kernel.age = 9;
-    symbols_want(symbols, &kernel, names, 3);
+    symbols_want(symbols, 0, &kernel, names, 3);
     run_until(1);
     assert_int_equal(ended_answer, SYMBOLS_NO_SYMBOLS);
     for (size_t i = 0; i < 3; ++i)
@@ -182,7 +204,7 @@ static void ask_for_ever(void *done)
     while (answer == SYMBOLS_PENDING) {
         enum kdnet_source source;
         char text[SYMBOL_TRAIL_SIZE];
-        answer = symbols_find(symbols, &kernel, "Public", &rva, &source);
+        answer = symbols_find(symbols, 0, &kernel, "Public", &rva, &source);
         symbols_explain(symbols, &kernel, "Public", text, sizeof text);
         uv_sleep(1);
     }
@@ -275,17 +297,19 @@ static void results_survive_a_restart_without_the_store(void **state)
     run_until(2);
     close_symbols();
     const char *text = folder_read("cache.txt");
-    assert_non_null(strstr(text, GUIDAGE " Public 0x1010 pdb\n"));
-    assert_non_null(strstr(text, GUIDAGE " Gone absent pdb\n"));
+    assert_non_null(strstr(text, line_of("Public 0x1010 pdb")));
+    assert_non_null(strstr(text, line_of("Gone absent pdb")));
     assert_int_equal(remove(folder_path("store/ntkrnlmp.pdb/" GUIDAGE "/ntkrnlmp.pdb")), 0);
     open_symbols();
+    assert_int_equal(find("Public", &rva), SYMBOLS_PENDING); /* is there a file that says otherwise? */
+    assert_int_equal(find("Gone", &rva), SYMBOLS_PENDING);
+    run_until(4);
     assert_int_equal(find("Public", &rva), SYMBOLS_FOUND);
     assert_int_equal(rva, 0x1010);
     assert_int_equal(find("Gone", &rva), SYMBOLS_ABSENT);
-    char told[64];
+    char told[SYMBOL_TRAIL_SIZE];
     symbols_explain(symbols, &kernel, "Gone", told, sizeof told);
-    assert_string_equal(told, "remembered from an earlier look-up");
-    assert_int_equal(stats().lookups, 0);
+    assert_non_null(strstr(told, "has no file for this image"));
     close_symbols();
 }
 
@@ -306,27 +330,147 @@ static void cache_file_is_written_while_running(void **state)
     close_symbols();
 }
 
-static void corrupt_lines_of_the_cache_are_counted_and_ignored(void **state)
+static void write_cache(const char *const *lines, size_t count)
 {
-    static const char text[] = GUIDAGE " Good 0x10 pdb\n" GUIDAGE " NoSource 0x10\n" GUIDAGE " Wrong 10 pdb\n" GUIDAGE
-                                       " Long 0x123456789 pdb\n" GUIDAGE " Rva 0x10 rva\n"
-                                       "xyz Guid 0x10 pdb\n"
-                                       "\n"
-                                       "\x01\x02\xff\n" GUIDAGE "  Blanks 0x10 pdb\n" GUIDAGE
-                                       " More 0x10 pdb x\n" GUIDAGE " Table absent isf\n" GUIDAGE " Cut 0x1 pdb";
-    uint32_t rva = 0;
-    (void)state;
-    char cache[FOLDER_PATH];
+    char text[2048] = "";
+    for (size_t i = 0; i < count; ++i)
+        (void)strcat(text, lines[i]);
+    folder_write("cache.txt", text, strlen(text));
+}
+
+static char cache[FOLDER_PATH];
+
+/* Opens with a cache file of these lines. */
+static void open_with(const char *const *lines, size_t count)
+{
     (void)snprintf(cache, sizeof cache, "%s", folder_path("cache.txt"));
     options.cache_file = cache;
-    folder_write("cache.txt", text, sizeof text - 1);
+    write_cache(lines, count);
     open_symbols();
-    assert_int_equal(stats().cache_ignored, 10);
+}
+
+static void lines_that_kdnetd_did_not_write_are_counted_and_ignored(void **state)
+{
+    (void)state;
+    const char *lines[] = {line_of("Good 0x10 pdb"),        line_of("NoSource 0x10"),   line_of("Wrong 10 pdb"),
+                           line_of("Long 0x123456789 pdb"), line_of("Rva 0x10 rva"),    line_of(" Blanks 0x10 pdb"),
+                           line_of("More 0x10 pdb x"),      line_of("Table absent isf")};
+    open_with(lines, sizeof lines / sizeof lines[0]);
+    assert_int_equal(stats().cache_ignored, 6);
+    assert_int_equal(stats().cache_damaged, 0);
     assert_int_equal(stats().remembered, 2);
-    assert_int_equal(find("Good", &rva), SYMBOLS_FOUND);
-    assert_int_equal(rva, 0x10);
-    assert_int_equal(find("Table", &rva), SYMBOLS_ABSENT);
     close_symbols();
+    static const char *const junk[] = {GUIDAGE " Old 0x10 pdb\n", "\n", "\x01\x02\xff\n", GUIDAGE " Cut 0x1 pdb"};
+    open_with(junk, sizeof junk / sizeof junk[0]);
+    assert_int_equal(stats().cache_ignored, 3);
+    assert_int_equal(stats().cache_damaged, 1);
+    assert_int_equal(stats().remembered, 0);
+    close_symbols();
+}
+
+static void no_flipped_bit_of_a_line_is_believed(void **state)
+{
+    char line[256];
+    (void)state;
+    (void)snprintf(line, sizeof line, "%s", line_of("Public 0x1010 pdb"));
+    size_t length = strlen(line);
+    for (size_t bit = 0; bit < 8 * length; ++bit) {
+        char text[256];
+        struct remembered remembered;
+        struct cache_counts counts = {0};
+        memcpy(text, line, length + 1);
+        text[bit / 8] ^= (char)(1 << bit % 8);
+        remembered_init(&remembered, 10, 1);
+        cache_parse(text, length, &remembered, &counts);
+        assert_int_equal(remembered.count, 0);
+        assert_true(counts.damaged + counts.unknown > 0);
+        remembered_clear(&remembered);
+    }
+}
+
+static unsigned corrections;
+
+static void on_corrected(void *user, const struct kdnet_pdb *pdb, const char *symbol)
+{
+    (void)user;
+    (void)pdb;
+    (void)symbol;
+    ++corrections;
+}
+
+/* The line is whole, and wrong: the PDB is there and says otherwise. */
+static void a_symbol_file_goes_before_what_was_remembered(void **state)
+{
+    uint32_t rva = 0;
+    (void)state;
+    const char *lines[] = {line_of("Public 0x2020 pdb"), line_of("Gone 0x10 pdb")};
+    corrections = 0;
+    options.corrected = on_corrected;
+    open_with(lines, 2);
+    assert_int_equal(find("Public", &rva), SYMBOLS_PENDING);
+    run_until(1);
+    assert_int_equal(find("Public", &rva), SYMBOLS_FOUND);
+    assert_int_equal(rva, 0x1010);
+    assert_int_equal(find("Gone", &rva), SYMBOLS_PENDING);
+    run_until(2);
+    assert_int_equal(find("Gone", &rva), SYMBOLS_ABSENT);
+    assert_int_equal(corrections, 2);
+    close_symbols();
+    assert_non_null(strstr(folder_read("cache.txt"), line_of("Public 0x1010 pdb")));
+}
+
+/* A second kdnetd with the same folder: it reads the file, and leaves it alone. */
+static void one_of_two_writes_the_cache_file(void **state)
+{
+    struct symbols *first, *second;
+    uint32_t rva = 0;
+    (void)state;
+    const char *lines[] = {line_of("Known 0x30 pdb")};
+    open_with(lines, 1);
+    first = symbols;
+    open_symbols();
+    second = symbols;
+    assert_int_equal(stats().cache_error, UV_EBUSY);
+    assert_int_equal(stats().remembered, 1);
+    assert_int_equal(find("Public", &rva), SYMBOLS_PENDING);
+    run_until(1);
+    symbols_close(second);
+    for (unsigned i = 0; i < 40; ++i) { /* the first keeps the loop alive */
+        (void)uv_run(&loop, UV_RUN_NOWAIT);
+        uv_sleep(5);
+    }
+    assert_null(strstr(folder_read("cache.txt"), "Public"));
+    symbols = first;
+    assert_int_equal(find("Public", &rva), SYMBOLS_PENDING);
+    run_until(2);
+    close_symbols();
+    assert_non_null(strstr(folder_read("cache.txt"), line_of("Public 0x1010 pdb")));
+}
+
+static void flood_of_unknown_kernels_pushes_out_no_proof(void **state)
+{
+    struct remembered remembered;
+    struct kdnet_pdb pdb = {.name = "x.pdb", .age = 5};
+    (void)state;
+    remembered_init(&remembered, 100, 42);
+    uint32_t name = remembered_name(&remembered, "A");
+    for (uint32_t i = 0; i < 50; ++i) {
+        pdb.age = i;
+        struct remembered_key key = remembered_key(&remembered, &pdb, name, true);
+        uint32_t entry = remembered_insert(&remembered, &key);
+        remembered.entries[entry].state = REMEMBERED_FOUND;
+    }
+    for (uint32_t i = 1000; i < 3000; ++i) {
+        pdb.age = i;
+        struct remembered_key key = remembered_key(&remembered, &pdb, name, false);
+        remembered_none(&remembered, remembered_insert(&remembered, &key), 60);
+    }
+    for (uint32_t i = 0; i < 50; ++i) {
+        pdb.age = i;
+        struct remembered_key key = remembered_key(&remembered, &pdb, name, true);
+        assert_int_not_equal(remembered_find(&remembered, &key), REMEMBERED_NONE);
+    }
+    remembered_clear(&remembered);
 }
 
 static void cache_that_cannot_be_written_is_told(void **state)
@@ -441,7 +585,11 @@ int main(void)
         WITH_LOOP(strange_name_of_a_file_does_not_spoil_a_kernel),
         WITH_LOOP(results_survive_a_restart_without_the_store),
         WITH_LOOP(cache_file_is_written_while_running),
-        WITH_LOOP(corrupt_lines_of_the_cache_are_counted_and_ignored),
+        WITH_LOOP(lines_that_kdnetd_did_not_write_are_counted_and_ignored),
+        WITH_LOOP(a_symbol_file_goes_before_what_was_remembered),
+        WITH_LOOP(one_of_two_writes_the_cache_file),
+        cmocka_unit_test(no_flipped_bit_of_a_line_is_believed),
+        cmocka_unit_test(flood_of_unknown_kernels_pushes_out_no_proof),
         WITH_LOOP(cache_that_cannot_be_written_is_told),
         WITH_LOOP(storm_of_kernels_is_bounded),
         WITH_LOOP(closing_forgets_what_waits),

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Places that hang, are slow, or are asked for too much: they cost nobody else an answer. Nothing here waits for a real
+ * disk or network: uv_fs_stat is wrapped (CMakeLists.txt), and the servers are functions. */
+#include "service/symbols/identity.h"
+#include "service/symbols/symbols.h"
+
+#include "tests/symbols/folder.h"
+#include "tests/symbols/tiny.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define GUIDAGE     "8E3373D6124E747F0E72EF8E02E676B31"
+#define PATIENCE_NS UINT64_C(60000000000)
+
+static const struct tiny_symbol publics[] = {{"Public", 0x110e, 1, 0x10}, {NULL, 0, 0, 0}};
+
+static uint8_t image[TINY_SIZE];
+static struct kdnet_pdb kernel;
+static uv_loop_t loop;
+static struct symbols *symbols;
+static struct symbols_options options;
+static unsigned ended_count, place_count;
+static char place_label[FOLDER_PATH], ended_trail[SYMBOL_TRAIL_SIZE];
+
+/* --- a folder that hangs: whoever looks at a path with "hung" in it waits until it may go on */
+
+static uv_mutex_t gate_lock;
+static uv_cond_t gate_opened;
+static bool gate_open;
+
+int __wrap_uv_fs_stat(uv_loop_t *on, uv_fs_t *request, const char *name, uv_fs_cb done);
+int __real_uv_fs_stat(uv_loop_t *on, uv_fs_t *request, const char *name, uv_fs_cb done);
+
+static void wait_at_gate(void)
+{
+    uv_mutex_lock(&gate_lock);
+    while (!gate_open)
+        uv_cond_wait(&gate_opened, &gate_lock);
+    uv_mutex_unlock(&gate_lock);
+}
+
+static void set_gate(bool open)
+{
+    uv_mutex_lock(&gate_lock);
+    gate_open = open;
+    uv_cond_broadcast(&gate_opened);
+    uv_mutex_unlock(&gate_lock);
+}
+
+int __wrap_uv_fs_stat(uv_loop_t *on, uv_fs_t *request, const char *name, uv_fs_cb done)
+{
+    if (strstr(name, "hung"))
+        wait_at_gate();
+    return __real_uv_fs_stat(on, request, name, done);
+}
+
+/* --- a server that is slow: it answers when the gate is open */
+
+#define FETCHES_MAX 64
+
+static uint32_t fetched[FETCHES_MAX]; /* the ages of what was asked for */
+static unsigned fetch_count;
+
+static int slow_fetch(void *context, const char *name, const char *guidage, char *path, size_t size, char *reason,
+                      size_t reason_size)
+{
+    (void)context;
+    (void)name;
+    (void)path;
+    (void)size;
+    uv_mutex_lock(&gate_lock);
+    fetched[fetch_count++ % FETCHES_MAX] = (uint32_t)strtoul(guidage + 32, NULL, 16);
+    uv_mutex_unlock(&gate_lock);
+    wait_at_gate();
+    (void)snprintf(reason, reason_size, "404");
+    return 1;
+}
+
+static bool open_slow(void *user, const char *directory, const char *url, struct symbol_source *out,
+                      char reason[static SYMBOL_REASON_SIZE])
+{
+    (void)user;
+    (void)directory;
+    (void)url;
+    (void)reason;
+    out->fetch = slow_fetch;
+    return true;
+}
+
+static unsigned fetches(void)
+{
+    uv_mutex_lock(&gate_lock);
+    unsigned count = fetch_count;
+    uv_mutex_unlock(&gate_lock);
+    return count;
+}
+
+static bool was_fetched(uint32_t age)
+{
+    bool found = false;
+    uv_mutex_lock(&gate_lock);
+    for (unsigned i = 0; i < fetch_count && i < FETCHES_MAX; ++i)
+        found |= fetched[i] == age;
+    uv_mutex_unlock(&gate_lock);
+    return found;
+}
+
+/* --- */
+
+static void on_ended(void *user, const struct kdnet_pdb *pdb, const char *symbol, enum symbols_answer answer,
+                     const char *trail)
+{
+    (void)user;
+    (void)pdb;
+    (void)symbol;
+    (void)answer;
+    ++ended_count;
+    (void)snprintf(ended_trail, sizeof ended_trail, "%s", trail);
+}
+
+static void on_place(void *user, const char *label, const char *reason)
+{
+    (void)user;
+    (void)reason;
+    ++place_count;
+    (void)snprintf(place_label, sizeof place_label, "%s", label);
+}
+
+static void set_places(const char *text)
+{
+    static const struct symbol_path_options with_server = {.open_server = open_slow};
+    struct symbol_path path;
+    char reason[SYMBOL_REASON_SIZE];
+    symbol_path_init(&path);
+    assert_true(symbol_path_add(&path, text, &with_server, reason));
+    assert_int_equal(symbols_set_places(symbols, &path), 0);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    struct tiny_pdb pdb = {.info_age = 1, .dbi_age = 1, .machine = 0x8664, .publics = publics, .sections = {0x1000}};
+    kernel = (struct kdnet_pdb){.name = "ntkrnlmp.pdb"};
+    assert_true(identity_parse(GUIDAGE, &kernel));
+    memcpy(pdb.guid, kernel.guid, sizeof pdb.guid);
+    (void)folder_make();
+    size_t length = tiny_pdb_build(&pdb, image, NULL);
+    folder_write("store/ntkrnlmp.pdb/" GUIDAGE "/ntkrnlmp.pdb", image, length);
+    folder_write("hung/x", "x", 1);
+    folder_write("local/x", "x", 1);
+    assert_int_equal(uv_loop_init(&loop), 0);
+    options = (struct symbols_options){.ended = on_ended, .place = on_place, .local_limit_ms = 500, .patience_ms = 20};
+    ended_count = place_count = fetch_count = 0;
+    set_gate(false);
+    assert_int_equal(symbols_open(&symbols, &loop, &options), 0);
+    return 0;
+}
+
+static struct symbols_stats stats(void)
+{
+    struct symbols_stats out;
+    symbols_stats(symbols, &out);
+    return out;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    symbols_close(symbols);
+    assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    set_gate(true);
+    folder_remove();
+    return 0;
+}
+
+static enum symbols_answer find_as(uint64_t machine, uint32_t age)
+{
+    enum kdnet_source source;
+    struct kdnet_pdb other = kernel;
+    uint32_t rva = 0;
+    other.age = age;
+    return symbols_find(symbols, machine, &other, "Public", &rva, &source);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
+/* Runs the loop until a condition holds. */
+#define RUN_UNTIL(condition)                                                                                           \
+    do {                                                                                                               \
+        uv_timer_t tick;                                                                                               \
+        uint64_t start = uv_hrtime();                                                                                  \
+        (void)uv_timer_init(&loop, &tick);                                                                             \
+        (void)uv_timer_start(&tick, on_tick, 5, 5);                                                                    \
+        while (!(condition) && uv_hrtime() - start < PATIENCE_NS)                                                      \
+            (void)uv_run(&loop, UV_RUN_ONCE);                                                                          \
+        assert_true(condition);                                                                                        \
+        uv_close((uv_handle_t *)&tick, NULL);                                                                          \
+        (void)uv_run(&loop, UV_RUN_NOWAIT);                                                                            \
+    } while (0)
+
+static const char *two_places(const char *first, const char *second)
+{
+    static char text[2 * FOLDER_PATH];
+    (void)snprintf(text, sizeof text, "%s;%s", folder_path(first), folder_path(second));
+    return text;
+}
+
+static void a_folder_that_hangs_costs_nobody_the_answer_of_another(void **state)
+{
+    (void)state;
+    set_places(two_places("hung", "store"));
+    assert_int_equal(find_as(1, 1), SYMBOLS_PENDING);
+    RUN_UNTIL(find_as(1, 1) == SYMBOLS_FOUND);
+    RUN_UNTIL(place_count > 0); /* and it is told */
+    assert_string_equal(place_label, folder_path("hung"));
+    RUN_UNTIL(stats().hung == 2); /* the look-up, and the question whether it can be used */
+    unsigned hung = (unsigned)stats().hung;
+    for (uint32_t age = 2; age < 40; ++age) {
+        unsigned before = ended_count;
+        assert_int_equal(find_as(1, age), SYMBOLS_PENDING);
+        RUN_UNTIL(ended_count > before);
+        assert_non_null(strstr(ended_trail, "hung: not asked: an earlier look-up hangs in it"));
+    }
+    assert_int_equal(stats().hung, hung); /* no thread more */
+    set_places(two_places("hung", "store"));
+    assert_int_equal(find_as(1, 77), SYMBOLS_PENDING);
+    RUN_UNTIL(find_as(1, 77) == SYMBOLS_NO_SYMBOLS);
+    assert_int_equal(stats().hung, hung); /* nor after a reload */
+    set_gate(true);
+    RUN_UNTIL(stats().hung == 0);
+    unsigned before = ended_count;
+    assert_int_equal(find_as(1, 99), SYMBOLS_PENDING); /* it is asked again */
+    RUN_UNTIL(ended_count > before);
+    assert_non_null(strstr(ended_trail, "hung: has no file for this image"));
+}
+
+static void a_hung_folder_does_not_keep_the_end_waiting(void **state)
+{
+    (void)state;
+    set_places(folder_path("hung"));
+    assert_int_equal(find_as(1, 1), SYMBOLS_PENDING);
+    RUN_UNTIL(stats().running == 1); /* tear_down: symbols_close comes back while the folder still hangs */
+}
+
+static const char *with_slow_server(void)
+{
+    static char text[2 * FOLDER_PATH];
+    (void)snprintf(text, sizeof text, "srv*%s*http://slow;%s", folder_path("local"), folder_path("store"));
+    return text;
+}
+
+static void a_slow_server_keeps_no_local_symbols_waiting(void **state)
+{
+    (void)state;
+    set_places(with_slow_server());
+    for (uint32_t i = 0; i < 300; ++i)
+        assert_int_equal(find_as(i + 10, 1000 + i), SYMBOLS_PENDING);
+    RUN_UNTIL(fetches() > 1);
+    assert_int_equal(find_as(1, 1), SYMBOLS_PENDING);
+    RUN_UNTIL(find_as(1, 1) == SYMBOLS_FOUND);
+    assert_in_range(fetches(), 2, 4); /* a server has a few threads, and no more */
+    set_gate(true);
+    RUN_UNTIL(stats().running + stats().waiting == 0);
+}
+
+static void one_machine_takes_one_thread_of_a_server_and_others_have_theirs(void **state)
+{
+    (void)state;
+    set_places(with_slow_server());
+    for (uint32_t i = 0; i < 200; ++i)
+        assert_int_equal(find_as(666, 1000 + i), SYMBOLS_PENDING);
+    RUN_UNTIL(fetches() == 1);
+    assert_int_equal(find_as(1, 5), SYMBOLS_PENDING);
+    RUN_UNTIL(was_fetched(5)); /* at once, though 199 asked before */
+    assert_int_equal(fetches(), 2);
+    set_gate(true);
+    RUN_UNTIL(stats().running + stats().waiting == 0);
+}
+
+static void one_machine_cannot_take_all_room_for_what_waits(void **state)
+{
+    (void)state;
+    set_places(with_slow_server());
+    for (uint32_t i = 0; i < 2 * SYMBOLS_WAITING_MAX; ++i)
+        (void)find_as(666, 1000 + i);
+    assert_int_equal(find_as(1, 1), SYMBOLS_PENDING);
+    assert_int_equal(find_as(2, 5), SYMBOLS_PENDING);
+    RUN_UNTIL(find_as(1, 1) == SYMBOLS_FOUND);
+    set_gate(true);
+    RUN_UNTIL(stats().running + stats().waiting == 0);
+}
+
+static void who_waits_goes_before_who_only_wants(void **state)
+{
+    static const char *const names[] = {"Public"};
+    struct kdnet_pdb other = kernel;
+    (void)state;
+    for (uint32_t i = 0; i < 50; ++i) {
+        other.age = 1000 + i;
+        symbols_want(symbols, i + 10, &other, names, 1);
+    }
+    assert_int_equal(find_as(1, 5), SYMBOLS_PENDING);
+    set_places(with_slow_server());
+    RUN_UNTIL(fetches() >= 4);
+    assert_true(was_fetched(5));
+    set_gate(true);
+    RUN_UNTIL(stats().running + stats().waiting == 0);
+}
+
+static void a_fetch_is_told_with_the_name_of_the_server(void **state)
+{
+    char text[SYMBOL_TRAIL_SIZE];
+    (void)state;
+    set_places(with_slow_server());
+    assert_int_equal(find_as(1, 5), SYMBOLS_PENDING);
+    RUN_UNTIL(fetches() == 1);
+    struct kdnet_pdb other = kernel;
+    other.age = 5;
+    symbols_explain(symbols, &other, "Public", text, sizeof text);
+    assert_non_null(strstr(text, "symbols are being fetched from http://slow"));
+    assert_true(symbols_server(symbols, &other, "nt!Public", text, sizeof text));
+    assert_string_equal(text, "http://slow");
+    assert_false(symbols_server(symbols, &kernel, "nt!Public", text, sizeof text));
+    set_gate(true);
+    RUN_UNTIL(ended_count == 1);
+    assert_false(symbols_server(symbols, &other, "nt!Public", text, sizeof text));
+}
+
+/* At a reload: what waits goes on in the new places, and is never said to have no symbols. */
+static void other_places_take_over_what_is_being_looked_up(void **state)
+{
+    (void)state;
+    set_places("srv*/nowhere*http://slow");
+    assert_int_equal(find_as(1, 1), SYMBOLS_PENDING);
+    RUN_UNTIL(fetches() == 1);
+    set_places(folder_path("store"));
+    assert_int_equal(find_as(1, 1), SYMBOLS_PENDING);
+    enum symbols_answer answer = SYMBOLS_PENDING;
+    RUN_UNTIL((answer = find_as(1, 1)) != SYMBOLS_PENDING);
+    assert_int_equal(answer, SYMBOLS_FOUND);
+    assert_non_null(strstr(ended_trail, "found"));
+    assert_null(strstr(ended_trail, "slow"));
+    set_places("/nowhere");
+    assert_int_equal(find_as(1, 1), SYMBOLS_FOUND); /* what was proved stays */
+    set_gate(true);
+}
+
+static void a_place_that_is_not_there_is_told_at_the_start(void **state)
+{
+    (void)state;
+    set_places(two_places("store", "typo"));
+    RUN_UNTIL(place_count == 1);
+    assert_string_equal(place_label, folder_path("typo"));
+}
+
+#define WITH_LOOP(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_LOOP(a_folder_that_hangs_costs_nobody_the_answer_of_another),
+        WITH_LOOP(a_hung_folder_does_not_keep_the_end_waiting),
+        WITH_LOOP(a_slow_server_keeps_no_local_symbols_waiting),
+        WITH_LOOP(one_machine_takes_one_thread_of_a_server_and_others_have_theirs),
+        WITH_LOOP(one_machine_cannot_take_all_room_for_what_waits),
+        WITH_LOOP(who_waits_goes_before_who_only_wants),
+        WITH_LOOP(a_fetch_is_told_with_the_name_of_the_server),
+        WITH_LOOP(other_places_take_over_what_is_being_looked_up),
+        WITH_LOOP(a_place_that_is_not_there_is_told_at_the_start),
+    };
+    (void)uv_mutex_init(&gate_lock);
+    (void)uv_cond_init(&gate_opened);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
