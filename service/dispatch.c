@@ -232,8 +232,9 @@ static void answer_due(struct worker *worker, struct listener *listener, struct 
     for (size_t i = 0; i < answers->count; ++i) {
         struct target *target = answers->due[i].target;
         answer(worker, target, listener->closed ? NULL : listener, answers->due[i].source, now_us);
-        moves_consider(worker, target);
     }
+    for (size_t i = 0; i < answers->count; ++i) /* after all: what is sent goes out before a row moves */
+        moves_consider(worker, answers->due[i].target);
     answers->count = 0;
 }
 

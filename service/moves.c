@@ -96,5 +96,6 @@ void moves_consider(struct worker *worker, struct target *target)
     dispatch_uncount(worker, move->target);
     timers_set(&worker->timers, move->target->id, TIMERS_NEVER, worker_now_us());
     ++worker->totals.moved_away;
+    listener_flush(worker); /* before the other worker sends what comes next: the machine drops what comes late */
     mailbox_post(&home->mailbox, &move->mail);
 }
