@@ -321,7 +321,7 @@ static uint64_t source_of(const char *name)
     return hash;
 }
 
-uint64_t announce_event(struct worker *worker, struct target *target, const struct kdnet_event *event)
+uint64_t announce_now(struct worker *worker, struct target *target, const struct kdnet_event *event)
 {
     struct results *results = &worker->server->results;
     const struct target_place *place = targets_destination(target);
@@ -344,4 +344,11 @@ uint64_t announce_event(struct worker *worker, struct target *target, const stru
     }
     log_event(&announcement);
     return number;
+}
+
+uint64_t announce_event(struct worker *worker, struct target *target, const struct kdnet_event *event)
+{
+    if (event->type == KDNET_EVENT_LOST && listening_withhold(worker, target, event))
+        return 0;
+    return announce_now(worker, target, event);
 }

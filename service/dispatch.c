@@ -377,6 +377,8 @@ static bool offer(struct worker *worker, struct target *target, const struct arr
     }
     if (!received.authentic)
         return false;
+    if (kdnet_session_last_seen(target->session) == a->now_us)
+        a->listener->heard_us = a->now_us;
     learn(worker, target, a, &received);
     if (received.other_host)
         say_other_host(target, a, &received);

@@ -226,6 +226,7 @@ void listener_close(struct listener *listener)
     for (struct listener *other = listener->worker->listeners; other; other = other->next)
         pass_places(listener, other);
     targets_forget_listener(&listener->worker->targets, listener);
+    listening_pass(listener->worker, listener);
     receiver_close(listener->receiver);
     uv_close((uv_handle_t *)&listener->udp, on_closed);
 }

@@ -2,6 +2,7 @@
 /* The addresses that machines reach us by: which are open, which are tried again, and what the log says of them. */
 #include "service/log.h"
 #include "service/platform/platform.h"
+#include "service/report.h"
 #include "service/server_internal.h"
 
 #include <stdlib.h>
@@ -212,6 +213,69 @@ void ports_clear(struct server *server)
         struct port *port = server->ports;
         server->ports = port->next;
         free(port);
+    }
+}
+
+/* Listeners at which no machine is heard. */
+
+static bool another_hears(const struct server *server, const struct port *port)
+{
+    uint64_t now_us = worker_now_us();
+    for (const struct port *other = server->ports; other; other = other->next)
+        if (other != port && other->open && other->facts.heard_us != 0 &&
+            now_us - other->facts.heard_us < HEARING_GAP_US)
+            return true;
+    return false;
+}
+
+static void report(struct server *server, const struct port *port, bool silent)
+{
+    uv_timeval64_t now = {0};
+    (void)uv_gettimeofday(&now);
+    struct report_listener listener = {.time_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_usec,
+                                       .local = port->local,
+                                       .silent = silent,
+                                       .machines = port->hearing.machines};
+    size_t length = 0;
+    if (!results_are_wanted(&server->results))
+        return;
+    char *text = report_listener(&listener, &length);
+    (void)results_add(&server->results, text, length, RESULTS_BREAK, 0);
+    results_ring(&server->results);
+}
+
+static void say_silent(const struct server *server, const struct port *port)
+{
+    struct log_line line;
+    char text[ADDRESS_TEXT_SIZE];
+    address_format(&port->local, text);
+    log_begin(
+        &line, CONFIG_LOG_WARNING,
+        another_hears(server, port)
+            ? "no machine is heard at this listener any more, while others hear theirs: look at this address, its "
+              "network and its firewall; its machines are not told as lost one by one"
+            : "no machine is heard at this listener any more: look at the network of this computer; its machines "
+              "are not told as lost one by one");
+    log_text(&line, "listen", text);
+    log_number(&line, "machines", port->hearing.machines);
+    log_end(&line);
+}
+
+void ports_judge(struct server *server)
+{
+    uint64_t now_us = worker_now_us();
+    for (struct port *port = server->ports; port; port = port->next) {
+        if (!port->open)
+            continue;
+        enum hearing_news news = hearing_judge(&port->hearing, &port->facts, server->config.lost_after_ms * 1000,
+                                               now_us);
+        if (news == HEARING_NO_NEWS)
+            continue;
+        report(server, port, news == HEARING_FELL_SILENT);
+        if (news == HEARING_FELL_SILENT)
+            say_silent(server, port);
+        else
+            say(CONFIG_LOG_NOTICE, "machines are heard at this listener again", port, 0);
     }
 }
 

@@ -474,3 +474,15 @@ char *report_unknown(const struct report_unknown *unknown, const char *hint, siz
     put(&b, "hint", json_string(hint));
     return finish(&b, length);
 }
+
+char *report_listener(const struct report_listener *listener, size_t *length)
+{
+    struct builder b = begin(listener->time_us, listener->silent ? "listener_silent" : "listener_heard");
+    put(&b, "target", json_null());
+    put(&b, "address", json_null());
+    put(&b, "session", json_null());
+    put(&b, "listener", address_text(&listener->local));
+    if (listener->silent)
+        put(&b, "machines", json_integer((json_int_t)listener->machines));
+    return finish(&b, length);
+}

@@ -33,6 +33,14 @@ struct report_unknown {
     uint64_t count; /* since the last such event of this source */
 };
 
+/* A listener that fell silent, or hears machines again. */
+struct report_listener {
+    uint64_t time_us;
+    struct address local;
+    bool silent;
+    size_t machines; /* that fell silent */
+};
+
 /*
  * The event as JSON text with a line end. `length` is that of the text, without the NUL.
  * NULL: out of memory. The caller frees it with free().
@@ -41,6 +49,8 @@ char *report_event(const struct report_subject *subject, const struct kdnet_even
 
 /* `hint` says in words what to do. */
 char *report_unknown(const struct report_unknown *unknown, const char *hint, size_t *length);
+
+char *report_listener(const struct report_listener *listener, size_t *length);
 
 /* The GUID of a symbol file as symbol stores have it, without the age. NUL-ended. */
 void report_guid(const struct kdnet_pdb *pdb, char out[static 33]);

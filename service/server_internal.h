@@ -52,6 +52,8 @@ struct port {
     struct address shed_source;          /* the last */
     struct listener_counts counts, told; /* of all workers, as they said last; as the log has said */
     struct listener_counts before;       /* of the times that it was open before */
+    struct hearing hearing;
+    struct hearing_facts facts; /* of all workers, as they said last */
 };
 
 enum trouble {
@@ -67,6 +69,9 @@ struct census_port {
     int send_error;
     struct address shed_source;
     struct listener_counts counts;
+    struct hearing_facts facts;   /* asked with what all know, answered with what this one does */
+    enum hearing_verdict verdict; /* of the server */
+    bool count;                   /* its machines are to be counted */
 };
 
 struct census {
@@ -155,6 +160,7 @@ void ports_look(struct server *server, uint64_t now_us); /* each second */
 size_t ports_open(const struct server *server);          /* how many are open, and are wanted */
 size_t ports_wanted(const struct server *server);
 size_t ports_deaf(const struct server *server); /* open, but not all workers receive */
+void ports_judge(struct server *server);        /* which have fallen silent, by what the workers have said */
 void ports_clear(struct server *server);
 /* Says in the log what was dropped since the last time; nothing when nothing was. */
 void port_tell(struct port *port);

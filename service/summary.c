@@ -39,6 +39,21 @@ static void add_totals(struct worker_totals *sum, const struct worker_totals *so
     sum->moved_away += some->moved_away;
 }
 
+/* Whether its machines are heard: what the server knows is told to the worker, and the other way round. */
+static void fill_hearing(struct census_port *port, struct worker *worker, struct listener *listener)
+{
+    struct hearing_facts *facts = &port->facts;
+    if (facts->heard_us < listener->heard_us)
+        facts->heard_us = listener->heard_us;
+    listening_settle(worker, listener, port->verdict, facts->heard_us);
+    *facts = (struct hearing_facts){.heard_us = listener->heard_us};
+    if (port->verdict != HEARING_SILENT)
+        facts->waiting = losses_of(&worker->losses, listener->id);
+    facts->counted = port->count;
+    if (port->count)
+        facts->machines = listening_count(worker, listener);
+}
+
 /* On the worker's thread. */
 static void fill(struct census *census, struct worker *worker)
 {
@@ -49,12 +64,15 @@ static void fill(struct census *census, struct worker *worker)
     for (size_t i = 0; i < census->port_count; ++i) {
         struct census_port *port = &census->ports[i];
         struct listener *listener = listener_by_id(worker, port->id);
-        if (!listener)
+        if (!listener) {
+            port->facts = (struct hearing_facts){.counted = port->count};
             continue;
+        }
         listener_count(listener);
         port->counts = listener->counts;
         port->send_error = listener->send_error;
         port->shed_source = listener->shed_source;
+        fill_hearing(port, worker, listener);
     }
 }
 
@@ -68,6 +86,14 @@ static void open_question(struct mail *mail, void *owner)
     mailbox_post(&census->server->mailbox, &census->mail);
 }
 
+static void add_facts(struct hearing_facts *sum, const struct hearing_facts *some)
+{
+    sum->heard_us = some->heard_us > sum->heard_us ? some->heard_us : sum->heard_us;
+    sum->waiting += some->waiting;
+    sum->machines += some->machines;
+    sum->counted = sum->counted && some->counted;
+}
+
 static void add_ports(struct server *server, const struct census *census)
 {
     for (struct port *port = server->ports; port; port = port->next)
@@ -76,9 +102,16 @@ static void add_ports(struct server *server, const struct census *census)
             if (part->id != port->id)
                 continue;
             add_counts(&port->counts, &part->counts);
+            add_facts(&port->facts, &part->facts);
             port->send_error = part->send_error != 0 ? part->send_error : port->send_error;
             port->shed_source = part->counts.shed > 0 ? part->shed_source : port->shed_source;
         }
+}
+
+static void begin_port(struct port *port)
+{
+    port->counts = port->before;
+    port->facts = (struct hearing_facts){.heard_us = port->facts.heard_us, .counted = port->hearing.count};
 }
 
 static void add_up(struct server *server)
@@ -89,7 +122,7 @@ static void add_up(struct server *server)
     summary->targets = 0;
     summary->keys_tried = 0;
     for (struct port *port = server->ports; port; port = port->next)
-        port->counts = port->before;
+        begin_port(port);
     for (unsigned i = 0; i < server->worker_count; ++i) {
         const struct census *census = &summary->of[i];
         add_totals(&summary->totals, &census->totals);
@@ -152,6 +185,7 @@ static void end(struct server *server)
     struct summary *summary = &server->summary;
     ++summary->ended;
     add_up(server);
+    ports_judge(server);
     if (summary->log_due)
         log_summary(server);
     summary->log_due = summary->log_due_again;
@@ -185,7 +219,8 @@ static bool prepare(struct server *server, struct census *census)
     }
     census->port_count = 0;
     for (const struct port *port = server->ports; port; port = port->next)
-        census->ports[census->port_count++] = (struct census_port){.id = port->id};
+        census->ports[census->port_count++] = (struct census_port){
+            .id = port->id, .facts = port->facts, .verdict = port->hearing.verdict, .count = port->hearing.count};
     census->server = server;
     census->mail.open = open_question;
     return true;

@@ -325,6 +325,7 @@ void worker_clear(struct worker *worker, bool started)
     timers_clear(&worker->timers);
     trials_clear(&worker->trials);
     withheld_clear(&worker->withheld);
+    losses_clear(&worker->losses);
     forwards_clear(&worker->forwards);
     responses_clear(&worker->responses);
     kdnet_crypto_free(worker->shared.crypto);

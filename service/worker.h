@@ -19,6 +19,7 @@
 #include "kdnet/session.h"
 #include "service/bucket.h"
 #include "service/forwards.h"
+#include "service/hearing.h"
 #include "service/mailbox.h"
 #include "service/pace.h"
 #include "service/platform/receiver.h"
@@ -100,7 +101,9 @@ struct listener {
     bool closed;                                  /* while a batch of it is being looked at */
     struct worker *worker;
     struct listener *next;
-    uint32_t id; /* of its port, the same for all workers */
+    uint32_t id;       /* of its port, the same for all workers */
+    uint64_t heard_us; /* when a machine was heard here last */
+    bool silent;       /* as the server says: its machines' losses are not told (hearing.h) */
     struct address local;
     int send_error;             /* the last */
     struct address shed_source; /* the last */
@@ -154,6 +157,7 @@ struct worker {
     uint64_t idle_us; /* that the loop has waited since the last look at the pace */
     uint64_t waiting_from_us;
     struct withheld withheld;
+    struct losses losses; /* of machines whose listener may have fallen silent */
     struct lookup_asker *asker;
     struct forwards forwards;
     struct responses responses;
@@ -270,7 +274,20 @@ void dispatch_try_keys(struct worker *worker); /* a slice */
  * NULL. */
 const struct target *dispatch_owner_elsewhere(struct worker *worker, const struct stranger *stranger);
 
+/* listening.c */
+/* Keeps a loss back that may be its listener's. False: it is to be told now. */
+bool listening_withhold(struct worker *worker, const struct target *target, const struct kdnet_event *event);
+/* What the server has found out about a listener. */
+void listening_settle(struct worker *worker, struct listener *listener, enum hearing_verdict verdict,
+                      uint64_t heard_us);
+/* One goes away: its losses are another's by now, or are told. */
+void listening_pass(struct worker *worker, const struct listener *from);
+/* Machines that were heard there in the last hour and are not lost, or not told as that. Cost: a look at each row. */
+size_t listening_count(const struct worker *worker, const struct listener *listener);
+
 /* announce.c. Returns the number of its result line; 0: there is none. */
 uint64_t announce_event(struct worker *worker, struct target *target, const struct kdnet_event *event);
+/* The same, of a loss, whatever its listener hears. */
+uint64_t announce_now(struct worker *worker, struct target *target, const struct kdnet_event *event);
 
 #endif
