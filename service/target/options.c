@@ -151,9 +151,8 @@ static void print_help(void)
         "The simulated kernel has nt!IopFinalCrashDumpStatus at RVA 0x%X. For kdnetd:\n"
         "  --rva " MACHINE_GUIDAGE ":IopFinalCrashDumpStatus=0x%X\n"
         "\n"
-        "Exit status: 0 every script ended as it should; 1 a machine is left halted, was harmed, or is not done; 2 "
-        "the\n"
-        " command line is wrong, or an address cannot be used.\n",
+        "Exit status: 0 every script ended as it should; 1 a machine is left halted, harmed, or not done;\n"
+        "2 the command line is wrong, or an address cannot be used.\n",
         MACHINE_RVA_DUMP_STATUS, MACHINE_RVA_DUMP_STATUS);
 }
 

@@ -136,8 +136,11 @@ static const struct step elsewhere[] = {
     {STEP_START, NULL, 0}, {STEP_SLEEP, NULL, 20}, {STEP_TAKEN, NULL, 0}, {STEP_END, NULL, 0}};
 
 /* What a debugger that had the machine before left behind. */
-static const struct step single_step[] = {
-    {STEP_START, NULL, 0}, {STEP_TRACED, NULL, 0}, {STEP_PRINT, "driver: goes on\n", 0}, {STEP_END, NULL, 0}};
+static const struct step single_step[] = {{STEP_START, NULL, 0},
+                                          {STEP_TRACED, NULL, 0},
+                                          {STEP_PRINT, "driver: goes on\n", 0},
+                                          {STEP_TRACED, NULL, 0},
+                                          {STEP_END, NULL, 0}};
 
 static const struct step hardware_breakpoint[] = {
     {STEP_START, NULL, 0}, {STEP_TRACED, NULL, 1}, {STEP_PRINT, "driver: goes on\n", 0}, {STEP_END, NULL, 0}};

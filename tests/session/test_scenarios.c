@@ -109,7 +109,9 @@ static const struct {
            "released hold"},
     {{.scenario = "int3"}, BREAK("80000003")},
     {{.scenario = "exception"}, BREAK("c0000005")},
-    {{.scenario = "single-step"}, BREAK("80000004")},
+    {{.scenario = "single-step"},
+     BREAK(
+         "80000004") "; break_in break 80000004; crash_status break not_started ffffffff from rva; released continue"},
     {{.scenario = "hardware-breakpoint"}, BREAK("80000004")},
     {{.scenario = "user-int3"}, BREAK("80000003")},
     {{.scenario = "user-step"}, BREAK("80000004")},
@@ -235,6 +237,8 @@ static void what_a_former_debugger_left_is_told_and_cleared(void **state)
             const struct kdnet_event_released *released = &net_event(&pair, KDNET_EVENT_RELEASED, 0)->u.released;
             assert_int_equal(released->cleared, cases[i].expected[arm64]);
             assert_int_equal(released->cleared_first, released->cleared != KDNET_LEFTOVER_NONE);
+            const struct kdnet_event *again = net_event(&pair, KDNET_EVENT_RELEASED, 1);
+            assert_true(!again || (again->u.released.cleared == released->cleared && !again->u.released.cleared_first));
             expect_harmless(&pair);
             net_pair_clear(&pair);
         }

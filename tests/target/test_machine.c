@@ -337,8 +337,10 @@ static void leftovers_come_again_until_they_are_cleared(void **state)
     tiny_continue(&w.host, w.machine, KDNET_DBG_EXCEPTION_HANDLED); /* without a control set nothing is cleared */
     assert_int_equal(result(&w).traps_again, 1);
     tiny_continue2(&w.host, w.machine, w.layout, KDNET_DBG_EXCEPTION_HANDLED, 0);
+    assert_int_equal(result(&w).prints, 1); /* it went on, to the second step of the script */
+    assert_int_equal(result(&w).breaks, 4);
+    tiny_continue2(&w.host, w.machine, w.layout, KDNET_DBG_EXCEPTION_HANDLED, 0);
     assert_false(machine_is_halted(w.machine));
-    assert_int_equal(result(&w).breaks, 3);
     stop(&w);
     start(&w, "hardware-breakpoint");
     tiny_continue2(&w.host, w.machine, w.layout, KDNET_DBG_EXCEPTION_HANDLED, 0x401);
