@@ -30,12 +30,20 @@ enum kdnet_event_type {
     KDNET_EVENT_PRINT,
     KDNET_EVENT_BREAK_STORM,
     KDNET_EVENT_HELD,
+    KDNET_EVENT_SUPPRESSED,
+    KDNET_EVENT_TYPES,
 };
+
+/* Each machine has this budget for every kind of event but KDNET_EVENT_LOST and the last two; and one of its own for
+ * the results of crashes. What is beyond is counted. */
+#define KDNET_EVENTS_AT_ONCE 20U
+#define KDNET_EVENT_EVERY_US 1000000U
 
 struct kdnet_event_connected {
     uint8_t version;
     bool rebooted;  /* another target random than the session before had */
     bool took_over; /* the target said that it was connected already */
+    bool first;     /* since the session was made */
 };
 
 struct kdnet_event_kernel {
@@ -87,6 +95,7 @@ struct kdnet_event_released {
     uint64_t halted_us;          /* from the state change */
     enum kdnet_leftover cleared; /* what a former debugger had left there, and is gone now */
     bool cleared_first;          /* the first such one since the machine started */
+    uint32_t repeated;           /* times that the machine has said this same break again, which has no other event */
 };
 
 /* The policy holds a machine that has no break to tell of: at a question, at the load of an image, at an ordinary
@@ -112,6 +121,12 @@ struct kdnet_event_break_storm {
     uint32_t unread; /* breaks released unread since the last such event, this one included */
 };
 
+/* Events of this kind were not told: the machine causes too many. */
+struct kdnet_event_suppressed {
+    enum kdnet_event_type kind;
+    uint32_t count; /* since the last such event */
+};
+
 struct kdnet_event {
     enum kdnet_event_type type;
     uint8_t session[KDNET_SESSION_ID_LENGTH];
@@ -126,6 +141,7 @@ struct kdnet_event {
         struct kdnet_event_print print;
         struct kdnet_event_break_storm break_storm;
         struct kdnet_event_held held;
+        struct kdnet_event_suppressed suppressed;
     } u;
 };
 

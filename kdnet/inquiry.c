@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SAID_AGAIN_MAX        3U /* then it is a new break at the same place */
 #define ASKED_LATELY_US       1000000U
 #define ELSEWHERE_MAX         10U /* pokes in a row: half a minute */
 #define ASK_SLOW_US           UINT64_C(5000000)
@@ -112,12 +111,7 @@ static void keep_change(struct kdnet_halt *halt, const struct kdnet_packet *pack
 /* Takes one break from the machine's budget; false when it is used up. */
 static bool take_break(struct kdnet_session *session, uint64_t now_us)
 {
-    const uint64_t budget_us = (uint64_t)KDNET_BREAKS_AT_ONCE * KDNET_BREAK_EVERY_US;
-    uint64_t from_us = session->past->breaks_us > now_us ? session->past->breaks_us : now_us;
-    if (from_us + KDNET_BREAK_EVERY_US > now_us + budget_us)
-        return false;
-    session->past->breaks_us = from_us + KDNET_BREAK_EVERY_US;
-    return true;
+    return kdnet_budget_spend(&session->past->breaks_us, now_us, KDNET_BREAKS_AT_ONCE, KDNET_BREAK_EVERY_US);
 }
 
 /* Whether somebody wants to know which kernel it is that starts; once a boot. */
@@ -190,8 +184,11 @@ static void on_state_change(struct kdnet_session *session, const struct kdnet_pa
         return;
     }
     /* Or the Continue was not taken, and our RESEND or RESET brought the same break again. */
-    if (same && halt->stage == KDNET_STAGE_GOING && asked_lately(&session->talk->link, now_us) &&
-        halt->said_again++ < SAID_AGAIN_MAX) {
+    if (same && halt->stage == KDNET_STAGE_GOING && asked_lately(&session->talk->link, now_us)) {
+        if (session->talk->link.busy && session->talk->link.sends == 0)
+            return; /* the RESET before our Continue brought it: the Continue is still to come */
+        ++halt->said_again;
+        halt->proofs = 0; /* it speaks: asking is worth it again */
         kdnet_link_abandon(&session->talk->link);
         halt->stage = KDNET_STAGE_RELEASING;
         if (!halt->context_known || !kdnet_context_ask(session, KDNET_STEP_SAME))
@@ -344,12 +341,14 @@ void kdnet_inquiry_packet(struct kdnet_session *session, const struct kdnet_pack
         if (is_same_question(session, packet))
             break;
         implied_release(session, now_us);
+        kdnet_repeats_end(session);
         on_debug_io(session, packet, now_us);
         break;
     case KDNET_PACKET_FILE_IO:
         if (is_same_question(session, packet))
             break;
         implied_release(session, now_us);
+        kdnet_repeats_end(session);
         on_file_io(session, packet);
         break;
     default: /* trace I/O, control requests and what is unknown want only their ACK */

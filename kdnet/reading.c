@@ -162,7 +162,7 @@ static bool is_unread(const struct kdnet_session *session)
     struct kdnet_halt *halt = &session->talk->halt;
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
     enum kdnet_phase phase = kdnet_crash_phase(&facts);
-    if (phase == KDNET_PHASE_BUGCHECK_FIRST || phase == KDNET_PHASE_BUGCHECK_SECOND)
+    if (phase == KDNET_PHASE_BUGCHECK_FIRST || phase == KDNET_PHASE_BUGCHECK_SECOND || kdnet_repeats_is_one(session))
         halt->unread = false;
     return halt->unread;
 }

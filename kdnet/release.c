@@ -17,6 +17,7 @@
 #define PROOFS_MAX            20U  /* then the Continue goes out all the same */
 #define GOING_SENDS           12U  /* then only the target's pokes make us repeat a Continue */
 #define GOING_HEARD           3U   /* pokes after which an unacknowledged Continue counts as done: its ACK was lost */
+#define GOING_HEARD_DOUBTED   6U   /* the same, when it has said its break again */
 #define GOING_HEARD_MAX       200U /* then it is not repeated any more */
 
 /* What a release means for the crash that the break belongs to. */
@@ -213,12 +214,18 @@ void kdnet_release_conclude(struct kdnet_session *session, enum kdnet_reason int
     halt->deadline_us = KDNET_NEVER;
     kdnet_link_abandon(&session->talk->link);
     halt->interrupted = interrupted == KDNET_REASON_TIMEOUT;
-    if (halt->action != KDNET_ACTION_HOLD) {
+    uint64_t wait_us = halt->repeat && halt->action != KDNET_ACTION_REBOOT ? kdnet_repeats_wait_us(session) : 0;
+    if (halt->action != KDNET_ACTION_HOLD && wait_us == 0) {
         kdnet_release_next(session);
         return;
     }
     kdnet_release_hold(session, now_us);
-    kdnet_tell_released(session, now_us);
+    if (halt->action != KDNET_ACTION_HOLD || halt->deadline_us < now_us + wait_us)
+        halt->deadline_us = now_us + wait_us;
+    if (halt->told_break && halt->action == KDNET_ACTION_HOLD)
+        kdnet_tell_released(session, now_us);
+    else
+        kdnet_tell_held(session, kdnet_crash_break_kind(&facts), now_us);
 }
 
 void kdnet_release_shut_down(struct kdnet_session *session, uint64_t now_us)
@@ -265,7 +272,9 @@ void kdnet_inquiry_heard(struct kdnet_session *session, uint64_t now_us)
         return;
     struct kdnet_halt *halt = &talk->halt;
     ++halt->heard;
-    if (halt->heard >= GOING_HEARD && talk->link.sends > GOING_SENDS / 2 && !halt->told_release) {
+    /* One that has said its break again stood still after a Continue: it is believed when it is asked and does not. */
+    unsigned patience = halt->said_again > 0 ? GOING_HEARD_DOUBTED : GOING_HEARD;
+    if (halt->heard >= patience && talk->link.sends > GOING_SENDS / 2 && !halt->told_release) {
         kdnet_tell_released(session, now_us);
         crash_goes_on(session, now_us);
         halt->told_release = true;

@@ -141,24 +141,27 @@ bool kdnet_session_wake(struct kdnet_session *session)
     return true;
 }
 
-static bool is_nothing(const struct kdnet_past *past)
+static bool is_nothing(const struct kdnet_past *past, uint64_t now_us)
 {
     const struct kdnet_crash *crash = &past->crash;
     return !crash->printed && !crash->dumping && !crash->first_released && crash->kernel_base == 0 &&
-           !crash->bugcheck.known && past->breaks_us == 0 && past->storm_told_us == 0;
+           !crash->bugcheck.known && !crash->last.known && past->breaks_us == 0 && past->storm_told_us == 0 &&
+           kdnet_budget_is_whole(&past->budget, now_us);
 }
 
 /* Gives the memory of a talk back when nothing of it is needed. */
 static void rest(struct kdnet_session *session)
 {
     struct kdnet_talk *talk = session->talk;
-    if (!talk || talk->event_count > 0 || talk->halt.stage != KDNET_STAGE_RUNNING || talk->link.busy ||
-        talk->link.control_count > 0)
+    if (talk && (talk->event_count > 0 || talk->halt.stage != KDNET_STAGE_RUNNING || talk->link.busy ||
+                 talk->link.control_count > 0))
         return;
-    session->link = talk->link.memory;
-    session->talk = NULL;
-    free_talk(talk);
-    if (!is_nothing(session->past))
+    if (talk) {
+        session->link = talk->link.memory;
+        session->talk = NULL;
+        free_talk(talk);
+    }
+    if (!session->past || !is_nothing(session->past, session->last_seen_us))
         return;
     free(session->past);
     session->past = NULL;
@@ -184,14 +187,15 @@ struct kdnet_event *kdnet_session_event(struct kdnet_session *session, enum kdne
 bool kdnet_session_next_event(struct kdnet_session *session, struct kdnet_event *out)
 {
     struct kdnet_talk *talk = session->talk;
-    if (!talk || talk->event_count == 0) {
-        rest(session);
-        return false;
+    while (talk && talk->event_count > 0) {
+        *out = talk->event[talk->event_first];
+        talk->event_first = (talk->event_first + 1) % KDNET_EVENTS;
+        --talk->event_count;
+        if (kdnet_budget_allows(session, out))
+            return true;
     }
-    *out = talk->event[talk->event_first];
-    talk->event_first = (talk->event_first + 1) % KDNET_EVENTS;
-    --talk->event_count;
-    return true;
+    rest(session);
+    return false;
 }
 
 /* The target lives: what waited for it goes on. */
@@ -450,8 +454,8 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
         kdnet_inquiry_rekeyed(session, now_us);
 
     struct kdnet_event *event = kdnet_session_event(session, KDNET_EVENT_CONNECTED);
-    event->u.connected =
-        (struct kdnet_event_connected){.version = offer->version, .rebooted = rebooted, .took_over = offer->took_over};
+    event->u.connected = (struct kdnet_event_connected){
+        .version = offer->version, .rebooted = rebooted, .took_over = offer->took_over, .first = !known};
     kdnet_offers_forget_until(session, offer->made_us, now_us);
     return KDNET_OK;
 }
@@ -734,8 +738,11 @@ uint64_t kdnet_session_deadline(const struct kdnet_session *session)
     uint64_t deadline = lost_deadline(session);
     uint64_t link = session->talk ? kdnet_link_deadline(&session->talk->link) : KDNET_NEVER;
     uint64_t inquiry = kdnet_inquiry_deadline(session);
+    uint64_t budget = kdnet_budget_deadline(session);
     if (link < deadline)
         deadline = link;
+    if (budget < deadline)
+        deadline = budget;
     return inquiry < deadline ? inquiry : deadline;
 }
 
@@ -764,6 +771,7 @@ void kdnet_session_expire(struct kdnet_session *session, uint64_t now_us)
     }
     if (now_us >= lost_deadline(session))
         lose(session, now_us);
+    kdnet_budget_expire(session, now_us);
 }
 
 void kdnet_session_fetch(const struct kdnet_session *session)

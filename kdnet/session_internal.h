@@ -93,9 +93,10 @@ struct kdnet_halt {
     bool bugcheck_tried, bugcheck_known;
     bool status_tried, status_known, address_known;
     bool told_break, told_status, told_release, told_held;
-    bool unread;                    /* one break too many: only a bug check is read */
-    bool interrupted;               /* the deadline came while something was asked */
-    bool waiting;                   /* for a look-up of the symbol */
+    bool repeat;      /* the last break of its crash, which it says again and again: nothing new to tell */
+    bool unread;      /* one break too many: only a bug check is read */
+    bool interrupted; /* the deadline came while something was asked */
+    bool waiting;     /* for a look-up of the symbol */
     enum kdnet_gather_stage gather; /* of evidence */
     unsigned image;                 /* whose identity is read: 0 the kernel, else the module before this number */
     enum kdnet_reason reason;
@@ -132,6 +133,17 @@ struct kdnet_talk {
     char print[KDNET_PACKET_PAYLOAD_MAX];
 };
 
+/* The break of a crash that had the last result: a machine that can only break in again says it for ever. */
+struct kdnet_last_break {
+    bool known;
+    bool status_known;
+    enum kdnet_phase phase;
+    uint32_t checksum; /* of the state change */
+    uint32_t status;
+    uint32_t repeated; /* times that it came again */
+    struct kdnet_conclusion conclusion;
+};
+
 /* A crash goes over several breaks, and over handshakes between them. */
 struct kdnet_crash {
     bool printed;        /* "Fatal System Error" came since the machine last went on */
@@ -140,6 +152,19 @@ struct kdnet_crash {
     uint64_t first_released_us;
     uint64_t kernel_base;                 /* of the kernel that was last seen; 0: none */
     struct kdnet_event_bugcheck bugcheck; /* as told */
+    struct kdnet_last_break last;
+};
+
+#define KDNET_BUDGET_CRASH                                                                                             \
+    KDNET_EVENT_TYPES /* of the results of crashes; the others are of the event of that number                         \
+                       */
+#define KDNET_BUDGETS (KDNET_EVENT_TYPES + 1)
+
+/* What the machine may still make us tell: budget.c. */
+struct kdnet_budget {
+    uint64_t back_us[KDNET_BUDGETS]; /* when all of it will be there again */
+    uint32_t suppressed[KDNET_EVENT_TYPES];
+    uint64_t tell_us; /* when to tell what was suppressed; 0: nothing was */
 };
 
 /* What a machine did before that still counts: its crash, and its breaks of late. */
@@ -149,6 +174,7 @@ struct kdnet_past {
     uint64_t storm_told_us; /* the last event of a break storm; 0: none */
     uint32_t unread;        /* breaks since storm_told_us */
     bool cleared_told;      /* that a former debugger's single step was cleared, in this boot */
+    struct kdnet_budget budget;
 };
 
 /*
@@ -207,6 +233,20 @@ void kdnet_session_suspect_key(struct kdnet_session *session);
 
 /* Room for one event, session id filled in; with a full queue the oldest gives way. Needs a talk. */
 struct kdnet_event *kdnet_session_event(struct kdnet_session *session, enum kdnet_event_type type);
+
+/* --- budget.c --- */
+
+/* Takes one from a budget of so many at once and one more each `every_us`; false when it is used up. back_us: its
+ * state, 0 at first. */
+bool kdnet_budget_spend(uint64_t *back_us, uint64_t now_us, unsigned at_once, uint64_t every_us);
+
+/* Whether the event may be told; if not, it is counted. Needs a past. */
+bool kdnet_budget_allows(struct kdnet_session *session, const struct kdnet_event *event);
+bool kdnet_budget_is_whole(const struct kdnet_budget *budget, uint64_t now_us);
+
+/* Tells what was suppressed, in time. */
+uint64_t kdnet_budget_deadline(const struct kdnet_session *session);
+void kdnet_budget_expire(struct kdnet_session *session, uint64_t now_us);
 
 /* A data packet of the target, new and whole. */
 void kdnet_inquiry_packet(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us);

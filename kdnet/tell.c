@@ -35,19 +35,30 @@ void kdnet_tell_bugcheck(struct kdnet_session *session, const struct kdnet_bugch
         kdnet_session_event(session, KDNET_EVENT_BUGCHECK)->u.bugcheck = *told;
 }
 
-void kdnet_tell_break(struct kdnet_session *session)
+static void tell_break(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->talk->halt;
-    if (halt->told_break || halt->unread)
-        return;
-    halt->told_break = true;
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
     struct kdnet_event_break_in *event = &kdnet_session_event(session, KDNET_EVENT_BREAK_IN)->u.break_in;
+    halt->told_break = true;
     event->phase = kdnet_crash_phase(&facts);
     event->exception = facts.exception;
     event->code = halt->change.exception.code;
     event->address = halt->change.exception.address;
     event->first_chance = halt->change.exception.first_chance != 0;
+}
+
+void kdnet_tell_break(struct kdnet_session *session)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    if (halt->told_break || halt->unread || halt->repeat)
+        return;
+    if (!kdnet_repeats_is_one(session)) {
+        tell_break(session);
+        return;
+    }
+    halt->repeat = true; /* its result tells whether there is anything new */
+    ++session->past->crash.last.repeated;
 }
 
 /* Why the status is not known, when no step has said so. */
@@ -62,19 +73,13 @@ static enum kdnet_reason why_unknown(const struct kdnet_session *session, enum k
     return interrupted != KDNET_REASON_NONE ? interrupted : KDNET_REASON_UNREADABLE;
 }
 
-void kdnet_tell_status(struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us)
+static void fill_status(const struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us,
+                        struct kdnet_event_crash_status *event)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    const struct kdnet_halt *halt = &session->talk->halt;
     const struct kdnet_boot *boot = session->boot;
-    if (halt->told_status || halt->unread)
-        return;
-    halt->told_status = true;
-    kdnet_tell_break(session);
-    kdnet_tell_kernel(session);
+    const struct kdnet_crash *crash = &session->past->crash;
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
-    struct kdnet_evidence *evidence = kdnet_gather_end(session);
-    struct kdnet_event *told = kdnet_session_event(session, KDNET_EVENT_CRASH_STATUS);
-    struct kdnet_event_crash_status *event = &told->u.crash_status;
     event->phase = kdnet_crash_phase(&facts);
     event->conclusion = kdnet_crash_conclude(event->phase, halt->status_known, halt->status, halt->source,
                                              why_unknown(session, interrupted));
@@ -82,22 +87,40 @@ void kdnet_tell_status(struct kdnet_session *session, enum kdnet_reason interrup
     event->status = halt->status;
     event->address_known = halt->address_known;
     event->address = halt->status_address;
-    event->bugcheck = session->past->crash.bugcheck;
+    event->bugcheck = crash->bugcheck;
     if (boot && boot->build_lab_known) {
         event->build_lab_known = true;
         memcpy(event->build_lab, boot->build_lab, sizeof event->build_lab);
     }
     event->rtt_us = kdnet_link_rtt(&session->talk->link);
     event->read_us = now_us - halt->since_us;
-    event->since_first_known = session->past->crash.first_released;
-    event->since_first_us = session->past->crash.first_released
-                                ? halt->since_us - session->past->crash.first_released_us
-                                : 0;
+    event->since_first_known = crash->first_released;
+    event->since_first_us = crash->first_released ? halt->since_us - crash->first_released_us : 0;
     event->symbols_pending = halt->waiting && !halt->status_known;
     event->break_status_known = facts.at_status_break && facts.break_status_known;
     event->break_status = facts.break_status;
-    event->evidence = evidence;
-    session->talk->evidence[told - session->talk->event] = evidence;
+}
+
+void kdnet_tell_status(struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_event_crash_status status = {.phase = KDNET_PHASE_BREAK};
+    if (halt->told_status || halt->unread)
+        return;
+    halt->told_status = true;
+    kdnet_tell_break(session);
+    kdnet_tell_kernel(session);
+    fill_status(session, interrupted, now_us, &status);
+    if (halt->repeat && kdnet_repeats_is_told(session, &status))
+        return;
+    if (halt->repeat)
+        tell_break(session);
+    kdnet_repeats_keep(session, &status);
+    struct kdnet_evidence *evidence = kdnet_gather_end(session);
+    struct kdnet_event *event = kdnet_session_event(session, KDNET_EVENT_CRASH_STATUS);
+    event->u.crash_status = status;
+    event->u.crash_status.evidence = evidence;
+    session->talk->evidence[event - session->talk->event] = evidence;
 }
 
 void kdnet_tell_released(struct kdnet_session *session, uint64_t now_us)
@@ -111,6 +134,7 @@ void kdnet_tell_released(struct kdnet_session *session, uint64_t now_us)
     struct kdnet_event_released *event = &kdnet_session_event(session, KDNET_EVENT_RELEASED)->u.released;
     event->action = halt->action;
     event->halted_us = now_us - halt->since_us;
+    event->repeated = halt->said_again + (halt->repeat ? session->past->crash.last.repeated : 0);
     if (halt->action != KDNET_ACTION_CONTINUE)
         return;
     event->cleared = kdnet_halt_leftover(session);

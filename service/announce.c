@@ -183,6 +183,8 @@ static void log_released(const struct announcement *a)
         return;
     log_text(&line, "action", kdnet_action_name(released->action));
     log_milliseconds(&line, "halted_ms", released->halted_us);
+    if (released->repeated > 0)
+        log_number(&line, "repeated", released->repeated);
     log_end(&line);
     if (released->cleared_first)
         log_cleared(a);
@@ -245,6 +247,18 @@ static void log_held(const struct announcement *a)
     log_end(&line);
 }
 
+static void log_suppressed(const struct announcement *a)
+{
+    const struct kdnet_event_suppressed *suppressed = &a->event->u.suppressed;
+    struct log_line line;
+    if (!begin(&line, CONFIG_LOG_WARNING, "machine causes more events than are told: the others are counted", a->target,
+               a->event))
+        return;
+    log_text(&line, "kind", report_event_name(suppressed->kind));
+    log_number(&line, "count", suppressed->count);
+    log_end(&line);
+}
+
 static void log_event(const struct announcement *a)
 {
     static void (*const loggers[])(const struct announcement *) = {
@@ -258,6 +272,7 @@ static void log_event(const struct announcement *a)
         [KDNET_EVENT_PRINT] = log_print,
         [KDNET_EVENT_BREAK_STORM] = log_break_storm,
         [KDNET_EVENT_HELD] = log_held,
+        [KDNET_EVENT_SUPPRESSED] = log_suppressed,
     };
     loggers[a->event->type](a);
 }

@@ -379,6 +379,7 @@ static void put_released(struct builder *b, const struct kdnet_event_released *r
 {
     put(b, "action", own_text(kdnet_action_name(released->action)));
     put(b, "halted_ms", milliseconds(released->halted_us));
+    put(b, "repeated", json_integer(released->repeated));
     if (released->cleared != KDNET_LEFTOVER_NONE)
         put(b, "cleared", json_string(kdnet_leftover_name(released->cleared)));
 }
@@ -399,7 +400,7 @@ static void put_held(struct builder *b, const struct kdnet_event_held *held, uin
     put(b, "why", own_text(kdnet_break_kind_name(held->why)));
 }
 
-static const char *event_name(enum kdnet_event_type type)
+const char *report_event_name(enum kdnet_event_type type)
 {
     static const char *const names[] = {
         [KDNET_EVENT_CONNECTED] = "connected",
@@ -412,6 +413,7 @@ static const char *event_name(enum kdnet_event_type type)
         [KDNET_EVENT_PRINT] = "print",
         [KDNET_EVENT_BREAK_STORM] = "break_storm",
         [KDNET_EVENT_HELD] = "held",
+        [KDNET_EVENT_SUPPRESSED] = "suppressed",
     };
     return names[type];
 }
@@ -450,12 +452,18 @@ static void put_fields(struct builder *b, const struct kdnet_event *event, const
     case KDNET_EVENT_HELD:
         put_held(b, &event->u.held, time_us);
         break;
+    case KDNET_EVENT_SUPPRESSED:
+        put(b, "kind", own_text(report_event_name(event->u.suppressed.kind)));
+        put(b, "count", json_integer(event->u.suppressed.count));
+        break;
+    case KDNET_EVENT_TYPES:
+        break;
     }
 }
 
 char *report_event(const struct report_subject *subject, const struct kdnet_event *event, size_t *length)
 {
-    struct builder b = begin(subject->time_us, event_name(event->type));
+    struct builder b = begin(subject->time_us, report_event_name(event->type));
     put(&b, "target", json_string(subject->target));
     put(&b, "address", address_text(subject->address));
     put(&b, "session", session_text(event->session));

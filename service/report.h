@@ -55,6 +55,9 @@ char *report_listener(const struct report_listener *listener, size_t *length);
 /* The GUID of a symbol file as symbol stores have it, without the age. NUL-ended. */
 void report_guid(const struct kdnet_pdb *pdb, char out[static 33]);
 
+/* "connected" and so on; never NULL for a type that there is. */
+const char *report_event_name(enum kdnet_event_type type);
+
 /* The id of a session: 16 hex digits, NUL-ended. */
 void report_session(const uint8_t session[static KDNET_SESSION_ID_LENGTH],
                     char out[static 2 * KDNET_SESSION_ID_LENGTH + 1]);

@@ -50,7 +50,6 @@ c_decl {
 #define ASKS_QUICK       2 /* [3]  inquiry.c */
 #define ASKS_MAX         7 /* [12] inquiry_internal.h */
 #define ASKS_DEAF        2 /* [4]  release.c */
-#define SAID_AGAIN_MAX   3 /* [3]  inquiry.c */
 #define STEP_TIMEOUTS    4 /* [16] release.c */
 #define PROOFS_MAX       6 /* [20] release.c */
 #define GOING_SENDS      4 /* [12] release.c */
@@ -118,7 +117,7 @@ bit l_asked;        /* asked_us: a RESEND or RESET went out less than ASKED_LATE
 byte l_id, l_api, l_sends, l_timeouts;
 
 /* struct kdnet_halt */
-byte a_stage, a_step, a_bytes, a_reads, a_giving_up, a_proofs, a_asked, a_heard, a_said;
+byte a_stage, a_step, a_bytes, a_reads, a_giving_up, a_proofs, a_asked, a_heard;
 bit a_context_known, a_context_moved, a_context_tried, a_stepped, a_load, a_fault;
 byte a_break;       /* property only: which break the host believes to be at */
 
@@ -505,7 +504,7 @@ inline release_done()
 {
     a_stage = RUNNING;
     /* what keep_change clears at the next break has no meaning until then */
-    a_step = 0; a_bytes = 0; a_reads = 0; a_giving_up = 0; a_proofs = 0; a_asked = 0; a_heard = 0; a_said = 0;
+    a_step = 0; a_bytes = 0; a_reads = 0; a_giving_up = 0; a_proofs = 0; a_asked = 0; a_heard = 0;
     a_context_known = 0; a_context_moved = 0; a_context_tried = 0; a_stepped = 0; a_load = 0; a_fault = 0; a_break = 0;
     churn = 0;
     if :: !l_busy -> l_sends = 0; l_id = 0 :: else fi
@@ -602,8 +601,10 @@ inline on_state_change()
     :: a_bytes == a && (a_stage == READING || a_stage == RELEASING) ->
         /* kdnet_link_ignored: said again */
         if :: l_busy && l_acked && !l_resetting -> begin_reset() :: else fi
-    :: a_bytes == a && a_stage == GOING && l_asked && a_said < SAID_AGAIN_MAX && mutant != NOT_SAID_AGAIN ->
-        a_said++;
+    :: a_bytes == a && a_stage == GOING && l_asked && l_busy && !l_sends && mutant != NOT_SAID_AGAIN ->
+        skip /* the RESET before the Continue brought it */
+    :: a_bytes == a && a_stage == GOING && l_asked && !(l_busy && !l_sends) && mutant != NOT_SAID_AGAIN ->
+        a_proofs = 0;
         link_abandon();
         a_stage = RELEASING;
         if

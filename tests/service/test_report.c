@@ -297,7 +297,7 @@ static void milliseconds_are_written_short(void **state)
     size_t length = 0;
     char *line = report_event(&subject, &event, &length);
     assert_non_null(line);
-    assert_non_null(strstr(line, "\"action\":\"hold\",\"halted_ms\":1234567890.123}\n"));
+    assert_non_null(strstr(line, "\"action\":\"hold\",\"halted_ms\":1234567890.123,\"repeated\":0}\n"));
     json_decref(parse(line, length));
     event.u.released.action = KDNET_ACTION_CONTINUE;
     event.u.released.cleared = KDNET_LEFTOVER_HARDWARE_BREAKPOINT;
@@ -329,6 +329,18 @@ static void a_held_machine_is_told_with_why_and_until_when(void **state)
     event.u.held = (struct kdnet_event_held){.why = KDNET_BREAK_KIND_LOAD_SYMBOLS};
     object = made(&event, &v4);
     assert_null_field(object, "until");
+    json_decref(object);
+}
+
+static void what_was_suppressed_is_told_by_kind(void **state)
+{
+    (void)state;
+    struct kdnet_event event = event_of(KDNET_EVENT_SUPPRESSED);
+    event.u.suppressed = (struct kdnet_event_suppressed){.kind = KDNET_EVENT_BUGCHECK, .count = 13280};
+    json_t *object = made(&event, &v4);
+    assert_text(object, "event", "suppressed");
+    assert_text(object, "kind", "bugcheck");
+    assert_int_equal(json_integer_value(json_object_get(object, "count")), 13280);
     json_decref(object);
 }
 
@@ -443,6 +455,7 @@ int main(void)
         cmocka_unit_test(milliseconds_are_written_short),
         cmocka_unit_test(a_lost_target_is_told_with_when_it_was_seen),
         cmocka_unit_test(a_held_machine_is_told_with_why_and_until_when),
+        cmocka_unit_test(what_was_suppressed_is_told_by_kind),
         cmocka_unit_test(text_of_a_machine_is_made_valid),
         cmocka_unit_test(any_bytes_of_a_machine_make_a_line),
         cmocka_unit_test(an_unknown_machine_is_told_with_a_hint),

@@ -364,6 +364,11 @@ static void say_event(struct story *story, const struct kdnet_event *event)
     case KDNET_EVENT_HELD:
         say(story, "held %s", kdnet_break_kind_name(event->u.held.why));
         break;
+    case KDNET_EVENT_SUPPRESSED:
+        say(story, "suppressed %u", (unsigned)event->u.suppressed.count);
+        break;
+    case KDNET_EVENT_TYPES:
+        break;
     }
 }
 
