@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Policies that are allowed, and cannot do what they look like. */
+/* What is allowed, and cannot do what it looks like: policies, keys. */
 #include "config/config.h"
+#include "kdnet/key.h"
 
 #include <stddef.h>
 
@@ -44,6 +45,25 @@ static const char *file_of(const struct kdnetd_config *config, const struct conf
     return is_option ? "command line" : config->sources[place->source];
 }
 
+/* One line for all of them, at the first. */
+static void advise_keys(const struct kdnetd_config *config, struct config_report *report)
+{
+    const struct config_target *first = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < config->target_count; ++i)
+        if (kdnet_key_is_guessable(&config->targets[i].key) && count++ == 0)
+            first = &config->targets[i];
+    if (!first)
+        return;
+    const struct config_place *place = &first->place;
+    struct config_spot spot = {file_of(config, place), place->source, place->line, place->column, first->name};
+    config_report_add(
+        report, &spot,
+        "warning: keys that can be guessed: %zu of %zu, this one first; who has a key can read and change "
+        "the machine's memory: make one with `kdnetctl keygen`",
+        count, config->target_count);
+}
+
 void config_advise(const struct kdnetd_config *config, struct config_report *report)
 {
     for (unsigned kind = 0; kind < CONFIG_BREAKS; ++kind) {
@@ -59,5 +79,6 @@ void config_advise(const struct kdnetd_config *config, struct config_report *rep
         struct config_spot spot = {file_of(config, place), place->source, place->line, place->column, target->name};
         advise_policy(config, &target->policy, &spot, report);
     }
+    advise_keys(config, report);
     config_report_sort(report);
 }

@@ -251,7 +251,8 @@ bool config_add_policy(struct kdnetd_config *config, const char *text, char erro
  */
 bool config_check(struct kdnetd_config *config, struct config_report *report);
 
-/* Adds a line for each policy that is allowed and cannot do what it looks like: no mistake, but to be told. Sorts the
+/* Adds a line for each policy that is allowed and cannot do what it looks like, and one for all keys that can be
+ * guessed: no mistake, but to be told. Sorts the
  * report by place. */
 void config_advise(const struct kdnetd_config *config, struct config_report *report);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/key.h"
 #include "kdnet/error.h"
+#include "kdnet/wire.h"
 
 #include <string.h>
 
@@ -88,6 +89,41 @@ void kdnet_key_format(const struct kdnet_key *key, char out[static KDNET_KEY_TEX
         n += format_part(value, out + n);
     }
     out[n] = '\0';
+}
+
+static uint64_t part_of(const struct kdnet_key *key, size_t i)
+{
+    return kdnet_get_le64(key->bytes + 8 * i);
+}
+
+static bool is_published(const struct kdnet_key *key)
+{
+    static const uint64_t published[][KDNET_KEY_PARTS] = {
+        /* 2steg4fzbj2sz.23418vzkd4ko3.1g34ou07z4pev.1sp3yo9yz874p, Microsoft's example for bcdedit */
+        {UINT64_C(0xb8275332b8cedbf3), UINT64_C(0x8933795f5b9a2ea3), UINT64_C(0x5f24998f2da258a7),
+         UINT64_C(0x762d78fefb3c3119)},
+        /* 29p34y6n3wd25.2q4f5zr37e3p3.12z8iq9y7jzb6.2cn6z43dvyrkt, ours, in README and example configuration */
+        {UINT64_C(0x953a9dd8f087891d), UINT64_C(0xb33b9fabdd37cd37), UINT64_C(0x47330a31f3f77882),
+         UINT64_C(0x9a9cdd8f6ceec31d)},
+    };
+    for (size_t i = 0; i < sizeof published / sizeof published[0]; ++i)
+        if (part_of(key, 0) == published[i][0] && part_of(key, 1) == published[i][1] &&
+            part_of(key, 2) == published[i][2] && part_of(key, 3) == published[i][3])
+            return true;
+    return false;
+}
+
+bool kdnet_key_is_guessable(const struct kdnet_key *key)
+{
+    size_t bytes = 0;
+    bool equal = false;
+    for (size_t i = 0; i < KDNET_KEY_PARTS; ++i) {
+        for (uint64_t part = part_of(key, i); part != 0; part >>= 8)
+            ++bytes;
+        for (size_t j = 0; j < i; ++j)
+            equal = equal || part_of(key, i) == part_of(key, j);
+    }
+    return bytes < KDNET_KEY_BYTES_LEAST || equal || is_published(key);
 }
 
 const char *kdnet_key_fault_text(enum kdnet_key_fault fault)

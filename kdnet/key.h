@@ -8,13 +8,15 @@
 #ifndef KDNET_KEY_H
 #define KDNET_KEY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define KDNET_KEY_LENGTH     32
-#define KDNET_KEY_PARTS      4
-#define KDNET_KEY_PART_CHARS 13                                             /* 2^64-1 is 3w5e11264sgsf */
-#define KDNET_KEY_TEXT_SIZE  (KDNET_KEY_PARTS * (KDNET_KEY_PART_CHARS + 1)) /* three dots and the final NUL */
+#define KDNET_KEY_LENGTH      32
+#define KDNET_KEY_PARTS       4
+#define KDNET_KEY_PART_CHARS  13 /* 2^64-1 is 3w5e11264sgsf */
+#define KDNET_KEY_BYTES_LEAST 16
+#define KDNET_KEY_TEXT_SIZE   (KDNET_KEY_PARTS * (KDNET_KEY_PART_CHARS + 1)) /* three dots and the final NUL */
 
 struct kdnet_key {
     uint8_t bytes[KDNET_KEY_LENGTH];
@@ -41,6 +43,13 @@ int kdnet_key_parse(const char *text, size_t length, struct kdnet_key *out, enum
 
 /* The key as w.x.y.z in lower case, without leading zeros, NUL-ended. */
 void kdnet_key_format(const struct kdnet_key *key, char out[static KDNET_KEY_TEXT_SIZE]);
+
+/*
+ * Whether somebody could guess the key: its four numbers need fewer than KDNET_KEY_BYTES_LEAST bytes together
+ * (1.2.3.4), two of them are equal, or it is printed in the documentation of bcdedit, or of kdnetd. A random key needs
+ * fewer in one of 10^30 cases.
+ */
+bool kdnet_key_is_guessable(const struct kdnet_key *key);
 
 /* A sentence for a fault, e.g. "has a part over 64 bits". Never NULL. */
 const char *kdnet_key_fault_text(enum kdnet_key_fault fault);

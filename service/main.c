@@ -21,8 +21,8 @@ static void say_advice(const struct kdnetd_config *config, bool is_log)
     if (!is_log)
         config_report_print(&advice, stderr);
     for (size_t i = 0; is_log && config_report_line(&advice, i); ++i) {
-        log_begin(&line, CONFIG_LOG_WARNING, "a policy cannot do what it looks like");
-        log_text(&line, "policy", config_report_line(&advice, i));
+        log_begin(&line, CONFIG_LOG_WARNING, "the configuration is right, and perhaps not what was meant");
+        log_text(&line, "advice", config_report_line(&advice, i));
         log_end(&line);
     }
     config_report_clear(&advice);

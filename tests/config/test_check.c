@@ -102,7 +102,20 @@ static void policies_that_cannot_work_are_told_and_are_no_mistake(void **state)
     expect_advice(f, "policy: {load_symbols: hold, shutdown: hold}\n", 2, NULL);
     expect_advice(f, "hold_for: 10s\npolicy: {bugcheck_first: hold, shutdown: hold}\n", 0, NULL);
     expect_advice(f, "policy: {break: hold, exception: reboot, prompt: hold}\n", 0, NULL);
-    expect_advice(f, "targets:\n- {name: a, key: 1.1.1.1, policy: {bugcheck_first: hold}}\n", 1, "a.yaml:2:");
+    expect_advice(f,
+                  "targets:\n- {name: a, key: 1m770ts6ru0p.3671pemyie4i.2b8djy3wt5et.1p99ir125v4q, policy: "
+                  "{bugcheck_first: hold}}\n",
+                  1, "a.yaml:2:");
+}
+
+static void keys_that_can_be_guessed_are_told_once(void **state)
+{
+    struct fixture *f = *state;
+    expect_advice(f,
+                  "targets:\n- {name: a, key: 1m770ts6ru0p.3671pemyie4i.2b8djy3wt5et.1p99ir125v4q}\n- {name: b, key: "
+                  "8.8.8.8}\n- {name: c, key: 1.2.3.4}\n",
+                  1, "a.yaml:3:");
+    expect_advice(f, "targets:\n- {name: a, key: 1.2.3.4}\n", 1, "1 of 1");
 }
 
 int main(void)
@@ -116,6 +129,7 @@ int main(void)
         TEST(a_reload_sees_what_changed_in_a_target),
         TEST(clear_makes_the_struct_as_new),
         TEST(policies_that_cannot_work_are_told_and_are_no_mistake),
+        TEST(keys_that_can_be_guessed_are_told_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -83,6 +83,30 @@ static void each_mistake_is_named_with_its_part(void **state)
     }
 }
 
+static void keys_that_can_be_guessed_are_known(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool guessable;
+    } cases[] = {
+        {"1.2.3.4", true},
+        {"8.8.8.8", true},
+        {"0.0.0.0", true},
+        {"zzzz.zzzzzy.zzzzzx.zzzzzw", true}, /* 15 bytes */
+        {"2steg4fzbj2sz.23418vzkd4ko3.1g34ou07z4pev.1sp3yo9yz874p", true},
+        {"29p34y6n3wd25.2q4f5zr37e3p3.12z8iq9y7jzb6.2cn6z43dvyrkt", true},
+        {"1m770ts6ru0p.1m770ts6ru0p.2b8djy3wt5et.1p99ir125v4q", true}, /* two are equal */
+        {"1m770ts6ru0p.3671pemyie4i.2b8djy3wt5et.1p99ir125v4q", false},
+        {"1.3671pemyie4i.2b8djy3wt5et.1p99ir125v4q", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+        struct kdnet_key key;
+        assert_int_equal(parse(cases[i].text, &key, NULL, NULL), KDNET_OK);
+        assert_int_equal(kdnet_key_is_guessable(&key), cases[i].guessable);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -90,6 +114,7 @@ int main(void)
         cmocka_unit_test(both_cases_and_largest_part_are_read),
         cmocka_unit_test(text_and_bytes_go_round),
         cmocka_unit_test(each_mistake_is_named_with_its_part),
+        cmocka_unit_test(keys_that_can_be_guessed_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
