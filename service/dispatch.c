@@ -574,6 +574,11 @@ void dispatch_arrival(struct arrival *a)
     size_t count = rows_at(worker, a, rows);
     if (listener->closed)
         return;
+    if (worker->holds.count > 0) {
+        if (letters_hold(a))
+            return;
+        count = rows_at(worker, a, rows); /* what waited may have moved some */
+    }
     if (count > 0 && must_wait(worker, rows[0], a)) {
         ++listener->counts.deferred;
         return;

@@ -17,6 +17,14 @@ struct letter {
     uint8_t payload[];
 };
 
+/* Goes to the worker that had the row and back, behind the letters that went there before. */
+struct turn {
+    struct mail mail;
+    struct address source;
+    uint16_t local_port;
+    unsigned home;
+};
+
 struct claim {
     struct mail mail;
     struct address source;
@@ -49,15 +57,12 @@ static void open_letter(struct mail *mail, void *owner)
     free(letter);
 }
 
-/* `as` has the letter's own fields; the rest is the datagram's. */
-static void post(const struct arrival *arrival, struct worker *to, const struct letter *as)
+/* `as` has the letter's own fields; the rest is the datagram's. NULL: out of memory. */
+static struct letter *write_letter(const struct arrival *arrival, const struct letter *as)
 {
-    struct listener_counts *counts = &arrival->listener->counts;
     struct letter *letter = malloc(sizeof *letter + arrival->length);
-    if (!letter) {
-        ++counts->pass_dropped;
-        return;
-    }
+    if (!letter)
+        return NULL;
     *letter = *as;
     letter->mail.open = open_letter;
     letter->listener_id = arrival->listener->id;
@@ -66,6 +71,17 @@ static void post(const struct arrival *arrival, struct worker *to, const struct 
     letter->channel = arrival->channel;
     letter->length = arrival->length;
     memcpy(letter->payload, arrival->payload, arrival->length);
+    return letter;
+}
+
+static void post(const struct arrival *arrival, struct worker *to, const struct letter *as)
+{
+    struct listener_counts *counts = &arrival->listener->counts;
+    struct letter *letter = write_letter(arrival, as);
+    if (!letter) {
+        ++counts->pass_dropped;
+        return;
+    }
     if (mailbox_offer(&to->mailbox, &letter->mail, LETTERS_MAX)) {
         ++counts->passed;
         return;
@@ -155,4 +171,71 @@ void letters_claim(struct worker *worker, const struct address *source, uint16_t
     *claim =
         (struct claim){.mail.open = open_claim, .source = *source, .local_port = local_port, .worker = worker->number};
     mailbox_post(&home->mailbox, &claim->mail);
+}
+
+static void release(struct worker *worker, struct hold *hold)
+{
+    struct mail *mail = holds_end(&worker->holds, hold);
+    while (mail) {
+        struct mail *next = mail->next;
+        mail->open(mail, worker);
+        mail = next;
+    }
+}
+
+static void open_returned(struct mail *mail, void *owner)
+{
+    const struct turn *turn = (const struct turn *)mail;
+    struct worker *worker = owner;
+    struct hold *hold = holds_find(&worker->holds, &turn->source, turn->local_port);
+    if (hold)
+        release(worker, hold);
+    free(mail);
+}
+
+static void open_turn(struct mail *mail, void *owner)
+{
+    const struct turn *turn = (const struct turn *)mail;
+    struct worker *worker = owner;
+    mail->open = open_returned;
+    mailbox_post(&worker->server->workers[turn->home].mailbox, mail);
+}
+
+void letters_await(struct worker *worker, const struct address *source, uint16_t local_port, unsigned from)
+{
+    struct turn *turn = malloc(sizeof *turn);
+    if (!turn || !holds_begin(&worker->holds, source, local_port, worker_now_us())) {
+        free(turn);
+        return; /* the order is not kept */
+    }
+    *turn = (struct turn){.mail.open = open_turn, .source = *source, .local_port = local_port, .home = worker->number};
+    mailbox_post(&worker->server->workers[from].mailbox, &turn->mail);
+}
+
+bool letters_hold(const struct arrival *arrival)
+{
+    struct worker *worker = arrival->listener->worker;
+    if (arrival->letter != LETTER_NONE && arrival->letter != LETTER_STRAY)
+        return false;
+    struct hold *hold = holds_find(&worker->holds, arrival->source, arrival->listener->local.port);
+    if (!hold)
+        return false;
+    struct letter *letter = NULL;
+    if (holds_may_wait(hold, arrival->now_us))
+        letter = write_letter(arrival, &(struct letter){.kind = LETTER_STRAY});
+    if (letter)
+        holds_put(hold, &letter->mail);
+    else
+        release(worker, hold);
+    return letter;
+}
+
+void letters_clear(struct worker *worker)
+{
+    for (size_t i = 0; i < HOLDS_MAX; ++i)
+        if (worker->holds.hold[i].used)
+            for (struct mail *mail = holds_end(&worker->holds, &worker->holds.hold[i]), *next; mail; mail = next) {
+                next = mail->next;
+                free(mail);
+            }
 }

@@ -2,7 +2,7 @@
 /*
  * letters: datagrams that one worker passes to another.
  *
- * Uses worker, mailbox, forwards. Why one is passed on:
+ * Uses worker, mailbox, forwards, holds. Why one is passed on:
  *
  *   STRAY   the kernel gave it to the wrong worker: to that of its address
  *   OWNER   its source's machine was found among the rows of another worker, and has not moved yet
@@ -39,6 +39,18 @@ bool letters_unopened(const struct arrival *arrival, unsigned hops);
 
 /* Lets another worker nudge: workers take turns. False: it is this one's turn, or it is alone. */
 bool letters_nudge(const struct arrival *arrival, size_t allowance);
+
+/*
+ * The row of this source has come here from worker `from`, to which datagrams of it were passed on: those come back
+ * first, and what arrives meanwhile waits for them.
+ */
+void letters_await(struct worker *worker, const struct address *source, uint16_t local_port, unsigned from);
+
+/* Whether a datagram waits for those before it. Ask only while worker->holds has some. */
+bool letters_hold(const struct arrival *arrival);
+
+/* Frees what waits. */
+void letters_clear(struct worker *worker);
 
 /* Datagrams of this source are for this worker: to be told to that of the address, when it is another. */
 void letters_claim(struct worker *worker, const struct address *source, uint16_t local_port);

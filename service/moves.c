@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "service/letters.h"
 #include "service/log.h"
 #include "service/moves.h"
 #include "service/server_internal.h"
@@ -24,6 +25,9 @@ static void arrive(struct worker *worker, const struct move *move, struct target
     struct listener *listener = listener_by_id(worker, move->listener_id);
     kdnet_session_move(target->session, &worker->shared);
     if (listener) { /* else its next poke says where it is */
+        unsigned from = 0;
+        if (forwards_find(&worker->forwards, &move->live, listener->local.port, &from) && from != worker->number)
+            letters_await(worker, &move->live, listener->local.port, from);
         forwards_remove(&worker->forwards, &move->live, listener->local.port);
         (void)targets_set_live(&worker->targets, target, &move->live, listener, listener->local.port);
     }

@@ -2,6 +2,7 @@
 #include "service/worker.h"
 #include "service/log.h"
 #include "service/lookup.h"
+#include "service/letters.h"
 #include "service/server_internal.h"
 
 #include <openssl/rand.h>
@@ -328,6 +329,7 @@ void worker_clear(struct worker *worker, bool started)
     losses_clear(&worker->losses);
     forwards_clear(&worker->forwards);
     responses_clear(&worker->responses);
+    letters_clear(worker);
     kdnet_crypto_free(worker->shared.crypto);
     mailbox_clear(&worker->mailbox);
     if (started)

@@ -20,6 +20,7 @@
 #include "service/bucket.h"
 #include "service/forwards.h"
 #include "service/hearing.h"
+#include "service/holds.h"
 #include "service/mailbox.h"
 #include "service/pace.h"
 #include "service/platform/receiver.h"
@@ -161,6 +162,7 @@ struct worker {
     struct lookup_asker *asker;
     struct forwards forwards;
     struct responses responses;
+    struct holds holds;
     struct listener *listeners;
     uint64_t seed;
 

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "service/holds.h"
+
+#include <cmocka.h>
+
+#define PORT 50000
+
+static struct address machine(uint8_t number)
+{
+    return (struct address){.ip = {[10] = 0xff, [11] = 0xff, [12] = 10, [15] = number}, .port = 51111};
+}
+
+static void mails_of_a_source_come_out_in_order(void **state)
+{
+    struct holds holds = {.count = 0};
+    struct address one = machine(1), two = machine(2);
+    struct mail mails[5];
+    (void)state;
+    assert_null(holds_find(&holds, &one, PORT));
+    assert_true(holds_begin(&holds, &one, PORT, 1000));
+    assert_false(holds_begin(&holds, &one, PORT, 1000));
+    assert_null(holds_find(&holds, &two, PORT));
+    assert_null(holds_find(&holds, &one, PORT + 1));
+    struct hold *hold = holds_find(&holds, &one, PORT);
+    for (size_t i = 0; i < 5; ++i)
+        holds_put(hold, &mails[i]);
+    const struct mail *mail = holds_end(&holds, hold);
+    for (size_t i = 0; i < 5; ++i, mail = mail->next)
+        assert_ptr_equal(mail, &mails[i]);
+    assert_null(mail);
+    assert_null(holds_find(&holds, &one, PORT));
+    assert_int_equal(holds.count, 0);
+}
+
+static void few_wait_and_not_for_long(void **state)
+{
+    struct holds holds = {.count = 0};
+    struct address one = machine(1);
+    struct mail mails[HOLDS_MAILS];
+    (void)state;
+    assert_true(holds_begin(&holds, &one, PORT, 1000));
+    struct hold *hold = holds_find(&holds, &one, PORT);
+    assert_true(holds_may_wait(hold, 1000));
+    assert_false(holds_may_wait(hold, 1000 + HOLDS_FOR_US));
+    for (size_t i = 0; i < HOLDS_MAILS; ++i)
+        holds_put(hold, &mails[i]);
+    assert_false(holds_may_wait(hold, 1000));
+    for (uint8_t i = 2; holds.count < HOLDS_MAX; ++i) {
+        struct address other = machine(i);
+        assert_true(holds_begin(&holds, &other, PORT, 1000));
+    }
+    struct address late = machine(200);
+    assert_false(holds_begin(&holds, &late, PORT, 1000));
+    (void)holds_end(&holds, hold);
+    assert_true(holds_begin(&holds, &late, PORT, 1000));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mails_of_a_source_come_out_in_order),
+        cmocka_unit_test(few_wait_and_not_for_long),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
