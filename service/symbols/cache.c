@@ -14,13 +14,11 @@
 #define BUFFER_SIZE 65536
 
 #define CHECK_BYTES 8
-#define CHECK_SIZE  (2 * CHECK_BYTES + 1)
 #define FIELDS      4 /* and the checksum */
 
 static const char absent[] = "absent";
 
-/* The checksum of a line's text, as hex. */
-static void make_check(const char *text, size_t length, char out[static CHECK_SIZE])
+void cache_check(const char *text, size_t length, char out[static CACHE_CHECK_SIZE])
 {
     static const char what[] = "kdnetd symbols.cache ";
     uint8_t hash[32];
@@ -77,11 +75,11 @@ enum line { LINE_GOOD, LINE_UNKNOWN, LINE_DAMAGED };
 /* Takes the checksum off a line, and compares it. */
 static enum line take_check(char *line)
 {
-    char check[CHECK_SIZE], *last = strrchr(line, ' ');
-    if (!last || strlen(last + 1) != CHECK_SIZE - 1)
+    char check[CACHE_CHECK_SIZE], *last = strrchr(line, ' ');
+    if (!last || strlen(last + 1) != CACHE_CHECK_SIZE - 1)
         return LINE_UNKNOWN;
     *last = 0;
-    make_check(line, (size_t)(last - line), check);
+    cache_check(line, (size_t)(last - line), check);
     return strcmp(last + 1, check) == 0 ? LINE_GOOD : LINE_DAMAGED;
 }
 
@@ -190,7 +188,7 @@ static size_t format(const struct cache_image *image, size_t i, char *out, size_
 {
     const struct remembered_entry *entry = &image->entries[i];
     struct kdnet_pdb pdb = {.age = entry->key.age};
-    char guidage[KDNET_GUIDAGE_SIZE], rva[16], check[CHECK_SIZE];
+    char guidage[KDNET_GUIDAGE_SIZE], rva[16], check[CACHE_CHECK_SIZE];
     memcpy(pdb.guid, entry->key.guid, sizeof pdb.guid);
     kdnet_pdb_guidage(&pdb, guidage);
     (void)snprintf(rva, sizeof rva, "0x%x", (unsigned)entry->rva);
@@ -199,7 +197,7 @@ static size_t format(const struct cache_image *image, size_t i, char *out, size_
                           kdnet_source_name((enum kdnet_source)entry->source));
     if (length <= 0 || (size_t)length >= size)
         return 0;
-    make_check(out, (size_t)length, check);
+    cache_check(out, (size_t)length, check);
     int rest = snprintf(out + length, size - (size_t)length, " %s\n", check);
     return (size_t)length + (size_t)rest;
 }

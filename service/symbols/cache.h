@@ -18,13 +18,17 @@
 
 #include "service/symbols/remembered.h"
 
-#define CACHE_SIZE_MAX (128U << 20) /* bytes of the file that are read */
-#define CACHE_LINE_MAX 512U
+#define CACHE_SIZE_MAX   (128U << 20) /* bytes of the file that are read */
+#define CACHE_LINE_MAX   512U
+#define CACHE_CHECK_SIZE 17
 
 struct cache_counts {
     size_t unknown; /* lines without a checksum, as an older kdnetd wrote them, or of no sense at all */
     size_t damaged; /* lines whose checksum is of another text */
 };
+
+/* The checksum of a line's text, as hex. */
+void cache_check(const char *text, size_t length, char out[static CACHE_CHECK_SIZE]);
 
 /* Reads lines into memory, up to the capacity of it; the byte at `length` may be written. A last line without an end
  * was cut short: it counts as damaged. Entries are marked as `unchecked`. */

@@ -7,6 +7,7 @@
 #define SERVICE_SYMBOLS_SERVER_INTERNAL_H
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <uv.h>
 
 #include "service/symbols/server.h"
@@ -113,6 +114,12 @@ int symbol_server_body_keep(const struct symbol_server_state *state, struct body
 void symbol_server_body_drop(struct body *body);
 
 /* memory: the caller holds the mutex, but for _load (alone) and _write (any thread). */
+/* Remembers what a text of the file says of this server, or copies what still holds to `copy` (not both). The text is
+ * cut up. Returns whether something else was there. */
+bool symbol_server_memory_read(struct symbol_server_state *state, char *text, size_t length, int64_t now_ms,
+                               FILE *copy);
+/* The checksum at the end of a line. */
+uint64_t symbol_server_memory_check(const char *text, size_t length);
 void symbol_server_memory_load(struct symbol_server_state *state);
 void symbol_server_memory_write(struct symbol_server_state *state, const struct wanted *wanted, int64_t now_ms);
 void symbol_server_memory_clear(struct symbol_server_state *state);

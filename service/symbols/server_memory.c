@@ -7,8 +7,8 @@
 #include "service/symbols/server_internal.h"
 
 #define NEGATIVE_FILE ".kdnetd-negative"
-#define NEGATIVE_NEW  ".kdnetd-negative.new"
-#define LINE_SIZE     (32 + NAME_SIZE + GUIDAGE_SIZE + URL_SIZE)
+#define CHECK_LENGTH  16 /* hex digits */
+#define LINE_SIZE     (64 + NAME_SIZE + GUIDAGE_SIZE + URL_SIZE)
 #define FILE_LIMIT    ((long)1 << 20)
 #define FAILURES_MAX  16
 
@@ -132,10 +132,34 @@ void symbol_server_memory_clear(struct symbol_server_state *state)
     }
 }
 
-/* SECONDS NAME GUIDAGE URL */
+uint64_t symbol_server_memory_check(const char *text, size_t length)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a: against flipped bits, not against people */
+    for (size_t i = 0; i < length; i++) {
+        hash = (hash ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}
+
+/* Takes the checksum off a line's end; false: it has none, or another's. */
+static bool take_check(char *line)
+{
+    char check[CHECK_LENGTH + 1], *last = strrchr(line, ' ');
+    if (last == NULL) {
+        return false;
+    }
+    *last = '\0';
+    (void)snprintf(check, sizeof(check), "%016" PRIx64, symbol_server_memory_check(line, (size_t)(last - line)));
+    return strcmp(last + 1, check) == 0;
+}
+
+/* SECONDS NAME GUIDAGE URL CHECK */
 static bool parse_negative(char *line, struct negative *negative)
 {
     char *rest = NULL, *end = NULL;
+    if (!take_check(line)) {
+        return false;
+    }
     char *time = strtok_r(line, " \r\n", &rest), *name = strtok_r(NULL, " \r\n", &rest);
     char *guidage = strtok_r(NULL, " \r\n", &rest), *url = strtok_r(NULL, " \r\n", &rest);
     if (url == NULL || strtok_r(NULL, " \r\n", &rest) != NULL || !symbol_server_valid_name(name) ||
@@ -174,24 +198,25 @@ static void remember(struct symbol_server_state *state, const struct negative *n
 
 static bool print_negative(FILE *file, const struct negative *negative)
 {
-    return fprintf(file, "%" PRId64 " %s %s %s\n", negative->time, negative->name, negative->guidage, negative->url) >
-           0;
+    char line[LINE_SIZE];
+    int length = snprintf(line, sizeof(line), "%" PRId64 " %s %s %s", negative->time, negative->name, negative->guidage,
+                          negative->url);
+    return length > 0 && (size_t)length < sizeof(line) &&
+           fprintf(file, "%s %016" PRIx64 "\n", line, symbol_server_memory_check(line, (size_t)length)) > 0;
 }
 
-/* Remembers what is this server's, or copies what still holds to `copy` (not both). Only the last FILE_LIMIT / 2 bytes
- * count: lines are in the order of time. Returns whether something else was there. */
-static bool read_negatives(FILE *file, int64_t now_ms, struct symbol_server_state *state, FILE *copy)
+bool symbol_server_memory_read(struct symbol_server_state *state, char *text, size_t length, int64_t now_ms, FILE *copy)
 {
-    char line[LINE_SIZE];
     struct negative negative;
-    bool cut = fseek(file, 0, SEEK_END) == 0 && ftell(file) > FILE_LIMIT / 2;
-    bool dropped = cut;
-    if (fseek(file, cut ? -(FILE_LIMIT / 2) : 0, cut ? SEEK_END : SEEK_SET) != 0) {
-        return false;
-    }
-    long end = ftell(file) + FILE_LIMIT;
-    while (ftell(file) < end && fgets(line, sizeof(line), file) != NULL) {
-        if (!parse_negative(line, &negative) || !holds(&negative, now_ms)) {
+    bool dropped = false;
+    for (char *line = text, *end; line < text + length; line = end + 1) {
+        end = memchr(line, '\n', (size_t)(text + length - line));
+        if (end == NULL) {
+            return true; /* cut short */
+        }
+        *end = '\0';
+        if (strlen(line) != (size_t)(end - line) || end - line >= LINE_SIZE || !parse_negative(line, &negative) ||
+            !holds(&negative, now_ms)) {
             dropped = true;
         } else if (copy != NULL) {
             (void)print_negative(copy, &negative);
@@ -202,14 +227,32 @@ static bool read_negatives(FILE *file, int64_t now_ms, struct symbol_server_stat
     return dropped;
 }
 
-/* Writes the file anew with what still holds. When that fails the old file is as good, only longer. */
+/* Only the last FILE_LIMIT / 2 bytes count: lines are in the order of time. */
+static bool read_negatives(FILE *file, int64_t now_ms, struct symbol_server_state *state, FILE *copy)
+{
+    bool cut = fseek(file, 0, SEEK_END) == 0 && ftell(file) > FILE_LIMIT / 2;
+    char *text = malloc(FILE_LIMIT / 2);
+    bool dropped = cut;
+    if (text != NULL && fseek(file, cut ? -(FILE_LIMIT / 2) : 0, cut ? SEEK_END : SEEK_SET) == 0) {
+        size_t length = fread(text, 1, FILE_LIMIT / 2, file);
+        dropped = symbol_server_memory_read(state, text, length, now_ms, copy) || cut;
+    }
+    free(text);
+    return dropped;
+}
+
+/* Writes the file anew with what still holds, under a name that no other writer has. When that fails the old file is as
+ * good, only longer. */
 static void compact(struct symbol_server_state *state, const char *path, int64_t now_ms)
 {
-    char other[PATH_SIZE];
+    char other[PATH_SIZE], name[64];
     uv_fs_t request;
+    uint64_t token = uv_hrtime();
     FILE *file = fopen(path, "rb");
     FILE *copy = NULL;
-    if (file != NULL && symbol_server_join(other, sizeof(other), state->directory, NEGATIVE_NEW, NULL, NULL)) {
+    (void)uv_random(NULL, NULL, &token, sizeof(token), 0, NULL);
+    (void)snprintf(name, sizeof(name), NEGATIVE_FILE ".%016" PRIx64, token);
+    if (file != NULL && symbol_server_join(other, sizeof(other), state->directory, name, NULL, NULL)) {
         copy = fopen(other, "wb");
     }
     if (copy != NULL) {

@@ -40,6 +40,14 @@ def make_pdb(blocks=64, size=4096):
 PDB = make_pdb()
 
 
+def checked(line):
+    """A line of .kdnetd-negative with its checksum, FNV-1a."""
+    value = 0xcbf29ce484222325
+    for byte in line.encode():
+        value = (value ^ byte) * 0x100000001b3 % 2**64
+    return f"{line} {value:016x}"
+
+
 def make_cabinet():
     """A real one where gcab is there, else the header of one."""
     gcab = shutil.which("gcab")
@@ -434,7 +442,7 @@ class Answers(Case):
         self.assertEqual(len(self.server.files()), 3)
         lines = (self.store / ".kdnetd-negative").read_text().splitlines()
         url = self.server.at("missing")
-        self.assertEqual(lines, [f"{START} {NAME} {guidage} {url}" for guidage in (GUIDAGE, OTHER)])
+        self.assertEqual(lines, [checked(f"{START} {NAME} {guidage} {url}") for guidage in (GUIDAGE, OTHER)])
 
         later = self.driver("missing", now=START + DAY - 1)
         self.check_not(later.fetch(), "not_found", "404|no such file.*again in 1 s")
@@ -642,13 +650,15 @@ class NegativeFile(Case):
         url = self.server.at("good")
         self.store.mkdir(parents=True)
         file = self.store / ".kdnetd-negative"
-        good = f"{START - 10} {NAME} {GUIDAGE} {url}"
-        other = f"{START - 10} {NAME} {GUIDAGE} http://other/"
+        good = checked(f"{START - 10} {NAME} {GUIDAGE} {url}")
+        other = checked(f"{START - 10} {NAME} {GUIDAGE} http://other/")
         bad = ["", "x", f"{START - DAY} {NAME} {OTHER} {url}", f"{START + 5} {NAME} {OTHER} {url}",
                f"{START - 9} ../x.pdb {OTHER} {url}", f"{START - 9}x {NAME} {OTHER} {url}",
                f"{START - 9} {NAME} {OTHER}",
                f"99999999999999999999 {NAME} {OTHER} {url}", f"{START - 9} {NAME} {OTHER} {url} more",
                f"{START - 9} {NAME} {OTHER} http://{'x' * 100000}", "\0" * 1000]
+        bad = [checked(line) for line in bad] + [f"{START - 10} {NAME} {OTHER} {url}",
+                                                 good.replace(GUIDAGE, OTHER)]  # an old one; a changed one
         file.write_text("\n".join(bad[:5] + [other, good] + bad[5:]) + "\n")
         driver = self.driver("good")
         self.assertEqual(file.read_text().splitlines(), [other, good])
@@ -656,7 +666,7 @@ class NegativeFile(Case):
         self.assertEqual(self.server.files(), [])
         self.check_ok(driver.fetch(guidage=OTHER), guidage=OTHER)
 
-        lines = [f"{START - 20000 + i} {NAME} {i:033X} {url}" for i in range(20000)]
+        lines = [checked(f"{START - 20000 + i} {NAME} {i:033X} {url}") for i in range(20000)]
         file.write_text("\n".join(lines) + "\n")
         driver = self.driver("good")
         kept = file.read_text().splitlines()
