@@ -2,6 +2,7 @@
 #include "service/verdict.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static bool is_of_a_crash(const struct kdnet_event_crash_status *status)
 {
@@ -73,9 +74,12 @@ static const char *timeout_hint(const struct kdnet_event_crash_status *status, c
 {
     if (!status->symbols_pending)
         return "the machine answered too slowly; look at loss on its network, or raise read_deadline";
+    static const char fetched[] = "symbols are being fetched from "; /* as symbols_explain says it */
+    bool by_server = lookup && strncmp(lookup, fetched, sizeof fetched - 1) == 0;
     (void)snprintf(out, VERDICT_HINT_SIZE,
-                   "symbols are being fetched from the places of symbols: (%s); once they are here, the next break of "
-                   "this kernel has them; raise read_deadline to wait longer",
+                   "%s%.300s; once they are here, the next break of this kernel has them; raise read_deadline to wait "
+                   "longer",
+                   by_server ? "" : "symbols are being fetched from the places of symbols: ",
                    lookup ? lookup : "a look-up is under way");
     return out;
 }

@@ -4,7 +4,6 @@
 #include "service/symbols/url.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define PLACE_SIZE 1024
 
@@ -40,15 +39,6 @@ void symbols_check(const struct kdnetd_config *config, struct config_report *rep
     }
 }
 
-/* Whether a server keeps its files in a folder: then it is made. */
-static bool is_made(const struct symbol_path *path, const char *folder)
-{
-    for (size_t i = 0; i < path->count; ++i)
-        if (path->sources[i].directory && strcmp(path->sources[i].directory, folder) == 0)
-            return true;
-    return false;
-}
-
 bool symbols_check_folders(const struct kdnetd_config *config, struct config_report *report)
 {
     size_t before = config_report_count(report);
@@ -59,7 +49,7 @@ bool symbols_check_folders(const struct kdnetd_config *config, struct config_rep
         for (size_t j = 0; j < path.count; ++j) {
             const char *folder = path.sources[j].label;
             struct config_spot spot = {.file = "symbols", .field = folder};
-            if (!path.sources[j].fetch && !is_made(&path, folder) && !store_is_usable(folder, reason))
+            if (!path.sources[j].fetch && !symbol_path_makes(&path, j) && !store_is_usable(folder, reason))
                 config_report_add(report, &spot, "%s; make it, or correct its name", reason);
         }
         symbol_path_clear(&path);

@@ -236,7 +236,7 @@ static bool start_attempt(struct symbols *symbols, struct job *job, size_t sourc
 void jobs_prepare(struct symbols *symbols)
 {
     for (size_t i = 0; symbols->places && i < symbols->places->path.count; ++i)
-        if (!hangs(label_of(symbols->places, i, false)))
+        if (!symbol_path_makes(&symbols->places->path, i) && !hangs(label_of(symbols->places, i, false)))
             (void)start_attempt(symbols, NULL, i, false);
 }
 

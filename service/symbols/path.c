@@ -223,6 +223,15 @@ void symbol_path_ask(const struct symbol_path *path, size_t source, bool remote,
         store_find(symbol_source_folder(&path->sources[source]), wanted, symbol, result);
 }
 
+bool symbol_path_makes(const struct symbol_path *path, size_t source)
+{
+    const struct symbol_source *folder = &path->sources[source];
+    for (size_t i = 0; !folder->fetch && i < path->count; ++i)
+        if (path->sources[i].directory && strcmp(path->sources[i].directory, folder->label) == 0)
+            return true;
+    return false;
+}
+
 bool symbol_path_prepare(const struct symbol_path *path, size_t source, char reason[static SYMBOL_REASON_SIZE])
 {
     const struct symbol_source *one = &path->sources[source];

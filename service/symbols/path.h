@@ -77,6 +77,9 @@ bool symbol_path_wanted(const struct kdnet_pdb *pdb, struct kdnet_pdb *wanted);
 void symbol_path_ask(const struct symbol_path *path, size_t source, bool remote, const struct kdnet_pdb *wanted,
                      const char *symbol, struct symbol_result *result);
 
+/* Whether a source is a folder that a server of the path makes and keeps its files in. */
+bool symbol_path_makes(const struct symbol_path *path, size_t source);
+
 /* Whether a source can be used; otherwise why not. Blocks as long as a disk may. */
 bool symbol_path_prepare(const struct symbol_path *path, size_t source, char reason[static SYMBOL_REASON_SIZE]);
 

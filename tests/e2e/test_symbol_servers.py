@@ -173,6 +173,8 @@ class SymbolServers(harness.Case):
             handler.give(200, self.pdb) if name == "ntkrnlmp.pdb" else handler.give(404)
         daemon = self.start(behave, "--read-deadline", "1s")
         self.check_unknown(self.crash(daemon, 2), "timeout")
+        self.assertRegex(daemon.log_text(), r'hint="symbols are being fetched from http://127\.0\.0\.1')
+        self.assertNotIn("loss on its network", daemon.log_text())
         self.server.go_on.set()
         daemon.wait_log("symbol found")
         results = self.crash(daemon, 4)

@@ -363,6 +363,11 @@ static void a_place_that_is_not_there_is_told_at_the_start(void **state)
     set_places(two_places("store", "typo"));
     RUN_UNTIL(place_count == 1);
     assert_string_equal(place_label, folder_path("typo"));
+    char text[2 * FOLDER_PATH];
+    (void)snprintf(text, sizeof text, "srv*%s*http://slow;%s", folder_path("made"), folder_path("other"));
+    set_places(text); /* the first is made by the server that keeps its files there */
+    RUN_UNTIL(place_count == 2);
+    assert_string_equal(place_label, folder_path("other"));
 }
 
 #define WITH_LOOP(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
