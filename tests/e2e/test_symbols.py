@@ -2,6 +2,7 @@
 """Where the status is in a kernel: from symbol tables on disk, while the machine waits, and from what was remembered."""
 import json
 import signal
+import time
 
 import harness
 
@@ -88,6 +89,46 @@ class Symbols(harness.Case):
         daemon = self.start("--symbols", store, state=state)
         last = self.crash(daemon, 2)[1]
         self.assertEqual((last["status"], last["source"]["from"]), ("0xC000007F", "isf"))
+        daemon.stop()
+
+    def test_a_changed_line_of_the_cache_file_is_told_and_not_believed(self):
+        store = self.table(self.place("store"), {"IopFinalCrashDumpStatus": STATUS_RVA})
+        state = self.place("state")
+        daemon = self.start("--symbols", store, state=state)
+        self.crash(daemon, 2)
+        daemon.stop()
+        (store / "ntkrnlmp.pdb" / f"{GUID}-{AGE}.json").unlink()
+        cache = state / "symbols.cache"
+        whole = cache.read_text()
+        self.assertIn(f"IopFinalCrashDumpStatus 0x{STATUS_RVA:x} ", whole)
+        cut = "".join(" ".join(line.split(" ")[:-1]) + "\n" for line in whole.splitlines())  # as an older kdnetd wrote it
+        changed = whole.replace(f"0x{STATUS_RVA:x} ", f"0x{STATUS_RVA ^ 0x40:x} ")
+        for text, log in ((changed, "lines are damaged"), (cut, "lines without a checksum")):
+            cache.write_text(text)
+            daemon = self.start("--symbols", store, state=state)
+            last = self.crash(daemon, 2)[1]
+            self.assertEqual((last["verdict"], last["reason"]), ("unknown", "no_symbols"))
+            daemon.wait_log(log)
+            daemon.stop()
+
+    def test_reloads_lose_no_status_of_machines_that_are_read(self):
+        store = self.table(self.place("store"), {"IopFinalCrashDumpStatus": STATUS_RVA})
+        config = self.file("kdnetd.yaml", f"symbols: [ \"{store}\" ]\ntargets:\n" + "".join(
+            f"  - {{ name: t{i}, key: 1.2.3.{i + 1:x} }}\n" for i in range(9)))
+        daemon = harness.Daemon(self, "--config", config, rva=False, env={"STATE_DIRECTORY": str(self.place("state"))})
+        for round in range(4):
+            crowd = [harness.Machines(self, daemon.listen[0], f"1.2.3.{i + 1:x}", "--status", "0xC000007F",
+                                      scenario="bugcheck") for i in range(9)]
+            for _ in range(3):
+                daemon.signal(signal.SIGHUP)
+                time.sleep(0.05)
+            for machines in crowd:
+                machines.wait()
+            for i in range(9):
+                daemon.wait_event("crash_status", f"t{i}", count=2 * round + 2)
+        for i in range(9):
+            reasons = {event["reason"] for event in daemon.events(f"t{i}", "crash_status")}
+            self.assertNotIn("no_symbols", reasons)
         daemon.stop()
 
     def test_the_configuration_goes_before_the_tables(self):
