@@ -3,7 +3,6 @@
 #include "service/log.h"
 #include "service/platform/platform.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <uv.h>
 
@@ -62,17 +61,17 @@ static unsigned by_files(unsigned wished, size_t listeners)
 
 static unsigned by_threads(unsigned wished)
 {
-    char text[12];
     unsigned spare = spare_threads(wished + POOL_THREADS + OTHER_THREADS);
     if (spare >= wished + POOL_THREADS + OTHER_THREADS)
         return wished;
     unsigned count = spare > POOL_THREADS + OTHER_THREADS ? spare - POOL_THREADS - OTHER_THREADS : 1;
-    unsigned pool = spare > POOL_THREADS ? POOL_THREADS : spare > 1 ? spare - 1 : 1;
-    (void)snprintf(text, sizeof text, "%u", pool);
-    (void)uv_os_setenv("UV_THREADPOOL_SIZE", text);
-    tell("workers: fewer serve than were asked for, because few threads can be started; raise the limit (TasksMax=, "
-         "ulimit -u)",
-         wished, count);
+    if (count == 1) /* the pool keeps what it has once had */
+        (void)uv_os_setenv("UV_THREADPOOL_SIZE", "1");
+    if (count < wished)
+        tell(
+            "workers: fewer serve than were asked for, because few threads can be started; raise the limit (TasksMax=, "
+            "ulimit -u; or of memory: MemoryMax=, ulimit -v)",
+            wished, count);
     return count;
 }
 
