@@ -47,7 +47,7 @@ static void print_story(const struct net_pair *pair)
 
 struct lost_continue {
     uint64_t until_us;
-    unsigned told[KDNET_EVENT_HELD + 1];
+    unsigned told[KDNET_EVENT_TYPES];
     struct kdnet_event_released released;
 };
 

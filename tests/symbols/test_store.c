@@ -293,6 +293,7 @@ static void mistakes_in_places_name_the_remedy(void **state)
     assert_string_equal(reason, "'http://bad': no good");
     assert_false(symbol_path_add(&path, "symsrv*x.dll", &alone, reason));
     assert_string_equal(reason, "'symsrv*x.dll': write srv*DIR*URL");
+    symbol_path_clear(&path);
     assert_refused("SRV*/a*HTTPS://s/x", "'HTTPS://s/x': write http:// and https:// in small letters");
     assert_refused("srv*/a*https://s/x y", "'https://s/x y': spaces and non-ASCII characters in a URL must be "
                                            "percent-encoded, as %20");
