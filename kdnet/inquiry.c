@@ -21,6 +21,7 @@
 #define ASK_DOUBLINGS         9U /* to an hour and a half */
 #define ASKS_QUICK            3U /* the rest wait for the machine's pokes */
 #define STATUS_INVALID_HANDLE 0xc0000008U
+#define ASKED_AGAIN_MAX       3U
 #define IDENTIFY_DIVISOR      8U /* of the read deadline: a kernel that starts is kept no longer */
 
 void kdnet_inquiry_advance(struct kdnet_session *session, uint64_t now_us)
@@ -325,10 +326,28 @@ static bool is_same_question(struct kdnet_session *session, const struct kdnet_p
     return same;
 }
 
+/*
+ * A question that our RESEND has brought again after its answer was acknowledged: the machine did not take the answer,
+ * or thinks about it. So the next RESEND comes later, until it has time enough.
+ */
+static void count_asked(struct kdnet_session *session, const struct kdnet_packet *packet)
+{
+    bool question = packet->type == KDNET_PACKET_DEBUG_IO || packet->type == KDNET_PACKET_FILE_IO;
+    bool asked = session->asks_slow > 1 || (session->asks_slow > 0 && session->asks_left < ASKS_QUICK);
+    if (!question || !asked)
+        session->asks_again = 0;
+    else if (session->asks_again < ASKED_AGAIN_MAX)
+        ++session->asks_again;
+    if (session->asks_again > 1)
+        kdnet_link_diverged(&session->talk->link);
+}
+
 void kdnet_inquiry_packet(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
 {
-    if (packet->type != KDNET_PACKET_MANIPULATE)
+    if (packet->type != KDNET_PACKET_MANIPULATE) {
+        count_asked(session, packet);
         session->asks_left = session->asks_slow = 0;
+    }
     switch (packet->type) {
     case KDNET_PACKET_STATE_CHANGE64:
     case KDNET_PACKET_STATE_CHANGE32:
@@ -365,13 +384,21 @@ void kdnet_session_symbols_came(struct kdnet_session *session, uint64_t now_us)
     kdnet_inquiry_advance(session, now_us);
 }
 
+/* Has it been taken? */
+static void ask_after_answer(struct kdnet_session *session, uint64_t now_us)
+{
+    static const uint8_t doublings[ASKED_AGAIN_MAX + 1] = {0, 2, 4, 7};
+    kdnet_inquiry_ask(session, ASKS_QUICK, now_us);
+    session->ask_us += (uint64_t)ASK_PERIOD_US << doublings[session->asks_again];
+}
+
 void kdnet_inquiry_acked(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_talk *talk = session->talk;
     if (talk->halt.stage == KDNET_STAGE_GOING)
         kdnet_release_done(session, now_us);
     else if (talk->question_doubted || kdnet_link_is_unsure(&talk->link))
-        kdnet_inquiry_ask(session, ASKS_QUICK, now_us); /* an answer: has it been taken? */
+        ask_after_answer(session, now_us);
 }
 
 void kdnet_inquiry_ask(struct kdnet_session *session, uint8_t times, uint64_t now_us)

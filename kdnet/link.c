@@ -5,11 +5,16 @@
 #include <limits.h>
 #include <string.h>
 
-#define NEVER             UINT64_MAX
-#define UNSURE_TO_RESET   3U
-#define SURE_TO_RESET     12U
-#define DAMAGED_MAX       3U
-#define RTO_MARGIN_MIN_US 20000U
+#define NEVER               UINT64_MAX
+#define TO_RESET            20U /* timeouts; even the shortest are over ten seconds together */
+#define RESETS_UNHEARD      3U
+#define DAMAGED_MAX         3U
+#define RTO_MARGIN_MIN_US   20000U
+#define BROUGHT_WAIT_US     20000U /* for the packet that comes behind the answer to a RESET */
+#define FAR_BELOW           4U     /* a sample of less than this part of what was measured: the path is another */
+#define LOST_IN_A_ROW       2U
+#define KEPT_MAX            15U
+#define FIRST_SAMPLE_MAX_US (KDNET_LINK_RTO_GROWN_US / 3U) /* with its margin a second */
 
 void kdnet_link_memory_init(struct kdnet_link_memory *memory)
 {
@@ -24,41 +29,136 @@ void kdnet_link_init(struct kdnet_link *link, const struct kdnet_link_memory *me
 }
 
 /* RFC 6298's estimate, with a floor for loopback and a ceiling for machines that are waited for. */
+static uint64_t estimate(uint32_t rtt_us, uint32_t rttvar_us)
+{
+    uint64_t margin = 4ULL * rttvar_us;
+    uint64_t rto = rtt_us + (margin > RTO_MARGIN_MIN_US ? margin : RTO_MARGIN_MIN_US);
+    if (rtt_us == 0)
+        return KDNET_LINK_RTO_FIRST_US;
+    if (rto < KDNET_LINK_RTO_MIN_US)
+        return KDNET_LINK_RTO_MIN_US;
+    return rto < KDNET_LINK_RTO_MAX_US ? rto : KDNET_LINK_RTO_MAX_US;
+}
+
+static uint64_t grown(uint64_t rto, unsigned steps, uint64_t most)
+{
+    while (steps-- > 0 && rto < most)
+        rto = rto * 3 / 2 < most ? rto * 3 / 2 : most;
+    return rto;
+}
+
 static uint64_t timeout_after(const struct kdnet_link *link, unsigned timeouts)
 {
     const struct kdnet_link_memory *memory = &link->memory;
-    uint64_t rto = KDNET_LINK_RTO_FIRST_US;
-    if (memory->rtt_us > 0) {
-        uint64_t margin = 4ULL * memory->rttvar_us;
-        rto = memory->rtt_us + (margin > RTO_MARGIN_MIN_US ? margin : RTO_MARGIN_MIN_US);
+    uint64_t rto = grown(estimate(memory->rtt_us, memory->rttvar_us), memory->rtt_kept, KDNET_LINK_RTO_MAX_US);
+    return grown(rto, timeouts, KDNET_LINK_RTO_GROWN_US);
+}
+
+/* A RESET is answered at once, by whoever listens. */
+static uint64_t reset_timeout(const struct kdnet_link *link)
+{
+    uint64_t rto = estimate(link->memory.rtt_us, link->memory.rttvar_us);
+    return grown(rto, link->timeouts, KDNET_LINK_RTO_GROWN_US);
+}
+
+/* A target may think about a request that it has acknowledged. */
+static uint64_t reply_timeout_after(const struct kdnet_link *link, unsigned timeouts)
+{
+    const struct kdnet_link_memory *memory = &link->memory;
+    uint64_t ack = timeout_after(link, 0);
+    uint64_t rto = grown(estimate(memory->reply_us, memory->replyvar_us), memory->reply_kept, KDNET_LINK_RTO_MAX_US);
+    return grown(rto > ack ? rto : ack, timeouts, KDNET_LINK_RTO_GROWN_US);
+}
+
+uint64_t kdnet_link_reply_timeout(const struct kdnet_link *link)
+{
+    return reply_timeout_after(link, 0);
+}
+
+/* Smooths; but what was measured on another path, or before the target was busy, does not linger. */
+static void smooth(uint32_t *rtt_us, uint32_t *rttvar_us, uint64_t sample_us)
+{
+    uint32_t rtt = sample_us == 0 ? 1 : sample_us > UINT32_MAX ? UINT32_MAX : (uint32_t)sample_us;
+    if (*rtt_us == 0 || rtt < *rtt_us / FAR_BELOW) {
+        *rtt_us = rtt;
+        *rttvar_us = rtt / 2;
+        return;
     }
-    if (rto < KDNET_LINK_RTO_MIN_US)
-        rto = KDNET_LINK_RTO_MIN_US;
-    while (timeouts-- > 0 && rto < KDNET_LINK_RTO_MAX_US)
-        rto = rto * 3 / 2;
-    return rto < KDNET_LINK_RTO_MAX_US ? rto : KDNET_LINK_RTO_MAX_US;
+    uint32_t difference = rtt > *rtt_us ? rtt - *rtt_us : *rtt_us - rtt;
+    *rttvar_us = (uint32_t)((3ULL * *rttvar_us + difference) / 4);
+    *rtt_us = (uint32_t)((7ULL * *rtt_us + rtt) / 8);
+    if (*rtt_us == 0)
+        *rtt_us = 1;
 }
 
 void kdnet_link_sample(struct kdnet_link *link, uint64_t sample_us)
 {
-    struct kdnet_link_memory *memory = &link->memory;
-    uint32_t rtt = sample_us == 0 ? 1 : sample_us > UINT32_MAX ? UINT32_MAX : (uint32_t)sample_us;
-    if (memory->rtt_us == 0) {
-        memory->rtt_us = rtt;
-        memory->rttvar_us = rtt / 2;
-        return;
-    }
-    uint32_t difference = rtt > memory->rtt_us ? rtt - memory->rtt_us : memory->rtt_us - rtt;
-    memory->rttvar_us = (uint32_t)((3ULL * memory->rttvar_us + difference) / 4);
-    memory->rtt_us = (uint32_t)((7ULL * memory->rtt_us + rtt) / 8);
-    if (memory->rtt_us == 0)
-        memory->rtt_us = 1;
+    smooth(&link->memory.rtt_us, &link->memory.rttvar_us, sample_us);
+    link->memory.rtt_kept = 0;
 }
 
-static void measure(struct kdnet_link *link, uint64_t now_us)
+void kdnet_link_sample_first(struct kdnet_link *link, uint64_t most_us)
 {
-    if (link->sends == 1 && !link->acked && now_us >= link->first_us) /* Karn: what was sent twice measures nothing */
-        kdnet_link_sample(link, now_us - link->first_us);
+    uint64_t sample_us = most_us < FIRST_SAMPLE_MAX_US ? most_us : FIRST_SAMPLE_MAX_US;
+    if (link->memory.rtt_us == 0 || most_us < link->memory.rtt_us)
+        kdnet_link_sample(link, sample_us);
+}
+
+/* Steps of growth after which a timeout is no shorter than what has just been waited: the next one is measured. */
+static unsigned steps_to(uint64_t rto, uint64_t waited_us)
+{
+    unsigned steps = 0;
+    while (steps < KEPT_MAX && rto < waited_us && rto < KDNET_LINK_RTO_MAX_US) {
+        rto = rto * 3 / 2;
+        ++steps;
+    }
+    return steps;
+}
+
+/*
+ * Karn: what was sent twice measures nothing, but its patience is kept. What was sent again only a few times, and comes
+ * as soon after the last as was measured so far, had been lost: then patience is given back, step by step.
+ */
+static unsigned keep(unsigned kept, uint64_t rto, unsigned again, uint64_t waited_us, uint64_t since_last_us)
+{
+    bool lost = again <= LOST_IN_A_ROW && since_last_us <= rto;
+    return (lost ? kept / 2 : steps_to(rto, waited_us)) & KEPT_MAX;
+}
+
+static void keep_rtt(struct kdnet_link *link, uint64_t waited_us, uint64_t since_last_us)
+{
+    struct kdnet_link_memory *memory = &link->memory;
+    uint64_t rto = estimate(memory->rtt_us, memory->rttvar_us);
+    memory->rtt_kept = keep(memory->rtt_kept, rto, link->sends - 1, waited_us, since_last_us) & KEPT_MAX;
+}
+
+static void measure_ack(struct kdnet_link *link, uint64_t now_us)
+{
+    if (link->acked || link->begun_us == 0 || now_us < link->begun_us)
+        return;
+    if (link->sends == 1)
+        kdnet_link_sample(link, now_us - link->begun_us);
+    else
+        keep_rtt(link, now_us - link->begun_us, now_us - link->last_us);
+}
+
+static void measure_reply(struct kdnet_link *link, uint64_t now_us)
+{
+    struct kdnet_link_memory *memory = &link->memory;
+    uint64_t waited_us = now_us - link->begun_us;
+    if (link->sends == 0 || link->begun_us == 0 || now_us < link->begun_us)
+        return;
+    if (!link->acked) /* no ACK came sooner, or it came while a RESET was out */
+        keep_rtt(link, waited_us, now_us - link->last_us);
+    if (link->sends == 1 && !link->asked) {
+        smooth(&memory->reply_us, &memory->replyvar_us, waited_us);
+        memory->reply_kept = 0;
+    } else {
+        uint64_t last_us = link->asked && link->asked_us > link->last_us ? link->asked_us : link->last_us;
+        uint64_t rto = estimate(memory->reply_us, memory->replyvar_us);
+        unsigned again = link->sends - 1 + link->timeouts;
+        memory->reply_kept = keep(memory->reply_kept, rto, again, waited_us, now_us - last_us) & KEPT_MAX;
+    }
 }
 
 void kdnet_link_control(struct kdnet_link *link, uint16_t type, uint32_t id)
@@ -91,9 +191,10 @@ int kdnet_link_send(struct kdnet_link *link, uint16_t type, bool wants_reply, co
     link->acked = false;
     link->due = true;
     link->sends = 0;
-    link->timeouts = 0;
-    link->reset_since = false;
-    link->first_us = 0;
+    link->timeouts = link->reset_at = 0;
+    link->reset_since = link->asked = link->agreed = false;
+    link->resets_own = 0;
+    link->begun_us = link->acked_us = link->answer_us = 0;
     link->timer_us = NEVER;
     return KDNET_OK;
 }
@@ -106,10 +207,19 @@ void kdnet_link_done(struct kdnet_link *link)
         /* It has taken this id, so it takes the next one. Without its ACK the reply may be an older one's, said again.
          */
         link->memory.unsure = !link->acked;
+    if (!link->memory.unsure && !link->memory.out_of_step)
+        link->resets_out = 0;
     link->busy = false;
     link->due = false;
-    link->resetting = false;
+    link->resetting = link->awaiting = false;
     link->timer_us = NEVER;
+}
+
+void kdnet_link_replied(struct kdnet_link *link, uint64_t now_us)
+{
+    measure_reply(link, now_us);
+    link->memory.mute = false;
+    kdnet_link_done(link);
 }
 
 void kdnet_link_presume_done(struct kdnet_link *link)
@@ -121,6 +231,11 @@ void kdnet_link_presume_done(struct kdnet_link *link)
 void kdnet_link_doubt(struct kdnet_link *link)
 {
     link->memory.unsure = true;
+}
+
+void kdnet_link_diverged(struct kdnet_link *link)
+{
+    link->memory.out_of_step = true;
 }
 
 bool kdnet_link_is_unsure(const struct kdnet_link *link)
@@ -143,18 +258,47 @@ void kdnet_link_abandon(struct kdnet_link *link)
 
 static void begin_reset(struct kdnet_link *link)
 {
+    if (!link->resetting)
+        link->reset_at = link->timeouts;
     link->memory.out_of_step = false;
     link->memory.unsure = true;
     link->memory.reset_sent = true;
     link->resetting = true;
+    link->brought = link->awaiting = link->agreed = false;
     link->reset_since = link->sends > 0;
+    link->asked = link->asked || link->reset_since;
     kdnet_link_control(link, KDNET_PACKET_RESET, link->id);
 }
 
 static void end_reset(struct kdnet_link *link)
 {
     link->resetting = false;
+    link->reset_at = link->timeouts;
     link->acked = false;
+    link->due = link->busy;
+    link->timer_us = NEVER;
+}
+
+/*
+ * Behind its answer comes what the target waits with. Our packet waits for that, a moment at most: they would cross,
+ * and the target would ask for ours again.
+ */
+static void reset_answered(struct kdnet_link *link, uint64_t now_us)
+{
+    end_reset(link);
+    link->agreed = link->resets_out <= link->resets_own; /* else it may be the answer to an older one */
+    link->resets_out -= link->resets_out > 0;
+    if (link->brought)
+        return;
+    link->awaiting = true;
+    link->due = false;
+    uint64_t wait_us = link->memory.rttvar_us > BROUGHT_WAIT_US ? link->memory.rttvar_us : BROUGHT_WAIT_US;
+    link->timer_us = now_us + (wait_us < KDNET_LINK_RTO_FIRST_US ? wait_us : KDNET_LINK_RTO_FIRST_US);
+}
+
+static void end_waiting(struct kdnet_link *link)
+{
+    link->awaiting = false;
     link->due = link->busy;
     link->timer_us = NEVER;
 }
@@ -162,13 +306,15 @@ static void end_reset(struct kdnet_link *link)
 void kdnet_link_restart(struct kdnet_link *link, bool keep)
 {
     link->control_count = 0;
-    link->resetting = false;
+    link->resetting = link->awaiting = link->agreed = false;
     link->memory.last_sequence = 0;
     if (!keep) {
         struct kdnet_link_memory memory;
         kdnet_link_memory_init(&memory);
         memory.rtt_us = link->memory.rtt_us;
         memory.rttvar_us = link->memory.rttvar_us;
+        memory.reply_us = link->memory.reply_us;
+        memory.replyvar_us = link->memory.replyvar_us;
         kdnet_link_init(link, &memory);
         return;
     }
@@ -180,9 +326,9 @@ void kdnet_link_restart(struct kdnet_link *link, bool keep)
 
 static void receive_ack(struct kdnet_link *link, uint32_t id, uint64_t now_us, enum kdnet_link_news *news)
 {
-    if (!link->busy || id != link->id || link->sends == 0 || link->resetting)
+    if (!link->busy || id != link->id || link->sends == 0 || link->resetting || link->awaiting)
         return;
-    measure(link, now_us);
+    measure_ack(link, now_us);
     if (!link->wants_reply) {
         kdnet_link_done(link);
         *news = KDNET_LINK_ACKED;
@@ -190,8 +336,27 @@ static void receive_ack(struct kdnet_link *link, uint32_t id, uint64_t now_us, e
     }
     link->acked = true;
     link->due = false;
-    link->timeouts = 0;
-    link->timer_us = now_us + timeout_after(link, 0);
+    link->timeouts = link->reset_at = 0;
+    link->acked_us = link->acked_us != 0 ? link->acked_us : now_us;
+    link->timer_us = now_us + reply_timeout_after(link, 0);
+}
+
+/*
+ * Also when acknowledged: the target asks, so it has not taken it [cap frame 198]. Answered at once, and then as what
+ * gets no ACK: one that asks again and again is no quicker.
+ */
+static void receive_resend(struct kdnet_link *link, uint64_t now_us)
+{
+    if (!link->busy || link->sends == 0 || link->resetting || link->awaiting)
+        return;
+    link->acked = false;
+    if (now_us < link->answer_us) {
+        link->timer_us = link->timer_us < link->answer_us ? link->timer_us : link->answer_us;
+        return;
+    }
+    ++link->timeouts;
+    link->answer_us = now_us + timeout_after(link, link->timeouts);
+    link->due = true;
 }
 
 static void receive_control(struct kdnet_link *link, const struct kdnet_packet *packet, uint64_t now_us,
@@ -201,13 +366,12 @@ static void receive_control(struct kdnet_link *link, const struct kdnet_packet *
     case KDNET_PACKET_ACK:
         receive_ack(link, packet->id, now_us, news);
         break;
-    case KDNET_PACKET_RESEND: /* also when acknowledged: the target asks, so it has not taken it [cap frame 198] */
-        if (link->busy && link->sends > 0 && !link->resetting)
-            link->due = true;
+    case KDNET_PACKET_RESEND:
+        receive_resend(link, now_us);
         break;
     case KDNET_PACKET_RESET:
         if (link->resetting) {
-            end_reset(link);
+            reset_answered(link, now_us);
             break;
         }
         if (link->memory.reset_sent)
@@ -275,6 +439,9 @@ int kdnet_link_receive(struct kdnet_link *link, const uint8_t *body, size_t leng
     memory->last_type = packet->type;
     memory->last_checksum = checksum;
     memory->last_sequence = sequence;
+    link->brought = link->resetting;
+    if (link->awaiting)
+        end_waiting(link);
     if (repeat)
         return KDNET_ERR_REPEAT;
     forget_resend(link);
@@ -291,8 +458,15 @@ static bool next_control(struct kdnet_link *link, uint64_t now_us, struct kdnet_
     memmove(link->control, link->control + 1, link->control_count * sizeof link->control[0]);
     if (packet->type != KDNET_PACKET_ACK)
         link->asked_us = now_us;
+    if (packet->type == KDNET_PACKET_RESET) {
+        if (now_us - link->reset_us > 2 * timeout_after(link, 0)) /* those of before were lost, or their answers */
+            link->resets_out = link->resets_own = 0;
+        link->reset_us = now_us;
+        ++link->resets_out;
+        ++link->resets_own;
+    }
     if (packet->type == KDNET_PACKET_RESET && link->resetting)
-        link->timer_us = now_us + timeout_after(link, link->timeouts);
+        link->timer_us = now_us + reset_timeout(link);
     return true;
 }
 
@@ -303,8 +477,10 @@ static bool next_data(struct kdnet_link *link, uint64_t now_us, struct kdnet_pac
     *packet = (struct kdnet_packet){
         .type = link->type, .id = link->id, .payload = link->payload, .payload_length = link->length};
     link->due = false;
-    if (link->sends++ == 0)
-        link->first_us = now_us;
+    link->last_us = now_us;
+    ++link->sends;
+    if (link->begun_us == 0)
+        link->begun_us = now_us;
     link->timer_us = now_us + timeout_after(link, link->timeouts);
     return true;
 }
@@ -324,31 +500,38 @@ uint64_t kdnet_link_deadline(const struct kdnet_link *link)
     return link->busy ? link->timer_us : NEVER;
 }
 
-/* Timeouts after which our ids are suspected: soon when nothing shows that the target counts as we do, else only when
- * all else has failed. */
+/*
+ * Timeouts after which our ids are suspected. One that has acknowledged a request and is silent thinks, or its reply
+ * was lost: RESEND brings that, and what it waits with when it has ignored the request.
+ */
 static unsigned patience(const struct kdnet_link *link)
 {
     if (!link->wants_reply && !link->memory.unsure)
         return UINT_MAX; /* a Continue that went through, whose ACK was lost: the machine runs */
-    return link->memory.unsure ? UNSURE_TO_RESET : SURE_TO_RESET;
+    return TO_RESET;
 }
 
 void kdnet_link_expire(struct kdnet_link *link, uint64_t now_us)
 {
     if (!link->busy || now_us < link->timer_us)
         return;
-    ++link->timeouts;
     link->timer_us = NEVER;
+    if (link->awaiting) {
+        end_waiting(link);
+        return;
+    }
+    unsigned since_reset = ++link->timeouts - link->reset_at;
     if (link->resetting) {
-        if (link->timeouts % 3 == 0)
+        if (since_reset >= RESETS_UNHEARD)
             end_reset(link); /* this target does not answer RESET: go on without */
         else
             begin_reset(link);
-    } else if (link->timeouts % patience(link) == 0) {
+    } else if (since_reset >= patience(link)) {
         begin_reset(link);
     } else if (link->acked) {
+        link->asked = true;
         kdnet_link_control(link, KDNET_PACKET_RESEND, 0);
-        link->timer_us = now_us + timeout_after(link, link->timeouts);
+        link->timer_us = now_us + reply_timeout_after(link, link->timeouts);
     } else {
         link->due = true;
     }
@@ -356,7 +539,7 @@ void kdnet_link_expire(struct kdnet_link *link, uint64_t now_us)
 
 void kdnet_link_ignored(struct kdnet_link *link)
 {
-    if (link->busy && link->acked && !link->resetting)
+    if (link->busy && link->acked && !link->resetting && link->memory.unsure && !link->agreed)
         begin_reset(link);
 }
 
@@ -368,7 +551,7 @@ void kdnet_link_sleep(struct kdnet_link *link)
 void kdnet_link_wake(struct kdnet_link *link, uint64_t now_us)
 {
     if (link->busy && link->timer_us == NEVER && (!link->due || link->resetting)) {
-        link->timeouts = 0;
+        link->timeouts = link->reset_at = 0;
         link->timer_us = now_us;
     }
 }
@@ -376,4 +559,9 @@ void kdnet_link_wake(struct kdnet_link *link, uint64_t now_us)
 uint32_t kdnet_link_rtt(const struct kdnet_link *link)
 {
     return link->memory.rtt_us;
+}
+
+uint32_t kdnet_link_reply_rtt(const struct kdnet_link *link)
+{
+    return link->memory.reply_us > 0 ? link->memory.reply_us : link->memory.rtt_us;
 }

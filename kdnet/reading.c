@@ -412,18 +412,30 @@ static bool is_our_reply(const struct kdnet_session *session, const struct kdnet
            reply->u.memory.address == halt->read_address + halt->read_have;
 }
 
+/*
+ * A reply while no break is known: to a former life of ours, and the machine is halted; or to what it was asked before
+ * we let it go, and it takes its time over that. Then it is asked soon enough whether it runs.
+ */
+static void hear_unasked(struct kdnet_session *session, uint64_t now_us)
+{
+    bool released = session->past->crash.dumping || (session->asks_slow > 0 && session->asks_left == 0);
+    if (!released)
+        kdnet_inquiry_ask(session, ASKS_MAX, now_us);
+}
+
 void kdnet_reading_reply(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
 {
     struct kdnet_manipulate reply;
     if (kdnet_manipulate_decode(packet->payload, packet->payload_length, &reply) != KDNET_OK)
         return;
     if (session->talk->halt.stage == KDNET_STAGE_RUNNING) {
-        kdnet_inquiry_ask(session, ASKS_MAX, now_us); /* to a former life of ours: the machine is halted */
+        hear_unasked(session, now_us);
         return;
     }
     if (!is_our_reply(session, &reply))
         return;
-    kdnet_link_done(&session->talk->link);
+    kdnet_link_replied(&session->talk->link, now_us);
+    session->talk->halt.interrupted = false; /* the deadline, if it has come, came while the machine worked at this */
     switch (reply.api) {
     case KDNET_API_GET_VERSION:
         if (session->talk->halt.step == KDNET_STEP_PROVE && (!session->boot || session->boot->version_known))

@@ -10,15 +10,16 @@
 
 #include <string.h>
 
-#define RELEASE_STEP_TIMEOUTS 16U /* then the breakpoint is not stepped over */
-#define ASKS_DEAF             4U
-#define ASK_POKES             1200U /* an hour's */
-#define NESTED_ASKS           24U
-#define PROOFS_MAX            20U  /* then the Continue goes out all the same */
-#define GOING_SENDS           12U  /* then only the target's pokes make us repeat a Continue */
-#define GOING_HEARD           3U   /* pokes after which an unacknowledged Continue counts as done: its ACK was lost */
-#define GOING_HEARD_DOUBTED   6U   /* the same, when it has said its break again */
-#define GOING_HEARD_MAX       200U /* then it is not repeated any more */
+#define STEP_PATIENCE_US    12000000U /* for the reply to a step that was acknowledged; then it goes without */
+#define MUTE_PATIENCE_US    1000000U  /* of one that has answered nothing since such a step */
+#define ASKS_DEAF           4U
+#define ASK_POKES           1200U /* an hour's */
+#define NESTED_ASKS         24U
+#define PROOFS_MAX          20U  /* then the Continue goes out all the same */
+#define GOING_SENDS         12U  /* then only the target's pokes make us repeat a Continue */
+#define GOING_HEARD         3U   /* pokes after which an unacknowledged Continue counts as done: its ACK was lost */
+#define GOING_HEARD_DOUBTED 6U   /* the same, when it has said its break again */
+#define GOING_HEARD_MAX     200U /* then it is not repeated any more */
 
 /* What a release means for the crash that the break belongs to. */
 static void crash_goes_on(struct kdnet_session *session, uint64_t now_us)
@@ -47,6 +48,15 @@ static void crash_goes_on(struct kdnet_session *session, uint64_t now_us)
     }
 }
 
+/* Does it run? One that thinks about what it has acknowledged is given time. */
+static void ask_slowly(struct kdnet_session *session, uint64_t now_us)
+{
+    uint64_t thinks_us = 2ULL * kdnet_link_reply_rtt(&session->talk->link);
+    kdnet_inquiry_ask(session, 0, now_us);
+    if (session->ask_us < now_us + thinks_us)
+        session->ask_us = now_us + thinks_us;
+}
+
 void kdnet_release_done(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->talk->halt;
@@ -61,7 +71,7 @@ void kdnet_release_done(struct kdnet_session *session, uint64_t now_us)
     if (halt->nested)
         kdnet_inquiry_ask(session, NESTED_ASKS, now_us);
     else if (!session->past->crash.dumping && !halt->shutdown)
-        kdnet_inquiry_ask(session, 0, now_us);
+        ask_slowly(session, now_us);
 }
 
 /* The same, but nothing shows that it has: no ACK, and pokes, which a machine that writes its dump does not send. */
@@ -91,7 +101,6 @@ static bool must_prove(struct kdnet_session *session)
     if (!kdnet_link_is_unsure(&session->talk->link) || halt->proofs++ >= PROOFS_MAX)
         return false;
     halt->stage = KDNET_STAGE_RELEASING;
-    halt->giving_up = 0;
     return prove(session);
 }
 
@@ -176,7 +185,6 @@ void kdnet_release_next(struct kdnet_session *session)
             return;
         }
         if (!halt->context_known && !halt->context_tried) {
-            halt->giving_up = 0;
             if (kdnet_context_ask(session, KDNET_STEP_CONTEXT))
                 return;
         } else if (halt->context_known) {
@@ -187,7 +195,6 @@ void kdnet_release_next(struct kdnet_session *session)
                 return;
             change_registers(session);
             halt->stepped = true;
-            halt->giving_up = 0;
             if (kdnet_context_set(session))
                 return;
         }
@@ -203,6 +210,25 @@ void kdnet_release_hold(struct kdnet_session *session, uint64_t now_us)
     halt->deadline_us = hold_for_us > 0 ? now_us + hold_for_us : KDNET_NEVER;
 }
 
+/*
+ * The deadline has come while something is asked. Its reply is waited for when the machine is not let go without one:
+ * when nothing else shows that it counts our packets as we do, or when it is needed for the step over the breakpoint.
+ * One that thinks would only think longer if it was asked something else. Returns whether it is.
+ */
+static bool await_reply(struct kdnet_session *session)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_link *link = &session->talk->link;
+    bool steps = halt->action == KDNET_ACTION_CONTINUE && halt->step == KDNET_STEP_CONTEXT;
+    bool wanted = link->acked ? steps || kdnet_link_is_unsure(link) : halt->step == KDNET_STEP_VERSION;
+    if (!link->busy || !link->wants_reply || link->sends == 0 || !wanted) {
+        kdnet_link_abandon(link);
+        return false;
+    }
+    halt->stage = KDNET_STAGE_RELEASING;
+    return true;
+}
+
 void kdnet_release_conclude(struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->talk->halt;
@@ -212,13 +238,14 @@ void kdnet_release_conclude(struct kdnet_session *session, enum kdnet_reason int
     kdnet_tell_status(session, interrupted, now_us);
     halt->action = session->policy->action[kdnet_crash_break_kind(&facts)];
     halt->deadline_us = KDNET_NEVER;
-    kdnet_link_abandon(&session->talk->link);
     halt->interrupted = interrupted == KDNET_REASON_TIMEOUT;
     uint64_t wait_us = halt->repeat && halt->action != KDNET_ACTION_REBOOT ? kdnet_repeats_wait_us(session) : 0;
     if (halt->action != KDNET_ACTION_HOLD && wait_us == 0) {
-        kdnet_release_next(session);
+        if (!await_reply(session))
+            kdnet_release_next(session);
         return;
     }
+    kdnet_link_abandon(&session->talk->link);
     kdnet_release_hold(session, now_us);
     if (halt->action != KDNET_ACTION_HOLD || halt->deadline_us < now_us + wait_us)
         halt->deadline_us = now_us + wait_us;
@@ -256,10 +283,10 @@ void kdnet_release_loaded(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->talk->halt;
     halt->deadline_us = KDNET_NEVER;
-    kdnet_link_abandon(&session->talk->link);
     if (halt->kernel_loads && session->boot && session->boot->pdb_known) /* else a later break may tell more */
         kdnet_tell_kernel(session);
-    kdnet_release_go_on(session);
+    if (!await_reply(session))
+        kdnet_release_go_on(session);
 }
 
 void kdnet_inquiry_heard(struct kdnet_session *session, uint64_t now_us)
@@ -342,10 +369,11 @@ void kdnet_release_expire_step(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->talk->halt;
     struct kdnet_link *link = &session->talk->link;
-    if (now_us < kdnet_link_deadline(link) || !link->acked || ++halt->giving_up < RELEASE_STEP_TIMEOUTS)
+    uint64_t patience_us = link->memory.mute ? MUTE_PATIENCE_US : STEP_PATIENCE_US;
+    if (now_us < kdnet_link_deadline(link) || !link->acked || now_us - link->acked_us < patience_us)
         return;
-    if (halt->step == KDNET_STEP_PROVE)
-        halt->proofs = PROOFS_MAX; /* it acknowledges and does not answer: asking on proves nothing */
+    link->memory.mute = true;
+    halt->proofs = PROOFS_MAX; /* it acknowledges and does not answer: asking on proves nothing */
     kdnet_reading_step_failed(session, halt->step);
     kdnet_link_abandon(link);
     kdnet_release_go_on(session);

@@ -15,6 +15,7 @@
 #define FOREIGN_FORGET_US   300000000U
 #define CONTESTED_REKEYS    5U /* new keys that ended nothing: somebody else gives the machine keys, too */
 #define DEAF_TIMEOUTS       4U /* of one packet, without any answer */
+#define DEAF_SLOW_TIMEOUTS  8U /* the same of a machine that takes its time */
 #define OFFER_PATIENCE_US   80000U
 #define OFFER_DOUBT_US      1000000U
 #define NUDGE_PERIOD_US     50000U
@@ -432,8 +433,7 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
     if (rebooted)
         kdnet_inquiry_rebooted(session, now_us);
     kdnet_link_restart(&session->talk->link, keep);
-    if (session->talk->link.memory.rtt_us == 0 && now_us >= offer->made_us)
-        kdnet_link_sample(&session->talk->link, now_us - offer->made_us);
+    kdnet_link_sample_first(&session->talk->link, now_us - offer->made_us);
     if (offer->took_over || (known && !rebooted && numbered))
         session->talk->link.memory.out_of_step = true; /* its count of our ids may be another than ours */
     else if (!rebooted)
@@ -764,9 +764,11 @@ void kdnet_session_expire(struct kdnet_session *session, uint64_t now_us)
 {
     kdnet_inquiry_expire(session, now_us);
     if (session->talk) {
-        unsigned timeouts = session->talk->link.timeouts;
-        kdnet_link_expire(&session->talk->link, now_us);
-        if (session->talk->link.timeouts > timeouts && session->talk->link.timeouts % DEAF_TIMEOUTS == 0)
+        struct kdnet_link *link = &session->talk->link;
+        unsigned timeouts = link->timeouts;
+        unsigned deaf = link->memory.rtt_kept > 0 ? DEAF_SLOW_TIMEOUTS : DEAF_TIMEOUTS;
+        kdnet_link_expire(link, now_us);
+        if (link->timeouts > timeouts && link->timeouts % deaf == 0 && !link->acked) /* who acknowledges, hears us */
             kdnet_session_suspect_key(session);
     }
     if (now_us >= lost_deadline(session))

@@ -105,7 +105,6 @@ struct kdnet_halt {
     uint32_t status;
     uint64_t status_address;
 
-    unsigned giving_up;  /* timeouts of a release step */
     unsigned proofs;     /* requests made to be sure of the link */
     unsigned asked;      /* RESENDs since a new key came while a Continue was under way */
     unsigned heard;      /* pokes since the Continue went out */
@@ -193,6 +192,8 @@ struct kdnet_session {
     bool rekey_wanted : 1; /* answer the next poke even though the target says it is connected */
     bool renumbered : 1;   /* the target has started its data sequence anew under this key */
     bool nudge_due : 1, nudge_to_sender : 1;
+    uint8_t
+        asks_again : 2; /* questions in a row that came because we asked after their answer: the next ask comes later */
     uint8_t nudge_version;
     uint8_t version;
     uint8_t response_due;   /* place in offers + 1; 0: none */

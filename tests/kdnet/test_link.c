@@ -422,13 +422,13 @@ static void what_gets_no_ack_goes_again_with_its_id_and_growing_patience(void **
     expect_data(&w, FIRST);
     for (int i = 0; i < 10; ++i) {
         uint64_t waited = time_out(&w);
-        assert_int_equal(waited > last || waited == KDNET_LINK_RTO_MAX_US, 1);
-        assert_true(waited >= KDNET_LINK_RTO_FIRST_US && waited <= KDNET_LINK_RTO_MAX_US);
+        assert_int_equal(waited > last || waited == KDNET_LINK_RTO_GROWN_US, 1);
+        assert_true(waited >= KDNET_LINK_RTO_FIRST_US && waited <= KDNET_LINK_RTO_GROWN_US);
         last = waited;
         expect_data(&w, FIRST);
         expect_nothing(&w);
     }
-    assert_int_equal(last, KDNET_LINK_RTO_MAX_US);
+    assert_int_equal(last, KDNET_LINK_RTO_GROWN_US);
 }
 
 static void nothing_goes_again_before_its_time(void **state)
@@ -459,9 +459,31 @@ static void the_targets_resend_brings_the_same_id_again(void **state)
     target_control(&w, KDNET_PACKET_RESEND, 0);
     expect_data(&w, FIRST);
     target_control(&w, KDNET_PACKET_ACK, FIRST);
+    w.now_us += KDNET_LINK_RTO_GROWN_US;
     target_control(&w, KDNET_PACKET_RESEND, 0); /* it asks, so it has not taken it */
     expect_data(&w, FIRST);
     expect_nothing(&w);
+}
+
+/* A target that asks again and again gets its answer once a timeout, later and later. */
+static void the_targets_resends_are_answered_once_a_timeout(void **state)
+{
+    struct world w;
+    unsigned answers = 0;
+    (void)state;
+    start(&w);
+    kdnet_link_sample(&w.link, 100);
+    request(&w, true);
+    expect_data(&w, FIRST);
+    for (unsigned us = 0; us < 10000000; us += 100) {
+        w.now_us += 100;
+        target_control(&w, KDNET_PACKET_ACK, FIRST);
+        target_control(&w, KDNET_PACKET_RESEND, 0);
+        kdnet_link_expire(&w.link, w.now_us);
+        while (next(&w))
+            answers += !w.sent.control;
+    }
+    assert_in_range(answers, 5, 250);
 }
 
 static void an_ack_without_a_reply_asks_with_resend_and_in_the_end_with_reset(void **state)
@@ -481,32 +503,95 @@ static void an_ack_without_a_reply_asks_with_resend_and_in_the_end_with_reset(vo
             break;
         assert_int_equal(w.sent.type, KDNET_PACKET_RESEND);
         expect_nothing(&w);
-        assert_true(++resends < 20);
+        assert_true(++resends < 25);
     }
-    assert_int_equal(resends, 11);
+    assert_int_equal(resends, 19);
     assert_int_equal(w.sent.id, FIRST);
     expect_nothing(&w); /* the request waits for the answer to RESET */
     target_control(&w, KDNET_PACKET_RESET, 6);
+    (void)time_out(&w);
     expect_data(&w, FIRST);
 }
 
-/* Nothing has shown that the target counts as we do: RESET comes early. */
-static void an_unsure_link_resets_sooner(void **state)
+/* However unsure: one that has acknowledged thinks, ten seconds perhaps. What it waits with, said again, tells more. */
+static void a_target_that_thinks_is_not_reset(void **state)
+{
+    (void)state;
+    for (int acked = 0; acked < 2; ++acked) {
+        struct world w;
+        start(&w);
+        kdnet_link_sample(&w.link, 100);
+        w.link.memory.unsure = true;
+        request(&w, true);
+        expect_data(&w, FIRST);
+        uint64_t until_us = w.now_us + 10000000;
+        if (acked)
+            target_control(&w, KDNET_PACKET_ACK, FIRST);
+        while (kdnet_link_deadline(&w.link) < until_us) {
+            (void)time_out(&w);
+            assert_true(next(&w));
+            assert_int_equal(w.sent.control, acked);
+            assert_int_not_equal(w.sent.control ? w.sent.type : 0, KDNET_PACKET_RESET);
+        }
+    }
+}
+
+/* Its reply is measured apart from the ACK, and its patience is kept until something is measured. */
+static void the_time_that_a_reply_takes_is_learnt(void **state)
 {
     struct world w;
-    unsigned resends = 0;
     (void)state;
     start(&w);
-    w.link.memory.unsure = true;
-    request(&w, true);
-    expect_data(&w, FIRST);
-    target_control(&w, KDNET_PACKET_ACK, FIRST);
-    do {
-        (void)time_out(&w);
+    kdnet_link_sample(&w.link, 100);
+    for (unsigned i = 0; i < 3; ++i) {
+        unsigned asked = 0;
+        request(&w, true);
+        expect_data(&w, FIRST + i * KDNET_PACKET_ID_STEP);
+        target_control(&w, KDNET_PACKET_ACK, w.link.id);
+        for (uint64_t until_us = w.now_us + 1000000; kdnet_link_deadline(&w.link) < until_us; ++asked) {
+            (void)time_out(&w);
+            expect_control(&w, KDNET_PACKET_RESEND, 0);
+        }
+        w.now_us = w.link.begun_us + 1000000;
+        assert_int_equal(target_data(&w, 2 * i, "reply"), KDNET_OK);
+        kdnet_link_replied(&w.link, w.now_us);
+        expect_control(&w, KDNET_PACKET_ACK, 2 * i);
+        assert_true(i == 0 ? asked > 0 : asked == 0);
+    }
+    assert_true(kdnet_link_reply_rtt(&w.link) == 1000000);
+    assert_true(kdnet_link_rtt(&w.link) < 1000);
+}
+
+/* From a quick path to a slow one: everything is sent once again soon; and back: at once. */
+static void the_timeout_follows_a_path_that_changes(void **state)
+{
+    struct world w;
+    unsigned again = 0;
+    (void)state;
+    start(&w);
+    kdnet_link_sample(&w.link, 150);
+    for (unsigned i = 0; i < 4; ++i) {
+        request(&w, false);
+        expect_data(&w, FIRST + i * KDNET_PACKET_ID_STEP);
+        uint64_t acked_us = w.now_us + 500000;
+        for (; kdnet_link_deadline(&w.link) < acked_us; again += i > 0) {
+            (void)time_out(&w);
+            assert_true(next(&w));
+        }
+        w.now_us = acked_us;
+        target_control(&w, KDNET_PACKET_ACK, w.link.id);
+    }
+    assert_int_equal(again, 0);
+    assert_true(kdnet_link_rtt(&w.link) > 50000);
+    for (unsigned i = 0; i < 2; ++i) {
+        request(&w, false);
         assert_true(next(&w));
-    } while (w.sent.type == KDNET_PACKET_RESEND && ++resends < 20);
-    assert_int_equal(resends, 2);
-    assert_int_equal(w.sent.type, KDNET_PACKET_RESET);
+        w.now_us += 150;
+        target_control(&w, KDNET_PACKET_ACK, w.link.id);
+    }
+    request(&w, false);
+    assert_true(next(&w));
+    assert_in_range(time_out(&w), KDNET_LINK_RTO_MIN_US, 2 * KDNET_LINK_RTO_MIN_US);
 }
 
 /* A Continue that went through and whose ACK was lost must not be told apart by a RESET: the machine runs. */
@@ -537,9 +622,12 @@ static void out_of_step_a_reset_with_the_next_id_goes_first(void **state)
     expect_control(&w, KDNET_PACKET_RESET, FIRST);
     expect_nothing(&w);
     target_control(&w, KDNET_PACKET_RESET, 2);
+    expect_nothing(&w); /* what the target waits with comes first */
+    assert_int_equal(target_data(&w, 2, "break"), KDNET_OK);
+    expect_control(&w, KDNET_PACKET_ACK, 2);
     expect_data(&w, FIRST);
     assert_true(kdnet_link_is_unsure(&w.link));
-    target_replies(&w, 2);
+    target_replies(&w, 4);
     assert_false(kdnet_link_is_unsure(&w.link));
     request(&w, true);
     expect_data(&w, SECOND);
@@ -575,6 +663,7 @@ static void an_ack_while_a_reset_is_out_is_of_the_time_before(void **state)
     target_control(&w, KDNET_PACKET_ACK, FIRST);
     assert_int_equal(w.news, KDNET_LINK_NOTHING);
     target_control(&w, KDNET_PACKET_RESET, 0);
+    (void)time_out(&w);
     expect_data(&w, FIRST);
     target_control(&w, KDNET_PACKET_ACK, FIRST);
     assert_int_equal(w.news, KDNET_LINK_ACKED);
@@ -589,6 +678,7 @@ static void the_answer_to_our_reset_coming_twice_is_not_answered(void **state)
     request(&w, true);
     expect_control(&w, KDNET_PACKET_RESET, FIRST);
     target_control(&w, KDNET_PACKET_RESET, 2);
+    (void)time_out(&w);
     expect_data(&w, FIRST);
     for (int i = 0; i < 3; ++i) {
         target_control(&w, KDNET_PACKET_RESET, 2);
@@ -620,9 +710,40 @@ static void an_ignored_request_that_was_acknowledged_is_reset_at_once(void **sta
     kdnet_link_ignored(&w.link); /* not acknowledged: it may not have arrived */
     expect_nothing(&w);
     target_control(&w, KDNET_PACKET_ACK, FIRST);
+    kdnet_link_ignored(&w.link); /* it counts as we do: it thinks, and was asked meanwhile */
+    expect_nothing(&w);
+    w.link.memory.unsure = true;
     kdnet_link_ignored(&w.link);
     expect_control(&w, KDNET_PACKET_RESET, FIRST);
+    target_control(&w, KDNET_PACKET_RESET, 0);
+    (void)time_out(&w);
+    expect_data(&w, FIRST);
+    target_control(&w, KDNET_PACKET_ACK, FIRST);
+    kdnet_link_ignored(&w.link); /* after that RESET it counts as we do */
     expect_nothing(&w);
+}
+
+/* It is lost, or comes before the answer: our packet goes out all the same. */
+static void our_packet_waits_for_the_targets_own_only_a_moment(void **state)
+{
+    (void)state;
+    for (int before = 0; before < 2; ++before) {
+        struct world w;
+        start(&w);
+        w.link.memory.out_of_step = true;
+        request(&w, true);
+        expect_control(&w, KDNET_PACKET_RESET, FIRST);
+        if (before) {
+            assert_int_equal(target_data(&w, 2, "break"), KDNET_OK);
+            expect_control(&w, KDNET_PACKET_ACK, 2);
+        }
+        target_control(&w, KDNET_PACKET_RESET, 2);
+        if (!before) {
+            expect_nothing(&w);
+            assert_in_range(time_out(&w), 1, KDNET_LINK_RTO_MIN_US);
+        }
+        expect_data(&w, FIRST);
+    }
 }
 
 /* --- done, abandoned, unsure -------------------------------------------------------------------------------------- */
@@ -709,6 +830,7 @@ static void a_reply_that_comes_while_a_reset_is_out_leaves_both_out_of_step(void
     request(&w, true);
     expect_data(&w, FIRST);
     target_control(&w, KDNET_PACKET_ACK, FIRST);
+    w.link.memory.unsure = true;
     kdnet_link_ignored(&w.link);
     expect_control(&w, KDNET_PACKET_RESET, FIRST);
     assert_int_equal(target_data(&w, 0, "late reply"), KDNET_OK);
@@ -745,6 +867,7 @@ static void restart_keeping_sends_what_is_under_way_again_behind_a_reset(void **
     kdnet_link_restart(&w.link, true);
     expect_control(&w, KDNET_PACKET_RESET, FIRST); /* the ACK was for the key before */
     target_control(&w, KDNET_PACKET_RESET, 0);
+    (void)time_out(&w);
     expect_data(&w, FIRST);
 }
 
@@ -973,7 +1096,11 @@ int main(void)
         cmocka_unit_test(nothing_goes_again_before_its_time),
         cmocka_unit_test(the_targets_resend_brings_the_same_id_again),
         cmocka_unit_test(an_ack_without_a_reply_asks_with_resend_and_in_the_end_with_reset),
-        cmocka_unit_test(an_unsure_link_resets_sooner),
+        cmocka_unit_test(the_targets_resends_are_answered_once_a_timeout),
+        cmocka_unit_test(a_target_that_thinks_is_not_reset),
+        cmocka_unit_test(the_time_that_a_reply_takes_is_learnt),
+        cmocka_unit_test(the_timeout_follows_a_path_that_changes),
+        cmocka_unit_test(our_packet_waits_for_the_targets_own_only_a_moment),
         cmocka_unit_test(a_continue_on_a_sure_link_is_never_reset),
         cmocka_unit_test(out_of_step_a_reset_with_the_next_id_goes_first),
         cmocka_unit_test(a_reset_without_answer_goes_again_and_then_the_request_goes_without),
