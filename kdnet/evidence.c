@@ -119,7 +119,8 @@ static size_t to_utf8(uint16_t c, char out[static 3])
     return 3;
 }
 
-void kdnet_evidence_text(struct kdnet_evidence *evidence, size_t i, const uint8_t *data, size_t length, bool wide)
+void kdnet_evidence_text(struct kdnet_evidence *evidence, size_t i, const uint8_t *data, size_t length, bool wide,
+                         bool more)
 {
     struct kdnet_value *value = &evidence->value[i];
     char *text = evidence->texts + evidence->texts_length;
@@ -128,13 +129,19 @@ void kdnet_evidence_text(struct kdnet_evidence *evidence, size_t i, const uint8_
         uint16_t c = wide ? kdnet_get_le16(data + at) : data[at];
         char bytes[3] = {(char)c};
         size_t count = wide ? to_utf8(c, bytes) : 1;
-        if (c == 0 || used + count > room || used + count > UINT8_MAX)
+        if (c == 0) {
+            more = false;
             break;
+        }
+        if (used + count > room || used + count > UINT8_MAX) {
+            more = true;
+            break;
+        }
         memcpy(text + used, bytes, count);
         used += count;
     }
     value->text_at = evidence->texts_length;
     value->text_length = (uint8_t)used;
-    value->state = KDNET_VALUE_KNOWN;
+    value->state = !more ? KDNET_VALUE_KNOWN : used > 0 ? KDNET_VALUE_CUT : KDNET_VALUE_NO_ROOM;
     evidence->texts_length = (uint16_t)(evidence->texts_length + used);
 }

@@ -42,7 +42,9 @@
     X(PENDING, "pending")     /* its symbol is still looked up: the next break will have it */                         \
     X(NO_MODULE, "no_module") /* not in the list of loaded images */                                                   \
     X(UNREADABLE, "unreadable")                                                                                        \
-    X(TIMEOUT, "timeout") /* the machine had to go on first */
+    X(TIMEOUT, "timeout") /* the machine had to go on first */                                                         \
+    X(CUT, "cut")         /* a text: what is kept is its beginning */                                                  \
+    X(NO_ROOM, "no_room") /* a text: others of this break took KDNET_TEXTS_MAX */
 
 #define KDNET_READ_ENUM(name, text)  KDNET_READ_##name,
 #define KDNET_VALUE_ENUM(name, text) KDNET_VALUE_##name,
@@ -122,7 +124,11 @@ bool kdnet_module_is(const char *module, const uint8_t *name, size_t length);
 /* Keeps a number. */
 void kdnet_evidence_number(struct kdnet_evidence *evidence, size_t i, const uint8_t *data, size_t length);
 
-/* Keeps a text up to a NUL; UTF-16 when `wide`. What does not fit is left out. */
-void kdnet_evidence_text(struct kdnet_evidence *evidence, size_t i, const uint8_t *data, size_t length, bool wide);
+/*
+ * Keeps a text up to a NUL; UTF-16 when `wide`. When `more`, the machine has more of it behind `data`, unless a NUL
+ * ends it. The value is KNOWN only when all of it is kept; otherwise CUT, or NO_ROOM when nothing of it is.
+ */
+void kdnet_evidence_text(struct kdnet_evidence *evidence, size_t i, const uint8_t *data, size_t length, bool wide,
+                         bool more);
 
 #endif

@@ -62,7 +62,8 @@ static bool recall_once(const struct kdnet_facts *facts, struct kdnet_evidence *
             continue;
         evidence->value[i] = *value;
         if (value->text_length > 0)
-            kdnet_evidence_text(evidence, i, (const uint8_t *)facts->texts + value->text_at, value->text_length, false);
+            kdnet_evidence_text(evidence, i, (const uint8_t *)facts->texts + value->text_at, value->text_length, false,
+                                false);
         return true;
     }
     return false;
@@ -207,13 +208,14 @@ static void take_structure(struct kdnet_session *session, size_t i, const uint8_
     uint32_t length = (uint32_t)(data[0] | data[1] << 8) & ~1U;
     uint64_t buffer = kdnet_pointer(layout, data + layout->pointer_size);
     if (length == 0) {
-        kdnet_evidence_text(&gather->evidence, i, data, 0, true);
+        kdnet_evidence_text(&gather->evidence, i, data, 0, true, false);
         unit->stage = KDNET_UNIT_DONE;
     } else if (buffer == 0) {
         end_unit(gather, i, KDNET_VALUE_NULL_POINTER);
     }
     unit->address = buffer;
     unit->length = length < KDNET_TEXT_MAX ? length : KDNET_TEXT_MAX;
+    unit->more = length > KDNET_TEXT_MAX;
     unit->buffer = true;
 }
 
@@ -236,7 +238,8 @@ static void take_unit(struct kdnet_session *session, size_t i, const uint8_t *da
         return;
     }
     if (read->kind == KDNET_READ_UNICODE || read->kind == KDNET_READ_STRING)
-        kdnet_evidence_text(&gather->evidence, i, data, length, read->kind == KDNET_READ_UNICODE);
+        kdnet_evidence_text(&gather->evidence, i, data, length, read->kind == KDNET_READ_UNICODE,
+                            read->kind == KDNET_READ_STRING || unit->more || length < unit->length);
     else
         kdnet_evidence_number(&gather->evidence, i, data, length);
     unit->stage = KDNET_UNIT_DONE;

@@ -27,6 +27,7 @@ struct kdnet_unit {
     uint8_t stage;
     uint8_t step; /* pointers taken so far */
     bool buffer;  /* of a UNICODE_STRING whose structure has been read */
+    bool more;    /* it is longer than what is read of it */
     bool alone;   /* did not come with its neighbours: read by itself */
 };
 

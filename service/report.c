@@ -311,10 +311,18 @@ static json_t *bugcheck_object(const struct kdnet_event_bugcheck *bugcheck)
     return b.object;
 }
 
-/* A value, or the null pointer in its place. */
+/* A value, what is kept of it, or the null pointer in its place. */
 static bool is_told(const struct kdnet_value *value)
 {
-    return value->state == KDNET_VALUE_KNOWN || value->state == KDNET_VALUE_NULL_POINTER;
+    return value->state == KDNET_VALUE_KNOWN || value->state == KDNET_VALUE_CUT ||
+           value->state == KDNET_VALUE_NULL_POINTER;
+}
+
+/* A reason belongs to it. A text that is cut is told, too. */
+static bool is_doubtful(const struct kdnet_value *value)
+{
+    return value->state != KDNET_VALUE_KNOWN && value->state != KDNET_VALUE_NULL_POINTER &&
+           value->state != KDNET_VALUE_NOT_ASKED;
 }
 
 static json_t *value_json(const struct kdnet_event_crash_status *status, size_t i)
@@ -342,14 +350,14 @@ static json_t *evidence_object(const struct kdnet_event_crash_status *status)
     return b.object;
 }
 
-/* Why values are not there. */
+/* Why values are not there, or not whole. */
 static json_t *evidence_unknown_object(const struct kdnet_event_crash_status *status)
 {
     struct builder b = {.object = json_object()};
     const struct kdnet_evidence *evidence = status->evidence;
     for (size_t i = 0; evidence && i < evidence->reads->count; ++i) {
         enum kdnet_value_state state = (enum kdnet_value_state)evidence->value[i].state;
-        if (!is_told(&evidence->value[i]) && state != KDNET_VALUE_NOT_ASKED)
+        if (is_doubtful(&evidence->value[i]))
             put(&b, evidence->reads->read[i].name, own_text(kdnet_value_state_name(state)));
     }
     return b.object;

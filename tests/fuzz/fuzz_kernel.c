@@ -19,7 +19,7 @@ static void read_lists_and_texts(const uint8_t *data, size_t size)
     for (size_t i = 0; i < KDNET_READS_MAX; ++i) {
         const struct kdnet_value *value = &evidence.value[i];
         size_t length = size < KDNET_TEXT_MAX ? size : KDNET_TEXT_MAX;
-        kdnet_evidence_text(&evidence, i, data, length, i % 2 == 0);
+        kdnet_evidence_text(&evidence, i, data, length, i % 2 == 0, i % 3 == 0);
         FUZZ_CHECK(value->text_at + (size_t)value->text_length <= evidence.texts_length);
         FUZZ_CHECK(evidence.texts_length <= sizeof evidence.texts);
     }

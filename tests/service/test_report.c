@@ -398,13 +398,15 @@ static void an_unknown_machine_is_told_with_a_hint(void **state)
 }
 
 static struct kdnet_reads reads = {
-    .count = 6,
+    .count = 8,
     .read = {{.name = "byte", .kind = KDNET_READ_U8},
              {.name = "pointer", .kind = KDNET_READ_POINTER},
              {.name = "driver", .kind = KDNET_READ_UNICODE},
              {.name = "nobody", .kind = KDNET_READ_UNICODE},
              {.name = "gone", .kind = KDNET_READ_U32},
-             {.name = "not_here", .kind = KDNET_READ_U32}},
+             {.name = "not_here", .kind = KDNET_READ_U32},
+             {.name = "long_text", .kind = KDNET_READ_STRING},
+             {.name = "no_text", .kind = KDNET_READ_STRING}},
 };
 
 static void evidence_is_told_by_name_and_what_is_not_known_with_its_reason(void **state)
@@ -419,6 +421,8 @@ static void evidence_is_told_by_name_and_what_is_not_known_with_its_reason(void 
     evidence.value[2] = (struct kdnet_value){.state = KDNET_VALUE_KNOWN, .text_length = 4};
     evidence.value[3].state = KDNET_VALUE_NULL_POINTER;
     evidence.value[4].state = KDNET_VALUE_SYMBOL_ABSENT;
+    evidence.value[6] = (struct kdnet_value){.state = KDNET_VALUE_CUT, .text_at = 4, .text_length = 2};
+    evidence.value[7].state = KDNET_VALUE_NO_ROOM;
     struct kdnet_event event = {.type = KDNET_EVENT_CRASH_STATUS};
     event.u.crash_status.conclusion.reason = KDNET_REASON_NO_SYMBOLS;
     event.u.crash_status.evidence = &evidence;
@@ -427,14 +431,17 @@ static void evidence_is_told_by_name_and_what_is_not_known_with_its_reason(void 
     char *line = report_event(&subject, &event, &length);
     json_t *object = parse(line, length);
     const json_t *told = json_object_get(object, "evidence"), *unknown = json_object_get(object, "evidence_unknown");
-    assert_int_equal(json_object_size(told), 4);
+    assert_int_equal(json_object_size(told), 5);
+    assert_text(told, "long_text", "cd");
+    assert_text(unknown, "long_text", "cut");
+    assert_text(unknown, "no_text", "no_room");
     assert_text(told, "byte", "0x05");
     assert_text(told, "pointer", "0xFFFFF80000001000");
     assert_text(told, "driver",
                 "a\"\xef\xbf\xbd"
                 "b");
     assert_true(json_is_null(json_object_get(told, "nobody")));
-    assert_int_equal(json_object_size(unknown), 1);
+    assert_int_equal(json_object_size(unknown), 3);
     assert_text(unknown, "gone", "symbol_absent");
     assert_text(object, "tried", "/srv: no such folder");
     json_decref(object);
