@@ -80,6 +80,20 @@ class Workers(harness.Case):
         self.assertGreater(summary["passed_on"], COUNT)
         self.assertEqual(summary["unknown_pokes"], 0)
 
+    def test_a_socket_that_takes_nothing_at_once_costs_no_datagram(self):
+        library = harness.BUILD / "tests" / "busy_socket.so"
+        if not library.exists():
+            self.skipTest("not with sanitizers")
+        key = harness.key_text(7, 7, 11, 1)
+        mark = self.folder / "was_busy"
+        daemon = self.start(self.targets(key, COUNT), env={"LD_PRELOAD": str(library), "KDNETD_TEST_BUSY": str(mark)})
+        self.crash_all(daemon, key)
+        summary = self.summary(daemon)
+        self.judge(daemon.stop())
+        if not mark.exists():
+            self.skipTest("this build does not send by sendmmsg")
+        self.assertEqual(summary["send_failed"], 0, summary)
+
     def test_targets_with_addresses_are_where_their_machines_are(self):
         key = harness.key_text(7, 7, 9, 1)
         probe = harness.Machines(self, "127.0.0.1:1", key, "--count", COUNT, "--duration-ms", 1)

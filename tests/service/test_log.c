@@ -3,8 +3,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "service/log.h"
 
@@ -96,6 +98,94 @@ static void a_long_line_is_cut(void **state)
     assert_true(line.length < LOG_LINE_SIZE);
 }
 
+/* Standard error is a pipe for a while. */
+struct stderr_pipe {
+    int reader, before;
+};
+
+static void begin_pipe(struct stderr_pipe *pipe_of)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    pipe_of->reader = ends[0];
+    pipe_of->before = dup(STDERR_FILENO);
+    assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    (void)close(ends[1]);
+    assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+}
+
+static void end_pipe(const struct stderr_pipe *pipe_of)
+{
+    assert_int_equal(dup2(pipe_of->before, STDERR_FILENO), STDERR_FILENO);
+    (void)close(pipe_of->before);
+    (void)close(pipe_of->reader);
+}
+
+static char said[1 << 17];
+
+static void read_pipe(const struct stderr_pipe *pipe_of)
+{
+    size_t at = 0;
+    ssize_t got = 0;
+    while ((got = read(pipe_of->reader, said + at, sizeof said - 1 - at)) > 0)
+        at += (size_t)got;
+    said[at] = '\0';
+}
+
+static void lines_that_standard_error_does_not_take_are_counted(void **state)
+{
+    struct stderr_pipe pipe_of;
+    char filling[512];
+    (void)state;
+    memset(filling, 'x', sizeof filling);
+    begin_pipe(&pipe_of);
+    assert_int_equal(fcntl(STDERR_FILENO, F_SETFL, O_NONBLOCK), 0);
+    while (write(STDERR_FILENO, filling, sizeof filling) > 0)
+        ;
+    for (int i = 0; i < 3; ++i)
+        log_plain(CONFIG_LOG_NOTICE, "nobody hears this");
+    read_pipe(&pipe_of);
+    assert_null(strstr(said, "nobody hears this"));
+    log_plain(CONFIG_LOG_NOTICE, "heard again");
+    log_plain(CONFIG_LOG_NOTICE, "and again");
+    read_pipe(&pipe_of);
+    end_pipe(&pipe_of);
+    assert_string_equal(said, "level=warning msg=\"log lines were dropped\" count=3\nlevel=notice msg=\"heard again\"\n"
+                              "level=notice msg=\"and again\"\n");
+}
+
+static void a_whole_line_is_never_cut(void **state)
+{
+    struct stderr_pipe pipe_of;
+    static char text[5 * LOG_LINE_SIZE];
+    (void)state;
+    memset(text, '"', sizeof text); /* each is quoted */
+    begin_pipe(&pipe_of);
+    assert_true(log_whole(CONFIG_LOG_ERROR, "lost", "result", text, sizeof text, 0));
+    assert_false(log_whole(CONFIG_LOG_DEBUG, "below", "result", text, sizeof text, 0));
+    read_pipe(&pipe_of);
+    end_pipe(&pipe_of);
+    static const char head[] = "level=error msg=lost result=\"";
+    assert_memory_equal(said, head, sizeof head - 1);
+    assert_int_equal(strlen(said), sizeof head - 1 + 2 * sizeof text + 2);
+    assert_string_equal(said + strlen(said) - 4, "\\\"\"\n");
+}
+
+static void half_of_a_whole_line_does_not_swallow_the_next(void **state)
+{
+    struct stderr_pipe pipe_of;
+    static char text[1 << 18];
+    (void)state;
+    memset(text, 'y', sizeof text);
+    begin_pipe(&pipe_of);
+    assert_false(log_whole(CONFIG_LOG_ERROR, "lost", "result", text, sizeof text, 1)); /* more than a pipe holds */
+    read_pipe(&pipe_of);
+    log_plain(CONFIG_LOG_NOTICE, "next");
+    read_pipe(&pipe_of);
+    end_pipe(&pipe_of);
+    assert_string_equal(said, "\nlevel=warning msg=\"log lines were dropped\" count=1\nlevel=notice msg=next\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -106,6 +196,9 @@ int main(void)
         cmocka_unit_test(lines_below_the_level_are_not_built),
         cmocka_unit_test(a_line_has_its_keys_in_order),
         cmocka_unit_test(a_long_line_is_cut),
+        cmocka_unit_test(lines_that_standard_error_does_not_take_are_counted),
+        cmocka_unit_test(a_whole_line_is_never_cut),
+        cmocka_unit_test(half_of_a_whole_line_does_not_swallow_the_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
