@@ -476,6 +476,20 @@ void kdnet_inquiry_rebooted(struct kdnet_session *session, uint64_t now_us)
     session->boot = NULL;
 }
 
+/* Of the last break of a crash, the status is what all is for: when it is under way, its reply is waited for, once. */
+static bool await_status(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_break_facts facts = kdnet_halt_facts(session);
+    enum kdnet_phase phase = kdnet_crash_phase(&facts);
+    bool last = phase == KDNET_PHASE_SHUTDOWN || phase == KDNET_PHASE_BUGCHECK_SECOND;
+    if (!last || halt->status_awaited || halt->step != KDNET_STEP_STATUS || !session->talk->link.busy)
+        return false;
+    halt->status_awaited = true;
+    halt->deadline_us = now_us + kdnet_link_reply_timeout(&session->talk->link);
+    return true;
+}
+
 void kdnet_inquiry_expire(struct kdnet_session *session, uint64_t now_us)
 {
     expire_asks(session, now_us);
@@ -487,7 +501,7 @@ void kdnet_inquiry_expire(struct kdnet_session *session, uint64_t now_us)
     case KDNET_STAGE_READING:
         if (now_us >= halt->deadline_us && halt->load_symbols)
             kdnet_release_loaded(session);
-        else if (now_us >= halt->deadline_us)
+        else if (now_us >= halt->deadline_us && !await_status(session, now_us))
             kdnet_release_conclude(session, KDNET_REASON_TIMEOUT, now_us);
         break;
     case KDNET_STAGE_HELD:

@@ -93,10 +93,11 @@ struct kdnet_halt {
     bool bugcheck_tried, bugcheck_known;
     bool status_tried, status_known, address_known;
     bool told_break, told_status, told_release, told_held;
-    bool repeat;      /* the last break of its crash, which it says again and again: nothing new to tell */
-    bool unread;      /* one break too many: only a bug check is read */
-    bool interrupted; /* the deadline came while something was asked */
-    bool waiting;     /* for a look-up of the symbol */
+    bool repeat;         /* the last break of its crash, which it says again and again: nothing new to tell */
+    bool unread;         /* one break too many: only a bug check is read */
+    bool status_awaited; /* beyond the deadline, once */
+    bool interrupted;    /* the deadline came while something was asked */
+    bool waiting;        /* for a look-up of the symbol */
     enum kdnet_gather_stage gather; /* of evidence */
     unsigned image;                 /* whose identity is read: 0 the kernel, else the module before this number */
     enum kdnet_reason reason;

@@ -61,6 +61,27 @@ static void a_slow_network_is_not_asked_twice(void **state)
     }
 }
 
+/* Where the status is still under way at the deadline of the last break, it is waited for. */
+static void a_status_that_is_under_way_at_the_deadline_is_waited_for(void **state)
+{
+    static const uint32_t delays_us[] = {200000, 220000, 240000};
+    (void)state;
+    for (size_t i = 0; i < COUNT(delays_us); ++i) {
+        struct machine_config config = {.scenario = "bugcheck", .status = 0xc0000185U, .delay_ms = 100};
+        struct net_pair pair;
+        shared.read_deadline_us = KDNET_READ_DEADLINE_US;
+        net_pair_init(&pair, &shared, &config, 3);
+        pair.weather.delay_us = delays_us[i];
+        net_pair_run(&pair, LIMIT_US);
+        const struct kdnet_event *last = net_event(&pair, KDNET_EVENT_CRASH_STATUS, 1);
+        assert_non_null(last);
+        assert_true(last->u.crash_status.status_known);
+        assert_int_equal(last->u.crash_status.status, 0xc0000185U);
+        net_pair_clear(&pair);
+    }
+    shared.read_deadline_us = 30000000;
+}
+
 /* Round trips that differ by half: the margin learns it. */
 static void a_fitful_network_is_asked_twice_a_few_times_at_most(void **state)
 {
@@ -94,6 +115,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slow_network_is_not_asked_twice),
+        cmocka_unit_test(a_status_that_is_under_way_at_the_deadline_is_waited_for),
         cmocka_unit_test(a_fitful_network_is_asked_twice_a_few_times_at_most),
         cmocka_unit_test(a_machine_that_was_connected_to_nobody_is_asked_less),
     };
