@@ -37,29 +37,7 @@ static bool same_name(const struct config_target *a, const struct config_target 
     return strcmp(a->name, b->name) == 0;
 }
 
-static uint64_t hash_key(const struct config_target *target)
-{
-    return hash_bytes(HASH_START, target->key.bytes, sizeof target->key.bytes);
-}
-
-static bool same_key(const struct config_target *a, const struct config_target *b)
-{
-    return memcmp(a->key.bytes, b->key.bytes, sizeof a->key.bytes) == 0;
-}
-
-static uint64_t hash_key_port(const struct config_target *target)
-{
-    return hash_bytes(hash_key(target), &target->port, sizeof target->port);
-}
-
-static bool same_key_port(const struct config_target *a, const struct config_target *b)
-{
-    return a->port == b->port && same_key(a, b);
-}
-
 static const struct kind_of_index by_name = {hash_name, same_name};
-static const struct kind_of_index by_key = {hash_key, same_key};
-static const struct kind_of_index by_key_port = {hash_key_port, same_key_port};
 
 static bool index_init(struct index *index, size_t count)
 {
@@ -105,60 +83,16 @@ static void check_names(struct kdnetd_config *config, struct index *names, struc
     }
 }
 
-/*
- * The target before `i` that has its key on one of its ports, or NULL; if none, `i` is noted. A target of all ports
- * clashes with any of its key; one of a single port with that port's, and with one of all ports.
- */
-static const struct config_target *find_clash(const struct kdnetd_config *config, const struct index *keys,
-                                              const struct index *key_ports, size_t i)
-{
-    const struct config_target *target = &config->targets[i];
-    uint32_t *slot = index_slot(keys, &by_key, config->targets, target);
-    if (*slot != 0 && (target->port == 0 || config->targets[*slot - 1].port == 0))
-        return &config->targets[*slot - 1];
-    if (*slot == 0)
-        *slot = (uint32_t)i + 1;
-    slot = index_slot(key_ports, &by_key_port, config->targets, target);
-    if (*slot != 0)
-        return &config->targets[*slot - 1];
-    *slot = (uint32_t)i + 1;
-    return NULL;
-}
-
-static void check_keys(const struct kdnetd_config *config, const struct index *keys, const struct index *key_ports,
-                       struct config_report *report)
-{
-    for (size_t i = 0; i < config->target_count; ++i) {
-        char text[CONFIG_PLACE_SIZE];
-        const struct config_target *target = &config->targets[i];
-        const struct config_target *other = find_clash(config, keys, key_ports, i);
-        if (!other)
-            continue;
-        struct config_spot spot = spot_of(config, &target->place, "key");
-        config_report_add(report, &spot,
-                          "%s has the key of %s (%s) on the same port, and two machines with one key cannot be told "
-                          "apart; make a new one: kdnetctl keygen %s",
-                          target->name, other->name, config_store_place(config, &other->place, text), target->name);
-    }
-}
-
 static bool check_targets(struct kdnetd_config *config, struct config_report *report)
 {
-    struct index names = {NULL, 0}, keys = {NULL, 0}, key_ports = {NULL, 0};
-    bool good = config->target_count < UINT32_MAX && index_init(&names, config->target_count) &&
-                index_init(&keys, config->target_count) && index_init(&key_ports, config->target_count);
-    if (good) {
-        check_names(config, &names, report);
-        check_keys(config, &keys, &key_ports, report);
-        free(config->names);
-        config->names = names.slots;
-        config->name_slots = names.size;
-    } else {
-        free(names.slots);
-    }
-    free(keys.slots);
-    free(key_ports.slots);
-    return good;
+    struct index names = {NULL, 0};
+    if (config->target_count >= UINT32_MAX || !index_init(&names, config->target_count))
+        return false;
+    check_names(config, &names, report);
+    free(config->names);
+    config->names = names.slots;
+    config->name_slots = names.size;
+    return config_check_keys(config, report);
 }
 
 static bool same_address(const struct config_address *a, const struct config_address *b)

@@ -34,6 +34,10 @@ void config_clear(struct kdnetd_config *config)
     if (config->targets)
         OPENSSL_cleanse(config->targets, config->target_count * sizeof *config->targets);
     free(config->targets);
+    if (config->old_keys)
+        OPENSSL_cleanse(config->old_keys, config->old_key_count * sizeof *config->old_keys);
+    free(config->old_keys);
+    free(config->keys);
     free(config->listens);
     free(config->rvas);
     free(config->reads);
@@ -54,9 +58,14 @@ void config_take_targets(struct kdnetd_config *config, struct kdnetd_config *to)
     to->target_capacity = config->target_capacity;
     to->names = config->names;
     to->name_slots = config->name_slots;
+    to->old_keys = config->old_keys;
+    to->old_key_count = config->old_key_count;
+    to->keys = config->keys;
     config->targets = NULL;
-    config->names = NULL;
-    config->target_count = config->target_capacity = config->name_slots = 0;
+    config->names = config->keys = NULL;
+    config->old_keys = NULL;
+    config->target_count = config->target_capacity = config->name_slots = config->key_slots = 0;
+    config->old_key_count = config->old_key_capacity = 0;
 }
 
 bool config_load(const char *path, struct kdnetd_config *config, struct config_report *report)
@@ -92,9 +101,9 @@ bool config_load_targets(const char *path, struct kdnetd_config *config, struct 
 bool config_same_target(const struct config_target *a, const struct config_target *b)
 {
     return strcmp(a->name, b->name) == 0 && CRYPTO_memcmp(a->key.bytes, b->key.bytes, sizeof a->key.bytes) == 0 &&
-           a->has_address == b->has_address && memcmp(a->address.ip, b->address.ip, sizeof a->address.ip) == 0 &&
-           a->address.port == b->address.port && a->port == b->port &&
-           memcmp(a->policy.action, b->policy.action, sizeof a->policy.action) == 0 &&
+           a->has_address == b->has_address && a->strict == b->strict &&
+           memcmp(a->address.ip, b->address.ip, sizeof a->address.ip) == 0 && a->address.port == b->address.port &&
+           a->port == b->port && memcmp(a->policy.action, b->policy.action, sizeof a->policy.action) == 0 &&
            a->policy.hold_for_ms == b->policy.hold_for_ms;
 }
 

@@ -38,6 +38,7 @@
 #define CONFIG_INCLUDE_DEPTH  4                   /* files between the first and the last, both counted */
 #define CONFIG_YAML_LIMIT     ((size_t)16 << 20)  /* bytes of one YAML file */
 #define CONFIG_TARGETS_LIMIT  ((size_t)256 << 20) /* bytes of one targets file */
+#define CONFIG_OLD_KEYS_MAX   4                   /* key_old of one target */
 #define CONFIG_WORKERS_MAX    64                  /* threads that serve machines */
 #define CONFIG_HOLD_FOR_EVER  UINT64_MAX          /* hold_for: none */
 #define CONFIG_SOURCE_OPTIONS 0                   /* the command line's place in `sources` */
@@ -83,9 +84,17 @@ struct config_target {
     char name[CONFIG_NAME_SIZE];
     struct kdnet_key key;
     bool has_address;              /* false: learnt from an authentic poke */
+    bool strict;                   /* what comes from other addresses is not taken */
     struct config_address address; /* port 0: any port of that address */
     uint16_t port;                 /* the listening port that it belongs to; 0: all of them */
     struct config_policy policy;   /* what differs from the policy for all */
+    struct config_place place;
+};
+
+/* A key that a target had, or may still have: Windows takes a new one only at its next start. */
+struct config_old_key {
+    struct kdnet_key key;
+    uint32_t target; /* index into kdnetd_config.targets */
     struct config_place place;
 };
 
@@ -155,6 +164,8 @@ struct kdnetd_config {
     size_t listen_count, listen_capacity;
     struct config_target *targets;
     size_t target_count, target_capacity;
+    struct config_old_key *old_keys; /* in the order of their targets */
+    size_t old_key_count, old_key_capacity;
     struct config_rva *rvas;
     size_t rva_count, rva_capacity;
     char **symbols; /* as written; the symbol room reads them */
@@ -187,6 +198,8 @@ struct kdnetd_config {
     struct config_place set_at[CONFIG_SETTINGS];
     uint32_t *names; /* hash of targets by name, made by config_check: index + 1, 0 empty */
     size_t name_slots;
+    uint32_t *keys; /* hash of keys by key and port, made by config_check: key number + 1, 0 empty */
+    size_t key_slots;
 };
 
 /* Defaults, and nothing else; the two default listeners are added by config_check when none was given. Memory: none
@@ -223,7 +236,7 @@ bool config_load_targets_text(const char *text, size_t length, const char *name,
 /*
  * One option of the command line, without its dashes: listen, target, symbols, rva, read, events, http or policy.
  *
- *   listen ADDR:PORT   target NAME=w.x.y.z[@ADDR[:PORT]]   symbols DIR   rva GUIDAGE:SYMBOL=0xRVA
+ *   listen ADDR:PORT   target NAME=w.x.y.z[@ADDR[:PORT]] or NAME=@FILE   symbols DIR   rva GUIDAGE:SYMBOL=0xRVA
  *   events FILE|-      http ADDR:PORT                      policy BREAK=ACTION
  *   read NAME=MODULE!SYMBOL[+OFFSET][*[+OFFSET]]...[:1|2|4|8|pointer|string|unicode]
  *
@@ -262,6 +275,21 @@ const struct config_target *config_find_target(const struct kdnetd_config *confi
 /* Are two targets of one name to be treated alike (key, address, port, policy)? Where they were written does not count.
  */
 bool config_same_target(const struct config_target *a, const struct config_target *b);
+
+/*
+ * Keys have numbers: that of target i is i, that of old key j is target_count + j. Needs config_check for what finds.
+ *
+ * config_find_key finds the key that a target of `name` and `port` has had until now: any key there that is the same on
+ * the same port, else one of the target of that name. CONFIG_NO_KEY: there is none.
+ */
+#define CONFIG_NO_KEY SIZE_MAX
+size_t config_key_count(const struct kdnetd_config *config);
+const struct kdnet_key *config_key(const struct kdnetd_config *config, size_t number);
+size_t config_key_target(const struct kdnetd_config *config, size_t number); /* index of its target */
+size_t config_key_slot(const struct kdnetd_config *config, size_t number);   /* 0: its key; from 1 on: its old ones */
+size_t config_find_key(const struct kdnetd_config *config, const struct kdnet_key *key, uint16_t port,
+                       const char *name);
+bool config_has_old_keys(const struct kdnetd_config *config, size_t target);
 
 /* The RVA of a symbol (without nt!) in the kernel `guidage` (either case). Needs config_check. False: not told. */
 bool config_find_rva(const struct kdnetd_config *config, const char *guidage, const char *symbol, uint32_t *rva);

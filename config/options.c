@@ -51,25 +51,31 @@ bool config_add_listen(struct kdnetd_config *config, const char *text, char erro
     return stored(config_store_listen(config, &listen), error);
 }
 
-static bool parse_target(char *name, char *key, struct config_target *target, char *error)
+static bool parse_target(struct kdnetd_config *config, char *name, char *key, struct config_new_target *wanted,
+                         char *error)
 {
+    struct config_target *target = &wanted->target;
+    if (!config_parse_name(name, strlen(name), target->name, error))
+        return false;
+    if (key[0] == '@')
+        return config_read_key_file(config, key + 1, wanted, error);
     char *address = strchr(key, '@');
     target->has_address = address != NULL;
     if (address)
         *address++ = '\0';
-    return config_parse_name(name, strlen(name), target->name, error) &&
-           config_parse_key(key, strlen(key), &target->key, error) &&
+    return config_parse_key(key, strlen(key), &target->key, error) &&
            (!address || config_parse_machine(address, &target->address, error));
 }
 
 bool config_add_target(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE])
 {
     char copy[LONGEST_OPTION] = "", *rest = NULL;
-    struct config_target target;
+    struct config_new_target target;
     memset(&target, 0, sizeof target);
     bool good = cut(text, '=', false, copy, &rest) ||
-                wrong(error, "is not NAME=KEY; write NAME=w.x.y.z or NAME=w.x.y.z@ADDRESS");
-    good = good && parse_target(copy, rest, &target, error) && stored(config_store_target(config, &target), error);
+                wrong(error, "is not NAME=KEY; write NAME=@FILE, NAME=w.x.y.z or NAME=w.x.y.z@ADDRESS");
+    good = good && parse_target(config, copy, rest, &target, error) &&
+           stored(config_store_target(config, &target), error);
     OPENSSL_cleanse(copy, sizeof copy);
     OPENSSL_cleanse(&target, sizeof target);
     return good;

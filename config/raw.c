@@ -10,9 +10,14 @@
 
 #define STRING                   (CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL)
 #define FIELD(key, type, member) CYAML_FIELD_STRING_PTR(key, STRING, struct type, member, 0, CYAML_UNLIMITED)
-#define LIST(key, member, entry)                                                                                       \
-    CYAML_FIELD_SEQUENCE(key, STRING, struct config_raw, member, &(entry), 0, CYAML_UNLIMITED)
+#define LIST_OF(key, type, member, entry)                                                                              \
+    CYAML_FIELD_SEQUENCE(key, STRING, struct type, member, &(entry), 0, CYAML_UNLIMITED)
+#define LIST(key, member, entry)       LIST_OF(key, config_raw, member, entry)
 #define MAP(key, type, member, fields) CYAML_FIELD_MAPPING_PTR(key, STRING, struct type, member, fields)
+
+static const cyaml_schema_value_t string_entry = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED),
+};
 
 static const cyaml_schema_field_t policy_fields[] = {
     FIELD("bugcheck_first", config_raw_policy, action[CONFIG_BREAK_BUGCHECK_FIRST]),
@@ -30,7 +35,9 @@ static const cyaml_schema_field_t target_fields[] = {
     FIELD(CONFIG_CLEAN_PLACE, config_raw_target, place),
     FIELD("name", config_raw_target, name),
     FIELD("key", config_raw_target, key),
+    LIST_OF("key_old", config_raw_target, key_old, string_entry),
     FIELD("address", config_raw_target, address),
+    FIELD("strict", config_raw_target, strict),
     FIELD("port", config_raw_target, port),
     MAP("policy", config_raw_target, policy, policy_fields),
     CYAML_FIELD_END,
@@ -54,9 +61,6 @@ static const cyaml_schema_field_t read_fields[] = {
     CYAML_FIELD_END,
 };
 
-static const cyaml_schema_value_t string_entry = {
-    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED),
-};
 static const cyaml_schema_value_t target_entry = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_raw_target, target_fields),
 };

@@ -23,7 +23,10 @@ struct config_raw_target {
     char *place; /* of the entry itself, for what is missing in it; its TEXT is empty */
     char *name;
     char *key;
+    char **key_old;
+    unsigned key_old_count;
     char *address;
+    char *strict;
     char *port;
     struct config_raw_policy *policy;
 };

@@ -82,11 +82,50 @@ static void read_policy(struct reader *r, struct config_raw_policy *raw, bool is
     }
 }
 
+static void read_old_keys(struct reader *r, const struct config_raw_target *raw, struct config_new_target *target)
+{
+    char error[CONFIG_ERROR_SIZE];
+    struct config_value value;
+    for (unsigned i = 0; i < raw->key_old_count; ++i) {
+        if (!config_raw_split(raw->key_old[i], &r->source, &value))
+            continue;
+        if (target->old_count == CONFIG_OLD_KEYS_MAX) {
+            config_report_add(r->report, &value.spot,
+                              "is one old key more than the %d that a target may have; leave out "
+                              "the oldest",
+                              CONFIG_OLD_KEYS_MAX);
+            return;
+        }
+        struct config_old_key *old = &target->old[target->old_count];
+        old->place = place_of(&value.spot);
+        if (config_parse_key(value.text, strlen(value.text), &old->key, error))
+            ++target->old_count;
+        else
+            complain(r, &value.spot, error);
+    }
+}
+
+static void read_target_address(struct reader *r, const struct config_raw_target *raw, struct config_target *target)
+{
+    char error[CONFIG_ERROR_SIZE];
+    struct config_value value;
+    target->has_address = config_raw_split(raw->address, &r->source, &value);
+    if (target->has_address && !config_parse_machine(value.text, &target->address, error))
+        complain(r, &value.spot, error);
+    if (!config_raw_split(raw->strict, &r->source, &value))
+        return;
+    if (!config_parse_bool(value.text, &target->strict, error))
+        complain(r, &value.spot, error);
+    else if (target->strict && !target->has_address)
+        complain(r, &value.spot, "needs an address that it is strict about; add address, or take this out");
+}
+
 /* Everything of a target is looked at, so that all its mistakes are reported. */
-static bool read_target(struct reader *r, struct config_raw_target *raw, struct config_target *target)
+static bool read_target(struct reader *r, struct config_raw_target *raw, struct config_new_target *wanted)
 {
     char error[CONFIG_ERROR_SIZE];
     struct config_value entry, value;
+    struct config_target *target = &wanted->target;
     size_t before = r->report->count;
     if (!config_raw_split(raw->place, &r->source, &entry))
         return false;
@@ -99,9 +138,8 @@ static bool read_target(struct reader *r, struct config_raw_target *raw, struct 
     if (split_needed(r, raw->key, &entry, "key", &value) &&
         !config_parse_key(value.text, strlen(value.text), &target->key, error))
         complain(r, &value.spot, error);
-    target->has_address = config_raw_split(raw->address, &r->source, &value);
-    if (target->has_address && !config_parse_machine(value.text, &target->address, error))
-        complain(r, &value.spot, error);
+    read_old_keys(r, raw, wanted);
+    read_target_address(r, raw, target);
     if (config_raw_split(raw->port, &r->source, &value) && !config_parse_port(value.text, &target->port, error))
         complain(r, &value.spot, error);
     if (raw->policy)
@@ -112,7 +150,7 @@ static bool read_target(struct reader *r, struct config_raw_target *raw, struct 
 static void read_targets(struct reader *r, const struct config_raw *raw)
 {
     for (unsigned i = 0; i < raw->targets_count; ++i) {
-        struct config_target target;
+        struct config_new_target target;
         memset(&target, 0, sizeof target);
         if (read_target(r, &raw->targets[i], &target) && !config_store_target(r->config, &target))
             out_of_memory(r);

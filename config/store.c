@@ -35,14 +35,29 @@ bool config_store_listen(struct kdnetd_config *config, const struct config_liste
     return true;
 }
 
-bool config_store_target(struct kdnetd_config *config, const struct config_target *target)
+static bool store_old_key(struct kdnetd_config *config, const struct config_old_key *old)
+{
+    struct config_old_key *keys = config_store_reserve(config->old_keys, config->old_key_count,
+                                                       &config->old_key_capacity, sizeof *keys);
+    if (!keys)
+        return false;
+    config->old_keys = keys;
+    keys[config->old_key_count] = *old;
+    keys[config->old_key_count++].target = (uint32_t)(config->target_count - 1);
+    return true;
+}
+
+bool config_store_target(struct kdnetd_config *config, const struct config_new_target *target)
 {
     struct config_target *targets = config_store_reserve(config->targets, config->target_count,
                                                          &config->target_capacity, sizeof *targets);
     if (!targets)
         return false;
     config->targets = targets;
-    targets[config->target_count++] = *target;
+    targets[config->target_count++] = target->target;
+    for (size_t i = 0; i < target->old_count; ++i)
+        if (!store_old_key(config, &target->old[i]))
+            return false;
     return true;
 }
 

@@ -16,14 +16,24 @@
  */
 void *config_store_reserve(void *array, size_t count, size_t *capacity, size_t size);
 
+/* A target on its way into the configuration. */
+struct config_new_target {
+    struct config_target target;
+    struct config_old_key old[CONFIG_OLD_KEYS_MAX];
+    size_t old_count;
+};
+
 /* Each adds a copy; false: out of memory. */
 bool config_store_listen(struct kdnetd_config *config, const struct config_listen *listen);
-bool config_store_target(struct kdnetd_config *config, const struct config_target *target);
+bool config_store_target(struct kdnetd_config *config, const struct config_new_target *target);
 bool config_store_rva(struct kdnetd_config *config, const struct config_rva *rva);
 bool config_store_read(struct kdnetd_config *config, const struct config_read *read);
 bool config_store_symbols(struct kdnetd_config *config, const char *text);
 bool config_store_source(struct kdnetd_config *config, const char *name, const struct config_file_id *id,
                          uint32_t *source);
+
+/* Keys that two targets have, and the hash of all keys. False: out of memory. */
+bool config_check_keys(struct kdnetd_config *config, struct config_report *report);
 
 /* The source that is this file, or NULL when it was not read yet. */
 const char *config_store_find_source(const struct kdnetd_config *config, const struct config_file_id *id);
@@ -52,6 +62,11 @@ void config_store_opening(const struct kdnetd_config *config, const char *path);
  */
 bool config_store_open(struct kdnetd_config *config, const char *path, size_t limit, const struct config_spot *from,
                        struct config_report *report, struct config_file *file, struct config_spot *spot);
+
+/* Reads a file with the key of one target, and what else a line of a targets file has behind the name. False: what is
+ * wrong is in `error`. */
+bool config_read_key_file(struct kdnetd_config *config, const char *path, struct config_new_target *target,
+                          char *error);
 
 /* Reads a targets file that was named at `from` (NULL: by the caller). */
 void config_store_targets_file(struct kdnetd_config *config, const char *path, const struct config_spot *from,

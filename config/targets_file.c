@@ -6,8 +6,9 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-#define MOST_WORDS      4 /* of a line: name, key, address, and one that is too much */
+#define MOST_WORDS      8 /* of a line: name, key, address, FIELD=VALUE of three kinds, and one that is too much */
 #define LONGEST_ADDRESS 64
+#define KEY_FILE_LIMIT  65536
 
 struct word {
     const char *text;
@@ -73,7 +74,83 @@ static bool parse_address(const struct word *word, struct config_address *out, c
     return config_parse_machine(text, out, error);
 }
 
-static bool parse_words(struct lines *l, const struct word *words, size_t count, struct config_target *target)
+static bool copy_word(const struct word *word, size_t from, char text[static LONGEST_ADDRESS])
+{
+    size_t length = word->length - from;
+    if (length >= LONGEST_ADDRESS || memchr(word->text, '\0', word->length))
+        return false;
+    memcpy(text, word->text + from, length);
+    text[length] = '\0';
+    return true;
+}
+
+/* K[,K]... */
+static void parse_old_keys(struct lines *l, const struct word *word, size_t from, struct config_new_target *target)
+{
+    char error[CONFIG_ERROR_SIZE];
+    while (from <= word->length) {
+        const char *comma = memchr(word->text + from, ',', word->length - from);
+        size_t end = comma ? (size_t)(comma - word->text) : word->length;
+        if (target->old_count == CONFIG_OLD_KEYS_MAX) {
+            complain(l, word, "key_old", "has more than 4 keys; leave out the oldest");
+            return;
+        }
+        struct config_old_key *old = &target->old[target->old_count];
+        old->place = (struct config_place){l->spot.source, l->spot.line, (uint32_t)(word->text - l->line) + 1};
+        if (config_parse_key(word->text + from, end - from, &old->key, error))
+            ++target->old_count;
+        else
+            complain(l, word, "key_old", error);
+        from = end + 1;
+    }
+}
+
+/* FIELD=VALUE. False: it is none. */
+static bool parse_named(struct lines *l, const struct word *word, struct config_new_target *target)
+{
+    static const char *const fields[] = {"key_old", "strict", "port"};
+    char error[CONFIG_ERROR_SIZE], text[LONGEST_ADDRESS];
+    const char *mark = memchr(word->text, '=', word->length);
+    size_t length = mark ? (size_t)(mark - word->text) : 0, field = 0;
+    while (field < 3 && (strlen(fields[field]) != length || memcmp(word->text, fields[field], length) != 0))
+        ++field;
+    if (!mark)
+        return false;
+    if (field == 0)
+        parse_old_keys(l, word, length + 1, target);
+    else if (field == 3)
+        complain(l, word, "name", "is no field of a line; write name key [address] [key_old=K] [strict=true] [port=N]");
+    else if (!copy_word(word, length + 1, text))
+        complain(l, word, fields[field], "is too long; write strict=true or port=50000");
+    else if (field == 1 ? !config_parse_bool(text, &target->target.strict, error)
+                        : !config_parse_port(text, &target->target.port, error))
+        complain(l, word, fields[field], error);
+    return true;
+}
+
+/* What comes behind the name. */
+static void parse_rest(struct lines *l, const struct word *words, size_t count, struct config_new_target *target)
+{
+    char error[CONFIG_ERROR_SIZE];
+    const struct word *too_much = NULL;
+    if (!config_parse_key(words[0].text, words[0].length, &target->target.key, error))
+        complain(l, &words[0], "key", error);
+    for (size_t i = 1; i < count; ++i) {
+        if (parse_named(l, &words[i], target))
+            continue;
+        if (target->target.has_address)
+            too_much = too_much ? too_much : &words[i];
+        else if (!parse_address(&words[i], &target->target.address, error))
+            complain(l, &words[i], "address", error);
+        target->target.has_address = true;
+    }
+    if (too_much)
+        complain(l, too_much, "address", "is too much; write: name key [address], and # before a comment");
+    if (target->target.strict && !target->target.has_address)
+        complain(l, &words[0], "strict", "needs an address that it is strict about; add it, or take strict out");
+}
+
+static bool parse_words(struct lines *l, const struct word *words, size_t count, struct config_new_target *target)
 {
     char error[CONFIG_ERROR_SIZE];
     size_t before = l->report->count;
@@ -86,29 +163,23 @@ static bool parse_words(struct lines *l, const struct word *words, size_t count,
         complain(l, &words[0], "name", "is a key; write the name before the key: name key [address]");
         return false;
     }
-    if (!config_parse_name(words[0].text, words[0].length, target->name, error))
+    if (!config_parse_name(words[0].text, words[0].length, target->target.name, error))
         complain(l, &words[0], "name", error);
-    if (!config_parse_key(words[1].text, words[1].length, &target->key, error))
-        complain(l, &words[1], "key", error);
-    target->has_address = count > 2;
-    if (count > 2 && !parse_address(&words[2], &target->address, error))
-        complain(l, &words[2], "address", error);
-    if (count > 3)
-        complain(l, &words[3], "address", "is too much; write: name key [address], and # before a comment");
+    parse_rest(l, words + 1, count - 1, target);
     return l->report->count == before;
 }
 
 static void read_line(struct lines *l, const char *line, const char *end)
 {
     struct word words[MOST_WORDS];
-    struct config_target target;
+    struct config_new_target target;
     size_t count = split_words(line, end, words);
     if (count == 0)
         return;
     ++l->found;
     memset(&target, 0, sizeof target);
     if (parse_words(l, words, count, &target)) {
-        target.place = (struct config_place){l->spot.source, l->spot.line, (uint32_t)(words[0].text - line) + 1};
+        target.target.place = (struct config_place){l->spot.source, l->spot.line, (uint32_t)(words[0].text - line) + 1};
         if (!config_store_target(l->config, &target))
             config_report_add(l->report, &l->spot, "out of memory");
     }
@@ -170,4 +241,43 @@ void config_store_targets_file(struct kdnetd_config *config, const char *path, c
     config_store_check_access(config, path, &file, &spot, report);
     read_targets(config, file.text, file.length, &spot, report);
     config_file_clear(&file);
+}
+
+/* `line` is the one with something in it; a second one is a mistake. */
+static bool parse_key_file(struct lines *l, const char *text, size_t length, struct config_new_target *target)
+{
+    struct word words[MOST_WORDS];
+    const char *end = text + length;
+    while (text < end) {
+        const char *newline = memchr(text, '\n', (size_t)(end - text)), *stop = newline ? newline : end;
+        size_t count = split_words(text, stop, words);
+        ++l->spot.line;
+        l->line = text;
+        if (count > 0 && l->found++ > 0)
+            complain(l, &words[0], "key", "is in a second line; a key file has one: key [address]");
+        else if (count > 0)
+            parse_rest(l, words, count, target);
+        text = newline ? newline + 1 : end;
+    }
+    if (l->found == 0)
+        config_report_add(l->report, &l->spot, "has no key in it; write: key [address]");
+    return l->report->count == 0;
+}
+
+bool config_read_key_file(struct kdnetd_config *config, const char *path, struct config_new_target *target, char *error)
+{
+    struct config_file file;
+    struct config_report report;
+    config_store_opening(config, path);
+    if (!config_file_read(path, KEY_FILE_LIMIT, &file, error))
+        return false;
+    config_report_init(&report);
+    struct lines l = {.config = config, .report = &report, .spot = {.file = path}, .line = file.text};
+    config_store_check_access(config, path, &file, &l.spot, &report);
+    bool good = parse_key_file(&l, file.text, file.length, target);
+    if (!good)
+        (void)snprintf(error, CONFIG_ERROR_SIZE, "%s", config_report_line(&report, 0));
+    config_report_clear(&report);
+    config_file_clear(&file);
+    return good;
 }

@@ -815,6 +815,11 @@ bool kdnet_session_is_halted(const struct kdnet_session *session)
     return session->talk && session->talk->halt.stage != KDNET_STAGE_RUNNING;
 }
 
+bool kdnet_session_is_dumping(const struct kdnet_session *session)
+{
+    return session->past && session->past->crash.dumping;
+}
+
 uint64_t kdnet_session_last_seen(const struct kdnet_session *session)
 {
     return session->last_seen_us;

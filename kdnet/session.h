@@ -205,6 +205,8 @@ bool kdnet_session_awaits(const struct kdnet_session *session);
 
 bool kdnet_session_is_connected(const struct kdnet_session *session);
 bool kdnet_session_is_halted(const struct kdnet_session *session);
+/* It has gone on from the first break of a crash, and writes its dump. */
+bool kdnet_session_is_dumping(const struct kdnet_session *session);
 uint64_t kdnet_session_last_seen(const struct kdnet_session *session);
 /* The identity of its kernel's image, as far as it was learnt in this boot; NULL: not known. Borrowed for the moment.
  */

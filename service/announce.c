@@ -336,6 +336,60 @@ static uint64_t source_of(const char *name)
     return hash;
 }
 
+/* What a machine that connected has shown about its keys. */
+static void log_key(const struct target *target, uint32_t before)
+{
+    struct log_line line;
+    bool is_old = target->more->slot != KEYRING_CURRENT;
+    if (before == target->more->slot)
+        return;
+    if (is_old)
+        log_begin(&line, CONFIG_LOG_NOTICE,
+                  "target uses an old key; Windows takes the new one (bcdedit /dbgsettings) at its next start");
+    else
+        log_begin(&line, CONFIG_LOG_NOTICE,
+                  "target uses its new key; the old one is no longer used: take key_old out of the configuration");
+    log_text(&line, "target", targets_name(target));
+    log_end(&line);
+}
+
+/* Returns whether the event is one of a key that its machine does not use any more: that is no loss. */
+static bool note_key(struct worker *worker, const struct target *target, const struct kdnet_event *event)
+{
+    if (!target->more || !target->more->ring)
+        return false;
+    if (event->type == KDNET_EVENT_LOST)
+        return targets_is_superseded(target);
+    if (event->type == KDNET_EVENT_CONNECTED) {
+        log_key(target, keyring_show(target->more->ring, target->more->slot));
+        (void)atomic_fetch_add(&worker->server->key_news, 1);
+    }
+    return false;
+}
+
+/* Nothing of a target is told after this. */
+void announce_removed(struct worker *worker, const struct target *target)
+{
+    struct results *results = &worker->server->results;
+    const struct target_place *place = targets_destination(target);
+    struct address address = {.port = 0};
+    struct report_subject subject = {
+        .time_us = wall_clock_us(), .target = targets_name(target), .address = place ? &address : NULL};
+    struct log_line line;
+    size_t length = 0;
+    if (place)
+        address = targets_address(place);
+    ++worker->totals.events;
+    if (results_are_wanted(results)) {
+        char *text = report_removed(&subject, &length);
+        (void)results_add(results, text, length, RESULTS_CONNECTION, source_of(subject.target));
+        worker->told_results = true;
+    }
+    log_begin(&line, CONFIG_LOG_NOTICE, "target removed");
+    log_text(&line, "target", targets_name(target));
+    log_end(&line);
+}
+
 uint64_t announce_now(struct worker *worker, struct target *target, const struct kdnet_event *event)
 {
     struct results *results = &worker->server->results;
@@ -343,8 +397,13 @@ uint64_t announce_now(struct worker *worker, struct target *target, const struct
     struct address address = {.port = 0};
     struct report_subject subject = {
         .time_us = wall_clock_us(), .target = targets_name(target), .address = place ? &address : NULL};
+    struct address configured = targets_configured(target);
     if (place)
         address = targets_address(place);
+    if (note_key(worker, target, event))
+        return 0;
+    subject.configured = target->elsewhere ? &configured : NULL;
+    subject.old_key = target->old_key;
     char lookup[TRIED_SIZE];
     size_t length = 0;
     uint64_t number = 0;

@@ -349,6 +349,23 @@ static void learn_poke(struct worker *worker, struct target *target, const struc
         targets_set_candidate(&worker->targets, target, a->source, a->listener, port);
 }
 
+/* Once for each address. */
+static void say_elsewhere(const struct target *target, const struct address *from)
+{
+    struct log_line line;
+    struct address configured = targets_configured(target);
+    char here[ADDRESS_TEXT_SIZE], there[ADDRESS_TEXT_SIZE];
+    address_format(from, here);
+    address_format_ip(&configured, there);
+    log_begin(&line, CONFIG_LOG_WARNING,
+              "target is heard from another address than the configured one, and served there; correct its address: or "
+              "leave it out, or say strict: true");
+    log_text(&line, "target", targets_name(target));
+    log_text(&line, "address", here);
+    log_text(&line, "configured", there);
+    log_end(&line);
+}
+
 static void learn(struct worker *worker, struct target *target, const struct arrival *a,
                   const struct kdnet_received *received)
 {
@@ -364,6 +381,8 @@ static void learn(struct worker *worker, struct target *target, const struct arr
     responses_forget(&worker->responses, a->source, port, target->id);
     if (was_live)
         moved(target, &before, a->source, a->now_us);
+    if (target->elsewhere && !(was_live && address_same_ip(&before, a->source->ip)))
+        say_elsewhere(target, a->source);
 }
 
 /* Gives a datagram to a session. Returns whether it was the target's. */
@@ -473,11 +492,12 @@ static size_t nudge_group(struct worker *worker, const struct arrival *a, const 
 void dispatch_nudge(const struct arrival *a, size_t allowance)
 {
     struct worker *worker = a->listener->worker;
-    const struct targets_group *groups[2] = {targets_group_of(&worker->targets, a->listener->local.port),
-                                             targets_group_of(&worker->targets, 0)};
-    for (unsigned i = 0; i < 4 && allowance > 0; ++i)
-        if (groups[i % 2])
-            allowance -= nudge_group(worker, a, groups[i % 2], i >= 2, allowance);
+    uint16_t port = a->listener->local.port;
+    for (unsigned i = 0; i < 6 && allowance > 0; ++i) {
+        const struct targets_group *group = targets_group_of(&worker->targets, i % 2 == 0 ? port : 0, i >= 4);
+        if (group)
+            allowance -= nudge_group(worker, a, group, i >= 2, allowance);
+    }
 }
 
 static void unknown_data(struct worker *worker, const struct arrival *a)
@@ -712,7 +732,9 @@ static bool try_row(void *user, struct target *target, const struct trial *trial
     struct worker *worker = user;
     struct arrival a = arrival_of(worker, trial);
     if (!a.listener)
-        return true;                                          /* the trial is over */
+        return true; /* the trial is over */
+    if (!targets_may_be(target, &trial->source, trial->local_port))
+        return false;
     letters_claim(worker, &trial->source, trial->local_port); /* before its answer can be answered */
     return offer(worker, target, &a);
 }

@@ -7,18 +7,18 @@
 
 #define WORD 64U
 
-const struct targets_group *targets_group_of(const struct targets *targets, uint16_t port)
+const struct targets_group *targets_group_of(const struct targets *targets, uint16_t port, bool old_keys)
 {
     for (size_t i = 0; i < targets->group_count; ++i)
-        if (targets->groups[i].port == port)
+        if (targets->groups[i].port == port && targets->groups[i].old_keys == old_keys)
             return &targets->groups[i];
     return NULL;
 }
 
-static bool find_group(struct targets *targets, uint16_t port, uint16_t *group)
+static bool find_group(struct targets *targets, uint16_t port, bool old_keys, uint16_t *group)
 {
     for (size_t i = 0; i < targets->group_count; ++i)
-        if (targets->groups[i].port == port) {
+        if (targets->groups[i].port == port && targets->groups[i].old_keys == old_keys) {
             *group = (uint16_t)i;
             return true;
         }
@@ -28,7 +28,8 @@ static bool find_group(struct targets *targets, uint16_t port, uint16_t *group)
     targets->groups = groups;
     memset(&groups[targets->group_count], 0, sizeof *groups);
     groups[targets->group_count].port = port;
-    *group = (uint16_t)targets->group_count++; /* there are no more groups than ports */
+    groups[targets->group_count].old_keys = old_keys;
+    *group = (uint16_t)targets->group_count++; /* a port that is listened on has two at most */
     return true;
 }
 
@@ -55,17 +56,24 @@ static void set_bit(uint64_t *bits, size_t at, bool value)
     bits[at / WORD] = value ? bits[at / WORD] | bit : bits[at / WORD] & ~bit;
 }
 
+/* Tried after those that may be anywhere and were never heard. */
+static bool is_late(const struct target *target)
+{
+    return target->seen || target->has_address || target->old_key;
+}
+
 bool targets_enlist(struct targets *targets, struct target *target)
 {
-    if (target->has_address)
+    if (target->strict && !target->old_key)
         return true;
-    if (!find_group(targets, target->port, &target->group) || !reserve(&targets->groups[target->group]))
+    if (!find_group(targets, target->port, target->old_key, &target->group) ||
+        !reserve(&targets->groups[target->group]))
         return false;
     struct targets_group *group = &targets->groups[target->group];
     target->list_at = (uint32_t)group->count;
     target->listed = true;
-    set_bit(group->seen, group->count, target->seen);
-    group->unseen += !target->seen;
+    set_bit(group->seen, group->count, is_late(target));
+    group->unseen += !is_late(target);
     group->ids[group->count++] = target->id;
     return true;
 }
@@ -79,7 +87,7 @@ static void close_gaps(struct targets *targets, struct targets_group *group)
         struct target *row = targets_known(targets, group->ids[i]);
         row->list_at = (uint32_t)kept;
         group->ids[kept] = row->id;
-        set_bit(group->seen, kept++, row->seen);
+        set_bit(group->seen, kept++, is_late(row));
     }
     group->count = kept;
     group->gaps = 0;
@@ -94,7 +102,7 @@ void targets_delist(struct targets *targets, struct target *target)
     struct targets_group *group = &targets->groups[target->group];
     group->ids[target->list_at] = TARGETS_NONE;
     set_bit(group->seen, target->list_at, true);
-    group->unseen -= !target->seen;
+    group->unseen -= !is_late(target);
     target->listed = false;
     if (++group->gaps > group->count / 2)
         close_gaps(targets, group);
@@ -102,7 +110,7 @@ void targets_delist(struct targets *targets, struct target *target)
 
 void targets_mark_seen(struct targets *targets, struct target *target)
 {
-    if (target->listed && !target->seen) {
+    if (target->listed && !is_late(target)) {
         struct targets_group *group = &targets->groups[target->group];
         set_bit(group->seen, target->list_at, true);
         --group->unseen;

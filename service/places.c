@@ -99,12 +99,20 @@ static bool is_used(const struct target_place *place)
 static void clear_place(struct target *target, unsigned which)
 {
     struct target_place *place = place_of(target, which);
-    uint8_t configured[sizeof place->ip];
-    memcpy(configured, place->ip, sizeof configured);
+    struct address configured = targets_configured(target);
     memset(place, 0, sizeof *place);
-    if (which == LIVE && target->has_address)
-        memcpy(place->ip, configured, sizeof place->ip);
-    if (which != CANDIDATE || target->more->moved_us != 0 || target->more->warned_us != 0)
+    if (which == LIVE && target->has_address) {
+        memcpy(place->ip, configured.ip, sizeof place->ip);
+        target->elsewhere = false;
+    }
+    targets_drop_more(target);
+}
+
+void targets_drop_more(struct target *target)
+{
+    const struct target_more *more = target->more;
+    if (!more || is_used(&more->candidate) || more->moved_us != 0 || more->warned_us != 0 || more->ring ||
+        target->elsewhere)
         return;
     free(target->more);
     target->more = NULL;
@@ -128,18 +136,6 @@ void targets_forget_places(struct targets *targets, struct target *target)
 {
     forget(targets, target, LIVE);
     forget(targets, target, CANDIDATE);
-}
-
-void targets_forget_forbidden(struct targets *targets, struct target *target)
-{
-    for (unsigned which = 0; which < TARGETS_PLACES; ++which) {
-        const struct target_place *place = place_of(target, which);
-        if (!is_used(place))
-            continue;
-        struct address address = targets_address(place);
-        if (!targets_may_be(target, &address, place->local_port))
-            forget(targets, target, which);
-    }
 }
 
 void targets_forget_listener(struct targets *targets, const struct listener *listener)
@@ -298,6 +294,23 @@ static void take_over(struct targets *targets, const struct target *target, cons
             demote(targets, others[i]);
 }
 
+static bool is_configured(const struct target *target, const struct address *address)
+{
+    struct address configured = targets_configured(target);
+    return address_same_ip(address, configured.ip);
+}
+
+/* It is going to be live at another IP address than its configured one, which is in `live` until then. */
+static bool note_elsewhere(struct target *target)
+{
+    struct target_more *more = targets_more(target);
+    if (!more)
+        return false;
+    memcpy(more->configured, target->live.ip, sizeof more->configured);
+    target->elsewhere = true;
+    return true;
+}
+
 bool targets_set_live(struct targets *targets, struct target *target, const struct address *address,
                       struct listener *listener, uint16_t local_port)
 {
@@ -306,10 +319,15 @@ bool targets_set_live(struct targets *targets, struct target *target, const stru
         target->via = address->via;
         return false;
     }
+    bool elsewhere = target->has_address && !is_configured(target, address);
+    if (elsewhere && !targets_more(target))
+        return false;
     take_over(targets, target, address, local_port);
     if (is_place(place_of(target, CANDIDATE), address, local_port))
         forget(targets, target, CANDIDATE);
     forget(targets, target, LIVE);
+    if (elsewhere && !note_elsewhere(target))
+        return false;
     set_place(targets, target, LIVE, address, listener, local_port);
     targets_mark_seen(targets, target);
     return true;

@@ -107,21 +107,37 @@ static bool reserve(struct policies *policies)
     return true;
 }
 
-const struct kdnet_policy *policies_of(struct policies *policies, const struct kdnetd_config *config,
-                                       const struct config_target *target)
+static const struct kdnet_policy *share(struct policies *policies, const struct kdnet_policy *wanted)
 {
-    struct kdnet_policy wanted;
     if (!reserve(policies))
         return NULL;
-    policies_make(config, target, &wanted);
-    struct policies_item **slot = slot_of(policies, &wanted);
+    struct policies_item **slot = slot_of(policies, wanted);
     if (!*slot) {
         struct policies_item *item = malloc(sizeof *item);
         if (!item)
             return NULL;
-        *item = (struct policies_item){.policy = wanted, .next = policies->first};
+        *item = (struct policies_item){.policy = *wanted, .next = policies->first};
         policies->first = *slot = item;
         ++policies->count;
     }
     return &(*slot)->policy;
+}
+
+const struct kdnet_policy *policies_of(struct policies *policies, const struct kdnetd_config *config,
+                                       const struct config_target *target)
+{
+    struct kdnet_policy wanted;
+    policies_make(config, target, &wanted);
+    return share(policies, &wanted);
+}
+
+const struct kdnet_policy *policies_to_let_go(struct policies *policies)
+{
+    struct kdnetd_config config;
+    struct kdnet_policy wanted;
+    config_init(&config);
+    for (int i = 0; i < CONFIG_BREAKS; ++i)
+        config.policy.action[i] = CONFIG_ACTION_CONTINUE;
+    policies_make(&config, NULL, &wanted);
+    return share(policies, &wanted);
 }

@@ -33,6 +33,9 @@ void policies_keep(struct policies *policies, struct policies *from);
 const struct kdnet_policy *policies_of(struct policies *policies, const struct kdnetd_config *config,
                                        const struct config_target *target);
 
+/* The policy of machines that are to go on, whatever they stop for; as above. */
+const struct kdnet_policy *policies_to_let_go(struct policies *policies);
+
 /* kdnet's policy out of the configuration; `target` NULL: for all. */
 void policies_make(const struct kdnetd_config *config, const struct config_target *target, struct kdnet_policy *out);
 

@@ -50,8 +50,11 @@ struct reload {
     struct config_report report;
     struct policies policies;
     const struct kdnet_policy **policy_of; /* by target; NULL: there was no memory for it */
-    bool *stays;                           /* by target: it has a row; each is written by one worker */
-    struct apply *apply;                   /* of each worker */
+    const struct kdnet_policy *let_go;     /* of machines whose targets are removed */
+    struct keyring **rings;                /* by target: of its keys; by `rings_lock` */
+    uv_mutex_t rings_lock;
+    bool *stays;         /* by key: it has a row; each is written by one worker */
+    struct apply *apply; /* of each worker */
     enum reload_step step;
     unsigned working; /* workers that have not done the step */
     bool good, again, applying;
@@ -59,56 +62,73 @@ struct reload {
 
 /* On a worker's thread, or at the start. */
 
-static void say_target(enum config_log_level level, const char *message, const char *name)
+/* The ring of a target's keys, made when it is wanted first; a row that is in one already brings it. */
+static bool join_ring(struct reload *reload, struct target *row, size_t index, uint16_t slot)
 {
-    struct log_line line;
-    log_begin(&line, level, message);
-    log_text(&line, "target", name);
-    log_end(&line);
+    struct keyring *own = row->more ? row->more->ring : NULL;
+    bool shows = own ? keyring_shown(own) == row->more->slot : row->connected;
+    uv_mutex_lock(&reload->rings_lock);
+    struct keyring **ring = &reload->rings[index];
+    if (!*ring)
+        *ring = own ? keyring_take(own) : keyring_new();
+    bool good = *ring && targets_join_ring(row, *ring, slot);
+    uv_mutex_unlock(&reload->rings_lock);
+    if (good && shows)
+        (void)keyring_show(reload->rings[index], slot);
+    return good;
 }
 
-/* A machine that is held must not stand still for ever because its target was taken out. */
-static void remove_target(struct worker *worker, struct target *target)
+static bool is_in_ring(const struct reload *reload, const struct target *row, size_t index, uint16_t slot)
 {
-    uint64_t now_us = worker_now_us();
-    if (kdnet_session_release(target->session, KDNET_ACTION_CONTINUE, now_us) == KDNET_OK)
-        dispatch_pump(worker, target, NULL, NULL, now_us);
-    if (target->halted)
-        say_target(CONFIG_LOG_WARNING,
-                   "target removed while its machine was halted; add it again, or the machine may "
-                   "stand still",
-                   targets_name(target));
-    else
-        say_target(CONFIG_LOG_NOTICE, "target removed", targets_name(target));
-    dispatch_uncount(worker, target);
-    timers_set(&worker->timers, target->id, TIMERS_NEVER, now_us);
-    targets_remove(&worker->targets, target);
+    return slot != KEYRING_CURRENT || (row->more && row->more->ring) || reload->rings[index] ||
+           config_has_old_keys(&reload->config, index);
 }
 
-static bool is_same_session(const struct target *row, const struct config_target *config)
-{
-    const struct kdnet_key *key = kdnet_session_key(row->session);
-    return kdnet_crypto_differ(key->bytes, config->key.bytes, sizeof key->bytes) == 0 && row->port == config->port;
-}
-
-static bool has_same_address(const struct target *row, const struct config_target *config)
+static bool is_changed(const struct target *row, const struct config_target *config, bool old_key)
 {
     struct address address = targets_configured(row);
-    return row->has_address == config->has_address &&
-           (!row->has_address || address_same_ip(&address, config->address.ip));
+    return row->port != config->port || row->old_key != old_key || row->has_address != config->has_address ||
+           row->strict != (config->strict && config->has_address) ||
+           (row->has_address && !address_same_ip(&address, config->address.ip));
 }
 
-static bool update_target(struct worker *worker, struct apply *apply, struct target *row, size_t index)
+/* The session goes on, with the key that it has. */
+static bool update_target(struct worker *worker, struct apply *apply, struct target *row, size_t index, uint16_t slot)
 {
-    const struct config_target *target = &apply->reload->config.targets[index];
-    const struct kdnet_policy *policy = apply->reload->policy_of[index];
-    if (!policy)
-        return false;
-    kdnet_session_set_policy(row->session, policy);
-    if (has_same_address(row, target))
-        return true;
-    targets_set_address(&worker->targets, row, target->has_address, &target->address);
-    apply->index_due = true;
+    struct reload *reload = apply->reload;
+    const struct config_target *target = &reload->config.targets[index];
+    const struct kdnet_policy *policy = reload->policy_of[index];
+    bool old_key = slot != KEYRING_CURRENT, good = policy != NULL;
+    if (policy)
+        kdnet_session_set_policy(row->session, policy);
+    if (strcmp(targets_name(row), target->name) != 0)
+        good = targets_rename(row, target->name) && good;
+    if (is_changed(row, target, old_key)) {
+        targets_change(&worker->targets, row, target, old_key);
+        apply->index_due = true;
+    }
+    row->leaving = false;
+    if (is_in_ring(reload, row, index, slot))
+        good = join_ring(reload, row, index, slot) && good;
+    return good;
+}
+
+/* Its key is in no target any more. A machine may have it until its next start, so that it stays while it is in use. */
+static bool keep_unlisted(struct worker *worker, struct apply *apply, struct target *row)
+{
+    const struct reload *reload = apply->reload;
+    const struct config_target *target = config_find_target(&reload->config, targets_name(row));
+    if (target && row->seen && !targets_is_superseded(row))
+        return update_target(worker, apply, row, (size_t)(target - reload->config.targets), KEYRING_UNLISTED);
+    apply->index_due = apply->index_due || row->has_address;
+    if (target) {
+        sweep_remove(worker, row, false);
+    } else if (sweep_is_busy(row)) {
+        targets_age_key(&worker->targets, row);
+        sweep_leave(worker, row, reload->let_go);
+    } else {
+        sweep_remove(worker, row, row->leaving || targets_stands_for_all(row));
+    }
     return true;
 }
 
@@ -117,46 +137,47 @@ static bool keep_target(struct worker *worker, struct apply *apply, uint32_t id)
 {
     struct reload *reload = apply->reload;
     struct target *row = targets_row(&worker->targets, id);
-    const struct config_target *target = row ? config_find_target(&reload->config, targets_name(row)) : NULL;
     if (!row)
         return true;
-    if (target && is_same_session(row, target)) {
-        size_t index = (size_t)(target - reload->config.targets);
-        reload->stays[index] = true;
-        return update_target(worker, apply, row, index);
-    }
-    apply->index_due = apply->index_due || row->has_address;
-    remove_target(worker, row);
-    return true;
+    size_t number = config_find_key(&reload->config, kdnet_session_key(row->session), row->port, targets_name(row));
+    if (number == CONFIG_NO_KEY)
+        return keep_unlisted(worker, apply, row);
+    reload->stays[number] = true;
+    return update_target(worker, apply, row, config_key_target(&reload->config, number),
+                         (uint16_t)config_key_slot(&reload->config, number));
 }
 
 /* A machine without an address begins anywhere, and moves to where its datagrams arrive. */
-static bool is_its_worker(const struct worker *worker, const struct reload *reload, size_t index)
+static bool is_its_worker(const struct worker *worker, const struct reload *reload, size_t number)
 {
+    size_t index = config_key_target(&reload->config, number);
     const struct config_target *target = &reload->config.targets[index];
     const struct server *server = worker->server;
-    unsigned number = target->has_address ? steer_worker(&server->steer, target->address.ip)
-                                          : (unsigned)(index % server->worker_count);
-    return number == worker->number;
+    unsigned home = target->has_address ? steer_worker(&server->steer, target->address.ip)
+                                        : (unsigned)(index % server->worker_count);
+    return home == worker->number;
 }
 
-static bool add_target(struct worker *worker, struct apply *apply, size_t index)
+static bool add_target(struct worker *worker, struct apply *apply, size_t number)
 {
-    const struct config_target *target = &apply->reload->config.targets[index];
-    const struct kdnet_policy *policy = apply->reload->policy_of[index];
-    struct target *row = policy ? targets_add(&worker->targets, target) : NULL;
+    struct reload *reload = apply->reload;
+    size_t index = config_key_target(&reload->config, number);
+    uint16_t slot = (uint16_t)config_key_slot(&reload->config, number);
+    const struct config_target *target = &reload->config.targets[index];
+    const struct kdnet_policy *policy = reload->policy_of[index];
+    struct target *row = policy ? targets_add(&worker->targets, target, slot != KEYRING_CURRENT) : NULL;
     if (!row)
         return false;
-    targets_begin_session(row, &worker->shared, policy, &target->key);
+    targets_begin_session(row, &worker->shared, policy, config_key(&reload->config, number));
     apply->index_due = apply->index_due || row->has_address;
-    return true;
+    return !is_in_ring(reload, row, index, slot) || join_ring(reload, row, index, slot);
 }
 
 /* Room for all that are to be added. */
 static bool reserve(struct worker *worker, const struct reload *reload)
 {
     size_t ids = worker->targets.count;
-    for (size_t i = 0; i < reload->config.target_count; ++i)
+    for (size_t i = 0; i < config_key_count(&reload->config); ++i)
         ids += !reload->stays[i] && is_its_worker(worker, reload, i);
     if (ids < worker->targets.ids)
         ids = worker->targets.ids;
@@ -175,7 +196,7 @@ static void begin_step(struct worker *worker, struct apply *apply)
         apply->end = worker->targets.ids;
     } else if (reload->step == STEP_ADD) {
         apply->good = reserve(worker, reload);
-        apply->end = apply->good ? reload->config.target_count : 0;
+        apply->end = apply->good ? config_key_count(&reload->config) : 0;
     }
 }
 
@@ -286,9 +307,11 @@ static bool prepare(struct reload *reload)
     policies_init(&reload->policies);
     reload->good = true;
     reload->policy_of = calloc(count + 1, sizeof(const struct kdnet_policy *));
-    reload->stays = calloc(count + 1, sizeof *reload->stays);
+    reload->rings = calloc(count + 1, sizeof(struct keyring *));
+    reload->stays = calloc(config_key_count(&reload->config) + 1, sizeof *reload->stays);
     reload->apply = calloc(reload->server->worker_count, sizeof *reload->apply);
-    if (!reload->policy_of || !reload->stays || !reload->apply)
+    reload->let_go = policies_to_let_go(&reload->policies);
+    if (!reload->policy_of || !reload->rings || !reload->stays || !reload->apply || !reload->let_go)
         return false;
     for (unsigned i = 0; i < reload->server->worker_count; ++i)
         reload->apply[i].reload = reload;
@@ -299,9 +322,13 @@ static bool prepare(struct reload *reload)
 
 static void free_prepared(struct reload *reload)
 {
+    for (size_t i = 0; reload->rings && i < reload->config.target_count; ++i)
+        keyring_drop(reload->rings[i]);
+    free(reload->rings);
     free(reload->policy_of);
     free(reload->stays);
     free(reload->apply);
+    reload->rings = NULL;
     reload->policy_of = NULL;
     reload->stays = NULL;
     reload->apply = NULL;
@@ -354,15 +381,18 @@ bool reload_first(struct server *server)
     say_unused(&server->config, server->config.target_count);
     if (!lookup_configure(server->lookup, &server->config))
         return false;
+    if (uv_mutex_init(&reload.rings_lock) != 0)
+        return false;
     if (prepare(&reload))
         do_steps(&reload);
     else
         reload.good = false;
     end_targets(&reload);
+    uv_mutex_destroy(&reload.rings_lock);
     config_clear(&reload.left);
     platform_trim_memory();
     for (unsigned i = 0; i < server->worker_count; ++i)
-        server->summary.targets += server->workers[i].targets.count;
+        server->summary.targets += server->workers[i].targets.count - server->workers[i].targets.old_keys;
     server->config = reload.config;
     ports_configure(server, &server->config);
     if (ports_open(server) == 0)
@@ -396,6 +426,7 @@ static void free_reload(struct reload *reload)
     config_report_clear(&reload->report);
     free_prepared(reload);
     uv_mutex_destroy(&reload->lock);
+    uv_mutex_destroy(&reload->rings_lock);
     free(reload);
 }
 
@@ -585,12 +616,22 @@ void reload_look(struct server *server, uint64_t now_us)
         give_up(reload);
 }
 
+static bool init_locks(struct reload *reload)
+{
+    if (uv_mutex_init(&reload->lock) != 0)
+        return false;
+    if (uv_mutex_init(&reload->rings_lock) == 0)
+        return true;
+    uv_mutex_destroy(&reload->lock);
+    return false;
+}
+
 static struct reload *new_reload(struct server *server)
 {
     struct reload *reload = count_hung(server) < RELOAD_HUNG_MAX ? calloc(1, sizeof *reload) : NULL;
     if (!reload)
         return NULL;
-    if (uv_mutex_init(&reload->lock) != 0) {
+    if (!init_locks(reload)) {
         free(reload);
         return NULL;
     }

@@ -243,11 +243,17 @@ static void put_bugcheck(struct builder *b, const struct kdnet_event_bugcheck *b
     put(b, "from", own_text(bugcheck->from_memory ? "memory" : "print"));
 }
 
-static void put_connected(struct builder *b, const struct kdnet_event_connected *connected)
+static void put_connected(struct builder *b, const struct kdnet_event_connected *connected,
+                          const struct report_subject *subject)
 {
+    char configured[ADDRESS_TEXT_SIZE];
     put(b, "version", json_integer(connected->version));
     put(b, "rebooted", json_boolean(connected->rebooted));
     put(b, "took_over", json_boolean(connected->took_over));
+    put(b, "old_key", json_boolean(subject->old_key));
+    if (subject->configured)
+        address_format_ip(subject->configured, configured);
+    put(b, "configured_address", subject->configured ? own_text(configured) : json_null());
 }
 
 static const char *who_name(uint8_t who)
@@ -431,7 +437,7 @@ static void put_fields(struct builder *b, const struct kdnet_event *event, const
     uint64_t time_us = subject->time_us;
     switch (event->type) {
     case KDNET_EVENT_CONNECTED:
-        put_connected(b, &event->u.connected);
+        put_connected(b, &event->u.connected, subject);
         break;
     case KDNET_EVENT_KERNEL:
         put_kernel(b, &event->u.kernel);
@@ -476,6 +482,15 @@ char *report_event(const struct report_subject *subject, const struct kdnet_even
     put(&b, "address", address_text(subject->address));
     put(&b, "session", session_text(event->session));
     put_fields(&b, event, subject);
+    return finish(&b, length);
+}
+
+char *report_removed(const struct report_subject *subject, size_t *length)
+{
+    struct builder b = begin(subject->time_us, "removed");
+    put(&b, "target", json_string(subject->target));
+    put(&b, "address", address_text(subject->address));
+    put(&b, "session", json_null());
     return finish(&b, length);
 }
 

@@ -18,9 +18,11 @@
 
 /* Who the event is about, and when it was. */
 struct report_subject {
-    uint64_t time_us;              /* since 1970, UTC */
-    const char *target;            /* its name */
-    const struct address *address; /* NULL: not known */
+    uint64_t time_us;                 /* since 1970, UTC */
+    const char *target;               /* its name */
+    const struct address *address;    /* NULL: not known */
+    const struct address *configured; /* of a connected one that is elsewhere: its configured IP address; or NULL */
+    bool old_key;                     /* of a connected one: it has shown a key of key_old */
     const char *tried; /* of a crash_status without symbols: what was tried and what each answered; or NULL */
 };
 
@@ -46,6 +48,9 @@ struct report_listener {
  * NULL: out of memory. The caller frees it with free().
  */
 char *report_event(const struct report_subject *subject, const struct kdnet_event *event, size_t *length);
+
+/* A target that was taken out. */
+char *report_removed(const struct report_subject *subject, size_t *length);
 
 /* `hint` says in words what to do. */
 char *report_unknown(const struct report_unknown *unknown, const char *hint, size_t *length);

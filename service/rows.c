@@ -72,6 +72,8 @@ static void clear_row(struct target *target)
         kdnet_session_clear(target->session);
     if (target->name_apart)
         free(target->name.apart);
+    if (target->more)
+        keyring_drop(target->more->ring);
     free(target->more);
 }
 
@@ -135,8 +137,17 @@ static void set_configured(struct targets *targets, struct target *target, bool 
     targets->addressed += has_address;
     targets->addressed -= target->has_address;
     target->has_address = has_address;
-    if (has_address)
+    if (has_address && target->elsewhere)
+        memcpy(target->more->configured, address->ip, sizeof target->more->configured);
+    else if (has_address)
         memcpy(target->live.ip, address->ip, sizeof target->live.ip);
+}
+
+static void set_old(struct targets *targets, struct target *target, bool old_key)
+{
+    targets->old_keys += old_key;
+    targets->old_keys -= target->old_key;
+    target->old_key = old_key;
 }
 
 /* False: out of memory. */
@@ -155,18 +166,58 @@ static bool set_name(struct target *target, const char *name)
     return true;
 }
 
+bool targets_rename(struct target *target, const char *name)
+{
+    struct target renamed = {.name_apart = false};
+    if (!set_name(&renamed, name))
+        return false;
+    if (target->name_apart)
+        free(target->name.apart);
+    target->name = renamed.name;
+    target->name_apart = renamed.name_apart;
+    return true;
+}
+
+bool targets_join_ring(struct target *target, struct keyring *ring, uint16_t slot)
+{
+    struct target_more *more = targets_more(target);
+    if (!more)
+        return false;
+    (void)keyring_take(ring);
+    keyring_drop(more->ring);
+    more->ring = ring;
+    more->slot = slot;
+    return true;
+}
+
+bool targets_stands_for_all(const struct target *target)
+{
+    const struct keyring *ring = target->more ? target->more->ring : NULL;
+    uint32_t shown = ring ? keyring_shown(ring) : KEYRING_NONE;
+    return shown == KEYRING_NONE ? !target->old_key : shown == target->more->slot;
+}
+
+bool targets_is_superseded(const struct target *target)
+{
+    const struct keyring *ring = target->more ? target->more->ring : NULL;
+    uint32_t shown = ring ? keyring_shown(ring) : KEYRING_NONE;
+    return shown != KEYRING_NONE && shown != target->more->slot;
+}
+
 const char *targets_name(const struct target *target)
 {
     return target->name_apart ? target->name.apart : target->name.here;
 }
 
-struct target *targets_add(struct targets *targets, const struct config_target *config)
+struct target *targets_add(struct targets *targets, const struct config_target *config, bool old_key)
 {
     uint32_t id = free_id(targets);
     struct target *target = id != TARGETS_NONE ? take_room(targets, id) : NULL;
     if (!target)
         return NULL;
     target->port = config->port;
+    target->strict = config->strict && config->has_address;
+    set_old(targets, target, old_key);
     target->next_same_ip = TARGETS_NONE;
     set_configured(targets, target, config->has_address, &config->address);
     if (set_name(target, config->name) && targets_enlist(targets, target))
@@ -187,6 +238,7 @@ static void hide(struct targets *targets, struct target *target)
     targets_forget_places(targets, target);
     targets_delist(targets, target);
     targets->addressed -= target->has_address;
+    targets->old_keys -= target->old_key;
 }
 
 void targets_remove(struct targets *targets, struct target *target)
@@ -223,6 +275,7 @@ struct target *targets_adopt(struct targets *targets, struct target *apart)
         return NULL;
     }
     targets->addressed += target->has_address;
+    targets->old_keys += target->old_key;
     if (apart->session)
         target->session = kdnet_session_relocate(apart->session, target + 1);
     free(apart);
@@ -238,27 +291,55 @@ void targets_free(struct target *apart)
 struct address targets_configured(const struct target *target)
 {
     struct address address = {.port = 0};
-    memcpy(address.ip, target->live.ip, sizeof address.ip);
+    memcpy(address.ip, target->elsewhere ? target->more->configured : target->live.ip, sizeof address.ip);
     return address;
 }
 
-/* What was live elsewhere is forgotten before its IP address is overwritten: the index is by it. */
-void targets_set_address(struct targets *targets, struct target *target, bool has_address,
-                         const struct config_address *address)
+/* Only what a strict address forbids goes: the machine may be in a crash where it is. */
+static void forget_forbidden(struct targets *targets, struct target *target, const struct config_target *config)
 {
     struct address live = targets_address(&target->live);
-    targets_delist(targets, target);
-    if (has_address && !address_same_ip(&live, address->ip))
+    bool moves = config->has_address && !address_same_ip(&live, config->address.ip);
+    if (!targets_is_live(target) || !moves)
+        return;
+    /* Without memory for two addresses it is forgotten where it is, and found again by its next poke. */
+    if (config->strict || !targets_more(target))
         targets_forget_places(targets, target);
-    set_configured(targets, target, has_address, address);
-    targets_forget_forbidden(targets, target);
+    else if (!target->elsewhere)
+        target->elsewhere = true; /* set_configured writes the address */
+}
+
+void targets_change(struct targets *targets, struct target *target, const struct config_target *config, bool old_key)
+{
+    targets_delist(targets, target);
+    forget_forbidden(targets, target, config);
+    struct address live = targets_address(&target->live);
+    if (target->elsewhere && (!config->has_address || address_same_ip(&live, config->address.ip)))
+        target->elsewhere = false;
+    set_configured(targets, target, config->has_address, &config->address);
+    target->port = config->port;
+    target->strict = config->strict && config->has_address;
+    set_old(targets, target, old_key);
+    targets_drop_more(target);
     (void)targets_enlist(targets, target); /* without memory it is still found by its places */
+}
+
+void targets_age_key(struct targets *targets, struct target *target)
+{
+    targets_delist(targets, target);
+    set_old(targets, target, true);
+    (void)targets_enlist(targets, target);
 }
 
 bool targets_may_be(const struct target *target, const struct address *address, uint16_t local_port)
 {
     return (target->port == 0 || target->port == local_port) &&
-           (!target->has_address || address_same_ip(address, target->live.ip));
+           (!target->strict || address_same_ip(address, target->live.ip));
+}
+
+static bool is_configured(const struct target *target, const uint8_t ip[static 16])
+{
+    return memcmp(target->elsewhere ? target->more->configured : target->live.ip, ip, sizeof target->live.ip) == 0;
 }
 
 bool targets_index(struct targets *targets)
@@ -277,7 +358,7 @@ bool targets_index(struct targets *targets)
         struct address address = targets_configured(target);
         size_t at = targets_home(address_hash_ip(address.ip, targets->seed), wanted);
         while (targets->ip_slots[at] != 0 &&
-               !address_same_ip(&address, targets_known(targets, targets->ip_slots[at] - 1)->live.ip))
+               !is_configured(targets_known(targets, targets->ip_slots[at] - 1), address.ip))
             at = targets_after(at, wanted);
         target->next_same_ip = targets->ip_slots[at] != 0 ? targets->ip_slots[at] - 1 : TARGETS_NONE;
         targets->ip_slots[at] = target->id + 1;
@@ -293,7 +374,7 @@ uint32_t targets_with_ip(const struct targets *targets, const uint8_t ip[static 
     size_t at = targets_home(address_hash_ip(ip, targets->seed), targets->ip_slot_count);
     for (; targets->ip_slots[at] != 0; at = targets_after(at, targets->ip_slot_count)) {
         const struct target *target = targets_row(targets, targets->ip_slots[at] - 1);
-        if (target && target->has_address && memcmp(target->live.ip, ip, sizeof target->live.ip) == 0)
+        if (target && target->has_address && is_configured(target, ip))
             return target->id;
     }
     return TARGETS_NONE;

@@ -130,6 +130,7 @@ struct server {
     uint64_t alive_round;   /* of the summary, when the service manager was last told that we live */
     char status[320];       /* as the service manager knows it */
     uint64_t second_events; /* a second ago */
+    atomic_uint key_news;   /* counts machines that have shown another key of their target */
     bool stopping, finished;
     bool joined; /* no worker runs any more */
     bool hangs;  /* something does not end: nobody waits for it */

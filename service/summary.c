@@ -59,7 +59,7 @@ static void fill(struct census *census, struct worker *worker)
 {
     census->totals = worker->totals;
     census->sessions = worker->session_counts;
-    census->targets = worker->targets.count;
+    census->targets = worker->targets.count - worker->targets.old_keys;
     census->keys_tried = worker->trials.tried;
     for (size_t i = 0; i < census->port_count; ++i) {
         struct census_port *port = &census->ports[i];
@@ -81,6 +81,7 @@ static void open_answer(struct mail *mail, void *owner);
 static void open_question(struct mail *mail, void *owner)
 {
     struct census *census = (struct census *)mail;
+    sweep_look(owner);
     fill(census, owner);
     census->mail.open = open_answer;
     mailbox_post(&census->server->mailbox, &census->mail);

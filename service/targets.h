@@ -9,6 +9,9 @@
  * nobody (responses.h). Two machines can share a
  * place for a while (one got the other's address); a look-up gives all of them, the live one first.
  *
+ * A target with several keys has a row for each: one for its key, and one for each old key that its machine may still
+ * have. Rows of old keys are tried last.
+ *
  * Rows lie side by side, in chunks, by id, each with its session behind it: no allocator's share and no table of
  * pointers. Ids are used again from the lowest on, and a chunk without rows is given back. With AddressSanitizer a row
  * that was removed cannot be read, even while its chunk is there.
@@ -22,6 +25,7 @@
 #include "config/config.h"
 #include "kdnet/session.h"
 #include "service/address.h"
+#include "service/keyring.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,6 +56,9 @@ struct target_more {
     struct address moved_from;
     uint64_t moved_us, warned_us;
     unsigned back_and_forth;
+    uint8_t configured[16]; /* only when `elsewhere`: its configured IP address */
+    struct keyring *ring;   /* NULL: its target has one key */
+    uint16_t slot;          /* of its key, there */
 };
 
 struct target {
@@ -64,7 +71,11 @@ struct target {
     uint32_t halted_ms;                       /* since when; the low 32 bits */
     uint16_t port;                            /* listening port that it belongs to; 0: all */
     uint16_t group;                           /* of its port */
-    bool has_address : 1;                     /* configured: datagrams from other IP addresses are not taken */
+    bool has_address : 1;                     /* configured: tried first with what comes from there */
+    bool strict : 1;                          /* and nothing is taken that comes from elsewhere */
+    bool elsewhere : 1;                       /* it is live at another IP address than the configured one */
+    bool old_key : 1;                         /* of its target; or its target was removed */
+    bool leaving : 1;                         /* its target was removed: it goes when its machine is let go on */
     bool listed : 1, seen : 1;                /* in its group; live at least once */
     bool connected : 1, halted : 1, held : 1; /* as counted in the server's totals */
     bool inquiring : 1;                       /* counted among the inquiries under way */
@@ -79,9 +90,11 @@ struct target {
     } name; /* targets_name */
 };
 
-/* Rows without a configured address, of one listening port (0: of all ports): the keys to try on a stranger's poke. */
+/* Rows of one listening port (0: of all ports): the keys to try on a stranger's poke. Only rows with a strict address
+ * are in none. Those with an address, and of old keys, count as seen: they are tried late. */
 struct targets_group {
     uint16_t port;
+    bool old_keys;  /* they have groups of their own */
     uint32_t *ids;  /* TARGETS_NONE: a gap. New ones come at the end */
     uint64_t *seen; /* a bit for each; of gaps, too */
     size_t count;   /* gaps included */
@@ -106,6 +119,7 @@ struct targets {
     uint32_t *ip_slots; /* open addressing: 0, or the first id of a chain + 1 */
     size_t ip_slot_count;
     size_t addressed; /* rows with a configured address */
+    size_t old_keys;  /* rows of old keys */
     struct targets_group *groups;
     size_t group_count;
     uint64_t order; /* another one whenever rows of a group have changed their places */
@@ -123,7 +137,7 @@ void targets_clear(struct targets *targets);
 bool targets_reserve(struct targets *targets, size_t ids);
 
 /* Adds a row without a session. NULL: out of memory. Call targets_index when all are added. */
-struct target *targets_add(struct targets *targets, const struct config_target *config);
+struct target *targets_add(struct targets *targets, const struct config_target *config, bool old_key);
 
 /* Makes the session of a row that has none. */
 void targets_begin_session(struct target *target, const struct kdnet_session_shared *shared,
@@ -143,9 +157,24 @@ struct target *targets_adopt(struct targets *targets, struct target *apart);
 /* Frees a row that was taken out, and its session. */
 void targets_free(struct target *apart);
 
-/* Gives a row another configured address; places that it forbids are forgotten. Call targets_index afterwards. */
-void targets_set_address(struct targets *targets, struct target *target, bool has_address,
-                         const struct config_address *address);
+/* Gives a row another configured address, strictness, port or age of its key; where its machine is live, it stays,
+ * unless it is strict. Call targets_index afterwards. */
+void targets_change(struct targets *targets, struct target *target, const struct config_target *config, bool old_key);
+
+/* Makes it a row of an old key: it is tried late, and sweep.c looks at it. */
+void targets_age_key(struct targets *targets, struct target *target);
+
+/* False: out of memory; it keeps its name. */
+bool targets_rename(struct target *target, const char *name);
+
+/* Makes a row one of the keys of a ring, which gets an owner more. False: out of memory; it is in none then. */
+bool targets_join_ring(struct target *target, struct keyring *ring, uint16_t slot);
+
+/* Among the rows of its target's keys it is the one that its machine uses, as far as is known. */
+bool targets_stands_for_all(const struct target *target);
+
+/* Its machine has shown another key of its target since. */
+bool targets_is_superseded(const struct target *target);
 
 /*
  * Makes the index of configured addresses anew; until then, rows that were added or changed may not be found by it.
@@ -190,7 +219,7 @@ static inline struct kdnet_session *targets_session(struct target *target)
 const char *targets_name(const struct target *target);
 
 /* The group of a port, or NULL. Groups stay where they are until targets_clear or targets_add. */
-const struct targets_group *targets_group_of(const struct targets *targets, uint16_t port);
+const struct targets_group *targets_group_of(const struct targets *targets, uint16_t port, bool old_keys);
 
 /* The first place in a group, from `at` on, of a row that was live before, or that was not; its count: there is none.
  * Cost: quick; 64 rows at a time are passed over. */

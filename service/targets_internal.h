@@ -22,10 +22,11 @@ static inline size_t targets_after(size_t at, size_t slot_count)
 /* places.c: room in the index for this many rows; false: out of memory, and it is as it was. */
 bool targets_reserve_places(struct targets *targets, size_t rows);
 void targets_forget_places(struct targets *targets, struct target *target);
-/* Those that its configured address forbids. */
-void targets_forget_forbidden(struct targets *targets, struct target *target);
 
-/* groups.c: into the group of its port, when it has no configured address; false: out of memory. */
+/* places.c: what few rows have, when nothing of it is needed. */
+void targets_drop_more(struct target *target);
+
+/* groups.c: into the group of its port, when it may be anywhere; false: out of memory. */
 bool targets_enlist(struct targets *targets, struct target *target);
 void targets_delist(struct targets *targets, struct target *target);
 void targets_mark_seen(struct targets *targets, struct target *target);

@@ -6,7 +6,7 @@
 
 #define AHEAD ((size_t)16)
 
-enum stage { STAGE_IP, STAGE_UNSEEN, STAGE_UNSEEN_ANY, STAGE_SEEN, STAGE_SEEN_ANY, STAGES };
+enum stage { STAGE_IP, STAGE_UNSEEN, STAGE_UNSEEN_ANY, STAGE_SEEN, STAGE_SEEN_ANY, STAGE_OLD, STAGE_OLD_ANY, STAGES };
 
 struct batch {
     size_t count;
@@ -262,9 +262,8 @@ static size_t step_group(struct trials *trials, struct trials_port *port, const 
 {
     struct batch *batch = port->batch;
     struct target *rows[TRIALS_KEYS];
-    bool any = batch->stage == STAGE_UNSEEN_ANY || batch->stage == STAGE_SEEN_ANY;
-    bool seen = batch->stage == STAGE_SEEN || batch->stage == STAGE_SEEN_ANY;
-    const struct targets_group *group = targets_group_of(targets, any ? 0 : port->port);
+    bool any = (batch->stage - STAGE_UNSEEN) % 2 != 0, seen = batch->stage >= STAGE_SEEN;
+    const struct targets_group *group = targets_group_of(targets, any ? 0 : port->port, batch->stage >= STAGE_OLD);
     size_t each = calls->key_units + batch->count, most = units / each + 1;
     size_t count = group ? next_rows(targets, group, seen, &batch->at, most, rows) : 0;
     if (count > 0)

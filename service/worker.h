@@ -188,6 +188,8 @@ struct worker {
     bool frozen;          /* a reload is under way: rows stay where they are, and no keys are tried */
     bool told_results;    /* in this round */
     bool index_due;       /* of configured addresses */
+    bool sweep_due;       /* sweep.c: rows wait until their machines have been let go on */
+    unsigned key_news;    /* of the server, when rows were swept last */
     bool in_batch;        /* datagrams of a socket are being looked at */
     bool stopping, finished;
     bool handles_ready, settled_ready; /* the handles above are initialised */
@@ -291,5 +293,16 @@ size_t listening_count(const struct worker *worker, const struct listener *liste
 uint64_t announce_event(struct worker *worker, struct target *target, const struct kdnet_event *event);
 /* The same, of a loss, whatever its listener hears. */
 uint64_t announce_now(struct worker *worker, struct target *target, const struct kdnet_event *event);
+/* Its target is in the configuration no more. */
+void announce_removed(struct worker *worker, const struct target *target);
+
+/* sweep.c */
+void sweep_look(struct worker *worker); /* once a second; costs nothing while no key is an old one */
+/* Takes a row out; `told`: its target goes with it. */
+void sweep_remove(struct worker *worker, struct target *target, bool told);
+/* Its machine stands still, or writes its dump. */
+bool sweep_is_busy(const struct target *target);
+/* Its target was removed: its machine is let go on, and its crash comes to its end. It must be a row of an old key. */
+void sweep_leave(struct worker *worker, struct target *target, const struct kdnet_policy *let_go);
 
 #endif

@@ -68,7 +68,7 @@ static void wrong_options_change_nothing_and_say_why(void **state)
          "\"[fe80::1%eth0]:5\" has a zone (%…), which cannot be used; write an address "
          "without one"},
         {"listen", "", "\"\" is not an IP address; write one, as 192.0.2.7 or [2001:db8::7]"},
-        {"target", "1.2.3.4", "is not NAME=KEY; write NAME=w.x.y.z or NAME=w.x.y.z@ADDRESS"},
+        {"target", "1.2.3.4", "is not NAME=KEY; write NAME=@FILE, NAME=w.x.y.z or NAME=w.x.y.z@ADDRESS"},
         {"target", "=1.2.3.4", "is empty; write 1 to 64 of A-Z a-z 0-9 . _ -"},
         {"target", "a=1.2.3.!",
          "has a character that is not 0-9 or a-z, at part 4; write the key that bcdedit /dbgsettings "

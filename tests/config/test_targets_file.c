@@ -61,6 +61,33 @@ static void each_mistake_of_a_line_is_named_with_its_column(void **state)
     }
 }
 
+static void further_fields_have_their_names(void **state)
+{
+    struct fixture *f = *state;
+    static const struct wrong_text texts[] = {
+        {"a 1.1.1.1 key_old=1.1\n",
+         "targets:1:11: key_old: is not four parts with dots between them (w.x.y.z), at part 3; "
+         "write the key that bcdedit /dbgsettings shows on the machine"},
+        {"a 1.1.1.1 key_old=2.2.2.2,3.3.3.3,4.4.4.4,5.5.5.5,6.6.6.6\n",
+         "targets:1:11: key_old: has more than 4 keys; leave out the oldest"},
+        {"a 1.1.1.1 strict=true\n",
+         "targets:1:3: strict: needs an address that it is strict about; add it, or take strict out"},
+        {"a 1.1.1.1 color=red\n", "targets:1:11: name: is no field of a line; write name key [address] [key_old=K] "
+                                  "[strict=true] [port=N]"},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; ++i) {
+        load_targets(f, texts[i].text);
+        expect_mistake(f, texts[i].line);
+    }
+    load_targets(f,
+                 "a 1.1.1.1 port=50000 192.0.2.1 key_old=2.2.2.2,3.3.3.3 strict=true # x\nb 4.4.4.4 key_old=5.5.5.5\n");
+    expect_no_mistake(f);
+    assert_int_equal(f->config.targets[0].port, 50000);
+    assert_true(f->config.targets[0].strict && f->config.targets[0].has_address);
+    assert_int_equal(f->config.old_key_count, 3);
+    assert_int_equal(f->config.old_keys[2].target, 1);
+}
+
 static void mistakes_do_not_stop_the_reading(void **state)
 {
     struct fixture *f = *state;
@@ -130,6 +157,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_line_is_a_name_a_key_and_perhaps_an_address),
         TEST(each_mistake_of_a_line_is_named_with_its_column),
+        TEST(further_fields_have_their_names),
         TEST(mistakes_do_not_stop_the_reading),
         TEST(names_are_up_to_64_characters),
         TEST(a_nul_byte_is_no_end),

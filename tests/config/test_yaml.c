@@ -247,6 +247,44 @@ static void keys_are_read_however_they_are_written(void **state)
     assert_string_equal(f->config.symbols[0], "HIDDEN0000000000");
 }
 
+static void old_keys_and_strict_addresses_are_read(void **state)
+{
+    struct fixture *f = *state;
+    static const struct wrong_text texts[] = {
+        {"targets:\n- {name: a, key: 1.1.1.1, key_old: [2.2.2.2, 1.1]}\n",
+         "a.yaml:2:46: targets[0].key_old[1]: is not four parts with dots between them (w.x.y.z), at part "
+         "3" KEY_REMEDY},
+        {"targets:\n- {name: a, key: 1.1.1.1, key_old: 1.1.1.1}\n",
+         "a.yaml:2:36: key_old: a has this key already; take it out here"},
+        {"targets:\n- {name: a, key: 1.1.1.1, key_old: [2.2.2.2, 2.2.2.2]}\n",
+         "a.yaml:2:46: key_old: a has this key already; take it out here"},
+        {"targets:\n- {name: a, key: 1.1.1.1, key_old: 2.2.2.2}\n- {name: b, key: 2.2.2.2}\n",
+         "a.yaml:2:36: key_old: a has the key of b (a.yaml:3:10) on the same port, new or old, and two machines with "
+         "one key cannot be told apart; take it out of one of them"},
+        {"targets:\n- {name: a, key: 1.1.1.1, key_old: [2.2.2.2, 3.3.3.3, 4.4.4.4, 5.5.5.5, 6.6.6.6]}\n",
+         "a.yaml:2:73: targets[0].key_old[4]: is one old key more than the 4 that a target may have; leave out the "
+         "oldest"},
+        {"targets:\n- {name: a, key: 1.1.1.1, strict: true}\n",
+         "a.yaml:2:36: targets[0].strict: needs an address that it is strict about; add address, or take this out"},
+    };
+    expect_each(f, texts, sizeof texts / sizeof texts[0]);
+    load_yaml(f, "targets:\n- {name: a, key: 1.1.1.1, key_old: 2.2.2.2, address: 192.0.2.1, strict: true}\n"
+                 "- {name: b, key: 3.3.3.3}\n- {name: c, key: 4.4.4.4, key_old: [5.5.5.5, 6.6.6.6]}\n");
+    expect_no_mistake(f);
+    const struct kdnetd_config *c = &f->config;
+    assert_int_equal(config_key_count(c), 6);
+    assert_true(c->targets[0].strict);
+    assert_true(config_has_old_keys(c, 0) && !config_has_old_keys(c, 1) && config_has_old_keys(c, 2));
+    static const size_t owners[] = {0, 1, 2, 0, 2, 2}, slots[] = {0, 0, 0, 1, 1, 2};
+    for (size_t i = 0; i < 6; ++i) {
+        assert_int_equal(config_key_target(c, i), owners[i]);
+        assert_int_equal(config_key_slot(c, i), slots[i]);
+        assert_int_equal(config_find_key(c, config_key(c, i), 0, "nobody"), i);
+        assert_int_equal(config_find_key(c, config_key(c, i), 7, c->targets[owners[i]].name), i);
+        assert_int_equal(config_find_key(c, config_key(c, i), 7, "nobody"), CONFIG_NO_KEY);
+    }
+}
+
 static void libraries_see_no_key(void **state)
 {
     struct config_redaction redaction;
@@ -567,6 +605,7 @@ int main(void)
         TEST(aliases_of_aliases_are_refused),
         TEST(the_deepest_text_that_is_right_is_read),
         TEST(keys_are_read_however_they_are_written),
+        TEST(old_keys_and_strict_addresses_are_read),
         TEST(libraries_see_no_key),
         TEST(bad_keys_are_named_with_their_part_and_never_shown),
         TEST(what_a_target_lacks_is_named_at_its_entry),

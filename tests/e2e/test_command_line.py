@@ -206,7 +206,7 @@ class Reload(harness.Case):
             machine.stop(None)
         events = daemon.stop()
         self.check_events(events)
-        self.assertEqual([e["event"] for e in events if e["target"] == "goes"], ["connected"])
+        self.assertEqual([e["event"] for e in events if e["target"] == "goes"], ["connected", "removed"])
         goes_address = next(e["address"] for e in events if e["target"] == "goes")
         self.assertEqual(unknown["address"], goes_address)
         stayed = [e for e in events if e["target"] == "stays"]

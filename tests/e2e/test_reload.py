@@ -170,5 +170,111 @@ class Memory(Reload):
             daemon.stop()
 
 
+class Keys(Reload):
+    """A machine has its key until its next start, whatever a reload says meanwhile."""
+
+    def idle(self, daemon, key):
+        return harness.Machines(self, daemon.listen[0], key, scenario="idle", end=False)
+
+    def crash_under_way(self, daemon, key="1.1.1.1", dump_ms=4000):
+        machine = harness.Machines(self, daemon.listen[0], key, "--dump-ms", dump_ms, scenario="bugcheck")
+        daemon.wait_event("crash_status", "a", phase="bugcheck_first")
+        return machine
+
+    def test_a_crash_is_answered_when_the_key_changes_meanwhile(self):
+        for more in ("", ", key_old: 1.1.1.1"):
+            daemon = harness.Daemon(self, "--config", self.targets("{name: a, key: 1.1.1.1}"))
+            machine = self.crash_under_way(daemon)
+            self.targets("{name: a, key: 1.1.1.9%s}" % more)
+            self.reload(daemon)
+            machine.wait()
+            self.assertEqual(daemon.wait_event("crash_status", "a", phase="shutdown")["verdict"], "written")
+            self.assertTrue(daemon.wait_event("connected", "a", rebooted=True, count=1)["old_key"])
+            new = self.idle(daemon, "1.1.1.9")
+            daemon.wait_event("connected", "a", old_key=False, rebooted=False, count=2)
+            daemon.wait_log("target uses its new key")
+            if not more:  # nobody has the old one any more
+                time.sleep(2.5)
+                old = self.idle(daemon, "1.1.1.1")
+                daemon.wait_event("unknown_target")
+                old.stop(None)
+            new.stop(None)
+            events = daemon.stop()
+            self.check_events(events)
+            self.assertEqual([e for e in events if e["event"] in ("lost", "removed")], [])
+
+    def test_an_old_key_is_known_from_the_start(self):
+        self.file("targets", "b 1.1.1.2 key_old=1.1.1.3,1.1.1.4\n")
+        config = self.targets("{name: a, key: 1.1.1.9, key_old: [1.1.1.1, 1.1.1.8]}", "targets_file: targets\nlost_after: 4s\n")
+        daemon = harness.Daemon(self, "--config", config)
+        daemon.wait_log("targets=2")
+        self.crash_is_answered(daemon, "1.1.1.8")
+        old = self.idle(daemon, "1.1.1.3")
+        self.assertTrue(daemon.wait_event("connected", "b")["old_key"])
+        old.stop(None)
+        new = self.idle(daemon, "1.1.1.2")
+        daemon.wait_event("connected", "b", old_key=False)
+        time.sleep(6)
+        self.assertEqual(daemon.events("b", "lost"), [])
+        new.stop(None)
+        self.check_events(daemon.stop())
+
+    def test_a_removed_target_is_let_go_and_its_crash_finished(self):
+        config = self.targets("{name: a, key: 1.1.1.1}, {name: h, key: 1.1.1.2, policy: {break: hold}}, {name: c, key: 1.1.1.3}, "
+                              "{name: d, key: 1.1.1.4}")
+        daemon = harness.Daemon(self, "--config", config)
+        held = harness.Machines(self, daemon.listen[0], "1.1.1.2", scenario="int3")
+        daemon.wait_event("released", "h", action="hold")
+        idle = self.idle(daemon, "1.1.1.3")
+        daemon.wait_event("connected", "c")
+        machine = self.crash_under_way(daemon)
+        self.targets("{name: d, key: 1.1.1.4}")
+        self.reload(daemon)
+        held.wait()
+        daemon.wait_event("removed", "h")
+        daemon.wait_event("removed", "c")
+        self.assertEqual(daemon.events("a", "removed"), [])
+        machine.wait()
+        daemon.wait_event("removed", "a")
+        idle.stop(None)
+        events = daemon.stop()
+        self.check_events(events)
+        names = [(e["event"], e.get("verdict")) for e in events if e["target"] == "a"]
+        self.assertIn(("crash_status", "written"), names)
+        self.assertEqual(len([e for e in events if e["event"] == "removed"]), 3)
+
+    def test_a_machine_that_is_elsewhere_is_served_and_told(self):
+        daemon = harness.Daemon(self, "--config", self.targets("{name: a, key: 1.1.1.1, address: 127.9.9.9}, "
+                                                               "{name: s, key: 1.1.1.2, address: 127.9.9.9, strict: true}, "
+                                                               "{name: b, key: 1.1.1.3}"))
+        machine = self.crash_under_way(daemon)
+        self.assertEqual(daemon.wait_event("connected", "a")["configured_address"], "127.9.9.9")
+        daemon.wait_log("heard from another address")
+        moving = harness.Machines(self, daemon.listen[0], "1.1.1.3", "--delay-ms", 2500, "--dump-ms", 300, scenario="bugcheck")
+        daemon.wait_event("connected", "b")
+        self.targets("{name: a, key: 1.1.1.1, address: 127.9.9.8}, {name: s, key: 1.1.1.2, address: 127.9.9.9, strict: true}, "
+                     "{name: b2, key: 1.1.1.3, address: 127.9.9.7, port: %s}" % daemon.listen[0].rsplit(":", 1)[1])
+        self.reload(daemon)
+        machine.wait()
+        moving.wait()
+        daemon.wait_event("crash_status", "a", verdict="written")
+        daemon.wait_event("crash_status", "b2", verdict="written")
+        strict = self.idle(daemon, "1.1.1.2")
+        self.assertIn("key of target s", daemon.wait_event("unknown_target")["hint"])
+        strict.stop(None)
+        self.check_events(daemon.stop())
+
+    def test_a_key_may_come_from_a_file(self):
+        self.file("key", "# of a\n1.1.1.9 key_old=1.1.1.1\n")
+        daemon = harness.Daemon(self, "--target", "a=@key")
+        self.crash_is_answered(daemon)
+        self.check_events(daemon.stop())
+        self.file("open", "1.1.1.1\n", 0o644)
+        for name, said in (("open", "holds keys and is open"), ("none", "cannot be read"), ("/dev/null", "is a device")):
+            done = self.run_kdnetd("--check", "--target", f"a=@{name}")
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(said, done.stderr)
+
+
 if __name__ == "__main__":
     harness.main()

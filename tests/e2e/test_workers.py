@@ -131,7 +131,7 @@ class Workers(harness.Case):
 
     def test_a_stranger_is_told_of_once_with_the_owner_of_its_key(self):
         key = harness.key_text(7, 7, 11, 1)
-        daemon = self.start(self.targets(key, 1).strip() + " 127.9.9.9\n")
+        daemon = self.start(self.targets(key, 1).strip() + " 127.9.9.9 strict=true\n")
         machine = harness.Machines(self, daemon.listen[0], key, scenario="idle", end=False)
         stranger = harness.Machines(self, daemon.listen[0], harness.key_text(8, 8, 8, 8), "--bind", "127.8.8.8:0",
                                     scenario="idle", end=False)

@@ -159,7 +159,9 @@ def check_unknown_machine_is_told_once_with_a_hint(folder):
 
 
 def check_machine_at_a_wrong_address_is_told_with_its_target(folder):
-    with Daemon("--target", "t=1.2.3.4@192.0.2.1", folder=folder) as d:
+    key = os.path.join(folder, "key")
+    write(key, "1.2.3.4 192.0.2.1 strict=true\n")
+    with Daemon("--target", f"t=@{key}", folder=folder) as d:
         machine = target(d.port, "1.2.3.4")
         try:
             wait_for(lambda: d.events("unknown_target"), "an unknown_target event")

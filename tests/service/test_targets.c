@@ -46,11 +46,11 @@ static struct target *add(struct targets *targets, unsigned number, const struct
     (void)snprintf(config.name, sizeof config.name, "t-%u", number);
     config.key.bytes[0] = (uint8_t)number;
     if (address) {
-        config.has_address = true;
+        config.has_address = config.strict = true;
         memcpy(config.address.ip, address->ip, sizeof config.address.ip);
     }
     assert_true(targets_reserve(targets, targets->count + 1));
-    struct target *target = targets_add(targets, &config);
+    struct target *target = targets_add(targets, &config, false);
     assert_non_null(target);
     assert_true(targets_index(targets));
     return target;
@@ -171,7 +171,7 @@ static void rows_are_found_by_their_configured_address(void **state)
     assert_int_equal(targets_with_ip(*state, b.ip), three->id);
     assert_true(targets_may_be(one, &from, PORT));
     assert_false(targets_may_be(three, &from, PORT));
-    assert_null(targets_group_of(*state, 0));
+    assert_null(targets_group_of(*state, 0, false));
 }
 
 static void rows_that_were_live_are_told_from_those_that_never_were(void **state)
@@ -180,7 +180,7 @@ static void rows_that_were_live_are_told_from_those_that_never_were(void **state
     const struct targets_group *group = NULL;
     for (unsigned i = 0; i < 200; ++i)
         rows[i] = add(*state, i, NULL);
-    group = targets_group_of(*state, 0);
+    group = targets_group_of(*state, 0, false);
     assert_int_equal(group->count, 200);
     assert_int_equal(group->unseen, 200);
     assert_int_equal(targets_group_next(group, true, 0), 200);
@@ -210,7 +210,7 @@ static void rows_that_leave_their_group_hide_none(void **state)
     assert_true(targets->order == order);
     targets_remove(targets, one);
     assert_true(targets->order == order);
-    const struct targets_group *group = targets_group_of(targets, 0);
+    const struct targets_group *group = targets_group_of(targets, 0, false);
     assert_int_equal(group->count, 3);
     assert_int_equal(group->unseen, 1);
     assert_int_equal(group->ids[targets_group_next(group, true, 0)], TARGETS_NONE);
@@ -256,8 +256,8 @@ static void a_row_goes_to_another_table(void **state)
     assert_ptr_equal(one->session, one + 1);
     assert_null(two->session);
     assert_memory_equal(kdnet_session_key(one->session), &key, sizeof key);
-    assert_int_equal(targets_group_of(&others, 0)->count, 2);
-    assert_int_equal(targets_group_of(&others, 0)->unseen, 1);
+    assert_int_equal(targets_group_of(&others, 0, false)->count, 2);
+    assert_int_equal(targets_group_of(&others, 0, false)->unseen, 1);
     assert_int_equal(targets_with_ip(&others, c.ip), two->id);
     assert_false(targets_is_live(one));
     (void)targets_set_live(&others, one, &a, LISTENER(0), PORT);
@@ -280,8 +280,8 @@ static void a_removed_row_is_found_nowhere(void **state)
     assert_null(targets_row(targets, id));
     assert_int_equal(targets_at(targets, &a, PORT, rows), 0);
     assert_int_equal(targets_at(targets, &b, PORT, rows), 1);
-    assert_int_equal(targets_group_of(targets, 0)->count, 2); /* a gap, and the other */
-    assert_int_equal(targets_group_of(targets, 0)->unseen, 0);
+    assert_int_equal(targets_group_of(targets, 0, false)->count, 2); /* a gap, and the other */
+    assert_int_equal(targets_group_of(targets, 0, false)->unseen, 0);
     assert_int_equal(add(targets, 3, NULL)->id, id);
 }
 
@@ -292,12 +292,68 @@ static void a_new_configured_address_forgets_places_elsewhere(void **state)
     struct config_address configured = {.port = 0};
     (void)targets_set_live(*state, t, &a, LISTENER(0), PORT);
     memcpy(configured.ip, a.ip, sizeof configured.ip);
-    targets_set_address(*state, t, true, &configured);
+    targets_change(*state, t, &(struct config_target){.has_address = true, .address = configured, .strict = true},
+                   false);
     assert_int_equal(targets_at(*state, &a, PORT, rows), 1);
     memcpy(configured.ip, b.ip, sizeof configured.ip);
-    targets_set_address(*state, t, true, &configured);
+    targets_change(*state, t, &(struct config_target){.has_address = true, .address = configured, .strict = true},
+                   false);
     assert_int_equal(targets_at(*state, &a, PORT, rows), 0);
     assert_null(targets_destination(t));
+}
+
+static void a_machine_stays_where_it_is_when_its_configured_address_changes(void **state)
+{
+    struct target *rows[TARGETS_SHARE_MAX], *t = add(*state, 1, NULL);
+    struct address a = ipv4(1, 1), b = ipv4(2, 1);
+    struct config_target config = {.has_address = true};
+    (void)targets_set_live(*state, t, &a, LISTENER(0), PORT);
+    memcpy(config.address.ip, b.ip, sizeof config.address.ip);
+    targets_change(*state, t, &config, false);
+    assert_true(targets_index(*state));
+    assert_true(t->elsewhere);
+    assert_int_equal(targets_at(*state, &a, PORT, rows), 1);
+    assert_int_equal(targets_with_ip(*state, b.ip), t->id);
+    assert_int_equal(targets_with_ip(*state, a.ip), TARGETS_NONE);
+    /* It goes to where it is expected, and away again. */
+    assert_true(targets_set_live(*state, t, &b, LISTENER(0), PORT));
+    assert_false(t->elsewhere);
+    assert_null(t->more);
+    assert_true(targets_set_live(*state, t, &a, LISTENER(0), PORT));
+    assert_true(t->elsewhere);
+    assert_int_equal(targets_with_ip(*state, b.ip), t->id);
+    targets_forget_listener(*state, LISTENER(0));
+    assert_false(t->elsewhere);
+    assert_int_equal(targets_with_ip(*state, b.ip), t->id);
+    config.has_address = false;
+    targets_change(*state, t, &config, false);
+    assert_true(targets_index(*state));
+    assert_int_equal(targets_with_ip(*state, b.ip), TARGETS_NONE);
+}
+
+static void rows_of_old_keys_are_in_a_group_of_their_own(void **state)
+{
+    struct targets *targets = *state;
+    struct target *t = add(targets, 1, NULL), *old = add(targets, 1, NULL);
+    targets_age_key(targets, old);
+    assert_int_equal(targets->old_keys, 1);
+    const struct targets_group *group = targets_group_of(targets, 0, true);
+    assert_int_equal(targets_group_next(group, true, 0), 0);
+    assert_int_equal(group->ids[0], old->id);
+    assert_int_equal(group->unseen, 0);
+    struct keyring *ring = keyring_new();
+    assert_true(targets_join_ring(t, ring, KEYRING_CURRENT) && targets_join_ring(old, ring, 1));
+    keyring_drop(ring);
+    assert_true(targets_stands_for_all(t) && !targets_stands_for_all(old));
+    (void)keyring_show(old->more->ring, 1);
+    assert_true(targets_is_superseded(t) && !targets_is_superseded(old));
+    assert_true(targets_stands_for_all(old) && !targets_stands_for_all(t));
+    targets_remove(targets, old);
+    assert_int_equal(targets->old_keys, 0);
+    assert_true(targets_rename(t, "a-name-that-is-too-long-to-be-here"));
+    assert_string_equal(targets_name(t), "a-name-that-is-too-long-to-be-here");
+    assert_true(targets_rename(t, "short"));
+    assert_string_equal(targets_name(t), "short");
 }
 
 static void a_listener_that_goes_takes_its_places_along(void **state)
@@ -405,7 +461,7 @@ static void a_row_has_the_name_that_it_was_given(void **state)
             memset(&config, 0, sizeof config);
             (void)snprintf(config.name, sizeof config.name, "%s", names[i]);
             assert_true(targets_reserve(targets, targets->count + 1));
-            rows[i] = targets_add(targets, &config);
+            rows[i] = targets_add(targets, &config, false);
             assert_non_null(rows[i]);
         }
         for (size_t i = 0; i < sizeof names / sizeof names[0]; ++i)
@@ -428,7 +484,7 @@ static void a_fleet_that_is_replaced_uses_the_same_rows_again(void **state)
     for (unsigned turn = 0; turn < 3; ++turn) {
         for (uint32_t i = 0; i < ROWS; ++i) {
             (void)snprintf(config.name, sizeof config.name, "t-%u-%u", turn, (unsigned)i);
-            rows[i] = targets_add(targets, &config);
+            rows[i] = targets_add(targets, &config, false);
             assert_non_null(rows[i]);
             assert_int_equal(rows[i]->id, i);
         }
@@ -529,6 +585,8 @@ int main(void)
         TEST(a_row_goes_to_another_table),
         TEST(a_removed_row_is_found_nowhere),
         TEST(a_new_configured_address_forgets_places_elsewhere),
+        TEST(a_machine_stays_where_it_is_when_its_configured_address_changes),
+        TEST(rows_of_old_keys_are_in_a_group_of_their_own),
         TEST(a_listener_that_goes_takes_its_places_along),
         TEST(many_moves_leave_the_table_true),
         TEST(a_configured_address_stays_when_the_machine_leaves),

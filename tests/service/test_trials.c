@@ -45,11 +45,11 @@ static struct target *add(uint32_t ip, uint16_t port)
     config.port = port;
     if (ip != 0) {
         struct address address = ipv4(ip, 0);
-        config.has_address = true;
+        config.has_address = config.strict = true;
         memcpy(config.address.ip, address.ip, sizeof config.address.ip);
     }
     assert_true(targets_reserve(&world.targets, world.targets.count + 1));
-    struct target *target = targets_add(&world.targets, &config);
+    struct target *target = targets_add(&world.targets, &config, false);
     assert_non_null(target);
     return target;
 }
@@ -179,6 +179,24 @@ static void keys_are_tried_in_the_order_of_likelihood(void **state)
     assert_int_equal(world.unknown, 1);
     (void)other_ip;
     (void)other_port;
+}
+
+static void addresses_that_are_not_strict_and_old_keys_are_tried_last(void **state)
+{
+    (void)state;
+    struct address here = ipv4(8, 9);
+    struct target *old = add(0, 0), *any = add(0, 0), *other_ip = add(0, 0);
+    struct config_target config = {.has_address = true};
+    memcpy(config.address.ip, here.ip, sizeof config.address.ip);
+    targets_change(&world.targets, other_ip, &config, false);
+    targets_age_key(&world.targets, old);
+    assert_true(targets_index(&world.targets));
+    assert_true(poke(7, 1));
+    work_all();
+    assert_int_equal(world.tries, 3);
+    assert_int_equal(world.order[0], any->id);
+    assert_int_equal(world.order[1], other_ip->id);
+    assert_int_equal(world.order[2], old->id);
 }
 
 static void the_right_key_ends_the_trial(void **state)
@@ -376,6 +394,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(keys_are_tried_in_the_order_of_likelihood),
+        TEST(addresses_that_are_not_strict_and_old_keys_are_tried_last),
         TEST(the_right_key_ends_the_trial),
         TEST(one_poke_of_a_source_waits_at_a_time),
         TEST(one_ip_address_gets_half_of_the_queue),
