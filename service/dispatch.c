@@ -8,6 +8,7 @@
 
 #define BACK_AND_FORTH      3 /* moves to where it came from within a minute: two machines with one key */
 #define OTHER_HOST_EVERY_US UINT64_C(600000000)
+#define NEWEST_VERSION      5 /* of KDNET, that was seen */
 
 /*
  * Targets that have something to send, perhaps, once all of a batch is through: what comes together is answered
@@ -385,6 +386,30 @@ static void learn(struct worker *worker, struct target *target, const struct arr
         say_elsewhere(target, a->source);
 }
 
+/* A future Windows must not be invisible: what opens with a target's key, but is not what we know. */
+static void say_unexpected(struct worker *worker, const struct target *target, const struct arrival *a,
+                           const struct kdnet_received *received, int code)
+{
+    struct log_line line;
+    char source[ADDRESS_TEXT_SIZE];
+    bool known = code == KDNET_OK || code == KDNET_ERR_REPEAT || kdnet_error_family(code) != KDNET_FAMILY_DROP;
+    if ((known && received->version <= NEWEST_VERSION) ||
+        (worker->unexpected_us != 0 && a->now_us - worker->unexpected_us < WORKER_MINUTE_US))
+        return;
+    worker->unexpected_us = a->now_us;
+    address_format(a->source, source);
+    log_begin(&line, CONFIG_LOG_WARNING,
+              known ? "a machine speaks a version of KDNET that kdnetd has not seen; please report it"
+                    : "an authentic datagram is not of a form that kdnetd knows; please report it");
+    log_text(&line, "target", targets_name(target));
+    log_text(&line, "address", source);
+    log_number(&line, "version", received->version);
+    log_number(&line, "channel", a->payload[KDNET_VERSION_AT + 1]);
+    log_number(&line, "length", a->length);
+    log_text(&line, "error", kdnet_error_text(code));
+    log_end(&line);
+}
+
 /* Gives a datagram to a session. Returns whether it was the target's. */
 static bool offer(struct worker *worker, struct target *target, const struct arrival *a)
 {
@@ -398,6 +423,7 @@ static bool offer(struct worker *worker, struct target *target, const struct arr
         return false;
     if (kdnet_session_last_seen(target->session) == a->now_us)
         a->listener->heard_us = a->now_us;
+    say_unexpected(worker, target, a, &received, code);
     learn(worker, target, a, &received);
     if (received.other_host)
         say_other_host(target, a, &received);

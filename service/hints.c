@@ -22,6 +22,7 @@ struct question {
     unsigned worker; /* that is asked */
     struct stranger stranger;
     bool found, has_address;
+    char here[CONFIG_NAME_SIZE]; /* the target that is configured for its address; empty: none */
     char name[CONFIG_NAME_SIZE];
     struct address configured;
     uint16_t port;
@@ -50,6 +51,15 @@ static void make_hint(const struct question *question, const char *ip, char hint
     const struct stranger *stranger = &question->stranger;
     char configured[ADDRESS_TEXT_SIZE] = "any address";
     unsigned port = stranger->listen_port;
+    if (!question->found && question->here[0] != '\0') {
+        (void)snprintf(
+            hint, HINT_SIZE,
+            "a machine at %.64s, where target %.64s is configured, pokes port %u with KDNET version %u and another key "
+            "than "
+            "that target's, and no configured key opens it: compare `bcdedit /dbgsettings` there with the target's key",
+            ip, question->here, port, (unsigned)stranger->version);
+        return;
+    }
     if (!question->found) {
         (void)snprintf(
             hint, HINT_SIZE,
@@ -83,7 +93,7 @@ static void tell(struct server *server, const struct question *question)
     address_format_ip(&stranger->source, ip);
     make_hint(question, ip, hint);
     if (results_are_wanted(&server->results)) {
-        char *text = report_unknown(&unknown, hint, &length);
+        char *text = report_unknown(&unknown, question->here[0] != '\0' ? question->here : NULL, hint, &length);
         (void)results_add(&server->results, text, length, RESULTS_CONNECTION, 0);
         results_ring(&server->results);
     }
@@ -101,6 +111,20 @@ static void open_answer(struct mail *mail, void *owner)
     free(mail);
 }
 
+/* The target that should be at its address. */
+static void name_here(const struct worker *worker, struct question *question)
+{
+    const struct stranger *stranger = &question->stranger;
+    uint32_t id = targets_with_ip(&worker->targets, stranger->source.ip);
+    size_t looks = 0;
+    for (const struct target *row = targets_row(&worker->targets, id); row && looks < WORKER_SAME_IP_MAX;
+         row = targets_row(&worker->targets, row->next_same_ip), ++looks)
+        if (row->port == 0 || row->port == stranger->listen_port) {
+            memcpy(question->here, targets_name(row), strlen(targets_name(row)) + 1);
+            return;
+        }
+}
+
 /* On a worker's thread: its answer, or the next one is asked. */
 static void open_question(struct mail *mail, void *owner)
 {
@@ -114,6 +138,7 @@ static void open_question(struct mail *mail, void *owner)
         question->port = row->port;
         memcpy(question->name, targets_name(row), strlen(targets_name(row)) + 1);
     }
+    name_here(owner, question);
     bool last = row || ++question->worker == server->worker_count;
     mail->open = last ? open_answer : open_question;
     mailbox_post(last ? &server->mailbox : &server->workers[question->worker].mailbox, mail);

@@ -4,6 +4,7 @@
 #include "service/platform/platform.h"
 #include "service/server_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct opening {
@@ -30,9 +31,13 @@ static void enlarge_buffer(const struct server *server, const struct address *lo
     if (granted >= wished || !tell)
         return;
     struct log_line line;
-    log_begin(&line, CONFIG_LOG_NOTICE,
-              "the kernel grants a smaller receive buffer than wished; a large fleet may lose datagrams in a burst; "
-              "set net.core.rmem_max to `wished`: sysctl -w net.core.rmem_max=BYTES");
+    char message[256];
+    (void)snprintf(
+        message, sizeof message,
+        "the kernel grants a smaller receive buffer than wished; a large fleet may lose datagrams in a burst: "
+        "sysctl -w net.core.rmem_max=%zu",
+        wished);
+    log_begin(&line, CONFIG_LOG_NOTICE, message);
     log_number(&line, "port", local->port);
     log_number(&line, "bytes", granted);
     log_number(&line, "wished", wished);

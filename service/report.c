@@ -494,7 +494,7 @@ char *report_removed(const struct report_subject *subject, size_t *length)
     return finish(&b, length);
 }
 
-char *report_unknown(const struct report_unknown *unknown, const char *hint, size_t *length)
+char *report_unknown(const struct report_unknown *unknown, const char *configured, const char *hint, size_t *length)
 {
     struct builder b = begin(unknown->time_us, "unknown_target");
     put(&b, "target", json_null());
@@ -503,6 +503,7 @@ char *report_unknown(const struct report_unknown *unknown, const char *hint, siz
     put(&b, "version", json_integer(unknown->version));
     put(&b, "count", json_integer((json_int_t)unknown->count));
     put(&b, "hint", json_string(hint));
+    put(&b, "configured_target", configured ? json_string(configured) : json_null());
     return finish(&b, length);
 }
 

@@ -52,8 +52,8 @@ char *report_event(const struct report_subject *subject, const struct kdnet_even
 /* A target that was taken out. */
 char *report_removed(const struct report_subject *subject, size_t *length);
 
-/* `hint` says in words what to do. */
-char *report_unknown(const struct report_unknown *unknown, const char *hint, size_t *length);
+/* `hint` says in words what to do; `configured`: the target that is configured for its address, or NULL. */
+char *report_unknown(const struct report_unknown *unknown, const char *configured, const char *hint, size_t *length);
 
 char *report_listener(const struct report_listener *listener, size_t *length);
 

@@ -82,7 +82,7 @@ static void check_listens(const struct kdnetd_config *config, struct config_repo
 {
     uv_interface_address_t *interfaces = NULL;
     int count = 0;
-    if (uv_interface_addresses(&interfaces, &count) != 0)
+    if (config->freebind || uv_interface_addresses(&interfaces, &count) != 0)
         return;
     for (size_t i = 0; i < config->listen_count; ++i) {
         const struct config_listen *listen = &config->listens[i];

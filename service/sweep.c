@@ -3,6 +3,8 @@
 #include "service/log.h"
 #include "service/server_internal.h"
 
+#include <stdint.h>
+
 void sweep_remove(struct worker *worker, struct target *target, bool told)
 {
     if (told)
@@ -56,8 +58,55 @@ static bool sweep_row(struct worker *worker, struct target *target)
     return false;
 }
 
+static bool is_unheard(const struct target *row)
+{
+    return !row->seen && !row->old_key &&
+           !(row->more && row->more->ring && keyring_shown(row->more->ring) != KEYRING_NONE);
+}
+
+static void say_unheard(const struct target *row)
+{
+    struct log_line line;
+    log_begin(
+        &line, CONFIG_LOG_WARNING,
+        "target was never heard in the three minutes since the start; run `bcdedit /dbgsettings` and `bcdedit "
+        "/enum` on it: hostip must be an address of this computer, the port one of listen:, the key its target's, "
+        "and debug Yes; it counts from the machine's next start");
+    log_text(&line, "target", targets_name(row));
+    if (row->has_address) {
+        char text[ADDRESS_TEXT_SIZE];
+        struct address configured = targets_configured(row);
+        address_format_ip(&configured, text);
+        log_text(&line, "address", text);
+    }
+    log_end(&line);
+}
+
+/* Once, some rows at a time. */
+static void look_for_unheard(struct worker *worker)
+{
+    struct log_line line;
+    size_t ids = worker->targets.ids, until = worker->unheard_at + WORKER_UNHEARD_LOOK;
+    if (worker->unheard_at == SIZE_MAX || worker->stopping || worker_now_us() - worker->started_us < WORKER_UNHEARD_US)
+        return;
+    for (; worker->unheard_at < ids && worker->unheard_at < until; ++worker->unheard_at) {
+        const struct target *row = targets_row(&worker->targets, (uint32_t)worker->unheard_at);
+        if (row && is_unheard(row) && ++worker->unheard <= WORKER_UNHEARD_NAMES)
+            say_unheard(row);
+    }
+    if (worker->unheard_at < ids)
+        return;
+    worker->unheard_at = SIZE_MAX;
+    if (worker->unheard <= WORKER_UNHEARD_NAMES)
+        return;
+    log_begin(&line, CONFIG_LOG_WARNING, "more targets were never heard since the start than are told by name");
+    log_number(&line, "targets", worker->unheard);
+    log_end(&line);
+}
+
 void sweep_look(struct worker *worker)
 {
+    look_for_unheard(worker);
     unsigned news = atomic_load(&worker->server->key_news);
     if (worker->frozen || worker->targets.old_keys == 0 || (!worker->sweep_due && news == worker->key_news))
         return;

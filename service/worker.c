@@ -242,6 +242,7 @@ bool worker_init(struct worker *worker, struct server *server, unsigned number)
     worker->server = server;
     worker->number = number;
     worker->seed = server->seed;
+    worker->started_us = worker_now_us();
     worker->stop_mail.open = open_stop;
     worker->finish_mail.open = open_finish;
     if (uv_loop_init(&worker->loop) != 0)

@@ -62,6 +62,9 @@
 #define WORKER_REPAIR_MS        1000 /* between two tries of a socket that cannot receive */
 #define WORKER_REPAIR_REOPEN    3U   /* tries, until it is to be opened anew; again after each WORKER_REPAIR_AGAIN */
 #define WORKER_REPAIR_AGAIN     30U
+#define WORKER_UNHEARD_US       180000000U /* who was not heard by then, since the start, is told */
+#define WORKER_UNHEARD_LOOK     4096U      /* rows looked at for that in a second */
+#define WORKER_UNHEARD_NAMES    20U        /* told by name; of the rest the number */
 
 struct answers;
 struct apply;
@@ -184,13 +187,16 @@ struct worker {
     unsigned nudge_worker; /* whose rows are nudged next */
     uint64_t recounted_us, slowed_us;
     struct outbox outbox;
-    size_t sending_bytes; /* in the send queues */
-    bool frozen;          /* a reload is under way: rows stay where they are, and no keys are tried */
-    bool told_results;    /* in this round */
-    bool index_due;       /* of configured addresses */
-    bool sweep_due;       /* sweep.c: rows wait until their machines have been let go on */
-    unsigned key_news;    /* of the server, when rows were swept last */
-    bool in_batch;        /* datagrams of a socket are being looked at */
+    size_t sending_bytes;   /* in the send queues */
+    bool frozen;            /* a reload is under way: rows stay where they are, and no keys are tried */
+    bool told_results;      /* in this round */
+    bool index_due;         /* of configured addresses */
+    uint64_t unexpected_us; /* when an authentic datagram of an unknown form was told last */
+    uint64_t started_us;
+    size_t unheard_at, unheard; /* sweep.c: rows looked at, and those of them that were never heard */
+    bool sweep_due;             /* sweep.c: rows wait until their machines have been let go on */
+    unsigned key_news;          /* of the server, when rows were swept last */
+    bool in_batch;              /* datagrams of a socket are being looked at */
     bool stopping, finished;
     bool handles_ready, settled_ready; /* the handles above are initialised */
     struct apply *apply;               /* reload.c: the configuration that is applied; NULL: none is */
@@ -297,7 +303,8 @@ uint64_t announce_now(struct worker *worker, struct target *target, const struct
 void announce_removed(struct worker *worker, const struct target *target);
 
 /* sweep.c */
-void sweep_look(struct worker *worker); /* once a second; costs nothing while no key is an old one */
+/* Once a second; costs nothing while no key is an old one. Three minutes after the start: who was never heard? */
+void sweep_look(struct worker *worker);
 /* Takes a row out; `told`: its target goes with it. */
 void sweep_remove(struct worker *worker, struct target *target, bool told);
 /* Its machine stands still, or writes its dump. */

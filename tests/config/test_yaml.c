@@ -265,7 +265,7 @@ static void old_keys_and_strict_addresses_are_read(void **state)
          "a.yaml:2:73: targets[0].key_old[4]: is one old key more than the 4 that a target may have; leave out the "
          "oldest"},
         {"targets:\n- {name: a, key: 1.1.1.1, strict: true}\n",
-         "a.yaml:2:36: targets[0].strict: needs an address that it is strict about; add address, or take this out"},
+         "a.yaml:2:35: targets[0].strict: needs an address that it is strict about; add address, or take this out"},
     };
     expect_each(f, texts, sizeof texts / sizeof texts[0]);
     load_yaml(f, "targets:\n- {name: a, key: 1.1.1.1, key_old: 2.2.2.2, address: 192.0.2.1, strict: true}\n"

@@ -96,6 +96,60 @@ class Told(Reload):
             daemon.stop()
 
 
+class Hints(Reload):
+    def test_who_was_never_heard_is_told_once_after_three_minutes(self):
+        library = harness.BUILD / "tests" / "later.so"
+        if not library.exists():
+            self.skipTest("nothing tested: sanitizers want to be loaded first")
+        names = "".join(f"m{i} 1.1.2.{i}{' 127.9.9.9' if i % 2 else ''}\n" for i in range(1, 100))
+        self.file("targets", names)
+        config = self.targets("{name: heard, key: 1.1.1.1}, {name: old, key: 1.1.1.2, key_old: 1.1.1.3}",
+                              "workers: 1\ntargets_file: targets\n")
+        daemon = harness.Daemon(self, "--config", config,
+                                env={"LD_PRELOAD": str(library), "KDNETD_LATER": str(self.folder / "later")})
+        for key in ("1.1.1.1", "1.1.1.3"):
+            harness.Machines(self, daemon.listen[0], key, scenario="int3").wait()
+        self.file("later", "")
+        self.assertIn("targets=99", daemon.wait_log("more targets were never heard"))
+        time.sleep(2)
+        told = [line for line in daemon.log.lines if "target was never heard" in line]
+        self.assertEqual(len(told), 20)
+        self.assertEqual([line for line in told if "target=heard" in line or "target=old" in line], [])
+        self.assertIn("bcdedit /dbgsettings", told[0])
+        daemon.stop()
+
+    def test_a_wrong_key_at_a_configured_address_names_the_target(self):
+        daemon = harness.Daemon(self, "--config", self.targets("{name: a, key: 1.1.1.1, address: 127.9.9.9}"))
+        machine = harness.Machines(self, daemon.listen[0], "1.1.1.2", "--bind", "127.9.9.9:0", scenario="idle", end=False)
+        told = daemon.wait_event("unknown_target")
+        self.assertEqual(told["configured_target"], "a")
+        self.assertIn("where target a is configured", told["hint"])
+        machine.stop(None)
+        self.check_events(daemon.stop())
+
+    def test_a_listener_comes_and_goes(self):
+        port = harness.free_port(self.ip)
+        text = "{name: a, key: 1.1.1.1}"
+        # No listener of the command line: a reload takes away only those of the file.
+        daemon = harness.Daemon(self, "--config", self.targets(text, f"listen: ['{harness.place(self.ip, port)}']\n"))
+        machine = harness.Machines(self, harness.place(self.ip, port), "1.1.1.1", scenario="idle", end=False)
+        daemon.wait_event("connected", "a")
+        self.targets(text)
+        self.reload(daemon)
+        machine.stop(None)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+            end = time.monotonic() + harness.PATIENCE
+            while True:
+                try:
+                    free.bind((self.ip, port))
+                    break
+                except OSError:
+                    self.assertLess(time.monotonic(), end, "the port is still taken")
+                    time.sleep(0.05)
+        self.crash_is_answered(daemon)
+        self.check_events(daemon.stop())
+
+
 class Check(Reload):
     def test_it_looks_at_what_the_configuration_names(self):
         key = "targets: [{name: a, key: 1.1.1.1}]\n"

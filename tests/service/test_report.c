@@ -385,7 +385,7 @@ static void an_unknown_machine_is_told_with_a_hint(void **state)
     (void)state;
     struct report_unknown unknown = {.time_us = NOON, .source = v4, .listen_port = 50000, .version = 5, .count = 20};
     size_t length = 0;
-    char *line = report_unknown(&unknown, "compare the keys", &length);
+    char *line = report_unknown(&unknown, NULL, "compare the keys", &length);
     json_t *object = parse(line, length);
     assert_text(object, "event", "unknown_target");
     assert_text(object, "address", "192.0.2.7:51111");
