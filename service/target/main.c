@@ -12,7 +12,7 @@
 #define EXIT_NOT_WELL   1
 #define EXIT_USAGE      2
 #define LOOK_PERIOD_MS  50
-#define SIGNAL_COUNT    2
+#define SIGNAL_COUNT    3
 #define ERROR_TEXT_SIZE 1024
 
 struct program {
@@ -23,10 +23,14 @@ struct program {
     const struct options *options;
 };
 
+/* USR1 asks for the summary; INT and TERM end the program. */
 static void on_signal(uv_signal_t *signal, int number)
 {
-    (void)number;
-    uv_stop(signal->loop);
+    const struct program *program = signal->data;
+    if (number == SIGUSR1)
+        fleet_print(program->fleet, stdout, program->options->json);
+    else
+        uv_stop(signal->loop);
 }
 
 static void on_end(uv_timer_t *timer)
@@ -56,9 +60,10 @@ static void print_targets(const struct options *options)
 
 static void watch(struct program *program)
 {
-    static const int numbers[SIGNAL_COUNT] = {SIGINT, SIGTERM};
+    static const int numbers[SIGNAL_COUNT] = {SIGINT, SIGTERM, SIGUSR1};
     for (size_t i = 0; i < SIGNAL_COUNT; ++i) {
         uv_signal_init(&program->loop, &program->signals[i]);
+        program->signals[i].data = program;
         uv_signal_start(&program->signals[i], on_signal, numbers[i]);
     }
     uv_timer_init(&program->loop, &program->look);

@@ -22,6 +22,7 @@ enum option_id {
     OPT_SCENARIO,
     OPT_STATUS,
     OPT_BUGCHECK,
+    OPT_PROTOCOL,
     OPT_VERSION,
     OPT_SEED,
     OPT_MACHINE,
@@ -62,7 +63,8 @@ static const struct option long_options[] = {
     {"scenario", required_argument, NULL, OPT_SCENARIO},
     {"status", required_argument, NULL, OPT_STATUS},
     {"bugcheck", required_argument, NULL, OPT_BUGCHECK},
-    {"version", required_argument, NULL, OPT_VERSION},
+    {"protocol", required_argument, NULL, OPT_PROTOCOL},
+    {"version", optional_argument, NULL, OPT_VERSION},
     {"seed", required_argument, NULL, OPT_SEED},
     {"machine", required_argument, NULL, OPT_MACHINE},
     {"guidage", required_argument, NULL, OPT_GUIDAGE},
@@ -123,7 +125,7 @@ static void print_help(void)
         "  --reboot-ms N        silence of a reboot (default 200)\n"
         "  --new-port           a machine comes back from a reboot with another source port\n"
         "  --machine NAME       x64 (default), x86, arm64\n"
-        "  --version N          KDNET protocol version 2 to 5 (default 5; of a replay: the capture's)\n"
+        "  --protocol N         KDNET protocol version 2 to 5 (default 5; of a replay: the capture's)\n"
         "  --guidage HEX        GUID and age of the kernel's ntkrnlmp.pdb\n"
         "                       (default " MACHINE_GUIDAGE ")\n"
         "  --seed N             for kernel bases, bug check parameters, draws (default 1)\n"
@@ -146,7 +148,7 @@ static void print_help(void)
         "  --replay-key w.x.y.z the key that the captured machine had\n"
         "  --replay-gap-ms N    cut longer pauses of the capture to this (default 10)\n"
         "  --json               the summary at the end as JSON, a machine a line\n"
-        "  --help               this text\n"
+        "  --help, --version    this text; the version of this program (--version N means --protocol N)\n"
         "\n"
         "The simulated kernel has nt!IopFinalCrashDumpStatus at RVA 0x%X. For kdnetd:\n"
         "  --rva " MACHINE_GUIDAGE ":IopFinalCrashDumpStatus=0x%X\n"
@@ -391,6 +393,7 @@ static bool parse_one(struct options *o, int id, const char *name)
         return parse_u32(name, optarg, 0, UINT32_MAX, &o->status);
     case OPT_BUGCHECK:
         return parse_u32(name, optarg, 1, UINT32_MAX, &o->bugcheck);
+    case OPT_PROTOCOL:
     case OPT_VERSION:
         return parse_u32(name, optarg, 2, 5, &o->version);
     case OPT_SEED:
@@ -431,6 +434,17 @@ static bool check(const struct options *o)
     return true;
 }
 
+/* `--version N` was the name of --protocol, `--version` alone is the program's. Leaves N, if there is one, in optarg.
+ */
+static bool asks_program_version(int argc, char **argv)
+{
+    const char *next = optind < argc ? argv[optind] : NULL;
+    if (optarg || !next || (next[0] == '-' && (next[1] < '0' || next[1] > '9')))
+        return !optarg;
+    optarg = argv[optind++];
+    return false;
+}
+
 enum options_result options_parse(struct options *options, int argc, char **argv)
 {
     int id, at = 0;
@@ -440,6 +454,10 @@ enum options_result options_parse(struct options *options, int argc, char **argv
     while ((id = getopt_long(argc, argv, "", long_options, &at)) != -1) {
         if (id == OPT_HELP) {
             print_help();
+            return OPTIONS_HELP;
+        }
+        if (id == OPT_VERSION && asks_program_version(argc, argv)) {
+            (void)puts("kdnet-target " KDNETD_VERSION);
             return OPTIONS_HELP;
         }
         if (!parse_one(options, id, id == '?' ? "" : long_options[at].name))

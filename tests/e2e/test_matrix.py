@@ -208,7 +208,7 @@ class Matrix(harness.Case):
         self.judge(events, done, rva)
 
     def begin(self, job, listen):
-        options = ["--machine", job.machine, "--version", job.version, "--bugcheck", hex(job.bugcheck),
+        options = ["--machine", job.machine, "--protocol", job.version, "--bugcheck", hex(job.bugcheck),
                    "--dump-ms", DUMP_MS, "--reboot-ms", 100, *job.options]
         if job.status:
             options += ["--status", job.status]

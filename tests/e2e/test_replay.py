@@ -15,7 +15,7 @@ class Replay(harness.Case):
     def play(self, version, gap_ms):
         daemon = harness.Daemon(self, "--target", f"real={KEY}", prints=True)
         machines = harness.Machines(self, daemon.listen[0], KEY, "--replay", CAPTURE, "--replay-key", KEY,
-                                    "--version", version, "--replay-gap-ms", gap_ms)
+                                    "--protocol", version, "--replay-gap-ms", gap_ms)
         summary, = machines.wait(60)
         events = daemon.stop()
         self.check_events(events)

@@ -146,7 +146,7 @@ def check_service_manager_is_told(folder):
 
 def check_unknown_machine_is_told_once_with_a_hint(folder):
     with Daemon("--target", "t=1.2.3.4", folder=folder) as d:
-        stranger = target(d.port, "5.6.7.8", "--version", "4")
+        stranger = target(d.port, "5.6.7.8", "--protocol", "4")
         try:
             wait_for(lambda: d.events("unknown_target"), "an unknown_target event")
             time.sleep(4)

@@ -54,7 +54,7 @@ static void numbers_names_and_ipv6_are_taken(void **state)
     struct options o;
     struct kdnet_address host;
     assert_int_equal(PARSE(&o, "--host", "[::1]:7", "--key", "1.2.3.4", "--status", "0xC0000185", "--machine", "arm64",
-                           "--version", "2", "--scenario", "bugcheck", "--no-reboot"),
+                           "--protocol", "2", "--scenario", "bugcheck", "--no-reboot"),
                      OPTIONS_RUN);
     assert_true(o.has_status && o.no_reboot);
     assert_int_equal(o.status, 0xc0000185);
@@ -63,6 +63,29 @@ static void numbers_names_and_ipv6_are_taken(void **state)
     options_address(&o.host, &host);
     assert_int_equal(host.ip[15], 1);
     assert_int_equal(host.port, 7);
+}
+
+static void version_with_a_number_is_the_protocol(void **state)
+{
+    (void)state;
+    struct options o;
+    assert_int_equal(PARSE(&o, GOOD, "--version", "4"), OPTIONS_RUN);
+    assert_int_equal(o.version, 4);
+    assert_int_equal(PARSE(&o, GOOD, "--version=3", "--count", "7"), OPTIONS_RUN);
+    assert_int_equal(o.version, 3);
+    assert_int_equal(o.count, 7);
+    assert_int_equal(PARSE(&o, GOOD, "--version", "6"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, GOOD, "--version", "-1"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, GOOD, "--version", "new"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, GOOD, "--version="), OPTIONS_WRONG);
+}
+
+static void version_alone_is_the_programs(void **state)
+{
+    (void)state;
+    struct options o;
+    assert_int_equal(PARSE(&o, "--version"), OPTIONS_HELP);
+    assert_int_equal(PARSE(&o, "--version", "--json"), OPTIONS_HELP);
 }
 
 static void slowness_and_storms_are_taken(void **state)
@@ -111,7 +134,7 @@ static void mistakes_are_refused(void **state)
     assert_int_equal(PARSE(&o, "--host", "127.0.0.1:5"), OPTIONS_WRONG);
     assert_int_equal(PARSE(&o, GOOD, "--key", "1.2.3"), OPTIONS_WRONG);
     assert_int_equal(PARSE(&o, GOOD, "--scenario", "nonsense"), OPTIONS_WRONG);
-    assert_int_equal(PARSE(&o, GOOD, "--version", "6"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, GOOD, "--protocol", "6"), OPTIONS_WRONG);
     assert_int_equal(PARSE(&o, GOOD, "--count", "0"), OPTIONS_WRONG);
     assert_int_equal(PARSE(&o, GOOD, "--status", "0x100000000"), OPTIONS_WRONG);
     assert_int_equal(PARSE(&o, GOOD, "--machine", "mips"), OPTIONS_WRONG);
@@ -164,6 +187,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_one_idle_x64_machine),
         cmocka_unit_test(numbers_names_and_ipv6_are_taken),
+        cmocka_unit_test(version_with_a_number_is_the_protocol),
+        cmocka_unit_test(version_alone_is_the_programs),
         cmocka_unit_test(slowness_and_storms_are_taken),
         cmocka_unit_test(mistakes_are_refused),
         cmocka_unit_test(each_machine_has_a_key_of_its_own_unless_one_key),
