@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """kdnetd at its job: a dozen simulated machines, what it finds out about each, and a table at the end.
 
-Started by ./dev demo, which builds the programs first, and by the test demo/once. With --once it ends by itself, with
+In a terminal it draws a line a machine over time and redraws it in place; elsewhere it prints a line for each thing that
+happens. Started by ./dev demo, which builds the programs first, and by the test demo/once. With --once it ends by itself, with
 exit status 0 only if kdnetd and the machines themselves agree on everything that happened.
 """
 import argparse
@@ -15,69 +16,33 @@ import socket
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 
-GUIDAGE = "4B444E45542D544152474554000000011"  # the simulated kernels; see kdnet-target --help
-OTHER_GUIDAGE = "00C0FFEE00C0FFEE00C0FFEE00C0FFEE1"  # a kernel of which kdnetd is told nothing
+import screen
+from machines import (AFTER, CRASH, DONE, GUIDAGE, MACHINES, Machine, conclusion, machine_crashed, questions, short, tone,
+                      verdict)
+
 RVA = "0x3010"
 READY_S = 30
 EVENTS_S = 45  # at most; a run takes about 15
+LOOK_S = 0.05  # between two looks at kdnetd's results, and between two pictures
+ASK_S = 0.5  # between two requests for the machines' own accounts
 SETTLE_S = 1.0  # after the last expected event, for one that nobody expects
 END_S = 5
 PR_SET_PDEATHSIG = 1
-
-# name, what its owner would see, arguments of kdnet-target, and the crash_status results that must come, as
-# (phase, verdict, status, reason).
-FIRST = ("bugcheck_first", "not_started", "0xFFFFFFFF", None)
-MACHINES = [
-    ("web-01", "crashes, dumps, reboots",
-     "--scenario bugcheck --bugcheck 0xD1 --status 0 --dump-ms 5000 --delay-ms 1500",
-     [FIRST, ("shutdown", "written", "0x00000000", None)]),
-    ("web-02", "the same, on ARM64",
-     "--machine arm64 --scenario bugcheck --bugcheck 0x7E --dump-ms 3000 --delay-ms 2500",
-     [FIRST, ("shutdown", "written", "0x00000000", None)]),
-    ("sql-01", "crashes; its disk is full",
-     "--scenario bugcheck --bugcheck 0x1A --status 0xC000007F --dump-ms 2500 --delay-ms 3500",
-     [FIRST, ("shutdown", "failed", "0xC000007F", None)]),
-    ("sql-02", "crashes; its disk breaks; no automatic reboot",
-     "--scenario bugcheck-hold --bugcheck 0x50 --status 0xC0000185 --dump-ms 3500 --delay-ms 4500",
-     [FIRST, ("bugcheck_second", "failed", "0xC0000185", None)]),
-    ("file-01", "crashes; 32-bit; no dump set up",
-     "--machine x86 --version 2 --scenario bugcheck --bugcheck 0xC2 --status 0xFFFFFFFF --dump-ms 800 --delay-ms 5500",
-     [FIRST, ("shutdown", "not_started", "0xFFFFFFFF", None)]),
-    ("mail-01", "crashes; kdnetd does not know this kernel",
-     f"--guidage {OTHER_GUIDAGE} --scenario bugcheck --bugcheck 0x9F --status 0 --dump-ms 2000 --delay-ms 6500",
-     [("bugcheck_first", "not_started", None, "no_symbols"), ("shutdown", "unknown", None, "no_symbols")]),
-    ("print-01", "a driver hits a breakpoint", "--scenario int3 --delay-ms 7000",
-     [("break", "not_started", "0xFFFFFFFF", None)]),
-    ("app-01", "a driver reads bad memory, and handles it", "--version 4 --scenario exception --delay-ms 7500",
-     [("break", "not_started", "0xFFFFFFFF", None)]),
-    ("build-01", "Windows asks a question on the debugger", "--scenario prompt --delay-ms 8000", []),
-    ("dc-01", "asks the debugger for other driver files", "--version 4 --scenario fileio --delay-ms 8500", []),
-    ("app-02", "boots, loader and kernel", "--scenario boot --delay-ms 1000", []),
-    ("vdi-01", "nothing happens", "--scenario idle", []),
-]
 
 GREETING = """\
 One kdnetd and a dozen simulated Windows machines, all on this computer; each has kernel debugging over the network
 on, and a fate of its own. When one stops, kdnetd asks it what became of its crash dump, and lets it go on.
 """
-FAREWELL = """
-The machines' own accounts agree with kdnetd's in every case. "unknown: no_symbols" means: kdnetd saw the crash and let
-the machine go on, but was not told where that kernel keeps the status of its dump (README.md, "What the verdicts
-mean").
-
-Next, for a real machine:  build/demo/kdnetctl keygen web-17 --host-ip ADDRESS-OF-THIS-COMPUTER --port 50000
-makes its key, the line for kdnetd's configuration, and the commands to run on the machine."""
-
-DONE = {
-    "bugcheck_first": "It goes on, to write it.",
-    "shutdown": "It reboots.",
-    "bugcheck_second": "It is held: automatic reboot is off.",
-    "break": "It goes on.",
-    "boot": "It goes on.",
-}
-
+TITLE = ("kdnetd and simulated Windows machines, all on this computer. When one stops, kdnetd asks it what became of its "
+         "crash dump, and lets it go on.")
+FAREWELL = (
+    "The machines' own accounts agree with kdnetd's in every case. \"unknown: no_symbols\" means: kdnetd saw the crash and "
+    "let the machine go on, but was not told where that kernel keeps the status of its dump (README.md says why).",
+    "Next, for a real machine, make its key, the line for kdnetd's configuration, and the commands to run on the machine:")
+NEXT = "  build/demo/kdnetctl keygen web-17 --host-ip KDNETDS-ADDRESS --port 50000"
 
 class Trouble(Exception):
     """Something that the person at the terminal must know; its text says what."""
@@ -92,6 +57,10 @@ def free_port():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def columns():
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 160
 
 
 def private(path, flags):
@@ -122,30 +91,6 @@ class Spawner:
             end(process)
 
 
-class Machine:
-    """One simulated machine: its process, and what kdnetd said about it."""
-
-    def __init__(self, index, name, story, arguments, expected):
-        self.name, self.story, self.arguments, self.expected = name, story, arguments, expected
-        self.key = f"demo.{index + 1:x}.kdnet.{name.replace('-', '')}"
-        self.address = f"127.1.0.{index + 1}"
-        self.process, self.summary, self.results, self.halted_ms = None, None, [], []
-        self.bugcheck, self.connected, self.held = None, 0, False
-
-    def missing(self):
-        return not self.connected or len(self.results) < len(self.expected)
-
-    def outcome(self):
-        return [(r["phase"], r["verdict"], r["status"], r["reason"]) for r in self.results]
-
-    def is_right(self):
-        if self.outcome() != self.expected or not self.connected or not self.summary:
-            return False
-        said = self.summary
-        well = said["state"] == "halted" and not said["released_wrongly"] if self.held else said["exit"] == 0
-        return (well or said["state"] == "ended") and said["questions"] == said["answers"]
-
-
 class Demo:
     def __init__(self, options):
         self.options = options
@@ -158,6 +103,7 @@ class Demo:
             self.machines.append(Machine(len(MACHINES), "captured-01", story, arguments, None))
         self.by_name = {m.name: m for m in self.machines}
         self.kdnetd, self.started, self.events, self.rest = None, time.monotonic(), None, ""
+        self.screen, self.newest, self.asked, self.footer = screen.screen_for(sys.stdout), None, 0.0, ""
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -166,7 +112,8 @@ class Demo:
         return os.path.join(self.options.programs, name)
 
     def say(self, name, text):
-        print(f"{time.monotonic() - self.started:6.1f} s  {name:<11}  {text}", flush=True)
+        if not self.screen:
+            print(f"{time.monotonic() - self.started:6.1f} s  {name:<11}  {text}", flush=True)
 
     # Starting and ending
 
@@ -207,14 +154,40 @@ class Demo:
         if not machine.process:
             return
         code = end(machine.process)
-        try:
-            with open(self.path(machine.name + ".json"), encoding="utf-8") as file:
-                machine.summary = json.loads(file.readline())
-                machine.summary["exit"] = code
-        except (OSError, ValueError):
+        account = self.account(machine)
+        if account:
+            machine.on_account({**account, "exit": code})
+        else:
             machine.summary = None
 
+    def account(self, machine):
+        """The newest whole line of a machine's own account of itself; None: there is none."""
+        try:
+            with open(self.path(machine.name + ".json"), encoding="utf-8") as file:
+                return json.loads(file.read().rpartition("\n")[0].rpartition("\n")[2])
+        except (OSError, ValueError):
+            return None
+
+    def ask_machines(self):
+        """Takes the machines' own accounts, and asks for newer ones. One that is connected listens to USR1."""
+        if time.monotonic() - self.asked < ASK_S:
+            return
+        self.asked = time.monotonic()
+        for machine in self.machines:
+            if not (machine.connected and machine.expected == []):
+                continue
+            account = self.account(machine)
+            if account:
+                machine.on_account(account)
+            if not account or account["state"] != "ended":
+                machine.process.send_signal(signal.SIGUSR1)
+
+    def leave_screen(self):
+        if self.screen:
+            self.screen.leave()
+
     def close(self):
+        self.leave_screen()
         self.spawner.end_all()
         if self.events:
             self.events.close()
@@ -242,6 +215,10 @@ class Demo:
 
     def on_connected(self, machine, event):
         machine.connected += 1
+        if event["rebooted"] and not machine.bugcheck and machine.timeline.steps:
+            machine.timeline.steps[-1].word = "boot loader"
+        if event["rebooted"] or machine.connected == 1:
+            machine.timeline.add("", "run", None)
         if event["rebooted"]:
             self.say(machine.name, "is back after a reboot" if machine.bugcheck else "has started its kernel")
             machine.bugcheck = None
@@ -253,6 +230,12 @@ class Demo:
         self.say(machine.name, f"CRASHES: {short(event['code'])} {event['name']}")
 
     def on_break_in(self, machine, event):
+        machine.phase = event["phase"]
+        if machine.phase == "bugcheck_first":
+            code = short(machine.bugcheck["code"]) if machine.bugcheck else ""
+            machine.timeline.add("✖", "break", "bad", True, code)
+        elif machine.phase not in CRASH:
+            machine.timeline.add("✖", "break" if event["exception"] else "boot loader", "busy", True)
         if event["phase"] == "break":
             exception = event["exception"]
             self.say(machine.name, f"stops: {exception['name'] or exception['code']} at {exception['address']}")
@@ -261,23 +244,46 @@ class Demo:
 
     def on_crash_status(self, machine, event):
         machine.results.append(event)
+        self.newest = event
+        if event["phase"] in ("bugcheck_second", "shutdown"):
+            machine.timeline.end(event["since_first_ms"] and event["since_first_ms"] / 1000)
+            machine.timeline.add(*conclusion(event))
         self.say(machine.name, f"{verdict(event)} {DONE.get(event['phase'], '')}")
 
     def on_released(self, machine, event):
+        machine.timeline.end(event["halted_ms"] / 1000)
         if event["action"] == "hold":
             machine.held = True
+            machine.timeline.add("■", "held", "bad")
         else:
             machine.halted_ms.append(event["halted_ms"])
+            machine.timeline.add(*AFTER.get(machine.phase, ("", "run", None)))
 
     def on_lost(self, machine, _event):
+        machine.timeline.add("✖", "lost", "bad")
         self.say(machine.name, "is lost: no datagram for 30 s")
 
     # The whole
 
+    def draw(self):
+        if not self.screen:
+            return
+        words = ("", None)
+        if self.newest:
+            done = DONE.get(self.newest["phase"], "")
+            words = (f"{self.newest['target']}: {verdict(self.newest)} {done}", tone(self.newest))
+        self.screen.draw(self.machines, self.newest, words, self.footer, TITLE)
+
+    def look_and_draw(self):
+        self.look()
+        self.ask_machines()
+        self.draw()
+        time.sleep(LOOK_S)
+
     def wait(self):
         give_up, quiet_since = time.monotonic() + EVENTS_S, None
         while time.monotonic() < give_up:
-            self.look()
+            self.look_and_draw()
             waiting = [m for m in self.machines if m.expected is not None and m.missing()]
             replay = [m for m in self.machines if m.expected is None and not (m.connected and m.results)]
             if waiting or (replay and time.monotonic() - self.started < 30):
@@ -286,21 +292,23 @@ class Demo:
                 quiet_since = time.monotonic()
             elif time.monotonic() - quiet_since >= SETTLE_S:
                 return
-            time.sleep(0.05)
 
     def run(self):
-        print(GREETING, flush=True)
+        if not self.screen:
+            print(GREETING, flush=True)
         port = self.start_kdnetd()
+        how = "It ends by itself, in a quarter of a minute." if self.options.once else "Ctrl-C ends it all."
+        self.footer = f"kdnetd listens at 127.0.0.1:{port}. {how}"
         for machine in self.machines:
             self.start_machine(machine, port)
         self.wait()
         if not self.options.once:
-            print()
-            self.table(live=True)
             self.stay(port)
         for machine in self.machines:
             self.end_machine(machine)
         self.look_once_more()
+        if self.screen:
+            self.screen.keep(self.machines)
         print()
         self.table(live=False)
         right = all(m.is_right() if m.expected is not None else self.replay_is_right(m) for m in self.machines)
@@ -313,13 +321,17 @@ class Demo:
         self.look()
 
     def stay(self, port):
-        print(f"\nkdnetd listens on at 127.0.0.1:{port}, and the machines stay connected. Ctrl-C ends it all.", flush=True)
+        if not self.screen:
+            print()
+            self.table(live=True)
+            print(f"\nkdnetd listens on at 127.0.0.1:{port}, and the machines stay connected. Ctrl-C ends it all.",
+                  flush=True)
         try:
             while True:
-                self.look()
-                time.sleep(0.2)
+                self.look_and_draw()
         except KeyboardInterrupt:
-            print()
+            if not self.screen:
+                print()
 
     def replay_is_right(self, machine):
         summary = machine.summary
@@ -332,6 +344,8 @@ class Demo:
         for machine in self.machines:
             rows.append((machine.name, machine.story, *self.row(machine)))
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        if sum(widths) + 2 * len(widths) > columns():  # a narrow terminal: without what happens to it
+            rows, widths = [(row[0], *row[2:]) for row in rows], [widths[0], *widths[2:]]
         for i, row in enumerate(rows):
             print("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip())
             if i == 0:
@@ -348,23 +362,17 @@ class Demo:
     def row(self, machine):
         results = machine.results
         stopped = sum(machine.halted_ms)
-        halted = "held" if machine.held else f"{stopped:.1f} ms" if machine.halted_ms else "-"
+        halted = "held" if machine.held else f"{stopped:.1f} ms" if machine.halted_ms else "never"
         if not machine.connected:
             return "never connected", "-", "-"
         if not results:
-            asked = self.answered(machine)
-            return "no crash", "-", asked or halted
+            return "no crash", "-", f"{questions(machine.answered)}, answered" if machine.answered else halted
         last = results[-1]
         status = last["status_name"] or last["status"] or "-"
         if not machine_crashed(results):
             return ("unknown: no kernel yet" if last["reason"] == "no_kernel" else "no crash"), "-", halted
         words = {"written": "WRITTEN", "failed": "FAILED", "not_started": "NOT STARTED"}
         return words.get(last["verdict"], f"unknown: {last['reason']}"), status, halted
-
-    def answered(self, machine):
-        """The questions of a machine are no results of kdnetd: only the machine itself counts them."""
-        count = machine.summary["answers"] if machine.summary else 0
-        return f"{count} question{'s' if count > 1 else ''}, answered" if count else ""
 
     def farewell(self, right):
         for machine in self.machines:
@@ -376,32 +384,9 @@ class Demo:
         if not right:
             print(f"\nThe end of kdnetd's log:\n{tail(self.path('kdnetd.log'), 20)}")
             return
-        print(FAREWELL)
-
-
-def machine_crashed(results):
-    return any(r["phase"] in ("bugcheck_first", "bugcheck_second", "shutdown") for r in results)
-
-
-def short(code):
-    return f"0x{int(code, 16):X}"
-
-
-def verdict(event):
-    """A result in words."""
-    status = event["status"] and f" ({event['status_name'] or event['status']})"
-    crash = event["phase"] in ("bugcheck_first", "bugcheck_second", "shutdown")
-    if event["verdict"] == "written":
-        return f"crash dump WRITTEN{status}, {event['since_first_ms'] / 1000:.1f} s after the crash."
-    if event["verdict"] == "failed":
-        return f"crash dump FAILED{status}."
-    if event["verdict"] == "not_started":
-        if event["phase"] == "bugcheck_first":
-            return f"dump not started yet{status or ''}."
-        return f"crash dump NOT STARTED{status or ''}." if crash else "no crash."
-    if event["reason"] == "no_kernel":
-        return "no kernel runs yet, so there is no crash dump to ask about (no_kernel)."
-    return f"crash dump unknown: {event['reason']}."
+        for paragraph in FAREWELL:
+            print("\n" + textwrap.fill(paragraph, min(120, columns() - 1)))
+        print(NEXT)
 
 
 def end(process):
@@ -434,9 +419,12 @@ def main():
     try:
         return demo.run()
     except Trouble as trouble:
+        demo.leave_screen()
         print(f"demo: {trouble}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        if demo.screen:
+            demo.screen.keep(demo.machines)
         print("\ndemo: ended", file=sys.stderr)
         return 130
     finally:
