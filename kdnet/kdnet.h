@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kdnet: the KDNET protocol of Windows kernel debugging, host and wire, as a library without I/O. The one header that a
- * user of it includes.
+ * kdnet: the KDNET protocol of Windows kernel debugging, host and wire, as a library without I/O. All rooms in one
+ * header; a program may include single ones instead.
  *
  * What each room is for: kdnet/README.md. What a session wants of its caller: session.h.
  */
