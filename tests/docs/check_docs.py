@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Holds the documents against the tree: python3 check_docs.py TREE VERSION. Links lead somewhere, the version is one."""
+import os
+import re
+import sys
+import unittest
+
+TREE = VERSION = None
+README_WORDS_MAX = 1400
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+SKIPPED = ("build", ".git")
+
+
+def documents():
+    for folder, folders, files in os.walk(TREE):
+        folders[:] = [name for name in folders if name not in SKIPPED]
+        yield from (os.path.join(folder, name) for name in files if name.endswith(".md"))
+
+
+def text_of(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def anchors(path):
+    """The anchors of a document's headings, as forges make them."""
+    headings = re.findall(r"^#+ (.*)$", text_of(path), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+class Documents(unittest.TestCase):
+    def test_each_link_leads_somewhere(self):
+        seen = 0
+        for document in documents():
+            for link in LINK.findall(text_of(document)):
+                if link.startswith(("https://", "http://")):
+                    continue
+                path, _, anchor = link.partition("#")
+                target = os.path.normpath(os.path.join(os.path.dirname(document), path)) if path else document
+                with self.subTest(document=os.path.relpath(document, TREE), link=link):
+                    self.assertTrue(os.path.exists(target), "no such file")
+                    if anchor:
+                        self.assertIn(anchor, anchors(target))
+                seen += 1
+        self.assertGreater(seen, 0)
+
+    def test_the_readme_is_short(self):
+        self.assertLess(len(text_of(os.path.join(TREE, "README.md")).split()), README_WORDS_MAX)
+
+    def test_the_version_is_the_same_everywhere(self):
+        newest = re.search(r"^## \[([^]]+)\]", text_of(os.path.join(TREE, "CHANGELOG.md")), re.M)
+        self.assertEqual(newest and newest.group(1), VERSION)
+        packages = re.findall(r"kdnetd_([0-9.]+)_", text_of(os.path.join(TREE, "README.md")))
+        self.assertEqual(set(packages), {VERSION})
+
+
+if __name__ == "__main__":
+    VERSION, TREE = sys.argv.pop(), sys.argv.pop()
+    unittest.main()
