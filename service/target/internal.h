@@ -164,6 +164,7 @@ struct machine {
     enum kdnet_who who;
     uint64_t kernel_base, driver_base;
     bool crashed;
+    unsigned lies; /* enum lie, bits */
     uint32_t dump_status, final_status;
     struct kdnet_bugcheck bugcheck;
     struct machine_result counts; /* only the counters and texts are kept in it */

@@ -58,6 +58,7 @@ enum machine_rva {
     MACHINE_RVA_CODEVIEW = 0x2100,         /* RSDS */
     MACHINE_RVA_BUILD_LAB = 0x2200,        /* NtBuildLab */
     MACHINE_RVA_BUILD_LAB_EX = 0x2300,     /* NtBuildLabEx */
+    MACHINE_RVA_FALSE_CODEVIEW = 0x2800,   /* RSDS of another PDB, which the directory of a lying kernel alone names */
     MACHINE_RVA_DUMP_STATUS = 0x3010,      /* IopFinalCrashDumpStatus, u32 */
     MACHINE_RVA_AUTO_REBOOT = 0x3020,      /* IopAutoReboot, u32 */
     MACHINE_RVA_DUMP_INITIALIZED = 0x3024, /* CrashdmpInitialized, u8: 1 */
@@ -72,6 +73,7 @@ enum machine_rva {
     MACHINE_RVA_LOADED_MODULES = 0x3500,   /* PsLoadedModuleList: ntoskrnl.exe, then the driver, faulty.sys */
     MACHINE_RVA_BLAMED = 0x3520,           /* the UNICODE_STRING of KiBugCheckDriver */
     MACHINE_RVA_MODULES = 0x3600,          /* entries of PsLoadedModuleList, 0x100 bytes each, with their names */
+    MACHINE_RVA_FALSE_DATA = 0x3800,       /* where a lying kernel has its debugger data */
     MACHINE_RVA_END = 0x4000,              /* nothing is mapped from here on */
 };
 

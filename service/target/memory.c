@@ -2,6 +2,7 @@
 /* The memory of a simulated machine: four pages of kernel (or loader), two of a driver, made up when they are read. */
 #include "kdnet/wire.h"
 #include "service/target/internal.h"
+#include "service/target/script.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,9 @@
 #define DRIVER_LENGTH ((uint64_t)2 * PAGE)
 #define LOADER_BASE   0x96f000U
 #define RSDS_NAME     24
+#define ENDLESS       0x100000U
+#define ENDLESS_END   0x8000000U /* pages of modules without an end: RVAs */
+#define LONGEST_TEXT  0xfffeU
 
 /* PE, offsets from the image's base */
 enum {
@@ -122,20 +126,25 @@ static const char *lab_machine(const struct machine *m)
     }
 }
 
-/* A debug directory at `at` of a page, and the CodeView record that it names. */
-static void put_identity(uint8_t *page, uint32_t at, uint32_t codeview, const struct kdnet_pdb *pdb)
+/* A debug directory at `at` of a page, which names a CodeView record. */
+static void put_directory(uint8_t *page, uint32_t at, uint32_t codeview, const struct kdnet_pdb *pdb)
 {
-    uint8_t *entry = page + at % PAGE + DEBUG_ENTRY, *rsds = page + codeview % PAGE;
+    uint8_t *entry = page + at % PAGE + DEBUG_ENTRY;
     size_t name_size = strlen(pdb->name) + 1;
     kdnet_put_le32(page + at % PAGE + 12, 13); /* a debug entry of another type goes first */
     kdnet_put_le32(entry + 12, 2);
     kdnet_put_le32(entry + 16, (uint32_t)(RSDS_NAME + name_size));
     kdnet_put_le32(entry + 20, codeview);
     kdnet_put_le32(entry + 24, codeview);
+}
+
+static void put_record(uint8_t *page, uint32_t at, const struct kdnet_pdb *pdb)
+{
+    uint8_t *rsds = page + at % PAGE;
     kdnet_put_le32(rsds, 0x53445352U); /* "RSDS" */
     memcpy(rsds + 4, pdb->guid, sizeof pdb->guid);
     kdnet_put_le32(rsds + 20, pdb->age);
-    memcpy(rsds + RSDS_NAME, pdb->name, name_size);
+    memcpy(rsds + RSDS_NAME, pdb->name, strlen(pdb->name) + 1);
 }
 
 static void fill_constants(const struct machine *m, uint8_t *page)
@@ -145,7 +154,11 @@ static void fill_constants(const struct machine *m, uint8_t *page)
         pdb.guid[0] ^= 0xff;
         memcpy(pdb.name, "winload_prod.pdb", sizeof "winload_prod.pdb");
     }
-    put_identity(page, MACHINE_RVA_DEBUG_DIRECTORY, MACHINE_RVA_CODEVIEW, &pdb);
+    put_directory(page, MACHINE_RVA_DEBUG_DIRECTORY,
+                  m->lies & LIE_IDENTITY ? MACHINE_RVA_FALSE_CODEVIEW : MACHINE_RVA_CODEVIEW, &pdb);
+    put_record(page, MACHINE_RVA_CODEVIEW, &pdb);
+    pdb.guid[1] ^= 0xff;
+    put_record(page, MACHINE_RVA_FALSE_CODEVIEW, &pdb);
     (void)snprintf((char *)page + MACHINE_RVA_BUILD_LAB % PAGE, KDNET_BUILD_LAB_SIZE,
                    "20348.288.%s.fe_release.210507-1500", lab_machine(m));
     (void)snprintf((char *)page + MACHINE_RVA_BUILD_LAB_EX % PAGE, KDNET_BUILD_LAB_SIZE,
@@ -159,7 +172,8 @@ static void fill_driver_headers(const struct machine *m, uint8_t *page)
     memcpy(pdb.name, "faulty.pdb", sizeof "faulty.pdb");
     pdb.guid[15] = 0x0d;
     fill_headers(m, page, m->driver_base, DRIVER_DEBUG_DIRECTORY);
-    put_identity(page, DRIVER_DEBUG_DIRECTORY, DRIVER_CODEVIEW, &pdb);
+    put_directory(page, DRIVER_DEBUG_DIRECTORY, DRIVER_CODEVIEW, &pdb);
+    put_record(page, DRIVER_CODEVIEW, &pdb);
     kdnet_put_le32(page + MACHINE_DRIVER_RVA_STATE, MACHINE_DRIVER_STATE);
 }
 
@@ -223,12 +237,28 @@ static void put_evidence(const struct machine *m, uint8_t *page)
     put_pointer(m, page + MACHINE_RVA_LOADED_MODULES % PAGE + m->layout->pointer_size, memory_address(m, second));
     put_module(m, page, first, memory_address(m, second), m->kernel_base, "ntoskrnl.exe");
     put_module(m, page, second, memory_address(m, MACHINE_RVA_LOADED_MODULES), m->driver_base, "faulty.sys");
+    if (m->lies & LIE_LISTS) {
+        put_pointer(m, page + second % PAGE, memory_address(m, ENDLESS));
+        put_pointer(m, page + MACHINE_RVA_BLAMED % PAGE + m->layout->pointer_size, memory_address(m, ENDLESS));
+        kdnet_put_le16(page + MACHINE_RVA_BLAMED % PAGE, LONGEST_TEXT);
+        kdnet_put_le16(page + MACHINE_RVA_BLAMED % PAGE + 2, LONGEST_TEXT);
+    }
+}
+
+/* A module whose next one is in the next page; after the last comes the first. */
+static void fill_endless(const struct machine *m, uint32_t rva, uint8_t *page)
+{
+    char name[24];
+    uint32_t at = rva / PAGE * PAGE, next = at + PAGE < ENDLESS_END ? at + PAGE : ENDLESS;
+    (void)snprintf(name, sizeof name, "other%05x.sys", (unsigned)(at / PAGE));
+    put_module(m, page, at, memory_address(m, next), m->driver_base + (uint64_t)at * PAGE, name);
 }
 
 static void fill_data(const struct machine *m, uint8_t *page)
 {
     size_t pointer = m->layout->pointer_size;
-    uint64_t block = memory_address(m, MACHINE_RVA_DEBUGGER_DATA);
+    uint32_t place = m->lies & LIE_DATA ? MACHINE_RVA_FALSE_DATA : MACHINE_RVA_DEBUGGER_DATA;
+    uint64_t block = memory_address(m, place);
     uint8_t *bugcheck = page + MACHINE_RVA_BUGCHECK_DATA % PAGE;
     if (m->who != KDNET_WHO_NT)
         return;
@@ -241,7 +271,7 @@ static void fill_data(const struct machine *m, uint8_t *page)
     }
     kdnet_put_le64(page + MACHINE_RVA_DATA_LIST % PAGE, block);
     kdnet_put_le64(page + MACHINE_RVA_DATA_LIST % PAGE + 8, block);
-    fill_debugger_data(m, page + MACHINE_RVA_DEBUGGER_DATA % PAGE);
+    fill_debugger_data(m, page + place % PAGE);
     put_evidence(m, page);
 }
 
@@ -265,7 +295,12 @@ static bool fill_page(const struct machine *m, uint64_t address, uint8_t *page)
         fill_code(m, page);
         return true;
     }
-    switch ((address - m->kernel_base) / PAGE) {
+    uint64_t rva = address - m->kernel_base;
+    if (m->lies & LIE_LISTS && m->who == KDNET_WHO_NT && rva >= ENDLESS && rva < ENDLESS_END) {
+        fill_endless(m, (uint32_t)rva, page);
+        return true;
+    }
+    switch (rva / PAGE) {
     case 0:
         fill_headers(m, page, m->kernel_base, MACHINE_RVA_DEBUG_DIRECTORY);
         return true;

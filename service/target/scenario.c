@@ -264,6 +264,14 @@ static void print_storm(struct machine *m, uint64_t now_us)
     m->wake_us = now_us + pause_us(m);
 }
 
+static void go_back(struct machine *m, uint32_t steps, uint64_t now_us)
+{
+    if (++m->said >= times(m))
+        return;
+    m->step -= steps + 1; /* the step that goes back is behind us */
+    m->wake_us = now_us + pause_us(m);
+}
+
 /* While the machine stands still it begs for what it has got. */
 void scenario_beg(struct machine *m, uint64_t now_us)
 {
@@ -359,6 +367,12 @@ static void run_hostile_step(struct machine *m, const struct step *step, uint64_
     switch (step->kind) {
     case STEP_STORM:
         print_storm(m, now_us);
+        break;
+    case STEP_BACK:
+        go_back(m, step->value, now_us);
+        break;
+    case STEP_LIE:
+        m->lies |= step->value;
         break;
     case STEP_BEG:
         m->say_us = now_us;

@@ -162,6 +162,39 @@ static const struct step print_storm[] = {{STEP_START, NULL, 0}, {STEP_STORM, NU
 static const struct step resend_storm[] = {
     {STEP_START, NULL, 0}, {STEP_BEG, NULL, 0}, {STEP_INT3, NULL, 0}, {STEP_END, NULL, 0}};
 
+static const struct step reboot_storm[] = {
+    {STEP_START, NULL, 0}, {STEP_BOOT, NULL, KDNET_WHO_NT}, {STEP_START, NULL, 0}, {STEP_BACK, NULL, 2},
+    {STEP_END, NULL, 0},
+};
+
+static const struct step crash_storm[] = {
+    {STEP_START, NULL, 0}, {STEP_CRASH, NULL, 0}, {STEP_PRINT_FATAL, NULL, 0}, {STEP_BREAK, NULL, BREAK_STATUS_FIRST},
+    {STEP_BACK, NULL, 2},  {STEP_END, NULL, 0},
+};
+
+static const struct step shutdown_storm[] = {
+    {STEP_START, NULL, 0}, {STEP_UNLOAD_ALL, NULL, 0}, {STEP_BOOT, NULL, KDNET_WHO_NT},
+    {STEP_START, NULL, 0}, {STEP_BACK, NULL, 3},       {STEP_END, NULL, 0}};
+
+/* It breaks in, and nothing of the host arrives. */
+static const struct step deaf_break[] = {
+    {STEP_START, NULL, 0}, {STEP_DEAF, NULL, 1}, {STEP_INT3, NULL, 0}, {STEP_END, NULL, 0}};
+
+static const struct step false_identity[] = {
+    {STEP_LIE, NULL, LIE_IDENTITY},  CRASH_STEPS,           {STEP_UNLOAD_ALL, NULL, 0}, {STEP_REBOOT, NULL, 0},
+    {STEP_BOOT, NULL, KDNET_WHO_NT}, {STEP_START, NULL, 0}, {STEP_END, NULL, 0},
+};
+
+static const struct step false_data[] = {
+    {STEP_LIE, NULL, LIE_DATA},      CRASH_STEPS,           {STEP_UNLOAD_ALL, NULL, 0}, {STEP_REBOOT, NULL, 0},
+    {STEP_BOOT, NULL, KDNET_WHO_NT}, {STEP_START, NULL, 0}, {STEP_END, NULL, 0},
+};
+
+static const struct step endless_lists[] = {
+    {STEP_LIE, NULL, LIE_LISTS},     CRASH_STEPS,           {STEP_UNLOAD_ALL, NULL, 0}, {STEP_REBOOT, NULL, 0},
+    {STEP_BOOT, NULL, KDNET_WHO_NT}, {STEP_START, NULL, 0}, {STEP_END, NULL, 0},
+};
+
 #define BOOT_STEPS                                                                                                     \
     {STEP_REBOOT, NULL, 0}, {STEP_BOOT, NULL, KDNET_WHO_NT}, {STEP_START, NULL, 0},                                    \
     {                                                                                                                  \
@@ -223,6 +256,13 @@ static const struct script scenarios[] = {
     {"print-storm", print_storm, NULL, KDNET_WHO_NT, false},
     {"resend-storm", resend_storm, NULL, KDNET_WHO_NT, false},
     {"stale-pokes", stale_pokes, NULL, KDNET_WHO_NT, false},
+    {"reboot-storm", reboot_storm, NULL, KDNET_WHO_NT, false},
+    {"crash-storm", crash_storm, NULL, KDNET_WHO_NT, false},
+    {"shutdown-storm", shutdown_storm, NULL, KDNET_WHO_NT, false},
+    {"deaf-break", deaf_break, NULL, KDNET_WHO_NT, false},
+    {"false-identity", false_identity, NULL, KDNET_WHO_NT, false},
+    {"false-data", false_data, NULL, KDNET_WHO_NT, false},
+    {"endless-lists", endless_lists, NULL, KDNET_WHO_NT, false},
     {"mixed", NULL, NULL, KDNET_WHO_NT, false}, /* one of the first SCRIPT_MIXED, drawn */
 };
 

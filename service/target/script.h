@@ -42,8 +42,17 @@ enum step_kind {
     STEP_AGAIN,   /* a break that repeats, told elsewhere than at BreakpointWithStatus */
     STEP_STORM,   /* prints fatal errors, each with another code */
     STEP_BEG,     /* asks RESEND again and again while it stands still from now on */
+    STEP_BACK,    /* `value` steps back, at the storm's rate, until it has been done often enough */
+    STEP_LIE,     /* its memory lies in these ways from now on (enum lie) */
     STEP_REPLAY,  /* the first poke of each boot so far is sent again and again, by somebody else, from now on */
     STEP_END,
+};
+
+/* What a machine's memory lies about, bits. */
+enum lie {
+    LIE_IDENTITY = 1, /* the kernel's directory names another PDB than those of its version do */
+    LIE_DATA = 2,     /* its debugger data is elsewhere */
+    LIE_LISTS = 4,    /* the list of modules and the blamed driver's name have no end */
 };
 
 struct step {

@@ -82,28 +82,51 @@ static void debugger_data_leads_to_bugcheck_and_build(void **state)
     }
 }
 
+/* As a debugger does: headers, debug directory, record. */
+static void read_guidage(struct world *w, char out[KDNET_GUIDAGE_SIZE])
+{
+    uint8_t bytes[KDNET_PE_HEADER_SIZE];
+    uint32_t rva, size;
+    struct kdnet_pdb pdb;
+    uint64_t base = w->version.kernel_base;
+    assert_int_equal(tiny_read(&w->host, w->machine, base, bytes, sizeof bytes), sizeof bytes);
+    assert_int_equal(kdnet_pe_debug_directory(bytes, sizeof bytes, &rva, &size), KDNET_OK);
+    assert_int_equal(tiny_read(&w->host, w->machine, base + rva, bytes, size), size);
+    assert_int_equal(kdnet_pe_codeview(bytes, size, &rva, &size), KDNET_OK);
+    assert_int_equal(tiny_read(&w->host, w->machine, base + rva, bytes, size), size);
+    assert_int_equal(kdnet_pdb_decode(bytes, size, &pdb), KDNET_OK);
+    assert_string_equal(pdb.name, "ntkrnlmp.pdb");
+    kdnet_pdb_guidage(&pdb, out);
+}
+
 static void image_names_its_pdb(void **state)
 {
     (void)state;
+    char guidage[KDNET_GUIDAGE_SIZE];
     for (size_t i = 0; i < MACHINE_COUNT; ++i) {
         struct world w;
-        uint8_t bytes[KDNET_PE_HEADER_SIZE];
-        uint32_t rva, size;
-        struct kdnet_pdb pdb;
-        char guidage[KDNET_GUIDAGE_SIZE];
         start(&w, machines[i], "int3");
-        uint64_t base = w.version.kernel_base;
-        assert_int_equal(tiny_read(&w.host, w.machine, base, bytes, sizeof bytes), sizeof bytes);
-        assert_int_equal(kdnet_pe_debug_directory(bytes, sizeof bytes, &rva, &size), KDNET_OK);
-        assert_int_equal(tiny_read(&w.host, w.machine, base + rva, bytes, size), size);
-        assert_int_equal(kdnet_pe_codeview(bytes, size, &rva, &size), KDNET_OK);
-        assert_int_equal(tiny_read(&w.host, w.machine, base + rva, bytes, size), size);
-        assert_int_equal(kdnet_pdb_decode(bytes, size, &pdb), KDNET_OK);
-        assert_string_equal(pdb.name, "ntkrnlmp.pdb");
-        kdnet_pdb_guidage(&pdb, guidage);
+        read_guidage(&w, guidage);
         assert_string_equal(guidage, MACHINE_GUIDAGE);
         stop(&w);
+        start(&w, machines[i], "false-identity");
+        read_guidage(&w, guidage);
+        assert_string_equal(guidage, "4B44B145542D544152474554000000011");
+        stop(&w);
     }
+}
+
+static void list_of_modules_has_no_end(void **state)
+{
+    (void)state;
+    struct world w;
+    start(&w, KDNET_MACHINE_X64, "endless-lists");
+    uint64_t head = w.version.kernel_base + MACHINE_RVA_LOADED_MODULES, entry = head;
+    for (int i = 0; i < 1000; ++i) {
+        entry = read_u64(&w, entry);
+        assert_true(entry != head);
+    }
+    stop(&w);
 }
 
 static void break_with_status_is_at_the_blocks_breakpoint_with_its_argument(void **state)
@@ -182,6 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(debugger_data_leads_to_bugcheck_and_build),
         cmocka_unit_test(image_names_its_pdb),
+        cmocka_unit_test(list_of_modules_has_no_end),
         cmocka_unit_test(break_with_status_is_at_the_blocks_breakpoint_with_its_argument),
         cmocka_unit_test(unmapped_memory_is_refused_and_its_border_cuts_reads),
         cmocka_unit_test(long_read_comes_short),
