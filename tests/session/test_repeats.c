@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "kdnet/error.h"
+#include "kdnet/machine.h"
 #include "kdnet/manipulate.h"
 #include "kdnet/wire.h"
 #include "tests/session/net.h"
@@ -49,6 +50,7 @@ struct lost_continue {
     uint64_t until_us;
     unsigned told[KDNET_EVENT_TYPES];
     struct kdnet_event_released released;
+    bool lost_one, ran; /* lose_continues_and_run */
 };
 
 /* The network loses what lets the machine go on, and nothing else, until then. */
@@ -94,6 +96,48 @@ static void a_break_whose_continue_is_lost_is_one_result_and_one_release(void **
         assert_in_range(lost.released.halted_us, lost.until_us - SECOND_US / 2, lost.until_us + 10 * SECOND_US);
         net_pair_clear(&pair);
     }
+}
+
+/* The network loses the first Continues; the machine's next context is not the one that it was left with. */
+static bool lose_continues_and_run(struct net_pair *pair, bool to_host, struct net_packet *packet)
+{
+    struct lost_continue *lost = pair->context;
+    const struct kdnet_machine_layout *layout = kdnet_machine_layout(KDNET_MACHINE_X64);
+    struct kdnet_manipulate reply;
+    if (!to_host) {
+        bool passes = lose_continues(pair, to_host, packet);
+        lost->lost_one = lost->lost_one || !passes;
+        return passes;
+    }
+    if (!lost->lost_one || lost->ran || packet->control || packet->type != KDNET_PACKET_MANIPULATE ||
+        kdnet_manipulate_decode(packet->payload, packet->length, &reply) != KDNET_OK ||
+        reply.api != KDNET_API_GET_CONTEXT || reply.data_length < layout->context_size)
+        return true;
+    uint8_t *context = packet->payload + (reply.data - packet->payload);
+    kdnet_machine_set_pc(layout, context, kdnet_machine_pc(layout, context) + 16);
+    lost->ran = true;
+    return true;
+}
+
+static void a_machine_that_ran_and_broke_in_at_the_same_place_has_two_breaks(void **state)
+{
+    struct lost_continue lost = {.until_us = 3 * SECOND_US};
+    struct machine_result result;
+    struct net_pair pair;
+    (void)state;
+    begin(&pair, "int3", KDNET_MACHINE_X64);
+    pair.tamper = lose_continues_and_run;
+    pair.told = count_told;
+    pair.context = &lost;
+    net_pair_run(&pair, 60 * SECOND_US);
+    machine_result(pair.machine, pair.now_us, &result);
+    print_story(&pair);
+    assert_true(lost.ran);
+    assert_int_equal(result.state, MACHINE_ENDED);
+    assert_int_equal(lost.told[KDNET_EVENT_BREAK_IN], 2);
+    assert_int_equal(lost.told[KDNET_EVENT_CRASH_STATUS], 2);
+    assert_int_equal(lost.told[KDNET_EVENT_RELEASED], 2);
+    net_pair_clear(&pair);
 }
 
 static void expect_rare_last_breaks(struct net_pair *pair, enum kdnet_phase phase, unsigned breaks_max)
@@ -177,6 +221,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_break_whose_continue_is_lost_is_one_result_and_one_release, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_machine_that_ran_and_broke_in_at_the_same_place_has_two_breaks, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_second_break_that_is_continued_is_one_result_and_comes_once_a_minute, set_up,
                                         tear_down),
