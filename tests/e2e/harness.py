@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts the real programs on loopback, reads what they say, and ends them by their ids.
 
-A test module makes classes of Case, and ends with harness.main(). Each test gets a folder of its own and loopback
-addresses of its own, so that modules can run at the same time. Whatever a test started is ended after it; when it
-failed, the logs of its programs are shown.
+A test module makes classes of Case, and ends with harness.main(), or with harness.main(at_once=4) when its tests mostly
+wait. Each test gets a folder of its own and loopback addresses of its own, so that modules can run at the same time.
+Whatever a test started is ended after it; when it failed, the logs of its programs are shown.
 
 Environment: KDNETD_BUILD (folder of the programs), KDNETD_SOURCE (the tree), KDNETD_DATA (captures; may be missing).
 """
@@ -535,7 +535,71 @@ class Case(unittest.TestCase):
             self.schema.check(event)
 
 
-def main():
+def _each_test(suite):
+    for one in suite:
+        if isinstance(one, unittest.TestSuite):
+            yield from _each_test(one)
+        else:
+            yield one
+
+
+class SideBySide:
+    """A runner that gives each test a process of its own, `at_once` of them at a time, and prints what each one says."""
+
+    def __init__(self, at_once):
+        self.at_once = at_once
+        self.running = {}  # process id: what it says, a file
+        self.failed = 0
+
+    def wasSuccessful(self):
+        return self.failed == 0
+
+    def run(self, suite):
+        waiting = list(_each_test(suite))
+        try:
+            while waiting or self.running:
+                while waiting and len(self.running) < self.at_once:
+                    self._begin(waiting.pop(0))
+                self._end_one()
+        finally:
+            for pid in self.running:
+                os.kill(pid, signal.SIGTERM)
+            while self.running:
+                self._end_one()
+        return self
+
+    def _begin(self, test):
+        said = tempfile.TemporaryFile("w+")
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid != 0:
+            self.running[pid] = said
+            return
+        code = 1
+        try:
+            os.dup2(said.fileno(), sys.stdout.fileno())
+            os.dup2(said.fileno(), sys.stderr.fileno())
+            result = unittest.TextTestRunner(verbosity=2).run(unittest.TestSuite([test]))
+            code = 0 if result.wasSuccessful() else 1
+        finally:
+            sys.stdout.flush()
+            atexit._run_exitfuncs()  # os._exit runs none of them
+            os._exit(code)
+
+    def _end_one(self):
+        pid, status = os.wait()
+        said = self.running.pop(pid)
+        self.failed += status != 0
+        said.seek(0)
+        sys.stdout.write(said.read())
+        sys.stdout.flush()
+        said.close()
+
+
+def main(at_once=1):
+    """Runs the tests of the module that calls it; `at_once` more than 1 is for those that mostly wait."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: unittest lets it through
     atexit.register(_end_all)
-    unittest.main(verbosity=2)
+    if at_once == 1:
+        unittest.main(verbosity=2)
+    unittest.main(testRunner=SideBySide(at_once))

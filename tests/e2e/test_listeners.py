@@ -247,4 +247,4 @@ class Listeners(harness.Case):
 
 
 if __name__ == "__main__":
-    harness.main()
+    harness.main(at_once=4)

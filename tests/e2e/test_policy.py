@@ -178,4 +178,4 @@ class Silence(harness.Case):
 
 
 if __name__ == "__main__":
-    harness.main()
+    harness.main(at_once=4)
