@@ -84,10 +84,22 @@ bool think_begin(struct machine *m, const struct kdnet_packet *packet, uint64_t 
     return true;
 }
 
-static void forget(struct machine *m)
+static bool is_before(uint32_t id, uint32_t other)
+{
+    return (int32_t)(id - other) < 0;
+}
+
+/* What came behind the packet by which it goes on, and was not acknowledged, was never looked at: what has its id is
+ * new to it. */
+static void forget(struct machine *m, uint32_t done_id)
 {
     while (m->thought) {
         struct thought *next = m->thought->next;
+        uint32_t id = m->thought->packet.id;
+        if (m->config.think.late_ack && is_before(done_id, id) && is_before(id, m->expected_id)) {
+            m->expected_id = id;
+            m->accepted_any = false;
+        }
         free(m->thought);
         m->thought = next;
     }
@@ -99,13 +111,15 @@ void think_expire(struct machine *m, uint64_t now_us)
     if (!first || now_us < first->until_us)
         return;
     m->thought = first->next;
+    uint32_t continues = m->counts.continues;
     link_thought(m, &first->packet, now_us);
+    uint32_t done_id = first->packet.id;
     free(first);
-    if (m->wait == WAIT_NONE)
-        forget(m); /* it goes on: nobody waits for the rest */
+    if (m->wait == WAIT_NONE || m->counts.continues != continues)
+        forget(m, done_id); /* it goes on: nobody waits for the rest, also when it breaks in again at once */
 }
 
 void think_free(struct machine *m)
 {
-    forget(m);
+    forget(m, m->expected_id);
 }
