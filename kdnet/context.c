@@ -13,8 +13,6 @@
 
 #include <string.h>
 
-#define PIECES_AFTER 4U /* timeouts with the whole one */
-
 /* The piece of a CONTEXT that has both registers that are looked at. */
 static uint32_t piece_begin(const struct kdnet_machine_layout *layout)
 {
@@ -116,9 +114,9 @@ void kdnet_context_expire(struct kdnet_session *session, uint64_t now_us)
         return;
     bool lost = asks ? link->acked : !link->acked; /* the answer to it does not come; it does not arrive */
     if (!boot || boot->pieces || boot->pieces_refused || !kdnet_halt_layout(session) || !lost ||
-        ++halt->too_large < PIECES_AFTER)
+        !kdnet_reach_is_too_long(session, ++halt->too_large, now_us))
         return;
-    boot->pieces = true;
+    kdnet_reach_context_too_long(session);
     kdnet_link_abandon(link);
     if (sets)
         (void)kdnet_context_set(session);

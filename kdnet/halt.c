@@ -106,7 +106,8 @@ bool kdnet_request_read(struct kdnet_session *session, enum kdnet_step step, uin
         halt->read_have = 0;
     }
     manipulate.u.memory.address = halt->read_address + halt->read_have;
-    manipulate.u.memory.count = halt->read_wanted - halt->read_have;
+    uint32_t rest = halt->read_wanted - halt->read_have, most = kdnet_reach_read_most(session, step);
+    manipulate.u.memory.count = rest < most ? rest : most;
     return kdnet_request(session, step, &manipulate, true);
 }
 

@@ -182,6 +182,7 @@ void kdnet_image_identified(struct kdnet_session *session, const struct kdnet_pd
     if (image == 0) {
         boot->pdb_tried = true;
         boot->pdb_known = pdb != NULL;
+        boot->directory_size = boot->codeview_size = 0;
         if (pdb)
             boot->pdb = *pdb;
         return;

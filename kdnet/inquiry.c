@@ -24,6 +24,13 @@
 #define ASKED_AGAIN_MAX       3U
 #define IDENTIFY_DIVISOR      8U /* of the read deadline: a kernel that starts is kept no longer */
 
+/* What was waited for has come: on towards the status, as long as that is waited for. */
+static void beyond_deadline(struct kdnet_session *session, uint64_t now_us)
+{
+    if (!kdnet_reading_next(session) || !kdnet_reach_await(session, now_us))
+        kdnet_release_conclude(session, KDNET_REASON_TIMEOUT, now_us);
+}
+
 void kdnet_inquiry_advance(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->talk->halt;
@@ -40,7 +47,9 @@ void kdnet_inquiry_advance(struct kdnet_session *session, uint64_t now_us)
         }
         if (phase_known)
             kdnet_tell_break(session);
-        if (!kdnet_reading_next(session) && !halt->waiting && !kdnet_gather_next(session, now_us))
+        if (halt->late)
+            beyond_deadline(session, now_us);
+        else if (!kdnet_reading_next(session) && !halt->waiting && !kdnet_gather_next(session, now_us))
             kdnet_release_conclude(session, KDNET_REASON_NONE, now_us);
     } else if (halt->stage == KDNET_STAGE_RELEASING) {
         if (halt->load_symbols)
@@ -476,20 +485,6 @@ void kdnet_inquiry_rebooted(struct kdnet_session *session, uint64_t now_us)
     session->boot = NULL;
 }
 
-/* Of the last break of a crash, the status is what all is for: when it is under way, its reply is waited for, once. */
-static bool await_status(struct kdnet_session *session, uint64_t now_us)
-{
-    struct kdnet_halt *halt = &session->talk->halt;
-    struct kdnet_break_facts facts = kdnet_halt_facts(session);
-    enum kdnet_phase phase = kdnet_crash_phase(&facts);
-    bool last = phase == KDNET_PHASE_SHUTDOWN || phase == KDNET_PHASE_BUGCHECK_SECOND;
-    if (!last || halt->status_awaited || halt->step != KDNET_STEP_STATUS || !session->talk->link.busy)
-        return false;
-    halt->status_awaited = true;
-    halt->deadline_us = now_us + kdnet_link_reply_timeout(&session->talk->link);
-    return true;
-}
-
 void kdnet_inquiry_expire(struct kdnet_session *session, uint64_t now_us)
 {
     expire_asks(session, now_us);
@@ -497,11 +492,12 @@ void kdnet_inquiry_expire(struct kdnet_session *session, uint64_t now_us)
         return;
     struct kdnet_halt *halt = &session->talk->halt;
     kdnet_context_expire(session, now_us);
+    kdnet_reach_expire(session, now_us);
     switch (halt->stage) {
     case KDNET_STAGE_READING:
         if (now_us >= halt->deadline_us && halt->load_symbols)
             kdnet_release_loaded(session);
-        else if (now_us >= halt->deadline_us && !await_status(session, now_us))
+        else if (now_us >= halt->deadline_us && !kdnet_reach_await(session, now_us))
             kdnet_release_conclude(session, KDNET_REASON_TIMEOUT, now_us);
         break;
     case KDNET_STAGE_HELD:

@@ -136,10 +136,22 @@ static void measure_ack(struct kdnet_link *link, uint64_t now_us)
 {
     if (link->acked || link->begun_us == 0 || now_us < link->begun_us)
         return;
-    if (link->sends == 1)
+    if (link->sends == 1) {
         kdnet_link_sample(link, now_us - link->begun_us);
-    else
-        keep_rtt(link, now_us - link->begun_us, now_us - link->last_us);
+        return;
+    }
+    keep_rtt(link, now_us - link->begun_us, now_us - link->last_us);
+    link->again_id = link->id;
+    link->again_us = now_us - link->begun_us;
+}
+
+/* Each that was sent again is acknowledged, too: none had been lost, and the first ACK was that of the first. */
+static void measure_second_ack(struct kdnet_link *link, uint32_t id)
+{
+    if (link->again_us == 0 || id != link->again_id)
+        return;
+    kdnet_link_sample(link, link->again_us);
+    link->again_us = 0;
 }
 
 static void measure_reply(struct kdnet_link *link, uint64_t now_us)
@@ -326,6 +338,7 @@ void kdnet_link_restart(struct kdnet_link *link, bool keep)
 
 static void receive_ack(struct kdnet_link *link, uint32_t id, uint64_t now_us, enum kdnet_link_news *news)
 {
+    measure_second_ack(link, id);
     if (!link->busy || id != link->id || link->sends == 0 || link->resetting || link->awaiting)
         return;
     measure_ack(link, now_us);

@@ -76,6 +76,8 @@ struct kdnet_link {
     uint64_t reset_us;   /* when a RESET went out last */
     unsigned resets_out; /* that got no answer yet, as far as we know */
     unsigned resets_own; /* of them for this packet */
+    uint32_t again_id;   /* of a packet that went out more than once, whose first ACK came after again_us */
+    uint64_t again_us;   /* 0: there is none */
     uint64_t begun_us;   /* when it went out first; 0: not yet */
     uint64_t last_us;    /* when it went out last */
     uint64_t acked_us;   /* when its first ACK came; 0: not yet */

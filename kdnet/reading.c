@@ -96,9 +96,17 @@ static bool ask_bugcheck(struct kdnet_session *session)
                               kdnet_halt_address(session, session->boot->data.bugcheck_data), length);
 }
 
+/* Of the kernel, a former break may have come some of the way. */
 bool kdnet_reading_identity(struct kdnet_session *session, unsigned image)
 {
+    const struct kdnet_boot *boot = session->boot;
     session->talk->halt.image = image;
+    if (image == 0 && boot->codeview_size > 0)
+        return kdnet_request_read(session, KDNET_STEP_CODEVIEW, kdnet_image_base(session) + boot->codeview_rva,
+                                  boot->codeview_size);
+    if (image == 0 && boot->directory_size > 0)
+        return kdnet_request_read(session, KDNET_STEP_DIRECTORY, kdnet_image_base(session) + boot->directory_rva,
+                                  boot->directory_size);
     return kdnet_request_read(session, KDNET_STEP_HEADER, kdnet_image_base(session), KDNET_PE_HEADER_SIZE);
 }
 
@@ -167,6 +175,19 @@ static bool is_unread(const struct kdnet_session *session)
     return halt->unread;
 }
 
+/* Of a machine that is far away, the status comes before all that is not needed for it; but not of one that may only
+ * shut down. */
+static bool ask_status_first(struct kdnet_session *session)
+{
+    const struct kdnet_halt *halt = &session->talk->halt;
+    const struct kdnet_boot *boot = session->boot;
+    if (!kdnet_reach_is_far(session) || halt->unread || (halt->shutdown && !kdnet_reach_in_crash(session)))
+        return false;
+    if (session->shared->recall_image && !boot->pdb_tried && ask_build_lab(session))
+        return true;
+    return ask_identity(session) || ask_status(session);
+}
+
 bool kdnet_reading_next(struct kdnet_session *session)
 {
     struct kdnet_boot *boot = session->boot;
@@ -176,6 +197,8 @@ bool kdnet_reading_next(struct kdnet_session *session)
         return false;
     if (!kdnet_boot_is_nt(boot) || !kdnet_halt_layout(session))
         return false;
+    if (ask_status_first(session))
+        return true;
     if (ask_debugger_data(session) || ask_context(session))
         return true;
     if (is_unread(session))
@@ -310,6 +333,21 @@ static void take_bugcheck(struct kdnet_session *session, const uint8_t *data, si
     }
 }
 
+/* How far the way to the kernel's identity was gone: the next break need not begin anew. */
+static void keep_way(struct kdnet_session *session, enum kdnet_step step, uint32_t rva, uint32_t size)
+{
+    struct kdnet_boot *boot = session->boot;
+    if (session->talk->halt.image != 0)
+        return;
+    if (step == KDNET_STEP_HEADER) {
+        boot->directory_rva = rva;
+        boot->directory_size = size;
+    } else {
+        boot->codeview_rva = rva;
+        boot->codeview_size = size;
+    }
+}
+
 /* From the image's headers to the debug directory to the CodeView record, a read each. */
 static void take_identity(struct kdnet_session *session, enum kdnet_step step, const uint8_t *data, size_t length)
 {
@@ -330,11 +368,13 @@ static void take_identity(struct kdnet_session *session, enum kdnet_step step, c
         return;
     }
     if (step == KDNET_STEP_HEADER) {
+        keep_way(session, step, rva, size);
         kdnet_request_read(session, KDNET_STEP_DIRECTORY, kdnet_image_base(session) + rva, size);
         return;
     }
     if (size > KDNET_CODEVIEW_SIZE)
         size = KDNET_CODEVIEW_SIZE;
+    keep_way(session, step, rva, size);
     kdnet_request_read(session, KDNET_STEP_CODEVIEW, kdnet_image_base(session) + rva, size);
 }
 
@@ -383,6 +423,14 @@ static void take_memory(struct kdnet_session *session, const uint8_t *data, size
     }
 }
 
+/* Of an image's headers that come in parts, the rest is not needed once they say where the debug directory is. */
+static bool is_enough(const struct kdnet_halt *halt)
+{
+    uint32_t rva, size;
+    return halt->step == KDNET_STEP_HEADER &&
+           kdnet_pe_debug_directory(halt->read, halt->read_have, &rva, &size) == KDNET_OK;
+}
+
 static void memory_reply(struct kdnet_session *session, const struct kdnet_manipulate *reply)
 {
     struct kdnet_halt *halt = &session->talk->halt;
@@ -394,7 +442,8 @@ static void memory_reply(struct kdnet_session *session, const struct kdnet_manip
         given = room;
     memcpy(halt->read + halt->read_have, reply->data, given);
     halt->read_have += (uint32_t)given;
-    if (given > 0 && given < room &&
+    kdnet_reach_came(session, given);
+    if (given > 0 && given < room && !is_enough(halt) &&
         kdnet_request_read(session, halt->step, halt->read_address, halt->read_wanted)) /* short: the rest */
         return;
     take_memory(session, halt->read, halt->read_have, halt->read_have == halt->read_wanted);

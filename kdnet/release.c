@@ -238,7 +238,7 @@ void kdnet_release_conclude(struct kdnet_session *session, enum kdnet_reason int
     kdnet_tell_status(session, interrupted, now_us);
     halt->action = session->policy->action[kdnet_crash_break_kind(&facts)];
     halt->deadline_us = KDNET_NEVER;
-    halt->interrupted = interrupted == KDNET_REASON_TIMEOUT;
+    halt->interrupted = interrupted == KDNET_REASON_TIMEOUT && session->talk->link.sends > 0;
     uint64_t wait_us = halt->repeat && halt->action != KDNET_ACTION_REBOOT ? kdnet_repeats_wait_us(session) : 0;
     if (halt->action != KDNET_ACTION_HOLD && wait_us == 0) {
         if (!await_reply(session))

@@ -32,10 +32,14 @@ struct kdnet_boot {
     bool block_asked;            /* where its debugger data block is */
     bool block_recalled;         /* that is what another machine told (kernels.h) */
     bool pieces, pieces_refused; /* a whole CONTEXT is too long for the network; the machine does not know of pieces */
+    uint8_t too_long;            /* timeouts with long reads since one came */
+    uint16_t read_most;          /* bytes that are read at once; 0: KDNET_READ_SPACE */
     struct kdnet_version version;
     struct kdnet_debugger_data data;
     uint64_t data_address; /* of the block */
     char build_lab[KDNET_BUILD_LAB_SIZE];
+    uint32_t directory_rva, directory_size; /* of its debug directory; 0: not known, or not any more */
+    uint32_t codeview_rva, codeview_size;   /* the same of its identity record */
     struct kdnet_pdb pdb;
 };
 
@@ -93,12 +97,13 @@ struct kdnet_halt {
     bool bugcheck_tried, bugcheck_known;
     bool status_tried, status_known, address_known;
     bool told_break, told_status, told_release, told_held;
-    bool repeat;         /* the last break of its crash, which it says again and again: nothing new to tell */
-    bool unread;         /* one break too many: only a bug check is read */
-    bool status_awaited; /* beyond the deadline, once */
-    bool interrupted;    /* the deadline came while something was asked */
-    bool waiting;        /* for a look-up of the symbol */
+    bool repeat;      /* the last break of its crash, which it says again and again: nothing new to tell */
+    bool unread;      /* one break too many: only a bug check is read */
+    bool interrupted; /* the deadline came while something was asked */
+    bool waiting;     /* for a look-up of the symbol */
     enum kdnet_gather_stage gather; /* of evidence */
+    unsigned awaited;               /* replies that were waited for beyond the deadline, besides who it is */
+    bool late;                      /* the deadline has come, and something was waited for */
     unsigned image;                 /* whose identity is read: 0 the kernel, else the module before this number */
     enum kdnet_reason reason;
     enum kdnet_source source;

@@ -941,6 +941,27 @@ static void the_round_trip_is_smoothed_and_sets_the_timeout(void **state)
     assert_int_equal(time_out(&w), 90000 + 4 * 50000);
 }
 
+/* Sent twice and acknowledged twice: it was not lost, only late, and its first ACK measures. */
+static void a_second_ack_measures_what_was_sent_again_too_soon(void **state)
+{
+    struct world w;
+    (void)state;
+    start(&w);
+    kdnet_link_sample(&w.link, 10000);
+    request(&w, true);
+    expect_data(&w, FIRST);
+    uint64_t waited_us = time_out(&w);
+    expect_data(&w, FIRST);
+    w.now_us += 1000; /* it looks as if the first had been lost, and the second was quick */
+    target_control(&w, KDNET_PACKET_ACK, FIRST);
+    assert_int_equal(kdnet_link_rtt(&w.link), 10000);
+    w.now_us += waited_us;
+    target_control(&w, KDNET_PACKET_ACK, FIRST);
+    assert_int_equal(kdnet_link_rtt(&w.link), (7 * 10000 + waited_us + 1000) / 8);
+    target_control(&w, KDNET_PACKET_ACK, FIRST); /* a copy: once is enough */
+    assert_int_equal(kdnet_link_rtt(&w.link), (7 * 10000 + waited_us + 1000) / 8);
+}
+
 static void timeouts_have_a_floor_and_a_ceiling(void **state)
 {
     struct world w;
@@ -1126,6 +1147,7 @@ int main(void)
         cmocka_unit_test(of_too_many_control_packets_the_oldest_go),
         cmocka_unit_test(the_same_control_packet_waits_once),
         cmocka_unit_test(control_packets_go_before_data),
+        cmocka_unit_test(a_second_ack_measures_what_was_sent_again_too_soon),
         cmocka_unit_test(a_reset_pushed_out_by_acks_is_sent_later),
         cmocka_unit_test(asleep_it_sends_nothing_until_it_is_woken),
         cmocka_unit_test(waking_an_idle_link_does_nothing),
