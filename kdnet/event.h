@@ -106,7 +106,7 @@ struct kdnet_event_held {
 };
 
 struct kdnet_event_lost {
-    uint64_t silent_us; /* since the last authentic datagram */
+    uint64_t silent_us; /* since the last authentic datagram, by the caller's times */
     bool halted;
 };
 

@@ -156,7 +156,7 @@ static void begin_halt(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->talk->halt;
     halt->stage = KDNET_STAGE_READING;
-    halt->since_us = now_us;
+    halt->since_us = kdnet_session_people_us(session, now_us);
     halt->deadline_us = now_us + session->shared->read_deadline_us;
     session->past->crash.dumping = false;
     halt->unread = !halt->load_symbols && !halt->shutdown && !take_break(session, now_us);
@@ -253,7 +253,7 @@ static void hold_prompt(struct kdnet_session *session, const uint8_t *payload, s
     struct kdnet_halt *halt = &session->talk->halt;
     memset(halt, 0, sizeof *halt);
     halt->prompt = halt->load_symbols = true; /* released without a result, as those */
-    halt->since_us = now_us;
+    halt->since_us = kdnet_session_people_us(session, now_us);
     halt->action = KDNET_ACTION_HOLD;
     memcpy(halt->report, payload, length);
     halt->change.report = halt->report;

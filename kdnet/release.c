@@ -37,7 +37,7 @@ static void crash_goes_on(struct kdnet_session *session, uint64_t now_us)
     switch (kdnet_crash_phase(&facts)) {
     case KDNET_PHASE_BUGCHECK_FIRST:
         crash->first_released = true;
-        crash->first_released_us = now_us;
+        crash->first_released_us = kdnet_session_people_us(session, now_us);
         crash->dumping = true;
         break;
     case KDNET_PHASE_SHUTDOWN:

@@ -71,6 +71,10 @@ struct kdnet_session_shared {
     bool (*recall_image)(void *user, const struct kdnet_image_print *print, struct kdnet_pdb *pdb);
     /* What it turned out to be, by its own identity record. A machine may lie, about others too. NULL: nobody minds. */
     void (*remember_image)(void *user, const struct kdnet_image_print *print, const struct kdnet_pdb *pdb);
+    /* By how much the caller's times are behind those of a clock that counts also what it stood still itself. NULL:
+     * they are not. Deadlines are of the caller's times; what people are told to have lasted is of the other clock's.
+     */
+    uint64_t (*lag_us)(void *user);
     struct kdnet_kernels *kernels; /* where a block lies in kernels that were read before. NULL: each is read whole */
     const struct kdnet_reads
         *reads;                /* evidence; may be another one after each call, with another version. NULL: none */

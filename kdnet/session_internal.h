@@ -89,8 +89,8 @@ struct kdnet_halt {
 
     enum kdnet_stage stage; /* from here on: how far we are with it */
     enum kdnet_step step;   /* of the request under way */
-    uint64_t since_us;
-    uint64_t deadline_us; /* of reading, or of holding */
+    uint64_t since_us;      /* kdnet_session_people_us */
+    uint64_t deadline_us;   /* of reading, or of holding */
     enum kdnet_action action;
 
     bool context_tried, context_known, stepped;
@@ -151,10 +151,10 @@ struct kdnet_last_break {
 
 /* A crash goes over several breaks, and over handshakes between them. */
 struct kdnet_crash {
-    bool printed;        /* "Fatal System Error" came since the machine last went on */
-    bool dumping;        /* went on from its first break: silent until its dump is written */
-    bool first_released; /* first_released_us is valid */
-    uint64_t first_released_us;
+    bool printed;                         /* "Fatal System Error" came since the machine last went on */
+    bool dumping;                         /* went on from its first break: silent until its dump is written */
+    bool first_released;                  /* first_released_us is valid */
+    uint64_t first_released_us;           /* kdnet_session_people_us */
     uint64_t kernel_base;                 /* of the kernel that was last seen; 0: none */
     struct kdnet_event_bugcheck bugcheck; /* as told */
     struct kdnet_last_break last;
@@ -240,6 +240,13 @@ void kdnet_session_suspect_key(struct kdnet_session *session);
 
 /* Room for one event, session id filled in; with a full queue the oldest gives way. Needs a talk. */
 struct kdnet_event *kdnet_session_event(struct kdnet_session *session, enum kdnet_event_type type);
+
+/* The time by which people are told how long something took. */
+static inline uint64_t kdnet_session_people_us(const struct kdnet_session *session, uint64_t now_us)
+{
+    const struct kdnet_session_shared *shared = session->shared;
+    return now_us + (shared->lag_us ? shared->lag_us(shared->user) : 0);
+}
 
 /* --- budget.c --- */
 

@@ -93,7 +93,7 @@ static void fill_status(const struct kdnet_session *session, enum kdnet_reason i
         memcpy(event->build_lab, boot->build_lab, sizeof event->build_lab);
     }
     event->rtt_us = kdnet_link_rtt(&session->talk->link);
-    event->read_us = now_us - halt->since_us;
+    event->read_us = kdnet_session_people_us(session, now_us) - halt->since_us;
     event->since_first_known = crash->first_released;
     event->since_first_us = crash->first_released ? halt->since_us - crash->first_released_us : 0;
     event->symbols_pending = halt->waiting && !halt->status_known;
@@ -133,7 +133,7 @@ void kdnet_tell_released(struct kdnet_session *session, uint64_t now_us)
     halt->told_release = halt->action != KDNET_ACTION_HOLD;
     struct kdnet_event_released *event = &kdnet_session_event(session, KDNET_EVENT_RELEASED)->u.released;
     event->action = halt->action;
-    event->halted_us = now_us - halt->since_us;
+    event->halted_us = kdnet_session_people_us(session, now_us) - halt->since_us;
     event->repeated = halt->said_again + (halt->repeat ? session->past->crash.last.repeated : 0);
     if (halt->action != KDNET_ACTION_CONTINUE)
         return;

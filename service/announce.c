@@ -390,7 +390,7 @@ void announce_removed(struct worker *worker, const struct target *target)
     log_end(&line);
 }
 
-uint64_t announce_now(struct worker *worker, struct target *target, const struct kdnet_event *event)
+static uint64_t announce(struct worker *worker, struct target *target, const struct kdnet_event *event)
 {
     struct results *results = &worker->server->results;
     const struct target_place *place = targets_destination(target);
@@ -418,6 +418,16 @@ uint64_t announce_now(struct worker *worker, struct target *target, const struct
     }
     log_event(&announcement);
     return number;
+}
+
+/* For people a silence lasts also while kdnetd itself stood still. */
+uint64_t announce_now(struct worker *worker, struct target *target, const struct kdnet_event *event)
+{
+    if (event->type != KDNET_EVENT_LOST)
+        return announce(worker, target, event);
+    struct kdnet_event lost = *event;
+    lost.u.lost.silent_us += worker_lag_us() - worker_lag_at(kdnet_session_last_seen(target->session));
+    return announce(worker, target, &lost);
 }
 
 uint64_t announce_event(struct worker *worker, struct target *target, const struct kdnet_event *event)

@@ -16,7 +16,8 @@
 #define END_MS          3000     /* for what is under way on other threads, after that */
 #define STOP_LOOK_MS    10
 #define SECOND_MS       1000
-#define TRIM_EVENTS     1000U /* fewer need little */
+#define STALL_TOLD_US   1000000U /* shorter ones are not worth a line */
+#define TRIM_EVENTS     1000U    /* fewer need little */
 #define TRIM_EVERY_US   2000000U
 
 /* The end. */
@@ -63,6 +64,8 @@ static void finish(struct server *server)
     join_workers(server);
     server->finished = true;
     summary_tell_last(server);
+    worker_will_sleep(WORKER_CLOCK_ENDLESS);
+    close_handle((uv_handle_t *)&server->prepare);
     close_handle((uv_handle_t *)&server->second_timer);
     close_handle((uv_handle_t *)&server->watchdog_timer);
     close_handle((uv_handle_t *)&server->stop_timer);
@@ -157,11 +160,27 @@ static void trim(struct server *server, uint64_t now_us)
     platform_trim_memory();
 }
 
+static void tell_stalls(struct server *server, uint64_t now_us)
+{
+    uint64_t more_us = worker_stalls_us() - server->stalls_us;
+    struct log_line line;
+    if (more_us < STALL_TOLD_US || (server->stalls_told_us != 0 && now_us - server->stalls_told_us < WORKER_MINUTE_US))
+        return;
+    server->stalls_us += more_us;
+    server->stalls_told_us = now_us;
+    log_begin(&line, CONFIG_LOG_WARNING,
+              "kdnetd itself stood still: it was stopped, or its computer paused or overloaded; the deadlines of its "
+              "machines are later by as much");
+    log_milliseconds(&line, "stalled_ms", more_us);
+    log_end(&line);
+}
+
 static void on_second(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     uint64_t now_us = worker_now_us();
     results_look(&server->results);
+    tell_stalls(server, now_us);
     if (server->joined)
         return;
     summary_ask(server);
@@ -197,6 +216,14 @@ static void on_results(void *user)
             (void)uv_async_send(&server->workers[i].settled);
 }
 
+/* Its timers end its sleep; the deadlines of stopping are of the workers' clock. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    const struct server *server = prepare->data;
+    (void)worker_now_us();
+    worker_will_sleep((server->stopping ? STOP_LOOK_MS : SECOND_MS) * UINT64_C(1000));
+}
+
 /* The start. */
 
 static void start_signal(struct server *server, int number)
@@ -216,6 +243,8 @@ static void init_handles(struct server *server)
         (void)uv_timer_init(&server->loop, timers[i]);
         timers[i]->data = server;
     }
+    (void)uv_prepare_init(&server->loop, &server->prepare);
+    server->prepare.data = server;
 }
 
 static void start_handles(struct server *server)
@@ -225,6 +254,7 @@ static void start_handles(struct server *server)
     start_signal(server, SIGINT);
     start_signal(server, platform_signal_reload());
     start_signal(server, platform_signal_summary());
+    (void)uv_prepare_start(&server->prepare, on_prepare);
     (void)uv_timer_start(&server->second_timer, on_second, SECOND_MS, SECOND_MS);
     if (watchdog_ms > 1)
         (void)uv_timer_start(&server->watchdog_timer, on_watchdog, watchdog_ms / 2, watchdog_ms / 2);

@@ -121,16 +121,18 @@ struct server {
     struct summary summary;
     uint64_t seed;
 
+    uv_prepare_t prepare;
     uv_timer_t second_timer, watchdog_timer, stop_timer;
     uv_signal_t signals[SERVER_SIGNALS];
     size_t signal_count;
 
     uint64_t trimmed_us, trimmed_events;
-    uint64_t told_us;       /* when the minute's summaries were last told */
-    uint64_t alive_round;   /* of the summary, when the service manager was last told that we live */
-    char status[320];       /* as the service manager knows it */
-    uint64_t second_events; /* a second ago */
-    atomic_uint key_news;   /* counts machines that have shown another key of their target */
+    uint64_t told_us;                   /* when the minute's summaries were last told */
+    uint64_t stalls_told_us, stalls_us; /* when the log last told of a stall, and what of them it has told */
+    uint64_t alive_round;               /* of the summary, when the service manager was last told that we live */
+    char status[320];                   /* as the service manager knows it */
+    uint64_t second_events;             /* a second ago */
+    atomic_uint key_news;               /* counts machines that have shown another key of their target */
     bool stopping, finished;
     bool joined; /* no worker runs any more */
     bool hangs;  /* something does not end: nobody waits for it */

@@ -7,11 +7,6 @@
 
 #include <openssl/rand.h>
 
-uint64_t worker_now_us(void)
-{
-    return uv_hrtime() / 1000;
-}
-
 bool worker_is_alone(const struct worker *worker)
 {
     return worker->server->worker_count == 1;
@@ -26,6 +21,12 @@ static int random_bytes(void *user, uint8_t *out, size_t length)
 {
     (void)user;
     return length <= INT32_MAX && RAND_bytes(out, (int)length) == 1 ? KDNET_OK : KDNET_ERR_RANDOM;
+}
+
+static uint64_t lag(void *user)
+{
+    (void)user;
+    return worker_lag_us();
 }
 
 /* Symbols, for the sessions. */
@@ -107,11 +108,23 @@ static void on_deadline(uv_timer_t *timer)
     (void)uv_idle_start(&worker->deadline_idle, on_idle);
 }
 
+/* After a stall sockets hold more than a round takes. Answers that are there are not late. */
+static bool sockets_come_first(const struct worker *worker, uint64_t now_us)
+{
+    bool behind = false;
+    if (worker_stalled_us() == 0 || now_us - worker_stalled_us() >= WORKER_DRAIN_US)
+        return false;
+    for (const struct listener *listener = worker->listeners; listener; listener = listener->next)
+        behind = behind || listener->behind;
+    return behind;
+}
+
 static void on_check(uv_check_t *check)
 {
     struct worker *worker = check->data;
-    worker->idle_us += worker_now_us() - worker->waiting_from_us;
-    if (!worker->deadline_due)
+    uint64_t now_us = worker_now_us();
+    worker->idle_us += now_us - worker->waiting_from_us;
+    if (!worker->deadline_due || sockets_come_first(worker, now_us))
         return;
     worker->deadline_due = false;
     (void)uv_idle_stop(&worker->deadline_idle);
@@ -119,19 +132,33 @@ static void on_check(uv_check_t *check)
     dispatch_withheld(worker);
 }
 
-static void arm_deadline(struct worker *worker)
+/* When the loop looks at the clock again, at the latest, though nothing is due. */
+static uint64_t next_look(const struct worker *worker, uint64_t now_us)
 {
-    uint64_t deadline_us = timers_next(&worker->timers), withheld_us = withheld_deadline(&worker->withheld);
+    if (worker->totals.halted > worker->totals.held)
+        return now_us + WORKER_LOOK_HALTED_US;
+    return worker->totals.connected > 0 ? now_us + WORKER_LOOK_US : TIMERS_NEVER;
+}
+
+static uint64_t earlier(uint64_t one_us, uint64_t other_us)
+{
+    return one_us < other_us ? one_us : other_us;
+}
+
+/* Returns how long the loop may sleep. */
+static uint64_t arm_deadline(struct worker *worker)
+{
     uint64_t now_us = worker_now_us();
-    if (withheld_us < deadline_us)
-        deadline_us = withheld_us;
+    uint64_t deadline_us = earlier(timers_next(&worker->timers), withheld_deadline(&worker->withheld));
+    deadline_us = earlier(deadline_us, next_look(worker, now_us));
     if (deadline_us == TIMERS_NEVER) {
         (void)uv_timer_stop(&worker->deadline_timer);
-        return;
+        return WORKER_CLOCK_ENDLESS;
     }
-    uint64_t wait_ms = deadline_us > now_us ? (deadline_us - now_us + 999) / 1000 : 0;
+    uint64_t wait_ms = deadline_us > now_us ? (deadline_us - now_us + 999) / 1000 : 1;
     uv_update_time(&worker->loop);
-    (void)uv_timer_start(&worker->deadline_timer, on_deadline, wait_ms > 0 ? wait_ms : 1, 0);
+    (void)uv_timer_start(&worker->deadline_timer, on_deadline, wait_ms, 0);
+    return wait_ms * 1000;
 }
 
 static void on_prepare(uv_prepare_t *prepare)
@@ -146,8 +173,9 @@ static void on_prepare(uv_prepare_t *prepare)
     if (worker->told_results)
         results_ring(&worker->server->results);
     worker->told_results = false;
-    arm_deadline(worker);
+    uint64_t sleep_us = arm_deadline(worker);
     worker->waiting_from_us = worker_now_us();
+    worker_will_sleep(sleep_us);
 }
 
 /* The machines that wait ask again; the others do not mind. */
@@ -205,6 +233,7 @@ static bool init_parts(struct worker *worker)
     worker->shared.crypto = kdnet_crypto_new();
     worker->shared.user = worker;
     worker->shared.random = random_bytes;
+    worker->shared.lag_us = lag;
     worker->shared.asking = asking;
     worker->shared.find_rva = find_rva;
     worker->shared.counts = &worker->session_counts;

@@ -33,6 +33,7 @@
 #include "service/timers.h"
 #include "service/trials.h"
 #include "service/withheld.h"
+#include "service/worker_clock.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -55,16 +56,21 @@
 #define WORKER_INQUIRIES_MIN    32
 #define WORKER_INQUIRIES_START  256
 #define WORKER_RECOUNT_US       250000U
-#define WORKER_DEFERRED         16384U /* machines whose break waits, at most; the others say it again by themselves */
-#define WORKER_RECALL_US        20000U /* a recalled machine has said its break again by then */
-#define WORKER_TRIAL_WAIT_MS    1      /* until there is time again to try keys */
-#define WORKER_MINUTE_US        60000000U
-#define WORKER_REPAIR_MS        1000 /* between two tries of a socket that cannot receive */
-#define WORKER_REPAIR_REOPEN    3U   /* tries, until it is to be opened anew; again after each WORKER_REPAIR_AGAIN */
-#define WORKER_REPAIR_AGAIN     30U
-#define WORKER_UNHEARD_US       180000000U /* who was not heard by then, since the start, is told */
-#define WORKER_UNHEARD_LOOK     4096U      /* rows looked at for that in a second */
-#define WORKER_UNHEARD_NAMES    20U        /* told by name; of the rest the number */
+#define WORKER_DEFERRED         16384U  /* machines whose break waits, at most; the others say it again by themselves */
+#define WORKER_RECALL_US        20000U  /* a recalled machine has said its break again by then */
+#define WORKER_TRIAL_WAIT_MS    1       /* until there is time again to try keys */
+#define WORKER_DRAIN_US         200000U /* after a stall, what waits in the sockets comes before deadlines so long */
+#define WORKER_LOOK_HALTED_US                                                                                          \
+    100000U                           /* so long the loop sleeps at most while machines stand still: a stall in its    \
+                                         sleep is noticed when it takes longer than the sleep was to */
+#define WORKER_LOOK_US       1000000U /* the same while machines are connected */
+#define WORKER_MINUTE_US     60000000U
+#define WORKER_REPAIR_MS     1000 /* between two tries of a socket that cannot receive */
+#define WORKER_REPAIR_REOPEN 3U   /* tries, until it is to be opened anew; again after each WORKER_REPAIR_AGAIN */
+#define WORKER_REPAIR_AGAIN  30U
+#define WORKER_UNHEARD_US    180000000U /* who was not heard by then, since the start, is told */
+#define WORKER_UNHEARD_LOOK  4096U      /* rows looked at for that in a second */
+#define WORKER_UNHEARD_NAMES 20U        /* told by name; of the rest the number */
 
 struct answers;
 struct apply;
@@ -213,9 +219,6 @@ struct arrival {
     uint8_t version, channel;
     uint8_t letter; /* enum letter_kind: by which way it came here */
 };
-
-/* Any monotonic time, microseconds. */
-uint64_t worker_now_us(void);
 
 /* Its loop, handles and parts. False: memory is out, or OpenSSL has no AES-256. worker_end and worker_clear in any
  * case. */

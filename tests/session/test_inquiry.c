@@ -78,6 +78,37 @@ static void the_deadline_is_the_configured_one(void **state)
     puppet_free(p);
 }
 
+static uint64_t lag_us;
+
+static uint64_t lag(void *user)
+{
+    (void)user;
+    return lag_us;
+}
+
+/* Its times leave out what it stood still: so do deadlines, and people are told how long it took for the machine. */
+static void what_the_caller_stood_still_counts_only_in_what_is_told(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    lag_us = SECOND_US;
+    p->shared.lag_us = lag;
+    puppet_connect(p);
+    be_sure(p);
+    uint64_t since_us = p->now_us;
+    p->replies = false;
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    puppet_wait(p, SECOND_US, false);
+    lag_us += 100 * SECOND_US;
+    puppet_wait(p, 2 * SECOND_US, false);
+    assert_in_range(p->continue_us - since_us, KDNET_READ_DEADLINE_US, KDNET_READ_DEADLINE_US + SECOND_US / 10);
+    uint64_t halted_us = puppet_event(p, KDNET_EVENT_RELEASED, 0)->u.released.halted_us;
+    assert_in_range(halted_us, 102 * SECOND_US, 103 * SECOND_US);
+    uint64_t read_us = puppet_event(p, KDNET_EVENT_CRASH_STATUS, 0)->u.crash_status.read_us;
+    assert_in_range(read_us, 102 * SECOND_US, 103 * SECOND_US);
+    puppet_free(p);
+}
+
 /* Neither ACK nor reply, but pokes: it hears nothing of ours. The result comes; and we do not shout. */
 static void a_machine_that_does_not_even_acknowledge_gets_bounded_chatter(void **state)
 {
@@ -713,6 +744,7 @@ int main(void)
         cmocka_unit_test(a_machine_that_had_to_wait_is_recalled_by_resend),
         cmocka_unit_test(a_machine_that_acknowledges_and_answers_nothing_goes_on_at_the_deadline),
         cmocka_unit_test(the_deadline_is_the_configured_one),
+        cmocka_unit_test(what_the_caller_stood_still_counts_only_in_what_is_told),
         cmocka_unit_test(a_machine_that_does_not_even_acknowledge_gets_bounded_chatter),
         cmocka_unit_test(a_silent_machine_is_lost_after_lost_after_and_once),
         cmocka_unit_test(pokes_keep_a_machine_from_being_lost),
