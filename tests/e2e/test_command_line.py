@@ -308,4 +308,4 @@ class ServiceManager(harness.Case):
 
 
 if __name__ == "__main__":
-    harness.main()
+    harness.main(at_once=4)

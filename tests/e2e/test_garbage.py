@@ -233,4 +233,4 @@ class Garbage(harness.Case):
 
 
 if __name__ == "__main__":
-    harness.main()
+    harness.main(at_once=4)

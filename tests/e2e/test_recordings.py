@@ -144,4 +144,4 @@ class Neighbours(harness.Case):
 
 
 if __name__ == "__main__":
-    harness.main()
+    harness.main(at_once=4)

@@ -331,4 +331,4 @@ class Keys(Reload):
 
 
 if __name__ == "__main__":
-    harness.main()
+    harness.main(at_once=4)

@@ -99,16 +99,18 @@ class Restart(harness.Case):
     def kill_at(self, point, scenario, configured):
         """Kills kdnetd as its data datagram number `point` is on its way, starts it again, and judges."""
         hit = threading.Event()
-        count = 0
+        lock = threading.Lock()  # the machine may end while its relay kills
+        count, ended = 0, False
 
         def decide(relay, from_host, datagram):
             nonlocal count
-            if not from_host or not harness.is_data(datagram) or hit.is_set():
-                return True
-            count += 1
-            if count == point:
-                life.now.kill()
-                hit.set()
+            with lock:
+                if not from_host or not harness.is_data(datagram) or hit.is_set() or ended:
+                    return True
+                count += 1
+                if count == point:
+                    life.now.kill()
+                    hit.set()
             return True
 
         where = f"{scenario}, datagram {point}{', address configured' if configured else ''}"
@@ -120,7 +122,8 @@ class Restart(harness.Case):
                                     scenario=scenario)
         while not hit.wait(0.02) and machines.process.poll() is None:
             pass
-        reached = hit.is_set()
+        with lock:
+            ended, reached = True, hit.is_set()
         if reached:
             life.again()
         summary, = machines.wait()
@@ -237,4 +240,4 @@ class Restart(harness.Case):
 
 
 if __name__ == "__main__":
-    harness.main()
+    harness.main(at_once=2)

@@ -212,4 +212,4 @@ class SymbolServers(harness.Case):
 
 
 if __name__ == "__main__":
-    harness.main()
+    harness.main(at_once=4)

@@ -225,4 +225,4 @@ class Symbols(harness.Case):
 
 
 if __name__ == "__main__":
-    harness.main()
+    harness.main(at_once=4)

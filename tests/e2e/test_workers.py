@@ -154,4 +154,4 @@ class Workers(harness.Case):
 
 
 if __name__ == "__main__":
-    harness.main()
+    harness.main(at_once=4)
