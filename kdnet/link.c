@@ -556,6 +556,16 @@ void kdnet_link_ignored(struct kdnet_link *link)
         begin_reset(link);
 }
 
+void kdnet_link_distrust(struct kdnet_link *link)
+{
+    if (!link->busy || link->resetting)
+        return;
+    begin_reset(link);
+    link->acked = false;
+    link->acked_us = 0;
+    link->timer_us = NEVER; /* until it goes out */
+}
+
 void kdnet_link_sleep(struct kdnet_link *link)
 {
     link->timer_us = NEVER;

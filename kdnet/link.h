@@ -172,6 +172,9 @@ void kdnet_link_expire(struct kdnet_link *link, uint64_t now_us);
  * our ids as we do, that is the likely cause: RESET, and the request again. Else it thinks, and was asked meanwhile. */
 void kdnet_link_ignored(struct kdnet_link *link);
 
+/* A request that was acknowledged is not answered, for longer than any target thinks: RESET, and the request again. */
+void kdnet_link_distrust(struct kdnet_link *link);
+
 /* No more sending again until kdnet_link_wake: nobody is there to hear it. */
 void kdnet_link_sleep(struct kdnet_link *link);
 void kdnet_link_wake(struct kdnet_link *link, uint64_t now_us);

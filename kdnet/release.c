@@ -373,6 +373,11 @@ void kdnet_release_expire_step(struct kdnet_session *session, uint64_t now_us)
     if (now_us < kdnet_link_deadline(link) || !link->acked || now_us - link->acked_us < patience_us)
         return;
     link->memory.mute = true;
+    if (kdnet_link_is_unsure(link) && !halt->distrusted) {
+        halt->distrusted = true; /* it may have thrown it away: the answer to the RESET was an older one's, say */
+        kdnet_link_distrust(link);
+        return;
+    }
     halt->proofs = PROOFS_MAX; /* it acknowledges and does not answer: asking on proves nothing */
     kdnet_reading_step_failed(session, halt->step);
     kdnet_link_abandon(link);

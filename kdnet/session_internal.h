@@ -99,6 +99,7 @@ struct kdnet_halt {
     bool told_break, told_status, told_release, told_held;
     bool repeat;      /* the last break of its crash, which it says again and again: nothing new to tell */
     bool unread;      /* one break too many: only a bug check is read */
+    bool distrusted;  /* a RESET went out once more before what is not answered is given up */
     bool interrupted; /* the deadline came while something was asked */
     bool waiting;     /* for a look-up of the symbol */
     enum kdnet_gather_stage gather; /* of evidence */
