@@ -18,6 +18,9 @@
  *   FAULT     bit b: break b is an exception that is no breakpoint: nothing to step over
  *   SAMEPLACE 1: all breaks have the same bytes, as an int 3 in a loop
  *   READS     memory reads of an inquiry, beside GetVersion and GetContext
+ *   THINK     packets that the target thinks about, for any time: its reply, or its going on, comes after any number of our
+ *             timers; meanwhile it looks at nothing, and what does not fit on its network card is lost
+ *   LATE      1: it acknowledges such a packet when it has done it, else at once
  *   TURNS     1: each timer has its turn, in any order (for what must happen in the end)
  *   CALM      1: also no more than so many new keys while one Continue is under way and nothing goes wrong
  *   MUTANT    one of the defects below
@@ -37,11 +40,12 @@ c_decl {
 #define STALE_REPLY_PROVES       10 /* a reply without an ACK before it, which may be an older one said again, proves it too */
 #define PROOFS_ALIKE             12 /* each proof is the same question: a late reply to one is taken for the next one's */
 #define FIRST_IS_FRESH           11 /* who says that he holds no connection was never connected, so counts as we do */
+#define GIVES_UP_EARLY           13 /* what was acknowledged and is not answered is given up while the target thinks */
+#define NO_DISTRUST              14 /* it is given up without a RESET: the answer to the one before may have been an older one's */
 #define SAID_AGAIN_CONTINUES      9 /* it is the old break, without a look at the program counter */
 
 /* Limits of the code, scaled down; what matters is their order. In brackets the code's. */
-#define UNSURE_TO_RESET  2 /* [3]  link.c */
-#define SURE_TO_RESET    6 /* [12] link.c */
+#define TO_RESET         6 /* [20] link.c: longer than any target thinks */
 #define RESETS_UNHEARD   3 /* [3]  link.c, kdnet_link_expire */
 #define DEAF_TIMEOUTS    3 /* [4]  session.c */
 #define TIMEOUTS_CYCLE   6 /* a multiple of all four: the count may start again there */
@@ -50,11 +54,12 @@ c_decl {
 #define ASKS_QUICK       2 /* [3]  inquiry.c */
 #define ASKS_MAX         7 /* [12] inquiry_internal.h */
 #define ASKS_DEAF        2 /* [4]  release.c */
-#define STEP_TIMEOUTS    4 /* [16] release.c */
+#define STEP_TIMEOUTS    4 /* [12 s] release.c: longer than any target thinks */
 #define PROOFS_MAX       6 /* [20] release.c */
 #define GOING_SENDS      4 /* [12] release.c */
 #define GOING_HEARD      3 /* [3]  release.c */
 #define GOING_HEARD_MAX  16 /* [200] release.c */
+#define CARD             4 /* datagrams that wait while the target thinks */
 #define IDS              15 /* ids modulo 16; the code's modulo 2^31 */
 #define KEYS             6
 
@@ -64,7 +69,7 @@ c_decl {
 #define ACK      3
 #define RESEND   4
 #define RESET    5
-#define REQUEST  6  /* a: api */
+#define REQUEST  6  /* a: api; g as CONTINUE's */
 #define CONTINUE 7  /* g: the break that it is meant for: known to the property, not to the programs */
 #define POKE     8  /* a: its number; g: says that it is connected */
 #define CHECK    9  /* the connection check */
@@ -113,11 +118,13 @@ bit h_version;      /* boot->version_known */
 byte l_next, l_last;
 bit l_have, l_out, l_reset_sent, l_unsure;
 bit l_busy, l_wants, l_acked, l_due, l_resetting, l_reset_since, l_timer;
+bit l_agreed;       /* the RESET before the packet was answered */
 bit l_asked;        /* asked_us: a RESEND or RESET went out less than ASKED_LATELY_US ago */
 byte l_id, l_api, l_sends, l_timeouts;
 
 /* struct kdnet_halt */
 byte a_stage, a_step, a_bytes, a_reads, a_giving_up, a_proofs, a_asked, a_heard;
+bit a_reset;        /* distrusted: a RESET went out before what is not answered is given up */
 bit a_context_known, a_context_moved, a_context_tried, a_stepped, a_load, a_fault;
 byte a_break;       /* property only: which break the host believes to be at */
 
@@ -129,11 +136,12 @@ byte t_next, t_expected, t_last;
 bit t_accepted, t_pending, t_wait, t_moved;
 byte t_kind, t_id, t_a, t_g; /* the pending packet */
 byte t_break;
+byte t_think, t_think_id, t_think_a, t_think_g; /* the packet that it thinks about; t_think: its kind, 0: none */
 
 /* --- the network and the property ------------------------------------------------------------------------------- */
-byte losses, repeats, reorders, earlies, restarts, refreshes, silences;
+byte losses, thinks, repeats, reorders, earlies, restarts, refreshes, silences;
 byte p_breaks, p_load, p_fault, p_reads, p_calm, mutant;
-bit p_same, p_turns;
+bit p_same, p_turns, p_late;
 byte told;          /* bit b: a result was told for break b */
 byte churn;         /* new keys while one Continue is under way, since the last thing that went wrong */
 bit w_host, w_target; /* whose turn has been, where turns are kept (TURNS) */
@@ -145,13 +153,17 @@ hidden byte c_ack_id, c_poke, c_key;
 #define IS_LOAD(b)  ((p_load >> (b)) & 1)
 #define IS_FAULT(b) ((p_fault >> (b)) & 1)
 #define BYTES(b)    (p_same -> 1 : (b))
-#define QUIET       (len(h2t) == 0 && len(t2h) == 0)
+#define QUIET       (len(t2h) == 0 && (t_think || len(h2t) == 0))
 #define ENDED       (t_break == p_breaks && !t_wait)
 
 inline to_target(kind, k0, id0, a0, g0)
 {
-    assert(nfull(h2t)); /* the model's room is enough: nothing is lost unseen */
-    h2t!kind, k0, id0, a0, g0, FRESH
+    if
+    :: t_think && len(h2t) >= CARD -> skip /* its card is full */
+    :: else ->
+        assert(nfull(h2t)); /* the model's room is enough: nothing is lost unseen */
+        h2t!kind, k0, id0, a0, g0, FRESH
+    fi
 }
 
 inline to_host(kind, k0, id0, a0, g0)
@@ -169,7 +181,8 @@ inline link_send(wants, api)
     l_id = l_next;
     l_next = (l_next + 1) & IDS;
     l_busy = 1; l_wants = wants; l_api = api;
-    l_acked = 0; l_due = 1; l_sends = 0; l_timeouts = 0; l_reset_since = 0; l_timer = 0
+    l_acked = 0; l_due = 1; l_sends = 0; l_timeouts = 0; l_reset_since = 0; l_timer = 0;
+    l_agreed = 0
 }
 
 /* kdnet_link_done */
@@ -180,7 +193,7 @@ inline link_done()
     :: else -> if :: l_wants -> l_unsure = (!l_acked && mutant != STALE_REPLY_PROVES) :: else fi
     fi;
     l_busy = 0; l_due = 0; l_resetting = 0; l_timer = 0;
-    l_acked = 0; l_reset_since = 0; l_api = NONE; l_wants = 0; l_timeouts = 0
+    l_acked = 0; l_agreed = 0; l_reset_since = 0; l_api = NONE; l_wants = 0; l_timeouts = 0
 }
 
 /* kdnet_link_abandon */
@@ -202,7 +215,7 @@ inline link_abandon()
 /* begin_reset */
 inline begin_reset()
 {
-    l_out = 0; l_unsure = 1; l_reset_sent = 1; l_resetting = 1;
+    l_out = 0; l_unsure = 1; l_reset_sent = 1; l_resetting = 1; l_agreed = 0;
     l_reset_since = (l_sends > 0);
     c_reset = 1
 }
@@ -216,7 +229,7 @@ inline end_reset()
 /* kdnet_link_restart */
 inline link_restart(keep)
 {
-    l_resetting = 0;
+    l_resetting = 0; l_agreed = 0;
     if
     :: keep -> l_out = 1; l_acked = 0; l_due = l_busy; l_timer = 0
     :: else ->
@@ -240,7 +253,7 @@ inline link_control()
     :: k == RESEND && l_busy && l_sends > 0 && !l_resetting -> l_due = 1
     :: k == RESET ->
         if
-        :: l_resetting -> end_reset()
+        :: l_resetting -> end_reset(); l_agreed = 1 /* reset_answered */
         :: !l_resetting && !l_reset_sent -> l_have = 0; l_out = 1; l_due = l_busy
         :: else
         fi
@@ -281,7 +294,7 @@ inline host_flush()
         if
         :: l_busy && l_due && !l_resetting ->
             if
-            :: l_wants -> to_target(REQUEST, h_key, l_id, l_api, 0)
+            :: l_wants -> to_target(REQUEST, h_key, l_id, l_api, a_break)
             :: else -> to_target(CONTINUE, h_key, l_id, 0, a_break)
             fi;
             l_due = 0;
@@ -311,15 +324,14 @@ inline link_expire()
         :: l_timeouts % RESETS_UNHEARD == 0 -> end_reset()
         :: else -> begin_reset()
         fi
-    :: !l_resetting && (l_wants || l_unsure) &&
-       l_timeouts % (l_unsure -> UNSURE_TO_RESET : SURE_TO_RESET) == 0 -> begin_reset()
+    :: !l_resetting && (l_wants || l_unsure) && !t_think && l_timeouts % TO_RESET == 0 -> begin_reset()
     :: else ->
         if
         :: l_acked -> c_resend = 1; l_timer = 1
         :: else -> l_due = 1
         fi
     fi;
-    if :: l_timeouts % DEAF_TIMEOUTS == 0 -> suspect_key() :: else fi;
+    if :: l_timeouts % DEAF_TIMEOUTS == 0 && !l_acked -> suspect_key() :: else fi;
     l_timeouts = l_timeouts % TIMEOUTS_CYCLE
 }
 
@@ -505,7 +517,7 @@ inline release_done()
     a_stage = RUNNING;
     /* what keep_change clears at the next break has no meaning until then */
     a_step = 0; a_bytes = 0; a_reads = 0; a_giving_up = 0; a_proofs = 0; a_asked = 0; a_heard = 0;
-    a_context_known = 0; a_context_moved = 0; a_context_tried = 0; a_stepped = 0; a_load = 0; a_fault = 0; a_break = 0;
+    a_reset = 0; a_context_known = 0; a_context_moved = 0; a_context_tried = 0; a_stepped = 0; a_load = 0; a_fault = 0; a_break = 0;
     churn = 0;
     if :: !l_busy -> l_sends = 0; l_id = 0 :: else fi
 }
@@ -551,17 +563,21 @@ inline release_next()
     fi
 }
 
+/* await_reply: the reply to what is under way at the deadline is wanted */
+#define AWAITED (l_busy && l_wants && l_sends > 0 && (l_acked -> (l_api == GET_CONTEXT || l_unsure || l_out) : l_api == GET_VERSION))
+
 /* kdnet_release_conclude: the one result of this break, then on */
 inline conclude()
 {
     told = told | (1 << a_break);
     if
-    :: l_busy -> /* the deadline came: a context that is to be set may be another break's, see release_next */
+    :: AWAITED -> a_stage = RELEASING; a_giving_up = 0 /* await_reply */
+    :: !AWAITED && l_busy -> /* the deadline came: a context that is to be set may be another break's, see release_next */
         link_abandon();
-        if :: MUST_STEP && a_context_known && !a_context_moved -> l_unsure = 1 :: else fi
-    :: else
-    fi;
-    release_next()
+        if :: MUST_STEP && a_context_known && !a_context_moved -> l_unsure = 1 :: else fi;
+        release_next()
+    :: else -> release_next()
+    fi
 }
 
 /* kdnet_inquiry_advance and kdnet_reading_next: GetVersion (once a boot), GetContext, reads */
@@ -600,7 +616,7 @@ inline on_state_change()
     if
     :: a_bytes == a && (a_stage == READING || a_stage == RELEASING) ->
         /* kdnet_link_ignored: said again */
-        if :: l_busy && l_acked && !l_resetting -> begin_reset() :: else fi
+        if :: l_busy && l_acked && !l_resetting && l_unsure && !l_agreed -> begin_reset() :: else fi
     :: a_bytes == a && a_stage == GOING && l_asked && l_busy && !l_sends && mutant != NOT_SAID_AGAIN ->
         skip /* the RESET before the Continue brought it */
     :: a_bytes == a && a_stage == GOING && l_asked && !(l_busy && !l_sends) && mutant != NOT_SAID_AGAIN ->
@@ -704,10 +720,13 @@ inline host_expire()
         y = 0;
         if
         :: a_stage == RELEASING && l_acked -> /* kdnet_release_expire_step */
-            a_giving_up++;
+            a_giving_up = (a_giving_up < STEP_TIMEOUTS -> a_giving_up + 1 : STEP_TIMEOUTS);
             if
-            :: a_giving_up >= STEP_TIMEOUTS ->
+            :: a_giving_up >= STEP_TIMEOUTS && (!t_think || mutant == GIVES_UP_EARLY) && (l_unsure || l_out) && !a_reset && !l_resetting && mutant != NO_DISTRUST ->
+                a_reset = 1; l_acked = 0; begin_reset(); y = 1
+            :: a_giving_up >= STEP_TIMEOUTS && (!t_think || mutant == GIVES_UP_EARLY) && !((l_unsure || l_out) && !a_reset && !l_resetting && mutant != NO_DISTRUST) ->
                 if :: l_api == GET_CONTEXT -> a_context_tried = 1 :: else fi;
+                a_proofs = PROOFS_MAX;
                 link_abandon(); go_on(); y = 1
             :: else
             fi
@@ -812,7 +831,26 @@ inline take_response()
     fi
 }
 
-/* take_data; requests_do, do_request, go_on */
+/* requests_do, do_request, go_on */
+inline target_does()
+{
+    if
+    :: k == REQUEST ->
+        assert(a != SET_CONTEXT || p_same || g == t_break); /* never another break's registers */
+        if :: a == SET_CONTEXT -> t_moved = 1 :: else fi;
+        target_send(REPLY, a, t_moved)
+    :: else -> /* CONTINUE */
+        /* Never to another break than it was meant for, without a result told for that one. */
+        assert(g == t_break || IS_LOAD(t_break) || ((told >> t_break) & 1));
+        assert(IS_LOAD(t_break) || ((told >> t_break) & 1));
+        if
+        :: !IS_LOAD(t_break) && !IS_FAULT(t_break) && !t_moved -> halt_send() /* traps again at once */
+        :: else -> t_wait = 0; t_moved = 0
+        fi
+    fi
+}
+
+/* take_data */
 inline take_data()
 {
     if
@@ -820,24 +858,17 @@ inline take_data()
     :: !(t_accepted && id == t_last) && !t_pending && !t_wait -> skip /* it runs: nobody listens */
     :: !(t_accepted && id == t_last) && t_pending -> target_acknowledged(); to_host(RESEND, t_key, 0, 0, 0)
     :: else ->
-        to_host(ACK, t_key, id, 0, 0);
         if
         :: id == t_expected ->
             t_accepted = 1; t_last = id; t_expected = (id + 1) & IDS;
             if
-            :: k == REQUEST ->
-                if :: a == SET_CONTEXT -> t_moved = 1 :: else fi;
-                target_send(REPLY, a, t_moved)
-            :: else -> /* CONTINUE */
-                /* Never to another break than it was meant for, without a result told for that one. */
-                assert(g == t_break || IS_LOAD(t_break) || ((told >> t_break) & 1));
-                assert(IS_LOAD(t_break) || ((told >> t_break) & 1));
-                if
-                :: !IS_LOAD(t_break) && !IS_FAULT(t_break) && !t_moved -> halt_send() /* traps again at once */
-                :: else -> t_wait = 0; t_moved = 0
-                fi
+            :: thinks > 0 -> /* think_begin */
+                thinks--; churn = 0;
+                t_think = k; t_think_id = id; t_think_a = a; t_think_g = g;
+                if :: !p_late -> to_host(ACK, t_key, id, 0, 0) :: else fi
+            :: true -> to_host(ACK, t_key, id, 0, 0); target_does()
             fi
-        :: else -> skip /* strict: acknowledged and ignored */
+        :: else -> to_host(ACK, t_key, id, 0, 0) /* strict: acknowledged and ignored */
         fi
     fi
 }
@@ -898,7 +929,15 @@ proctype host()
 proctype target()
 {
     do
-    :: atomic { h2t?k, key, id, a, g, late -> printf("to target: "); SAY_DATAGRAM; target_receive(); SAY_TARGET }
+    :: atomic { !t_think && nempty(h2t) -> h2t?k, key, id, a, g, late; printf("to target: "); SAY_DATAGRAM; target_receive(); SAY_TARGET }
+    :: atomic { /* think_expire */
+        t_think ->
+        k = t_think; a = t_think_a; g = t_think_g; id = t_think_id;
+        t_think = 0; t_think_a = 0; t_think_g = 0; t_think_id = 0;
+        if :: p_late -> to_host(ACK, t_key, id, 0, 0) :: else fi;
+        target_does();
+        printf("has thought\n"); SAY_TARGET
+    }
     :: atomic {
         !t_wait && !t_pending && t_break < p_breaks ->
         t_break++; t_wait = 1; t_moved = 0;
@@ -948,7 +987,7 @@ proctype network()
  */
 #define SLEEPS     (a_stage == GOING && l_busy && l_sends >= GOING_SENDS)
 #define POKE_HELPS (!h_connected || h_rekey_wanted || t_key == 0 || h_lost || SLEEPS || h_asks > 0)
-#define STUCK      (t_wait && QUIET && !(t_pending && t_key != 0) && !HOST_TIMER && !POKE_HELPS)
+#define STUCK      (t_wait && !t_think && QUIET && !(t_pending && t_key != 0) && !HOST_TIMER && !POKE_HELPS)
 
 /*
  * Time. It passes when nothing is under way: timers are longer than a round trip, except `earlies` times. Pokes come
@@ -963,7 +1002,7 @@ proctype clock()
         if
         :: HOST_TIMER && !(p_turns && w_host) -> w_host = 1; pass_time(); host_expire(); host_flush(); printf("host timer\n"); SAY_HOST
         :: t_pending && t_key != 0 && !w_target -> w_target = p_turns; pass_time(); target_pending() /* link_retransmit */
-        :: (w_host || !HOST_TIMER) && !(p_turns && !t_wait && !t_pending && t_break < p_breaks) && (!p_turns || w_target || !(t_pending && t_key != 0)) ->
+        :: !t_think && (w_host || !HOST_TIMER) && !(p_turns && !t_wait && !t_pending && t_break < p_breaks) && (!p_turns || w_target || !(t_pending && t_key != 0)) ->
             w_host = 0; w_target = 0; pass_time(); target_poke() /* machine_expire */
         :: silences > 0 && h_connected && !h_lost -> silences--; h_lost = 1; l_timer = 0 /* lose */
         fi
@@ -976,6 +1015,8 @@ init {
     atomic {
         c_code {
             now.losses = PARAMETER("LOSS");
+            now.thinks = PARAMETER("THINK");
+            now.p_late = PARAMETER("LATE");
             now.repeats = PARAMETER("REPEAT");
             now.reorders = PARAMETER("REORDER");
             now.earlies = PARAMETER("EARLY");
