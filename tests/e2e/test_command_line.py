@@ -289,6 +289,13 @@ class ServiceManager(harness.Case):
                 self.skipTest("kdnetd is built without libsystemd")
             told.settimeout(harness.PATIENCE)
             self.listen_until(told, lambda lines: "READY=1" in lines and any(m.startswith("STATUS=") for m in lines))
+            told.setblocking(False)  # what came while this test had no processor
+            try:
+                while told.recv(4096):
+                    pass
+            except BlockingIOError:
+                pass
+            told.settimeout(harness.PATIENCE)
             begun = time.monotonic()
             self.listen_until(told, lambda lines: lines.count("WATCHDOG=1") == 5)
             self.assertGreater(time.monotonic() - begun, 0.5, "each 200 ms")
