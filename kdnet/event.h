@@ -2,7 +2,7 @@
 /*
  * event: what a session has to tell (DESIGN.md section 3).
  *
- * Uses crash, evidence, handshake. An event owns nothing; `text` and `evidence` are borrowed until the session is
+ * Uses crash, evidence, identity. An event owns nothing; `text` and `evidence` are borrowed until the session is
  * called again.
  */
 #ifndef KDNET_EVENT_H
@@ -10,6 +10,7 @@
 
 #include "kdnet/crash.h"
 #include "kdnet/evidence.h"
+#include "kdnet/identity.h"
 #include "kdnet/kernel.h"
 #include "kdnet/manipulate.h"
 
@@ -127,9 +128,20 @@ struct kdnet_event_suppressed {
     uint32_t count; /* since the last such event */
 };
 
+/* What an event belongs to. */
+struct kdnet_event_identity {
+    uint32_t number; /* among the events of its session that were told, from 1 */
+    bool boot_known, crash_known;
+    bool nested_known;                    /* inside the crash came another bug check */
+    uint8_t boot[KDNET_IDENTITY_LENGTH];  /* the run of the machine's KDNET */
+    uint8_t crash[KDNET_IDENTITY_LENGTH]; /* as its first break gave it, until the machine has shown a new boot */
+    struct kdnet_bugcheck nested;
+};
+
 struct kdnet_event {
     enum kdnet_event_type type;
     uint8_t session[KDNET_SESSION_ID_LENGTH];
+    struct kdnet_event_identity of;
     union {
         struct kdnet_event_connected connected;
         struct kdnet_event_kernel kernel;

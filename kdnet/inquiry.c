@@ -138,6 +138,8 @@ static bool is_to_be_identified(const struct kdnet_session *session)
 static void on_load_symbols(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->talk->halt;
+    if (halt->kernel_loads)
+        kdnet_identity_over(session);
     halt->action = session->policy->action[KDNET_BREAK_KIND_LOAD_SYMBOLS];
     halt->deadline_us = KDNET_NEVER;
     if (halt->action == KDNET_ACTION_HOLD) {

@@ -293,6 +293,7 @@ static void take_version(struct kdnet_session *session, const struct kdnet_versi
     if (over && !crash->printed)
         *crash = (struct kdnet_crash){0};
     crash->kernel_base = kdnet_boot_is_nt(boot) ? version->kernel_base : 0;
+    kdnet_identity_met(session);
 }
 
 static void take_build_lab(struct kdnet_boot *boot, const uint8_t *text, size_t length)
@@ -325,11 +326,13 @@ static void take_bugcheck(struct kdnet_session *session, const uint8_t *data, si
     halt->bugcheck_tried = true;
     halt->bugcheck_known = kdnet_bugcheck_decode(kdnet_halt_layout(session), data, length, &halt->bugcheck) == KDNET_OK;
     if (halt->bugcheck_known && halt->bugcheck.code != 0) {
+        kdnet_identity_broke(session, &halt->bugcheck);
         kdnet_tell_break(session);
         kdnet_tell_bugcheck(session, &halt->bugcheck, true);
     } else if (halt->bugcheck_known && !session->past->crash.printed) {
         /* a kernel that has not crashed: what was known of a crash is of the boot before */
         session->past->crash = (struct kdnet_crash){.kernel_base = session->past->crash.kernel_base};
+        kdnet_identity_over(session);
     }
 }
 

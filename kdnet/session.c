@@ -116,6 +116,11 @@ void kdnet_session_set_policy(struct kdnet_session *session, const struct kdnet_
     session->policy = policy;
 }
 
+const struct kdnet_policy *kdnet_session_policy(const struct kdnet_session *session)
+{
+    return session->policy;
+}
+
 void kdnet_session_move(struct kdnet_session *session, const struct kdnet_session_shared *shared)
 {
     session->shared = shared;
@@ -145,9 +150,9 @@ bool kdnet_session_wake(struct kdnet_session *session)
 static bool is_nothing(const struct kdnet_past *past, uint64_t now_us)
 {
     const struct kdnet_crash *crash = &past->crash;
-    return !crash->printed && !crash->dumping && !crash->first_released && crash->kernel_base == 0 &&
-           !crash->bugcheck.known && !crash->last.known && past->breaks_us == 0 && past->storm_told_us == 0 &&
-           kdnet_budget_is_whole(&past->budget, now_us);
+    return !past->identity.crash_known && !crash->printed && !crash->dumping && !crash->first_released &&
+           crash->kernel_base == 0 && !crash->bugcheck.known && !crash->last.known && past->breaks_us == 0 &&
+           past->storm_told_us == 0 && kdnet_budget_is_whole(&past->budget, now_us);
 }
 
 /* Gives the memory of a talk back when nothing of it is needed. */
@@ -162,19 +167,33 @@ static void rest(struct kdnet_session *session)
         session->talk = NULL;
         free_talk(talk);
     }
-    if (!session->past || !is_nothing(session->past, session->last_seen_us))
+    if (!session->past)
+        return;
+    kdnet_identity_expire(session, session->last_seen_us);
+    if (!is_nothing(session->past, session->last_seen_us))
         return;
     free(session->past);
     session->past = NULL;
 }
 
+/* The oldest event leaves the queue. A session begins with its connected event, told or not. */
+static struct kdnet_event *take_event(struct kdnet_session *session)
+{
+    struct kdnet_talk *talk = session->talk;
+    struct kdnet_event *event = &talk->event[talk->event_first];
+    talk->event_first = (talk->event_first + 1) % KDNET_EVENTS;
+    --talk->event_count;
+    if (event->type == KDNET_EVENT_CONNECTED)
+        session->told = 0;
+    return event;
+}
+
 struct kdnet_event *kdnet_session_event(struct kdnet_session *session, enum kdnet_event_type type)
 {
     struct kdnet_talk *talk = session->talk;
-    if (talk->event_count == KDNET_EVENTS) {
-        talk->event_first = (talk->event_first + 1) % KDNET_EVENTS;
-        --talk->event_count;
-    }
+    kdnet_identity_expire(session, session->last_seen_us);
+    if (talk->event_count == KDNET_EVENTS)
+        (void)take_event(session);
     unsigned place = (talk->event_first + talk->event_count++) % KDNET_EVENTS;
     struct kdnet_event *event = &talk->event[place];
     free(talk->evidence[place]);
@@ -182,6 +201,7 @@ struct kdnet_event *kdnet_session_event(struct kdnet_session *session, enum kdne
     memset(event, 0, sizeof *event);
     event->type = type;
     memcpy(event->session, session->id, sizeof event->session);
+    kdnet_session_identify(session, event);
     return event;
 }
 
@@ -189,11 +209,11 @@ bool kdnet_session_next_event(struct kdnet_session *session, struct kdnet_event 
 {
     struct kdnet_talk *talk = session->talk;
     while (talk && talk->event_count > 0) {
-        *out = talk->event[talk->event_first];
-        talk->event_first = (talk->event_first + 1) % KDNET_EVENTS;
-        --talk->event_count;
-        if (kdnet_budget_allows(session, out))
-            return true;
+        *out = *take_event(session);
+        if (!kdnet_budget_allows(session, out))
+            continue;
+        out->of.number = (uint32_t)++session->told;
+        return true;
     }
     rest(session);
     return false;
@@ -430,8 +450,10 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
     bool keep = !rebooted && session->talk->halt.stage != KDNET_STAGE_RUNNING;
 
     bool numbered = has_numbered(&session->talk->link);
-    if (rebooted)
+    if (rebooted) {
         kdnet_inquiry_rebooted(session, now_us);
+        kdnet_identity_rebooted(session, now_us);
+    }
     kdnet_link_restart(&session->talk->link, keep);
     kdnet_link_sample_first(&session->talk->link, now_us - offer->made_us);
     if (offer->took_over || (known && !rebooted && numbered))
@@ -754,6 +776,7 @@ static void lose(struct kdnet_session *session, uint64_t now_us)
         return;
     }
     session->lost = true;
+    kdnet_identity_expire(session, now_us);
     struct kdnet_event *event = kdnet_session_event(session, KDNET_EVENT_LOST);
     event->u.lost.silent_us = now_us - session->last_seen_us;
     event->u.lost.halted = session->talk->halt.stage != KDNET_STAGE_RUNNING;

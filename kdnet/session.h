@@ -151,6 +151,9 @@ void kdnet_session_free(struct kdnet_session *session);
 /* Gives another policy to a session that goes on; it counts from the next break. */
 void kdnet_session_set_policy(struct kdnet_session *session, const struct kdnet_policy *policy);
 
+/* The one that it has; borrowed. */
+const struct kdnet_policy *kdnet_session_policy(const struct kdnet_session *session);
+
 /* Lets a session go on with what others share, for another thread: nothing of it may be under way in this one. */
 void kdnet_session_move(struct kdnet_session *session, const struct kdnet_session_shared *shared);
 
@@ -185,6 +188,9 @@ bool kdnet_session_next_datagram(struct kdnet_session *session, uint64_t now_us,
 
 /* The next event; false when there is none. Call it until then. */
 bool kdnet_session_next_event(struct kdnet_session *session, struct kdnet_event *out);
+
+/* Gives an event of the caller's what it belongs to, but for its number, as the session knows it now. */
+void kdnet_session_identify(const struct kdnet_session *session, struct kdnet_event *event);
 
 /* When kdnet_session_expire wants to be called; UINT64_MAX: never. */
 uint64_t kdnet_session_deadline(const struct kdnet_session *session);

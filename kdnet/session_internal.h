@@ -161,6 +161,18 @@ struct kdnet_crash {
     struct kdnet_last_break last;
 };
 
+/* What events belong to (identity.c). It outlives struct kdnet_crash: that ends when the machine is sent to its new
+ * boot, this when the new boot has shown itself. */
+struct kdnet_identity {
+    bool boot_known, crash_known, nested_known;
+    bool doubted; /* the machine has shown another run since the last break of the crash: a new boot, perhaps */
+    uint8_t boot[KDNET_IDENTITY_LENGTH];
+    uint8_t crash[KDNET_IDENTITY_LENGTH];
+    uint64_t doubted_us;                 /* since when */
+    uint64_t kernel_base;                /* of the kernel that crashed; 0: not known */
+    struct kdnet_bugcheck first, nested; /* nested: another bug check inside the crash, the newest */
+};
+
 #define KDNET_BUDGET_CRASH                                                                                             \
     KDNET_EVENT_TYPES /* of the results of crashes; the others are of the event of that number                         \
                        */
@@ -176,6 +188,7 @@ struct kdnet_budget {
 /* What a machine did before that still counts: its crash, and its breaks of late. */
 struct kdnet_past {
     struct kdnet_crash crash;
+    struct kdnet_identity identity;
     uint64_t breaks_us;     /* when all breaks of the budget will be there again */
     uint64_t storm_told_us; /* the last event of a break storm; 0: none */
     uint32_t unread;        /* breaks since storm_told_us */
@@ -219,7 +232,8 @@ struct kdnet_session {
     uint8_t data_key[KDNET_AES_KEY_LENGTH];
     uint64_t window_last, window_seen;     /* data sequences that came: the highest, and which of the 64 up to it */
     uint16_t first_tags[KDNET_FIRST_TAGS]; /* start of the tags of the first data datagrams, by sequence */
-    uint64_t sequence;                     /* of our last data datagram; only grows [w11] */
+    uint64_t sequence : 36;                /* of our last data datagram; only grows [w11] */
+    uint64_t told : 28;                    /* events of the session whose events are handed out */
     uint64_t foreign_us;                   /* since when data comes that no key of ours opens; 0: it does not */
     uint64_t nudged_us;
 };
@@ -239,7 +253,8 @@ bool kdnet_session_wake(struct kdnet_session *session);
  */
 void kdnet_session_suspect_key(struct kdnet_session *session);
 
-/* Room for one event, session id filled in; with a full queue the oldest gives way. Needs a talk. */
+/* Room for one event, session id and what it belongs to filled in; with a full queue the oldest gives way. Needs a
+ * talk. */
 struct kdnet_event *kdnet_session_event(struct kdnet_session *session, enum kdnet_event_type type);
 
 /* The time by which people are told how long something took. */
@@ -248,6 +263,22 @@ static inline uint64_t kdnet_session_people_us(const struct kdnet_session *sessi
     const struct kdnet_session_shared *shared = session->shared;
     return now_us + (shared->lag_us ? shared->lag_us(shared->user) : 0);
 }
+
+/* --- identity.c --- */
+
+/* A break whose bug check is known: it begins a crash, or is one of the crash before, or another one inside it. */
+void kdnet_identity_broke(struct kdnet_session *session, const struct kdnet_bugcheck *bugcheck);
+
+/* Who answers is known: a loader, or a kernel elsewhere, is of a new boot. Needs a known version. */
+void kdnet_identity_met(struct kdnet_session *session);
+
+/* The machine shows another run of its KDNET. That is a new boot, unless it breaks with the bug check of the crash
+ * within dump_for: KDNET may set itself up again on its way into one. */
+void kdnet_identity_rebooted(struct kdnet_session *session, uint64_t now_us);
+void kdnet_identity_expire(struct kdnet_session *session, uint64_t now_us);
+
+/* The machine has shown a new boot: what comes is of no crash. */
+void kdnet_identity_over(struct kdnet_session *session);
 
 /* --- budget.c --- */
 

@@ -108,6 +108,8 @@ void kdnet_tell_status(struct kdnet_session *session, enum kdnet_reason interrup
     if (halt->told_status || halt->unread)
         return;
     halt->told_status = true;
+    if (session->past->crash.printed && (!halt->bugcheck_known || halt->bugcheck.code == 0))
+        kdnet_identity_broke(session, &session->past->crash.bugcheck.data);
     kdnet_tell_break(session);
     kdnet_tell_kernel(session);
     fill_status(session, interrupted, now_us, &status);
