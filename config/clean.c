@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/clean.h"
+#include "config/labels.h"
 #include "config/value.h"
 
 #include <openssl/crypto.h>
@@ -137,12 +138,18 @@ static bool scalar_fits(struct cleaner *c, const yaml_node_t *node)
     return false;
 }
 
+static bool is_free_mapping(const cyaml_schema_value_t *schema)
+{
+    const cyaml_schema_value_t *entry = schema->type == CYAML_SEQUENCE ? schema->sequence.entry : NULL;
+    return entry && entry->type == CYAML_MAPPING && strcmp(entry->mapping.fields[0].key, CONFIG_CLEAN_KEY) == 0;
+}
+
 /* Is the node of a shape that can become `schema`? If not, that is reported. */
 static bool fits(struct cleaner *c, const cyaml_schema_value_t *schema, const yaml_node_t *node)
 {
     struct config_spot spot = spot_at(c, node->start_mark);
     c->looked_at = node->start_mark;
-    switch (schema->type) {
+    switch (is_free_mapping(schema) ? CYAML_MAPPING : schema->type) {
     case CYAML_SEQUENCE:
         if (node->type == YAML_SEQUENCE_NODE || is_null(node))
             return true;
@@ -270,10 +277,56 @@ static void put_mapping(struct cleaner *c, const cyaml_schema_field_t *fields, c
     put(c, "}");
 }
 
+/* Whether a label's name is one; only such a one comes into the field of a place. */
+static bool accept_label(struct cleaner *c, const yaml_node_t *key)
+{
+    char error[CONFIG_ERROR_SIZE];
+    struct config_spot spot = spot_at(c, key->start_mark);
+    if (key->type != YAML_SCALAR_NODE) {
+        config_report_add(c->report, &spot, "has %s for a label's name; write name: value", shape_name(key));
+        return false;
+    }
+    if (config_label_is_key((const char *)key->data.scalar.value, key->data.scalar.length, error))
+        return true;
+    config_report_add(c->report, &spot, "%s", error);
+    return false;
+}
+
+static void put_free_mapping(struct cleaner *c, const yaml_node_t *node)
+{
+    static const cyaml_schema_value_t scalar = {.type = CYAML_STRING};
+    size_t outer = strlen(c->field);
+    const char *comma = "";
+    put(c, "[");
+    ptrdiff_t count = node->type == YAML_MAPPING_NODE ? node->data.mapping.pairs.top - node->data.mapping.pairs.start
+                                                      : 0;
+    for (ptrdiff_t i = 0; i < count && count_step(c); ++i) {
+        const yaml_node_pair_t *pair = node->data.mapping.pairs.start + i;
+        const yaml_node_t *key = yaml_document_get_node(&c->document, pair->key);
+        const yaml_node_t *value = yaml_document_get_node(&c->document, pair->value);
+        if (!key || !value || !accept_label(c, key))
+            continue;
+        (void)snprintf(c->field + outer, FIELD_SIZE - outer, ".%s", (const char *)key->data.scalar.value);
+        if (fits(c, &scalar, value)) {
+            put(c, comma);
+            put(c, "{\"" CONFIG_CLEAN_KEY "\": ");
+            put_value(c, key->start_mark, (const char *)key->data.scalar.value, key->data.scalar.length);
+            put(c, ",\n\"" CONFIG_CLEAN_VALUE "\": ");
+            put_value(c, value->start_mark, (const char *)value->data.scalar.value, value->data.scalar.length);
+            put(c, "}");
+            comma = ",\n";
+        }
+        c->field[outer] = '\0';
+    }
+    put(c, "]");
+}
+
 /* The schema is no deeper than four, so this is not either. */
 static void put_node(struct cleaner *c, const cyaml_schema_value_t *schema, const yaml_node_t *node)
 {
-    if (schema->type == CYAML_SEQUENCE)
+    if (is_free_mapping(schema))
+        put_free_mapping(c, node);
+    else if (schema->type == CYAML_SEQUENCE)
         put_sequence(c, schema->sequence.entry, node);
     else if (schema->type == CYAML_MAPPING)
         put_mapping(c, schema->mapping.fields, node);

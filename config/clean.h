@@ -12,6 +12,10 @@
 /* The field of each mapping, of ours and not for people to write, that has the mapping's place. */
 #define CONFIG_CLEAN_PLACE "@"
 
+/* The two fields of an entry of a list that stands for a mapping with names of the writer's own: a label's. */
+#define CONFIG_CLEAN_KEY   "@key"
+#define CONFIG_CLEAN_VALUE "@value"
+
 struct config_clean {
     char *text; /* NULL when the input has no content */
     size_t length;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/config.h"
+#include "config/labels.h"
 #include "config/store.h"
 #include "config/value.h"
 
@@ -47,6 +48,7 @@ void config_clear(struct kdnetd_config *config)
     free(config->file_ids);
     free(config->events);
     free(config->names);
+    config_labels_clear(config);
     config_init(config);
 }
 
@@ -61,6 +63,11 @@ void config_take_targets(struct kdnetd_config *config, struct kdnetd_config *to)
     to->old_keys = config->old_keys;
     to->old_key_count = config->old_key_count;
     to->keys = config->keys;
+    to->labels = config->labels;
+    to->label_slots = config->label_slots;
+    to->label_count = config->label_count;
+    config->labels = NULL;
+    config->label_slots = config->label_count = 0;
     config->targets = NULL;
     config->names = config->keys = NULL;
     config->old_keys = NULL;
@@ -104,7 +111,7 @@ bool config_same_target(const struct config_target *a, const struct config_targe
            a->has_address == b->has_address && a->strict == b->strict &&
            memcmp(a->address.ip, b->address.ip, sizeof a->address.ip) == 0 && a->address.port == b->address.port &&
            a->port == b->port && memcmp(a->policy.action, b->policy.action, sizeof a->policy.action) == 0 &&
-           a->policy.hold_for_ms == b->policy.hold_for_ms;
+           a->policy.hold_for_ms == b->policy.hold_for_ms && config_same_labels(a->labels, b->labels);
 }
 
 enum config_action config_action_for(const struct kdnetd_config *config, const struct config_target *target,

@@ -41,6 +41,9 @@
 #define CONFIG_OLD_KEYS_MAX   4                   /* key_old of one target */
 #define CONFIG_WORKERS_MAX    64                  /* threads that serve machines */
 #define CONFIG_HOLD_FOR_EVER  UINT64_MAX          /* hold_for: none */
+#define CONFIG_LABELS_MAX     16                  /* of one target */
+#define CONFIG_LABEL_KEY_SIZE 33                  /* 32 characters and the NUL */
+#define CONFIG_LABEL_SIZE     65                  /* 64 bytes of value and the NUL */
 #define CONFIG_SOURCE_OPTIONS 0                   /* the command line's place in `sources` */
 
 /* Where something was written, to name it in a message. */
@@ -80,6 +83,14 @@ struct config_policy {
     uint64_t hold_for_ms;          /* 0 unset (as for all); CONFIG_HOLD_FOR_EVER without a deadline */
 };
 
+/* Labels of targets, by key. Equal sets are one, for all targets of a configuration. */
+struct config_labels {
+    struct config_labels *next; /* in the configuration's hash */
+    uint64_t hash;
+    uint32_t length; /* of text */
+    char text[];     /* key NUL value NUL, as often as there are labels */
+};
+
 struct config_target {
     char name[CONFIG_NAME_SIZE];
     struct kdnet_key key;
@@ -89,6 +100,7 @@ struct config_target {
     uint16_t port;                 /* the listening port that it belongs to; 0: all of them */
     struct config_policy policy;   /* what differs from the policy for all */
     struct config_place place;
+    const struct config_labels *labels; /* NULL: none. Borrowed from the configuration */
 };
 
 /* A key that a target had, or may still have: Windows takes a new one only at its next start. */
@@ -139,6 +151,7 @@ enum config_setting {
     CONFIG_SET_SYMBOLS_CA_FILE,
     CONFIG_SET_WORKERS,
     CONFIG_SET_FREEBIND,
+    CONFIG_SET_COLLECTOR,
     CONFIG_SET_POLICY, /* and one for each kind of break */
     CONFIG_SETTINGS = CONFIG_SET_POLICY + CONFIG_BREAKS,
 };
@@ -185,8 +198,11 @@ struct kdnetd_config {
     uint64_t dump_for_ms;      /* silence that is no loss after the first break of a crash: the dump is being written */
     bool prints;               /* emit print events */
     enum config_log_level log_level;
-    unsigned workers; /* threads that serve machines; 0: as many as there are cores */
-    bool freebind;    /* addresses to listen on need not be here yet */
+    unsigned workers;                 /* threads that serve machines; 0: as many as there are cores */
+    bool freebind;                    /* addresses to listen on need not be here yet */
+    char collector[CONFIG_NAME_SIZE]; /* this kdnetd among others; empty: not told */
+    struct config_labels **labels;    /* hash of all sets, chained */
+    size_t label_count, label_slots;
 
     struct config_access access;
 
@@ -234,7 +250,8 @@ bool config_load_targets_text(const char *text, size_t length, const char *name,
                               struct config_report *report);
 
 /*
- * One option of the command line, without its dashes: listen, target, symbols, rva, read, events, http or policy.
+ * One option of the command line, without its dashes: listen, target, symbols, rva, read, events, http, policy or
+ * collector.
  *
  *   listen ADDR:PORT   target NAME=w.x.y.z[@ADDR[:PORT]] or NAME=@FILE   symbols DIR   rva GUIDAGE:SYMBOL=0xRVA
  *   events FILE|-      http ADDR:PORT                      policy BREAK=ACTION
@@ -254,6 +271,7 @@ bool config_add_read(struct kdnetd_config *config, const char *text, char error[
 bool config_add_events(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
 bool config_add_http(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
 bool config_add_policy(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
+bool config_add_collector(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
 
 /*
  * What only shows when all sources are together: the default listeners, doubled listeners, doubled names, doubled keys
@@ -272,7 +290,8 @@ void config_advise(const struct kdnetd_config *config, struct config_report *rep
 /* A target by its name, or NULL. Needs config_check. Cost: one hash. */
 const struct config_target *config_find_target(const struct kdnetd_config *config, const char *name);
 
-/* Are two targets of one name to be treated alike (key, address, port, policy)? Where they were written does not count.
+/* Are two targets of one name to be treated alike (key, address, port, policy, labels)? Where they were written does
+ * not count.
  */
 bool config_same_target(const struct config_target *a, const struct config_target *b);
 
@@ -300,6 +319,11 @@ enum config_action config_action_for(const struct kdnetd_config *config, const s
 
 /* How long a machine is held, in ms; CONFIG_HOLD_FOR_EVER without a deadline. `target` may be NULL. */
 uint64_t config_hold_for(const struct kdnetd_config *config, const struct config_target *target);
+
+/* One label after the other: `at` is NULL, or the key of the one before. Returns the next key, behind whose NUL its
+ * value is; NULL: that was the last. `labels` NULL: there are none. */
+const char *config_next_label(const struct config_labels *labels, const char *at);
+bool config_same_labels(const struct config_labels *a, const struct config_labels *b);
 
 /* "bugcheck_first" and so on; "continue" and so on; "notice" and so on. Never NULL. */
 const char *config_break_name(enum config_break kind);

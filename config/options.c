@@ -151,6 +151,16 @@ bool config_add_policy(struct kdnetd_config *config, const char *text, char erro
     return true;
 }
 
+bool config_add_collector(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE])
+{
+    char name[CONFIG_NAME_SIZE];
+    if (!config_parse_name(text, strlen(text), name, error))
+        return false;
+    (void)claim(config, CONFIG_SET_COLLECTOR);
+    memcpy(config->collector, name, sizeof name);
+    return true;
+}
+
 bool config_add(struct kdnetd_config *config, const char *option, const char *text,
                 char error[static CONFIG_ERROR_SIZE])
 {
@@ -160,7 +170,7 @@ bool config_add(struct kdnetd_config *config, const char *option, const char *te
     } options[] = {
         {"listen", config_add_listen}, {"target", config_add_target}, {"symbols", config_add_symbols},
         {"rva", config_add_rva},       {"events", config_add_events}, {"http", config_add_http},
-        {"policy", config_add_policy}, {"read", config_add_read},
+        {"policy", config_add_policy}, {"read", config_add_read},     {"collector", config_add_collector},
     };
     for (size_t i = 0; i < sizeof options / sizeof options[0]; ++i)
         if (strcmp(option, options[i].name) == 0)

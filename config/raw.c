@@ -31,6 +31,16 @@ static const cyaml_schema_field_t policy_fields[] = {
     CYAML_FIELD_END,
 };
 
+/* Fields whose names are not ours: a mapping in the file, a list of these once it is clean. */
+static const cyaml_schema_field_t label_fields[] = {
+    FIELD(CONFIG_CLEAN_KEY, config_raw_label, key),
+    FIELD(CONFIG_CLEAN_VALUE, config_raw_label, value),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t label_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_raw_label, label_fields),
+};
+
 static const cyaml_schema_field_t target_fields[] = {
     FIELD(CONFIG_CLEAN_PLACE, config_raw_target, place),
     FIELD("name", config_raw_target, name),
@@ -39,6 +49,7 @@ static const cyaml_schema_field_t target_fields[] = {
     FIELD("address", config_raw_target, address),
     FIELD("strict", config_raw_target, strict),
     FIELD("port", config_raw_target, port),
+    LIST_OF("labels", config_raw_target, labels, label_entry),
     MAP("policy", config_raw_target, policy, policy_fields),
     CYAML_FIELD_END,
 };
@@ -93,6 +104,7 @@ static const cyaml_schema_field_t top_fields[] = {
     FIELD("prints", config_raw, prints),
     FIELD("log_level", config_raw, log_level),
     FIELD("workers", config_raw, workers),
+    FIELD("collector", config_raw, collector),
     CYAML_FIELD_END,
 };
 

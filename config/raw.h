@@ -19,6 +19,11 @@ struct config_raw_policy {
     char *hold_for;
 };
 
+struct config_raw_label {
+    char *key;
+    char *value;
+};
+
 struct config_raw_target {
     char *place; /* of the entry itself, for what is missing in it; its TEXT is empty */
     char *name;
@@ -28,6 +33,8 @@ struct config_raw_target {
     char *address;
     char *strict;
     char *port;
+    struct config_raw_label *labels;
+    unsigned labels_count;
     struct config_raw_policy *policy;
 };
 
@@ -59,7 +66,7 @@ struct config_raw {
     unsigned listen_count, targets_count, targets_file_count, include_count, rva_count, reads_count, symbols_count;
     struct config_raw_policy *policy;
     char *events, *http, *read_deadline, *lost_after, *dump_for, *hold_for, *prints, *log_level;
-    char *default_reads, *symbols_ca_file, *workers, *freebind;
+    char *default_reads, *symbols_ca_file, *workers, *freebind, *collector;
     struct config_redaction redaction; /* of the text that this was loaded from */
 };
 

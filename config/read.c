@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/labels.h"
 #include "config/raw.h"
 #include "config/store.h"
 #include "config/value.h"
@@ -120,6 +121,21 @@ static void read_target_address(struct reader *r, const struct config_raw_target
         complain(r, &value.spot, "needs an address that it is strict about; add address, or take this out");
 }
 
+static void read_labels(struct reader *r, const struct config_raw_target *raw, struct config_target *target)
+{
+    char error[CONFIG_ERROR_SIZE];
+    struct config_label_list list = {.count = 0};
+    struct config_value key, value;
+    size_t before = r->report->count;
+    for (unsigned i = 0; i < raw->labels_count && r->report->count == before; ++i)
+        if (config_raw_split(raw->labels[i].key, &r->source, &key) &&
+            config_raw_split(raw->labels[i].value, &r->source, &value) &&
+            !config_label_add(&list, key.text, strlen(key.text), value.text, strlen(value.text), error))
+            complain(r, &value.spot, error);
+    if (r->report->count == before && !config_labels_share(r->config, &list, &target->labels))
+        out_of_memory(r);
+}
+
 /* Everything of a target is looked at, so that all its mistakes are reported. */
 static bool read_target(struct reader *r, struct config_raw_target *raw, struct config_new_target *wanted)
 {
@@ -142,6 +158,7 @@ static bool read_target(struct reader *r, struct config_raw_target *raw, struct 
     read_target_address(r, raw, target);
     if (config_raw_split(raw->port, &r->source, &value) && !config_parse_port(value.text, &target->port, error))
         complain(r, &value.spot, error);
+    read_labels(r, raw, target);
     if (raw->policy)
         read_policy(r, raw->policy, false, &target->policy);
     return r->report->count == before;
@@ -302,6 +319,18 @@ static void read_words(struct reader *r, const struct config_raw *raw)
     }
 }
 
+static void read_collector(struct reader *r, char *raw)
+{
+    char error[CONFIG_ERROR_SIZE], name[CONFIG_NAME_SIZE];
+    struct config_value value;
+    if (!config_raw_split(raw, &r->source, &value))
+        return;
+    if (!config_parse_name(value.text, strlen(value.text), name, error))
+        complain(r, &value.spot, error);
+    else if (config_store_claim(r->config, CONFIG_SET_COLLECTOR, &value.spot, r->report))
+        memcpy(r->config->collector, name, sizeof name);
+}
+
 static void read_workers(struct reader *r, char *raw)
 {
     char error[CONFIG_ERROR_SIZE];
@@ -331,6 +360,7 @@ static void read_settings(struct reader *r, const struct config_raw *raw)
     read_ca_file(r, raw->symbols_ca_file);
     read_words(r, raw);
     read_workers(r, raw->workers);
+    read_collector(r, raw->collector);
 }
 
 static void include_one(struct reader *r, const struct config_value *value, const char *pattern)

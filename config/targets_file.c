@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/labels.h"
 #include "config/store.h"
 #include "config/value.h"
 #include "kdnet/error.h"
@@ -6,7 +7,8 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-#define MOST_WORDS      8 /* of a line: name, key, address, FIELD=VALUE of three kinds, and one that is too much */
+/* Of a line: name, key, address, FIELD=VALUE of three kinds, labels, and one that is too much. */
+#define MOST_WORDS      (7 + CONFIG_LABELS_MAX)
 #define LONGEST_ADDRESS 64
 #define KEY_FILE_LIMIT  65536
 
@@ -19,8 +21,9 @@ struct lines {
     struct kdnetd_config *config;
     struct config_report *report;
     struct config_spot spot;
-    const char *line; /* where the line starts: columns count from it */
-    size_t found;     /* lines with something in them */
+    const char *line;                /* where the line starts: columns count from it */
+    size_t found;                    /* lines with something in them */
+    struct config_label_list labels; /* of the line */
 };
 
 static void complain(struct lines *l, const struct word *word, const char *field, const char *error)
@@ -105,6 +108,16 @@ static void parse_old_keys(struct lines *l, const struct word *word, size_t from
     }
 }
 
+/* KEY=VALUE: a label. */
+static void parse_label(struct lines *l, const struct word *word, size_t mark)
+{
+    char error[CONFIG_ERROR_SIZE], field[CONFIG_LABEL_KEY_SIZE + 8] = "labels";
+    if (config_label_is_key(word->text, mark, error))
+        (void)snprintf(field, sizeof field, "labels.%.*s", (int)mark, word->text);
+    if (!config_label_add(&l->labels, word->text, mark, word->text + mark + 1, word->length - mark - 1, error))
+        complain(l, word, field, error);
+}
+
 /* FIELD=VALUE. False: it is none. */
 static bool parse_named(struct lines *l, const struct word *word, struct config_new_target *target)
 {
@@ -119,7 +132,7 @@ static bool parse_named(struct lines *l, const struct word *word, struct config_
     if (field == 0)
         parse_old_keys(l, word, length + 1, target);
     else if (field == 3)
-        complain(l, word, "name", "is no field of a line; write name key [address] [key_old=K] [strict=true] [port=N]");
+        parse_label(l, word, length);
     else if (!copy_word(word, length + 1, text))
         complain(l, word, fields[field], "is too long; write strict=true or port=50000");
     else if (field == 1 ? !config_parse_bool(text, &target->target.strict, error)
@@ -133,6 +146,7 @@ static void parse_rest(struct lines *l, const struct word *words, size_t count, 
 {
     char error[CONFIG_ERROR_SIZE];
     const struct word *too_much = NULL;
+    l->labels.count = 0;
     if (!config_parse_key(words[0].text, words[0].length, &target->target.key, error))
         complain(l, &words[0], "key", error);
     for (size_t i = 1; i < count; ++i) {
@@ -148,6 +162,8 @@ static void parse_rest(struct lines *l, const struct word *words, size_t count, 
         complain(l, too_much, "address", "is too much; write: name key [address], and # before a comment");
     if (target->target.strict && !target->target.has_address)
         complain(l, &words[0], "strict", "needs an address that it is strict about; add it, or take strict out");
+    if (!config_labels_share(l->config, &l->labels, &target->target.labels))
+        config_report_add(l->report, &l->spot, "out of memory");
 }
 
 static bool parse_words(struct lines *l, const struct word *words, size_t count, struct config_new_target *target)
@@ -194,7 +210,7 @@ static bool is_utf16(const char *text, size_t length)
 static void read_targets(struct kdnetd_config *config, const char *text, size_t length, const struct config_spot *file,
                          struct config_report *report)
 {
-    struct lines l = {config, report, *file, text, 0};
+    struct lines l = {.config = config, .report = report, .spot = *file, .line = text};
     const char *end = text + length;
     if (is_utf16(text, length)) {
         config_report_add(report, file, "is UTF-16 text; save it as UTF-8");

@@ -72,8 +72,8 @@ static void further_fields_have_their_names(void **state)
          "targets:1:11: key_old: has more than 4 keys; leave out the oldest"},
         {"a 1.1.1.1 strict=true\n",
          "targets:1:3: strict: needs an address that it is strict about; add it, or take strict out"},
-        {"a 1.1.1.1 color=red\n", "targets:1:11: name: is no field of a line; write name key [address] [key_old=K] "
-                                  "[strict=true] [port=N]"},
+        {"a 1.1.1.1 Color=red\n", "targets:1:11: labels: is no name of a label; write 1 to 32 of a-z 0-9 _, a letter "
+                                  "first, as rack=b4"},
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; ++i) {
         load_targets(f, texts[i].text);
@@ -86,6 +86,66 @@ static void further_fields_have_their_names(void **state)
     assert_true(f->config.targets[0].strict && f->config.targets[0].has_address);
     assert_int_equal(f->config.old_key_count, 3);
     assert_int_equal(f->config.old_keys[2].target, 1);
+}
+
+static void expect_labels(const struct config_target *target, const char *wanted)
+{
+    char text[2048] = "";
+    for (const char *key = config_next_label(target->labels, NULL); key; key = config_next_label(target->labels, key))
+        (void)snprintf(text + strlen(text), sizeof text - strlen(text), "%s=%s ", key, key + strlen(key) + 1);
+    assert_string_equal(text, wanted);
+}
+
+static void other_words_are_labels_and_equal_sets_are_one(void **state)
+{
+    struct fixture *f = *state;
+    load_targets(f, "a 1.1.1.1 rack=b4 10.0.0.1 os=10.0.20348.1 port=50000\nb 2.2.2.2 os=10.0.20348.1 rack=b4\n"
+                    "c 3.3.3.3 rack=b5\nd 4.4.4.4\ne 5.5.5.5 ort=K\xc3\xb6ln a=b=c\n");
+    expect_no_mistake(f);
+    expect_labels(&f->config.targets[0], "os=10.0.20348.1 rack=b4 ");
+    assert_ptr_equal(f->config.targets[0].labels, f->config.targets[1].labels);
+    expect_labels(&f->config.targets[2], "rack=b5 ");
+    assert_null(f->config.targets[3].labels);
+    expect_labels(&f->config.targets[4], "a=b=c ort=K\xc3\xb6ln ");
+    assert_int_equal(f->config.label_count, 3);
+}
+
+static void wrong_labels_are_named(void **state)
+{
+    struct fixture *f = *state;
+    static const struct wrong_text texts[] = {
+        {"a 1.1.1.1 rack=\n",
+         "targets:1:11: labels.rack: is empty; write 1 to 64 bytes of text, as rack=b4, or leave the "
+         "label out"},
+        {"a 1.1.1.1 rack=b4 rack=b5\n", "targets:1:19: labels.rack: rack is there already; write each label once"},
+        {"a 1.1.1.1 9=x\n",
+         "targets:1:11: labels: is no name of a label; write 1 to 32 of a-z 0-9 _, a letter first, as "
+         "rack=b4"},
+        {"a 1.1.1.1 x=\xff\n",
+         "targets:1:11: labels.x: has a control character, or is no UTF-8; write 1 to 64 bytes of "
+         "text"},
+        {"a 1.1.1.1 x=\xc2\x85\n",
+         "targets:1:11: labels.x: has a control character, or is no UTF-8; write 1 to 64 bytes "
+         "of text"},
+        {"a 1.1.1.1 keyold=1m770ts6ru0p.3671pemyie4i.2b8djy3wt5et.1p99ir125v4q\n",
+         "targets:1:11: labels.keyold: is a key of a machine, and labels are for everyone to see; a former key is a "
+         "key_old"},
+        {"a 1.1.1.1 a=1 b=1 c=1 d=1 e=1 f=1 g=1 h=1 i=1 j=1 k=1 l=1 m=1 n=1 o=1 p=1 q=1\n",
+         "targets:1:75: labels.q: is one label more than the 16 that a target may have; leave one out"},
+        {"a 1.1.1.1 a23456789012345678901234567890123=x\n",
+         "targets:1:11: labels: is no name of a label; write 1 to 32 of a-z 0-9 _, a letter first, as rack=b4"},
+        {"a 1.1.1.1 x=1234567890123456789012345678901234567890123456789012345678901234"
+         "5\n",
+         "targets:1:11: labels.x: is too long; write 1 to 64 bytes of text"},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; ++i) {
+        load_targets(f, texts[i].text);
+        expect_mistake(f, texts[i].line);
+    }
+    load_targets(f, "a 1.1.1.1 a=1 b=1 c=1 d=1 e=1 f=1 g=1 h=1 i=1 j=1 k=1 l=1 m=1 n=1 o=1 "
+                    "a2345678901234567890123456789012="
+                    "1234567890123456789012345678901234567890123456789012345678901234\n");
+    expect_no_mistake(f);
 }
 
 static void mistakes_do_not_stop_the_reading(void **state)
@@ -158,6 +218,8 @@ int main(void)
         TEST(a_line_is_a_name_a_key_and_perhaps_an_address),
         TEST(each_mistake_of_a_line_is_named_with_its_column),
         TEST(further_fields_have_their_names),
+        TEST(other_words_are_labels_and_equal_sets_are_one),
+        TEST(wrong_labels_are_named),
         TEST(mistakes_do_not_stop_the_reading),
         TEST(names_are_up_to_64_characters),
         TEST(a_nul_byte_is_no_end),

@@ -37,7 +37,8 @@ static void everything_is_read(void **state)
               "policy: {shutdown: hold, prompt: hold}\n"
               "read_deadline: 500ms\nlost_after: 10\ndump_for: 1h\nhold_for: 7d\nprints: true\nlog_level: debug\n"
               "workers: 3\n"
-              "freebind: true\n");
+              "freebind: true\n"
+              "collector: c-1.x_Y\n");
     expect_no_mistake(f);
     const struct kdnetd_config *c = &f->config;
     assert_int_equal(c->listen_count, 2);
@@ -75,6 +76,7 @@ static void everything_is_read(void **state)
     assert_true(c->prints);
     assert_int_equal(c->log_level, CONFIG_LOG_DEBUG);
     assert_int_equal(c->workers, 3);
+    assert_string_equal(c->collector, "c-1.x_Y");
     assert_true(c->freebind);
 }
 
@@ -93,6 +95,54 @@ static void a_target_has_the_policy_for_all_but_where_its_own_differs(void **sta
     assert_int_equal(config_action_for(c, NULL, CONFIG_BREAK_SHUTDOWN), CONFIG_ACTION_HOLD);
     assert_true(config_hold_for(c, a) == 300000);
     assert_true(config_hold_for(c, b) == CONFIG_HOLD_FOR_EVER);
+}
+
+static void labels_are_read_and_equal_sets_are_one(void **state)
+{
+    struct fixture *f = *state;
+    load_yaml(f, "targets:\n- {name: a, key: 1.1.1.1, labels: {rack: b4, ort: 'K\xc3\xb6ln: 1'}}\n"
+                 "- name: b\n  key: 2.2.2.2\n  labels:\n    ort: \"K\xc3\xb6ln: 1\"\n    rack: b4\n"
+                 "- {name: c, key: 3.3.3.3, labels: {}}\n- {name: d, key: 4.4.4.4, labels: ~}\n"
+                 "- {name: e, key: 5.5.5.5, labels: {version: 10.0.20348.1, port: 7, name: x}}\n");
+    expect_no_mistake(f);
+    const struct config_labels *labels = f->config.targets[0].labels;
+    const char *key = config_next_label(labels, NULL);
+    assert_string_equal(key, "ort");
+    assert_string_equal(key + 4, "K\xc3\xb6ln: 1");
+    key = config_next_label(labels, key);
+    assert_string_equal(key, "rack");
+    assert_null(config_next_label(labels, key));
+    assert_ptr_equal(labels, f->config.targets[1].labels);
+    assert_null(f->config.targets[2].labels);
+    assert_null(f->config.targets[3].labels);
+    assert_false(config_same_target(&f->config.targets[0], &f->config.targets[2]));
+    assert_string_equal(config_next_label(f->config.targets[4].labels, NULL), "name");
+}
+
+static void labels_and_collectors_are_checked(void **state)
+{
+    static const struct wrong_text texts[] = {
+        {"targets: [{name: a, key: 1.1.1.1, labels: rack}]\n",
+         "a.yaml:1:43: targets[0].labels: is a single value; write fields with their values (name: value)"},
+        {"targets: [{name: a, key: 1.1.1.1, labels: [rack]}]\n",
+         "a.yaml:1:43: targets[0].labels: is a list; write fields with their values (name: value)"},
+        {"targets: [{name: a, key: 1.1.1.1, labels: {Rack: b}}]\n",
+         "a.yaml:1:44: targets[0].labels: is no name of a label; write 1 to 32 of a-z 0-9 _, a letter first, as "
+         "rack=b4"},
+        {"targets: [{name: a, key: 1.1.1.1, labels: {rack: [b]}}]\n",
+         "a.yaml:1:50: targets[0].labels.rack: is a list; write a single value"},
+        {"targets: [{name: a, key: 1.1.1.1, labels: {rack: }}]\n",
+         "a.yaml:1:50: targets[0].labels.rack: has no value; write one, or take the line out"},
+        {"targets: [{name: a, key: 1.1.1.1, labels: {rack: \"a\\nb\"}}]\n",
+         "a.yaml:1:50: targets[0].labels.rack: has a control character, or is no UTF-8; write 1 to 64 bytes of text"},
+        {"targets: [{name: a, key: 1.1.1.1, labels: {rack: a, rack: b}}]\n",
+         "a.yaml:1:59: targets[0].labels.rack: rack is there already; write each label once"},
+        {"targets: [{name: a, key: 1.1.1.1}]\ncollector: a/b\n",
+         "a.yaml:2:12: collector: \"a/b\" has a character that a name cannot have; write 1 to 64 of A-Z a-z 0-9 . _ -"},
+        {"targets: [{name: a, key: 1.1.1.1}]\ncollector: ''\n",
+         "a.yaml:2:12: collector: is empty; write 1 to 64 of A-Z a-z 0-9 . _ -"},
+    };
+    EXPECT_EACH(state, texts);
 }
 
 static void what_is_not_said_has_its_default(void **state)
@@ -596,6 +646,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(everything_is_read),
         TEST(a_target_has_the_policy_for_all_but_where_its_own_differs),
+        TEST(labels_are_read_and_equal_sets_are_one),
+        TEST(labels_and_collectors_are_checked),
         TEST(what_is_not_said_has_its_default),
         TEST(one_value_where_a_list_may_stand_is_a_list_of_one),
         TEST(values_with_quotes_colons_and_control_characters_arrive_as_they_are),
