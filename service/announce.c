@@ -367,20 +367,31 @@ static bool note_key(struct worker *worker, const struct target *target, const s
     return false;
 }
 
+/* `address` is borrowed, and may be filled in later. */
+static struct report_subject subject_of(const struct worker *worker, const struct target *target,
+                                        const struct address *address)
+{
+    return (struct report_subject){.time_us = wall_clock_us(),
+                                   .collector = worker->collector,
+                                   .labels = policies_labels(kdnet_session_policy(target->session)),
+                                   .target = targets_name(target),
+                                   .address = address};
+}
+
 /* Nothing of a target is told after this. */
 void announce_removed(struct worker *worker, const struct target *target)
 {
     struct results *results = &worker->server->results;
     const struct target_place *place = targets_destination(target);
     struct address address = {.port = 0};
-    struct report_subject subject = {
-        .time_us = wall_clock_us(), .target = targets_name(target), .address = place ? &address : NULL};
+    struct report_subject subject = subject_of(worker, target, place ? &address : NULL);
     struct log_line line;
     size_t length = 0;
     if (place)
         address = targets_address(place);
     ++worker->totals.events;
     if (results_are_wanted(results)) {
+        subject.number = identity_number(&worker->server->id_clock, subject.time_us);
         char *text = report_removed(&subject, &length);
         (void)results_add(results, text, length, RESULTS_CONNECTION, source_of(subject.target));
         worker->told_results = true;
@@ -395,8 +406,7 @@ static uint64_t announce(struct worker *worker, struct target *target, const str
     struct results *results = &worker->server->results;
     const struct target_place *place = targets_destination(target);
     struct address address = {.port = 0};
-    struct report_subject subject = {
-        .time_us = wall_clock_us(), .target = targets_name(target), .address = place ? &address : NULL};
+    struct report_subject subject = subject_of(worker, target, place ? &address : NULL);
     struct address configured = targets_configured(target);
     if (place)
         address = targets_address(place);

@@ -57,6 +57,7 @@ struct loss {
     uint64_t last_seen_us;
     uint64_t due_us; /* when it is told at the earliest; 0: at once when others were heard since */
     uint8_t session[KDNET_SESSION_ID_LENGTH];
+    uint32_t number;     /* of its event in the session */
     bool halted, silent; /* silent: its listener was */
 };
 

@@ -83,6 +83,7 @@ static void tell(struct server *server, const struct question *question)
     uv_timeval64_t now = {0};
     (void)uv_gettimeofday(&now);
     struct report_unknown unknown = {.time_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_usec,
+                                     .collector = server->config.collector,
                                      .source = stranger->source,
                                      .listen_port = stranger->listen_port,
                                      .version = stranger->version,
@@ -93,6 +94,7 @@ static void tell(struct server *server, const struct question *question)
     address_format_ip(&stranger->source, ip);
     make_hint(question, ip, hint);
     if (results_are_wanted(&server->results)) {
+        unknown.number = identity_number(&server->id_clock, unknown.time_us);
         char *text = report_unknown(&unknown, question->here[0] != '\0' ? question->here : NULL, hint, &length);
         (void)results_add(&server->results, text, length, RESULTS_CONNECTION, 0);
         results_ring(&server->results);

@@ -13,6 +13,7 @@ bool listening_withhold(struct worker *worker, const struct target *target, cons
         return false;
     struct loss loss = {.row = target->id,
                         .listener = listener->id,
+                        .number = event->of.number,
                         .last_seen_us = last_seen_us,
                         .halted = event->u.lost.halted,
                         .silent = listener->silent};
@@ -40,6 +41,8 @@ static void tell(void *user, const struct loss *loss)
     struct target *target = row_of(worker, loss);
     struct kdnet_event event = {.type = KDNET_EVENT_LOST};
     memcpy(event.session, loss->session, sizeof event.session);
+    kdnet_session_identify(target->session, &event);
+    event.of.number = loss->number;
     event.u.lost.silent_us = worker_now_us() - loss->last_seen_us;
     event.u.lost.halted = loss->halted;
     (void)announce_now(worker, target, &event);

@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
 /* What getopt_long returns for options without a letter; those with a value are VALUE. */
 enum { VALUE = 1000, CONFIG, CHECK, CORE_DUMPS, HELP, VERSION };
@@ -29,6 +30,7 @@ static const struct option long_options[] = {
     {"hold-for", required_argument, NULL, VALUE},
     {"prints", optional_argument, NULL, VALUE},
     {"workers", required_argument, NULL, VALUE},
+    {"collector", required_argument, NULL, VALUE},
     {"log-level", required_argument, NULL, VALUE},
     {"check", optional_argument, NULL, CHECK},
     {"core-dumps", no_argument, NULL, CORE_DUMPS},
@@ -54,6 +56,7 @@ void options_help(FILE *out)
         "  --freebind[=true|false]         listen on an address that is not here yet, too (false)\n"
         "  --target NAME=@FILE             a machine: its name, and a file with its key [ADDR] [key_old=KEY] "
         "[strict=true]\n"
+        "                                  [LABEL=VALUE]...\n"
         "  --target NAME=w.x.y.z[@ADDR]    the same with the key in sight of every user of this computer\n"
         "  --rva GUIDAGE:SYMBOL=0xRVA      where a symbol is in a kernel that you know\n"
         "  --symbols PLACE                 where kernels' symbols are: DIR, srv*DIR or srv*DIR*URL, as for WinDbg;\n"
@@ -73,6 +76,7 @@ void options_help(FILE *out)
         "  --hold-for TIME|none            how long `hold` holds (none: until it is released)\n"
         "  --prints[=true|false]           make results of what machines print, too\n"
         "  --workers N                     threads that serve machines (one for each core)\n"
+        "  --collector NAME                this kdnetd among others, in each result (the computer's name)\n"
         "  --log-level LEVEL               error, warning, notice, info, debug; the log is on standard error\n"
         "  --core-dumps                    for developers: core files and debuggers are allowed, and show keys\n"
         "  --help, --version\n"
@@ -203,6 +207,25 @@ static bool set(struct kdnetd_config *config, const struct options_value *value,
     return set_duration(config, value->name, value->text, error);
 }
 
+/* Unless it was told: the computer's name, with - for what a collector's cannot have. */
+static void name_collector(struct kdnetd_config *config)
+{
+    char name[UV_MAXHOSTNAMESIZE] = "";
+    size_t size = sizeof name, length = 0;
+    if (config->collector[0] != '\0')
+        return;
+    if (uv_os_gethostname(name, &size) != 0 || name[0] == '\0')
+        (void)snprintf(name, sizeof name, "kdnetd");
+    for (; name[length] != '\0' && length < sizeof config->collector - 1; ++length) {
+        bool kept = (name[length] >= 'A' && name[length] <= 'Z') || (name[length] >= 'a' && name[length] <= 'z') ||
+                    (name[length] >= '0' && name[length] <= '9') || strchr("._-", name[length]);
+        config->collector[length] = '-';
+        if (kept)
+            config->collector[length] = name[length];
+    }
+    config->collector[length] = '\0';
+}
+
 bool options_load(const struct options *options, const struct config_access *access, struct kdnetd_config *config,
                   struct config_report *report)
 {
@@ -225,6 +248,7 @@ bool options_load(const struct options *options, const struct config_access *acc
         if (!config_add(config, "symbols", path, error))
             config_report_add(report, &spot, "%s", error);
     }
+    name_collector(config);
     symbols_check(config, report);
     (void)config_check(config, report);
     return config_report_count(report) == 0;

@@ -7,8 +7,9 @@
 #define SLOTS_MIN 16
 
 struct policies_item {
-    struct kdnet_policy policy;
+    struct kdnet_policy policy; /* first: policies_labels comes from it to the item */
     struct policies_item *next;
+    struct config_labels *labels; /* NULL: none */
 };
 
 void policies_init(struct policies *policies)
@@ -21,6 +22,7 @@ void policies_clear(struct policies *policies)
     while (policies->first) {
         struct policies_item *item = policies->first;
         policies->first = item->next;
+        free(item->labels);
         free(item);
     }
     free(policies->slots);
@@ -69,22 +71,24 @@ void policies_make(const struct kdnetd_config *config, const struct config_targe
     out->hold_for_us = hold_for_ms == CONFIG_HOLD_FOR_EVER || hold_for_ms > UINT64_MAX / 1000 ? 0 : hold_for_ms * 1000;
 }
 
-static bool is_same(const struct kdnet_policy *a, const struct kdnet_policy *b)
+static bool is_same(const struct policies_item *item, const struct kdnet_policy *policy,
+                    const struct config_labels *labels)
 {
-    bool same = a->hold_for_us == b->hold_for_us;
+    bool same = item->policy.hold_for_us == policy->hold_for_us && config_same_labels(item->labels, labels);
     for (int i = 0; i < KDNET_BREAK_KINDS; ++i)
-        same = same && a->action[i] == b->action[i];
+        same = same && item->policy.action[i] == policy->action[i];
     return same;
 }
 
 /* The slot of a policy like this one, or the free one where it belongs. */
-static struct policies_item **slot_of(const struct policies *policies, const struct kdnet_policy *policy)
+static struct policies_item **slot_of(const struct policies *policies, const struct kdnet_policy *policy,
+                                      const struct config_labels *labels)
 {
-    uint64_t hash = policy->hold_for_us;
+    uint64_t hash = policy->hold_for_us ^ (labels ? labels->hash : 0);
     for (int i = 0; i < KDNET_BREAK_KINDS; ++i)
         hash = (hash ^ (uint64_t)policy->action[i]) * 0x9e3779b97f4a7c15U;
     size_t at = (size_t)(hash ^ hash >> 32) & (policies->slot_count - 1);
-    while (policies->slots[at] && !is_same(&policies->slots[at]->policy, policy))
+    while (policies->slots[at] && !is_same(policies->slots[at], policy, labels))
         at = (at + 1) & (policies->slot_count - 1);
     return &policies->slots[at];
 }
@@ -102,21 +106,46 @@ static bool reserve(struct policies *policies)
     }
     for (size_t i = 0; i < old.slot_count; ++i)
         if (old.slots[i])
-            *slot_of(policies, &old.slots[i]->policy) = old.slots[i];
+            *slot_of(policies, &old.slots[i]->policy, old.slots[i]->labels) = old.slots[i];
     free(old.slots);
     return true;
 }
 
-static const struct kdnet_policy *share(struct policies *policies, const struct kdnet_policy *wanted)
+/* The configuration goes when it is applied. */
+static struct config_labels *copy_labels(const struct config_labels *labels)
+{
+    size_t size = sizeof *labels + labels->length;
+    struct config_labels *copy = malloc(size);
+    if (!copy)
+        return NULL;
+    memcpy(copy, labels, size);
+    copy->next = NULL;
+    return copy;
+}
+
+static struct policies_item *new_item(const struct kdnet_policy *policy, const struct config_labels *labels)
+{
+    struct policies_item *item = malloc(sizeof *item);
+    if (!item)
+        return NULL;
+    *item = (struct policies_item){.policy = *policy, .labels = labels ? copy_labels(labels) : NULL};
+    if (!labels || item->labels)
+        return item;
+    free(item);
+    return NULL;
+}
+
+static const struct kdnet_policy *share(struct policies *policies, const struct kdnet_policy *wanted,
+                                        const struct config_labels *labels)
 {
     if (!reserve(policies))
         return NULL;
-    struct policies_item **slot = slot_of(policies, wanted);
+    struct policies_item **slot = slot_of(policies, wanted, labels);
     if (!*slot) {
-        struct policies_item *item = malloc(sizeof *item);
+        struct policies_item *item = new_item(wanted, labels);
         if (!item)
             return NULL;
-        *item = (struct policies_item){.policy = *wanted, .next = policies->first};
+        item->next = policies->first;
         policies->first = *slot = item;
         ++policies->count;
     }
@@ -128,7 +157,7 @@ const struct kdnet_policy *policies_of(struct policies *policies, const struct k
 {
     struct kdnet_policy wanted;
     policies_make(config, target, &wanted);
-    return share(policies, &wanted);
+    return share(policies, &wanted, target->labels);
 }
 
 const struct kdnet_policy *policies_to_let_go(struct policies *policies)
@@ -139,5 +168,10 @@ const struct kdnet_policy *policies_to_let_go(struct policies *policies)
     for (int i = 0; i < CONFIG_BREAKS; ++i)
         config.policy.action[i] = CONFIG_ACTION_CONTINUE;
     policies_make(&config, NULL, &wanted);
-    return share(policies, &wanted);
+    return share(policies, &wanted, NULL);
+}
+
+const struct config_labels *policies_labels(const struct kdnet_policy *policy)
+{
+    return ((const struct policies_item *)(const void *)policy)->labels;
 }

@@ -233,12 +233,14 @@ static void report(struct server *server, const struct port *port, bool silent)
     uv_timeval64_t now = {0};
     (void)uv_gettimeofday(&now);
     struct report_listener listener = {.time_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_usec,
+                                       .collector = server->config.collector,
                                        .local = port->local,
                                        .silent = silent,
                                        .machines = port->hearing.machines};
     size_t length = 0;
     if (!results_are_wanted(&server->results))
         return;
+    listener.number = identity_number(&server->id_clock, listener.time_us);
     char *text = report_listener(&listener, &length);
     (void)results_add(&server->results, text, length, RESULTS_BREAK, 0);
     results_ring(&server->results);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/report.h"
 #include "kdnet/names.h"
+#include "service/identity.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -131,14 +132,80 @@ static void put(struct builder *b, const char *key, json_t *value)
         b->failed = true;
 }
 
-static struct builder begin(uint64_t time_us, const char *event)
+static json_t *parameters_array(struct builder *b, const struct kdnet_bugcheck *bugcheck)
+{
+    json_t *parameters = json_array();
+    for (size_t i = 0; i < 4; ++i)
+        if (json_array_append_new(parameters, hex(bugcheck->parameters[i], ADDRESS_DIGITS)) != 0)
+            b->failed = true;
+    return parameters;
+}
+
+static json_t *nested_object(const struct kdnet_bugcheck *bugcheck)
+{
+    struct builder b = {.object = json_object()};
+    put(&b, "code", hex(bugcheck->code, STATUS_DIGITS));
+    put(&b, "parameters", parameters_array(&b, bugcheck));
+    return b.object;
+}
+
+/* What an event is told by. */
+struct origin {
+    uint64_t time_us;
+    const char *collector;
+    const char *id;
+};
+
+static struct builder begin(const struct origin *origin, const char *event)
 {
     char time_text[REPORT_TIME_SIZE];
     struct builder b = {.object = json_object()};
-    report_time(time_us, time_text);
+    report_time(origin->time_us, time_text);
     put(&b, "time", own_text(time_text));
     put(&b, "event", own_text(event));
+    put(&b, "id", own_text(origin->id));
+    put(&b, "collector", own_text(origin->collector));
     return b;
+}
+
+static json_t *labels_object(const struct config_labels *labels)
+{
+    struct builder b = {.object = json_object()};
+    for (const char *key = config_next_label(labels, NULL); key; key = config_next_label(labels, key))
+        put(&b, key, json_string(key + strlen(key) + 1));
+    if (!b.failed)
+        return b.object;
+    json_decref(b.object);
+    return NULL;
+}
+
+static json_t *name_text(bool known, const uint8_t name[static KDNET_IDENTITY_LENGTH])
+{
+    char text[IDENTITY_NAME_SIZE];
+    if (!known)
+        return json_null();
+    identity_name(name, text);
+    return own_text(text);
+}
+
+/* `of` NULL: it belongs to no session. */
+static void put_identity(struct builder *b, const struct kdnet_event_identity *of, const struct config_labels *labels)
+{
+    static const struct kdnet_event_identity none;
+    const struct kdnet_event_identity *own = of ? of : &none;
+    put(b, "boot", name_text(own->boot_known, own->boot));
+    put(b, "crash", name_text(own->crash_known, own->crash));
+    if (own->nested_known)
+        put(b, "bugcheck_nested", nested_object(&own->nested));
+    put(b, "labels", labels_object(labels));
+}
+
+/* An event of no session. */
+static struct builder begin_apart(uint64_t time_us, const char *collector, uint64_t number, const char *event)
+{
+    char id[IDENTITY_SIZE];
+    identity_of_none(collector, number, id);
+    return begin(&(struct origin){time_us, collector, id}, event);
 }
 
 struct dump {
@@ -233,13 +300,9 @@ static json_t *pdb_object(bool known, const struct kdnet_pdb *pdb)
 
 static void put_bugcheck(struct builder *b, const struct kdnet_event_bugcheck *bugcheck)
 {
-    json_t *parameters = json_array();
-    for (size_t i = 0; i < 4; ++i)
-        if (json_array_append_new(parameters, hex(bugcheck->data.parameters[i], ADDRESS_DIGITS)) != 0)
-            b->failed = true;
     put(b, "code", hex(bugcheck->data.code, STATUS_DIGITS));
     put(b, "name", text_or_null(kdnet_bugcheck_name(bugcheck->data.code)));
-    put(b, "parameters", parameters);
+    put(b, "parameters", parameters_array(b, &bugcheck->data));
     put(b, "from", own_text(bugcheck->from_memory ? "memory" : "print"));
 }
 
@@ -477,29 +540,35 @@ static void put_fields(struct builder *b, const struct kdnet_event *event, const
 
 char *report_event(const struct report_subject *subject, const struct kdnet_event *event, size_t *length)
 {
-    struct builder b = begin(subject->time_us, report_event_name(event->type));
+    char id[IDENTITY_SIZE];
+    identity_of_event(subject->collector, event, id);
+    const struct origin origin = {subject->time_us, subject->collector, id};
+    struct builder b = begin(&origin, report_event_name(event->type));
     put(&b, "target", json_string(subject->target));
     put(&b, "address", address_text(subject->address));
     put(&b, "session", session_text(event->session));
+    put_identity(&b, &event->of, subject->labels);
     put_fields(&b, event, subject);
     return finish(&b, length);
 }
 
 char *report_removed(const struct report_subject *subject, size_t *length)
 {
-    struct builder b = begin(subject->time_us, "removed");
+    struct builder b = begin_apart(subject->time_us, subject->collector, subject->number, "removed");
     put(&b, "target", json_string(subject->target));
     put(&b, "address", address_text(subject->address));
     put(&b, "session", json_null());
+    put_identity(&b, NULL, subject->labels);
     return finish(&b, length);
 }
 
 char *report_unknown(const struct report_unknown *unknown, const char *configured, const char *hint, size_t *length)
 {
-    struct builder b = begin(unknown->time_us, "unknown_target");
+    struct builder b = begin_apart(unknown->time_us, unknown->collector, unknown->number, "unknown_target");
     put(&b, "target", json_null());
     put(&b, "address", address_text(&unknown->source));
     put(&b, "session", json_null());
+    put_identity(&b, NULL, NULL);
     put(&b, "version", json_integer(unknown->version));
     put(&b, "count", json_integer((json_int_t)unknown->count));
     put(&b, "hint", json_string(hint));
@@ -509,10 +578,12 @@ char *report_unknown(const struct report_unknown *unknown, const char *configure
 
 char *report_listener(const struct report_listener *listener, size_t *length)
 {
-    struct builder b = begin(listener->time_us, listener->silent ? "listener_silent" : "listener_heard");
+    const char *event = listener->silent ? "listener_silent" : "listener_heard";
+    struct builder b = begin_apart(listener->time_us, listener->collector, listener->number, event);
     put(&b, "target", json_null());
     put(&b, "address", json_null());
     put(&b, "session", json_null());
+    put_identity(&b, NULL, NULL);
     put(&b, "listener", address_text(&listener->local));
     if (listener->silent)
         put(&b, "machines", json_integer((json_int_t)listener->machines));

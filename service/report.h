@@ -2,11 +2,13 @@
 /*
  * report: what a session has to tell, as one JSON object on one line. config/events.schema.json is the contract.
  *
- * Uses address and, of kdnet, event, names. One function makes the objects; fields are only ever added.
+ * Uses address, config, identity and, of kdnet, event, names. One function makes the objects; fields are only ever
+ * added.
  */
 #ifndef SERVICE_REPORT_H
 #define SERVICE_REPORT_H
 
+#include "config/config.h"
 #include "kdnet/event.h"
 #include "service/address.h"
 
@@ -18,17 +20,22 @@
 
 /* Who the event is about, and when it was. */
 struct report_subject {
-    uint64_t time_us;                 /* since 1970, UTC */
-    const char *target;               /* its name */
-    const struct address *address;    /* NULL: not known */
-    const struct address *configured; /* of a connected one that is elsewhere: its configured IP address; or NULL */
-    bool old_key;                     /* of a connected one: it has shown a key of key_old */
+    uint64_t time_us;                   /* since 1970, UTC */
+    const char *collector;              /* who tells it */
+    uint64_t number;                    /* identity.h; of what is told of no session */
+    const struct config_labels *labels; /* of the target; NULL: none */
+    const char *target;                 /* its name */
+    const struct address *address;      /* NULL: not known */
+    const struct address *configured;   /* of a connected one that is elsewhere: its configured IP address; or NULL */
+    bool old_key;                       /* of a connected one: it has shown a key of key_old */
     const char *tried; /* of a crash_status without symbols: what was tried and what each answered; or NULL */
 };
 
 /* Pokes of one source that no key opens. */
 struct report_unknown {
     uint64_t time_us;
+    const char *collector;
+    uint64_t number; /* identity.h */
     struct address source;
     uint16_t listen_port;
     uint8_t version;
@@ -38,6 +45,8 @@ struct report_unknown {
 /* A listener that fell silent, or hears machines again. */
 struct report_listener {
     uint64_t time_us;
+    const char *collector;
+    uint64_t number; /* identity.h */
     struct address local;
     bool silent;
     size_t machines; /* that fell silent */

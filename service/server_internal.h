@@ -3,6 +3,7 @@
 #ifndef SERVICE_SERVER_INTERNAL_H
 #define SERVICE_SERVER_INTERNAL_H
 
+#include "service/identity.h"
 #include "service/locals.h"
 #include "service/mailbox.h"
 #include "service/options.h"
@@ -132,7 +133,8 @@ struct server {
     uint64_t alive_round;               /* of the summary, when the service manager was last told that we live */
     char status[320];                   /* as the service manager knows it */
     uint64_t second_events;             /* a second ago */
-    atomic_uint key_news;               /* counts machines that have shown another key of their target */
+    struct identity_clock id_clock;
+    atomic_uint key_news; /* counts machines that have shown another key of their target */
     bool stopping, finished;
     bool joined; /* no worker runs any more */
     bool hangs;  /* something does not end: nobody waits for it */

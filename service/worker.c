@@ -6,6 +6,7 @@
 #include "service/server_internal.h"
 
 #include <openssl/rand.h>
+#include <string.h>
 
 bool worker_is_alone(const struct worker *worker)
 {
@@ -83,6 +84,7 @@ void worker_configure(struct worker *worker, const struct kdnetd_config *config)
     shared->remember_image = places ? remember_image : NULL;
     reads_make(&worker->reads, config);
     shared->reads = &worker->reads;
+    memcpy(worker->collector, config->collector, sizeof worker->collector);
 }
 
 bool worker_reserve(struct worker *worker, size_t ids)

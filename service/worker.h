@@ -205,6 +205,7 @@ struct worker {
     bool in_batch;              /* datagrams of a socket are being looked at */
     bool stopping, finished;
     bool handles_ready, settled_ready; /* the handles above are initialised */
+    char collector[CONFIG_NAME_SIZE];  /* of the configuration */
     struct apply *apply;               /* reload.c: the configuration that is applied; NULL: none is */
 };
 

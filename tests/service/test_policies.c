@@ -59,6 +59,31 @@ static void machines_with_the_same_policy_share_it(void **state)
     policies_clear(&policies);
 }
 
+static void policies_have_the_labels_of_their_targets(void **state)
+{
+    (void)state;
+    static const char text[] = "a 1.1.1.1 rack=b4\nb 2.2.2.2 rack=b4\nc 3.3.3.3 rack=b5\nd 4.4.4.4\n";
+    const struct kdnet_policy *of[4];
+    struct kdnetd_config config;
+    struct config_report report;
+    struct policies policies;
+    config_init(&config);
+    config_report_init(&report);
+    policies_init(&policies);
+    assert_true(config_load_targets_text(text, sizeof text - 1, "targets", &config, &report));
+    for (size_t i = 0; i < 4; ++i)
+        of[i] = policies_of(&policies, &config, &config.targets[i]);
+    config_clear(&config);
+    config_report_clear(&report);
+    assert_ptr_equal(of[0], of[1]);
+    assert_int_equal(policies.count, 3);
+    assert_string_equal(config_next_label(policies_labels(of[0]), NULL), "rack");
+    assert_string_equal(config_next_label(policies_labels(of[2]), NULL) + 5, "b5");
+    assert_null(policies_labels(of[3]));
+    assert_null(policies_labels(policies_to_let_go(&policies)));
+    policies_clear(&policies);
+}
+
 static void kept_policies_live_as_long_as_the_others(void **state)
 {
     (void)state;
@@ -82,6 +107,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(policy_of_a_target_goes_before_that_for_all),
         cmocka_unit_test(machines_with_the_same_policy_share_it),
+        cmocka_unit_test(policies_have_the_labels_of_their_targets),
         cmocka_unit_test(kept_policies_live_as_long_as_the_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,7 +69,7 @@ static json_t *parse(char *line, size_t length)
 
 static json_t *made(const struct kdnet_event *event, const struct address *address)
 {
-    struct report_subject subject = {.time_us = NOON, .target = "web-17", .address = address};
+    struct report_subject subject = {.time_us = NOON, .collector = "c1", .target = "web-17", .address = address};
     size_t length = 0;
     char *line = report_event(&subject, event, &length);
     return parse(line, length);
@@ -87,7 +87,7 @@ static struct kdnet_event event_of(enum kdnet_event_type type)
 
 static void assert_text(const json_t *object, const char *key, const char *wanted)
 {
-    const char *text = json_string_value(json_object_get(object, key));
+    const char *text = json_string_value(key ? json_object_get(object, key) : object);
     assert_non_null(text);
     assert_string_equal(text, wanted);
 }
@@ -95,6 +95,54 @@ static void assert_text(const json_t *object, const char *key, const char *wante
 static void assert_null_field(const json_t *object, const char *key)
 {
     assert_true(json_is_null(json_object_get(object, key)));
+}
+
+static void every_event_says_what_it_belongs_to(void **state)
+{
+    (void)state;
+    static const char text[] = "ort\0K\xc3\xb6ln\0rack\0b\"4";
+    union {
+        struct config_labels labels;
+        char room[sizeof(struct config_labels) + sizeof text];
+    } set = {.labels.length = sizeof text};
+    memcpy(set.labels.text, text, sizeof text);
+    struct kdnet_event event = event_of(KDNET_EVENT_CRASH_STATUS);
+    event.of =
+        (struct kdnet_event_identity){.number = 3, .boot_known = true, .crash_known = true, .nested_known = true};
+    memset(event.of.boot, 0x15, sizeof event.of.boot);
+    memset(event.of.crash, 0x6a, sizeof event.of.crash);
+    event.of.nested = (struct kdnet_bugcheck){0xa5, {1, 2, 3, 0xfffff80000000000U}};
+    struct report_subject subject = {
+        .time_us = NOON, .collector = "c1", .target = "web-17", .address = &v4, .labels = &set.labels};
+    size_t length = 0;
+    char *line = report_event(&subject, &event, &length);
+    json_t *object = parse(line, length);
+    const json_t *labels = json_object_get(object, "labels"), *nested = json_object_get(object, "bugcheck_nested");
+    assert_text(object, "id", "6a6a6a6a6a6a6a6a-break-unknown");
+    assert_text(object, "collector", "c1");
+    assert_text(object, "boot", "1515151515151515");
+    assert_text(object, "crash", "6a6a6a6a6a6a6a6a");
+    assert_text(nested, "code", "0x000000A5");
+    assert_text(json_array_get(json_object_get(nested, "parameters"), 3), NULL, "0xFFFFF80000000000");
+    assert_int_equal(json_object_size(labels), 2);
+    assert_text(labels, "rack", "b\"4");
+    assert_text(labels, "ort", "K\xc3\xb6ln");
+    json_decref(object);
+}
+
+static void what_is_not_known_is_null_and_no_labels_are_an_empty_object(void **state)
+{
+    (void)state;
+    struct kdnet_event event = event_of(KDNET_EVENT_LOST);
+    event.of.number = 9;
+    json_t *object = made(&event, &v4);
+    assert_text(object, "id", "c1-a0a1a2a3a4a5a6a7-9");
+    assert_null_field(object, "boot");
+    assert_null_field(object, "crash");
+    assert_null(json_object_get(object, "bugcheck_nested"));
+    assert_true(json_is_object(json_object_get(object, "labels")));
+    assert_int_equal(json_object_size(json_object_get(object, "labels")), 0);
+    json_decref(object);
 }
 
 static void every_event_says_when_and_who(void **state)
@@ -292,7 +340,7 @@ static void milliseconds_are_written_short(void **state)
 {
     (void)state;
     struct kdnet_event event = event_of(KDNET_EVENT_RELEASED);
-    struct report_subject subject = {.time_us = NOON, .target = "web-17", .address = &v4};
+    struct report_subject subject = {.time_us = NOON, .collector = "c1", .target = "web-17", .address = &v4};
     event.u.released = (struct kdnet_event_released){.action = KDNET_ACTION_HOLD, .halted_us = 1234567890123};
     size_t length = 0;
     char *line = report_event(&subject, &event, &length);
@@ -369,7 +417,7 @@ static void any_bytes_of_a_machine_make_a_line(void **state)
         }
         struct kdnet_event event = event_of(KDNET_EVENT_PRINT);
         event.u.print = (struct kdnet_event_print){.text = text, .length = sizeof text};
-        struct report_subject subject = {.time_us = NOON, .target = "web-17", .address = &v4};
+        struct report_subject subject = {.time_us = NOON, .collector = "c1", .target = "web-17", .address = &v4};
         size_t length = 0;
         char *line = report_event(&subject, &event, &length);
         assert_non_null(line);
@@ -383,13 +431,15 @@ static void any_bytes_of_a_machine_make_a_line(void **state)
 static void an_unknown_machine_is_told_with_a_hint(void **state)
 {
     (void)state;
-    struct report_unknown unknown = {.time_us = NOON, .source = v4, .listen_port = 50000, .version = 5, .count = 20};
+    struct report_unknown unknown = {
+        .time_us = NOON, .collector = "c1", .number = 7, .source = v4, .listen_port = 50000, .version = 5, .count = 20};
     size_t length = 0;
     char *line = report_unknown(&unknown, NULL, "compare the keys", &length);
     json_t *object = parse(line, length);
     assert_text(object, "event", "unknown_target");
     assert_text(object, "address", "192.0.2.7:51111");
     assert_text(object, "hint", "compare the keys");
+    assert_text(object, "id", "c1-0000000000000000-7");
     assert_null_field(object, "target");
     assert_null_field(object, "session");
     assert_int_equal(json_integer_value(json_object_get(object, "version")), 5);
@@ -426,7 +476,8 @@ static void evidence_is_told_by_name_and_what_is_not_known_with_its_reason(void 
     struct kdnet_event event = {.type = KDNET_EVENT_CRASH_STATUS};
     event.u.crash_status.conclusion.reason = KDNET_REASON_NO_SYMBOLS;
     event.u.crash_status.evidence = &evidence;
-    struct report_subject subject = {.time_us = NOON, .target = "a", .tried = "/srv: no such folder"};
+    struct report_subject subject = {
+        .time_us = NOON, .collector = "c1", .target = "a", .tried = "/srv: no such folder"};
     size_t length = 0;
     char *line = report_event(&subject, &event, &length);
     json_t *object = parse(line, length);
@@ -450,6 +501,8 @@ static void evidence_is_told_by_name_and_what_is_not_known_with_its_reason(void 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_event_says_what_it_belongs_to),
+        cmocka_unit_test(what_is_not_known_is_null_and_no_labels_are_an_empty_object),
         cmocka_unit_test(every_event_says_when_and_who),
         cmocka_unit_test(an_ipv6_address_has_brackets_and_an_unknown_one_is_null),
         cmocka_unit_test(a_kernel_is_told_with_its_symbol_file),
