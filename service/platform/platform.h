@@ -19,8 +19,8 @@ struct steer;
 int platform_signal_reload(void);  /* read the configuration again, open the result file again */
 int platform_signal_summary(void); /* write a summary to the log */
 
-/* Once, at the start: a reader of our output that goes away, or a limit to the size of files, must not end us; files are
- * not for everybody. */
+/* Once, at the start: a reader of our output that goes away, or a limit to the size of files, must not end us; files
+ * are not for everybody. */
 void platform_prepare(void);
 
 /* No core files, and no debugger of another process of this user: keys are in memory. */

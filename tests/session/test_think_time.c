@@ -148,8 +148,9 @@ static uint64_t try(const struct trial *t, unsigned *bad)
         net_pair_run(&pair, pair.now_us + 120 * SECOND_US);
     machine_result(pair.machine, pair.now_us, &result);
     bool held = scenarios[t->scenario].no_reboot;
-    if (!machine_is_ended(pair.machine, pair.now_us) || result.released_wrongly > 0 || result.traps_again > traps_allowed(t) ||
-        !results_are_right(&pair, t) || (!held && result.longest_halt_us > bound_us(t))) {
+    if (!machine_is_ended(pair.machine, pair.now_us) || result.released_wrongly > 0 ||
+        result.traps_again > traps_allowed(t) || !results_are_right(&pair, t) ||
+        (!held && result.longest_halt_us > bound_us(t))) {
         describe(&pair, t, &result);
         ++*bad;
     }
