@@ -153,12 +153,45 @@ static void on_load_symbols(struct kdnet_session *session, uint64_t now_us)
     }
 }
 
+static bool is_state_change(const struct kdnet_packet *packet)
+{
+    return packet->type == KDNET_PACKET_STATE_CHANGE64 || packet->type == KDNET_PACKET_STATE_CHANGE32;
+}
+
+bool kdnet_inquiry_waits(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
+{
+    const struct kdnet_talk *talk = session->talk;
+    const struct kdnet_link_memory *memory = talk ? &talk->link.memory : &session->link;
+    if (!is_state_change(packet) || (talk && (talk->link.busy || talk->halt.stage != KDNET_STAGE_RUNNING)) ||
+        kdnet_link_is_repeat(memory, packet))
+        return false;
+    if (!session->past)
+        session->past = calloc(1, sizeof *session->past);
+    struct kdnet_past *past = session->past; /* without memory its time is lost, not its turn */
+    uint32_t checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
+    if (!past || (past->stopped_us != 0 && past->stopped_checksum == checksum))
+        return true;
+    past->stopped_us = kdnet_session_people_us(session, now_us);
+    past->stopped_checksum = checksum;
+    return true;
+}
+
+/* Since when the machine has halted at the state change that is kept: it may have had to wait. */
+static uint64_t take_stopped(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_past *past = session->past;
+    bool same = past->stopped_us != 0 && past->stopped_checksum == session->talk->halt.checksum;
+    uint64_t since_us = same ? past->stopped_us : kdnet_session_people_us(session, now_us);
+    past->stopped_us = 0;
+    return since_us;
+}
+
 /* The machine has halted, at the state change that is kept. */
 static void begin_halt(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->talk->halt;
     halt->stage = KDNET_STAGE_READING;
-    halt->since_us = kdnet_session_people_us(session, now_us);
+    halt->since_us = take_stopped(session, now_us);
     halt->deadline_us = now_us + session->shared->read_deadline_us;
     session->past->crash.dumping = false;
     halt->unread = !halt->load_symbols && !halt->shutdown && !take_break(session, now_us);
@@ -358,6 +391,8 @@ void kdnet_inquiry_packet(struct kdnet_session *session, const struct kdnet_pack
     if (packet->type != KDNET_PACKET_MANIPULATE) {
         count_asked(session, packet);
         session->asks_left = session->asks_slow = 0;
+        if (!is_state_change(packet))
+            session->past->stopped_us = 0; /* it has gone on from a break that was not taken */
     }
     switch (packet->type) {
     case KDNET_PACKET_STATE_CHANGE64:
@@ -482,6 +517,7 @@ void kdnet_inquiry_rebooted(struct kdnet_session *session, uint64_t now_us)
     halt->stage = KDNET_STAGE_RUNNING;
     session->past->crash.dumping = false;
     session->past->cleared_told = false;
+    session->past->stopped_us = 0;
     kdnet_boot_clear(session->boot);
     free(session->boot);
     session->boot = NULL;

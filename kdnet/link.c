@@ -70,6 +70,11 @@ static uint64_t reply_timeout_after(const struct kdnet_link *link, unsigned time
     return grown(rto > ack ? rto : ack, timeouts, KDNET_LINK_RTO_GROWN_US);
 }
 
+uint64_t kdnet_link_timeout(const struct kdnet_link *link)
+{
+    return timeout_after(link, 0);
+}
+
 uint64_t kdnet_link_reply_timeout(const struct kdnet_link *link)
 {
     return reply_timeout_after(link, 0);
@@ -427,6 +432,12 @@ static bool is_taken_damaged(struct kdnet_link *link, int error, size_t length, 
     return false;
 }
 
+bool kdnet_link_is_repeat(const struct kdnet_link_memory *memory, const struct kdnet_packet *packet)
+{
+    return memory->have_last && memory->last_id == packet->id && memory->last_type == packet->type &&
+           memory->last_checksum == kdnet_packet_checksum(packet->payload, packet->payload_length);
+}
+
 int kdnet_link_receive(struct kdnet_link *link, const uint8_t *body, size_t length, uint64_t sequence, uint64_t now_us,
                        enum kdnet_link_news *news, struct kdnet_packet *packet)
 {
@@ -441,16 +452,14 @@ int kdnet_link_receive(struct kdnet_link *link, const uint8_t *body, size_t leng
     }
     if (memory->have_last && sequence <= memory->last_sequence)
         return KDNET_ERR_REPEAT; /* overtaken by a later packet: the target no longer waits for its ACK */
-    uint32_t checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
     kdnet_link_control(link, KDNET_PACKET_ACK, packet->id);
-    bool repeat = memory->have_last && memory->last_id == packet->id && memory->last_type == packet->type &&
-                  memory->last_checksum == checksum;
+    bool repeat = kdnet_link_is_repeat(memory, packet);
     if (error == KDNET_OK)
         memory->damaged = 0;
     memory->have_last = true;
     memory->last_id = packet->id;
     memory->last_type = packet->type;
-    memory->last_checksum = checksum;
+    memory->last_checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
     memory->last_sequence = sequence;
     link->brought = link->resetting;
     if (link->awaiting)

@@ -192,6 +192,12 @@ uint32_t kdnet_link_rtt(const struct kdnet_link *link);
 /* The same from a request to its reply; what is known of ACKs before the first reply. */
 uint32_t kdnet_link_reply_rtt(const struct kdnet_link *link);
 
+/* How long the ACK of what goes out next is waited for. */
+uint64_t kdnet_link_timeout(const struct kdnet_link *link);
+
+/* Whether this packet is the target's last data packet again: only its ACK was lost. */
+bool kdnet_link_is_repeat(const struct kdnet_link_memory *memory, const struct kdnet_packet *packet);
+
 /* How long the reply to the request under way is waited for before the target is asked again. */
 uint64_t kdnet_link_reply_timeout(const struct kdnet_link *link);
 

@@ -152,7 +152,7 @@ static bool is_nothing(const struct kdnet_past *past, uint64_t now_us)
     const struct kdnet_crash *crash = &past->crash;
     return !past->identity.crash_known && !crash->printed && !crash->dumping && !crash->first_released &&
            crash->kernel_base == 0 && !crash->bugcheck.known && !crash->last.known && past->breaks_us == 0 &&
-           past->storm_told_us == 0 && kdnet_budget_is_whole(&past->budget, now_us);
+           past->storm_told_us == 0 && past->stopped_us == 0 && kdnet_budget_is_whole(&past->budget, now_us);
 }
 
 /* Gives the memory of a talk back when nothing of it is needed. */
@@ -594,12 +594,25 @@ static bool take_sequence(struct kdnet_session *session, uint64_t sequence, cons
     return true;
 }
 
-static int receive_packet(struct kdnet_session *session, const struct kdnet_datagram *datagram, uint64_t now_us)
+/* Whether a datagram brings a break that has to wait. */
+static bool waits(struct kdnet_session *session, const struct kdnet_datagram *datagram, uint64_t now_us)
+{
+    struct kdnet_packet packet;
+    return session->shared->breaks_wait &&
+           kdnet_packet_decode(datagram->body, datagram->body_length, &packet) == KDNET_OK && !packet.control &&
+           kdnet_inquiry_waits(session, &packet, now_us);
+}
+
+static int receive_packet(struct kdnet_session *session, const struct kdnet_datagram *datagram, uint64_t now_us,
+                          struct kdnet_received *received)
 {
     struct kdnet_packet packet;
     enum kdnet_link_news news;
     uint8_t host[4];
     if (kdnet_check_decode(datagram->body, datagram->body_length, host) == KDNET_OK)
+        return KDNET_OK;
+    received->waits = waits(session, datagram, now_us);
+    if (received->waits)
         return KDNET_OK;
     if (!kdnet_session_wake(session))
         return KDNET_ERR_MEMORY;
@@ -609,6 +622,8 @@ static int receive_packet(struct kdnet_session *session, const struct kdnet_data
         count(session, COUNT_REPEATED);
     if (error != KDNET_OK)
         return error;
+    received->hears = packet.control || packet.type == KDNET_PACKET_MANIPULATE;
+    received->said = !received->hears;
     if (news == KDNET_LINK_ACKED)
         kdnet_inquiry_acked(session, now_us);
     else if (news == KDNET_LINK_DATA)
@@ -643,7 +658,7 @@ static int receive_data(struct kdnet_session *session, const uint8_t *payload, s
     heard(session, now_us);
     if (session->talk)
         session->talk->halt.elsewhere = 0;
-    return receive_packet(session, &datagram, now_us);
+    return receive_packet(session, &datagram, now_us, received);
 }
 
 int kdnet_session_receive(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us,
@@ -779,7 +794,7 @@ static void lose(struct kdnet_session *session, uint64_t now_us)
     kdnet_identity_expire(session, now_us);
     struct kdnet_event *event = kdnet_session_event(session, KDNET_EVENT_LOST);
     event->u.lost.silent_us = now_us - session->last_seen_us;
-    event->u.lost.halted = session->talk->halt.stage != KDNET_STAGE_RUNNING;
+    event->u.lost.halted = session->talk->halt.stage != KDNET_STAGE_RUNNING || session->past->stopped_us != 0;
     kdnet_link_sleep(&session->talk->link);
 }
 
@@ -813,19 +828,30 @@ void kdnet_session_fetch_key(const struct kdnet_session *session)
     kdnet_fetch(key + KDNET_AES_KEY_LENGTH - 1); /* it may lie in two cache lines */
 }
 
-void kdnet_session_recall(struct kdnet_session *session)
+void kdnet_session_recall(struct kdnet_session *session, uint64_t now_us)
 {
     if (!session->connected || !kdnet_session_wake(session))
         return;
     struct kdnet_talk *talk = session->talk;
-    if (talk->halt.stage == KDNET_STAGE_RUNNING && !talk->link.busy)
-        kdnet_link_control(&talk->link, KDNET_PACKET_RESEND, 0);
+    if (talk->halt.stage != KDNET_STAGE_RUNNING || talk->link.busy)
+        return;
+    kdnet_link_control(&talk->link, KDNET_PACKET_RESEND, 0);
+    kdnet_inquiry_ask(session, 0, now_us);
 }
 
 bool kdnet_session_awaits(const struct kdnet_session *session)
 {
     const struct kdnet_talk *talk = session->talk;
     return session->offers || (talk && (talk->link.busy || talk->halt.stage != KDNET_STAGE_RUNNING));
+}
+
+uint64_t kdnet_session_timeout(const struct kdnet_session *session)
+{
+    struct kdnet_link idle;
+    if (session->talk)
+        return kdnet_link_timeout(&session->talk->link);
+    idle.memory = session->link;
+    return kdnet_link_timeout(&idle);
 }
 
 bool kdnet_session_is_connected(const struct kdnet_session *session)
@@ -841,6 +867,11 @@ bool kdnet_session_is_halted(const struct kdnet_session *session)
 bool kdnet_session_is_dumping(const struct kdnet_session *session)
 {
     return session->past && session->past->crash.dumping;
+}
+
+bool kdnet_session_is_waiting(const struct kdnet_session *session)
+{
+    return session->past && session->past->stopped_us != 0;
 }
 
 uint64_t kdnet_session_last_seen(const struct kdnet_session *session)

@@ -82,6 +82,10 @@ struct kdnet_session_shared {
     uint64_t lost_after_us;    /* silence after which a target is lost */
     uint64_t dump_for_us; /* the same, after the first break of a crash: the machine writes its dump and is silent */
     bool prints;          /* make events of debug text */
+    /* A machine that breaks in now has to wait: its break gets no ACK and is not read, so the machine says it again, by
+     * itself and at kdnet_session_recall. All else that it says is taken: a machine whose print gets no ACK may take
+     * its debugger for absent, and never break in. */
+    bool breaks_wait;
     struct kdnet_session_counts *counts; /* NULL: not counted */
 };
 
@@ -103,6 +107,9 @@ struct kdnet_received {
     bool poke;       /* a poke, new or repeated */
     bool fresh;      /* a poke of the run that we hold, newer than all before: no recording, but the machine itself */
     bool answered;   /* a poke whose response goes to its sender, recorded or not: data may come from there */
+    bool hears;      /* it acknowledged or answered something of ours */
+    bool said;       /* a data packet that was taken, and is no answer: after its ACK the machine goes on */
+    bool waits;      /* a break that was not taken, as breaks_wait says */
     uint8_t version; /* of an authentic datagram */
     /* Another host answers this machine's pokes, or seems to. We do not fight for the machine: it is taken over once
      * when we hold no key for it, and left alone when it then names the other host again. */
@@ -199,8 +206,11 @@ void kdnet_session_expire(struct kdnet_session *session, uint64_t now_us);
 /* A look-up that was pending has ended: the session asks again, if it waits. */
 void kdnet_session_symbols_came(struct kdnet_session *session, uint64_t now_us);
 
-/* Asks a connected machine to say again what it waits with, if it waits: for one whose break was not taken before. */
-void kdnet_session_recall(struct kdnet_session *session);
+/*
+ * Asks a connected machine to say again what it waits with, if it waits: for one whose break was not taken before. When
+ * that is lost, it is asked again after some seconds, and then less and less often, until it says anything.
+ */
+void kdnet_session_recall(struct kdnet_session *session, uint64_t now_us);
 
 /* Lets a held machine go on, now. Returns KDNET_OK or KDNET_ERR_STATE (it is not held). */
 int kdnet_session_release(struct kdnet_session *session, enum kdnet_action action, uint64_t now_us);
@@ -213,8 +223,13 @@ void kdnet_session_fetch_key(const struct kdnet_session *session);
 /* Whether an answer to something of ours is under way, which time is lost over when it waits. */
 bool kdnet_session_awaits(const struct kdnet_session *session);
 
+/* How long the next packet to the machine waits for its ACK, before it goes out again; microseconds. */
+uint64_t kdnet_session_timeout(const struct kdnet_session *session);
+
 bool kdnet_session_is_connected(const struct kdnet_session *session);
 bool kdnet_session_is_halted(const struct kdnet_session *session);
+/* Whether it stands still at a break that was not taken yet: breaks_wait. */
+bool kdnet_session_is_waiting(const struct kdnet_session *session);
 /* It has gone on from the first break of a crash, and writes its dump. */
 bool kdnet_session_is_dumping(const struct kdnet_session *session);
 uint64_t kdnet_session_last_seen(const struct kdnet_session *session);

@@ -192,7 +192,9 @@ struct kdnet_past {
     uint64_t breaks_us;     /* when all breaks of the budget will be there again */
     uint64_t storm_told_us; /* the last event of a break storm; 0: none */
     uint32_t unread;        /* breaks since storm_told_us */
-    bool cleared_told;      /* that a former debugger's single step was cleared, in this boot */
+    uint64_t stopped_us;    /* when a break came first that was not taken yet (breaks_wait); 0: none waits */
+    uint32_t stopped_checksum;
+    bool cleared_told; /* that a former debugger's single step was cleared, in this boot */
     struct kdnet_budget budget;
 };
 
@@ -296,6 +298,12 @@ void kdnet_budget_expire(struct kdnet_session *session, uint64_t now_us);
 
 /* A data packet of the target, new and whole. */
 void kdnet_inquiry_packet(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us);
+
+/*
+ * Whether a data packet is a break that has to wait. If so, remembers when it came first: the machine has halted since
+ * then.
+ */
+bool kdnet_inquiry_waits(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us);
 
 /* Our answer or Continue has arrived. */
 void kdnet_inquiry_acked(struct kdnet_session *session, uint64_t now_us);

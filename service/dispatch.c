@@ -22,53 +22,27 @@ struct answers {
     size_t count;
 };
 
-/* Additive increase, multiplicative decrease: as many inquiries at a time as this machine and its network can do. */
-static void adapt_limit(struct worker *worker, uint64_t took_us, uint64_t now_us)
+/* For the first answer of a machine: two timeouts. */
+static uint64_t patience_us(const struct target *target)
 {
-    size_t *limit = &worker->totals.inquiries_limit;
-    if (worker->totals.inquiring < *limit / 2)
-        return; /* it was not their number */
-    if (took_us < worker->shared.read_deadline_us / 8) {
-        *limit += *limit < WORKER_INQUIRIES_MAX;
-    } else if (took_us > worker->shared.read_deadline_us / 4 && now_us - worker->slowed_us >= took_us) {
-        worker->slowed_us = now_us;
-        *limit = *limit * 3 / 4 > WORKER_INQUIRIES_MIN ? *limit * 3 / 4 : WORKER_INQUIRIES_MIN;
-    }
-}
-
-static uint64_t halted_for_us(const struct target *target, uint64_t now_us)
-{
-    return (uint64_t)((uint32_t)(now_us / 1000) - target->halted_ms) * 1000;
-}
-
-/* A row is as it was counted last: says what has changed since. */
-static bool note_halt(struct worker *worker, struct target *target, bool halted)
-{
-    if (halted == target->halted)
-        return target->inquiring;
-    uint64_t now_us = worker_now_us();
-    target->called = false;
-    if (halted)
-        target->halted_ms = (uint32_t)(now_us / 1000);
-    else if (target->inquiring)
-        adapt_limit(worker, halted_for_us(target, now_us), now_us);
-    return halted;
+    return 2 * kdnet_session_timeout(target->session);
 }
 
 void dispatch_count(struct worker *worker, struct target *target)
 {
     bool connected = kdnet_session_is_connected(target->session);
     bool halted = kdnet_session_is_halted(target->session);
-    bool inquiring = note_halt(worker, target, halted);
     dispatch_uncount(worker, target);
     target->connected = connected;
     target->halted = halted;
     target->held = target->held && halted;
-    target->inquiring = inquiring && !target->held;
     worker->totals.connected += connected;
     worker->totals.halted += halted;
     worker->totals.held += target->held;
-    worker->totals.inquiring += target->inquiring;
+    if (halted || target->noted) /* else it costs a look at another cache line, for each poke */
+        admission_note(&worker->admission, target->id, halted, target->held, halted ? patience_us(target) : 0,
+                       worker_now_us());
+    target->noted = halted;
 }
 
 void dispatch_uncount(struct worker *worker, struct target *target)
@@ -76,79 +50,25 @@ void dispatch_uncount(struct worker *worker, struct target *target)
     worker->totals.connected -= target->connected;
     worker->totals.halted -= target->halted;
     worker->totals.held -= target->held && target->halted;
-    worker->totals.inquiring -= target->inquiring;
-    target->connected = target->halted = target->inquiring = false;
+    target->connected = target->halted = false;
 }
 
-/* Machines that fell silent in a break are not waited for by others. */
-static void recount_inquiries(struct worker *worker, uint64_t now_us)
+void dispatch_forget(struct worker *worker, struct target *target)
 {
-    worker->recounted_us = now_us;
-    for (uint32_t id = 0; id < worker->targets.ids; ++id) {
-        struct target *row = targets_row(&worker->targets, id);
-        if (!row || !row->inquiring || halted_for_us(row, now_us) < worker->shared.read_deadline_us)
-            continue;
-        adapt_limit(worker, halted_for_us(row, now_us), now_us);
-        row->inquiring = false;
-        --worker->totals.inquiring;
-    }
+    dispatch_uncount(worker, target);
+    admission_forget(&worker->admission, target->id);
+    target->noted = false;
 }
 
-static bool has_room(struct worker *worker, uint64_t now_us)
+void dispatch_admit(struct worker *worker)
 {
-    if (worker->totals.inquiring >= worker->totals.inquiries_limit &&
-        now_us - worker->recounted_us >= WORKER_RECOUNT_US)
-        recount_inquiries(worker, now_us);
-    return worker->totals.inquiring < worker->totals.inquiries_limit;
-}
-
-static void defer(struct worker *worker, struct target *target)
-{
-    struct deferred *deferred = &worker->deferred;
-    if (target->deferred || deferred->count == WORKER_DEFERRED)
-        return;
-    deferred->ids[(deferred->first + deferred->count++) % WORKER_DEFERRED] = target->id;
-    target->deferred = true;
-}
-
-/*
- * When very many machines crash at once, asking all of them at a time ends in no answer from any within its deadline:
- * sockets overflow, and every datagram is sent again. So a new break waits until others are done, and is recalled then.
- * Its deadline counts from when it is taken. A handshake is finished in any case: without its key nothing is recalled.
- * Who comes later waits behind those that wait, or the last of them would be served late.
- */
-static bool must_wait(struct worker *worker, struct target *target, const struct arrival *a)
-{
-    if (a->channel != KDNET_CHANNEL_DATA || target->called || kdnet_session_awaits(target->session))
-        return false;
-    if (worker->deferred.count == 0 && has_room(worker, a->now_us))
-        return false;
-    defer(worker, target);
-    return true;
-}
-
-void dispatch_recall(struct worker *worker)
-{
-    struct deferred *deferred = &worker->deferred;
-    if (deferred->count == 0)
-        return;
     uint64_t now_us = worker_now_us();
-    if (now_us - worker->recounted_us >= WORKER_RECOUNT_US)
-        recount_inquiries(worker, now_us);
-    if (now_us - deferred->recalled_us >= WORKER_RECALL_US) {
-        deferred->recalled_us = now_us;
-        deferred->recalled = 0;
-    }
-    while (deferred->count > 0 && worker->totals.inquiring + deferred->recalled < worker->totals.inquiries_limit) {
-        struct target *target = targets_row(&worker->targets, deferred->ids[deferred->first]);
-        deferred->first = (deferred->first + 1) % WORKER_DEFERRED;
-        --deferred->count;
-        if (!target || !target->deferred)
-            continue; /* another row has its number by now */
-        target->deferred = false;
-        target->called = true;
-        ++deferred->recalled;
-        kdnet_session_recall(target->session);
+    uint32_t id;
+    for (size_t i = 0; i < WORKER_ADMIT_MAX && admission_next(&worker->admission, now_us, &id); ++i) {
+        struct target *target = targets_row(&worker->targets, id);
+        if (!target)
+            continue;
+        kdnet_session_recall(target->session, now_us);
         dispatch_pump(worker, target, NULL, NULL, now_us);
     }
 }
@@ -263,7 +183,7 @@ static void give_up(struct worker *worker, struct target *target, int code)
     log_text(&line, "target", targets_name(target));
     log_text(&line, "error", kdnet_error_text(code));
     log_end(&line);
-    dispatch_uncount(worker, target);
+    dispatch_forget(worker, target);
     timers_set(&worker->timers, target->id, TIMERS_NEVER, worker_now_us());
     kdnet_session_restart(target->session);
 }
@@ -410,10 +330,26 @@ static void say_unexpected(struct worker *worker, const struct target *target, c
     log_end(&line);
 }
 
+/* What a datagram says about whether the machine hears us, and whether its break has to wait. */
+static void note_admission(struct worker *worker, struct target *target, const struct arrival *a,
+                           const struct kdnet_received *received)
+{
+    if (received->waits) {
+        admission_wait(&worker->admission, target->id, patience_us(target), a->now_us);
+        ++a->listener->counts.deferred;
+    } else if (received->hears) {
+        admission_heard(&worker->admission, target->id, a->now_us);
+    } else if (received->said) {
+        admission_said(&worker->admission, target->id, a->now_us);
+    }
+}
+
 /* Gives a datagram to a session. Returns whether it was the target's. */
 static bool offer(struct worker *worker, struct target *target, const struct arrival *a)
 {
     struct kdnet_received received = {.authentic = false};
+    worker->shared.breaks_wait = a->channel == KDNET_CHANNEL_DATA &&
+                                 !admission_takes(&worker->admission, target->id, a->now_us);
     int code = kdnet_session_receive(target->session, a->payload, a->length, a->now_us, &received);
     if (kdnet_error_family(code) == KDNET_FAMILY_GIVE_UP) {
         give_up(worker, target, code);
@@ -425,6 +361,7 @@ static bool offer(struct worker *worker, struct target *target, const struct arr
         a->listener->heard_us = a->now_us;
     say_unexpected(worker, target, a, &received, code);
     learn(worker, target, a, &received);
+    note_admission(worker, target, a, &received);
     if (received.other_host)
         say_other_host(target, a, &received);
     tell(worker, target, a->now_us);
@@ -624,10 +561,6 @@ void dispatch_arrival(struct arrival *a)
         if (letters_hold(a))
             return;
         count = rows_at(worker, a, rows); /* what waited may have moved some */
-    }
-    if (count > 0 && must_wait(worker, rows[0], a)) {
-        ++listener->counts.deferred;
-        return;
     }
     if (offer_to_rows(worker, a, rows, count) || offer_to_answered(worker, a) || letters_pass_on(a, count > 0))
         return;

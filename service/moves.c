@@ -78,7 +78,8 @@ static void open_move(struct mail *mail, void *owner)
 
 static bool may_move(const struct worker *worker, const struct target *target)
 {
-    return !worker->frozen && !worker->finished && !target->withheld && !target->deferred && targets_is_live(target);
+    return !worker->frozen && !worker->finished && !target->withheld &&
+           !admission_is_waiting(&worker->admission, target->id) && targets_is_live(target);
 }
 
 void moves_consider(struct worker *worker, struct target *target)
@@ -97,7 +98,7 @@ void moves_consider(struct worker *worker, struct target *target)
         free(move);
         return;
     }
-    dispatch_uncount(worker, move->target);
+    dispatch_forget(worker, move->target);
     timers_set(&worker->timers, move->target->id, TIMERS_NEVER, worker_now_us());
     ++worker->totals.moved_away;
     listener_flush(worker); /* before the other worker sends what comes next: the machine drops what comes late */

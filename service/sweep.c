@@ -9,7 +9,7 @@ void sweep_remove(struct worker *worker, struct target *target, bool told)
 {
     if (told)
         announce_removed(worker, target);
-    dispatch_uncount(worker, target);
+    dispatch_forget(worker, target);
     timers_set(&worker->timers, target->id, TIMERS_NEVER, worker_now_us());
     worker->index_due = worker->index_due || (target->has_address && !worker->frozen);
     targets_remove(&worker->targets, target);
@@ -17,7 +17,8 @@ void sweep_remove(struct worker *worker, struct target *target, bool told)
 
 bool sweep_is_busy(const struct target *target)
 {
-    return kdnet_session_is_halted(target->session) || kdnet_session_is_dumping(target->session);
+    return kdnet_session_is_halted(target->session) || kdnet_session_is_waiting(target->session) ||
+           kdnet_session_is_dumping(target->session);
 }
 
 void sweep_leave(struct worker *worker, struct target *target, const struct kdnet_policy *let_go)
@@ -37,7 +38,7 @@ void sweep_leave(struct worker *worker, struct target *target, const struct kdne
 /* The machine uses another key by now: nothing of the old session can be of use, or may be told as lost. */
 static void end_session(struct worker *worker, struct target *target)
 {
-    dispatch_uncount(worker, target);
+    dispatch_forget(worker, target);
     timers_set(&worker->timers, target->id, TIMERS_NEVER, worker_now_us());
     kdnet_session_restart(target->session);
 }

@@ -68,7 +68,6 @@ struct target {
     uint32_t id;
     uint32_t next_same_ip;                    /* chain of rows with this configured IP */
     uint32_t list_at;                         /* place in its group */
-    uint32_t halted_ms;                       /* since when; the low 32 bits */
     uint16_t port;                            /* listening port that it belongs to; 0: all */
     uint16_t group;                           /* of its port */
     bool has_address : 1;                     /* configured: tried first with what comes from there */
@@ -78,10 +77,8 @@ struct target {
     bool leaving : 1;                         /* its target was removed: it goes when its machine is let go on */
     bool listed : 1, seen : 1;                /* in its group; live at least once */
     bool connected : 1, halted : 1, held : 1; /* as counted in the server's totals */
-    bool inquiring : 1;                       /* counted among the inquiries under way */
+    bool noted : 1;                           /* halted, as admission was told last */
     bool withheld : 1;                        /* what its session has to send waits for its result to be written */
-    bool deferred : 1;                        /* waits to be recalled */
-    bool called : 1;                          /* has been, and has its turn */
     bool name_apart : 1;                      /* it is too long to be here */
     uint16_t via;                             /* of its live place, as in struct address */
     union {

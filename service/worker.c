@@ -76,6 +76,7 @@ void worker_configure(struct worker *worker, const struct kdnetd_config *config)
     struct kdnet_session_shared *shared = &worker->shared;
     bool places = config->symbol_count > 0;
     shared->read_deadline_us = config->read_deadline_ms * 1000;
+    admission_configure(&worker->admission, shared->read_deadline_us);
     shared->lost_after_us = config->lost_after_ms * 1000;
     shared->dump_for_us = config->dump_for_ms * 1000;
     shared->prints = config->prints;
@@ -89,7 +90,8 @@ void worker_configure(struct worker *worker, const struct kdnetd_config *config)
 
 bool worker_reserve(struct worker *worker, size_t ids)
 {
-    return targets_reserve(&worker->targets, ids) && timers_reserve(&worker->timers, worker->targets.capacity);
+    return targets_reserve(&worker->targets, ids) && timers_reserve(&worker->timers, worker->targets.capacity) &&
+           admission_reserve(&worker->admission, worker->targets.capacity);
 }
 
 /* The rounds of the loop. */
@@ -152,6 +154,7 @@ static uint64_t arm_deadline(struct worker *worker)
 {
     uint64_t now_us = worker_now_us();
     uint64_t deadline_us = earlier(timers_next(&worker->timers), withheld_deadline(&worker->withheld));
+    deadline_us = earlier(deadline_us, admission_deadline(&worker->admission));
     deadline_us = earlier(deadline_us, next_look(worker, now_us));
     if (deadline_us == TIMERS_NEVER) {
         (void)uv_timer_stop(&worker->deadline_timer);
@@ -169,7 +172,7 @@ static void on_prepare(uv_prepare_t *prepare)
     if (worker->index_due)
         worker->index_due = !targets_index(&worker->targets);
     dispatch_try_keys(worker);
-    dispatch_recall(worker);
+    dispatch_admit(worker);
     listener_flush(worker);
     listener_wake(worker);
     if (worker->told_results)
@@ -248,7 +251,7 @@ static bool init_parts(struct worker *worker)
     shares_init(&worker->shares, worker->seed);
     bucket_init(&worker->nudges, WORKER_NUDGE_PER_SECOND, WORKER_NUDGE_PER_SECOND);
     pace_init(&worker->pace, worker_now_us());
-    worker->totals.inquiries_limit = WORKER_INQUIRIES_START;
+    admission_init(&worker->admission);
     worker->asker = lookup_join(worker->server->lookup, &worker->loop, on_symbols, worker);
     bool trials = trials_init(&worker->trials, worker->seed);
     if (worker->shared.crypto)
@@ -356,6 +359,7 @@ void worker_clear(struct worker *worker, bool started)
         (void)uv_run(&worker->loop, UV_RUN_DEFAULT);
     targets_clear(&worker->targets);
     timers_clear(&worker->timers);
+    admission_clear(&worker->admission);
     trials_clear(&worker->trials);
     withheld_clear(&worker->withheld);
     losses_clear(&worker->losses);

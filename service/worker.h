@@ -17,6 +17,7 @@
 #include "kdnet/error.h"
 #include "kdnet/kernels.h"
 #include "kdnet/session.h"
+#include "service/admission.h"
 #include "service/bucket.h"
 #include "service/forwards.h"
 #include "service/hearing.h"
@@ -52,13 +53,8 @@
 #define WORKER_SAME_IP_MAX      16                 /* rows of one configured IP that are tried at once */
 #define WORKER_EXPIRE_MAX       4096               /* deadlines handled in one round of the loop */
 #define WORKER_OWNER_LOOK       20000              /* keys tried to say whose machine is at a wrong address: 3 ms */
-#define WORKER_INQUIRIES_MAX    384 /* under way at a time; their datagrams fit into the socket's buffer */
-#define WORKER_INQUIRIES_MIN    32
-#define WORKER_INQUIRIES_START  256
-#define WORKER_RECOUNT_US       250000U
-#define WORKER_DEFERRED         16384U  /* machines whose break waits, at most; the others say it again by themselves */
-#define WORKER_RECALL_US        20000U  /* a recalled machine has said its break again by then */
-#define WORKER_TRIAL_WAIT_MS    1       /* until there is time again to try keys */
+#define WORKER_ADMIT_MAX        512                /* machines asked for their break in one round of the loop */
+#define WORKER_TRIAL_WAIT_MS    1                  /* until there is time again to try keys */
 #define WORKER_DRAIN_US         200000U /* after a stall, what waits in the sockets comes before deadlines so long */
 #define WORKER_LOOK_HALTED_US                                                                                          \
     100000U                           /* so long the loop sleeps at most while machines stand still: a stall in its    \
@@ -86,7 +82,7 @@ struct listener_counts {
     uint64_t unknown_data; /* data from addresses that no target has */
     uint64_t refused;      /* pokes from new addresses that found the queue full */
     uint64_t nudged;
-    uint64_t deferred; /* of machines whose inquiry waits for others to end */
+    uint64_t deferred; /* breaks that were not taken yet: their machines wait (admission.h) */
     uint64_t sent;
     uint64_t send_failed;
     uint64_t send_dropped; /* for want of room in the send queue */
@@ -128,18 +124,8 @@ struct outbox {
     uint8_t space[WORKER_OUTBOX_SPACE];
 };
 
-/* Machines that wait for their turn to be asked, oldest first; and how many were called lately. */
-struct deferred {
-    uint32_t ids[WORKER_DEFERRED];
-    size_t first, count;
-    uint64_t recalled_us;
-    size_t recalled;
-};
-
 struct worker_totals {
     size_t connected, halted, held;
-    size_t inquiring;       /* halted for less than read_deadline, and not held */
-    size_t inquiries_limit; /* found by trying: more while they are quick, fewer when many at a time are slow */
     uint64_t events, crash_statuses, lost;
     uint64_t moved_away; /* machines that went to another worker */
 };
@@ -185,13 +171,12 @@ struct worker {
     uint64_t urgent_until_us; /* sockets do not rest until then */
 
     struct worker_totals totals;
-    struct deferred deferred;
+    struct admission admission;
     struct bucket nudges;
     struct shares shares;
     uint64_t nudged_us[WORKER_NUDGE_SLOTS];
     size_t nudge_turn;
     unsigned nudge_worker; /* whose rows are nudged next */
-    uint64_t recounted_us, slowed_us;
     struct outbox outbox;
     size_t sending_bytes;   /* in the send queues */
     bool frozen;            /* a reload is under way: rows stay where they are, and no keys are tried */
@@ -277,12 +262,14 @@ void dispatch_unopened(const struct arrival *arrival); /* a poke from here that 
 void dispatch_expire(struct worker *worker);
 /* Sends what waited for results that are written by now, or whose time is over. */
 void dispatch_withheld(struct worker *worker);
-void dispatch_recall(struct worker *worker); /* machines whose turn has come */
+void dispatch_admit(struct worker *worker); /* machines whose turn has come */
 /* Sends, reports and arms what a session has after a call; `listener` and `source` NULL: no datagram was received. */
 void dispatch_pump(struct worker *worker, struct target *target, struct listener *listener,
                    const struct address *source, uint64_t now_us);
 void dispatch_count(struct worker *worker, struct target *target); /* connected, halted, held: into the totals */
 void dispatch_uncount(struct worker *worker, struct target *target);
+/* Out of the totals and out of line: its session ends here, or its row goes. */
+void dispatch_forget(struct worker *worker, struct target *target);
 void dispatch_try_keys(struct worker *worker); /* a slice */
 /* The target of this worker whose key opens a stranger's poke, but which is configured for another address or port; or
  * NULL. */

@@ -716,13 +716,13 @@ static void a_machine_that_had_to_wait_is_recalled_by_resend(void **state)
 {
     struct puppet *p = puppet_new();
     (void)state;
-    kdnet_session_recall(p->session); /* without a key: nothing */
+    kdnet_session_recall(p->session, p->now_us); /* without a key: nothing */
     puppet_drain(p);
     assert_int_equal(p->sent_count, 0);
     puppet_connect(p);
     unsigned packets = p->packet_count;
     assert_false(kdnet_session_awaits(p->session));
-    kdnet_session_recall(p->session);
+    kdnet_session_recall(p->session, p->now_us);
     puppet_drain(p);
     assert_int_equal(p->packet_count, packets + 1);
     assert_true(p->packet[packets].control);
@@ -732,7 +732,7 @@ static void a_machine_that_had_to_wait_is_recalled_by_resend(void **state)
     (void)puppet_break(p, 0xc0000005, 0x1000);
     assert_true(kdnet_session_awaits(p->session));
     packets = p->packet_count;
-    kdnet_session_recall(p->session); /* it is being asked already */
+    kdnet_session_recall(p->session, p->now_us); /* it is being asked already */
     puppet_drain(p);
     assert_int_equal(p->packet_count, packets);
     puppet_free(p);
