@@ -146,12 +146,55 @@ static void learn_answer(struct admission *admission)
     admission->part += (ADMISSION_WHOLE - admission->part + RISES - 1) / RISES;
 }
 
+/* Additive increase, multiplicative decrease; but when few places are used, it was not their number. */
+static void adapt(struct admission *admission, uint64_t took_us, uint64_t now_us)
+{
+    size_t *limit = &admission->limit;
+    if (used_by(admission, false) + used_by(admission, true) < *limit / 2)
+        return;
+    if (took_us < admission->deadline_us / 8) {
+        *limit += *limit < ADMISSION_LIMIT_MAX;
+    } else if (took_us > admission->deadline_us / 4 && now_us - admission->slowed_us >= took_us) {
+        admission->slowed_us = now_us;
+        *limit = *limit * 3 / 4 > ADMISSION_LIMIT_MIN ? *limit * 3 / 4 : ADMISSION_LIMIT_MIN;
+    }
+}
+
+/* By small steps, so that few slow machines make nobody patient. */
+static void learn_latency(struct admission *admission, uint64_t took_us)
+{
+    uint64_t known_us = admission->answer_us, step = known_us / 16 + 500;
+    if (took_us > known_us + step)
+        took_us = known_us + step;
+    else if (took_us + step < known_us)
+        took_us = known_us - step;
+    admission->answer_us = (uint32_t)took_us;
+}
+
+static uint32_t patience_ms_of(const struct admission *admission, const struct admission_row *row)
+{
+    uint64_t half_us = admission->deadline_us / 2;
+    uint64_t most_us = half_us < ADMISSION_READING_US ? half_us : ADMISSION_READING_US;
+    uint64_t least_us = row->patience_ms * UINT64_C(1000), late_us = 4ULL * admission->answer_us;
+    if (row->state == READING)
+        return (uint32_t)(most_us / 1000);
+    if (row->hears && row->state == CALLED) /* it comes, or RESEND was lost: then it says its break by itself */
+        return ADMISSION_PATIENCE_MIN / 1000;
+    if (row->hears && least_us < ADMISSION_HEARD_PATIENCE_US)
+        least_us = ADMISSION_HEARD_PATIENCE_US;
+    return (uint32_t)((late_us < least_us ? least_us : late_us < most_us ? late_us : most_us) / 1000);
+}
+
 static void give_up(struct admission *admission, uint32_t id, uint64_t now_us)
 {
     struct admission_row *row = &admission->rows[id];
-    if (row->state != READING) {
+    if (row->hears && row->state == CALLED) {
+        row->silenced = false;
+    } else if (row->state != READING) {
         row->silenced = true;
         learn_silence(admission);
+    } else {
+        adapt(admission, (uint64_t)passed_ms(row->taken_ms, now_us) * 1000, now_us);
     }
     enter(admission, id, row->state == CALLED ? MISSED : SILENT, now_us);
 }
@@ -163,9 +206,8 @@ static void scan(struct admission *admission, uint64_t now_us)
     admission->scanned_us = now_us;
     for (uint32_t next, at = admission->placed.first; at; at = next) {
         struct admission_row *row = &admission->rows[at - 1];
-        uint32_t patience_ms = row->state == READING ? ADMISSION_READING_US / 1000 : row->patience_ms;
         next = row->next;
-        if (passed_ms(row->since_ms, now_us) > patience_ms)
+        if (passed_ms(row->since_ms, now_us) > patience_ms_of(admission, row))
             give_up(admission, at - 1, now_us);
     }
 }
@@ -231,20 +273,6 @@ uint64_t admission_deadline(const struct admission *admission)
     return admission_waiting_count(admission) > 0 ? admission->scanned_us + ADMISSION_SCAN_US : UINT64_MAX;
 }
 
-/* Additive increase, multiplicative decrease; but when few places are used, it was not their number. */
-static void adapt(struct admission *admission, uint64_t took_us, uint64_t now_us)
-{
-    size_t *limit = &admission->limit;
-    if (used_by(admission, false) + used_by(admission, true) < *limit / 2)
-        return;
-    if (took_us < admission->deadline_us / 8) {
-        *limit += *limit < ADMISSION_LIMIT_MAX;
-    } else if (took_us > admission->deadline_us / 4 && now_us - admission->slowed_us >= took_us) {
-        admission->slowed_us = now_us;
-        *limit = *limit * 3 / 4 > ADMISSION_LIMIT_MIN ? *limit * 3 / 4 : ADMISSION_LIMIT_MIN;
-    }
-}
-
 static void note_halted(struct admission *admission, uint32_t id, uint64_t patience_us, uint64_t now_us)
 {
     struct admission_row *row = &admission->rows[id];
@@ -290,8 +318,10 @@ void admission_heard(struct admission *admission, uint32_t id, uint64_t now_us)
 {
     struct admission_row *row = &admission->rows[id];
     admission_said(admission, id, now_us);
-    if (row->state == ASKED || (row->state == SILENT && row->silenced))
+    if (row->state == ASKED || (row->state == SILENT && row->silenced)) {
         learn_answer(admission);
+        learn_latency(admission, (uint64_t)passed_ms(row->taken_ms, now_us) * 1000);
+    }
     if (row->state == ASKED || row->state == SILENT)
         enter(admission, id, READING, now_us);
     else if (row->state == READING)
@@ -310,6 +340,11 @@ bool admission_is_waiting(const struct admission *admission, uint32_t id)
 {
     const struct admission_row *row = &admission->rows[id];
     return row->state == WAITING || row->state == CALLED;
+}
+
+bool admission_is_in_line(const struct admission *admission, uint32_t id)
+{
+    return admission->rows[id].state == WAITING;
 }
 
 size_t admission_waiting_count(const struct admission *admission)

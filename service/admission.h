@@ -14,7 +14,8 @@
  *   by its session, and takes a place again when it answers.
  * - When few of the machines that are asked answer at all, a first question takes only a part of a place.
  * - A quarter of the places is for machines that have shown lately that they hear us, and a quarter is for the others.
- * - Silence never lowers the number of places.
+ * - The silence of a machine that never answered does not lower the number of places.
+ * - Where first answers are late, because many machines are asked, patience is longer: else more and more are asked.
  */
 #ifndef SERVICE_ADMISSION_H
 #define SERVICE_ADMISSION_H
@@ -23,17 +24,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ADMISSION_LIMIT_MAX    384U /* places; the datagrams of so many fit into a socket's buffer */
-#define ADMISSION_LIMIT_MIN    32U
-#define ADMISSION_LIMIT_START  256U
-#define ADMISSION_SCAN_US      10000U /* between two looks for machines that are silent */
-#define ADMISSION_PATIENCE_MIN 20000U /* for the first answer: bounds of what is asked for */
-#define ADMISSION_PATIENCE_MAX 200000U
-#define ADMISSION_READING_US   250000U  /* patience with a machine that has answered before */
-#define ADMISSION_HEARD_US     3000000U /* a machine that was heard to hear us in this time comes first */
-#define ADMISSION_MISSED_US    10000000U
-#define ADMISSION_WHOLE        256U /* of a place */
-#define ADMISSION_PART_MIN     16U
+#define ADMISSION_LIMIT_MAX         384U /* places; the datagrams of so many fit into a socket's buffer */
+#define ADMISSION_LIMIT_MIN         32U
+#define ADMISSION_LIMIT_START       256U
+#define ADMISSION_SCAN_US           10000U /* between two looks for machines that are silent */
+#define ADMISSION_PATIENCE_MIN      20000U /* for the first answer: bounds of what is asked for */
+#define ADMISSION_PATIENCE_MAX      200000U
+#define ADMISSION_HEARD_PATIENCE_US 500000U  /* at least, with one that has shown that it hears us */
+#define ADMISSION_READING_US        1000000U /* patience with a machine that has answered before, at most */
+#define ADMISSION_HEARD_US          1000000U /* a machine that was heard to hear us in this time comes first */
+#define ADMISSION_MISSED_US         10000000U
+#define ADMISSION_WHOLE             256U /* of a place */
+#define ADMISSION_PART_MIN          16U
 
 struct admission_row {
     uint32_t next, previous; /* in its line, or among those with places; number + 1; 0: none */
@@ -61,6 +63,7 @@ struct admission {
     size_t limit;                /* whole places */
     unsigned part;               /* of a place that a first question takes */
     uint64_t deadline_us;        /* read_deadline */
+    uint32_t answer_us;          /* how long first answers take of late, roughly */
     uint64_t scanned_us, slowed_us;
 };
 
@@ -101,6 +104,9 @@ void admission_forget(struct admission *admission, uint32_t id);
 
 /* Whether it is in line, or was admitted and has not said its break again yet. */
 bool admission_is_waiting(const struct admission *admission, uint32_t id);
+
+/* Whether it is in line: all that it says is its break again. */
+bool admission_is_in_line(const struct admission *admission, uint32_t id);
 
 size_t admission_waiting_count(const struct admission *admission);
 

@@ -562,6 +562,10 @@ void dispatch_arrival(struct arrival *a)
             return;
         count = rows_at(worker, a, rows); /* what waited may have moved some */
     }
+    if (count == 1 && a->channel == KDNET_CHANNEL_DATA && admission_is_in_line(&worker->admission, rows[0]->id)) {
+        ++listener->counts.deferred; /* not even opened: many wait because there is no time */
+        return;
+    }
     if (offer_to_rows(worker, a, rows, count) || offer_to_answered(worker, a) || letters_pass_on(a, count > 0))
         return;
     if (count > 0)
