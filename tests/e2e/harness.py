@@ -549,7 +549,8 @@ class SideBySide:
     def __init__(self, at_once):
         self.at_once = at_once
         self.running = {}  # process id: what it says, a file
-        self.failed = 0
+        self.testsRun = self.failed = 0  # unittest asks for the first, since Python 3.12
+        self.skipped = []
 
     def wasSuccessful(self):
         return self.failed == 0
@@ -574,6 +575,7 @@ class SideBySide:
         pid = os.fork()
         if pid != 0:
             self.running[pid] = said
+            self.testsRun += 1
             return
         code = 1
         try:

@@ -17,6 +17,7 @@
 static struct server server;
 static struct worker worker = {.server = &server};
 static struct kdnet_session_shared shared;
+static struct policies policies;
 
 static int random_bytes(void *user, uint8_t *out, size_t length)
 {
@@ -28,11 +29,10 @@ static int random_bytes(void *user, uint8_t *out, size_t length)
 static int setup(void **state)
 {
     static const struct kdnet_key key = {.bytes = {1}};
-    static struct kdnet_policy policy;
     static struct target target = {.name.here = "web-17"};
     shared = (struct kdnet_session_shared){.crypto = kdnet_crypto_new(), .random = random_bytes};
-    kdnet_policy_init(&policy);
-    target.session = kdnet_session_new(&shared, &policy, &key);
+    policies_init(&policies);
+    target.session = kdnet_session_new(&shared, policies_to_let_go(&policies), &key);
     assert_non_null(target.session);
     log_set_level(CONFIG_LOG_DEBUG);
     *state = &target;
@@ -43,6 +43,7 @@ static int teardown(void **state)
 {
     struct target *target = *state;
     kdnet_session_free(target->session);
+    policies_clear(&policies);
     kdnet_crypto_free(shared.crypto);
     return 0;
 }

@@ -18,7 +18,8 @@
 static struct server server;
 static struct worker worker;
 static struct kdnetd_config config;
-static struct kdnet_policy policy;
+static struct policies policies;
+static const struct kdnet_policy *policy;
 
 /* The machine, of which only what it says is used; and where it is. */
 static struct puppet *machine;
@@ -44,7 +45,7 @@ static struct target *add_target(const struct kdnet_key *key)
     assert_true(worker_reserve(&worker, 1));
     struct target *target = targets_add(&worker.targets, &configured, false);
     assert_non_null(target);
-    targets_begin_session(target, &worker.shared, &policy, key);
+    targets_begin_session(target, &worker.shared, policy, key);
     assert_true(targets_index(&worker.targets));
     return target;
 }
@@ -54,7 +55,9 @@ static int setup(void **state)
     memset(&server, 0, sizeof server);
     memset(&worker, 0, sizeof worker);
     config_init(&config);
-    kdnet_policy_init(&policy);
+    policies_init(&policies);
+    policy = policies_to_let_go(&policies);
+    assert_non_null(policy);
     assert_int_equal(uv_loop_init(&server.loop), 0);
     server.lookup = lookup_new(&server.loop);
     server.workers = &worker;
@@ -71,6 +74,7 @@ static int teardown(void **state)
 {
     (void)state;
     worker_clear(&worker, false);
+    policies_clear(&policies);
     lookup_close(server.lookup);
     (void)uv_run(&server.loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&server.loop);

@@ -19,7 +19,8 @@
 static struct server server;
 static struct worker workers[WORKERS];
 static struct kdnetd_config config;
-static struct kdnet_policy policy;
+static struct policies policies;
+static const struct kdnet_policy *policy;
 
 static bool out_of_memory;
 
@@ -69,7 +70,7 @@ static void add_target(void)
     assert_true(worker_reserve(worker, 1));
     struct target *target = targets_add(&worker->targets, &configured, false);
     assert_non_null(target);
-    targets_begin_session(target, &worker->shared, &policy, &configured.key);
+    targets_begin_session(target, &worker->shared, policy, &configured.key);
     assert_true(targets_set_live(&worker->targets, target, &machine, worker->listeners, worker->listeners->local.port));
 }
 
@@ -79,7 +80,9 @@ static int setup(void **state)
     memset(&server, 0, sizeof server);
     memset(workers, 0, sizeof workers);
     config_init(&config);
-    kdnet_policy_init(&policy);
+    policies_init(&policies);
+    policy = policies_to_let_go(&policies);
+    assert_non_null(policy);
     assert_int_equal(uv_loop_init(&server.loop), 0);
     server.lookup = lookup_new(&server.loop);
     server.workers = workers;
@@ -99,6 +102,7 @@ static int teardown(void **state)
     (void)state;
     for (unsigned i = 0; i < WORKERS; ++i)
         worker_clear(&workers[i], false);
+    policies_clear(&policies);
     lookup_close(server.lookup);
     (void)uv_run(&server.loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&server.loop);
