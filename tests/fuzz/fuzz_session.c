@@ -122,7 +122,8 @@ static void expect_service(struct puppet *p)
     FUZZ_CHECK(kdnet_session_is_connected(p->session));
     unsigned continues = p->continue_count;
     puppet_break(p, 0xc0000005, ADDRESS);
-    wait_bounded(p, 120 * SECOND_US);
+    for (unsigned i = 0; i < 120 && (p->continue_count == continues || kdnet_session_is_halted(p->session)); ++i)
+        wait_bounded(p, SECOND_US);
     FUZZ_CHECK(p->continue_count > continues);
     FUZZ_CHECK(!kdnet_session_is_halted(p->session));
 }
