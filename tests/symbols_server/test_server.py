@@ -326,7 +326,7 @@ class Case(unittest.TestCase):
 
     def check_remembered(self, driver, answer, seconds):
         """The same again, without a request."""
-        again = driver.fetch(deadline=5)
+        again = driver.fetch()
         self.assertEqual(again, answer[:2] + [f"{answer[2]}; asked again in {seconds} s"])
         self.assertEqual(self.server.files(), [])
 
@@ -483,7 +483,7 @@ class Answers(Case):
             with self.subTest(behaviour):
                 driver = self.driver(behaviour)
                 self.server.files()
-                answer = driver.fetch(deadline=5)
+                answer = driver.fetch()
                 self.check_not(answer, "refused", pattern)
                 self.assertLessEqual(len(self.server.files()), 3 * 6)
                 self.check_remembered(driver, answer, 10)
@@ -586,7 +586,7 @@ class Failures(Case):
             unused.bind(("127.0.0.1", 0))
             url = f"http://127.0.0.1:{unused.getsockname()[1]}/x"
             driver = self.driver(url=url)
-            answer = driver.fetch(deadline=5)
+            answer = driver.fetch()
             self.check_not(answer, "unavailable", "(?i)connect")
             self.check_remembered(driver, answer, 10)
 
@@ -698,7 +698,7 @@ class Https(Case):
 
     def test_a_certificate_of_nobody_is_refused(self):
         driver = self.driver("good")
-        answer = driver.fetch(deadline=5)
+        answer = driver.fetch()
         self.check_not(answer, "refused", "certificate.*CA file")
         self.check_remembered(driver, answer, 10)
         self.assertEqual(driver.fetch(guidage=OTHER)[0], "refused")
