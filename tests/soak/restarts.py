@@ -125,6 +125,8 @@ def walk(scenario, layout, happening, first, step, count, seed):
         told = collections.defaultdict(list)
         for daemon in life:
             for event in daemon.events():
+                if event["target"] is None:
+                    continue  # said of a listener or of kdnetd itself, not of a machine
                 told[event["target"].replace(network.RENAMED, "")].append(event)
     return judge(plan, summaries, told, points), points, [s["longest_halt_ms"] for s in summaries
                                                            if not network.was_held(s)]
