@@ -21,8 +21,8 @@
 #define CONFIG_CONFIG_H
 
 #include "config/report.h"
-#include "kdnet/evidence.h"
-#include "kdnet/key.h"
+#include "kdnet/session/evidence.h"
+#include "kdnet/crypto/key.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -186,7 +186,7 @@ struct kdnetd_config {
 
     struct config_read *reads;
     size_t read_count, read_capacity;
-    bool default_reads;    /* those that are there without being written (service/reads.h) */
+    bool default_reads;    /* those that are there without being written (service/worker/reads.h) */
     char *symbols_ca_file; /* certificates that symbol servers are checked by; NULL: the system's */
 
     struct config_policy policy; /* for all targets; nothing in it is unset */

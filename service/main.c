@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main: kdnetd's command line; see options.h, server.h. */
-#include "service/log.h"
-#include "service/options.h"
+#include "service/runtime/log.h"
+#include "service/server/options.h"
 #include "service/platform/platform.h"
-#include "service/server.h"
-#include "service/surroundings.h"
+#include "service/server/server.h"
+#include "service/server/surroundings.h"
 #include "service/symbols/check.h"
 
 #include <stdio.h>

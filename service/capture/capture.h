@@ -15,7 +15,7 @@
 #ifndef SERVICE_CAPTURE_CAPTURE_H
 #define SERVICE_CAPTURE_CAPTURE_H
 
-#include "kdnet/handshake.h"
+#include "kdnet/wire/handshake.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/capture/pcapng.h"
-#include "kdnet/wire.h"
+#include "kdnet/base/wire.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

@@ -14,7 +14,7 @@
 #ifndef SERVICE_PLATFORM_RECEIVER_H
 #define SERVICE_PLATFORM_RECEIVER_H
 
-#include "service/address.h"
+#include "service/net/address.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -9,7 +9,7 @@
 #ifndef SERVICE_PLATFORM_SENDER_H
 #define SERVICE_PLATFORM_SENDER_H
 
-#include "service/address.h"
+#include "service/net/address.h"
 
 #include <stdbool.h>
 #include <stddef.h>

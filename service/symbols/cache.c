@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/symbols/cache.h"
 
-#include "kdnet/crypto.h"
+#include "kdnet/crypto/crypto.h"
 #include "service/symbols/file.h"
 #include "service/symbols/identity.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/symbols/identity.h"
 
-#include "kdnet/wire.h"
+#include "kdnet/base/wire.h"
 
 #include <string.h>
 

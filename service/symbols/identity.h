@@ -10,7 +10,7 @@
 
 #include "service/symbols/file.h"
 
-#include "kdnet/kernel.h"
+#include "kdnet/kernel/kernel.h"
 
 /* Reads 32 hex digits, in the order of symbol stores, to the bytes that an image has. */
 bool identity_parse_guid(const char *text, uint8_t guid[static 16]);

@@ -11,7 +11,7 @@
 
 #include "service/symbols/file.h"
 
-#include "kdnet/kernel.h"
+#include "kdnet/kernel/kernel.h"
 
 struct isf {
     bool identity_known; /* the file says which PDB it was made from */

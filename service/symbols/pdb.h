@@ -12,7 +12,7 @@
 
 #include "service/symbols/msf.h"
 
-#include "kdnet/kernel.h"
+#include "kdnet/kernel/kernel.h"
 
 #define PDB_CHAIN_MAX 20000U /* records that may share a hash: real files have some dozens */
 

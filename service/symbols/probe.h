@@ -9,7 +9,7 @@
 
 #include "service/symbols/pdb.h"
 
-#include "kdnet/crash.h"
+#include "kdnet/kernel/crash.h"
 
 struct probe {
     struct symbol_file file;

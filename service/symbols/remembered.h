@@ -10,8 +10,8 @@
 #ifndef SERVICE_SYMBOLS_REMEMBERED_H
 #define SERVICE_SYMBOLS_REMEMBERED_H
 
-#include "kdnet/crash.h"
-#include "kdnet/kernel.h"
+#include "kdnet/kernel/crash.h"
+#include "kdnet/kernel/kernel.h"
 
 #include <stdbool.h>
 #include <stddef.h>

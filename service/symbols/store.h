@@ -20,8 +20,8 @@
 #include "service/symbols/file.h"
 #include "service/symbols/trail.h"
 
-#include "kdnet/crash.h"
-#include "kdnet/kernel.h"
+#include "kdnet/kernel/crash.h"
+#include "kdnet/kernel/kernel.h"
 
 #define STORE_HTTP_MARK   ".kdnetd-http"
 #define STORE_ENTRIES_MAX 100000 /* of one folder that are looked at for a name in another case */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_crash COUNT ADDR:PORT WAIT_MS SPREAD_MS DUMP_MS: COUNT machines (service/target/machine.h) with the keys and
- * addresses of a crowd connect, and from WAIT_MS on crash, all within SPREAD_MS; each writes its dump for DUMP_MS and
- * reboots. One socket and batches make it several times as quick as kdnet-target, so that it is not what is measured.
+ * bench_crash COUNT ADDR:PORT WAIT_MS SPREAD_MS DUMP_MS: COUNT machines (service/kdnet-target/machine.h) with the keys
+ * and addresses of a crowd connect, and from WAIT_MS on crash, all within SPREAD_MS; each writes its dump for DUMP_MS
+ * and reboots. One socket and batches make it several times as quick as kdnet-target, so that it is not what is
+ * measured.
  *
  * Ends when all are well again, or 60 s after WAIT_MS. Prints {"well":N,"p50_ms":…,"p99_ms":…,"max_ms":…,
  * "all_p50_ms":…,"all_p99_ms":…,"all_max_ms":…,"sent_again":N,"harmed":N}: machines that ended as they should; their
@@ -10,7 +11,7 @@
  * ACK, until their first Continue; packets that they sent again because nothing answered; machines that were continued
  * so as to harm them.
  */
-#include "service/target/machine.h"
+#include "service/kdnet-target/machine.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/crowd.h"
 

@@ -5,7 +5,7 @@
  * instructions, where the processor has them: {"keys":N,"ms":…,"openssl_ms":…,"hardware":true}; `ms` is the quicker of
  * them, each is the median of 11 scans.
  */
-#include "kdnet/sift_internal.h"
+#include "kdnet/crypto/sift_internal.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/floor.h"
 

@@ -7,8 +7,8 @@
  * The datagrams are few, and so in the cache, as they are when they have just been received. The targets' keys are not:
  * 10,000 of them lie in memory, and come in a shuffled order.
  */
-#include "kdnet/datagram.h"
-#include "kdnet/error.h"
+#include "kdnet/wire/datagram.h"
+#include "kdnet/base/error.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/floor.h"
 

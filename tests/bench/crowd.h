@@ -8,7 +8,7 @@
 #ifndef TESTS_BENCH_CROWD_H
 #define TESTS_BENCH_CROWD_H
 
-#include "kdnet/handshake.h"
+#include "kdnet/wire/handshake.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,12 +2,12 @@
 /*
  * floor: what a datagram costs when nothing is done but its cryptography: AES-256-CBC by the functions of OpenSSL's
  * provider where it offers them, else by EVP, one context re-keyed for each datagram; HMAC-SHA256 from two kept states.
- * Written apart from kdnet/crypto.c, so that the two can be measured against each other.
+ * Written apart from kdnet/crypto/crypto.c, so that the two can be measured against each other.
  */
 #ifndef TESTS_BENCH_FLOOR_H
 #define TESTS_BENCH_FLOOR_H
 
-#include "kdnet/crypto.h"
+#include "kdnet/crypto/crypto.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -8,10 +8,10 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "kdnet/wire.h"
+#include "kdnet/base/wire.h"
 #include "service/capture/capture.h"
 #include "service/capture/frame.h"
-#include "tests/ctl/frames.h"
+#include "tests/kdnetctl/frames.h"
 #include "tests/support/bytes.h"
 
 /* LINKTYPE_ numbers of pcap files; DLT_RAW is 12 in memory and 101 in files. */

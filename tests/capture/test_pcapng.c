@@ -7,10 +7,10 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/wire.h"
+#include "kdnet/base/wire.h"
 #include "service/capture/capture.h"
 #include "service/capture/pcapng.h"
-#include "tests/ctl/frames.h"
+#include "tests/kdnetctl/frames.h"
 #include "tests/support/bytes.h"
 
 #include <stdbool.h>

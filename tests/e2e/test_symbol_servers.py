@@ -29,7 +29,7 @@ http {{
 """
 TOOLS = ("clang", "lld-link", "llvm-pdbutil", "gcab")
 MISSING = [tool for tool in TOOLS if not shutil.which(tool)]
-# .data is the third section, at 0x3000; the status is at 0x3010 (service/target/machine.h).
+# .data is the third section, at 0x3000; the status is at 0x3010 (service/kdnet-target/machine.h).
 SOURCE = """
 unsigned Before[4] = {1, 2, 3, 4};
 unsigned long IopFinalCrashDumpStatus = 0xffffffff;

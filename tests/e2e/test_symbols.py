@@ -10,7 +10,7 @@ GUID, AGE = "4B444E45542D54415247455400000001", 1
 STATUS_RVA = 0x3010
 REAL = "22597D0B40394E23936F6A24C6C52D5B1"
 DRIVER_GUID = "4B444E45542D5441524745540000000D"
-# Where the simulated kernel has what its debugger data and the usual reads name (service/target/machine.h).
+# Where the simulated kernel has what its debugger data and the usual reads name (service/kdnet-target/machine.h).
 EVIDENCE = {"KdDebuggerDataBlock": 0x3100, "RtlpBreakWithStatusInstruction": 0x1500, "PsLoadedModuleList": 0x3500,
             "KiBugCheckData": 0x3040, "NtBuildLab": 0x2200, "IopAutoReboot": 0x3020, "CrashdmpInitialized": 0x3024,
             "CrashdmpDumpBlock": 0x3028, "KiBugCheckActive": 0x3030, "KiBugCheckDriver": 0x3038, "NtBuildLabEx": 0x2300,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Control bodies and the connection check: what was read is written and read as the same. */
-#include "kdnet/error.h"
-#include "kdnet/handshake.h"
+#include "kdnet/base/error.h"
+#include "kdnet/wire/handshake.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory of a crashed machine, read as each structure that it could be. */
-#include "kdnet/error.h"
-#include "kdnet/evidence.h"
-#include "kdnet/kernel.h"
+#include "kdnet/base/error.h"
+#include "kdnet/session/evidence.h"
+#include "kdnet/kernel/kernel.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whatever is long enough is read, and goes round. */
-#include "kdnet/error.h"
-#include "kdnet/manipulate.h"
+#include "kdnet/base/error.h"
+#include "kdnet/wire/manipulate.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

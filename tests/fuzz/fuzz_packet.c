@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A body from somebody who has the key: seal, open, and read what is in it as the session does. */
-#include "kdnet/datagram.h"
-#include "kdnet/debug_io.h"
-#include "kdnet/error.h"
-#include "kdnet/file_io.h"
-#include "kdnet/handshake.h"
-#include "kdnet/manipulate.h"
-#include "kdnet/packet.h"
-#include "kdnet/state_change.h"
+#include "kdnet/wire/datagram.h"
+#include "kdnet/wire/debug_io.h"
+#include "kdnet/base/error.h"
+#include "kdnet/wire/file_io.h"
+#include "kdnet/wire/handshake.h"
+#include "kdnet/wire/manipulate.h"
+#include "kdnet/wire/packet.h"
+#include "kdnet/wire/state_change.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kdnet/error.h"
-#include "kdnet/machine.h"
-#include "kdnet/state_change.h"
+#include "kdnet/base/error.h"
+#include "kdnet/wire/machine.h"
+#include "kdnet/wire/state_change.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

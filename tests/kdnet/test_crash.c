@@ -7,9 +7,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/crash.h"
-#include "kdnet/manipulate.h"
-#include "kdnet/wire.h"
+#include "kdnet/kernel/crash.h"
+#include "kdnet/wire/manipulate.h"
+#include "kdnet/base/wire.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -10,8 +10,8 @@
 #include <openssl/hmac.h>
 #include <cmocka.h>
 
-#include "kdnet/crypto.h"
-#include "kdnet/error.h"
+#include "kdnet/crypto/crypto.h"
+#include "kdnet/base/error.h"
 #include "tests/support/bytes.h"
 #include "tests/support/random.h"
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "kdnet/evidence.h"
+#include "kdnet/session/evidence.h"
 
 #include <cmocka.h>
 

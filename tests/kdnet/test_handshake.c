@@ -8,9 +8,9 @@
 #include <openssl/evp.h>
 #include <cmocka.h>
 
-#include "kdnet/error.h"
-#include "kdnet/handshake.h"
-#include "kdnet/wire.h"
+#include "kdnet/base/error.h"
+#include "kdnet/wire/handshake.h"
+#include "kdnet/base/wire.h"
 #include "tests/support/bytes.h"
 #include "tests/support/random.h"
 #include "tests/support/vectors.h"

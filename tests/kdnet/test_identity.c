@@ -6,8 +6,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/error.h"
-#include "kdnet/identity.h"
+#include "kdnet/base/error.h"
+#include "kdnet/session/identity.h"
 
 static const char key_text[] = "1m770ts6ru0p.3671pemyie4i.2b8djy3wt5et.1p99ir125v4q";
 static const struct kdnet_bugcheck d1 = {0xd1, {0xffffbeeb8da1658eU, 2, 0, 0xfffff800ee42c90bU}};

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/error.h"
-#include "kdnet/kernel.h"
-#include "kdnet/wire.h"
+#include "kdnet/base/error.h"
+#include "kdnet/kernel/kernel.h"
+#include "kdnet/base/wire.h"
 #include "tests/support/bytes.h"
 #include "tests/support/random.h"
 #include "tests/support/vectors.h"

@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "kdnet/kernels.h"
-#include "kdnet/machine.h"
+#include "kdnet/kernel/kernels.h"
+#include "kdnet/wire/machine.h"
 
 #define BASE  UINT64_C(0xfffff80012000000)
 #define BLOCK 0xc00a0U

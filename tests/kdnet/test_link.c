@@ -7,8 +7,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/error.h"
-#include "kdnet/link.h"
+#include "kdnet/base/error.h"
+#include "kdnet/session/link.h"
 
 #define FIRST  KDNET_PACKET_FIRST_ID
 #define SECOND (FIRST + KDNET_PACKET_ID_STEP)

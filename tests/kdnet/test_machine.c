@@ -7,11 +7,11 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/error.h"
-#include "kdnet/machine.h"
-#include "kdnet/manipulate.h"
-#include "kdnet/state_change.h"
-#include "kdnet/wire.h"
+#include "kdnet/base/error.h"
+#include "kdnet/wire/machine.h"
+#include "kdnet/wire/manipulate.h"
+#include "kdnet/wire/state_change.h"
+#include "kdnet/base/wire.h"
 #include "tests/support/bytes.h"
 #include "tests/support/vectors.h"
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "kdnet/names.h"
+#include "kdnet/base/names.h"
 
 #define HEADER      "/usr/share/mingw-w64/include/ntstatus.h"
 #define EXIT_SKIP   77
@@ -196,7 +196,7 @@ static void table_is_what_the_installed_headers_give(void **state)
         print_message("skipped: needs KDNETD_SOURCE and %s (package mingw-w64-common)\n", HEADER);
         skip();
     }
-    assert_true((size_t)snprintf(script, sizeof script, "%s/kdnet/generate_names.py", source) < sizeof script);
+    assert_true((size_t)snprintf(script, sizeof script, "%s/kdnet/base/generate_names.py", source) < sizeof script);
     char python[] = "python3", check[] = "--check", same_version[] = "--same-version";
     char *arguments[] = {python, script, check, same_version, NULL};
     pid_t child;

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/error.h"
-#include "kdnet/packet.h"
-#include "kdnet/wire.h"
+#include "kdnet/base/error.h"
+#include "kdnet/wire/packet.h"
+#include "kdnet/base/wire.h"
 #include "tests/support/bytes.h"
 #include "tests/support/vectors.h"
 

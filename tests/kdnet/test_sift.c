@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kdnet/error.h"
-#include "kdnet/sift.h"
-#include "kdnet/sift_internal.h"
+#include "kdnet/base/error.h"
+#include "kdnet/crypto/sift.h"
+#include "kdnet/crypto/sift_internal.h"
 #include "tests/support/bytes.h"
 #include "tests/support/random.h"
 

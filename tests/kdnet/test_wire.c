@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/wire.h"
+#include "kdnet/base/wire.h"
 #include "tests/support/bytes.h"
 
 static const uint8_t ascending[8] = {0x81, 0x92, 0xa3, 0xb4, 0xc5, 0xd6, 0xe7, 0xf8};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The release of a halted machine: link and session (kdnet/) against a strict target (service/target/), over a network
+ * The release of a halted machine: link and session (kdnet/) against a strict target (service/kdnet-target/), over a network
  * that loses, repeats and reorders datagrams. README.md says what is checked, what each part stands for, and what is
  * left out. Each inline names the C function it stands for.
  *

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "service/admission.h"
+#include "service/worker/admission.h"
 
 #include <cmocka.h>
 #include <stdlib.h>

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "service/log.h"
-#include "service/server_internal.h"
+#include "service/runtime/log.h"
+#include "service/server/server_internal.h"
 #include "tests/service/captured_log.h"
 
 #include <cmocka.h>

@@ -6,10 +6,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "service/log.h"
-#include "service/lookup.h"
+#include "service/runtime/log.h"
+#include "service/symbols/lookup.h"
 #include "service/platform/platform.h"
-#include "service/server_internal.h"
+#include "service/server/server_internal.h"
 #include "tests/service/captured_log.h"
 #include "tests/session/puppet.h"
 

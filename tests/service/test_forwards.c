@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "service/forwards.h"
+#include "service/worker/forwards.h"
 
 #include <cmocka.h>
 

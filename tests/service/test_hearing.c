@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "service/hearing.h"
+#include "service/net/hearing.h"
 
 #include <cmocka.h>
 

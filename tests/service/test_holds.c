@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "service/holds.h"
+#include "service/worker/holds.h"
 
 #include <cmocka.h>
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "service/identity.h"
+#include "service/output/identity.h"
 
 #include <cmocka.h>
 

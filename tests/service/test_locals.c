@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "service/locals.h"
+#include "service/net/locals.h"
 
 #include <cmocka.h>
 

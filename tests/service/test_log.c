@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "service/log.h"
+#include "service/runtime/log.h"
 
 #include <cmocka.h>
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "service/lookup.h"
+#include "service/symbols/lookup.h"
 
 #include <cmocka.h>
 #include <sys/stat.h>

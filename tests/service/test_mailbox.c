@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "service/mailbox.h"
+#include "service/runtime/mailbox.h"
 
 #include <cmocka.h>
 

@@ -6,10 +6,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "service/lookup.h"
-#include "service/moves.h"
+#include "service/symbols/lookup.h"
+#include "service/worker/moves.h"
 #include "service/platform/platform.h"
-#include "service/server_internal.h"
+#include "service/server/server_internal.h"
 #include "tests/service/captured_log.h"
 
 #include <cmocka.h>

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "service/pace.h"
+#include "service/runtime/pace.h"
 
 #include <cmocka.h>
 

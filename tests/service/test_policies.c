@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "service/policies.h"
+#include "service/targets/policies.h"
 
 #include <cmocka.h>
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "service/server_internal.h"
+#include "service/server/server_internal.h"
 
 #include <cmocka.h>
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "service/report.h"
+#include "service/output/report.h"
 
 #include <jansson.h>
 

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "service/responses.h"
+#include "service/worker/responses.h"
 
 #include <cmocka.h>
 

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "service/results.h"
+#include "service/output/results.h"
 
 #include <cmocka.h>
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "service/results_queue.h"
+#include "service/output/results_queue.h"
 
 #include <cmocka.h>
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "service/rva.h"
+#include "service/symbols/rva.h"
 
 #include <cmocka.h>
 

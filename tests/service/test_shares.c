@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "service/shares.h"
+#include "service/net/shares.h"
 
 #include <cmocka.h>
 

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "service/address.h"
+#include "service/net/address.h"
 #include "service/platform/platform.h"
-#include "service/steer.h"
+#include "service/net/steer.h"
 
 #include <arpa/inet.h>
 #include <poll.h>

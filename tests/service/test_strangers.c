@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "service/strangers.h"
+#include "service/server/strangers.h"
 
 #include <cmocka.h>
 

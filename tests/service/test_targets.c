@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "service/poison.h"
-#include "service/targets.h"
+#include "service/runtime/poison.h"
+#include "service/targets/targets.h"
 
 #include <cmocka.h>
 

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "service/timers.h"
+#include "service/net/timers.h"
 
 #include <cmocka.h>
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "service/trials.h"
+#include "service/worker/trials.h"
 
 #include <cmocka.h>
 

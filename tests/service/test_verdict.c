@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "service/verdict.h"
+#include "service/output/verdict.h"
 
 static const struct kdnet_pdb pdb = {.guid = {0x11, 0x22, 0x33}, .age = 1, .name = "ntkrnlmp.pdb"};
 

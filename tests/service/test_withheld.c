@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "service/withheld.h"
+#include "service/worker/withheld.h"
 
 #include <cmocka.h>
 

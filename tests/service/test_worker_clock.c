@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "service/worker_clock.h"
+#include "service/worker/worker_clock.h"
 
 #include <cmocka.h>
 

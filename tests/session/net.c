@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/session/net.h"
 
-#include "kdnet/error.h"
-#include "service/target/internal.h"
+#include "kdnet/base/error.h"
+#include "service/kdnet-target/internal.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

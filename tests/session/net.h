@@ -6,9 +6,9 @@
 #ifndef TESTS_SESSION_NET_H
 #define TESTS_SESSION_NET_H
 
-#include "kdnet/packet.h"
-#include "kdnet/session.h"
-#include "service/target/machine.h"
+#include "kdnet/wire/packet.h"
+#include "kdnet/session/session.h"
+#include "service/kdnet-target/machine.h"
 #include "tests/support/random.h"
 
 #define NET_EVENTS 64

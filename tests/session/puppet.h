@@ -7,14 +7,14 @@
 #ifndef TESTS_SESSION_PUPPET_H
 #define TESTS_SESSION_PUPPET_H
 
-#include "kdnet/debug_io.h"
-#include "kdnet/error.h"
-#include "kdnet/handshake.h"
-#include "kdnet/manipulate.h"
-#include "kdnet/packet.h"
-#include "kdnet/session.h"
-#include "kdnet/state_change.h"
-#include "kdnet/wire.h"
+#include "kdnet/wire/debug_io.h"
+#include "kdnet/base/error.h"
+#include "kdnet/wire/handshake.h"
+#include "kdnet/wire/manipulate.h"
+#include "kdnet/wire/packet.h"
+#include "kdnet/session/session.h"
+#include "kdnet/wire/state_change.h"
+#include "kdnet/base/wire.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/gather_internal.h"
-#include "kdnet/session_internal.h"
-#include "kdnet/wire.h"
-#include "service/target/internal.h"
+#include "kdnet/session/gather_internal.h"
+#include "kdnet/session/session_internal.h"
+#include "kdnet/base/wire.h"
+#include "service/kdnet-target/internal.h"
 #include "tests/session/net.h"
 #include "tests/session/puppet.h"
 

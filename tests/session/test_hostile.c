@@ -11,8 +11,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/offers_internal.h"
-#include "kdnet/session_internal.h"
+#include "kdnet/session/offers_internal.h"
+#include "kdnet/session/session_internal.h"
 #include "tests/session/puppet.h"
 #include "tests/support/random.h"
 

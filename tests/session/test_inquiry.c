@@ -11,8 +11,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/session_internal.h"
-#include "service/target/internal.h"
+#include "kdnet/session/session_internal.h"
+#include "service/kdnet-target/internal.h"
 #include "tests/session/net.h"
 #include "tests/session/puppet.h"
 

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/error.h"
-#include "kdnet/kernels.h"
-#include "kdnet/wire.h"
-#include "service/target/machine.h"
+#include "kdnet/base/error.h"
+#include "kdnet/kernel/kernels.h"
+#include "kdnet/base/wire.h"
+#include "service/kdnet-target/machine.h"
 #include "tests/session/net.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/wire.h"
-#include "service/target/internal.h"
+#include "kdnet/base/wire.h"
+#include "service/kdnet-target/internal.h"
 #include "tests/session/net.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

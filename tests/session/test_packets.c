@@ -10,7 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/file_io.h"
+#include "kdnet/wire/file_io.h"
 #include "tests/session/puppet.h"
 
 #define COUNT(array)          (sizeof(array) / sizeof((array)[0]))

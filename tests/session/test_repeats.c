@@ -7,10 +7,10 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/error.h"
-#include "kdnet/machine.h"
-#include "kdnet/manipulate.h"
-#include "kdnet/wire.h"
+#include "kdnet/base/error.h"
+#include "kdnet/wire/machine.h"
+#include "kdnet/wire/manipulate.h"
+#include "kdnet/base/wire.h"
 #include "tests/session/net.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

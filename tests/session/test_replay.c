@@ -10,8 +10,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "kdnet/error.h"
-#include "service/target/replay.h"
+#include "kdnet/base/error.h"
+#include "service/kdnet-target/replay.h"
 #include "tests/session/net.h"
 
 #define FILE_QUESTIONS 33

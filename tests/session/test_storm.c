@@ -7,8 +7,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/error.h"
-#include "kdnet/wire.h"
+#include "kdnet/base/error.h"
+#include "kdnet/base/wire.h"
 #include "tests/session/net.h"
 
 #define SECOND_US UINT64_C(1000000)

@@ -9,9 +9,9 @@
 #include <pcap/pcap.h>
 #include <cmocka.h>
 
-#include "kdnet/error.h"
-#include "kdnet/handshake.h"
-#include "kdnet/manipulate.h"
+#include "kdnet/base/error.h"
+#include "kdnet/wire/handshake.h"
+#include "kdnet/wire/manipulate.h"
 #include "tests/support/bytes.h"
 #include "tests/support/vectors.h"
 

@@ -9,8 +9,8 @@
 #ifndef TESTS_SUPPORT_VECTORS_H
 #define TESTS_SUPPORT_VECTORS_H
 
-#include "kdnet/datagram.h"
-#include "kdnet/packet.h"
+#include "kdnet/wire/datagram.h"
+#include "kdnet/wire/packet.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,7 +2,7 @@
 /* Cabinets built byte by byte. Those of gcab are in check_symbols.py. */
 #include "service/symbols/cab.h"
 
-#include "kdnet/wire.h"
+#include "kdnet/base/wire.h"
 #include "tests/symbols/tiny.h"
 
 #include <setjmp.h>

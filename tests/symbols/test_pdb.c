@@ -3,7 +3,7 @@
 #include "service/symbols/identity.h"
 #include "service/symbols/pdb.h"
 
-#include "kdnet/wire.h"
+#include "kdnet/base/wire.h"
 #include "tests/support/bytes.h"
 #include "tests/symbols/tiny.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The front: nothing waits, one look-up for all, and what is remembered. */
-#include "kdnet/crypto.h"
+#include "kdnet/crypto/crypto.h"
 #include "service/symbols/cache.h"
 #include "service/symbols/identity.h"
 #include "service/symbols/remembered.h"

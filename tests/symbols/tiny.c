@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/symbols/tiny.h"
 
-#include "kdnet/wire.h"
+#include "kdnet/base/wire.h"
 #include "service/symbols/pdb.h"
 
 #include <string.h>

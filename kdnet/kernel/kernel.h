@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kernel: structures in the memory of a halted kernel: debugger data block, bug check data, PE image, PDB identity.
+ *
+ * Uses error, wire, machine. Protocol: PROTOCOL.md section 7 [doc: wdbgexts.h and the PE format, both public]. These
+ * functions read bytes that were fetched before; which bytes to fetch, the session decides. All of them come from a
+ * machine that has crashed: nothing is trusted.
+ */
+#ifndef KDNET_KERNEL_H
+#define KDNET_KERNEL_H
+
+#include "kdnet/wire/machine.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KDNET_DEBUGGER_DATA_SIZE 0x210 /* of KDDEBUGGER_DATA64, up to and with NtBuildLab; it is longer */
+#define KDNET_BUILD_LAB_SIZE     128   /* with the NUL */
+#define KDNET_PE_HEADER_SIZE     1024  /* enough for the headers of every kernel seen: e_lfanew is under 0x140 */
+#define KDNET_CODEVIEW_SIZE      88    /* RSDS record: 24 bytes and a name of up to 63 characters and NUL */
+#define KDNET_PDB_NAME_SIZE      64
+#define KDNET_GUIDAGE_SIZE       41 /* 32 hex digits, up to 8 of age, NUL */
+#define KDNET_BUGCHECK_VALUES    5
+
+/* Pointers out of KDDEBUGGER_DATA64; all are addresses in the target. */
+struct kdnet_debugger_data {
+    uint64_t kernel_base;            /* KernBase */
+    uint64_t breakpoint_with_status; /* BreakpointWithStatus: the instruction of DbgBreakPointWithStatus */
+    uint64_t loaded_module_list;     /* PsLoadedModuleList */
+    uint64_t bugcheck_data;          /* KiBugcheckData */
+    uint64_t build_lab;              /* NtBuildLab: a string */
+};
+
+/* KiBugCheckData. */
+struct kdnet_bugcheck {
+    uint32_t code;
+    uint64_t parameters[4];
+};
+
+/* What names the symbol file of an image. */
+struct kdnet_pdb {
+    char name[KDNET_PDB_NAME_SIZE]; /* ntkrnlmp.pdb; printable ASCII, cut when longer */
+    uint8_t guid[16];               /* as in the image: first three groups little-endian */
+    uint32_t age;
+};
+
+/*
+ * By what a kernel is known again without being read: its build string, and where it has five things that its debugger
+ * data names. Both are known before its image is looked at. Two kernels may share the build string (monthly updates
+ * do), so each of the five is also a public symbol: a symbol file that has all of them at these RVAs is this kernel's.
+ */
+#define KDNET_PRINT_SYMBOLS 5
+
+struct kdnet_image_print {
+    uint32_t machine; /* no padding: prints are compared byte by byte */
+    uint32_t rva[KDNET_PRINT_SYMBOLS];
+    char build_lab[KDNET_BUILD_LAB_SIZE]; /* zeros behind the text */
+};
+
+/* Reads KDNET_DEBUGGER_DATA_SIZE bytes of block. Returns KDNET_OK, KDNET_ERR_SHORT, or KDNET_ERR_FORMAT (no KDBG tag,
+ * or too small). */
+int kdnet_debugger_data_decode(const uint8_t *block, size_t length, struct kdnet_debugger_data *out);
+
+/* KiBugCheckData is five values of pointer size: 40 or 20 bytes. Returns KDNET_OK or KDNET_ERR_SHORT. */
+int kdnet_bugcheck_decode(const struct kdnet_machine_layout *layout, const uint8_t *data, size_t length,
+                          struct kdnet_bugcheck *out);
+
+/* Whether a load-symbols path names a kernel: ntoskrnl.exe or one of its siblings, in any folder and case [inf: a
+ * kernel that calls itself otherwise is identified at its first break]. */
+bool kdnet_is_kernel_path(const char *path, size_t length);
+
+/* The name of the symbol at rva[i]. */
+const char *kdnet_print_symbol(size_t i);
+
+/*
+ * Makes the print of a kernel.
+ *
+ * block   address of the debugger data block, base of the image: as `data` has addresses.
+ * Returns false when something of it lies outside of 4 GB behind the base: no kernel.
+ */
+bool kdnet_image_print(enum kdnet_machine machine, uint64_t base, uint64_t block,
+                       const struct kdnet_debugger_data *data, const char *build_lab, struct kdnet_image_print *out);
+
+/*
+ * Finds the debug directory of an image from its first bytes.
+ *
+ * header  at least a DOS header; best KDNET_PE_HEADER_SIZE bytes from the image's base.
+ * rva, size  of the directory: an array of 28-byte entries.
+ * Returns KDNET_OK; KDNET_ERR_FORMAT when it is no PE32 or PE32+ image, or has no debug directory, or its headers lie
+ * beyond `length`.
+ */
+int kdnet_pe_debug_directory(const uint8_t *header, size_t length, uint32_t *rva, uint32_t *size);
+
+/* Finds the CodeView entry (type 2) in a debug directory: rva and size of its record. Returns KDNET_OK or
+ * KDNET_ERR_FORMAT. */
+int kdnet_pe_codeview(const uint8_t *directory, size_t length, uint32_t *rva, uint32_t *size);
+
+/* Reads an RSDS record. Returns KDNET_OK, KDNET_ERR_SHORT or KDNET_ERR_FORMAT. */
+int kdnet_pdb_decode(const uint8_t *record, size_t length, struct kdnet_pdb *out);
+
+/* GUID and age as symbol stores have them: 32 hex digits in capitals, then the age in hex. NUL-ended. */
+void kdnet_pdb_guidage(const struct kdnet_pdb *pdb, char out[static KDNET_GUIDAGE_SIZE]);
+
+/*
+ * Looks for "*** Fatal System Error: 0xCODE (0xP1,0xP2,0xP3,0xP4)" in debug text (PROTOCOL section 9, step 1).
+ * Returns true and writes out when it is there whole.
+ */
+bool kdnet_bugcheck_from_text(const char *text, size_t length, struct kdnet_bugcheck *out);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The registers of a machine that stands still: read, and set so that it does not trap again. PROTOCOL.md section 6.
+ *
+ * A CONTEXT of x64 makes the longest datagram of all, about 1,340 bytes. Where the network lets none of that length
+ * through, the machine could not be stepped over its breakpoint, and a crash would never come to its dump. So when the
+ * whole does not come, or does not arrive, the few registers that count go in pieces (GetContextEx, SetContextEx; the
+ * second was never seen [inf]).
+ */
+#include "kdnet/base/error.h"
+#include "kdnet/session/inquiry_internal.h"
+#include "kdnet/base/wire.h"
+
+#include <string.h>
+
+/* The piece of a CONTEXT that has both registers that are looked at. */
+static uint32_t piece_begin(const struct kdnet_machine_layout *layout)
+{
+    return (uint32_t)(layout->pc_at < layout->argument_at ? layout->pc_at : layout->argument_at);
+}
+
+static uint32_t piece_length(const struct kdnet_machine_layout *layout)
+{
+    size_t last = layout->pc_at > layout->argument_at ? layout->pc_at : layout->argument_at;
+    return (uint32_t)(last + layout->pointer_size) - piece_begin(layout);
+}
+
+bool kdnet_context_ask(struct kdnet_session *session, enum kdnet_step step)
+{
+    const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
+    struct kdnet_manipulate manipulate = {.api = KDNET_API_GET_CONTEXT_EX};
+    if (!layout || !session->boot->pieces)
+        return kdnet_request_plain(session, step, KDNET_API_GET_CONTEXT);
+    manipulate.u.context_ex.offset = piece_begin(layout);
+    manipulate.u.context_ex.count = piece_length(layout);
+    return kdnet_request(session, step, &manipulate, true);
+}
+
+bool kdnet_context_set(struct kdnet_session *session)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
+    struct kdnet_manipulate manipulate = {.api = KDNET_API_SET_CONTEXT};
+    if (session->boot->pieces) {
+        manipulate.api = KDNET_API_SET_CONTEXT_EX;
+        manipulate.u.context_ex.offset = (uint32_t)layout->pc_at;
+        manipulate.u.context_ex.count = (uint32_t)layout->pointer_size;
+        manipulate.data = halt->context + layout->pc_at;
+        manipulate.data_length = layout->pointer_size;
+    } else if (halt->context_length == layout->context_size) {
+        manipulate.u.set_context.flags = kdnet_get_le32(halt->context + layout->context_flags_at);
+        manipulate.data = halt->context;
+        manipulate.data_length = halt->context_length;
+    } else {
+        return false; /* only a piece is known, and pieces are not taken */
+    }
+    return kdnet_request(session, KDNET_STEP_SET_CONTEXT, &manipulate, true);
+}
+
+/* Puts what a reply has into `context`; false when it has not enough. */
+static bool take(const struct kdnet_machine_layout *layout, const struct kdnet_manipulate *reply, uint8_t *context,
+                 size_t *length)
+{
+    bool piece = reply->api == KDNET_API_GET_CONTEXT_EX;
+    *length = piece ? piece_length(layout) : layout->context_size;
+    if (reply->return_status != 0 || reply->data_length < *length)
+        return false;
+    memcpy(context + (piece ? piece_begin(layout) : 0), reply->data, *length);
+    return true;
+}
+
+bool kdnet_context_is_elsewhere(const struct kdnet_session *session, const struct kdnet_manipulate *reply)
+{
+    const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
+    uint8_t context[KDNET_CONTEXT_MAX];
+    size_t length;
+    return layout && take(layout, reply, context, &length) &&
+           kdnet_machine_pc(layout, context) != kdnet_machine_pc(layout, session->talk->halt.context);
+}
+
+/* A loader and a hypervisor do not know these requests [cap]. True when the reply was to one. */
+static bool refuse_pieces(struct kdnet_session *session, const struct kdnet_manipulate *reply)
+{
+    if (reply->api != KDNET_API_GET_CONTEXT_EX && reply->api != KDNET_API_SET_CONTEXT_EX)
+        return false;
+    session->boot->pieces = false;
+    session->boot->pieces_refused = true;
+    return true;
+}
+
+void kdnet_context_reply(struct kdnet_session *session, const struct kdnet_manipulate *reply)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
+    halt->context_known = layout && take(layout, reply, halt->context, &halt->context_length);
+    halt->context_tried = halt->context_known || !refuse_pieces(session, reply); /* else the whole is asked for again */
+}
+
+void kdnet_context_was_set(struct kdnet_session *session, const struct kdnet_manipulate *reply)
+{
+    /* If the whole one failed, the machine traps again and we try again. */
+    if (reply->return_status != 0 && refuse_pieces(session, reply))
+        (void)kdnet_context_set(session);
+}
+
+void kdnet_context_expire(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_link *link = &session->talk->link;
+    struct kdnet_boot *boot = session->boot;
+    bool asks = halt->step == KDNET_STEP_CONTEXT || halt->step == KDNET_STEP_SAME;
+    bool sets = halt->step == KDNET_STEP_SET_CONTEXT;
+    if (halt->stage == KDNET_STAGE_RUNNING || !link->busy || (!asks && !sets) || now_us < kdnet_link_deadline(link))
+        return;
+    bool lost = asks ? link->acked : !link->acked; /* the answer to it does not come; it does not arrive */
+    if (!boot || boot->pieces || boot->pieces_refused || !kdnet_halt_layout(session) || !lost ||
+        !kdnet_reach_is_too_long(session, ++halt->too_large, now_us))
+        return;
+    kdnet_reach_context_too_long(session);
+    kdnet_link_abandon(link);
+    if (sets)
+        (void)kdnet_context_set(session);
+    else
+        (void)kdnet_context_ask(session, halt->step);
+}

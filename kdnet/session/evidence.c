@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kdnet/session/evidence.h"
+#include "kdnet/base/wire.h"
+
+#include <string.h>
+
+/* KLDR_DATA_TABLE_ENTRY, and a UNICODE_STRING in it. */
+enum {
+    LDR64_BASE = 0x30,
+    LDR64_NAME = 0x58,
+    LDR32_BASE = 0x18,
+    LDR32_NAME = 0x2c,
+};
+
+const char *kdnet_read_kind_name(enum kdnet_read_kind kind)
+{
+#define TEXT(name, text) text,
+    static const char *const names[] = {KDNET_READ_MAP(TEXT)};
+#undef TEXT
+    return (size_t)kind < sizeof names / sizeof names[0] ? names[kind] : "unknown";
+}
+
+const char *kdnet_value_state_name(enum kdnet_value_state state)
+{
+#define TEXT(name, text) text,
+    static const char *const names[] = {KDNET_VALUE_MAP(TEXT)};
+#undef TEXT
+    return (size_t)state < sizeof names / sizeof names[0] ? names[state] : "unknown";
+}
+
+uint32_t kdnet_read_length(const struct kdnet_machine_layout *layout, enum kdnet_read_kind kind)
+{
+    switch (kind) {
+    case KDNET_READ_U8:
+        return 1;
+    case KDNET_READ_U16:
+        return 2;
+    case KDNET_READ_U32:
+        return 4;
+    case KDNET_READ_U64:
+        return 8;
+    case KDNET_READ_STRING:
+        return KDNET_TEXT_MAX;
+    case KDNET_READ_UNICODE:
+        return 2 * (uint32_t)layout->pointer_size; /* Length, MaximumLength, and Buffer at its own alignment */
+    case KDNET_READ_POINTER:
+    default:
+        return (uint32_t)layout->pointer_size;
+    }
+}
+
+uint64_t kdnet_pointer(const struct kdnet_machine_layout *layout, const uint8_t *data)
+{
+    uint64_t value = layout->pointer_size == 8 ? kdnet_get_le64(data) : kdnet_get_le32(data);
+    return kdnet_machine_address(layout->machine, value);
+}
+
+void kdnet_loaded_image_decode(const struct kdnet_machine_layout *layout, const uint8_t *data,
+                               struct kdnet_loaded_image *out)
+{
+    bool wide = layout->pointer_size == 8;
+    const uint8_t *name = data + (wide ? LDR64_NAME : LDR32_NAME);
+    out->next = kdnet_pointer(layout, data);
+    out->base = kdnet_pointer(layout, data + (wide ? LDR64_BASE : LDR32_BASE));
+    out->name_length = kdnet_get_le16(name);
+    out->name = kdnet_pointer(layout, name + layout->pointer_size);
+}
+
+/* Extensions of images have three letters. */
+bool kdnet_module_may_be(const char *module, uint16_t name_length)
+{
+    size_t length = strlen(module);
+    return name_length == 2 * length || name_length == 2 * (length + 4);
+}
+
+static uint8_t lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? c | 0x20U : c;
+}
+
+bool kdnet_module_is(const char *module, const uint8_t *name, size_t length)
+{
+    size_t letters = strlen(module);
+    if (length < 2 * letters || length > UINT16_MAX || !kdnet_module_may_be(module, (uint16_t)length))
+        return false;
+    for (size_t i = 0; i < letters; ++i)
+        if (name[2 * i + 1] != 0 || lower(name[2 * i]) != lower((uint8_t)module[i]))
+            return false;
+    return length == 2 * letters || (name[2 * letters] == '.' && name[2 * letters + 1] == 0);
+}
+
+void kdnet_evidence_number(struct kdnet_evidence *evidence, size_t i, const uint8_t *data, size_t length)
+{
+    uint64_t number = 0;
+    for (size_t at = length < 8 ? length : 8; at > 0; --at)
+        number = number << 8 | data[at - 1];
+    evidence->value[i].number = number;
+    evidence->value[i].state = KDNET_VALUE_KNOWN;
+}
+
+/* One character of UTF-16 as UTF-8, up to 3 bytes; halves of pairs, which names of drivers do not have, become U+FFFD.
+ */
+static size_t to_utf8(uint16_t c, char out[static 3])
+{
+    if (c >= 0xd800 && c <= 0xdfff)
+        c = 0xfffd;
+    if (c < 0x80) {
+        out[0] = (char)c;
+        return 1;
+    }
+    if (c < 0x800) {
+        out[0] = (char)(0xc0 | c >> 6);
+        out[1] = (char)(0x80 | (c & 0x3f));
+        return 2;
+    }
+    out[0] = (char)(0xe0 | c >> 12);
+    out[1] = (char)(0x80 | (c >> 6 & 0x3f));
+    out[2] = (char)(0x80 | (c & 0x3f));
+    return 3;
+}
+
+void kdnet_evidence_text(struct kdnet_evidence *evidence, size_t i, const uint8_t *data, size_t length, bool wide,
+                         bool more)
+{
+    struct kdnet_value *value = &evidence->value[i];
+    char *text = evidence->texts + evidence->texts_length;
+    size_t room = sizeof evidence->texts - evidence->texts_length, unit = wide ? 2 : 1, used = 0;
+    for (size_t at = 0; at + unit <= length; at += unit) {
+        uint16_t c = wide ? kdnet_get_le16(data + at) : data[at];
+        char bytes[3] = {(char)c};
+        size_t count = wide ? to_utf8(c, bytes) : 1;
+        if (c == 0) {
+            more = false;
+            break;
+        }
+        if (used + count > room || used + count > UINT8_MAX) {
+            more = true;
+            break;
+        }
+        memcpy(text + used, bytes, count);
+        used += count;
+    }
+    value->text_at = evidence->texts_length;
+    value->text_length = (uint8_t)used;
+    value->state = !more ? KDNET_VALUE_KNOWN : used > 0 ? KDNET_VALUE_CUT : KDNET_VALUE_NO_ROOM;
+    evidence->texts_length = (uint16_t)(evidence->texts_length + used);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gather_internal: how evidence is collected at a break: gather.c (values), images.c (other images than the kernel).
+ * Not for callers.
+ */
+#ifndef KDNET_GATHER_INTERNAL_H
+#define KDNET_GATHER_INTERNAL_H
+
+#include "kdnet/session/evidence.h"
+#include "kdnet/session/inquiry_internal.h"
+
+#define KDNET_MODULES_MAX 8U
+#define KDNET_WALK_MAX    512U /* images that are looked at; a server has some 200 */
+#define KDNET_ONCE_MAX    8U
+#define KDNET_ONCE_TEXTS  192U
+
+/* Where one value stands. */
+enum kdnet_unit_stage {
+    KDNET_UNIT_WAITS, /* for its image or symbol */
+    KDNET_UNIT_READ,  /* `address` is to be read */
+    KDNET_UNIT_DONE,  /* its value's state says what came of it */
+};
+
+struct kdnet_unit {
+    uint64_t address;
+    uint32_t length;
+    uint8_t stage;
+    uint8_t step; /* pointers taken so far */
+    bool buffer;  /* of a UNICODE_STRING whose structure has been read */
+    bool more;    /* it is longer than what is read of it */
+    bool alone;   /* did not come with its neighbours: read by itself */
+};
+
+enum kdnet_gather_asks {
+    KDNET_ASKS_VALUES,
+    KDNET_ASKS_LIST,  /* PsLoadedModuleList itself */
+    KDNET_ASKS_ENTRY, /* an image in it */
+    KDNET_ASKS_NAME,  /* its name */
+};
+
+/* For one break. The evidence is its first member: the event that tells it takes the whole over. */
+struct kdnet_gather {
+    struct kdnet_evidence evidence;
+    struct kdnet_unit unit[KDNET_READS_MAX];
+    enum kdnet_gather_asks asks; /* what the request under way is for */
+    uint64_t head, at, mark;     /* of the list; `mark` is an entry that a loop comes back to */
+    unsigned walked;
+    bool walk_over;
+    struct kdnet_loaded_image image; /* whose name is read */
+};
+
+/* An image that reads are of, besides the kernel. */
+struct kdnet_module {
+    char name[KDNET_READ_MODULE_SIZE];
+    uint64_t base; /* 0: not found */
+    bool pdb_tried, pdb_known;
+    struct kdnet_pdb pdb;
+};
+
+/* What evidence has learnt of one boot: values that are asked once, and images. */
+struct kdnet_facts {
+    uint32_t version; /* of the reads */
+    size_t once_count;
+    struct kdnet_value once[KDNET_ONCE_MAX];
+    uint8_t once_read[KDNET_ONCE_MAX]; /* index of the read */
+    uint16_t texts_length;
+    char texts[KDNET_ONCE_TEXTS];
+    size_t module_count;
+    struct kdnet_module *modules; /* KDNET_MODULES_MAX; NULL: none were wanted yet */
+};
+
+/* The reads, while they are those that this break began with; NULL: none, or others came with a reload. */
+const struct kdnet_reads *kdnet_gather_reads(const struct kdnet_session *session);
+
+/* --- images.c --- */
+
+/* Asks for the next thing that is not known of the images that reads are of; false: nothing is left to ask. */
+bool kdnet_images_next(struct kdnet_session *session);
+
+/* A reply to a question of kdnet_images_next about the list; length 0: unreadable. */
+void kdnet_images_take(struct kdnet_session *session, const uint8_t *data, size_t length);
+
+/* The image of a read; NULL: it has not been looked for. */
+struct kdnet_module *kdnet_images_find(const struct kdnet_session *session, const char *name);
+
+#endif

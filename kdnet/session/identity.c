@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a session's events belong to: its run, and its crash, from the first break at which its bug check is known until
+ * the machine has shown a new boot.
+ */
+#include "kdnet/session/identity.h"
+#include "kdnet/crypto/crypto.h"
+#include "kdnet/session/inquiry_internal.h"
+#include "kdnet/base/wire.h"
+
+#include <string.h>
+
+#define BUGCHECK_LENGTH (4 + 4 * 8)
+
+void kdnet_identity_boot(const struct kdnet_key *key, const uint8_t random[static KDNET_RANDOM_LENGTH],
+                         uint8_t out[static KDNET_IDENTITY_LENGTH])
+{
+    uint8_t digest[KDNET_SHA256_LENGTH];
+    kdnet_sha256_pair(key->bytes, sizeof key->bytes, random + KDNET_COUNTER_LENGTH,
+                      KDNET_RANDOM_LENGTH - KDNET_COUNTER_LENGTH, digest);
+    memcpy(out, digest, KDNET_IDENTITY_LENGTH);
+}
+
+void kdnet_identity_crash(const uint8_t boot[static KDNET_IDENTITY_LENGTH], const struct kdnet_bugcheck *bugcheck,
+                          uint8_t out[static KDNET_IDENTITY_LENGTH])
+{
+    uint8_t data[BUGCHECK_LENGTH], digest[KDNET_SHA256_LENGTH];
+    kdnet_put_le32(data, bugcheck->code);
+    for (size_t i = 0; i < 4; ++i)
+        kdnet_put_le64(data + 4 + i * 8, bugcheck->parameters[i]);
+    kdnet_sha256_pair(boot, KDNET_IDENTITY_LENGTH, data, sizeof data, digest);
+    memcpy(out, digest, KDNET_IDENTITY_LENGTH);
+}
+
+static bool is_same(const struct kdnet_bugcheck *a, const struct kdnet_bugcheck *b)
+{
+    return a->code == b->code && memcmp(a->parameters, b->parameters, sizeof a->parameters) == 0;
+}
+
+/* False: no poke of the machine was seen. With a past it is made once. */
+static bool find_boot(const struct kdnet_session *session, uint8_t out[static KDNET_IDENTITY_LENGTH])
+{
+    static const uint8_t none[KDNET_RANDOM_LENGTH];
+    struct kdnet_identity *own = session->past ? &session->past->identity : NULL;
+    if (memcmp(session->target_random, none, sizeof none) == 0)
+        return false;
+    if (own && own->boot_known) {
+        memcpy(out, own->boot, KDNET_IDENTITY_LENGTH);
+        return true;
+    }
+    kdnet_identity_boot(&session->keys.control, session->target_random, out);
+    if (own) {
+        memcpy(own->boot, out, sizeof own->boot);
+        own->boot_known = true;
+    }
+    return true;
+}
+
+void kdnet_session_identify(const struct kdnet_session *session, struct kdnet_event *event)
+{
+    const struct kdnet_identity *own = session->past ? &session->past->identity : NULL;
+    struct kdnet_event_identity *of = &event->of;
+    of->boot_known = find_boot(session, of->boot);
+    of->crash_known = own && own->crash_known;
+    of->nested_known = of->crash_known && own->nested_known;
+    if (of->crash_known)
+        memcpy(of->crash, own->crash, sizeof of->crash);
+    if (of->nested_known)
+        of->nested = own->nested;
+}
+
+void kdnet_identity_over(struct kdnet_session *session)
+{
+    struct kdnet_identity *own = &session->past->identity;
+    own->crash_known = own->nested_known = own->doubted = false;
+}
+
+static uint64_t kernel_base_of(const struct kdnet_boot *boot)
+{
+    return boot && boot->version_known && kdnet_boot_is_nt(boot) ? boot->version.kernel_base : 0;
+}
+
+void kdnet_identity_met(struct kdnet_session *session)
+{
+    uint64_t then = session->past->identity.kernel_base, now = kernel_base_of(session->boot);
+    bool loader = session->boot->version.major >> 8 == KDNET_WHO_BOOT;
+    if (loader || (then != 0 && now != 0 && then != now))
+        kdnet_identity_over(session);
+}
+
+void kdnet_identity_broke(struct kdnet_session *session, const struct kdnet_bugcheck *bugcheck)
+{
+    struct kdnet_identity *own = &session->past->identity;
+    uint8_t run[KDNET_IDENTITY_LENGTH];
+    if (own->crash_known && is_same(&own->first, bugcheck)) {
+        own->doubted = own->nested_known = false;
+    } else if (own->crash_known) {
+        own->nested = *bugcheck;
+        own->nested_known = true;
+    } else if (find_boot(session, run)) {
+        kdnet_identity_crash(run, bugcheck, own->crash);
+        own->first = *bugcheck;
+        own->crash_known = true;
+        own->kernel_base = kernel_base_of(session->boot);
+    }
+}
+
+void kdnet_identity_rebooted(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_identity *own = &session->past->identity;
+    own->boot_known = false;
+    if (!own->crash_known || own->doubted)
+        return;
+    own->doubted = true;
+    own->doubted_us = now_us;
+}
+
+void kdnet_identity_expire(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_identity *own = &session->past->identity;
+    if (own->doubted && now_us > own->doubted_us && now_us - own->doubted_us >= session->shared->dump_for_us)
+        kdnet_identity_over(session);
+}

@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a target sends, and what becomes of it: breaks are read and released, prompts and file questions answered.
+ * PROTOCOL.md section 5.
+ */
+#include "kdnet/wire/debug_io.h"
+#include "kdnet/base/error.h"
+#include "kdnet/wire/file_io.h"
+#include "kdnet/session/inquiry_internal.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ASKED_LATELY_US       1000000U
+#define ELSEWHERE_MAX         10U /* pokes in a row: half a minute */
+#define ASK_SLOW_US           UINT64_C(5000000)
+#define ASKS_STEADY           6U /* for half a minute */
+#define ASKS_TAKE_OVER        8U
+#define ASKS_FIRST            3U
+#define ASK_DOUBLINGS         9U /* to an hour and a half */
+#define ASKS_QUICK            3U /* the rest wait for the machine's pokes */
+#define STATUS_INVALID_HANDLE 0xc0000008U
+#define ASKED_AGAIN_MAX       3U
+#define IDENTIFY_DIVISOR      8U /* of the read deadline: a kernel that starts is kept no longer */
+
+/* What was waited for has come: on towards the status, as long as that is waited for. */
+static void beyond_deadline(struct kdnet_session *session, uint64_t now_us)
+{
+    if (!kdnet_reading_next(session) || !kdnet_reach_await(session, now_us))
+        kdnet_release_conclude(session, KDNET_REASON_TIMEOUT, now_us);
+}
+
+void kdnet_inquiry_advance(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    if (session->talk->link.busy)
+        return;
+    if (halt->stage == KDNET_STAGE_READING && halt->load_symbols) {
+        if (!kdnet_reading_identify(session))
+            kdnet_release_loaded(session);
+    } else if (halt->stage == KDNET_STAGE_READING) {
+        bool phase_known = halt->shutdown ? halt->bugcheck_tried : halt->context_tried;
+        if (kdnet_reading_ordinary_shutdown(session)) {
+            kdnet_release_shut_down(session, now_us);
+            return;
+        }
+        if (phase_known)
+            kdnet_tell_break(session);
+        if (halt->late)
+            beyond_deadline(session, now_us);
+        else if (!kdnet_reading_next(session) && !halt->waiting && !kdnet_gather_next(session, now_us))
+            kdnet_release_conclude(session, KDNET_REASON_NONE, now_us);
+    } else if (halt->stage == KDNET_STAGE_RELEASING) {
+        if (halt->load_symbols)
+            kdnet_release_go_on(session);
+        else
+            kdnet_release_next(session);
+    }
+}
+
+/* The machine runs: it sends something that only a running machine sends, or halts anew. What was under way is over. */
+static void implied_release(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_link *link = &session->talk->link;
+    struct kdnet_halt *halt = &session->talk->halt;
+    if (link->busy && !link->wants_reply)
+        kdnet_link_presume_done(link); /* it came, only its ACK did not */
+    kdnet_link_abandon(link);
+    if (halt->stage == KDNET_STAGE_GOING) {
+        kdnet_release_done(session, now_us);
+    } else if (halt->stage != KDNET_STAGE_RUNNING) {
+        if (!halt->load_symbols)
+            kdnet_tell_status(session, KDNET_REASON_LOST,
+                              now_us); /* not by us: what was known until then is the result */
+        halt->stage = KDNET_STAGE_RUNNING;
+    }
+}
+
+/* What is known of the kernel stays; what could not be had is tried again, and a loader is asked again: Windows may
+ * have started since. */
+static bool begin_boot(struct kdnet_session *session)
+{
+    if (!session->boot)
+        session->boot = calloc(1, sizeof *session->boot);
+    struct kdnet_boot *boot = session->boot;
+    if (!boot)
+        return false;
+    boot->version_tried = boot->version_known && kdnet_boot_is_nt(boot);
+    boot->data_tried = boot->data_known;
+    boot->build_lab_tried = boot->build_lab_known;
+    boot->pdb_tried = boot->pdb_known;
+    return true;
+}
+
+/* Keeps what a state change says; all else of the halt is as new. */
+static void keep_change(struct kdnet_halt *halt, const struct kdnet_packet *packet)
+{
+    memset(halt, 0, sizeof *halt);
+    halt->checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
+    halt->length = packet->payload_length;
+    /* One that cannot be read halts the machine all the same: it is an unknown state, read and continued. */
+    if (packet->type == KDNET_PACKET_STATE_CHANGE64)
+        (void)kdnet_state_change_decode(packet->payload, packet->payload_length, &halt->change);
+    else
+        (void)kdnet_state_change_decode32(packet->payload, packet->payload_length, &halt->change);
+    if (halt->change.load_symbols.path && !halt->change.load_symbols.unload)
+        halt->kernel_loads = kdnet_is_kernel_path(halt->change.load_symbols.path,
+                                                  halt->change.load_symbols.path_text_length);
+    halt->change.load_symbols.path = NULL; /* borrowed from the datagram, as these */
+    halt->change.command.name = halt->change.command.command = NULL;
+    size_t length = halt->change.report_length < sizeof halt->report ? halt->change.report_length : sizeof halt->report;
+    if (length > 0)
+        memcpy(halt->report, halt->change.report, length);
+    halt->change.report = halt->report;
+    halt->change.report_length = length;
+    halt->shutdown = kdnet_state_change_is_shutdown(&halt->change);
+    halt->load_symbols = kdnet_halt_state(halt) == KDNET_STATE_LOAD_SYMBOLS && !halt->shutdown;
+}
+
+/* Takes one break from the machine's budget; false when it is used up. */
+static bool take_break(struct kdnet_session *session, uint64_t now_us)
+{
+    return kdnet_budget_spend(&session->past->breaks_us, now_us, KDNET_BREAKS_AT_ONCE, KDNET_BREAK_EVERY_US);
+}
+
+/* Whether somebody wants to know which kernel it is that starts; once a boot. */
+static bool is_to_be_identified(const struct kdnet_session *session)
+{
+    return session->talk->halt.kernel_loads && session->shared->want_rvas &&
+           (!session->boot || !session->boot->pdb_tried);
+}
+
+/*
+ * An image comes or goes: the machine goes on at once, when the policy lets it. Only the kernel's own coming is looked
+ * at, a few round trips once a boot, so that its symbols are there long before it may crash.
+ */
+static void on_load_symbols(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    if (halt->kernel_loads)
+        kdnet_identity_over(session);
+    halt->action = session->policy->action[KDNET_BREAK_KIND_LOAD_SYMBOLS];
+    halt->deadline_us = KDNET_NEVER;
+    if (halt->action == KDNET_ACTION_HOLD) {
+        kdnet_release_hold(session, now_us);
+        kdnet_tell_held(session, KDNET_BREAK_KIND_LOAD_SYMBOLS, now_us);
+    } else if (is_to_be_identified(session) && take_break(session, now_us) && begin_boot(session)) {
+        halt->deadline_us = now_us + session->shared->read_deadline_us / IDENTIFY_DIVISOR;
+        kdnet_inquiry_advance(session, now_us);
+    } else {
+        kdnet_release_go_on(session);
+    }
+}
+
+static bool is_state_change(const struct kdnet_packet *packet)
+{
+    return packet->type == KDNET_PACKET_STATE_CHANGE64 || packet->type == KDNET_PACKET_STATE_CHANGE32;
+}
+
+bool kdnet_inquiry_waits(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
+{
+    const struct kdnet_talk *talk = session->talk;
+    const struct kdnet_link_memory *memory = talk ? &talk->link.memory : &session->link;
+    if (!is_state_change(packet) || (talk && (talk->link.busy || talk->halt.stage != KDNET_STAGE_RUNNING)) ||
+        kdnet_link_is_repeat(memory, packet))
+        return false;
+    if (!session->past)
+        session->past = calloc(1, sizeof *session->past);
+    struct kdnet_past *past = session->past; /* without memory its time is lost, not its turn */
+    uint32_t checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
+    if (!past || (past->stopped_us != 0 && past->stopped_checksum == checksum))
+        return true;
+    past->stopped_us = kdnet_session_people_us(session, now_us);
+    past->stopped_checksum = checksum;
+    return true;
+}
+
+/* Since when the machine has halted at the state change that is kept: it may have had to wait. */
+static uint64_t take_stopped(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_past *past = session->past;
+    bool same = past->stopped_us != 0 && past->stopped_checksum == session->talk->halt.checksum;
+    uint64_t since_us = same ? past->stopped_us : kdnet_session_people_us(session, now_us);
+    past->stopped_us = 0;
+    return since_us;
+}
+
+/* The machine has halted, at the state change that is kept. */
+static void begin_halt(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    halt->stage = KDNET_STAGE_READING;
+    halt->since_us = take_stopped(session, now_us);
+    halt->deadline_us = now_us + session->shared->read_deadline_us;
+    session->past->crash.dumping = false;
+    halt->unread = !halt->load_symbols && !halt->shutdown && !take_break(session, now_us);
+    if (halt->load_symbols)
+        on_load_symbols(session, now_us);
+    else if (!begin_boot(session))
+        kdnet_release_conclude(session, KDNET_REASON_UNREADABLE, now_us);
+    else
+        kdnet_inquiry_advance(session, now_us);
+}
+
+void kdnet_inquiry_begin_again(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    kdnet_release_done(session, now_us);
+    size_t kept = offsetof(struct kdnet_halt, stage);
+    memset((uint8_t *)halt + kept, 0, sizeof *halt - kept);
+    begin_halt(session, now_us);
+}
+
+/* Whether what comes may be said again because we asked for it. */
+static bool asked_lately(const struct kdnet_link *link, uint64_t now_us)
+{
+    return link->asked_us != 0 && now_us - link->asked_us < ASKED_LATELY_US;
+}
+
+static void on_state_change(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    bool same = halt->length == packet->payload_length &&
+                halt->checksum == kdnet_packet_checksum(packet->payload, packet->payload_length);
+    if (same && halt->stage != KDNET_STAGE_RUNNING && halt->stage != KDNET_STAGE_GOING) {
+        kdnet_link_ignored(
+            &session->talk->link); /* said again at our RESEND or RESET: it waits, and has not taken our request */
+        return;
+    }
+    /* Or the Continue was not taken, and our RESEND or RESET brought the same break again. */
+    if (same && halt->stage == KDNET_STAGE_GOING && asked_lately(&session->talk->link, now_us)) {
+        if (session->talk->link.busy && session->talk->link.sends == 0)
+            return; /* the RESET before our Continue brought it: the Continue is still to come */
+        ++halt->said_again;
+        halt->proofs = 0; /* it speaks: asking is worth it again */
+        kdnet_link_abandon(&session->talk->link);
+        halt->stage = KDNET_STAGE_RELEASING;
+        if (!halt->context_known || !kdnet_context_ask(session, KDNET_STEP_SAME))
+            kdnet_inquiry_advance(session, now_us);
+        return;
+    }
+    /* A break inside a break: after the inner one the outer may wait on, without a word [inf]. */
+    bool nested = halt->stage != KDNET_STAGE_RUNNING && halt->stage != KDNET_STAGE_GOING;
+    implied_release(session, now_us);
+    keep_change(halt, packet);
+    halt->nested = nested;
+    begin_halt(session, now_us);
+}
+
+static void on_print(struct kdnet_session *session, const struct kdnet_debug_io *io)
+{
+    struct kdnet_talk *talk = session->talk;
+    struct kdnet_bugcheck bugcheck;
+    if (kdnet_bugcheck_from_text(io->text, io->text_length, &bugcheck)) {
+        if (!session->past->crash.printed)
+            session->past->crash = (struct kdnet_crash){.kernel_base = session->past->crash.kernel_base};
+        session->past->crash.printed = true;
+        kdnet_tell_bugcheck(session, &bugcheck, false);
+    }
+    if (!session->shared->prints)
+        return;
+    memcpy(talk->print, io->text, io->text_length);
+    struct kdnet_event *event = kdnet_session_event(session, KDNET_EVENT_PRINT);
+    event->u.print = (struct kdnet_event_print){.text = talk->print, .length = io->text_length};
+}
+
+/*
+ * The answer that lets the machine go on. RtlAssert asks "Break repeatedly, break Once, Ignore, terminate Process, or
+ * terminate Thread (boipt)?" [ros]: ignore. Without an i among the letters, the first that means to go on; else i all
+ * the same.
+ */
+static char prompt_answer(const char *text, size_t length)
+{
+    const char *open = memrchr(text, '(', length);
+    const char *close = open ? memchr(open, ')', length - (size_t)(open - text)) : NULL;
+    static const char wishes[] = "igcon";
+    for (const char *wish = wishes; close && *wish != '\0'; ++wish)
+        for (const char *c = open + 1; c < close; ++c)
+            if ((*c | 0x20) == *wish)
+                return *c;
+    return 'i';
+}
+
+/* The policy holds the machine at its question: the answer goes when it is released. */
+static void hold_prompt(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    memset(halt, 0, sizeof *halt);
+    halt->prompt = halt->load_symbols = true; /* released without a result, as those */
+    halt->since_us = kdnet_session_people_us(session, now_us);
+    halt->action = KDNET_ACTION_HOLD;
+    memcpy(halt->report, payload, length);
+    halt->change.report = halt->report;
+    halt->change.report_length = length;
+    kdnet_release_hold(session, now_us);
+    kdnet_tell_held(session, KDNET_BREAK_KIND_PROMPT, now_us);
+}
+
+static void on_prompt(struct kdnet_session *session, const struct kdnet_debug_io *io, uint64_t now_us)
+{
+    uint8_t payload[KDNET_DEBUG_IO_HEADER + 1];
+    size_t length;
+    char answer = prompt_answer(io->text, io->text_length);
+    struct kdnet_debug_io reply = *io;
+    reply.text = &answer;
+    reply.text_length = io->read_length > 0 ? 1 : 0;
+    reply.read_length = (uint32_t)reply.text_length;
+    if (kdnet_debug_io_encode(&reply, payload, sizeof payload, &length) != KDNET_OK)
+        return;
+    if (session->policy->action[KDNET_BREAK_KIND_PROMPT] == KDNET_ACTION_HOLD)
+        hold_prompt(session, payload, length, now_us);
+    else
+        (void)kdnet_link_send(&session->talk->link, KDNET_PACKET_DEBUG_IO, false, payload, length);
+}
+
+/* A question that is cut is answered all the same: what is missing counts as zero. */
+static const uint8_t *pad(const struct kdnet_packet *packet, uint8_t *whole, size_t size, size_t *length)
+{
+    if (packet->payload_length >= size)
+        return packet->payload;
+    memset(whole, 0, size);
+    if (packet->payload_length > 0)
+        memcpy(whole, packet->payload, packet->payload_length);
+    *length = size;
+    return whole;
+}
+
+static void on_debug_io(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
+{
+    struct kdnet_debug_io io;
+    uint8_t whole[KDNET_DEBUG_IO_HEADER];
+    size_t length = packet->payload_length;
+    const uint8_t *payload = pad(packet, whole, sizeof whole, &length);
+    if (kdnet_debug_io_decode(payload, length, &io) != KDNET_OK)
+        return;
+    if (io.api == KDNET_DEBUG_IO_GET_STRING)
+        on_prompt(session, &io, now_us);
+    else
+        on_print(session, &io);
+}
+
+/* We have no replacement for any file: the same 64 bytes with a status, as WinDbg answers [cap frame 238]. */
+static void on_file_io(struct kdnet_session *session, const struct kdnet_packet *packet)
+{
+    struct kdnet_file_io io;
+    uint8_t whole[KDNET_FILE_IO_SIZE], payload[KDNET_FILE_IO_SIZE];
+    size_t length = packet->payload_length;
+    const uint8_t *question = pad(packet, whole, sizeof whole, &length);
+    if (kdnet_file_io_decode(question, length, &io) != KDNET_OK)
+        return;
+    io.status = io.api == KDNET_FILE_IO_CREATE ? KDNET_STATUS_NO_SUCH_FILE : STATUS_INVALID_HANDLE;
+    io.data_length = 0;
+    if (kdnet_file_io_encode(&io, payload, sizeof payload, &length) == KDNET_OK)
+        (void)kdnet_link_send(&session->talk->link, KDNET_PACKET_FILE_IO, false, payload, length);
+}
+
+/*
+ * The same question while its answer is under way: our RESET brought it again, or the answer's ACK was lost and it is
+ * asked anew. The answer goes on; when it has arrived we ask whether the machine still waits.
+ */
+static bool is_same_question(struct kdnet_session *session, const struct kdnet_packet *packet)
+{
+    struct kdnet_talk *talk = session->talk;
+    uint32_t checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
+    bool held = talk->halt.prompt && talk->halt.stage == KDNET_STAGE_HELD;
+    bool same = (held || (talk->link.busy && talk->link.type == packet->type)) && talk->question_checksum == checksum;
+    talk->question_checksum = checksum;
+    talk->question_doubted = same;
+    return same;
+}
+
+/*
+ * A question that our RESEND has brought again after its answer was acknowledged: the machine did not take the answer,
+ * or thinks about it. So the next RESEND comes later, until it has time enough.
+ */
+static void count_asked(struct kdnet_session *session, const struct kdnet_packet *packet)
+{
+    bool question = packet->type == KDNET_PACKET_DEBUG_IO || packet->type == KDNET_PACKET_FILE_IO;
+    bool asked = session->asks_slow > 1 || (session->asks_slow > 0 && session->asks_left < ASKS_QUICK);
+    if (!question || !asked)
+        session->asks_again = 0;
+    else if (session->asks_again < ASKED_AGAIN_MAX)
+        ++session->asks_again;
+    if (session->asks_again > 1)
+        kdnet_link_diverged(&session->talk->link);
+}
+
+void kdnet_inquiry_packet(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
+{
+    if (packet->type != KDNET_PACKET_MANIPULATE) {
+        count_asked(session, packet);
+        session->asks_left = session->asks_slow = 0;
+        if (!is_state_change(packet))
+            session->past->stopped_us = 0; /* it has gone on from a break that was not taken */
+    }
+    switch (packet->type) {
+    case KDNET_PACKET_STATE_CHANGE64:
+    case KDNET_PACKET_STATE_CHANGE32:
+        on_state_change(session, packet, now_us);
+        break;
+    case KDNET_PACKET_MANIPULATE:
+        kdnet_reading_reply(session, packet, now_us);
+        break;
+    case KDNET_PACKET_DEBUG_IO:
+        if (is_same_question(session, packet))
+            break;
+        implied_release(session, now_us);
+        kdnet_repeats_end(session);
+        on_debug_io(session, packet, now_us);
+        break;
+    case KDNET_PACKET_FILE_IO:
+        if (is_same_question(session, packet))
+            break;
+        implied_release(session, now_us);
+        kdnet_repeats_end(session);
+        on_file_io(session, packet);
+        break;
+    default: /* trace I/O, control requests and what is unknown want only their ACK */
+        break;
+    }
+}
+
+void kdnet_session_symbols_came(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_talk *talk = session->talk;
+    if (!talk || talk->halt.stage != KDNET_STAGE_READING || !talk->halt.waiting)
+        return;
+    talk->halt.waiting = false;
+    kdnet_inquiry_advance(session, now_us);
+}
+
+/* Has it been taken? */
+static void ask_after_answer(struct kdnet_session *session, uint64_t now_us)
+{
+    static const uint8_t doublings[ASKED_AGAIN_MAX + 1] = {0, 2, 4, 7};
+    kdnet_inquiry_ask(session, ASKS_QUICK, now_us);
+    session->ask_us += (uint64_t)ASK_PERIOD_US << doublings[session->asks_again];
+}
+
+void kdnet_inquiry_acked(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_talk *talk = session->talk;
+    if (talk->halt.stage == KDNET_STAGE_GOING)
+        kdnet_release_done(session, now_us);
+    else if (talk->question_doubted || kdnet_link_is_unsure(&talk->link))
+        ask_after_answer(session, now_us);
+}
+
+void kdnet_inquiry_ask(struct kdnet_session *session, uint8_t times, uint64_t now_us)
+{
+    session->asks_left = times;
+    session->asks_slow = 1;
+    session->ask_us = times > 0 ? now_us : now_us + ASK_SLOW_US;
+}
+
+void kdnet_inquiry_meet(struct kdnet_session *session, bool took_over, uint64_t now_us)
+{
+    kdnet_inquiry_ask(session, took_over ? ASKS_TAKE_OVER : ASKS_FIRST, now_us);
+    session->ask_us += ASK_PERIOD_US; /* the handshake's RESEND is the first */
+    if (!took_over)
+        session->asks_slow = ASKS_STEADY;
+}
+
+/* When to ask next: in threes, the next three with the next poke; in the end each time after twice as long. */
+static void plan_ask(struct kdnet_session *session, uint64_t now_us)
+{
+    if (session->asks_left > 0 && --session->asks_left > 0) {
+        session->ask_us = session->asks_left % ASKS_QUICK != 0 ? now_us + ASK_PERIOD_US : KDNET_NEVER;
+        return;
+    }
+    if (session->asks_slow > ASKS_STEADY + ASK_DOUBLINGS) {
+        session->asks_slow = 0; /* from now on as every machine is: kdnet_inquiry_heard */
+        return;
+    }
+    unsigned doublings = session->asks_slow > ASKS_STEADY ? session->asks_slow - ASKS_STEADY : 0;
+    session->ask_us = now_us + (ASK_SLOW_US << doublings);
+    ++session->asks_slow;
+}
+
+static void expire_asks(struct kdnet_session *session, uint64_t now_us)
+{
+    if (session->asks_slow == 0 || session->lost || now_us < session->ask_us)
+        return;
+    if (!kdnet_session_wake(session)) {
+        session->ask_us = now_us + ASK_SLOW_US; /* memory is out */
+        return;
+    }
+    plan_ask(session, now_us);
+    struct kdnet_talk *talk = session->talk;
+    if (talk->halt.stage == KDNET_STAGE_RUNNING && !talk->link.busy)
+        kdnet_link_control(&talk->link, KDNET_PACKET_RESEND, 0);
+}
+
+void kdnet_inquiry_elsewhere(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = session->talk ? &session->talk->halt : NULL;
+    if (!halt || halt->stage == KDNET_STAGE_RUNNING || ++halt->elsewhere < ELSEWHERE_MAX)
+        return;
+    kdnet_link_abandon(&session->talk->link);
+    if (halt->stage == KDNET_STAGE_GOING) {
+        kdnet_release_done(session, now_us);
+        return;
+    }
+    if (!halt->load_symbols)
+        kdnet_tell_status(session, KDNET_REASON_LOST, now_us);
+    halt->stage = KDNET_STAGE_RUNNING; /* for us: the other host may keep it halted */
+}
+
+void kdnet_inquiry_rebooted(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    if (halt->stage == KDNET_STAGE_GOING)
+        kdnet_release_done(session, now_us); /* only the ACK was lost */
+    else if (halt->stage == KDNET_STAGE_READING && !halt->load_symbols)
+        kdnet_tell_status(session, KDNET_REASON_LOST, now_us);
+    halt->stage = KDNET_STAGE_RUNNING;
+    session->past->crash.dumping = false;
+    session->past->cleared_told = false;
+    session->past->stopped_us = 0;
+    kdnet_boot_clear(session->boot);
+    free(session->boot);
+    session->boot = NULL;
+}
+
+void kdnet_inquiry_expire(struct kdnet_session *session, uint64_t now_us)
+{
+    expire_asks(session, now_us);
+    if (!session->talk)
+        return;
+    struct kdnet_halt *halt = &session->talk->halt;
+    kdnet_context_expire(session, now_us);
+    kdnet_reach_expire(session, now_us);
+    switch (halt->stage) {
+    case KDNET_STAGE_READING:
+        if (now_us >= halt->deadline_us && halt->load_symbols)
+            kdnet_release_loaded(session);
+        else if (now_us >= halt->deadline_us && !kdnet_reach_await(session, now_us))
+            kdnet_release_conclude(session, KDNET_REASON_TIMEOUT, now_us);
+        break;
+    case KDNET_STAGE_HELD:
+        if (now_us >= halt->deadline_us)
+            (void)kdnet_session_release(session, KDNET_ACTION_CONTINUE, now_us);
+        break;
+    case KDNET_STAGE_RELEASING:
+        kdnet_release_expire_step(session, now_us);
+        break;
+    case KDNET_STAGE_GOING:
+        kdnet_release_expire_going(session, now_us);
+        break;
+    case KDNET_STAGE_RUNNING:
+        break;
+    }
+}
+
+uint64_t kdnet_inquiry_deadline(const struct kdnet_session *session)
+{
+    bool asked = session->asks_slow > 0 && !session->lost;
+    uint64_t asks = asked ? session->ask_us : KDNET_NEVER;
+    if (!session->talk)
+        return asks;
+    const struct kdnet_halt *halt = &session->talk->halt;
+    bool asking = halt->stage == KDNET_STAGE_GOING && !session->talk->link.busy;
+    bool waiting = halt->stage == KDNET_STAGE_READING || halt->stage == KDNET_STAGE_HELD || asking;
+    return waiting && halt->deadline_us < asks ? halt->deadline_us : asks;
+}

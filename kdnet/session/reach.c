@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A machine that can hardly be reached. Where the round trip is so long that not all can be asked before the deadline,
+ * the way to the status goes first, and its last questions are waited for. Where the network carries no long datagram,
+ * the reply to a long read never comes, though the machine acknowledges the request: reads become shorter, once a boot.
+ */
+#include "kdnet/session/inquiry_internal.h"
+#include "kdnet/base/wire.h"
+
+#define ROUND_TRIPS   12U /* of a whole reading */
+#define AWAITED       1U  /* replies that are waited for beyond the deadline */
+#define AWAITED_LAST  3U  /* at its last break: it need not be stepped over a breakpoint, or can only spin */
+#define TOO_LONG      2U  /* timeouts after which something long is given up */
+#define TOO_LONG_US   300000U
+#define THINKS_US     12000000U
+#define HEADER_MOST   512U /* of an image's headers at once: enough for every kernel seen */
+#define READ_LEAST    256U /* bytes that every network carries */
+#define READ_AS_PIECE 512U /* of a read where a whole CONTEXT did not come */
+
+bool kdnet_reach_is_far(const struct kdnet_session *session)
+{
+    const struct kdnet_link *link = &session->talk->link;
+    uint64_t ack_us = kdnet_link_rtt(link), reply_us = kdnet_link_reply_rtt(link);
+    return ROUND_TRIPS * (ack_us > reply_us ? ack_us : reply_us) > session->shared->read_deadline_us;
+}
+
+bool kdnet_reach_in_crash(const struct kdnet_session *session)
+{
+    const struct kdnet_crash *crash = &session->past->crash;
+    return crash->printed || crash->first_released || crash->bugcheck.known;
+}
+
+/* Whether it may be the last break of a crash. */
+static bool may_be_last(const struct kdnet_session *session)
+{
+    struct kdnet_break_facts facts = kdnet_halt_facts(session);
+    return facts.shutdown || (facts.breakpoint && session->past->crash.first_released);
+}
+
+/* Whether what is under way is on the way to the status; or tells that a machine stands at its last break, from which
+ * it would only come back. */
+static bool is_on_the_way(const struct kdnet_session *session)
+{
+    const struct kdnet_halt *halt = &session->talk->halt;
+    switch (halt->step) {
+    case KDNET_STEP_VERSION:
+    case KDNET_STEP_STATUS:
+    case KDNET_STEP_BUILD_LAB:
+        return true;
+    case KDNET_STEP_HEADER:
+    case KDNET_STEP_DIRECTORY:
+    case KDNET_STEP_CODEVIEW:
+        return halt->image == 0;
+    case KDNET_STEP_CONTEXT:
+    case KDNET_STEP_LIST:
+    case KDNET_STEP_BLOCK:
+        return may_be_last(session) && !halt->shutdown;
+    default:
+        return false;
+    }
+}
+
+bool kdnet_reach_await(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    const struct kdnet_link *link = &session->talk->link;
+    bool far = kdnet_reach_is_far(session);
+    unsigned most = far && may_be_last(session) ? AWAITED_LAST : AWAITED;
+    bool wanted = far ? is_on_the_way(session) : halt->step == KDNET_STEP_STATUS;
+    bool first = halt->step == KDNET_STEP_VERSION && !halt->late; /* without which nothing can be asked */
+    if (!link->busy || !link->wants_reply || !wanted || (!first && halt->awaited >= most) ||
+        !kdnet_reach_in_crash(session))
+        return false;
+    halt->awaited += first ? 0 : 1;
+    halt->late = true;
+    halt->deadline_us = now_us + kdnet_link_reply_timeout(link);
+    return true;
+}
+
+/* --- long datagrams ----------------------------------------------------------------------------------------------- */
+
+uint32_t kdnet_reach_read_most(const struct kdnet_session *session, enum kdnet_step step)
+{
+    const struct kdnet_boot *boot = session->boot;
+    uint32_t most = step == KDNET_STEP_HEADER ? HEADER_MOST : KDNET_READ_SPACE;
+    return boot && boot->read_most > 0 && boot->read_most < most ? boot->read_most : most;
+}
+
+bool kdnet_reach_is_too_long(const struct kdnet_session *session, unsigned timeouts, uint64_t now_us)
+{
+    const struct kdnet_link *link = &session->talk->link;
+    uint64_t since_us = link->acked ? link->acked_us : link->begun_us;
+    uint64_t timeout_us = kdnet_link_reply_timeout(link); /* as long as can be: it may well think */
+    uint64_t patience_us = timeout_us < KDNET_LINK_RTO_MAX_US ? 2 * timeout_us : THINKS_US;
+    return timeouts >= TOO_LONG && now_us - since_us >= (patience_us > TOO_LONG_US ? patience_us : TOO_LONG_US);
+}
+
+void kdnet_reach_context_too_long(struct kdnet_session *session)
+{
+    struct kdnet_boot *boot = session->boot;
+    boot->pieces = true;
+    if (boot->read_most == 0)
+        boot->read_most = READ_AS_PIECE;
+}
+
+void kdnet_reach_came(struct kdnet_session *session, size_t length)
+{
+    struct kdnet_boot *boot = session->boot;
+    if (!boot || length <= READ_LEAST)
+        return;
+    boot->too_long = 0;
+    if (boot->read_most > 0 && length > boot->read_most)
+        boot->read_most = 0; /* it had only taken its time */
+}
+
+/* Bytes that the read under way asks for; 0: it is none. */
+static uint32_t under_way(const struct kdnet_session *session)
+{
+    const struct kdnet_link *link = &session->talk->link;
+    const struct kdnet_halt *halt = &session->talk->halt;
+    bool stands = halt->stage == KDNET_STAGE_READING || halt->stage == KDNET_STAGE_RELEASING;
+    if (!stands || !link->busy || !link->wants_reply || link->type != KDNET_PACKET_MANIPULATE ||
+        kdnet_get_le32(link->payload) != KDNET_API_READ_VIRTUAL_MEMORY)
+        return 0;
+    uint32_t rest = halt->read_wanted - halt->read_have, most = kdnet_reach_read_most(session, halt->step);
+    return rest < most ? rest : most;
+}
+
+void kdnet_reach_expire(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_link *link = &session->talk->link;
+    struct kdnet_boot *boot = session->boot;
+    uint32_t length = under_way(session);
+    if (!boot || length <= READ_LEAST || !link->acked || now_us < kdnet_link_deadline(link))
+        return;
+    if (boot->too_long < TOO_LONG)
+        ++boot->too_long;
+    if (!kdnet_reach_is_too_long(session, boot->too_long, now_us))
+        return;
+    boot->too_long = 0;
+    bool half = length / 2 > READ_LEAST && halt->stage == KDNET_STAGE_READING;
+    boot->read_most = (uint16_t)(half ? length / 2 : READ_LEAST);
+    boot->pieces = boot->pieces || !boot->pieces_refused;
+    kdnet_link_abandon(link);
+    (void)kdnet_request_read(session, halt->step, halt->read_address, halt->read_wanted);
+}

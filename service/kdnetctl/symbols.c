@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kdnetctl symbols: where a name is in a kernel, looked up by hand and told with what was tried. */
+#include "kdnet/base/wire.h"
+#include "service/kdnetctl/command.h"
+#include "service/symbols/connect.h"
+#include "service/symbols/identity.h"
+#include "service/symbols/probe.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <getopt.h>
+
+#define HEADER_SIZE 4096 /* of an image: what is read to find its debug directory */
+
+static const char help_text[] =
+    "Usage: kdnetctl symbols [--symbols PLACE]... WHAT NAME...\n\n"
+    "Looks up where each NAME is, as kdnetd does, and says where the answer is from. A line each:\n\n"
+    "  NAME 0xRVA pdb|isf       it is that far from the image's base\n"
+    "  NAME absent pdb|isf      the symbol file of this very image has no such name\n"
+    "  NAME no_symbols          no symbol file could be read; why is on standard error\n\n"
+    "WHAT is one of\n"
+    "  FILE                     a symbol file: .pdb, .pd_, .json, .json.xz, .json.gz; or an image (ntoskrnl.exe),\n"
+    "                           whose symbols are then looked for\n"
+    "  NAME.pdb/GUIDAGE         an identity, as symbol stores have it\n"
+    "  GUIDAGE                  the same, of a kernel (ntkrnlmp.pdb and the other names that kernels have)\n\n"
+    "  --symbols PLACE          DIR, srv*DIR, srv*DIR*URL, or several with ; between them, as for WinDbg; may be\n"
+    "                           repeated. Without it: _NT_SYMBOL_PATH\n\n"
+    "Exit status: 0 every name was found, 1 one was not, 2 wrong usage.\n";
+
+struct request {
+    struct symbol_path path;
+    bool has_places;
+    struct kdnet_pdb pdb;
+    const char *const *names; /* of the PDB that are tried; ends with NULL */
+};
+
+static const char *const kernel_names[] = {"ntkrnlmp.pdb", "ntoskrnl.pdb", "ntkrpamp.pdb", "ntkrnlpa.pdb", NULL};
+static const char *const own_name[] = {"", NULL}; /* the one in the identity */
+
+static const char *bare(const char *symbol)
+{
+    return strncmp(symbol, "nt!", 3) == 0 ? symbol + 3 : symbol;
+}
+
+/* Prints the line of a name. Returns whether it was found. */
+static bool tell(const char *symbol, enum symbol_answer answer, uint32_t rva, enum kdnet_source source)
+{
+    command_print_argument(stdout, symbol);
+    if (answer == SYMBOL_FOUND)
+        (void)printf(" 0x%x %s\n", (unsigned)rva, kdnet_source_name(source));
+    else if (answer == SYMBOL_ABSENT)
+        (void)printf(" absent %s\n", kdnet_source_name(source));
+    else
+        (void)puts(" no_symbols");
+    return answer == SYMBOL_FOUND;
+}
+
+/* ---------------------------------------------------------------------------------------------- in one file */
+
+static int look_in_file(const char *file, char *const *symbols, int count)
+{
+    struct probe probe;
+    struct kdnet_pdb identity;
+    char reason[SYMBOL_REASON_SIZE] = "", guidage[KDNET_GUIDAGE_SIZE];
+    if (probe_open(&probe, file, NULL, reason) != 0) {
+        command_say(&command_symbols, "%s: %s", file, reason);
+        return COMMAND_FAILED;
+    }
+    if (probe_identity(&probe, &identity, reason)) {
+        kdnet_pdb_guidage(&identity, guidage);
+        command_say(&command_symbols, "%s is of %s", file, guidage);
+    }
+    int missing = 0;
+    for (int i = 0; i < count; ++i) {
+        uint32_t rva = 0;
+        enum kdnet_source source = KDNET_SOURCE_NONE;
+        enum symbol_answer answer = probe_find(&probe, bare(symbols[i]), &rva, &source, reason);
+        if (answer == SYMBOL_NONE)
+            command_say(&command_symbols, "%s: %s", file, reason);
+        missing += !tell(symbols[i], answer, rva, source);
+    }
+    probe_close(&probe);
+    return missing == 0 ? COMMAND_OK : COMMAND_FAILED;
+}
+
+/* --------------------------------------------------------------------------------------- in places for symbols */
+
+/* Which part of a file holds an address of the image; false: none. `headers` begin with those of a PE image, as
+ * kdnet_pe_debug_directory has found. */
+static bool file_offset(const uint8_t *headers, size_t length, uint32_t rva, uint32_t *offset)
+{
+    size_t pe = kdnet_get_le32(headers + 60), count = kdnet_get_le16(headers + pe + 6);
+    size_t table = pe + 24 + kdnet_get_le16(headers + pe + 20);
+    for (size_t i = 0; i < count && table + 40 <= length; ++i, table += 40) {
+        uint32_t start = kdnet_get_le32(headers + table + 12), size = kdnet_get_le32(headers + table + 16);
+        if (rva < start || rva - start >= size)
+            continue;
+        *offset = kdnet_get_le32(headers + table + 20) + (rva - start);
+        return true;
+    }
+    return false;
+}
+
+/* Reads the identity out of an image's debug directory. */
+static bool read_image(const struct symbol_file *file, struct kdnet_pdb *pdb)
+{
+    uint8_t headers[HEADER_SIZE], directory[28 * 16], record[KDNET_CODEVIEW_SIZE];
+    uint32_t rva, size, at;
+    size_t length = file->size < sizeof headers ? (size_t)file->size : sizeof headers;
+    if (!symbol_file_read(file, 0, headers, length) || kdnet_pe_debug_directory(headers, length, &rva, &size) != 0)
+        return false;
+    size = size < sizeof directory ? size : sizeof directory;
+    if (!file_offset(headers, length, rva, &at) || !symbol_file_read(file, at, directory, size) ||
+        kdnet_pe_codeview(directory, size, &rva, &size) != 0)
+        return false;
+    size = size < sizeof record ? size : sizeof record;
+    return file_offset(headers, length, rva, &at) && symbol_file_read(file, at, record, size) &&
+           kdnet_pdb_decode(record, size, pdb) == 0;
+}
+
+/* Whether a file is an image; writes its identity, or complains. */
+static bool is_image(const char *path, struct kdnet_pdb *pdb, bool *known)
+{
+    struct symbol_file file;
+    char start[2];
+    if (symbol_file_open(&file, path) != 0)
+        return false;
+    bool image = symbol_file_read(&file, 0, start, sizeof start) && memcmp(start, "MZ", sizeof start) == 0;
+    *known = image && read_image(&file, pdb);
+    symbol_file_close(&file);
+    if (image && !*known)
+        command_say(&command_symbols, "%s: an image that does not name its symbol file", path);
+    return image;
+}
+
+static enum symbol_answer look_for(const struct request *request, const char *symbol, struct symbol_result *result)
+{
+    for (const char *const *name = request->names; *name; ++name) {
+        struct kdnet_pdb pdb = request->pdb;
+        if ((*name)[0] != 0)
+            (void)snprintf(pdb.name, sizeof pdb.name, "%s", *name);
+        symbol_path_find(&request->path, &pdb, symbol, result);
+        if (result->answer == SYMBOL_NONE)
+            command_say(&command_symbols, "%s: %s", pdb.name, result->trail.text);
+        else
+            break;
+    }
+    return result->answer;
+}
+
+static int look_in_places(const struct request *request, char *const *symbols, int count)
+{
+    static struct symbol_result result; /* without extras */
+    int missing = 0;
+    for (int i = 0; i < count; ++i) {
+        enum symbol_answer answer = look_for(request, bare(symbols[i]), &result);
+        if (answer != SYMBOL_NONE)
+            command_say(&command_symbols, "%s", result.trail.text);
+        missing += !tell(symbols[i], answer, result.rva, result.source);
+    }
+    return missing == 0 ? COMMAND_OK : COMMAND_FAILED;
+}
+
+/* ------------------------------------------------------------------------------------------ the command line */
+
+/* NAME/GUIDAGE or GUIDAGE. */
+static bool parse_identity(const char *text, struct request *request)
+{
+    const char *slash = strchr(text, '/');
+    if (!identity_parse(slash ? slash + 1 : text, &request->pdb))
+        return false;
+    request->names = slash ? own_name : kernel_names;
+    size_t length = slash ? (size_t)(slash - text) : 0;
+    if (length >= sizeof request->pdb.name)
+        return false;
+    memcpy(request->pdb.name, text, length);
+    request->pdb.name[length] = 0;
+    return !slash || identity_name_is_safe(request->pdb.name);
+}
+
+static bool add_places(struct request *request, const char *text)
+{
+    static const struct symbol_path_options options = {.open_server = symbol_connect_server};
+    char reason[SYMBOL_REASON_SIZE] = "";
+    request->has_places = true;
+    if (symbol_path_add(&request->path, text, &options, reason))
+        return true;
+    command_say(&command_symbols, "%s", reason);
+    return false;
+}
+
+static int look_up(struct request *request, const char *what, char *const *symbols, int count)
+{
+    struct stat status;
+    bool known = false, file = stat(what, &status) == 0;
+    if (file && !is_image(what, &request->pdb, &known))
+        return look_in_file(what, symbols, count);
+    if (file && !known)
+        return COMMAND_FAILED;
+    request->names = own_name;
+    if (!file && !parse_identity(what, request))
+        return command_misuse(&command_symbols, "neither a file nor NAME.pdb/GUIDAGE nor GUIDAGE:", what);
+    const char *environment = getenv("_NT_SYMBOL_PATH");
+    if (!request->has_places && environment && !add_places(request, environment))
+        return COMMAND_USAGE;
+    if (!request->has_places)
+        return command_misuse(&command_symbols, "where are symbols? Name a folder with --symbols DIR", NULL);
+    return look_in_places(request, symbols, count);
+}
+
+static int run(struct request *request, int count, char **arguments)
+{
+    static const struct option options[] = {
+        {"symbols", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'}, {0}};
+    int option;
+    command_options_start();
+    while ((option = command_next_option(&command_symbols, count, arguments, options)) != -1) {
+        if (option == 'h') {
+            (void)fputs(help_text, stdout);
+            return COMMAND_OK;
+        }
+        if (option != 's' || !add_places(request, optarg))
+            return COMMAND_USAGE;
+    }
+    if (optind + 1 >= count)
+        return command_misuse(&command_symbols, "name a file or GUIDAGE, and the symbols to look up", NULL);
+    return look_up(request, arguments[optind], arguments + optind + 1, count - optind - 1);
+}
+
+static int run_symbols(int count, char **arguments)
+{
+    static struct request request;
+    symbol_path_init(&request.path);
+    int outcome = run(&request, count, arguments);
+    symbol_path_clear(&request.path);
+    if (outcome != COMMAND_USAGE && (fflush(stdout) != 0 || ferror(stdout)) && outcome == COMMAND_OK)
+        return COMMAND_FAILED;
+    return outcome;
+}
+
+const struct command command_symbols = {"symbols", "look up where a name is in a kernel", help_text, run_symbols};

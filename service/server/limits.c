@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/server/limits.h"
+#include "service/runtime/log.h"
+#include "service/platform/platform.h"
+
+#include <stdlib.h>
+#include <uv.h>
+
+#define LOOP_FILES     4U /* of a loop: epoll, its bell, its signals */
+#define LISTENER_FILES 2U
+#define OTHER_FILES    16U /* configuration, results, symbols */
+#define POOL_THREADS   4U  /* of libuv, which ends the process when it cannot have them */
+#define OTHER_THREADS  4U  /* results, look-ups */
+#define THREADS_MAX    128U
+
+static void wait(void *user)
+{
+    uv_sem_wait(user);
+}
+
+/* How many threads there can be beside this one, up to `most`. */
+static unsigned spare_threads(unsigned most)
+{
+    uv_thread_t threads[THREADS_MAX];
+    uv_sem_t end;
+    unsigned count = 0;
+    if (uv_sem_init(&end, 0) != 0)
+        return 0;
+    while (count < most && count < THREADS_MAX && uv_thread_create(&threads[count], wait, &end) == 0)
+        ++count;
+    for (unsigned i = 0; i < count; ++i)
+        uv_sem_post(&end);
+    for (unsigned i = 0; i < count; ++i)
+        (void)uv_thread_join(&threads[i]);
+    uv_sem_destroy(&end);
+    return count;
+}
+
+static void tell(const char *message, unsigned wished, unsigned count)
+{
+    struct log_line line;
+    log_begin(&line, CONFIG_LOG_WARNING, message);
+    log_number(&line, "wished", wished);
+    log_number(&line, "workers", count);
+    log_end(&line);
+}
+
+static unsigned by_files(unsigned wished, size_t listeners)
+{
+    size_t each = LOOP_FILES + LISTENER_FILES * (listeners < 256 ? listeners : 256);
+    size_t spare = platform_spare_descriptors(wished * each + OTHER_FILES);
+    unsigned count = spare > OTHER_FILES ? (unsigned)((spare - OTHER_FILES) / each) : 0;
+    count = count > 0 ? count : 1;
+    if (count >= wished)
+        return wished;
+    tell("workers: fewer serve than were asked for, because few files can be opened; raise the limit (LimitNOFILE=, "
+         "ulimit -n)",
+         wished, count);
+    return count;
+}
+
+static unsigned by_threads(unsigned wished)
+{
+    unsigned spare = spare_threads(wished + POOL_THREADS + OTHER_THREADS);
+    if (spare >= wished + POOL_THREADS + OTHER_THREADS)
+        return wished;
+    unsigned count = spare > POOL_THREADS + OTHER_THREADS ? spare - POOL_THREADS - OTHER_THREADS : 1;
+    if (count == 1) /* the pool keeps what it has once had */
+        (void)uv_os_setenv("UV_THREADPOOL_SIZE", "1");
+    if (count < wished)
+        tell(
+            "workers: fewer serve than were asked for, because few threads can be started; raise the limit (TasksMax=, "
+            "ulimit -u; or of memory: MemoryMax=, ulimit -v)",
+            wished, count);
+    return count;
+}
+
+unsigned limits_workers(unsigned wished, size_t listeners)
+{
+    platform_raise_limits();
+    return by_threads(by_files(wished, listeners));
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The sockets of a port: opened here, where a mistake can be told; workers use them. */
+#include "service/runtime/log.h"
+#include "service/platform/platform.h"
+#include "service/server/server_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct opening {
+    struct mail mail;
+    struct address local;
+    uint32_t id;
+    uv_os_sock_t socket;
+    bool any;
+};
+
+struct closing {
+    struct mail mail;
+    struct server *server;
+    uint32_t id;
+};
+
+/* The kernel grants up to net.core.rmem_max. */
+static void enlarge_buffer(const struct server *server, const struct address *local, uv_os_sock_t socket, bool tell)
+{
+    size_t wished = SERVER_SOCKET_BUFFER + SERVER_SOCKET_BUFFER_EACH * (server->summary.targets / server->worker_count);
+    if (wished > SERVER_SOCKET_BUFFER_MAX)
+        wished = SERVER_SOCKET_BUFFER_MAX;
+    size_t granted = platform_receive_buffer((uv_os_fd_t)socket, wished);
+    if (granted >= wished || !tell)
+        return;
+    struct log_line line;
+    char message[256];
+    (void)snprintf(
+        message, sizeof message,
+        "the kernel grants a smaller receive buffer than wished; a large fleet may lose datagrams in a burst: "
+        "sysctl -w net.core.rmem_max=%zu",
+        wished);
+    log_begin(&line, CONFIG_LOG_NOTICE, message);
+    log_number(&line, "port", local->port);
+    log_number(&line, "bytes", granted);
+    log_number(&line, "wished", wished);
+    log_end(&line);
+}
+
+static bool overlaps(const struct address *a, const struct address *b)
+{
+    return a->port == b->port && address_is_ipv4(a) == address_is_ipv4(b) &&
+           (address_same_ip(a, b->ip) || address_is_any(a) || address_is_any(b));
+}
+
+/* Lets a socket be bound beside ours that overlap with it, or ends that. Returns whether there is one. */
+static bool allow_beside(const struct server *server, const struct port *port, bool allowed)
+{
+    bool some = false;
+    for (const struct port *other = server->ports; other; other = other->next) {
+        if (!other->open || !overlaps(&other->local, &port->local))
+            continue;
+        some = true;
+        for (unsigned i = 0; i < server->worker_count; ++i)
+            platform_set_reuse((uv_os_fd_t)other->sockets[i], allowed);
+    }
+    return some;
+}
+
+static bool is_being_closed(const struct server *server, const struct address *local)
+{
+    for (const struct port *port = server->ports; port; port = port->next)
+        if (port->closing && overlaps(&port->local, local))
+            return true;
+    return false;
+}
+
+/* Each worker's socket, in order: so the kernel counts them, too. */
+static int bind_all(const struct server *server, struct port *port, unsigned how)
+{
+    struct sockaddr_storage address;
+    address_to_socket(&port->local, &address);
+    for (unsigned i = 0; i < server->worker_count; ++i) {
+        int error = platform_udp_socket((const struct sockaddr *)&address, how, &port->sockets[i]);
+        if (error == 0)
+            continue;
+        while (i > 0)
+            platform_close_socket(port->sockets[--i]);
+        return error;
+    }
+    return 0;
+}
+
+/* Nobody else may have the port, not even half of it. */
+static int probe(const struct port *port, unsigned how)
+{
+    struct sockaddr_storage address;
+    uv_os_sock_t socket;
+    address_to_socket(&port->local, &address);
+    int error = platform_udp_socket((const struct sockaddr *)&address, how, &socket);
+    if (error == 0)
+        platform_close_socket(socket);
+    return error;
+}
+
+/* A port of which we have another address already: both are open while machines go from one to the other. */
+static int bind_beside(const struct server *server, struct port *port, unsigned how)
+{
+    if (!allow_beside(server, port, true))
+        return is_being_closed(server, &port->local) ? UV_EALREADY : UV_EADDRINUSE;
+    int error = bind_all(server, port, how | PLATFORM_BESIDE);
+    for (unsigned i = 0; i < server->worker_count && error == 0; ++i)
+        platform_set_reuse((uv_os_fd_t)port->sockets[i], false);
+    (void)allow_beside(server, port, false);
+    return error;
+}
+
+static int open_sockets(const struct server *server, struct port *port)
+{
+    unsigned how = server->config.freebind ? PLATFORM_FREEBIND : 0;
+    unsigned shared = server->worker_count > 1 ? PLATFORM_SHARED : 0;
+    int error = probe(port, how);
+    if (error == UV_EADDRINUSE)
+        return bind_beside(server, port, how | shared);
+    return error == 0 ? bind_all(server, port, how | shared) : error;
+}
+
+static void steer(const struct server *server, const struct port *port, uv_os_sock_t socket)
+{
+    if (server->worker_count == 1 || platform_steer(socket, &server->steer, address_is_ipv4(&port->local)))
+        return;
+    struct log_line line;
+    log_begin(&line, CONFIG_LOG_NOTICE,
+              "this kernel does not give datagrams to the worker that they are for; workers pass them on, which costs "
+              "time; with `workers: 1` nothing is passed on");
+    log_number(&line, "port", port->local.port);
+    log_end(&line);
+}
+
+/* Memory is out: the others serve, and the port is closed and opened again. */
+static void open_listener(struct worker *worker, const struct opening *opening)
+{
+    int error = listener_open(worker, opening->id, &opening->local, opening->socket, opening->any);
+    if (error == 0)
+        return;
+    server_trouble(worker->server, opening->id, TROUBLE_DEAF, error);
+    server_trouble(worker->server, opening->id, TROUBLE_STAYS, error);
+}
+
+static void open_opening(struct mail *mail, void *owner)
+{
+    struct opening *opening = (struct opening *)mail;
+    struct worker *worker = owner;
+    if (worker->finished)
+        platform_close_socket(opening->socket);
+    else
+        open_listener(worker, opening);
+    free(opening);
+}
+
+/* All of the memory that it takes is there first. */
+static bool make_openings(const struct server *server, struct opening **openings)
+{
+    for (unsigned i = 0; i < server->worker_count; ++i) {
+        openings[i] = malloc(sizeof *openings[i]);
+        if (openings[i])
+            continue;
+        while (i > 0)
+            free(openings[--i]);
+        return false;
+    }
+    return true;
+}
+
+int opening_open(struct server *server, struct port *port)
+{
+    struct opening *openings[CONFIG_WORKERS_MAX];
+    bool ipv4 = address_is_ipv4(&port->local);
+    int error = make_openings(server, openings) ? 0 : UV_ENOMEM;
+    if (error != 0)
+        return error;
+    error = open_sockets(server, port);
+    if (error == 0) {
+        port->id = ++server->next_port_id;
+        steer(server, port, port->sockets[0]);
+    }
+    for (unsigned i = 0; i < server->worker_count; ++i) {
+        if (error != 0) {
+            free(openings[i]);
+            continue;
+        }
+        bool any = address_is_any(&port->local) && platform_tell_local((uv_os_fd_t)port->sockets[i], ipv4);
+        enlarge_buffer(server, &port->local, port->sockets[i], i == 0);
+        *openings[i] = (struct opening){
+            .mail.open = open_opening, .local = port->local, .id = port->id, .socket = port->sockets[i], .any = any};
+        mailbox_post(&server->workers[i].mailbox, &openings[i]->mail);
+    }
+    return error;
+}
+
+/* Back at the server. */
+static void open_closed(struct mail *mail, void *owner)
+{
+    struct closing *closing = (struct closing *)mail;
+    struct server *server = owner;
+    for (struct port **at = &server->ports; *at; at = &(*at)->next) {
+        struct port *port = *at;
+        if (!port->closing || port->id != closing->id)
+            continue;
+        if (--port->left == 0) {
+            *at = port->next;
+            free(port);
+        }
+        break;
+    }
+    free(closing);
+}
+
+static void open_closing(struct mail *mail, void *owner)
+{
+    struct closing *closing = (struct closing *)mail;
+    struct listener *listener = listener_by_id(owner, closing->id);
+    if (listener)
+        listener_close(listener);
+    closing->mail.open = open_closed;
+    mailbox_post(&closing->server->mailbox, &closing->mail);
+}
+
+/* A worker that cannot be told for want of memory goes on to listen there. */
+void opening_close(struct server *server, struct port *port)
+{
+    port->open = false;
+    port->closing = true;
+    port->left = 1;
+    for (unsigned i = 0; i < server->worker_count; ++i) {
+        struct closing *closing = malloc(sizeof *closing);
+        if (!closing)
+            continue;
+        ++port->left;
+        *closing = (struct closing){.mail.open = open_closing, .server = server, .id = port->id};
+        mailbox_post(&server->workers[i].mailbox, &closing->mail);
+    }
+    --port->left;
+}

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/server/server.h"
+#include "service/server/limits.h"
+#include "service/runtime/log.h"
+#include "service/symbols/lookup.h"
+#include "service/platform/platform.h"
+#include "service/server/server_internal.h"
+
+#include <openssl/rand.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#define STOP_MARGIN_US  500000U  /* beyond read_deadline */
+#define STOP_RESULTS_US 2000000U /* for the results, after that: since the last of them was written, and ... */
+#define STOP_ALL_US     8000000U /* ... altogether */
+#define END_MS          3000     /* for what is under way on other threads, after that */
+#define STOP_LOOK_MS    10
+#define SECOND_MS       1000
+#define STALL_TOLD_US   1000000U /* shorter ones are not worth a line */
+#define TRIM_EVENTS     1000U    /* fewer need little */
+#define TRIM_EVERY_US   2000000U
+
+/* The end. */
+
+static void close_handle(uv_handle_t *handle)
+{
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+/* Opens mails to each other that nobody has opened. Returns whether there were any. */
+static bool open_left(struct server *server)
+{
+    bool some = mailbox_open(&server->mailbox);
+    for (unsigned i = 0; i < server->inited; ++i)
+        some = mailbox_open(&server->workers[i].mailbox) || some;
+    return some;
+}
+
+/* Ends the workers' threads, and takes what they had to tell. */
+static void join_workers(struct server *server)
+{
+    if (server->joined)
+        return;
+    for (unsigned i = 0; i < server->started; ++i) {
+        mailbox_post(&server->workers[i].mailbox, &server->workers[i].finish_mail);
+        worker_run(&server->workers[i]);
+    }
+    for (unsigned i = 0; i < server->started; ++i)
+        (void)uv_thread_join(&server->workers[i].thread);
+    server->joined = true;
+    server->joined_us = server->written_us = worker_now_us();
+    for (unsigned i = 0; i < server->inited; ++i)
+        worker_finish(&server->workers[i]);
+    while (open_left(server))
+        ;
+    results_end(&server->results);
+}
+
+static void finish(struct server *server)
+{
+    if (server->finished)
+        return;
+    join_workers(server);
+    server->finished = true;
+    summary_tell_last(server);
+    worker_will_sleep(WORKER_CLOCK_ENDLESS);
+    close_handle((uv_handle_t *)&server->prepare);
+    close_handle((uv_handle_t *)&server->second_timer);
+    close_handle((uv_handle_t *)&server->watchdog_timer);
+    close_handle((uv_handle_t *)&server->stop_timer);
+    for (size_t i = 0; i < server->signal_count; ++i)
+        close_handle((uv_handle_t *)&server->signals[i]);
+    mailbox_close(&server->mailbox);
+    lookup_close(server->lookup);
+    server->lookup = NULL;
+    reload_stop(server);
+    server->good = results_give_up(&server->results);
+    server->hangs = !results_close(&server->results);
+    if (server->hangs)
+        uv_stop(&server->loop);
+}
+
+/* Results are still being written, and not too slowly. */
+static bool results_wait(struct server *server)
+{
+    struct results_counts counts;
+    uint64_t now_us = worker_now_us();
+    if (results_have_ended(&server->results))
+        return false;
+    results_count(&server->results, &counts);
+    if (counts.written != server->written)
+        server->written_us = now_us;
+    server->written = counts.written;
+    return now_us - server->written_us < STOP_RESULTS_US && now_us - server->joined_us < STOP_ALL_US;
+}
+
+/* Machines that are being read are let go on first: that takes read_deadline at the most. */
+static bool machines_wait(const struct server *server)
+{
+    const struct summary *summary = &server->summary;
+    return summary->ended < server->stop_round || summary->totals.halted > summary->totals.held;
+}
+
+static void on_stop_look(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    uint64_t now_us = worker_now_us();
+    if (!server->joined && machines_wait(server) && now_us < server->stop_by_us) {
+        summary_ask(server);
+        return;
+    }
+    join_workers(server);
+    if (!results_wait(server))
+        finish(server);
+}
+
+static void stop(struct server *server)
+{
+    if (server->stopping) {
+        finish(server); /* told twice: now */
+        return;
+    }
+    server->stopping = true;
+    server->stop_by_us = worker_now_us() + server->config.read_deadline_ms * 1000 + STOP_MARGIN_US;
+    server->stop_round = server->summary.begun + 1;
+    platform_notify_stopping();
+    for (unsigned i = 0; i < server->started; ++i)
+        mailbox_post(&server->workers[i].mailbox, &server->workers[i].stop_mail);
+    summary_tell(server);
+    log_plain(CONFIG_LOG_NOTICE, "stopping");
+    (void)uv_timer_start(&server->stop_timer, on_stop_look, STOP_LOOK_MS, STOP_LOOK_MS);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct server *server = handle->data;
+    if (number == platform_signal_reload()) {
+        if (!server->stopping)
+            reload_again(server);
+    } else if (number == platform_signal_summary()) {
+        summary_tell(server);
+    } else {
+        stop(server);
+    }
+}
+
+/* The rounds of the loop. */
+
+/* What thousands that connected at once needed for a moment goes back to the system, when it is quiet again. */
+static void trim(struct server *server, uint64_t now_us)
+{
+    uint64_t events = server->summary.totals.events;
+    bool quiet = events == server->second_events;
+    server->second_events = events;
+    if (!quiet || events - server->trimmed_events < TRIM_EVENTS || now_us - server->trimmed_us < TRIM_EVERY_US)
+        return;
+    server->trimmed_events = events;
+    server->trimmed_us = now_us;
+    platform_trim_memory();
+}
+
+static void tell_stalls(struct server *server, uint64_t now_us)
+{
+    uint64_t more_us = worker_stalls_us() - server->stalls_us;
+    struct log_line line;
+    if (more_us < STALL_TOLD_US || (server->stalls_told_us != 0 && now_us - server->stalls_told_us < WORKER_MINUTE_US))
+        return;
+    server->stalls_us += more_us;
+    server->stalls_told_us = now_us;
+    log_begin(&line, CONFIG_LOG_WARNING,
+              "kdnetd itself stood still: it was stopped, or its computer paused or overloaded; the deadlines of its "
+              "machines are later by as much");
+    log_milliseconds(&line, "stalled_ms", more_us);
+    log_end(&line);
+}
+
+static void on_second(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    uint64_t now_us = worker_now_us();
+    results_look(&server->results);
+    tell_stalls(server, now_us);
+    if (server->joined)
+        return;
+    summary_ask(server);
+    ports_look(server, now_us);
+    trim(server, now_us);
+    hints_look(server, now_us);
+    reload_look(server, now_us);
+    summary_status(server);
+    if (now_us - server->told_us < WORKER_MINUTE_US)
+        return;
+    server->told_us = now_us;
+    for (struct port *port = server->ports; port; port = port->next)
+        port_tell(port);
+    hints_tell_more(server);
+}
+
+/* We live when each worker has answered since the last time. */
+static void on_watchdog(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    if (server->joined || server->summary.ended > server->alive_round)
+        platform_notify_alive();
+    server->alive_round = server->summary.ended;
+    if (!server->joined)
+        summary_ask(server);
+}
+
+static void on_results(void *user)
+{
+    struct server *server = user;
+    for (unsigned i = 0; i < server->started && !server->joined; ++i)
+        if (atomic_load(&server->workers[i].waits_for_results))
+            (void)uv_async_send(&server->workers[i].settled);
+}
+
+/* Its timers end its sleep; the deadlines of stopping are of the workers' clock. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    const struct server *server = prepare->data;
+    (void)worker_now_us();
+    worker_will_sleep((server->stopping ? STOP_LOOK_MS : SECOND_MS) * UINT64_C(1000));
+}
+
+/* The start. */
+
+static void start_signal(struct server *server, int number)
+{
+    uv_signal_t *handle = &server->signals[server->signal_count];
+    if (number == 0 || uv_signal_init(&server->loop, handle) != 0)
+        return;
+    handle->data = server;
+    ++server->signal_count;
+    (void)uv_signal_start(handle, on_signal, number);
+}
+
+static void init_handles(struct server *server)
+{
+    uv_timer_t *timers[] = {&server->second_timer, &server->watchdog_timer, &server->stop_timer, &server->end_timer};
+    for (size_t i = 0; i < sizeof timers / sizeof timers[0]; ++i) {
+        (void)uv_timer_init(&server->loop, timers[i]);
+        timers[i]->data = server;
+    }
+    (void)uv_prepare_init(&server->loop, &server->prepare);
+    server->prepare.data = server;
+}
+
+static void start_handles(struct server *server)
+{
+    uint64_t watchdog_ms = platform_watchdog_us() / 1000;
+    start_signal(server, SIGTERM);
+    start_signal(server, SIGINT);
+    start_signal(server, platform_signal_reload());
+    start_signal(server, platform_signal_summary());
+    (void)uv_prepare_start(&server->prepare, on_prepare);
+    (void)uv_timer_start(&server->second_timer, on_second, SECOND_MS, SECOND_MS);
+    if (watchdog_ms > 1)
+        (void)uv_timer_start(&server->watchdog_timer, on_watchdog, watchdog_ms / 2, watchdog_ms / 2);
+}
+
+static unsigned choose_workers(const struct kdnetd_config *config)
+{
+    unsigned count = config->workers > 0 ? config->workers : uv_available_parallelism();
+    if (!platform_can_share()) {
+        if (count > 1)
+            log_plain(CONFIG_LOG_WARNING, "workers: this system gives the datagrams of a port to one socket alone "
+                                          "(SO_REUSEPORT), so one worker serves all machines");
+        return 1;
+    }
+    return limits_workers(count < CONFIG_WORKERS_MAX ? count : CONFIG_WORKERS_MAX, config->listen_count);
+}
+
+/* One worker: its loop, its parts, its thread. */
+static bool add_worker(struct server *server)
+{
+    struct worker *worker = &server->workers[server->inited];
+    if (!worker_init(worker, server, server->inited)) {
+        if (worker->handles_ready)
+            worker_clear(worker, false);
+        return false;
+    }
+    if (worker_start(worker) != 0) {
+        worker_clear(worker, false);
+        return false;
+    }
+    server->inited = server->started = server->inited + 1;
+    return true;
+}
+
+/* As many as this system lets us have: one serves all machines, too. */
+static bool init_workers(struct server *server)
+{
+    unsigned count = choose_workers(&server->config);
+    server->workers = calloc(count, sizeof *server->workers);
+    server->summary.of = calloc(count, sizeof *server->summary.of);
+    if (!server->workers || !server->summary.of)
+        return false;
+    while (server->inited < count && add_worker(server))
+        ;
+    if (server->inited < count && server->inited > 0)
+        log_plain(CONFIG_LOG_WARNING, "workers: memory, threads or files are short: fewer serve than were asked for; "
+                                      "look at the limits of this service (TasksMax=, LimitNOFILE=, MemoryMax=)");
+    server->worker_count = server->inited;
+    server->steer = (struct steer){.seed = (uint32_t)server->seed, .workers = server->inited};
+    return server->inited > 0;
+}
+
+static bool init_parts(struct server *server)
+{
+    if (RAND_bytes((unsigned char *)&server->seed, sizeof server->seed) != 1) {
+        log_plain(CONFIG_LOG_ERROR, "no random bytes to be had from OpenSSL");
+        return false;
+    }
+    policies_init(&server->policies);
+    strangers_init(&server->strangers, server->seed);
+    server->told_us = worker_now_us();
+    server->lookup = lookup_new(&server->loop);
+    if (locals_init(&server->locals) == 0 && server->lookup && init_workers(server))
+        return true;
+    log_plain(CONFIG_LOG_ERROR, "out of memory, threads or files, or OpenSSL has no AES-256; look at the limits of "
+                                "this service (MemoryMax=, TasksMax=, LimitNOFILE=)");
+    return false;
+}
+
+/* Only for want of memory or handles can they not be opened: a file that cannot be is tried again, and told. */
+static bool open_results(struct server *server)
+{
+    int error = results_open(&server->results, &server->loop, server->config.events);
+    server->results.on_settled = on_results;
+    server->results.user = server;
+    if (error != 0)
+        log_plain(CONFIG_LOG_ERROR, "out of memory, or of handles");
+    return error == 0;
+}
+
+static void clear_parts(struct server *server)
+{
+    for (unsigned i = 0; i < server->inited; ++i)
+        worker_clear(&server->workers[i], i < server->started);
+    ports_clear(server);
+    summary_clear(server);
+    free(server->workers);
+    policies_clear(&server->policies);
+    config_clear(&server->config);
+}
+
+static void say_serving(const struct server *server)
+{
+    struct log_line line;
+    size_t open = ports_open(server), wanted = ports_wanted(server);
+    log_begin(&line, CONFIG_LOG_NOTICE, "serving");
+    log_text(&line, "version", KDNETD_VERSION);
+    log_number(&line, "targets", server->summary.targets);
+    log_number(&line, "workers", server->worker_count);
+    log_number(&line, "listeners", open);
+    if (open < wanted)
+        log_number(&line, "not_open", wanted - open);
+    log_end(&line);
+}
+
+static bool run_loop(struct server *server)
+{
+    for (unsigned i = 0; i < server->started; ++i)
+        worker_run(&server->workers[i]);
+    start_handles(server);
+    say_serving(server);
+    platform_notify_ready();
+    summary_status(server);
+    (void)uv_run(&server->loop, UV_RUN_DEFAULT);
+    return true;
+}
+
+static void on_end(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    server->hangs = true;
+    uv_stop(&server->loop);
+}
+
+/* The loop's last rounds: handles close, and what is under way on other threads ends, or is not waited for. */
+static void run_out(struct server *server)
+{
+    (void)uv_timer_start(&server->end_timer, on_end, END_MS, 0);
+    uv_unref((uv_handle_t *)&server->end_timer);
+    (void)uv_run(&server->loop, server->hangs ? UV_RUN_NOWAIT : UV_RUN_DEFAULT);
+    close_handle((uv_handle_t *)&server->end_timer);
+    if (!server->hangs)
+        (void)uv_run(&server->loop, UV_RUN_DEFAULT);
+}
+
+/* Returns whether it ended as it was told to, with each result written. */
+static bool serve(struct server *server)
+{
+    bool good = open_results(server);
+    good = init_parts(server) && good && reload_first(server) && run_loop(server);
+    finish(server);
+    run_out(server);
+    return good && server->good;
+}
+
+/* libuv, too, would wait at exit for what hangs. */
+static void end(struct server *server, bool good)
+{
+    if (server->hangs || !reload_is_over(server)) { /* its thread waits for a disk, and uses all this */
+        log_plain(CONFIG_LOG_WARNING, "a call to the file system or to a symbol server hangs; it is not waited for");
+        _Exit(good ? EXIT_SUCCESS : EXIT_FAILURE);
+    }
+    clear_parts(server);
+    mailbox_clear(&server->mailbox);
+    (void)uv_loop_close(&server->loop);
+    free(server);
+}
+
+bool server_run(const struct options *options, struct kdnetd_config *config)
+{
+    struct server *server = calloc(1, sizeof *server);
+    log_set_level(config->log_level);
+    if (!server || uv_loop_init(&server->loop) != 0 || mailbox_init(&server->mailbox, &server->loop, server) != 0) {
+        log_plain(CONFIG_LOG_ERROR, "out of memory");
+        free(server);
+        return false;
+    }
+    server->options = options;
+    server->config = *config;
+    config_init(config);
+    init_handles(server);
+    bool good = serve(server);
+    end(server, good);
+    return good;
+}

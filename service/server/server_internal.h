@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* server_internal: what the parts of the server share. Not for others. */
+#ifndef SERVICE_SERVER_INTERNAL_H
+#define SERVICE_SERVER_INTERNAL_H
+
+#include "service/output/identity.h"
+#include "service/net/locals.h"
+#include "service/runtime/mailbox.h"
+#include "service/server/options.h"
+#include "service/targets/policies.h"
+#include "service/output/results.h"
+#include "service/net/steer.h"
+#include "service/server/strangers.h"
+#include "service/worker/worker.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+/* SO_RCVBUF asked for: a poke takes 1,280 bytes of it; each target pokes every 3 s, so that this is a seventh of a
+ * second. */
+#define SERVER_SOCKET_BUFFER      ((size_t)8 << 20)
+#define SERVER_SOCKET_BUFFER_EACH ((size_t)64)
+#define SERVER_SOCKET_BUFFER_MAX  ((size_t)128 << 20)
+#define SERVER_SIGNALS            4
+#define SERVER_STRANGERS_MAX      4096U /* pokes of nobody that wait to be counted one by one */
+
+struct lookup;
+struct reload;
+
+#define SERVER_PORT_AGAIN_US UINT64_C(30000000) /* until a listener that is not open is tried again */
+#define SERVER_PORT_SOON_US  UINT64_C(1000000)  /* the same, while its port is being closed by us */
+
+/*
+ * An address that machines reach us by: a socket for each worker. Each address of the configuration has one, open or
+ * not; one that is not wanted any more stays open until another one is, and is then closed by each worker.
+ */
+struct port {
+    struct port *next;
+    uint32_t id; /* another one each time it is opened */
+    struct address local;
+    bool open, wanted, closing;
+    bool told_slow;
+    uv_os_sock_t sockets[CONFIG_WORKERS_MAX]; /* while it is open: the workers' */
+    unsigned left;                            /* workers that have not closed it */
+    unsigned deaf;                            /* workers that cannot receive */
+    int error;                                /* why it is not open; 0: it was not tried */
+    uint64_t again_us;                        /* when it is tried again */
+    uint64_t opened_us;
+    uint64_t deaf_told_us;
+    int send_error;                      /* the last, of any worker */
+    struct address shed_source;          /* the last */
+    struct listener_counts counts, told; /* of all workers, as they said last; as the log has said */
+    struct listener_counts before;       /* of the times that it was open before */
+    struct hearing hearing;
+    struct hearing_facts facts; /* of all workers, as they said last */
+};
+
+enum trouble {
+    TROUBLE_SLOW,  /* a call that takes or sends many datagrams is refused; one that takes one serves */
+    TROUBLE_DEAF,  /* nothing can be received */
+    TROUBLE_STAYS, /* for a while */
+    TROUBLE_OVER,
+};
+
+/* What a worker says of itself. */
+struct census_port {
+    uint32_t id;
+    int send_error;
+    struct address shed_source;
+    struct listener_counts counts;
+    struct hearing_facts facts;   /* asked with what all know, answered with what this one does */
+    enum hearing_verdict verdict; /* of the server */
+    bool count;                   /* its machines are to be counted */
+};
+
+struct census {
+    struct mail mail;
+    struct server *server;
+    struct worker_totals totals;
+    struct kdnet_session_counts sessions;
+    size_t targets;
+    uint64_t keys_tried;
+    struct census_port *ports;
+    size_t port_count, port_capacity;
+};
+
+/* All workers are asked, and when each has answered, the answers are put together. */
+struct summary {
+    struct census *of;     /* of each worker */
+    unsigned asked;        /* workers that have not answered yet */
+    bool again;            /* ask again when they have */
+    bool log_due;          /* tell the next whole one in the log */
+    bool log_due_again;    /* the one after */
+    uint64_t begun, ended; /* rounds */
+    struct worker_totals totals;
+    struct kdnet_session_counts sessions;
+    size_t targets;
+    uint64_t keys_tried;
+};
+
+struct server {
+    uv_loop_t loop;
+    struct mailbox mailbox;
+    const struct options *options;
+    struct kdnetd_config config;
+    struct steer steer;
+    struct worker *workers;
+    unsigned worker_count;
+    unsigned inited, started; /* of them */
+    struct port *ports;
+    uint32_t next_port_id;
+    struct locals locals;
+    struct policies policies;
+    struct reload *reload;       /* NULL: none is under way */
+    struct reload *hung_reloads; /* that were given up, and whose threads still read */
+    char mistake[160];           /* why the last reload did not count; empty: it did */
+    struct strangers strangers;
+    struct results results;
+    struct lookup *lookup;
+    struct summary summary;
+    uint64_t seed;
+
+    uv_prepare_t prepare;
+    uv_timer_t second_timer, watchdog_timer, stop_timer;
+    uv_signal_t signals[SERVER_SIGNALS];
+    size_t signal_count;
+
+    uint64_t trimmed_us, trimmed_events;
+    uint64_t told_us;                   /* when the minute's summaries were last told */
+    uint64_t stalls_told_us, stalls_us; /* when the log last told of a stall, and what of them it has told */
+    uint64_t alive_round;               /* of the summary, when the service manager was last told that we live */
+    char status[320];                   /* as the service manager knows it */
+    uint64_t second_events;             /* a second ago */
+    struct identity_clock id_clock;
+    atomic_uint key_news; /* counts machines that have shown another key of their target */
+    bool stopping, finished;
+    bool joined; /* no worker runs any more */
+    bool hangs;  /* something does not end: nobody waits for it */
+    bool good;   /* each result was written */
+    uint64_t joined_us, written_us,
+        written; /* when the last worker ended; when lines were last written, and how many */
+    uint64_t stop_by_us, stop_round;
+    uv_timer_t end_timer;
+};
+
+/* Counts a poke that no key of any worker opens. Thread: any. */
+void server_stranger(struct server *server, const struct trial *trial);
+
+/* A listener of a worker has trouble with its socket; `error`: a UV_ code. Thread: any. */
+void server_trouble(struct server *server, uint32_t port_id, enum trouble trouble, int error);
+
+/* opening.c: the sockets of a port. Returns 0 or a UV_ code; then nothing is open. UV_EALREADY: it will be free soon.
+ */
+int opening_open(struct server *server, struct port *port);
+void opening_close(struct server *server, struct port *port);
+
+/* ports.c */
+/* Opens what is configured and not open, and closes what is not configured any more, as long as one is open: the last
+ * one stays. What cannot be opened is told, and tried again. */
+void ports_configure(struct server *server, const struct kdnetd_config *config);
+void ports_close_unwanted(struct server *server);
+void ports_look(struct server *server, uint64_t now_us); /* each second */
+size_t ports_open(const struct server *server);          /* how many are open, and are wanted */
+size_t ports_wanted(const struct server *server);
+size_t ports_deaf(const struct server *server); /* open, but not all workers receive */
+void ports_judge(struct server *server);        /* which have fallen silent, by what the workers have said */
+void ports_clear(struct server *server);
+/* Says in the log what was dropped since the last time; nothing when nothing was. */
+void port_tell(struct port *port);
+
+/* summary.c */
+void summary_ask(struct server *server);       /* unless it is under way; then once more after it */
+void summary_tell(struct server *server);      /* asks, and tells the answers in the log */
+void summary_tell_last(struct server *server); /* what was asked for and is not there yet: as it is now */
+void summary_clear(struct server *server);
+void summary_status(struct server *server);
+
+/* hints.c: strangers, and what to do about them */
+void hints_look(struct server *server, uint64_t now_us);
+void hints_tell_more(struct server *server); /* once a minute */
+
+/* reload.c */
+bool reload_first(struct server *server);                 /* listeners and targets of the first configuration */
+void reload_again(struct server *server);                 /* on HUP */
+void reload_look(struct server *server, uint64_t now_us); /* gives up one whose files do not come; once a second */
+/* The server ends, and no worker runs any more: nothing more is applied. */
+void reload_stop(struct server *server);
+/* At the very end: waits a second at most for threads that read. False: some still do, and use the server. */
+bool reload_is_over(struct server *server);
+
+#endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all workers together have done and have: for the log, the service manager and its watchdog. */
+#include "service/runtime/log.h"
+#include "service/symbols/lookup.h"
+#include "service/platform/platform.h"
+#include "service/server/server_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void add_counts(struct listener_counts *sum, const struct listener_counts *some)
+{
+    sum->received += some->received;
+    sum->malformed += some->malformed;
+    sum->forged += some->forged;
+    sum->unknown += some->unknown;
+    sum->unknown_data += some->unknown_data;
+    sum->refused += some->refused;
+    sum->nudged += some->nudged;
+    sum->deferred += some->deferred;
+    sum->sent += some->sent;
+    sum->send_failed += some->send_failed;
+    sum->send_dropped += some->send_dropped;
+    sum->shed += some->shed;
+    sum->overflowed += some->overflowed;
+    sum->passed += some->passed;
+    sum->pass_dropped += some->pass_dropped;
+}
+
+static void add_totals(struct worker_totals *sum, const struct worker_totals *some)
+{
+    sum->connected += some->connected;
+    sum->halted += some->halted;
+    sum->held += some->held;
+    sum->events += some->events;
+    sum->crash_statuses += some->crash_statuses;
+    sum->lost += some->lost;
+    sum->moved_away += some->moved_away;
+}
+
+/* Whether its machines are heard: what the server knows is told to the worker, and the other way round. */
+static void fill_hearing(struct census_port *port, struct worker *worker, struct listener *listener)
+{
+    struct hearing_facts *facts = &port->facts;
+    if (facts->heard_us < listener->heard_us)
+        facts->heard_us = listener->heard_us;
+    listening_settle(worker, listener, port->verdict, facts->heard_us);
+    *facts = (struct hearing_facts){.heard_us = listener->heard_us};
+    if (port->verdict != HEARING_SILENT)
+        facts->waiting = losses_of(&worker->losses, listener->id);
+    facts->counted = port->count;
+    if (port->count)
+        facts->machines = listening_count(worker, listener);
+}
+
+/* On the worker's thread. */
+static void fill(struct census *census, struct worker *worker)
+{
+    census->totals = worker->totals;
+    census->sessions = worker->session_counts;
+    census->targets = worker->targets.count - worker->targets.old_keys;
+    census->keys_tried = worker->trials.tried;
+    for (size_t i = 0; i < census->port_count; ++i) {
+        struct census_port *port = &census->ports[i];
+        struct listener *listener = listener_by_id(worker, port->id);
+        if (!listener) {
+            port->facts = (struct hearing_facts){.counted = port->count};
+            continue;
+        }
+        listener_count(listener);
+        port->counts = listener->counts;
+        port->send_error = listener->send_error;
+        port->shed_source = listener->shed_source;
+        fill_hearing(port, worker, listener);
+    }
+}
+
+static void open_answer(struct mail *mail, void *owner);
+
+static void open_question(struct mail *mail, void *owner)
+{
+    struct census *census = (struct census *)mail;
+    sweep_look(owner);
+    fill(census, owner);
+    census->mail.open = open_answer;
+    mailbox_post(&census->server->mailbox, &census->mail);
+}
+
+static void add_facts(struct hearing_facts *sum, const struct hearing_facts *some)
+{
+    sum->heard_us = some->heard_us > sum->heard_us ? some->heard_us : sum->heard_us;
+    sum->waiting += some->waiting;
+    sum->machines += some->machines;
+    sum->counted = sum->counted && some->counted;
+}
+
+static void add_ports(struct server *server, const struct census *census)
+{
+    for (struct port *port = server->ports; port; port = port->next)
+        for (size_t i = 0; i < census->port_count; ++i) {
+            const struct census_port *part = &census->ports[i];
+            if (part->id != port->id)
+                continue;
+            add_counts(&port->counts, &part->counts);
+            add_facts(&port->facts, &part->facts);
+            port->send_error = part->send_error != 0 ? part->send_error : port->send_error;
+            port->shed_source = part->counts.shed > 0 ? part->shed_source : port->shed_source;
+        }
+}
+
+static void begin_port(struct port *port)
+{
+    port->counts = port->before;
+    port->facts = (struct hearing_facts){.heard_us = port->facts.heard_us, .counted = port->hearing.count};
+}
+
+static void add_up(struct server *server)
+{
+    struct summary *summary = &server->summary;
+    memset(&summary->totals, 0, sizeof summary->totals);
+    memset(&summary->sessions, 0, sizeof summary->sessions);
+    summary->targets = 0;
+    summary->keys_tried = 0;
+    for (struct port *port = server->ports; port; port = port->next)
+        begin_port(port);
+    for (unsigned i = 0; i < server->worker_count; ++i) {
+        const struct census *census = &summary->of[i];
+        add_totals(&summary->totals, &census->totals);
+        summary->sessions.rejected += census->sessions.rejected;
+        summary->sessions.repeated += census->sessions.repeated;
+        summary->sessions.sent_again += census->sessions.sent_again;
+        summary->targets += census->targets;
+        summary->keys_tried += census->keys_tried;
+        add_ports(server, census);
+    }
+}
+
+static void log_summary(struct server *server)
+{
+    struct results_counts results;
+    const struct summary *summary = &server->summary;
+    struct listener_counts all = {0};
+    struct log_line line;
+    results_count(&server->results, &results);
+    for (const struct port *port = server->ports; port; port = port->next)
+        add_counts(&all, &port->counts);
+    log_begin(&line, CONFIG_LOG_NOTICE, "summary");
+    log_number(&line, "targets", summary->targets);
+    log_number(&line, "connected", summary->totals.connected);
+    log_number(&line, "halted", summary->totals.halted);
+    log_number(&line, "held", summary->totals.held);
+    log_number(&line, "received", all.received);
+    log_number(&line, "not_kdnet", all.malformed);
+    log_number(&line, "wrong_key", all.forged);
+    log_number(&line, "unknown_pokes", all.unknown);
+    log_number(&line, "too_many", all.refused);
+    log_number(&line, "deferred", all.deferred);
+    log_number(&line, "shed", all.shed);
+    log_number(&line, "dropped_by_kernel", all.overflowed);
+    log_number(&line, "sent", all.sent);
+    log_number(&line, "send_failed", all.send_failed + all.send_dropped);
+    log_number(&line, "keys_tried", summary->keys_tried);
+    log_number(&line, "rejected", summary->sessions.rejected);
+    log_number(&line, "repeated", summary->sessions.repeated);
+    log_number(&line, "sent_again", summary->sessions.sent_again);
+    log_number(&line, "events", summary->totals.events);
+    log_number(&line, "crash_statuses", summary->totals.crash_statuses);
+    log_number(&line, "lost", summary->totals.lost);
+    log_number(&line, "symbol_lookups", server->lookup ? lookup_count(server->lookup) : 0);
+    log_number(&line, "results_written", results.written);
+    log_number(&line, "results_waiting", results.waiting_lines);
+    log_number(&line, "results_dropped", results.dropped);
+    log_number(&line, "workers", server->worker_count);
+    log_number(&line, "passed_on", all.passed);
+    log_number(&line, "passed_on_dropped", all.pass_dropped);
+    log_number(&line, "moved", summary->totals.moved_away);
+    log_number(&line, "memory_bytes", platform_memory());
+    log_end(&line);
+}
+
+static void begin(struct server *server);
+
+static void end(struct server *server)
+{
+    struct summary *summary = &server->summary;
+    ++summary->ended;
+    add_up(server);
+    ports_judge(server);
+    if (summary->log_due)
+        log_summary(server);
+    summary->log_due = summary->log_due_again;
+    summary->log_due_again = false;
+    if (!summary->again)
+        return;
+    summary->again = false;
+    begin(server);
+}
+
+static void open_answer(struct mail *mail, void *owner)
+{
+    struct server *server = owner;
+    (void)mail; /* it stays in server->summary */
+    if (--server->summary.asked == 0)
+        end(server);
+}
+
+/* Room for its counts, by port. */
+static bool prepare(struct server *server, struct census *census)
+{
+    size_t count = 0;
+    for (const struct port *port = server->ports; port; port = port->next)
+        ++count;
+    if (count > census->port_capacity) {
+        struct census_port *ports = realloc(census->ports, count * sizeof *ports);
+        if (!ports)
+            return false;
+        census->ports = ports;
+        census->port_capacity = count;
+    }
+    census->port_count = 0;
+    for (const struct port *port = server->ports; port; port = port->next)
+        census->ports[census->port_count++] = (struct census_port){
+            .id = port->id, .facts = port->facts, .verdict = port->hearing.verdict, .count = port->hearing.count};
+    census->server = server;
+    census->mail.open = open_question;
+    return true;
+}
+
+/* Without memory nobody is asked, and what is known stays. */
+static void begin(struct server *server)
+{
+    struct summary *summary = &server->summary;
+    for (unsigned i = 0; i < server->worker_count; ++i)
+        if (!prepare(server, &summary->of[i]))
+            return;
+    ++summary->begun;
+    summary->asked = server->worker_count;
+    for (unsigned i = 0; i < server->worker_count; ++i)
+        mailbox_post(&server->workers[i].mailbox, &summary->of[i].mail);
+}
+
+void summary_ask(struct server *server)
+{
+    if (server->summary.asked > 0)
+        server->summary.again = true;
+    else
+        begin(server);
+}
+
+/* A round that is under way may have asked too early. */
+void summary_tell(struct server *server)
+{
+    if (server->summary.asked > 0)
+        server->summary.log_due_again = true;
+    else
+        server->summary.log_due = true;
+    summary_ask(server);
+}
+
+void summary_tell_last(struct server *server)
+{
+    struct summary *summary = &server->summary;
+    if (!summary->log_due && !summary->log_due_again)
+        return;
+    summary->log_due = summary->log_due_again = false;
+    log_summary(server);
+}
+
+void summary_clear(struct server *server)
+{
+    for (unsigned i = 0; server->summary.of && i < server->worker_count; ++i)
+        free(server->summary.of[i].ports);
+    free(server->summary.of);
+    server->summary.of = NULL;
+}
+
+void summary_status(struct server *server)
+{
+    char status[sizeof server->status];
+    const struct summary *summary = &server->summary;
+    size_t open = ports_open(server), wanted = ports_wanted(server), deaf = ports_deaf(server);
+    int length = snprintf(status, sizeof status, "serving%s %zu targets, %zu connected, %zu halted",
+                          open < wanted || deaf > 0 ? " in part:" : "", summary->targets, summary->totals.connected,
+                          summary->totals.halted);
+    if (open < wanted)
+        length += snprintf(status + length, sizeof status - (size_t)length, "; %zu of %zu listeners not open",
+                           wanted - open, wanted);
+    if (deaf > 0)
+        length += snprintf(status + length, sizeof status - (size_t)length, "; %zu cannot receive", deaf);
+    if (server->mistake[0] != '\0')
+        (void)snprintf(status + length, sizeof status - (size_t)length, "; the last reload failed: %s",
+                       server->mistake);
+    if (strcmp(status, server->status) == 0)
+        return;
+    memcpy(server->status, status, sizeof status);
+    platform_notify_status(status);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* targets_internal: what rows.c, places.c and groups.c share. Not for others. */
+#ifndef SERVICE_TARGETS_INTERNAL_H
+#define SERVICE_TARGETS_INTERNAL_H
+
+#include "service/targets/targets.h"
+
+#define TARGETS_PLACES    2 /* a row may have: live, candidate */
+#define TARGETS_SLOTS_MIN 64
+
+/* Open addressing: a table has as many slots as it needs, not a power of two: there are millions. */
+static inline size_t targets_home(uint64_t hash, size_t slot_count)
+{
+    return (size_t)(((hash ^ hash >> 32) & UINT32_MAX) * slot_count >> 32);
+}
+
+static inline size_t targets_after(size_t at, size_t slot_count)
+{
+    return at + 1 < slot_count ? at + 1 : 0;
+}
+
+/* places.c: room in the index for this many rows; false: out of memory, and it is as it was. */
+bool targets_reserve_places(struct targets *targets, size_t rows);
+void targets_forget_places(struct targets *targets, struct target *target);
+
+/* places.c: what few rows have, when nothing of it is needed. */
+void targets_drop_more(struct target *target);
+
+/* groups.c: into the group of its port, when it may be anywhere; false: out of memory. */
+bool targets_enlist(struct targets *targets, struct target *target);
+void targets_delist(struct targets *targets, struct target *target);
+void targets_mark_seen(struct targets *targets, struct target *target);
+void targets_clear_groups(struct targets *targets);
+
+#endif

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/platform/platform.h"
+#include "service/server/server_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LISTENER_BATCHES 8U /* between two rounds of the loop: other sockets have their turn */
+#define LISTENER_REST_MS 5  /* what a machine that breaks in waits for at most */
+
+#define LISTENER_SEND_MS 1 /* until a full socket is tried again */
+
+/* A datagram that its socket did not take at once. */
+struct waiting {
+    struct waiting *next;
+    struct address to;
+    size_t length;
+    uint8_t payload[];
+};
+
+/* Receiving. When nothing is urgent, a socket rests for LISTENER_REST_MS after it was drained: thousands of idle
+ * machines poke every millisecond, and a wake-up for each costs ten times what the datagram costs. */
+
+static void on_batch(void *user, const struct receiver_datagram *datagrams, size_t count)
+{
+    struct listener *listener = user;
+    dispatch_batch(listener, datagrams, count);
+    listener_flush(listener->worker);
+}
+
+static uint16_t find_via(void *user, const uint8_t local[static 16])
+{
+    const struct listener *listener = user;
+    return locals_number(&listener->worker->server->locals, local);
+}
+
+/* What cannot be watched is drained after each rest. */
+static void set_resting(struct listener *listener, bool resting)
+{
+    resting = resting || !receiver_is_watched(listener->receiver);
+    if (resting == listener->resting)
+        return;
+    listener->resting = resting;
+    receiver_watch(listener->receiver, !resting);
+}
+
+static bool is_urgent(const struct worker *worker, uint64_t now_us)
+{
+    return now_us < worker->urgent_until_us || worker->stopping;
+}
+
+/* A socket that went deaf, or was slowed down: told once. */
+static void look_at_calls(struct listener *listener)
+{
+    struct worker *worker = listener->worker;
+    int error = receiver_error(listener->receiver);
+    if (!listener->slow && (receiver_is_slow(listener->receiver) || sender_is_slow(&listener->sender))) {
+        listener->slow = true;
+        server_trouble(worker->server, listener->id, TROUBLE_SLOW, 0);
+    }
+    if (error == 0 || listener->deaf)
+        return;
+    listener->deaf = true;
+    listener->retries = 0;
+    server_trouble(worker->server, listener->id, TROUBLE_DEAF, error);
+    if (!uv_is_active((uv_handle_t *)&worker->repair_timer))
+        (void)uv_timer_start(&worker->repair_timer, listener_on_repair, WORKER_REPAIR_MS, WORKER_REPAIR_MS);
+}
+
+static bool repair(struct listener *listener)
+{
+    receiver_retry(listener->receiver);
+    (void)receiver_drain(listener->receiver, LISTENER_BATCHES);
+    if (listener->closed)
+        return true;
+    listener->deaf = receiver_error(listener->receiver) != 0;
+    if (!listener->deaf)
+        server_trouble(listener->worker->server, listener->id, TROUBLE_OVER, 0);
+    else if (++listener->retries % WORKER_REPAIR_AGAIN == WORKER_REPAIR_REOPEN)
+        server_trouble(listener->worker->server, listener->id, TROUBLE_STAYS, receiver_error(listener->receiver));
+    return !listener->deaf;
+}
+
+void listener_on_repair(uv_timer_t *timer)
+{
+    struct worker *worker = timer->data;
+    bool whole = true;
+    for (struct listener *listener = worker->listeners, *next = NULL; listener; listener = next) {
+        next = listener->next;
+        if (listener->deaf && !listener->closed)
+            whole = repair(listener) && whole;
+    }
+    if (whole)
+        (void)uv_timer_stop(timer);
+}
+
+/* Drains a socket that rests or has something. Returns whether it rests from now on. */
+static bool drain(struct listener *listener)
+{
+    struct worker *worker = listener->worker;
+    uint64_t before = listener->counts.received;
+    bool empty = receiver_drain(listener->receiver, LISTENER_BATCHES);
+    if (listener->closed)
+        return false;
+    look_at_calls(listener);
+    bool idle = listener->counts.received ==
+                before; /* nothing came while it rested: it is watched, which costs nothing */
+    listener->behind = !empty;
+    set_resting(listener, empty && !idle && receiver_can_rest() && !is_urgent(worker, worker_now_us()));
+    return listener->resting;
+}
+
+static void on_ready(void *user)
+{
+    struct listener *listener = user;
+    uv_timer_t *timer = &listener->worker->rest_timer;
+    if (drain(listener) && !uv_is_active((uv_handle_t *)timer))
+        (void)uv_timer_start(timer, listener_on_rest, LISTENER_REST_MS, 0);
+}
+
+void listener_on_rest(uv_timer_t *timer)
+{
+    struct worker *worker = timer->data;
+    bool some = false;
+    for (struct listener *listener = worker->listeners; listener; listener = listener->next)
+        if (listener->resting)
+            some = drain(listener) || some;
+    if (some)
+        (void)uv_timer_start(timer, listener_on_rest, LISTENER_REST_MS, 0);
+}
+
+void listener_wake(struct worker *worker)
+{
+    if (!uv_is_active((uv_handle_t *)&worker->rest_timer) || !is_urgent(worker, worker_now_us()))
+        return;
+    bool some = false;
+    for (struct listener *listener = worker->listeners; listener; listener = listener->next) {
+        set_resting(listener, false);
+        some = some || listener->resting; /* it cannot be watched */
+    }
+    if (!some)
+        (void)uv_timer_stop(&worker->rest_timer);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(handle); /* the first member of struct listener */
+}
+
+static int begin_receiving(struct listener *listener, uv_os_sock_t socket, bool any)
+{
+    const struct receiver_calls calls = {
+        .ready = on_ready, .batch = on_batch, .via = any ? find_via : NULL, .user = listener};
+    int error = uv_udp_open(&listener->udp, socket);
+    if (error != 0) {
+        platform_close_socket(socket);
+        return error;
+    }
+    platform_set_reuse((uv_os_fd_t)socket, false); /* which libuv has allowed */
+    return receiver_open(&listener->receiver, &listener->udp, &calls);
+}
+
+int listener_open(struct worker *worker, uint32_t id, const struct address *local, uv_os_sock_t socket, bool any)
+{
+    struct listener *listener = calloc(1, sizeof *listener);
+    int error = listener ? uv_udp_init(&worker->loop, &listener->udp) : UV_ENOMEM;
+    if (error != 0) {
+        platform_close_socket(socket);
+        free(listener);
+        return error;
+    }
+    listener->worker = worker;
+    listener->id = id;
+    listener->local = *local;
+    error = begin_receiving(listener, socket, any);
+    if (error != 0) {
+        uv_close((uv_handle_t *)&listener->udp, on_closed);
+        return error;
+    }
+    listener->next = worker->listeners;
+    worker->listeners = listener;
+    if (!receiver_is_watched(listener->receiver)) {
+        listener->resting = true;
+        (void)uv_timer_start(&worker->rest_timer, listener_on_rest, LISTENER_REST_MS, 0);
+    }
+    return 0;
+}
+
+/* Machines whose datagrams another one of the same port receives from now on. */
+static void pass_places(struct listener *from, struct listener *to)
+{
+    struct worker *worker = from->worker;
+    uint16_t from_via = locals_number(&worker->server->locals, from->local.ip);
+    uint16_t to_via = locals_number(&worker->server->locals, to->local.ip);
+    if (from->local.port != to->local.port || address_is_ipv4(&from->local) != address_is_ipv4(&to->local))
+        return;
+    if (address_same_ip(&to->local, from->local.ip))
+        targets_pass_listener(&worker->targets, from, to, TARGETS_ANY_VIA, TARGETS_ANY_VIA);
+    else if (address_is_any(&to->local))
+        targets_pass_listener(&worker->targets, from, to, TARGETS_ANY_VIA, from_via);
+    else if (address_is_any(&from->local))
+        targets_pass_listener(&worker->targets, from, to, to_via, 0);
+}
+
+static void drop_waiting(struct listener *listener)
+{
+    while (listener->waiting_first) {
+        struct waiting *waiting = listener->waiting_first;
+        listener->waiting_first = waiting->next;
+        listener->worker->sending_bytes -= waiting->length;
+        ++listener->counts.send_dropped;
+        free(waiting);
+    }
+    listener->waiting_last = NULL;
+}
+
+void listener_close(struct listener *listener)
+{
+    struct listener **at = &listener->worker->listeners;
+    listener->closed = true;
+    listener_flush(listener->worker);
+    drop_waiting(listener);
+    while (*at != listener)
+        at = &(*at)->next;
+    *at = listener->next;
+    for (struct listener *other = listener->worker->listeners; other; other = other->next)
+        pass_places(listener, other);
+    targets_forget_listener(&listener->worker->targets, listener);
+    listening_pass(listener->worker, listener);
+    receiver_close(listener->receiver);
+    uv_close((uv_handle_t *)&listener->udp, on_closed);
+}
+
+struct listener *listener_by_id(const struct worker *worker, uint32_t id)
+{
+    struct listener *listener = worker->listeners;
+    while (listener && listener->id != id)
+        listener = listener->next;
+    return listener;
+}
+
+static void send_failed(struct listener *listener, int error)
+{
+    ++listener->counts.send_failed;
+    listener->send_error = error;
+}
+
+/* What is lost here is sent again by its session. */
+static void send_later(struct listener *listener, const struct sender_datagram *datagram)
+{
+    struct worker *worker = listener->worker;
+    struct waiting *waiting = NULL;
+    if (worker->sending_bytes + datagram->length <= WORKER_SEND_QUEUE)
+        waiting = malloc(sizeof *waiting + datagram->length);
+    if (!waiting) {
+        ++listener->counts.send_dropped;
+        return;
+    }
+    waiting->next = NULL;
+    waiting->to = datagram->to;
+    waiting->length = datagram->length;
+    memcpy(waiting->payload, datagram->payload, datagram->length);
+    if (listener->waiting_last)
+        listener->waiting_last->next = waiting;
+    else
+        listener->waiting_first = waiting;
+    listener->waiting_last = waiting;
+    worker->sending_bytes += waiting->length;
+    if (!uv_is_active((uv_handle_t *)&worker->send_timer))
+        (void)uv_timer_start(&worker->send_timer, listener_on_send, LISTENER_SEND_MS, 0);
+}
+
+static const uint8_t *source_of(const struct listener *listener, const struct address *to)
+{
+    return locals_ip(&listener->worker->server->locals, to->via);
+}
+
+/* Sends what the socket had no room for, in order. Returns whether all of it went out. */
+static bool send_waiting(struct listener *listener)
+{
+    while (listener->waiting_first) {
+        struct waiting *waiting = listener->waiting_first;
+        const struct sender_datagram datagram = {.to = waiting->to,
+                                                 .payload = waiting->payload,
+                                                 .length = waiting->length,
+                                                 .from = source_of(listener, &waiting->to)};
+        int error = UV_EAGAIN;
+        size_t sent = sender_send(&listener->sender, &listener->udp, &datagram, 1, &error);
+        if (sent == 0 && error == UV_EAGAIN)
+            return false;
+        if (sent == 0)
+            send_failed(listener, error);
+        listener->counts.sent += sent;
+        listener->waiting_first = waiting->next;
+        if (!waiting->next)
+            listener->waiting_last = NULL;
+        listener->worker->sending_bytes -= waiting->length;
+        free(waiting);
+    }
+    return true;
+}
+
+void listener_on_send(uv_timer_t *timer)
+{
+    struct worker *worker = timer->data;
+    bool all = true;
+    for (struct listener *listener = worker->listeners; listener; listener = listener->next)
+        all = send_waiting(listener) && all;
+    if (!all)
+        (void)uv_timer_start(timer, listener_on_send, LISTENER_SEND_MS, 0);
+}
+
+/* Sends what waits in the worker's batch; what a socket does not take at once is queued. */
+void listener_flush(struct worker *worker)
+{
+    struct outbox *outbox = &worker->outbox;
+    struct listener *listener = outbox->listener;
+    size_t at = 0;
+    while (at < outbox->count) {
+        int error = UV_EAGAIN;
+        size_t left = outbox->count - at, sent = 0;
+        if (send_waiting(listener)) /* else after those that wait */
+            sent = sender_send(&listener->sender, &listener->udp, &outbox->datagrams[at], left, &error);
+        listener->counts.sent += sent;
+        at += sent;
+        if (sent == left)
+            break;
+        const struct sender_datagram *datagram = &outbox->datagrams[at++];
+        if (error == UV_EAGAIN)
+            send_later(listener, datagram);
+        else
+            send_failed(listener, error);
+    }
+    outbox->count = outbox->bytes = 0;
+    outbox->listener = NULL;
+}
+
+void listener_send(struct listener *listener, const struct address *to, const uint8_t *payload, size_t length)
+{
+    struct outbox *outbox = &listener->worker->outbox;
+    if (length > sizeof outbox->space)
+        return;
+    if (outbox->count > 0 && (outbox->listener != listener || outbox->count == SENDER_BATCH ||
+                              sizeof outbox->space - outbox->bytes < length))
+        listener_flush(listener->worker);
+    uint8_t *copy = outbox->space + outbox->bytes;
+    memcpy(copy, payload, length);
+    outbox->listener = listener;
+    outbox->datagrams[outbox->count++] =
+        (struct sender_datagram){.to = *to, .payload = copy, .length = length, .from = source_of(listener, to)};
+    outbox->bytes += length;
+}
+
+void listener_count(struct listener *listener)
+{
+    uv_os_fd_t descriptor;
+    if (uv_fileno((const uv_handle_t *)&listener->udp, &descriptor) != 0)
+        return;
+    uint32_t before = (uint32_t)listener->counts.overflowed;
+    listener->counts.overflowed += (uint32_t)(platform_receive_drops(descriptor) - before);
+}

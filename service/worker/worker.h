@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker: a loop on a thread of its own that serves its part of the machines: sockets, sessions, deadlines.
+ *
+ * Uses nearly everything else here. A worker has its own sockets, rows, keys to try, deadlines and cryptography, and
+ * shares nothing with another on the way of a datagram. What has to be told is posted (mailbox.h): to another worker
+ * (letters.h, moves.h), or to the server, which has what is slow. Results and look-ups are asked for directly: those
+ * rooms take calls from any thread. Its parts: worker.c (the loop, start and end), listener.c (sockets), dispatch.c
+ * (which target is a datagram's), letters.c and moves.c (what belongs to another worker), announce.c (events to results
+ * and log).
+ *
+ * Thread: the worker's own, from worker_start until worker_join; before and after that the server's.
+ */
+#ifndef SERVICE_WORKER_H
+#define SERVICE_WORKER_H
+
+#include "kdnet/base/error.h"
+#include "kdnet/kernel/kernels.h"
+#include "kdnet/session/session.h"
+#include "service/worker/admission.h"
+#include "service/net/bucket.h"
+#include "service/worker/forwards.h"
+#include "service/net/hearing.h"
+#include "service/worker/holds.h"
+#include "service/runtime/mailbox.h"
+#include "service/runtime/pace.h"
+#include "service/platform/receiver.h"
+#include "service/platform/sender.h"
+#include "service/worker/reads.h"
+#include "service/worker/responses.h"
+#include "service/net/shares.h"
+#include "service/server/strangers.h"
+#include "service/targets/targets.h"
+#include "service/net/timers.h"
+#include "service/worker/trials.h"
+#include "service/worker/withheld.h"
+#include "service/worker/worker_clock.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#define WORKER_URGENT_US        100000U           /* after a datagram went out, its answer is waited for without rest */
+#define WORKER_SEND_QUEUE       ((size_t)4 << 20) /* bytes of datagrams that wait for a socket */
+#define WORKER_OUTBOX_SPACE     ((size_t)32 << 10)
+#define WORKER_NUDGE_SLOTS      4096
+#define WORKER_NUDGE_GAP_US     50000U /* between two nudges to one source */
+#define WORKER_NUDGE_PER_SECOND 20000U
+#define WORKER_NUDGE_COST       KDNET_DATAGRAM_MIN /* an empty datagram: header, one block, tag */
+#define WORKER_NUDGE_LOOK       64                 /* rows looked at for one datagram */
+#define WORKER_SAME_IP_MAX      16                 /* rows of one configured IP that are tried at once */
+#define WORKER_EXPIRE_MAX       4096               /* deadlines handled in one round of the loop */
+#define WORKER_OWNER_LOOK       20000              /* keys tried to say whose machine is at a wrong address: 3 ms */
+#define WORKER_ADMIT_MAX        512                /* machines asked for their break in one round of the loop */
+#define WORKER_TRIAL_WAIT_MS    1                  /* until there is time again to try keys */
+#define WORKER_DRAIN_US         200000U /* after a stall, what waits in the sockets comes before deadlines so long */
+#define WORKER_LOOK_HALTED_US                                                                                          \
+    100000U                           /* so long the loop sleeps at most while machines stand still: a stall in its    \
+                                         sleep is noticed when it takes longer than the sleep was to */
+#define WORKER_LOOK_US       1000000U /* the same while machines are connected */
+#define WORKER_MINUTE_US     60000000U
+#define WORKER_REPAIR_MS     1000 /* between two tries of a socket that cannot receive */
+#define WORKER_REPAIR_REOPEN 3U   /* tries, until it is to be opened anew; again after each WORKER_REPAIR_AGAIN */
+#define WORKER_REPAIR_AGAIN  30U
+#define WORKER_UNHEARD_US    180000000U /* who was not heard by then, since the start, is told */
+#define WORKER_UNHEARD_LOOK  4096U      /* rows looked at for that in a second */
+#define WORKER_UNHEARD_NAMES 20U        /* told by name; of the rest the number */
+
+struct answers;
+struct apply;
+struct lookup_asker;
+struct server;
+struct worker;
+
+struct listener_counts {
+    uint64_t received;
+    uint64_t malformed;    /* no KDNET datagram: too short, no MDBG, … */
+    uint64_t forged;       /* from the address of a target, but not of its key */
+    uint64_t unknown;      /* pokes that no key opens */
+    uint64_t unknown_data; /* data from addresses that no target has */
+    uint64_t refused;      /* pokes from new addresses that found the queue full */
+    uint64_t nudged;
+    uint64_t deferred; /* breaks that were not taken yet: their machines wait (admission.h) */
+    uint64_t sent;
+    uint64_t send_failed;
+    uint64_t send_dropped; /* for want of room in the send queue */
+    uint64_t shed;         /* of sources that send too much, while more comes than can be handled */
+    uint64_t overflowed;   /* dropped by the kernel: the socket's buffer was full */
+    uint64_t passed;       /* to another worker */
+    uint64_t pass_dropped; /* for want of room in its mailbox */
+};
+
+struct waiting;
+
+struct listener {
+    uv_udp_t udp; /* sends; first: it is freed with its handle */
+    struct receiver *receiver;
+    struct sender sender;
+    struct waiting *waiting_first, *waiting_last; /* datagrams that the socket had no room for */
+    unsigned retries;                             /* while it is deaf: how often it was tried again */
+    bool deaf;                                    /* nothing can be received; it is tried again */
+    bool slow;                                    /* the server was told that a slower call receives or sends */
+    bool resting;                                 /* not watched, but drained after a while */
+    bool behind;                                  /* more came than was taken at a time */
+    bool closed;                                  /* while a batch of it is being looked at */
+    struct worker *worker;
+    struct listener *next;
+    uint32_t id;       /* of its port, the same for all workers */
+    uint64_t heard_us; /* when a machine was heard here last */
+    bool silent;       /* as the server says: its machines' losses are not told (hearing.h) */
+    struct address local;
+    int send_error;             /* the last */
+    struct address shed_source; /* the last */
+    struct listener_counts counts;
+};
+
+/* Datagrams of one listener that go out together: at the end of a batch that came, and of a round of the loop. */
+struct outbox {
+    struct listener *listener;
+    size_t count, bytes;
+    struct sender_datagram datagrams[SENDER_BATCH];
+    uint8_t space[WORKER_OUTBOX_SPACE];
+};
+
+struct worker_totals {
+    size_t connected, halted, held;
+    uint64_t events, crash_statuses, lost;
+    uint64_t moved_away; /* machines that went to another worker */
+};
+
+struct worker {
+    struct server *server;
+    unsigned number;
+    uv_thread_t thread;
+    uv_sem_t begin; /* while `parked`: its thread waits for it */
+    bool parked;
+    uv_loop_t loop;
+    struct mailbox mailbox;
+    struct mail stop_mail, finish_mail; /* for worker_stop and worker_finish */
+    uv_async_t settled;                 /* results were written */
+    atomic_bool waits_for_results;      /* wants to hear of it */
+
+    struct kdnet_session_shared shared;
+    struct kdnet_session_counts session_counts;
+    struct kdnet_kernels kernels;
+    struct kdnet_reads reads;
+    struct targets targets;
+    struct timers timers;
+    struct trials trials;
+    struct pace pace; /* of the trials */
+    uint64_t idle_us; /* that the loop has waited since the last look at the pace */
+    uint64_t waiting_from_us;
+    struct withheld withheld;
+    struct losses losses; /* of machines whose listener may have fallen silent */
+    struct lookup_asker *asker;
+    struct forwards forwards;
+    struct responses responses;
+    struct holds holds;
+    struct listener *listeners;
+    uint64_t seed;
+
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uv_idle_t trial_idle;
+    uv_idle_t deadline_idle; /* active while deadline_due */
+    uv_idle_t apply_idle;    /* active while a configuration is applied */
+    bool deadline_due;       /* handled after the sockets of this round */
+    uv_timer_t trial_timer, deadline_timer, rest_timer, send_timer, repair_timer;
+    uint64_t urgent_until_us; /* sockets do not rest until then */
+
+    struct worker_totals totals;
+    struct admission admission;
+    struct bucket nudges;
+    struct shares shares;
+    uint64_t nudged_us[WORKER_NUDGE_SLOTS];
+    size_t nudge_turn;
+    unsigned nudge_worker; /* whose rows are nudged next */
+    struct outbox outbox;
+    size_t sending_bytes;   /* in the send queues */
+    bool frozen;            /* a reload is under way: rows stay where they are, and no keys are tried */
+    bool told_results;      /* in this round */
+    bool index_due;         /* of configured addresses */
+    uint64_t unexpected_us; /* when an authentic datagram of an unknown form was told last */
+    uint64_t started_us;
+    size_t unheard_at, unheard; /* sweep.c: rows looked at, and those of them that were never heard */
+    bool sweep_due;             /* sweep.c: rows wait until their machines have been let go on */
+    unsigned key_news;          /* of the server, when rows were swept last */
+    bool in_batch;              /* datagrams of a socket are being looked at */
+    bool stopping, finished;
+    bool handles_ready, settled_ready; /* the handles above are initialised */
+    char collector[CONFIG_NAME_SIZE];  /* of the configuration */
+    struct apply *apply;               /* reload.c: the configuration that is applied; NULL: none is */
+};
+
+/* Where and when a datagram arrived. */
+struct arrival {
+    struct listener *listener;
+    struct answers *answers; /* dispatch.c; NULL: it came alone */
+    const struct address *source;
+    const uint8_t *payload;
+    size_t length;
+    uint64_t now_us;
+    uint8_t version, channel;
+    uint8_t letter; /* enum letter_kind: by which way it came here */
+};
+
+/* Its loop, handles and parts. False: memory is out, or OpenSSL has no AES-256. worker_end and worker_clear in any
+ * case. */
+bool worker_init(struct worker *worker, struct server *server, unsigned number);
+
+/* What its sessions are told by a configuration; but for the rows. */
+void worker_configure(struct worker *worker, const struct kdnetd_config *config);
+
+/* Room for so many rows and their deadlines. False: out of memory; then none may be added. */
+bool worker_reserve(struct worker *worker, size_t ids);
+
+/* Makes its thread, which waits for worker_run. Returns 0 or a UV_ code. */
+int worker_start(struct worker *worker);
+
+/* Lets its thread run the loop. */
+void worker_run(struct worker *worker);
+
+/* From now on no look-up is waited for, and no socket rests. */
+void worker_stop(struct worker *worker);
+
+/* Closes everything, so that the loop ends. */
+void worker_finish(struct worker *worker);
+
+/* Frees what is left. Its thread must have ended; without one, its loop is run here. */
+void worker_clear(struct worker *worker, bool started);
+
+bool worker_is_alone(const struct worker *worker);
+/* The worker whose machines have this address. */
+struct worker *worker_of(const struct worker *worker, const struct address *address);
+
+/* listener.c */
+/* Takes over a bound socket; `any`: it tells where each datagram was sent to. Returns 0 or a UV_ code; the socket is
+ * closed then. */
+int listener_open(struct worker *worker, uint32_t id, const struct address *local, uv_os_sock_t socket, bool any);
+/* Other listeners of its port go on with the machines that they can hear. */
+void listener_close(struct listener *listener);
+struct listener *listener_by_id(const struct worker *worker, uint32_t id); /* NULL: it went away */
+void listener_send(struct listener *listener, const struct address *to, const uint8_t *payload, size_t length);
+void listener_on_rest(uv_timer_t *timer);
+void listener_on_send(uv_timer_t *timer);   /* what waits for room in a socket is tried again */
+void listener_on_repair(uv_timer_t *timer); /* deaf ones are tried again */
+/* Ends the rest of the sockets when something is urgent. Call it in each round of the loop. */
+void listener_wake(struct worker *worker);
+void listener_flush(struct worker *worker); /* sends what listener_send has collected */
+/* Brings counts that the kernel keeps up to date. */
+void listener_count(struct listener *listener);
+
+/* dispatch.c */
+void dispatch_batch(struct listener *listener, const struct receiver_datagram *datagrams, size_t count);
+void dispatch_arrival(struct arrival *arrival); /* one that another worker passed on */
+/* A poke of a source that no row here has, and that `hops` workers have tried already. */
+void dispatch_try(const struct arrival *arrival, unsigned hops);
+void dispatch_nudge(const struct arrival *arrival, size_t allowance); /* some of the rows whose address is not known */
+void dispatch_unopened(const struct arrival *arrival); /* a poke from here that no key of any worker opens */
+void dispatch_expire(struct worker *worker);
+/* Sends what waited for results that are written by now, or whose time is over. */
+void dispatch_withheld(struct worker *worker);
+void dispatch_admit(struct worker *worker); /* machines whose turn has come */
+/* Sends, reports and arms what a session has after a call; `listener` and `source` NULL: no datagram was received. */
+void dispatch_pump(struct worker *worker, struct target *target, struct listener *listener,
+                   const struct address *source, uint64_t now_us);
+void dispatch_count(struct worker *worker, struct target *target); /* connected, halted, held: into the totals */
+void dispatch_uncount(struct worker *worker, struct target *target);
+/* Out of the totals and out of line: its session ends here, or its row goes. */
+void dispatch_forget(struct worker *worker, struct target *target);
+void dispatch_try_keys(struct worker *worker); /* a slice */
+/* The target of this worker whose key opens a stranger's poke, but which is configured for another address or port; or
+ * NULL. */
+const struct target *dispatch_owner_elsewhere(struct worker *worker, const struct stranger *stranger);
+
+/* listening.c */
+/* Keeps a loss back that may be its listener's. False: it is to be told now. */
+bool listening_withhold(struct worker *worker, const struct target *target, const struct kdnet_event *event);
+/* What the server has found out about a listener. */
+void listening_settle(struct worker *worker, struct listener *listener, enum hearing_verdict verdict,
+                      uint64_t heard_us);
+/* One goes away: its losses are another's by now, or are told. */
+void listening_pass(struct worker *worker, const struct listener *from);
+/* Machines that were heard there in the last hour and are not lost, or not told as that. Cost: a look at each row. */
+size_t listening_count(const struct worker *worker, const struct listener *listener);
+
+/* announce.c. Returns the number of its result line; 0: there is none. */
+uint64_t announce_event(struct worker *worker, struct target *target, const struct kdnet_event *event);
+/* The same, of a loss, whatever its listener hears. */
+uint64_t announce_now(struct worker *worker, struct target *target, const struct kdnet_event *event);
+/* Its target is in the configuration no more. */
+void announce_removed(struct worker *worker, const struct target *target);
+
+/* sweep.c */
+/* Once a second; costs nothing while no key is an old one. Three minutes after the start: who was never heard? */
+void sweep_look(struct worker *worker);
+/* Takes a row out; `told`: its target goes with it. */
+void sweep_remove(struct worker *worker, struct target *target, bool told);
+/* Its machine stands still, or writes its dump. */
+bool sweep_is_busy(const struct target *target);
+/* Its target was removed: its machine is let go on, and its crash comes to its end. It must be a row of an old key. */
+void sweep_leave(struct worker *worker, struct target *target, const struct kdnet_policy *let_go);
+
+#endif
