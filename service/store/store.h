@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store: what was told, kept in a SQLite file: events, crashes, the targets' last state, the sinks' cursors.
+ *
+ * Uses log, jansson and SQLite. A writer thread owns the file. It takes event lines from a bounded queue and commits
+ * them in groups (STORE_COMMIT_MS or STORE_COMMIT_ROWS, whichever comes first), with synchronous=FULL: what a reader
+ * or on_committed has shown is there after a power cut. The store gates nothing: results go to the result file whatever
+ * becomes of it.
+ *
+ * Trouble: a disk that is full or read-only, a file that is damaged, replaced or deleted. The store is `degraded` then:
+ * one log line says so, one says when it is over, and the writer tries again each second. A damaged file is set aside
+ * as PATH.damaged-TIME. Lines that do not find room in the queue meanwhile are taken from the result file afterwards,
+ * as at the start: its newest STORE_CATCH_UP_BYTES, FILE.1 too, by id.
+ *
+ * Order: each stored event has a sequence number (`seq`), which grows and is never used again. A second event of an id
+ * is neither stored nor told of.
+ *
+ * Thread: store_add, store_acknowledge, store_sink_ack and store_status from any. A reader belongs to one thread at a
+ * time; open one for each thread that reads (store_read.h). All else on the thread that opened the store.
+ */
+#ifndef SERVICE_STORE_H
+#define SERVICE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STORE_COMMIT_MS      100U
+#define STORE_COMMIT_ROWS    1000U
+#define STORE_QUEUE_BYTES    ((size_t)32 << 20) /* of lines that wait to be committed */
+#define STORE_CATCH_UP_BYTES ((uint64_t)64 << 20)
+#define STORE_RETRY_MS       1000U
+#define STORE_ERROR_SIZE     256
+#define STORE_NOTE_MAX       1000U /* bytes of an acknowledgement's note */
+#define STORE_RETAIN_DAYS    90U
+#define STORE_RETAIN_BYTES   ((uint64_t)10 << 30)
+
+struct store;
+
+/* An event that is committed; all of it is borrowed for the call. */
+struct store_event {
+    uint64_t seq;
+    uint64_t time_us; /* since 1970, UTC */
+    const char *id;
+    const char *type;   /* "crash_status" and so on */
+    const char *target; /* NULL: of none */
+    const char *crash;  /* NULL: of none */
+    const char *line;   /* the JSON object, without its line end; NUL-ended */
+    size_t length;
+    bool caught_up; /* from the result file: it was told by an earlier process, or while the store was degraded */
+};
+
+/* A target's last state, as stored. */
+struct store_target {
+    const char *name;
+    const char *state;                              /* as the API names it */
+    uint64_t since_us, last_seen_us, held_until_us; /* 0: not known */
+    const char *address;                            /* "192.0.2.7:51111"; NULL: not known. As all texts below */
+    unsigned version;                               /* of KDNET; 0: not known */
+    const char *boot, *session;                     /* 16 hex digits */
+    const char *kernel;                             /* {"build_lab","machine","pdb"} as JSON */
+    const char *listener;
+    const char *crash, *verdict; /* of its newest crash */
+    uint64_t crash_us;
+};
+
+enum store_state { STORE_OFF, STORE_OK, STORE_DEGRADED };
+
+struct store_status {
+    enum store_state state;
+    char path[4096];              /* empty: none is configured */
+    uint64_t events;              /* rows */
+    uint64_t bytes;               /* of the file and its log */
+    uint64_t errors;              /* since the start: file or SQL calls that failed */
+    uint64_t waiting;             /* lines that are not committed yet */
+    uint64_t overrun;             /* since the start: rows that went by `retain` before a sink had acknowledged them */
+    uint64_t since_us;            /* since 1970: when it became degraded; 0: it is not */
+    char error[STORE_ERROR_SIZE]; /* what is wrong, in words; empty: nothing */
+};
+
+struct store_options {
+    const char *path;         /* NULL: no file. Lines are handed to on_committed and forgotten */
+    unsigned retain_days;     /* 0: STORE_RETAIN_DAYS */
+    uint64_t retain_bytes;    /* 0: STORE_RETAIN_BYTES */
+    const char *results;      /* the result file to catch up from; NULL or "-": none */
+    const char *const *sinks; /* names of those that are configured: others lose their cursor */
+    size_t sink_count;
+};
+
+/* All are called on the writer thread, must not wait, and may be NULL. */
+struct store_callbacks {
+    void *user;
+    /* A group was committed: its events in order. With no file: each group that came. */
+    void (*on_committed)(void *user, const struct store_event *events, size_t count);
+    /* At the start, once the file is open: each target's last state. */
+    void (*on_target)(void *user, const struct store_target *target);
+    /* Targets whose state changed since the last call, to be stored beside the next group: calls put for each, at most
+     * `most` times, and returns how many. Once a second. */
+    size_t (*changed_targets)(void *user, void (*put)(void *put_user, const struct store_target *target),
+                              void *put_user, size_t most);
+};
+
+/*
+ * Starts the writer, which opens the file: nothing waits for it. `options` is copied, `callbacks` too.
+ * NULL: memory or threads are out.
+ */
+struct store *store_open(const struct store_options *options, const struct store_callbacks *callbacks);
+
+/* Other options, of a reload. Another path closes the file and opens that one. False: out of memory; all is as before.
+ */
+bool store_configure(struct store *store, const struct store_options *options);
+
+/*
+ * Commits what waits, for at most `wait_ms`, and frees all. No reader may be open. False: the writer hangs in a file
+ * call; what it uses stays, and the program can only end by _Exit.
+ */
+bool store_close(struct store *store, unsigned wait_ms);
+
+/* The same without the end: no more lines are taken. For who has to wait elsewhere first. */
+void store_end(struct store *store);
+
+/*
+ * Takes an event, a JSON object on a line as the result file has it (`length` without the line end). Copies it.
+ * False: there was no room, and it is taken from the result file later. Cost: a lock, an allocation and a copy; never
+ * waits for the disk.
+ */
+bool store_add(struct store *store, const char *line, size_t length);
+
+/*
+ * Notes who has seen a crash, for good: a later note replaces it. `done` is called on the writer thread, once, with
+ * what came of it: STORE_DONE, STORE_MISSING (no such crash), STORE_UNAVAILABLE. False: not taken, and not called.
+ */
+enum store_result { STORE_DONE, STORE_MISSING, STORE_GONE, STORE_UNAVAILABLE };
+bool store_acknowledge(struct store *store, const char *crash, const char *by, const char *note,
+                       void (*done)(void *user, enum store_result result), void *user);
+
+/* A sink has delivered all up to `seq`: its cursor, committed with the next group. */
+bool store_sink_ack(struct store *store, const char *sink, uint64_t seq);
+
+void store_status(struct store *store, struct store_status *out);
+
+/* A reader found the file damaged: the writer looks at it. Any thread. */
+void store_suspect(struct store *store);
+
+#endif
