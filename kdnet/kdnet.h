@@ -18,7 +18,7 @@
 #include "kdnet/wire/file_io.h"
 #include "kdnet/wire/handshake.h"
 #include "kdnet/kernel/kernel.h"
-#include "kdnet/kernel/kernels.h"
+#include "kdnet/kernel/layout_cache.h"
 #include "kdnet/crypto/key.h"
 #include "kdnet/session/link.h"
 #include "kdnet/wire/machine.h"
@@ -26,7 +26,7 @@
 #include "kdnet/base/names.h"
 #include "kdnet/wire/packet.h"
 #include "kdnet/session/session.h"
-#include "kdnet/crypto/sift.h"
+#include "kdnet/crypto/key_filter.h"
 #include "kdnet/wire/state_change.h"
 #include "kdnet/base/wire.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * crypto: AES-256-CBC, HMAC-SHA256 and SHA-256, all of them OpenSSL's. No other room calls OpenSSL. (What sift does by
- * itself is a filter, and says why.)
+ * crypto: AES-256-CBC, HMAC-SHA256 and SHA-256, all of them OpenSSL's. No other room calls OpenSSL. (What key_filter
+ * does by itself is a filter, and says why.)
  *
  * Uses error, wire.
  *
@@ -32,7 +32,8 @@ struct kdnet_hmac_key {
 /* NULL when OpenSSL has no AES-256-CBC or no memory. Thread: the new object belongs to one thread at a time. */
 struct kdnet_crypto *kdnet_crypto_new(void);
 /* The same through EVP's calls alone, as kdnet_crypto_new does it by itself when OpenSSL's provider of AES does not
- * offer its functions; and sift uses no instructions of the processor's with it. Slower; for tests and comparison. */
+ * offer its functions; and key_filter uses no instructions of the processor's with it. Slower; for tests and
+ * comparison. */
 struct kdnet_crypto *kdnet_crypto_new_portable(void);
 bool kdnet_crypto_is_portable(const struct kdnet_crypto *crypto);
 /* KDNET_CRYPTO_SCRATCH bytes, aligned to 32, for a room that expands keys by itself; wiped when the object is freed,

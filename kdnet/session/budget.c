@@ -6,7 +6,7 @@
  */
 #include "kdnet/session/session_internal.h"
 
-#define TELL_SUPPRESSED_US UINT64_C(10000000) /* after the first that was counted */
+#define REPORT_SUPPRESSED_US UINT64_C(10000000) /* after the first that was counted */
 
 bool kdnet_budget_spend(uint64_t *back_us, uint64_t now_us, unsigned at_once, uint64_t every_us)
 {
@@ -41,20 +41,20 @@ static unsigned budget_of(const struct kdnet_event *event)
 
 bool kdnet_budget_allows(struct kdnet_session *session, const struct kdnet_event *event)
 {
-    struct kdnet_budget *budget = &session->past->budget;
+    struct kdnet_budget *budget = &session->history->budget;
     unsigned of = budget_of(event);
     if (is_free(event) ||
         kdnet_budget_spend(&budget->back_us[of], session->last_seen_us, KDNET_EVENTS_AT_ONCE, KDNET_EVENT_EVERY_US))
         return true;
     ++budget->suppressed[event->type];
-    if (budget->tell_us == 0)
-        budget->tell_us = session->last_seen_us + TELL_SUPPRESSED_US;
+    if (budget->report_us == 0)
+        budget->report_us = session->last_seen_us + REPORT_SUPPRESSED_US;
     return false;
 }
 
 bool kdnet_budget_is_whole(const struct kdnet_budget *budget, uint64_t now_us)
 {
-    if (budget->tell_us != 0)
+    if (budget->report_us != 0)
         return false;
     for (unsigned i = 0; i < KDNET_BUDGETS; ++i)
         if (budget->back_us[i] > now_us)
@@ -64,14 +64,15 @@ bool kdnet_budget_is_whole(const struct kdnet_budget *budget, uint64_t now_us)
 
 uint64_t kdnet_budget_deadline(const struct kdnet_session *session)
 {
-    return session->past && session->past->budget.tell_us != 0 ? session->past->budget.tell_us : KDNET_NEVER;
+    return session->history && session->history->budget.report_us != 0 ? session->history->budget.report_us
+                                                                       : KDNET_NEVER;
 }
 
 void kdnet_budget_expire(struct kdnet_session *session, uint64_t now_us)
 {
     if (now_us < kdnet_budget_deadline(session) || !kdnet_session_wake(session))
         return;
-    struct kdnet_budget *budget = &session->past->budget;
+    struct kdnet_budget *budget = &session->history->budget;
     for (unsigned type = 0; type < KDNET_EVENT_TYPES; ++type) {
         if (budget->suppressed[type] == 0)
             continue;
@@ -80,5 +81,5 @@ void kdnet_budget_expire(struct kdnet_session *session, uint64_t now_us)
         event->u.suppressed.count = budget->suppressed[type];
         budget->suppressed[type] = 0;
     }
-    budget->tell_us = 0;
+    budget->report_us = 0;
 }

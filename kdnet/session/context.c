@@ -8,7 +8,7 @@
  * second was never seen [inf]).
  */
 #include "kdnet/base/error.h"
-#include "kdnet/session/inquiry_internal.h"
+#include "kdnet/session/break_handler_internal.h"
 #include "kdnet/base/wire.h"
 
 #include <string.h>
@@ -29,7 +29,7 @@ bool kdnet_context_ask(struct kdnet_session *session, enum kdnet_step step)
 {
     const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
     struct kdnet_manipulate manipulate = {.api = KDNET_API_GET_CONTEXT_EX};
-    if (!layout || !session->boot->pieces)
+    if (!layout || !session->kernel_info->pieces)
         return kdnet_request_plain(session, step, KDNET_API_GET_CONTEXT);
     manipulate.u.context_ex.offset = piece_begin(layout);
     manipulate.u.context_ex.count = piece_length(layout);
@@ -38,10 +38,10 @@ bool kdnet_context_ask(struct kdnet_session *session, enum kdnet_step step)
 
 bool kdnet_context_set(struct kdnet_session *session)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
     struct kdnet_manipulate manipulate = {.api = KDNET_API_SET_CONTEXT};
-    if (session->boot->pieces) {
+    if (session->kernel_info->pieces) {
         manipulate.api = KDNET_API_SET_CONTEXT_EX;
         manipulate.u.context_ex.offset = (uint32_t)layout->pc_at;
         manipulate.u.context_ex.count = (uint32_t)layout->pointer_size;
@@ -69,13 +69,13 @@ static bool take(const struct kdnet_machine_layout *layout, const struct kdnet_m
     return true;
 }
 
-bool kdnet_context_is_elsewhere(const struct kdnet_session *session, const struct kdnet_manipulate *reply)
+bool kdnet_context_differs(const struct kdnet_session *session, const struct kdnet_manipulate *reply)
 {
     const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
     uint8_t context[KDNET_CONTEXT_MAX];
     size_t length;
     return layout && take(layout, reply, context, &length) &&
-           kdnet_machine_pc(layout, context) != kdnet_machine_pc(layout, session->talk->halt.context);
+           kdnet_machine_pc(layout, context) != kdnet_machine_pc(layout, session->active->halt.context);
 }
 
 /* A loader and a hypervisor do not know these requests [cap]. True when the reply was to one. */
@@ -83,14 +83,14 @@ static bool refuse_pieces(struct kdnet_session *session, const struct kdnet_mani
 {
     if (reply->api != KDNET_API_GET_CONTEXT_EX && reply->api != KDNET_API_SET_CONTEXT_EX)
         return false;
-    session->boot->pieces = false;
-    session->boot->pieces_refused = true;
+    session->kernel_info->pieces = false;
+    session->kernel_info->pieces_refused = true;
     return true;
 }
 
 void kdnet_context_reply(struct kdnet_session *session, const struct kdnet_manipulate *reply)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
     halt->context_known = layout && take(layout, reply, halt->context, &halt->context_length);
     halt->context_tried = halt->context_known || !refuse_pieces(session, reply); /* else the whole is asked for again */
@@ -105,15 +105,15 @@ void kdnet_context_was_set(struct kdnet_session *session, const struct kdnet_man
 
 void kdnet_context_expire(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
-    struct kdnet_link *link = &session->talk->link;
-    struct kdnet_boot *boot = session->boot;
+    struct kdnet_halt *halt = &session->active->halt;
+    struct kdnet_link *link = &session->active->link;
+    struct kdnet_kernel_info *info = session->kernel_info;
     bool asks = halt->step == KDNET_STEP_CONTEXT || halt->step == KDNET_STEP_SAME;
     bool sets = halt->step == KDNET_STEP_SET_CONTEXT;
     if (halt->stage == KDNET_STAGE_RUNNING || !link->busy || (!asks && !sets) || now_us < kdnet_link_deadline(link))
         return;
     bool lost = asks ? link->acked : !link->acked; /* the answer to it does not come; it does not arrive */
-    if (!boot || boot->pieces || boot->pieces_refused || !kdnet_halt_layout(session) || !lost ||
+    if (!info || info->pieces || info->pieces_refused || !kdnet_halt_layout(session) || !lost ||
         !kdnet_reach_is_too_long(session, ++halt->too_large, now_us))
         return;
     kdnet_reach_context_too_long(session);

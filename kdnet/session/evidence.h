@@ -3,7 +3,7 @@
  * evidence: further values to read from a halted machine, and what became of each.
  *
  * Uses machine, wire. What is read is told as it is, without more being claimed than it says. Nothing here asks the
- * machine: gather.c does, when the status is known or cannot be.
+ * machine: evidence_probe.c does, when the status is known or cannot be.
  */
 #ifndef KDNET_EVIDENCE_H
 #define KDNET_EVIDENCE_H

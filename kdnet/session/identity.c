@@ -5,7 +5,7 @@
  */
 #include "kdnet/session/identity.h"
 #include "kdnet/crypto/crypto.h"
-#include "kdnet/session/inquiry_internal.h"
+#include "kdnet/session/break_handler_internal.h"
 #include "kdnet/base/wire.h"
 
 #include <string.h>
@@ -37,11 +37,11 @@ static bool is_same(const struct kdnet_bugcheck *a, const struct kdnet_bugcheck 
     return a->code == b->code && memcmp(a->parameters, b->parameters, sizeof a->parameters) == 0;
 }
 
-/* False: no poke of the machine was seen. With a past it is made once. */
+/* False: no poke of the machine was seen. With a history it is made once. */
 static bool find_boot(const struct kdnet_session *session, uint8_t out[static KDNET_IDENTITY_LENGTH])
 {
     static const uint8_t none[KDNET_RANDOM_LENGTH];
-    struct kdnet_identity *own = session->past ? &session->past->identity : NULL;
+    struct kdnet_identity *own = session->history ? &session->history->identity : NULL;
     if (memcmp(session->target_random, none, sizeof none) == 0)
         return false;
     if (own && own->boot_known) {
@@ -58,7 +58,7 @@ static bool find_boot(const struct kdnet_session *session, uint8_t out[static KD
 
 void kdnet_session_identify(const struct kdnet_session *session, struct kdnet_event *event)
 {
-    const struct kdnet_identity *own = session->past ? &session->past->identity : NULL;
+    const struct kdnet_identity *own = session->history ? &session->history->identity : NULL;
     struct kdnet_event_identity *of = &event->of;
     of->boot_known = find_boot(session, of->boot);
     of->crash_known = own && own->crash_known;
@@ -71,26 +71,26 @@ void kdnet_session_identify(const struct kdnet_session *session, struct kdnet_ev
 
 void kdnet_identity_over(struct kdnet_session *session)
 {
-    struct kdnet_identity *own = &session->past->identity;
+    struct kdnet_identity *own = &session->history->identity;
     own->crash_known = own->nested_known = own->doubted = false;
 }
 
-static uint64_t kernel_base_of(const struct kdnet_boot *boot)
+static uint64_t kernel_base_of(const struct kdnet_kernel_info *boot)
 {
-    return boot && boot->version_known && kdnet_boot_is_nt(boot) ? boot->version.kernel_base : 0;
+    return boot && boot->version_known && kdnet_kernel_info_is_nt(boot) ? boot->version.kernel_base : 0;
 }
 
 void kdnet_identity_met(struct kdnet_session *session)
 {
-    uint64_t then = session->past->identity.kernel_base, now = kernel_base_of(session->boot);
-    bool loader = session->boot->version.major >> 8 == KDNET_WHO_BOOT;
+    uint64_t then = session->history->identity.kernel_base, now = kernel_base_of(session->kernel_info);
+    bool loader = session->kernel_info->version.major >> 8 == KDNET_WHO_BOOT;
     if (loader || (then != 0 && now != 0 && then != now))
         kdnet_identity_over(session);
 }
 
 void kdnet_identity_broke(struct kdnet_session *session, const struct kdnet_bugcheck *bugcheck)
 {
-    struct kdnet_identity *own = &session->past->identity;
+    struct kdnet_identity *own = &session->history->identity;
     uint8_t run[KDNET_IDENTITY_LENGTH];
     if (own->crash_known && is_same(&own->first, bugcheck)) {
         own->doubted = own->nested_known = false;
@@ -101,13 +101,13 @@ void kdnet_identity_broke(struct kdnet_session *session, const struct kdnet_bugc
         kdnet_identity_crash(run, bugcheck, own->crash);
         own->first = *bugcheck;
         own->crash_known = true;
-        own->kernel_base = kernel_base_of(session->boot);
+        own->kernel_base = kernel_base_of(session->kernel_info);
     }
 }
 
 void kdnet_identity_rebooted(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_identity *own = &session->past->identity;
+    struct kdnet_identity *own = &session->history->identity;
     own->boot_known = false;
     if (!own->crash_known || own->doubted)
         return;
@@ -117,7 +117,7 @@ void kdnet_identity_rebooted(struct kdnet_session *session, uint64_t now_us)
 
 void kdnet_identity_expire(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_identity *own = &session->past->identity;
+    struct kdnet_identity *own = &session->history->identity;
     if (own->doubted && now_us > own->doubted_us && now_us - own->doubted_us >= session->shared->dump_for_us)
         kdnet_identity_over(session);
 }

@@ -4,7 +4,7 @@
  * the way to the status goes first, and its last questions are waited for. Where the network carries no long datagram,
  * the reply to a long read never comes, though the machine acknowledges the request: reads become shorter, once a boot.
  */
-#include "kdnet/session/inquiry_internal.h"
+#include "kdnet/session/break_handler_internal.h"
 #include "kdnet/base/wire.h"
 
 #define ROUND_TRIPS   12U /* of a whole reading */
@@ -19,14 +19,14 @@
 
 bool kdnet_reach_is_far(const struct kdnet_session *session)
 {
-    const struct kdnet_link *link = &session->talk->link;
+    const struct kdnet_link *link = &session->active->link;
     uint64_t ack_us = kdnet_link_rtt(link), reply_us = kdnet_link_reply_rtt(link);
     return ROUND_TRIPS * (ack_us > reply_us ? ack_us : reply_us) > session->shared->read_deadline_us;
 }
 
 bool kdnet_reach_in_crash(const struct kdnet_session *session)
 {
-    const struct kdnet_crash *crash = &session->past->crash;
+    const struct kdnet_crash *crash = &session->history->crash;
     return crash->printed || crash->first_released || crash->bugcheck.known;
 }
 
@@ -34,14 +34,14 @@ bool kdnet_reach_in_crash(const struct kdnet_session *session)
 static bool may_be_last(const struct kdnet_session *session)
 {
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
-    return facts.shutdown || (facts.breakpoint && session->past->crash.first_released);
+    return facts.shutdown || (facts.breakpoint && session->history->crash.first_released);
 }
 
 /* Whether what is under way is on the way to the status; or tells that a machine stands at its last break, from which
  * it would only come back. */
 static bool is_on_the_way(const struct kdnet_session *session)
 {
-    const struct kdnet_halt *halt = &session->talk->halt;
+    const struct kdnet_halt *halt = &session->active->halt;
     switch (halt->step) {
     case KDNET_STEP_VERSION:
     case KDNET_STEP_STATUS:
@@ -62,8 +62,8 @@ static bool is_on_the_way(const struct kdnet_session *session)
 
 bool kdnet_reach_await(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
-    const struct kdnet_link *link = &session->talk->link;
+    struct kdnet_halt *halt = &session->active->halt;
+    const struct kdnet_link *link = &session->active->link;
     bool far = kdnet_reach_is_far(session);
     unsigned most = far && may_be_last(session) ? AWAITED_LAST : AWAITED;
     bool wanted = far ? is_on_the_way(session) : halt->step == KDNET_STEP_STATUS;
@@ -81,14 +81,14 @@ bool kdnet_reach_await(struct kdnet_session *session, uint64_t now_us)
 
 uint32_t kdnet_reach_read_most(const struct kdnet_session *session, enum kdnet_step step)
 {
-    const struct kdnet_boot *boot = session->boot;
+    const struct kdnet_kernel_info *info = session->kernel_info;
     uint32_t most = step == KDNET_STEP_HEADER ? HEADER_MOST : KDNET_READ_SPACE;
-    return boot && boot->read_most > 0 && boot->read_most < most ? boot->read_most : most;
+    return info && info->read_most > 0 && info->read_most < most ? info->read_most : most;
 }
 
 bool kdnet_reach_is_too_long(const struct kdnet_session *session, unsigned timeouts, uint64_t now_us)
 {
-    const struct kdnet_link *link = &session->talk->link;
+    const struct kdnet_link *link = &session->active->link;
     uint64_t since_us = link->acked ? link->acked_us : link->begun_us;
     uint64_t timeout_us = kdnet_link_reply_timeout(link); /* as long as can be: it may well think */
     uint64_t patience_us = timeout_us < KDNET_LINK_RTO_MAX_US ? 2 * timeout_us : THINKS_US;
@@ -97,28 +97,28 @@ bool kdnet_reach_is_too_long(const struct kdnet_session *session, unsigned timeo
 
 void kdnet_reach_context_too_long(struct kdnet_session *session)
 {
-    struct kdnet_boot *boot = session->boot;
-    boot->pieces = true;
-    if (boot->read_most == 0)
-        boot->read_most = READ_AS_PIECE;
+    struct kdnet_kernel_info *info = session->kernel_info;
+    info->pieces = true;
+    if (info->read_most == 0)
+        info->read_most = READ_AS_PIECE;
 }
 
 void kdnet_reach_came(struct kdnet_session *session, size_t length)
 {
-    struct kdnet_boot *boot = session->boot;
-    if (!boot || length <= READ_LEAST)
+    struct kdnet_kernel_info *info = session->kernel_info;
+    if (!info || length <= READ_LEAST)
         return;
-    boot->too_long = 0;
-    if (boot->read_most > 0 && length > boot->read_most)
-        boot->read_most = 0; /* it had only taken its time */
+    info->too_long = 0;
+    if (info->read_most > 0 && length > info->read_most)
+        info->read_most = 0; /* it had only taken its time */
 }
 
 /* Bytes that the read under way asks for; 0: it is none. */
 static uint32_t under_way(const struct kdnet_session *session)
 {
-    const struct kdnet_link *link = &session->talk->link;
-    const struct kdnet_halt *halt = &session->talk->halt;
-    bool stands = halt->stage == KDNET_STAGE_READING || halt->stage == KDNET_STAGE_RELEASING;
+    const struct kdnet_link *link = &session->active->link;
+    const struct kdnet_halt *halt = &session->active->halt;
+    bool stands = halt->stage == KDNET_STAGE_READING || halt->stage == KDNET_STAGE_RESUMING;
     if (!stands || !link->busy || !link->wants_reply || link->type != KDNET_PACKET_MANIPULATE ||
         kdnet_get_le32(link->payload) != KDNET_API_READ_VIRTUAL_MEMORY)
         return 0;
@@ -128,20 +128,20 @@ static uint32_t under_way(const struct kdnet_session *session)
 
 void kdnet_reach_expire(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
-    struct kdnet_link *link = &session->talk->link;
-    struct kdnet_boot *boot = session->boot;
+    struct kdnet_halt *halt = &session->active->halt;
+    struct kdnet_link *link = &session->active->link;
+    struct kdnet_kernel_info *info = session->kernel_info;
     uint32_t length = under_way(session);
-    if (!boot || length <= READ_LEAST || !link->acked || now_us < kdnet_link_deadline(link))
+    if (!info || length <= READ_LEAST || !link->acked || now_us < kdnet_link_deadline(link))
         return;
-    if (boot->too_long < TOO_LONG)
-        ++boot->too_long;
-    if (!kdnet_reach_is_too_long(session, boot->too_long, now_us))
+    if (info->too_long < TOO_LONG)
+        ++info->too_long;
+    if (!kdnet_reach_is_too_long(session, info->too_long, now_us))
         return;
-    boot->too_long = 0;
+    info->too_long = 0;
     bool half = length / 2 > READ_LEAST && halt->stage == KDNET_STAGE_READING;
-    boot->read_most = (uint16_t)(half ? length / 2 : READ_LEAST);
-    boot->pieces = boot->pieces || !boot->pieces_refused;
+    info->read_most = (uint16_t)(half ? length / 2 : READ_LEAST);
+    info->pieces = info->pieces || !info->pieces_refused;
     kdnet_link_abandon(link);
     (void)kdnet_request_read(session, halt->step, halt->read_address, halt->read_wanted);
 }

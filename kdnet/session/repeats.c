@@ -4,7 +4,7 @@
  * again at once, thousands of times a second. That is one break with one result and a counter, and after a few times it
  * is continued once a minute. The first break of a crash, after which its dump is written, never waits.
  */
-#include "kdnet/session/inquiry_internal.h"
+#include "kdnet/session/break_handler_internal.h"
 
 #define REPEATS_AT_ONCE   3U
 #define REPEATS_WAIT_US   UINT64_C(60000000)
@@ -14,7 +14,7 @@
 /* The second break; or a breakpoint inside a crash that is none of those that Windows tells by its status. */
 static bool may_be_last(const struct kdnet_session *session, const struct kdnet_break_facts *facts)
 {
-    const struct kdnet_crash *crash = &session->past->crash;
+    const struct kdnet_crash *crash = &session->history->crash;
     enum kdnet_phase phase = kdnet_crash_phase(facts);
     if (phase == KDNET_PHASE_BUGCHECK_SECOND)
         return true;
@@ -23,16 +23,16 @@ static bool may_be_last(const struct kdnet_session *session, const struct kdnet_
 
 bool kdnet_repeats_is_one(const struct kdnet_session *session)
 {
-    const struct kdnet_last_break *last = &session->past->crash.last;
+    const struct kdnet_last_break *last = &session->history->crash.last;
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
     enum kdnet_phase phase = kdnet_crash_phase(&facts);
     return last->known && last->phase == phase && may_be_last(session, &facts) &&
-           (phase == KDNET_PHASE_BUGCHECK_SECOND || last->checksum == session->talk->halt.checksum);
+           (phase == KDNET_PHASE_BUGCHECK_SECOND || last->checksum == session->active->halt.checksum);
 }
 
-bool kdnet_repeats_is_told(const struct kdnet_session *session, const struct kdnet_event_crash_status *status)
+bool kdnet_repeats_is_reported(const struct kdnet_session *session, const struct kdnet_event_crash_status *status)
 {
-    const struct kdnet_last_break *last = &session->past->crash.last;
+    const struct kdnet_last_break *last = &session->history->crash.last;
     return last->conclusion.verdict == status->conclusion.verdict &&
            last->conclusion.reason == status->conclusion.reason && last->status_known == status->status_known &&
            last->status == status->status;
@@ -40,13 +40,13 @@ bool kdnet_repeats_is_told(const struct kdnet_session *session, const struct kdn
 
 void kdnet_repeats_keep(struct kdnet_session *session, const struct kdnet_event_crash_status *status)
 {
-    struct kdnet_last_break *last = &session->past->crash.last;
+    struct kdnet_last_break *last = &session->history->crash.last;
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
     uint32_t repeated = kdnet_repeats_is_one(session) ? last->repeated : 0;
     *last = (struct kdnet_last_break){.known = may_be_last(session, &facts),
                                       .status_known = status->status_known,
                                       .phase = status->phase,
-                                      .checksum = session->talk->halt.checksum,
+                                      .checksum = session->active->halt.checksum,
                                       .status = status->status,
                                       .repeated = repeated,
                                       .conclusion = status->conclusion};
@@ -54,7 +54,7 @@ void kdnet_repeats_keep(struct kdnet_session *session, const struct kdnet_event_
 
 uint64_t kdnet_repeats_wait_us(const struct kdnet_session *session)
 {
-    const struct kdnet_last_break *last = &session->past->crash.last;
+    const struct kdnet_last_break *last = &session->history->crash.last;
     if (!last->known || last->repeated <= REPEATS_AT_ONCE)
         return 0;
     unsigned doublings = last->repeated - REPEATS_AT_ONCE - 1;
@@ -65,7 +65,7 @@ uint64_t kdnet_repeats_wait_us(const struct kdnet_session *session)
 
 void kdnet_repeats_end(struct kdnet_session *session)
 {
-    struct kdnet_last_break *last = &session->past->crash.last;
+    struct kdnet_last_break *last = &session->history->crash.last;
     if (last->phase == KDNET_PHASE_BREAK)
         *last = (struct kdnet_last_break){.known = false};
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/base/error.h"
-#include "kdnet/base/fetch.h"
+#include "kdnet/base/prefetch.h"
 #include "kdnet/session/offers_internal.h"
 #include "kdnet/session/session_internal.h"
 #include "kdnet/base/wire.h"
@@ -18,7 +18,7 @@
 #define DEAF_SLOW_TIMEOUTS  8U /* the same of a machine that takes its time */
 #define OFFER_PATIENCE_US   80000U
 #define OFFER_DOUBT_US      1000000U
-#define NUDGE_PERIOD_US     50000U
+#define SOLICIT_PERIOD_US   50000U
 #define LOST_LATER_US       1000000U /* without memory for the event, a loss is told later */
 
 enum count { COUNT_REJECTED, COUNT_REPEATED, COUNT_SENT_AGAIN };
@@ -70,22 +70,22 @@ struct kdnet_session *kdnet_session_relocate(struct kdnet_session *session, void
     return memory;
 }
 
-static void free_talk(struct kdnet_talk *talk)
+static void free_active(struct kdnet_active *active)
 {
-    for (size_t i = 0; talk && i < KDNET_EVENTS; ++i)
-        free(talk->evidence[i]);
-    if (talk)
-        free(talk->gather);
-    free(talk);
+    for (size_t i = 0; active && i < KDNET_EVENTS; ++i)
+        free(active->evidence[i]);
+    if (active)
+        free(active->evidence_probe);
+    free(active);
 }
 
 static void forget_all(struct kdnet_session *session)
 {
     kdnet_offers_forget(session);
-    free_talk(session->talk);
-    free(session->past);
-    kdnet_boot_clear(session->boot);
-    free(session->boot);
+    free_active(session->active);
+    free(session->history);
+    kdnet_kernel_info_clear(session->kernel_info);
+    free(session->kernel_info);
 }
 
 void kdnet_session_clear(struct kdnet_session *session)
@@ -124,7 +124,7 @@ const struct kdnet_policy *kdnet_session_policy(const struct kdnet_session *sess
 void kdnet_session_move(struct kdnet_session *session, const struct kdnet_session_shared *shared)
 {
     session->shared = shared;
-    kdnet_gather_moved(session);
+    kdnet_evidence_probe_moved(session);
 }
 
 bool kdnet_session_may_open(struct kdnet_session *session, const uint8_t *payload, size_t length)
@@ -134,55 +134,56 @@ bool kdnet_session_may_open(struct kdnet_session *session, const uint8_t *payloa
 
 bool kdnet_session_wake(struct kdnet_session *session)
 {
-    if (session->talk)
+    if (session->active)
         return true;
-    if (!session->past)
-        session->past = calloc(1, sizeof *session->past);
-    if (!session->past)
+    if (!session->history)
+        session->history = calloc(1, sizeof *session->history);
+    if (!session->history)
         return false;
-    session->talk = calloc(1, sizeof *session->talk);
-    if (!session->talk)
+    session->active = calloc(1, sizeof *session->active);
+    if (!session->active)
         return false;
-    kdnet_link_init(&session->talk->link, &session->link);
+    kdnet_link_init(&session->active->link, &session->link);
     return true;
 }
 
-static bool is_nothing(const struct kdnet_past *past, uint64_t now_us)
+static bool is_nothing(const struct kdnet_history *history, uint64_t now_us)
 {
-    const struct kdnet_crash *crash = &past->crash;
-    return !past->identity.crash_known && !crash->printed && !crash->dumping && !crash->first_released &&
-           crash->kernel_base == 0 && !crash->bugcheck.known && !crash->last.known && past->breaks_us == 0 &&
-           past->storm_told_us == 0 && past->stopped_us == 0 && kdnet_budget_is_whole(&past->budget, now_us);
+    const struct kdnet_crash *crash = &history->crash;
+    return !history->identity.crash_known && !crash->printed && !crash->dumping && !crash->first_released &&
+           crash->kernel_base == 0 && !crash->bugcheck.known && !crash->last.known && history->breaks_us == 0 &&
+           history->storm_reported_us == 0 && history->stopped_us == 0 &&
+           kdnet_budget_is_whole(&history->budget, now_us);
 }
 
-/* Gives the memory of a talk back when nothing of it is needed. */
+/* Gives the memory of an active session back when nothing of it is needed. */
 static void rest(struct kdnet_session *session)
 {
-    struct kdnet_talk *talk = session->talk;
-    if (talk && (talk->event_count > 0 || talk->halt.stage != KDNET_STAGE_RUNNING || talk->link.busy ||
-                 talk->link.control_count > 0))
+    struct kdnet_active *active = session->active;
+    if (active && (active->event_count > 0 || active->halt.stage != KDNET_STAGE_RUNNING || active->link.busy ||
+                   active->link.control_count > 0))
         return;
-    if (talk) {
-        session->link = talk->link.memory;
-        session->talk = NULL;
-        free_talk(talk);
+    if (active) {
+        session->link = active->link.memory;
+        session->active = NULL;
+        free_active(active);
     }
-    if (!session->past)
+    if (!session->history)
         return;
     kdnet_identity_expire(session, session->last_seen_us);
-    if (!is_nothing(session->past, session->last_seen_us))
+    if (!is_nothing(session->history, session->last_seen_us))
         return;
-    free(session->past);
-    session->past = NULL;
+    free(session->history);
+    session->history = NULL;
 }
 
 /* The oldest event leaves the queue. A session begins with its connected event, told or not. */
 static struct kdnet_event *take_event(struct kdnet_session *session)
 {
-    struct kdnet_talk *talk = session->talk;
-    struct kdnet_event *event = &talk->event[talk->event_first];
-    talk->event_first = (talk->event_first + 1) % KDNET_EVENTS;
-    --talk->event_count;
+    struct kdnet_active *active = session->active;
+    struct kdnet_event *event = &active->event[active->event_first];
+    active->event_first = (active->event_first + 1) % KDNET_EVENTS;
+    --active->event_count;
     if (event->type == KDNET_EVENT_CONNECTED)
         session->told = 0;
     return event;
@@ -190,14 +191,14 @@ static struct kdnet_event *take_event(struct kdnet_session *session)
 
 struct kdnet_event *kdnet_session_event(struct kdnet_session *session, enum kdnet_event_type type)
 {
-    struct kdnet_talk *talk = session->talk;
+    struct kdnet_active *active = session->active;
     kdnet_identity_expire(session, session->last_seen_us);
-    if (talk->event_count == KDNET_EVENTS)
+    if (active->event_count == KDNET_EVENTS)
         (void)take_event(session);
-    unsigned place = (talk->event_first + talk->event_count++) % KDNET_EVENTS;
-    struct kdnet_event *event = &talk->event[place];
-    free(talk->evidence[place]);
-    talk->evidence[place] = NULL;
+    unsigned place = (active->event_first + active->event_count++) % KDNET_EVENTS;
+    struct kdnet_event *event = &active->event[place];
+    free(active->evidence[place]);
+    active->evidence[place] = NULL;
     memset(event, 0, sizeof *event);
     event->type = type;
     memcpy(event->session, session->id, sizeof event->session);
@@ -207,8 +208,8 @@ struct kdnet_event *kdnet_session_event(struct kdnet_session *session, enum kdne
 
 bool kdnet_session_next_event(struct kdnet_session *session, struct kdnet_event *out)
 {
-    struct kdnet_talk *talk = session->talk;
-    while (talk && talk->event_count > 0) {
+    struct kdnet_active *active = session->active;
+    while (active && active->event_count > 0) {
         *out = *take_event(session);
         if (!kdnet_budget_allows(session, out))
             continue;
@@ -227,8 +228,8 @@ static void heard(struct kdnet_session *session, uint64_t now_us)
     if (!session->lost)
         return;
     session->lost = false;
-    if (session->talk)
-        kdnet_link_wake(&session->talk->link, now_us);
+    if (session->active)
+        kdnet_link_wake(&session->active->link, now_us);
 }
 
 /* --- handshake ---------------------------------------------------------------------------------------------------- */
@@ -359,9 +360,9 @@ static int receive_poke(struct kdnet_session *session, const struct kdnet_datagr
         memcpy(session->target_random, poke->random, sizeof session->target_random);
         heard(session, now_us);
         kdnet_offers_forget_until(session, 0, now_us);
-        kdnet_inquiry_heard(session, now_us);
+        kdnet_break_handler_heard(session, now_us);
         if (names_another(poke))
-            kdnet_inquiry_elsewhere(session, now_us);
+            kdnet_break_handler_other_host(session, now_us);
     }
     if (!answer)
         return KDNET_OK;
@@ -421,8 +422,8 @@ static void window_clear(struct kdnet_session *session)
     session->window_seen = 0;
     memset(session->first_tags, 0, sizeof session->first_tags);
     session->link.last_sequence = 0;
-    if (session->talk)
-        session->talk->link.memory.last_sequence = 0;
+    if (session->active)
+        session->active->link.memory.last_sequence = 0;
 }
 
 /*
@@ -447,33 +448,34 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
     static const uint8_t none[KDNET_RANDOM_LENGTH];
     bool known = memcmp(session->target_random, none, sizeof none) != 0;
     bool rebooted = known && !kdnet_poke_same_run(session->target_random, offer->target_random);
-    bool keep = !rebooted && session->talk->halt.stage != KDNET_STAGE_RUNNING;
+    bool keep = !rebooted && session->active->halt.stage != KDNET_STAGE_RUNNING;
 
-    bool numbered = has_numbered(&session->talk->link);
+    bool numbered = has_numbered(&session->active->link);
     if (rebooted) {
-        kdnet_inquiry_rebooted(session, now_us);
+        kdnet_break_handler_rebooted(session, now_us);
         kdnet_identity_rebooted(session, now_us);
     }
-    kdnet_link_restart(&session->talk->link, keep);
-    kdnet_link_sample_first(&session->talk->link, now_us - offer->made_us);
+    kdnet_link_restart(&session->active->link, keep);
+    kdnet_link_sample_first(&session->active->link, now_us - offer->made_us);
     if (offer->took_over || (known && !rebooted && numbered))
-        session->talk->link.memory.out_of_step = true; /* its count of our ids may be another than ours */
+        session->active->link.memory.out_of_step = true; /* its count of our ids may be another than ours */
     else if (!rebooted)
-        session->talk->link.memory.unsure = true; /* it may have been a former life of ours's, and have forgotten it */
-    kdnet_link_control(&session->talk->link, KDNET_PACKET_RESEND, 0);
+        session->active->link.memory.unsure =
+            true; /* it may have been a former life of ours's, and have forgotten it */
+    kdnet_link_control(&session->active->link, KDNET_PACKET_RESEND, 0);
     if (offer->took_over || !known)
-        kdnet_inquiry_meet(session, offer->took_over, now_us);
+        kdnet_resend_meet(session, offer->took_over, now_us);
     memcpy(session->id, id, sizeof session->id);
     memcpy(session->data_key, offer->data_key, sizeof session->data_key);
     memcpy(session->target_random, offer->target_random, sizeof session->target_random);
     session->control_sequence = offer->sequence;
     session->version = offer->version;
     session->connected = true;
-    session->renumbered = session->nudge_due = false;
-    session->nudged_us = now_us; /* what comes late under the old key asks for nothing */
+    session->renumbered = session->solicit_due = false;
+    session->solicited_us = now_us; /* what comes late under the old key asks for nothing */
     window_clear(session);
     if (keep)
-        kdnet_inquiry_rekeyed(session, now_us);
+        kdnet_break_handler_rekeyed(session, now_us);
 
     struct kdnet_event *event = kdnet_session_event(session, KDNET_EVENT_CONNECTED);
     event->u.connected = (struct kdnet_event_connected){
@@ -514,10 +516,10 @@ static bool is_foreign_enough(struct kdnet_session *session, uint64_t now_us)
     uint8_t *rekeys = &session->foreign_rekeys;
     if (session->rekey_wanted)
         return true;
-    if (now_us - session->nudged_us > FOREIGN_FORGET_US)
+    if (now_us - session->solicited_us > FOREIGN_FORGET_US)
         *rekeys = 0;
     if (*rekeys < FOREIGN_QUICK) {
-        if (session->nudged_us != 0 && now_us - session->nudged_us < FOREIGN_PATIENCE_US)
+        if (session->solicited_us != 0 && now_us - session->solicited_us < FOREIGN_PATIENCE_US)
             return false;
     } else if (now_us - session->foreign_us < (uint64_t)FOREIGN_PATIENCE_US << (*rekeys - FOREIGN_QUICK + 1) ||
                now_us - session->last_seen_us < FOREIGN_PATIENCE_US) {
@@ -537,11 +539,11 @@ static bool is_being_answered(const struct kdnet_session *session, uint64_t now_
            now_us - session->foreign_us < KDNET_OFFER_SPACING_US;
 }
 
-static bool may_nudge(struct kdnet_session *session, uint64_t now_us)
+static bool may_solicit(struct kdnet_session *session, uint64_t now_us)
 {
-    if (session->nudged_us != 0 && now_us - session->nudged_us < NUDGE_PERIOD_US)
+    if (session->solicited_us != 0 && now_us - session->solicited_us < SOLICIT_PERIOD_US)
         return false;
-    session->nudged_us = now_us;
+    session->solicited_us = now_us;
     return true;
 }
 
@@ -553,11 +555,11 @@ static void foreign_data(struct kdnet_session *session, uint8_t version, uint64_
         session->foreign_us = now_us;
     if (session->connected ? !is_foreign_enough(session, now_us) : is_being_answered(session, now_us))
         return;
-    if (!may_nudge(session, now_us))
+    if (!may_solicit(session, now_us))
         return;
-    session->nudge_due = true;
-    session->nudge_to_sender = true;
-    session->nudge_version = version;
+    session->solicit_due = true;
+    session->solicit_to_sender = true;
+    session->solicit_version = version;
 }
 
 /*
@@ -566,7 +568,7 @@ static void foreign_data(struct kdnet_session *session, uint8_t version, uint64_
  */
 static void renumbered_again(struct kdnet_session *session, uint64_t now_us)
 {
-    if (may_nudge(session, now_us))
+    if (may_solicit(session, now_us))
         kdnet_session_suspect_key(session);
 }
 
@@ -600,7 +602,7 @@ static bool waits(struct kdnet_session *session, const struct kdnet_datagram *da
     struct kdnet_packet packet;
     return session->shared->breaks_wait &&
            kdnet_packet_decode(datagram->body, datagram->body_length, &packet) == KDNET_OK && !packet.control &&
-           kdnet_inquiry_waits(session, &packet, now_us);
+           kdnet_break_handler_waits(session, &packet, now_us);
 }
 
 static int receive_packet(struct kdnet_session *session, const struct kdnet_datagram *datagram, uint64_t now_us,
@@ -616,7 +618,7 @@ static int receive_packet(struct kdnet_session *session, const struct kdnet_data
         return KDNET_OK;
     if (!kdnet_session_wake(session))
         return KDNET_ERR_MEMORY;
-    int error = kdnet_link_receive(&session->talk->link, datagram->body, datagram->body_length, datagram->sequence,
+    int error = kdnet_link_receive(&session->active->link, datagram->body, datagram->body_length, datagram->sequence,
                                    now_us, &news, &packet);
     if (error == KDNET_ERR_REPEAT)
         count(session, COUNT_REPEATED);
@@ -625,9 +627,9 @@ static int receive_packet(struct kdnet_session *session, const struct kdnet_data
     received->hears = packet.control || packet.type == KDNET_PACKET_MANIPULATE;
     received->said = !received->hears;
     if (news == KDNET_LINK_ACKED)
-        kdnet_inquiry_acked(session, now_us);
+        kdnet_break_handler_acked(session, now_us);
     else if (news == KDNET_LINK_DATA)
-        kdnet_inquiry_packet(session, &packet, now_us);
+        kdnet_break_handler_packet(session, &packet, now_us);
     return KDNET_OK;
 }
 
@@ -656,8 +658,8 @@ static int receive_data(struct kdnet_session *session, const uint8_t *payload, s
     session->foreign_us = 0;
     session->rekey_wanted = false;
     heard(session, now_us);
-    if (session->talk)
-        session->talk->halt.elsewhere = 0;
+    if (session->active)
+        session->active->halt.other_host_pokes = 0;
     return receive_packet(session, &datagram, now_us, received);
 }
 
@@ -691,7 +693,7 @@ static bool seal_control(struct kdnet_session *session, uint8_t version, uint64_
                                out->payload, sizeof out->payload, &out->length) == KDNET_OK;
 }
 
-int kdnet_session_nudge(struct kdnet_session *session, uint8_t version, struct kdnet_outgoing *out)
+int kdnet_session_solicit_poke(struct kdnet_session *session, uint8_t version, struct kdnet_outgoing *out)
 {
     return seal_control(session, version, 0, NULL, 0, out) ? KDNET_OK : KDNET_ERR_CRYPTO;
 }
@@ -712,12 +714,12 @@ static bool next_packet(struct kdnet_session *session, uint64_t now_us, struct k
 {
     uint8_t body[KDNET_PACKET_HEADER + KDNET_LINK_PAYLOAD_MAX];
     size_t length;
-    if (!session->talk || !session->connected)
+    if (!session->active || !session->connected)
         return false;
-    unsigned sends = session->talk->link.sends;
-    if (!kdnet_link_next(&session->talk->link, now_us, body, sizeof body, &length))
+    unsigned sends = session->active->link.sends;
+    if (!kdnet_link_next(&session->active->link, now_us, body, sizeof body, &length))
         return false;
-    if (session->talk->link.sends > sends && sends > 0)
+    if (session->active->link.sends > sends && sends > 0)
         count(session, COUNT_SENT_AGAIN);
     struct kdnet_datagram datagram = {.version = session->version,
                                       .channel = KDNET_CHANNEL_DATA,
@@ -734,20 +736,20 @@ bool kdnet_session_next_control(struct kdnet_session *session, struct kdnet_outg
 {
     if (session->response_due)
         return next_response(session, out);
-    if (!session->nudge_due)
+    if (!session->solicit_due)
         return false;
-    session->nudge_due = false;
-    bool made = kdnet_session_nudge(session, session->nudge_version, out) == KDNET_OK;
-    out->to_sender = session->nudge_to_sender;
+    session->solicit_due = false;
+    bool made = kdnet_session_solicit_poke(session, session->solicit_version, out) == KDNET_OK;
+    out->to_sender = session->solicit_to_sender;
     return made;
 }
 
 bool kdnet_session_next_datagram(struct kdnet_session *session, uint64_t now_us, struct kdnet_outgoing *out)
 {
-    bool due = session->response_due || session->nudge_due;
+    bool due = session->response_due || session->solicit_due;
     bool made = due ? kdnet_session_next_control(session, out) : next_packet(session, now_us, out);
     if (!made)
-        rest(session); /* thousands that connect at once need their talks one after the other */
+        rest(session); /* thousands that connect at once need that memory one after the other */
     return made;
 }
 
@@ -756,16 +758,16 @@ bool kdnet_session_next_datagram(struct kdnet_session *session, uint64_t now_us,
 void kdnet_session_suspect_key(struct kdnet_session *session)
 {
     session->rekey_wanted = true;
-    session->nudge_due = true;
-    session->nudge_to_sender = false;
-    session->nudge_version = session->version;
+    session->solicit_due = true;
+    session->solicit_to_sender = false;
+    session->solicit_version = session->version;
 }
 
 static uint64_t lost_deadline(const struct kdnet_session *session)
 {
     if (!session->connected || session->lost)
         return KDNET_NEVER;
-    bool dumping = session->past && session->past->crash.dumping;
+    bool dumping = session->history && session->history->crash.dumping;
     return session->last_seen_us + session->lost_later * LOST_LATER_US +
            (dumping ? session->shared->dump_for_us : session->shared->lost_after_us);
 }
@@ -773,14 +775,14 @@ static uint64_t lost_deadline(const struct kdnet_session *session)
 uint64_t kdnet_session_deadline(const struct kdnet_session *session)
 {
     uint64_t deadline = lost_deadline(session);
-    uint64_t link = session->talk ? kdnet_link_deadline(&session->talk->link) : KDNET_NEVER;
-    uint64_t inquiry = kdnet_inquiry_deadline(session);
+    uint64_t link = session->active ? kdnet_link_deadline(&session->active->link) : KDNET_NEVER;
+    uint64_t halt = kdnet_break_handler_deadline(session);
     uint64_t budget = kdnet_budget_deadline(session);
     if (link < deadline)
         deadline = link;
     if (budget < deadline)
         deadline = budget;
-    return inquiry < deadline ? inquiry : deadline;
+    return halt < deadline ? halt : deadline;
 }
 
 static void lose(struct kdnet_session *session, uint64_t now_us)
@@ -794,15 +796,15 @@ static void lose(struct kdnet_session *session, uint64_t now_us)
     kdnet_identity_expire(session, now_us);
     struct kdnet_event *event = kdnet_session_event(session, KDNET_EVENT_LOST);
     event->u.lost.silent_us = now_us - session->last_seen_us;
-    event->u.lost.halted = session->talk->halt.stage != KDNET_STAGE_RUNNING || session->past->stopped_us != 0;
-    kdnet_link_sleep(&session->talk->link);
+    event->u.lost.halted = session->active->halt.stage != KDNET_STAGE_RUNNING || session->history->stopped_us != 0;
+    kdnet_link_sleep(&session->active->link);
 }
 
 void kdnet_session_expire(struct kdnet_session *session, uint64_t now_us)
 {
-    kdnet_inquiry_expire(session, now_us);
-    if (session->talk) {
-        struct kdnet_link *link = &session->talk->link;
+    kdnet_break_handler_expire(session, now_us);
+    if (session->active) {
+        struct kdnet_link *link = &session->active->link;
         unsigned timeouts = link->timeouts;
         unsigned deaf = link->memory.rtt_kept > 0 ? DEAF_SLOW_TIMEOUTS : DEAF_TIMEOUTS;
         kdnet_link_expire(link, now_us);
@@ -814,42 +816,42 @@ void kdnet_session_expire(struct kdnet_session *session, uint64_t now_us)
     kdnet_budget_expire(session, now_us);
 }
 
-void kdnet_session_fetch(const struct kdnet_session *session)
+void kdnet_session_prefetch(const struct kdnet_session *session)
 {
     const char *bytes = (const char *)session;
     for (size_t at = 0; at < offsetof(struct kdnet_session, policy); at += 64)
-        kdnet_fetch(bytes + at);
+        kdnet_prefetch(bytes + at);
 }
 
-void kdnet_session_fetch_key(const struct kdnet_session *session)
+void kdnet_session_prefetch_key(const struct kdnet_session *session)
 {
     const char *key = (const char *)session + offsetof(struct kdnet_session, keys.control);
-    kdnet_fetch(key);
-    kdnet_fetch(key + KDNET_AES_KEY_LENGTH - 1); /* it may lie in two cache lines */
+    kdnet_prefetch(key);
+    kdnet_prefetch(key + KDNET_AES_KEY_LENGTH - 1); /* it may lie in two cache lines */
 }
 
-void kdnet_session_recall(struct kdnet_session *session, uint64_t now_us)
+void kdnet_session_admit(struct kdnet_session *session, uint64_t now_us)
 {
     if (!session->connected || !kdnet_session_wake(session))
         return;
-    struct kdnet_talk *talk = session->talk;
-    if (talk->halt.stage != KDNET_STAGE_RUNNING || talk->link.busy)
+    struct kdnet_active *active = session->active;
+    if (active->halt.stage != KDNET_STAGE_RUNNING || active->link.busy)
         return;
-    kdnet_link_control(&talk->link, KDNET_PACKET_RESEND, 0);
-    kdnet_inquiry_ask(session, 0, now_us);
+    kdnet_link_control(&active->link, KDNET_PACKET_RESEND, 0);
+    kdnet_resend_begin(session, 0, now_us);
 }
 
 bool kdnet_session_awaits(const struct kdnet_session *session)
 {
-    const struct kdnet_talk *talk = session->talk;
-    return session->offers || (talk && (talk->link.busy || talk->halt.stage != KDNET_STAGE_RUNNING));
+    const struct kdnet_active *active = session->active;
+    return session->offers || (active && (active->link.busy || active->halt.stage != KDNET_STAGE_RUNNING));
 }
 
 uint64_t kdnet_session_timeout(const struct kdnet_session *session)
 {
     struct kdnet_link idle;
-    if (session->talk)
-        return kdnet_link_timeout(&session->talk->link);
+    if (session->active)
+        return kdnet_link_timeout(&session->active->link);
     idle.memory = session->link;
     return kdnet_link_timeout(&idle);
 }
@@ -861,17 +863,17 @@ bool kdnet_session_is_connected(const struct kdnet_session *session)
 
 bool kdnet_session_is_halted(const struct kdnet_session *session)
 {
-    return session->talk && session->talk->halt.stage != KDNET_STAGE_RUNNING;
+    return session->active && session->active->halt.stage != KDNET_STAGE_RUNNING;
 }
 
 bool kdnet_session_is_dumping(const struct kdnet_session *session)
 {
-    return session->past && session->past->crash.dumping;
+    return session->history && session->history->crash.dumping;
 }
 
 bool kdnet_session_is_waiting(const struct kdnet_session *session)
 {
-    return session->past && session->past->stopped_us != 0;
+    return session->history && session->history->stopped_us != 0;
 }
 
 uint64_t kdnet_session_last_seen(const struct kdnet_session *session)
@@ -881,5 +883,5 @@ uint64_t kdnet_session_last_seen(const struct kdnet_session *session)
 
 const struct kdnet_pdb *kdnet_session_pdb(const struct kdnet_session *session)
 {
-    return session->boot && session->boot->pdb_known ? &session->boot->pdb : NULL;
+    return session->kernel_info && session->kernel_info->pdb_known ? &session->kernel_info->pdb : NULL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * session: one target, from its first poke to its last: handshakes, the inquiry at each break, the release.
+ * session: one target, from its first poke to its last: handshakes, the questions at each break, the resume.
  *
  * Uses all the other rooms. Sans-I/O: datagrams and time go in; datagrams, events and the next deadline come out. Time
  * is an argument, in microseconds of any monotonic clock; random bytes and symbols are asked for with callbacks. A
@@ -27,7 +27,7 @@
 #include "kdnet/wire/datagram.h"
 #include "kdnet/session/event.h"
 #include "kdnet/wire/handshake.h"
-#include "kdnet/kernel/kernels.h"
+#include "kdnet/kernel/layout_cache.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -75,7 +75,8 @@ struct kdnet_session_shared {
      * they are not. Deadlines are of the caller's times; what people are told to have lasted is of the other clock's.
      */
     uint64_t (*lag_us)(void *user);
-    struct kdnet_kernels *kernels; /* where a block lies in kernels that were read before. NULL: each is read whole */
+    struct kdnet_layout_cache
+        *layout_cache; /* where a block lies in kernels that were read before. NULL: each is read whole */
     const struct kdnet_reads
         *reads;                /* evidence; may be another one after each call, with another version. NULL: none */
     uint64_t read_deadline_us; /* from a break to its release, whatever was read by then */
@@ -83,7 +84,7 @@ struct kdnet_session_shared {
     uint64_t dump_for_us; /* the same, after the first break of a crash: the machine writes its dump and is silent */
     bool prints;          /* make events of debug text */
     /* A machine that breaks in now has to wait: its break gets no ACK and is not read, so the machine says it again, by
-     * itself and at kdnet_session_recall. All else that it says is taken: a machine whose print gets no ACK may take
+     * itself and at kdnet_session_admit. All else that it says is taken: a machine whose print gets no ACK may take
      * its debugger for absent, and never break in. */
     bool breaks_wait;
     struct kdnet_session_counts *counts; /* NULL: not counted */
@@ -133,7 +134,7 @@ struct kdnet_session *kdnet_session_new(const struct kdnet_session_shared *share
 
 /*
  * The same in memory of the caller's, of this many bytes and aligned as a uint64_t is: who has many sessions keeps them
- * beside what else a machine has. What a session allocates while it talks is its own all the same.
+ * beside what else a machine has. What a session allocates while it is active is its own all the same.
  */
 size_t kdnet_session_size(void);
 struct kdnet_session *kdnet_session_init(void *memory, const struct kdnet_session_shared *shared,
@@ -184,7 +185,7 @@ int kdnet_session_receive(struct kdnet_session *session, const uint8_t *payload,
  * For a data datagram that no known target opens, from an address that may be this target's: asks the machine to poke
  * at once (PROTOCOL section 3). Writes one datagram for the sender. Returns KDNET_OK or KDNET_ERR_CRYPTO.
  */
-int kdnet_session_nudge(struct kdnet_session *session, uint8_t version, struct kdnet_outgoing *out);
+int kdnet_session_solicit_poke(struct kdnet_session *session, uint8_t version, struct kdnet_outgoing *out);
 
 /* The next response, or request to poke; false when there is none. It may go out while data has to wait: it lets no
  * machine go on. */
@@ -210,15 +211,15 @@ void kdnet_session_symbols_came(struct kdnet_session *session, uint64_t now_us);
  * Asks a connected machine to say again what it waits with, if it waits: for one whose break was not taken before. When
  * that is lost, it is asked again after some seconds, and then less and less often, until it says anything.
  */
-void kdnet_session_recall(struct kdnet_session *session, uint64_t now_us);
+void kdnet_session_admit(struct kdnet_session *session, uint64_t now_us);
 
 /* Lets a held machine go on, now. Returns KDNET_OK or KDNET_ERR_STATE (it is not held). */
-int kdnet_session_release(struct kdnet_session *session, enum kdnet_action action, uint64_t now_us);
+int kdnet_session_resume(struct kdnet_session *session, enum kdnet_action action, uint64_t now_us);
 
 /* Fetches into the cache what the next poke of an idle session will touch; reads nothing of it. */
-void kdnet_session_fetch(const struct kdnet_session *session);
+void kdnet_session_prefetch(const struct kdnet_session *session);
 /* The same for its key alone. */
-void kdnet_session_fetch_key(const struct kdnet_session *session);
+void kdnet_session_prefetch_key(const struct kdnet_session *session);
 
 /* Whether an answer to something of ours is under way, which time is lost over when it waits. */
 bool kdnet_session_awaits(const struct kdnet_session *session);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * session_internal: the state of a session, shared by session.c (handshakes, datagrams, time) and inquiry.c (what
+ * session_internal: the state of a session, shared by session.c (handshakes, datagrams, time) and break_handler.c (what
  * happens at a break). Not for callers.
  *
- * An idle target costs struct kdnet_session. While its keys are being agreed on it has offers, while it talks it has a
- * talk, once it has halted it has a boot: what was learnt of its kernel, and once it has broken in a past.
+ * An idle target costs struct kdnet_session. The rest is allocated when it is needed: `offers` while keys are agreed
+ * on, `active` while packets are exchanged, `kernel_info` once the machine has halted, `history` once it has sent data.
  */
 #ifndef KDNET_SESSION_INTERNAL_H
 #define KDNET_SESSION_INTERNAL_H
@@ -19,13 +19,13 @@
 #define KDNET_READ_SPACE 1024
 #define KDNET_FIRST_TAGS 8
 
-struct kdnet_facts;
-struct kdnet_gather;
+struct kdnet_boot_cache;
+struct kdnet_evidence_probe;
 struct kdnet_offers;
 
 /* What does not change during one boot of a machine: asked once. */
-struct kdnet_boot {
-    struct kdnet_facts *facts; /* of evidence; NULL: none was asked for (kdnet_boot_clear) */
+struct kdnet_kernel_info {
+    struct kdnet_boot_cache *boot_cache; /* of evidence; NULL: none was asked for (kdnet_kernel_info_clear) */
     bool version_tried, data_tried, build_lab_tried, pdb_tried;
     bool version_known, data_known, build_lab_known, pdb_known;
     bool announced;              /* the kernel event is out */
@@ -46,8 +46,8 @@ struct kdnet_boot {
 enum kdnet_stage {
     KDNET_STAGE_RUNNING, /* not halted */
     KDNET_STAGE_READING,
-    KDNET_STAGE_RELEASING, /* stepping over the breakpoint */
-    KDNET_STAGE_GOING,     /* Continue or Reboot is under way */
+    KDNET_STAGE_RESUMING, /* stepping over the breakpoint */
+    KDNET_STAGE_GOING,    /* Continue or Reboot is under way */
     KDNET_STAGE_HELD,
 };
 
@@ -69,13 +69,13 @@ enum kdnet_step {
     KDNET_STEP_PROVE, /* that the target counts our ids as we do, before a Continue, which has no reply */
 };
 
-enum kdnet_gather_stage {
-    KDNET_GATHER_NOT_YET,
-    KDNET_GATHER_UNDER_WAY,
-    KDNET_GATHER_OVER,
+enum kdnet_evidence_stage {
+    KDNET_EVIDENCE_NOT_YET,
+    KDNET_EVIDENCE_UNDER_WAY,
+    KDNET_EVIDENCE_OVER,
 };
 
-/* One break, from the state change to the release. */
+/* One break, from the state change to the resume. */
 struct kdnet_halt {
     struct kdnet_state_change change; /* its `report` points to report below */
     uint8_t report[48];
@@ -96,28 +96,28 @@ struct kdnet_halt {
     bool context_tried, context_known, stepped;
     bool bugcheck_tried, bugcheck_known;
     bool status_tried, status_known, address_known;
-    bool told_break, told_status, told_release, told_held;
+    bool reported_break, reported_status, reported_release, reported_held;
     bool repeat;      /* the last break of its crash, which it says again and again: nothing new to tell */
     bool unread;      /* one break too many: only a bug check is read */
     bool distrusted;  /* a RESET went out once more before what is not answered is given up */
     bool interrupted; /* the deadline came while something was asked */
     bool waiting;     /* for a look-up of the symbol */
-    enum kdnet_gather_stage gather; /* of evidence */
-    unsigned awaited;               /* replies that were waited for beyond the deadline, besides who it is */
-    bool late;                      /* the deadline has come, and something was waited for */
-    unsigned image;                 /* whose identity is read: 0 the kernel, else the module before this number */
+    enum kdnet_evidence_stage evidence_stage; /* of evidence */
+    unsigned awaited;                         /* replies that were waited for beyond the deadline, besides who it is */
+    bool late;                                /* the deadline has come, and something was waited for */
+    unsigned image; /* whose identity is read: 0 the kernel, else the module before this number */
     enum kdnet_reason reason;
     enum kdnet_source source;
     struct kdnet_bugcheck bugcheck;
     uint32_t status;
     uint64_t status_address;
 
-    unsigned proofs;     /* requests made to be sure of the link */
-    unsigned asked;      /* RESENDs since a new key came while a Continue was under way */
-    unsigned heard;      /* pokes since the Continue went out */
-    unsigned too_large;  /* timeouts with a whole CONTEXT */
-    unsigned elsewhere;  /* pokes that name another host, since the machine was last heard under our key */
-    unsigned said_again; /* times that the same state change came while a Continue was under way */
+    unsigned proofs;           /* requests made to be sure of the link */
+    unsigned asked;            /* RESENDs since a new key came while a Continue was under way */
+    unsigned heard;            /* pokes since the Continue went out */
+    unsigned too_large;        /* timeouts with a whole CONTEXT */
+    unsigned other_host_pokes; /* pokes that name another host, since the machine was last heard under our key */
+    unsigned duplicate_breaks; /* times that the same state change came while a Continue was under way */
 
     size_t context_length;
     uint8_t context[KDNET_CONTEXT_MAX];
@@ -126,8 +126,8 @@ struct kdnet_halt {
     uint8_t read[KDNET_READ_SPACE];
 };
 
-/* What a target needs while it talks. */
-struct kdnet_talk {
+/* What a session needs while packets are exchanged with its target. */
+struct kdnet_active {
     struct kdnet_link link;
     struct kdnet_halt halt;
     uint32_t question_checksum; /* of the prompt or file question that was answered last */
@@ -135,7 +135,7 @@ struct kdnet_talk {
     unsigned event_first, event_count;
     struct kdnet_event event[KDNET_EVENTS];
     struct kdnet_evidence *evidence[KDNET_EVENTS]; /* of the event beside it; kept until its place is taken */
-    struct kdnet_gather *gather;                   /* what of it is known so far, at this break */
+    struct kdnet_evidence_probe *evidence_probe;   /* what of it is known so far, at this break */
     char print[KDNET_PACKET_PAYLOAD_MAX];
 };
 
@@ -182,19 +182,19 @@ struct kdnet_identity {
 struct kdnet_budget {
     uint64_t back_us[KDNET_BUDGETS]; /* when all of it will be there again */
     uint32_t suppressed[KDNET_EVENT_TYPES];
-    uint64_t tell_us; /* when to tell what was suppressed; 0: nothing was */
+    uint64_t report_us; /* when to tell what was suppressed; 0: nothing was */
 };
 
 /* What a machine did before that still counts: its crash, and its breaks of late. */
-struct kdnet_past {
+struct kdnet_history {
     struct kdnet_crash crash;
     struct kdnet_identity identity;
-    uint64_t breaks_us;     /* when all breaks of the budget will be there again */
-    uint64_t storm_told_us; /* the last event of a break storm; 0: none */
-    uint32_t unread;        /* breaks since storm_told_us */
-    uint64_t stopped_us;    /* when a break came first that was not taken yet (breaks_wait); 0: none waits */
+    uint64_t breaks_us;         /* when all breaks of the budget will be there again */
+    uint64_t storm_reported_us; /* the last event of a break storm; 0: none */
+    uint32_t unread;            /* breaks since storm_reported_us */
+    uint64_t stopped_us;        /* when a break came first that was not taken yet (breaks_wait); 0: none waits */
     uint32_t stopped_checksum;
-    bool cleared_told; /* that a former debugger's single step was cleared, in this boot */
+    bool cleared_reported; /* that a former debugger's single step was cleared, in this boot */
     struct kdnet_budget budget;
 };
 
@@ -204,32 +204,32 @@ struct kdnet_past {
  */
 struct kdnet_session {
     const struct kdnet_session_shared *shared;
-    struct kdnet_offers *offers; /* NULL when no response waits to be confirmed */
-    struct kdnet_talk *talk;     /* NULL while idle */
-    struct kdnet_past *past;     /* never NULL while there is a talk; NULL when there is nothing to remember */
+    struct kdnet_offers *offers;   /* NULL when no response waits to be confirmed */
+    struct kdnet_active *active;   /* NULL while idle */
+    struct kdnet_history *history; /* never NULL while `active` is not; NULL when there is nothing to remember */
     uint64_t last_seen_us;
     uint64_t control_sequence;
     bool connected : 1; /* data_key is in force */
     bool lost : 1;
     bool rekey_wanted : 1; /* answer the next poke even though the target says it is connected */
     bool renumbered : 1;   /* the target has started its data sequence anew under this key */
-    bool nudge_due : 1, nudge_to_sender : 1;
-    uint8_t
-        asks_again : 2; /* questions in a row that came because we asked after their answer: the next ask comes later */
-    uint8_t nudge_version;
+    bool solicit_due : 1, solicit_to_sender : 1;
+    uint8_t resend_repeats : 2; /* questions in a row that came because we asked after their answer: the next ask comes
+                                   later */
+    uint8_t solicit_version;
     uint8_t version;
     uint8_t response_due;   /* place in offers + 1; 0: none */
     uint8_t lost_later;     /* seconds by which its loss is told later, for want of memory */
     uint8_t foreign_rekeys; /* new keys that it was answered with lately */
-    uint8_t asks_left;      /* a machine that may be halted is asked so often, quickly, for what it waits with */
-    uint8_t asks_slow;      /* then less and less often, until it says anything: how often, and 1; 0: not asked */
+    uint8_t resend_left;    /* a machine that may be halted is asked so often, quickly, for what it waits with */
+    uint8_t resend_slow;    /* then less and less often, until it says anything: how often, and 1; 0: not asked */
     struct kdnet_keys keys;
     uint8_t target_random[KDNET_RANDOM_LENGTH]; /* of the newest poke of this session */
-    uint64_t ask_us; /* when to send the next RESEND; KDNET_NEVER: at the machine's next poke */
+    uint64_t resend_us; /* when to send the next RESEND; KDNET_NEVER: at the machine's next poke */
 
     const struct kdnet_policy *policy;
-    struct kdnet_boot *boot;       /* NULL when nothing is known of the kernel */
-    struct kdnet_link_memory link; /* while talk is NULL */
+    struct kdnet_kernel_info *kernel_info; /* NULL when nothing is known of the kernel */
+    struct kdnet_link_memory link;         /* while `active` is NULL */
     uint8_t id[KDNET_SESSION_ID_LENGTH];
     uint8_t data_key[KDNET_AES_KEY_LENGTH];
     uint64_t window_last, window_seen;     /* data sequences that came: the highest, and which of the 64 up to it */
@@ -237,16 +237,16 @@ struct kdnet_session {
     uint64_t sequence : 36;                /* of our last data datagram; only grows [w11] */
     uint64_t told : 28;                    /* events of the session whose events are handed out */
     uint64_t foreign_us;                   /* since when data comes that no key of ours opens; 0: it does not */
-    uint64_t nudged_us;
+    uint64_t solicited_us;
 };
 
 /* Frees what a boot owns, not the boot. NULL is fine. */
-void kdnet_boot_clear(struct kdnet_boot *boot);
+void kdnet_kernel_info_clear(struct kdnet_kernel_info *info);
 
 /* The session has another `shared`: what is collected at its break is of its reads from now on. */
-void kdnet_gather_moved(struct kdnet_session *session);
+void kdnet_evidence_probe_moved(struct kdnet_session *session);
 
-/* Gives the session a talk and a past, or returns false when memory is out. */
+/* Allocates `active` and `history`. Returns false when memory is out. */
 bool kdnet_session_wake(struct kdnet_session *session);
 
 /*
@@ -256,7 +256,7 @@ bool kdnet_session_wake(struct kdnet_session *session);
 void kdnet_session_suspect_key(struct kdnet_session *session);
 
 /* Room for one event, session id and what it belongs to filled in; with a full queue the oldest gives way. Needs a
- * talk. */
+ * session that is active. */
 struct kdnet_event *kdnet_session_event(struct kdnet_session *session, enum kdnet_event_type type);
 
 /* The time by which people are told how long something took. */
@@ -288,7 +288,7 @@ void kdnet_identity_over(struct kdnet_session *session);
  * state, 0 at first. */
 bool kdnet_budget_spend(uint64_t *back_us, uint64_t now_us, unsigned at_once, uint64_t every_us);
 
-/* Whether the event may be told; if not, it is counted. Needs a past. */
+/* Whether the event may be told; if not, it is counted. Needs a history. */
 bool kdnet_budget_allows(struct kdnet_session *session, const struct kdnet_event *event);
 bool kdnet_budget_is_whole(const struct kdnet_budget *budget, uint64_t now_us);
 
@@ -297,45 +297,45 @@ uint64_t kdnet_budget_deadline(const struct kdnet_session *session);
 void kdnet_budget_expire(struct kdnet_session *session, uint64_t now_us);
 
 /* A data packet of the target, new and whole. */
-void kdnet_inquiry_packet(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us);
+void kdnet_break_handler_packet(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us);
 
 /*
  * Whether a data packet is a break that has to wait. If so, remembers when it came first: the machine has halted since
  * then.
  */
-bool kdnet_inquiry_waits(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us);
+bool kdnet_break_handler_waits(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us);
 
 /* Our answer or Continue has arrived. */
-void kdnet_inquiry_acked(struct kdnet_session *session, uint64_t now_us);
+void kdnet_break_handler_acked(struct kdnet_session *session, uint64_t now_us);
 
 /* An authentic poke of the session came: the machine lives. */
-void kdnet_inquiry_heard(struct kdnet_session *session, uint64_t now_us);
+void kdnet_break_handler_heard(struct kdnet_session *session, uint64_t now_us);
 
 /* The same, naming another host: it has that machine. */
-void kdnet_inquiry_elsewhere(struct kdnet_session *session, uint64_t now_us);
+void kdnet_break_handler_other_host(struct kdnet_session *session, uint64_t now_us);
 
 /*
  * The machine may be halted without our knowing: asks it to say again what it waits with, so many times quickly (0: not
  * at once), then more and more slowly, for an hour and a half, until it says anything. A network that carries pokes and
  * nothing back may last longer than some quick asks.
  */
-void kdnet_inquiry_ask(struct kdnet_session *session, uint8_t times, uint64_t now_us);
+void kdnet_resend_begin(struct kdnet_session *session, uint8_t times, uint64_t now_us);
 
 /*
  * The same for a machine that is met for the first time, whose handshake asks at once. One that was connected to
  * another host before, or to a former life of ours, may well stand still: it is asked longer. The others, a whole fleet
  * perhaps, are asked less and less often from the start.
  */
-void kdnet_inquiry_meet(struct kdnet_session *session, bool took_over, uint64_t now_us);
+void kdnet_resend_meet(struct kdnet_session *session, bool took_over, uint64_t now_us);
 
 /* The same run of the machine has another data key: what is under way may or may not have arrived. */
-void kdnet_inquiry_rekeyed(struct kdnet_session *session, uint64_t now_us);
+void kdnet_break_handler_rekeyed(struct kdnet_session *session, uint64_t now_us);
 
 /* The machine has another random than the session before: nothing of the old boot holds. */
-void kdnet_inquiry_rebooted(struct kdnet_session *session, uint64_t now_us);
+void kdnet_break_handler_rebooted(struct kdnet_session *session, uint64_t now_us);
 
 /* Time passed: deadlines of reading, releasing, holding. */
-void kdnet_inquiry_expire(struct kdnet_session *session, uint64_t now_us);
-uint64_t kdnet_inquiry_deadline(const struct kdnet_session *session);
+void kdnet_break_handler_expire(struct kdnet_session *session, uint64_t now_us);
+uint64_t kdnet_break_handler_deadline(const struct kdnet_session *session);
 
 #endif

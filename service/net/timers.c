@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/net/timers.h"
-#include "kdnet/base/fetch.h"
+#include "kdnet/base/prefetch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -171,7 +171,7 @@ void timers_set(struct timers *timers, uint32_t id, uint64_t deadline_us, uint64
 
 void timers_fetch(const struct timers *timers, uint32_t id)
 {
-    kdnet_fetch(&timers->entries[id]);
+    kdnet_prefetch(&timers->entries[id]);
 }
 
 uint64_t timers_next(const struct timers *timers)

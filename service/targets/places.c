@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rows by the address that their datagrams come from: a part of the room targets. */
-#include "kdnet/base/fetch.h"
+#include "kdnet/base/prefetch.h"
 #include "service/targets/targets_internal.h"
 
 #include <stdlib.h>
@@ -224,13 +224,13 @@ size_t targets_fetch(const struct targets *targets, const struct address *const 
         return 0;
     for (size_t i = 0; i < count; ++i) {
         at[i] = home_of(targets, addresses[i], local_port);
-        kdnet_fetch(&targets->slots[at[i]]);
+        kdnet_prefetch(&targets->slots[at[i]]);
     }
     for (size_t i = 0; i < count; ++i)
         if (targets->slots[at[i]] != 0) {
             rows[found] = row_in(targets, targets->slots[at[i]]);
-            kdnet_fetch(rows[found]);
-            kdnet_fetch((const char *)rows[found++] + 64);
+            kdnet_prefetch(rows[found]);
+            kdnet_prefetch((const char *)rows[found++] + 64);
         }
     return found;
 }

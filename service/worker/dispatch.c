@@ -68,7 +68,7 @@ void dispatch_admit(struct worker *worker)
         struct target *target = targets_row(&worker->targets, id);
         if (!target)
             continue;
-        kdnet_session_recall(target->session, now_us);
+        kdnet_session_admit(target->session, now_us);
         dispatch_pump(worker, target, NULL, NULL, now_us);
     }
 }
@@ -400,7 +400,7 @@ static bool nudge(struct target *row, const struct arrival *a)
         return false;
     bool made = kdnet_session_is_connected(row->session)
                     ? kdnet_session_next_control(row->session, &out)
-                    : kdnet_session_nudge(row->session, a->version, &out) == KDNET_OK;
+                    : kdnet_session_solicit_poke(row->session, a->version, &out) == KDNET_OK;
     if (!made)
         return false;
     send_outgoing(row, a->listener, a->source, &out);
@@ -594,7 +594,7 @@ static void fetch(const struct listener *listener, const struct receiver_datagra
         sources[i] = &datagrams[i].source;
     size_t found = targets_fetch(&worker->targets, sources, count, listener->local.port, rows);
     for (size_t i = 0; i < found; ++i) {
-        kdnet_session_fetch(rows[i]->session);
+        kdnet_session_prefetch(rows[i]->session);
         timers_fetch(&worker->timers, rows[i]->id);
     }
 }
@@ -666,14 +666,14 @@ void dispatch_unopened(const struct arrival *a)
 
 /* Keys on pokes from new addresses. */
 
-static size_t sift(void *user, struct target *const *rows, size_t row_count, const struct kdnet_sift_pile *pile,
-                   struct kdnet_sift_hit *hits, size_t *hit_count)
+static size_t sift(void *user, struct target *const *rows, size_t row_count, const struct kdnet_key_filter_batch *pile,
+                   struct kdnet_key_filter_hit *hits, size_t *hit_count)
 {
     struct worker *worker = user;
     const uint8_t *keys[TRIALS_KEYS];
     for (size_t i = 0; i < row_count; ++i)
         keys[i] = kdnet_session_key(targets_session(rows[i]))->bytes;
-    return kdnet_sift(worker->shared.crypto, keys, row_count, pile, hits, hit_count);
+    return kdnet_key_filter(worker->shared.crypto, keys, row_count, pile, hits, hit_count);
 }
 
 /* Its listener is NULL when nobody listens there any more. */
@@ -724,7 +724,7 @@ static void on_trial_idle(uv_idle_t *idle)
 {
     struct worker *worker = idle->data;
     const struct trials_calls calls = {.sift = sift,
-                                       .key_units = kdnet_sift_key_cost(worker->shared.crypto),
+                                       .key_units = kdnet_key_filter_key_cost(worker->shared.crypto),
                                        .open = try_row,
                                        .unknown = no_key,
                                        .user = worker};

@@ -26,7 +26,7 @@ void sweep_leave(struct worker *worker, struct target *target, const struct kdne
     struct log_line line;
     uint64_t now_us = worker_now_us();
     kdnet_session_set_policy(target->session, let_go);
-    if (kdnet_session_release(target->session, KDNET_ACTION_CONTINUE, now_us) == KDNET_OK)
+    if (kdnet_session_resume(target->session, KDNET_ACTION_CONTINUE, now_us) == KDNET_OK)
         dispatch_pump(worker, target, NULL, NULL, now_us);
     target->leaving = true;
     worker->sweep_due = true;

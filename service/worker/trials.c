@@ -10,7 +10,7 @@ enum stage { STAGE_IP, STAGE_UNSEEN, STAGE_UNSEEN_ANY, STAGE_SEEN, STAGE_SEEN_AN
 
 struct batch {
     size_t count;
-    struct kdnet_sift_block blocks[TRIALS_BATCH];
+    struct kdnet_key_filter_block blocks[TRIALS_BATCH];
     uint32_t tags[TRIALS_BATCH];
     uint16_t places[TRIALS_BATCH];
     enum stage stage;
@@ -168,7 +168,7 @@ static void fill_batch(struct trials *trials, struct trials_port *port, const st
     while (port->first != 0 && batch->count < TRIALS_BATCH) {
         const struct trial *trial = &trials->places[port->first - 1];
         batch->places[batch->count] = port->first;
-        kdnet_sift_take(trial->payload, trial->length, &batch->blocks[batch->count], &batch->tags[batch->count]);
+        kdnet_key_filter_take(trial->payload, trial->length, &batch->blocks[batch->count], &batch->tags[batch->count]);
         ++batch->count;
         port->first = trial->next;
     }
@@ -180,7 +180,7 @@ static void fill_batch(struct trials *trials, struct trials_port *port, const st
 /* From the last hit to the first: a poke that leaves has the last one put into its place, which is done with. More than
  * one key may pass for a poke. */
 static void open_hits(struct trials *trials, struct trials_port *port, struct target *const *rows, size_t from,
-                      const struct kdnet_sift_hit *hits, size_t found, const struct trials_calls *calls)
+                      const struct kdnet_key_filter_hit *hits, size_t found, const struct trials_calls *calls)
 {
     struct batch *batch = port->batch;
     size_t gone = TRIALS_BATCH;
@@ -199,8 +199,8 @@ static size_t try_keys(struct trials *trials, struct trials_port *port, struct t
                        size_t from, size_t count, const struct trials_calls *calls)
 {
     struct batch *batch = port->batch;
-    struct kdnet_sift_hit hits[KDNET_SIFT_TOGETHER * TRIALS_BATCH];
-    const struct kdnet_sift_pile pile = {batch->blocks + from, batch->tags + from, count};
+    struct kdnet_key_filter_hit hits[KDNET_KEY_FILTER_TOGETHER * TRIALS_BATCH];
+    const struct kdnet_key_filter_batch pile = {batch->blocks + from, batch->tags + from, count};
     size_t found = 0, tried = calls->sift(calls->user, rows, row_count, &pile, hits, &found);
     if (tried < row_count)
         batch->at = rows[tried]->list_at; /* the others come again */
@@ -240,7 +240,7 @@ static size_t step_ip(struct trials *trials, struct trials_port *port, const str
 static void fetch_ahead(const struct targets *targets, const struct targets_group *group, size_t at)
 {
     if (at + AHEAD < group->count && group->ids[at + AHEAD] != TARGETS_NONE)
-        kdnet_session_fetch_key(targets_session(targets_known(targets, group->ids[at + AHEAD])));
+        kdnet_session_prefetch_key(targets_session(targets_known(targets, group->ids[at + AHEAD])));
 }
 
 /* The next rows of a group from `at` on, at most `most`. Returns how many. */

@@ -14,7 +14,7 @@
 #define SERVICE_TRIALS_H
 
 #include "kdnet/wire/handshake.h"
-#include "kdnet/crypto/sift.h"
+#include "kdnet/crypto/key_filter.h"
 #include "service/net/address.h"
 #include "service/targets/targets.h"
 
@@ -43,12 +43,12 @@ struct trial {
 };
 
 /*
- * Which of a pile could the rows' keys have sealed: as kdnet_sift, whose `keys` are those of up to TRIALS_KEYS rows. A
- * row to try for each: whether its key opened the poke; then the trial is over. And: no key opens it.
+ * Which of a pile could the rows' keys have sealed: as kdnet_key_filter, whose `keys` are those of up to TRIALS_KEYS
+ * rows. A row to try for each: whether its key opened the poke; then the trial is over. And: no key opens it.
  */
 struct trials_calls {
-    size_t (*sift)(void *user, struct target *const *rows, size_t row_count, const struct kdnet_sift_pile *pile,
-                   struct kdnet_sift_hit *hits, size_t *hit_count);
+    size_t (*sift)(void *user, struct target *const *rows, size_t row_count, const struct kdnet_key_filter_batch *pile,
+                   struct kdnet_key_filter_hit *hits, size_t *hit_count);
     size_t key_units; /* a unit of work is one poke with one key; a key by itself costs as much as so many */
     bool (*open)(void *user, struct target *target, const struct trial *trial);
     void (*unknown)(void *user, const struct trial *trial);

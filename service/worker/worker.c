@@ -227,7 +227,7 @@ static void init_handles(struct worker *worker)
 
 static void say_slow_sift(struct worker *worker)
 {
-    if (worker->number == 0 && kdnet_sift_is_slow(worker->shared.crypto))
+    if (worker->number == 0 && kdnet_key_filter_is_slow(worker->shared.crypto))
         log_plain(CONFIG_LOG_WARNING,
                   "this processor's AES instructions gave a wrong answer to a known vector; keys are "
                   "tried on unknown machines in a slower way");
@@ -242,7 +242,7 @@ static bool init_parts(struct worker *worker)
     worker->shared.asking = asking;
     worker->shared.find_rva = find_rva;
     worker->shared.counts = &worker->session_counts;
-    worker->shared.kernels = &worker->kernels;
+    worker->shared.layout_cache = &worker->layout_cache;
     targets_init(&worker->targets, worker->seed);
     timers_init(&worker->timers);
     withheld_init(&worker->withheld);

@@ -15,7 +15,7 @@
 #define SERVICE_WORKER_H
 
 #include "kdnet/base/error.h"
-#include "kdnet/kernel/kernels.h"
+#include "kdnet/kernel/layout_cache.h"
 #include "kdnet/session/session.h"
 #include "service/worker/admission.h"
 #include "service/net/bucket.h"
@@ -144,7 +144,7 @@ struct worker {
 
     struct kdnet_session_shared shared;
     struct kdnet_session_counts session_counts;
-    struct kdnet_kernels kernels;
+    struct kdnet_layout_cache layout_cache;
     struct kdnet_reads reads;
     struct targets targets;
     struct timers timers;

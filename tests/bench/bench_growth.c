@@ -129,7 +129,7 @@ static void take_pokes(struct simulation *s, uint64_t datagrams, double *ours, d
         double start = bench_cpu_ns();
         for (uint32_t i = 0; i < SEALED; ++i) {
             for (uint32_t k = i; i % AHEAD == 0 && k < i + AHEAD && k < SEALED; ++k)
-                kdnet_session_fetch(s->sessions[s->whose[k]]);
+                kdnet_session_prefetch(s->sessions[s->whose[k]]);
             sent += give(s, s->sessions[s->whose[i]], s->pokes[i], CROWD_POKE, &out);
         }
         double middle = bench_cpu_ns();

@@ -5,7 +5,7 @@
  * instructions, where the processor has them: {"keys":N,"ms":…,"openssl_ms":…,"hardware":true}; `ms` is the quicker of
  * them, each is the median of 11 scans.
  */
-#include "kdnet/crypto/sift_internal.h"
+#include "kdnet/crypto/key_filter_internal.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/floor.h"
 
@@ -45,17 +45,17 @@ static size_t by_openssl(void *tool, uint8_t (*keys)[32], size_t count)
 
 static size_t by_hardware(void *tool, uint8_t (*keys)[32], size_t count)
 {
-    static const struct kdnet_sift_block block;
+    static const struct kdnet_key_filter_block block;
     static const uint32_t tag;
-    const struct kdnet_sift_pile pile = {&block, &tag, 1};
-    struct kdnet_sift_hit hit[KDNET_SIFT_TOGETHER];
+    const struct kdnet_key_filter_batch pile = {&block, &tag, 1};
+    struct kdnet_key_filter_hit hit[KDNET_KEY_FILTER_TOGETHER];
     const uint8_t *some[AT_ONCE];
     size_t hits = 0, found = 0;
     for (size_t at = 0; at < count;) {
         size_t wanted = count - at < AT_ONCE ? count - at : AT_ONCE;
         for (size_t i = 0; i < wanted; ++i)
             some[i] = keys[at + i];
-        at += kdnet_sift_hardware(0)(tool, some, wanted, &pile, hit, &found);
+        at += kdnet_key_filter_hardware(0)(tool, some, wanted, &pile, hit, &found);
         hits += found;
     }
     return hits;
@@ -88,7 +88,7 @@ int main(int argc, char **argv)
             memcpy(keys[i] + 8 * part, &word, sizeof word);
         }
     double openssl_ms = measure(by_openssl, &floor, keys, count), ms = openssl_ms;
-    bool hardware = kdnet_sift_hardware(0) != NULL;
+    bool hardware = kdnet_key_filter_hardware(0) != NULL;
     if (hardware)
         ms = measure(by_hardware, crypto, keys, count);
     (void)printf("{\"keys\":%zu,\"ms\":%.6f,\"openssl_ms\":%.6f,\"hardware\":%s}\n", count,

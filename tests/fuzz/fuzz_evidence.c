@@ -132,8 +132,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     p->answer = answer;
     p->told = on_evidence;
     p->knows_rva = true;
-    struct kdnet_kernels kernels = {.count = 0};
-    p->shared.kernels = &kernels;
+    struct kdnet_layout_cache layout_cache = {.count = 0};
+    p->shared.layout_cache = &layout_cache;
     p->shared.reads = &reads;
     p->shared.recall_image = recall_image;
     next = data;

@@ -51,14 +51,14 @@ c_decl {
 #define TIMEOUTS_CYCLE   6 /* a multiple of all four: the count may start again there */
 #define TAKE_OVER_ASKS   3 /* [8]  session.c */
 #define FIRST_ASKS       1 /* [3]  session.c */
-#define ASKS_QUICK       2 /* [3]  inquiry.c */
-#define ASKS_MAX         7 /* [12] inquiry_internal.h */
-#define ASKS_DEAF        2 /* [4]  release.c */
-#define STEP_TIMEOUTS    4 /* [12 s] release.c: longer than any target thinks */
-#define PROOFS_MAX       6 /* [20] release.c */
-#define GOING_SENDS      4 /* [12] release.c */
-#define GOING_HEARD      3 /* [3]  release.c */
-#define GOING_HEARD_MAX  16 /* [200] release.c */
+#define ASKS_QUICK       2 /* [3]  break_handler.c */
+#define ASKS_MAX         7 /* [12] break_handler_internal.h */
+#define ASKS_DEAF        2 /* [4]  resume.c */
+#define STEP_TIMEOUTS    4 /* [12 s] resume.c: longer than any target thinks */
+#define PROOFS_MAX       6 /* [20] resume.c */
+#define GOING_SENDS      4 /* [12] resume.c */
+#define GOING_HEARD      3 /* [3]  resume.c */
+#define GOING_HEARD_MAX  16 /* [200] resume.c */
 #define CARD             4 /* datagrams that wait while the target thinks */
 #define IDS              15 /* ids modulo 16; the code's modulo 2^31 */
 #define KEYS             6
@@ -83,7 +83,7 @@ c_decl {
 chan h2t = [12] of { byte, byte, byte, byte, byte, byte };
 chan t2h = [12] of { byte, byte, byte, byte, byte, byte };
 
-/* api of requests: replies are matched by it alone (reading.c, is_our_reply) */
+/* api of requests: replies are matched by it alone (probes.c, is_our_reply) */
 #define NONE        0
 #define GET_VERSION 1
 #define GET_CONTEXT 2
@@ -502,7 +502,7 @@ inline receive_data()
     fi
 }
 
-/* === inquiry.c, reading.c, release.c ============================================================================= */
+/* === break_handler.c, probes.c, resume.c ============================================================================= */
 
 /* kdnet_request, kdnet_request_plain, kdnet_request_read */
 inline request(step, api)
@@ -511,7 +511,7 @@ inline request(step, api)
     link_send(1, api)
 }
 
-/* kdnet_release_done */
+/* kdnet_resume_done */
 inline release_done()
 {
     a_stage = RUNNING;
@@ -536,7 +536,7 @@ inline prove()
     fi
 }
 
-/* kdnet_release_go_on */
+/* kdnet_resume_go_on */
 inline go_on()
 {
     if
@@ -549,7 +549,7 @@ inline go_on()
 
 #define MUST_STEP (!a_stepped && h_version && !a_fault)
 
-/* kdnet_release_next; must_step needs the machine's kind, which GetVersion gave */
+/* kdnet_resume_next; must_step needs the machine's kind, which GetVersion gave */
 inline release_next()
 {
     a_stage = RELEASING;
@@ -566,7 +566,7 @@ inline release_next()
 /* await_reply: the reply to what is under way at the deadline is wanted */
 #define AWAITED (l_busy && l_wants && l_sends > 0 && (l_acked -> (l_api == GET_CONTEXT || l_unsure || l_out) : l_api == GET_VERSION))
 
-/* kdnet_release_conclude: the one result of this break, then on */
+/* kdnet_resume_conclude: the one result of this break, then on */
 inline conclude()
 {
     told = told | (1 << a_break);
@@ -580,7 +580,7 @@ inline conclude()
     fi
 }
 
-/* kdnet_inquiry_advance and kdnet_reading_next: GetVersion (once a boot), GetContext, reads */
+/* kdnet_break_handler_advance and kdnet_probes_next: GetVersion (once a boot), GetContext, reads */
 inline advance()
 {
     if
@@ -636,7 +636,7 @@ inline on_state_change()
     fi
 }
 
-/* kdnet_reading_reply */
+/* kdnet_probes_reply */
 inline reading_reply()
 {
     if
@@ -650,7 +650,7 @@ inline reading_reply()
         fi;
         if
         :: a == GET_CONTEXT && a_step == STEP_SAME && g != a_context_moved ->
-            /* kdnet_inquiry_begin_again: it ran, and broke in at the same place. The property believes the machine. */
+            /* kdnet_break_handler_begin_again: it ran, and broke in at the same place. The property believes the machine. */
             begin_halt(a_bytes, t_break)
         :: else -> advance()
         fi
@@ -658,13 +658,13 @@ inline reading_reply()
     fi
 }
 
-/* kdnet_inquiry_acked; answers to prompts and file questions are not modelled */
+/* kdnet_break_handler_acked; answers to prompts and file questions are not modelled */
 inline inquiry_acked()
 {
     if :: a_stage == GOING -> release_done() :: else fi
 }
 
-/* kdnet_inquiry_heard */
+/* kdnet_break_handler_heard */
 inline inquiry_heard()
 {
     if :: h_asks > 0 && !h_ask_timer -> h_ask_timer = 1 :: else fi;
@@ -680,7 +680,7 @@ inline inquiry_heard()
     fi
 }
 
-/* kdnet_inquiry_rekeyed */
+/* kdnet_break_handler_rekeyed */
 inline inquiry_rekeyed()
 {
     if
@@ -693,7 +693,7 @@ inline inquiry_rekeyed()
     fi
 }
 
-/* Timers of ours: one that is due fires. kdnet_session_expire, kdnet_inquiry_expire. */
+/* Timers of ours: one that is due fires. kdnet_session_expire, kdnet_break_handler_expire. */
 #define READ_DEADLINE (a_stage == READING)
 #define ASK_GOING     (a_stage == GOING && !l_busy)
 #define LINK_TIMER    (l_busy && l_timer)
@@ -719,7 +719,7 @@ inline host_expire()
     :: LINK_TIMER ->
         y = 0;
         if
-        :: a_stage == RELEASING && l_acked -> /* kdnet_release_expire_step */
+        :: a_stage == RELEASING && l_acked -> /* kdnet_resume_expire_step */
             a_giving_up = (a_giving_up < STEP_TIMEOUTS -> a_giving_up + 1 : STEP_TIMEOUTS);
             if
             :: a_giving_up >= STEP_TIMEOUTS && (!t_think || mutant == GIVES_UP_EARLY) && (l_unsure || l_out) && !a_reset && !l_resetting && mutant != NO_DISTRUST ->
@@ -730,7 +730,7 @@ inline host_expire()
                 link_abandon(); go_on(); y = 1
             :: else
             fi
-        :: a_stage == GOING && l_sends >= GOING_SENDS -> l_timer = 0; y = 1 /* kdnet_release_expire_going */
+        :: a_stage == GOING && l_sends >= GOING_SENDS -> l_timer = 0; y = 1 /* kdnet_resume_expire_going */
         :: else
         fi;
         if :: !y -> link_expire() :: else fi

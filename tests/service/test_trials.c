@@ -87,8 +87,8 @@ static bool passes(const struct target *target, uint32_t opens)
 }
 
 /* Some keys, as far as there are. */
-static size_t sift_some(struct target *const *rows, size_t from, size_t to, const struct kdnet_sift_pile *pile,
-                        struct kdnet_sift_hit *hits)
+static size_t sift_some(struct target *const *rows, size_t from, size_t to, const struct kdnet_key_filter_batch *pile,
+                        struct kdnet_key_filter_hit *hits)
 {
     size_t found = 0;
     for (size_t row = from; row < to; ++row, ++world.tries)
@@ -97,12 +97,12 @@ static size_t sift_some(struct target *const *rows, size_t from, size_t to, cons
     for (size_t i = 0; i < pile->count; ++i)
         for (size_t row = from; row < to; ++row)
             if (passes(rows[row], opener(pile->blocks[i].bytes)))
-                hits[found++] = (struct kdnet_sift_hit){.key = (uint16_t)row, .block = (uint16_t)i};
+                hits[found++] = (struct kdnet_key_filter_hit){.key = (uint16_t)row, .block = (uint16_t)i};
     return found;
 }
 
-static size_t sift(void *user, struct target *const *rows, size_t row_count, const struct kdnet_sift_pile *pile,
-                   struct kdnet_sift_hit *hits, size_t *hit_count)
+static size_t sift(void *user, struct target *const *rows, size_t row_count, const struct kdnet_key_filter_batch *pile,
+                   struct kdnet_key_filter_hit *hits, size_t *hit_count)
 {
     size_t tried = 0;
     (void)user;

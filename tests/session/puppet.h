@@ -58,7 +58,7 @@ struct puppet {
     bool draining;
     bool keyed, deaf;    /* deaf: takes no response */
     bool no_check;       /* sends no connection check after a response */
-    bool minds_nudges;   /* an empty control datagram makes it poke at once */
+    bool heeds_solicits; /* an empty control datagram makes it poke at once */
     unsigned other_host; /* times that the session saw another host's work, and the host that it named last */
     struct kdnet_address other;
     bool acks, replies; /* what it does with the session's data packets by itself */
@@ -354,7 +354,7 @@ static inline void puppet_take(struct puppet *p, const struct puppet_bytes *byte
         p->data_sequence = 0;
         if (!p->no_check)
             (void)puppet_check(p);
-    } else if (control && datagram.body_length == 0 && p->minds_nudges) {
+    } else if (control && datagram.body_length == 0 && p->heeds_solicits) {
         (void)puppet_poke(p);
     } else if (!control && kdnet_packet_decode(datagram.body, datagram.body_length, &packet) == KDNET_OK) {
         puppet_take_packet(p, &packet);

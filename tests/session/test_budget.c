@@ -140,13 +140,13 @@ static void a_budget_costs_an_idle_machine_no_memory(void **state)
 {
     struct puppet *p = begin();
     (void)state;
-    assert_null(p->session->past); /* a whole fleet connects, and nothing is kept of it */
+    assert_null(p->session->history); /* a whole fleet connects, and nothing is kept of it */
     for (unsigned i = 0; i < 3; ++i)
         (void)puppet_print(p, "noise");
-    assert_non_null(p->session->past);
+    assert_non_null(p->session->history);
     puppet_wait(p, 9 * SECOND_US, true);
-    assert_null(p->session->past);
-    assert_null(p->session->talk);
+    assert_null(p->session->history);
+    assert_null(p->session->active);
     puppet_free(p);
 }
 

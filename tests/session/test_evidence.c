@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/session/gather_internal.h"
+#include "kdnet/session/evidence_probe_internal.h"
 #include "kdnet/session/session_internal.h"
 #include "kdnet/base/wire.h"
 #include "service/kdnet-target/internal.h"
@@ -310,7 +310,8 @@ static struct kdnet_reads other_reads;
 static bool move_away(struct net_pair *pair, bool to_host, struct net_packet *packet)
 {
     (void)packet;
-    if (!to_host && pair->session->talk && pair->session->talk->gather && pair->session->shared == &shared) {
+    if (!to_host && pair->session->active && pair->session->active->evidence_probe &&
+        pair->session->shared == &shared) {
         other_reads = reads;
         other_shared = shared;
         other_shared.reads = &other_reads;

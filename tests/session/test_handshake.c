@@ -406,7 +406,7 @@ static void a_halted_target_that_was_taken_by_another_host_is_let_go(void **stat
     (void)state;
     puppet_connect(p);
     p->acks = p->replies = false;
-    p->minds_nudges = true;
+    p->heeds_solicits = true;
     puppet_break(p, 0xc0000005, ADDRESS);
     p->connected = another;
     puppet_wait(p, 3600 * SECOND_US, true);
@@ -428,7 +428,7 @@ static void keys_that_are_changed_again_and_again_show_another_host(void **state
     struct kdnet_packet packet = {.control = true, .type = KDNET_PACKET_RESEND};
     (void)state;
     puppet_connect(p);
-    p->minds_nudges = true;
+    p->heeds_solicits = true;
     for (int i = 0; i < 1200; ++i) {
         memset(p->data_key, 0x99, sizeof p->data_key);
         p->now_us += SECOND_US / 2;
@@ -604,10 +604,11 @@ static void a_target_that_starts_its_numbers_anew_is_followed(void **state)
     puppet_free(p);
 }
 
-/* --- nudge -------------------------------------------------------------------------------------------------------- */
+/* --- solicited pokes ------------------------------------------------------------------------------------------------
+ */
 
 /* Data under a key of our former life: an empty control datagram for whoever sent it, no larger and not for each. */
-static void data_under_a_forgotten_key_brings_a_nudge(void **state)
+static void data_under_a_forgotten_key_brings_a_solicit(void **state)
 {
     struct puppet *p = puppet_new();
     struct puppet_bytes data;
@@ -615,19 +616,19 @@ static void data_under_a_forgotten_key_brings_a_nudge(void **state)
     (void)state;
     p->keyed = true;
     memset(p->data_key, 0x99, sizeof p->data_key);
-    p->minds_nudges = true;
+    p->heeds_solicits = true;
     p->connected = (struct kdnet_address){.ip = {[10] = 0xff, [11] = 0xff, 127, 0, 0, 1}, .port = 50000};
     puppet_make_packet(p, &packet, &data);
     assert_int_equal(puppet_give_bytes(p, &data), KDNET_ERR_AUTH);
     assert_true(p->sent[0].to_sender);
     assert_int_equal(p->sent[0].length, KDNET_DATAGRAM_MIN);
     assert_true(p->sent[0].length <= data.length);
-    assert_true(kdnet_session_is_connected(p->session)); /* at once: nudge, poke, response, check */
+    assert_true(kdnet_session_is_connected(p->session)); /* at once: request to poke, poke, response, check */
     assert_true(p->event[0].u.connected.took_over);
     puppet_free(p);
 }
 
-static void nudges_are_few(void **state)
+static void solicits_are_few(void **state)
 {
     struct puppet *p = puppet_new();
     struct puppet_bytes data;
@@ -644,7 +645,7 @@ static void nudges_are_few(void **state)
 }
 
 /* Noise, while the target is heard from, asks it once: its data may be under another host's key. */
-static void noise_beside_a_live_session_brings_one_nudge(void **state)
+static void noise_beside_a_live_session_brings_one_solicit(void **state)
 {
     struct puppet *p = puppet_new();
     uint8_t noise[64] = "MDBG\5";
@@ -652,7 +653,7 @@ static void noise_beside_a_live_session_brings_one_nudge(void **state)
     puppet_connect(p);
     puppet_wait(p, 2 * SECOND_US, true);
     unsigned sent = p->sent_count;
-    p->minds_nudges = true;
+    p->heeds_solicits = true;
     for (int i = 0; i < 100; ++i) {
         noise[40] = (uint8_t)i;
         assert_int_equal(puppet_give(p, noise, 6 + 16 + 16 + 16), KDNET_ERR_AUTH);
@@ -671,7 +672,7 @@ static void data_under_a_key_that_we_have_not_makes_us_ask_for_a_poke_at_once(vo
     struct kdnet_packet packet = {.control = true, .type = KDNET_PACKET_RESEND};
     (void)state;
     puppet_connect(p);
-    p->minds_nudges = true;
+    p->heeds_solicits = true;
     puppet_wait(p, 10 * SECOND_US, false);
     memset(p->data_key, 0x99, sizeof p->data_key); /* it took a response of another host that is gone */
     puppet_make_packet(p, &packet, &data);
@@ -720,7 +721,7 @@ static void noise_with_the_targets_address_does_not_make_handshake_after_handsha
     struct puppet *p = puppet_new();
     uint8_t noise[54] = "MDBG\5";
     (void)state;
-    p->minds_nudges = true;
+    p->heeds_solicits = true;
     puppet_connect(p);
     for (unsigned i = 0; i < 600; ++i) {
         noise[40] = (uint8_t)i;
@@ -744,9 +745,9 @@ static void a_connected_idle_machine_is_one_small_struct(void **state)
     puppet_connect(p);
     (void)puppet_print(p, "hello\n");
     assert_true(kdnet_session_is_connected(p->session));
-    assert_null(p->session->talk);
-    assert_null(p->session->past);
-    assert_null(p->session->boot);
+    assert_null(p->session->active);
+    assert_null(p->session->history);
+    assert_null(p->session->kernel_info);
     assert_null(p->session->offers);
     assert_true(sizeof *p->session <= 344);
     puppet_free(p);
@@ -821,9 +822,9 @@ int main(void)
         cmocka_unit_test(our_own_datagrams_sent_back_change_nothing),
         cmocka_unit_test(another_key_is_another_target),
         cmocka_unit_test(a_target_that_starts_its_numbers_anew_is_followed),
-        cmocka_unit_test(data_under_a_forgotten_key_brings_a_nudge),
-        cmocka_unit_test(nudges_are_few),
-        cmocka_unit_test(noise_beside_a_live_session_brings_one_nudge),
+        cmocka_unit_test(data_under_a_forgotten_key_brings_a_solicit),
+        cmocka_unit_test(solicits_are_few),
+        cmocka_unit_test(noise_beside_a_live_session_brings_one_solicit),
         cmocka_unit_test(data_under_a_key_that_we_have_not_makes_us_ask_for_a_poke_at_once),
         cmocka_unit_test(a_recording_of_both_numberings_is_not_played_for_ever),
         cmocka_unit_test(noise_with_the_targets_address_does_not_make_handshake_after_handshake),

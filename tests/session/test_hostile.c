@@ -51,10 +51,10 @@ static struct puppet *stand(enum stance stance)
     return p;
 }
 
-/* All of a session that a stranger must not touch: everything but its counts and what nudges remember. */
+/* All of a session that a stranger must not touch: everything but its counts and what requests to poke remember. */
 struct likeness {
     struct kdnet_session session;
-    bool has_talk;
+    bool is_active;
     enum kdnet_stage stage;
     uint64_t deadline;
     unsigned events;
@@ -65,12 +65,12 @@ static struct likeness look(const struct puppet *p)
     struct likeness out;
     memset(&out, 0, sizeof out);
     memcpy(&out.session, p->session, sizeof out.session);
-    out.session.foreign_us = out.session.nudged_us = 0;
-    out.session.nudge_due = out.session.nudge_to_sender = false;
-    out.session.nudge_version = 0;
+    out.session.foreign_us = out.session.solicited_us = 0;
+    out.session.solicit_due = out.session.solicit_to_sender = false;
+    out.session.solicit_version = 0;
     out.session.rekey_wanted = false; /* only what the target's own silence allows; its next poke decides */
-    out.has_talk = p->session->talk != NULL;
-    out.stage = p->session->talk ? p->session->talk->halt.stage : KDNET_STAGE_RUNNING;
+    out.is_active = p->session->active != NULL;
+    out.stage = p->session->active ? p->session->active->halt.stage : KDNET_STAGE_RUNNING;
     out.deadline = kdnet_session_deadline(p->session);
     out.events = p->event_count;
     return out;
@@ -234,14 +234,14 @@ static void an_idle_machine_costs_its_session_and_nothing_more(void **state)
 {
     struct puppet *p = stand(CONNECTED);
     (void)state;
-    assert_null(p->session->talk);
+    assert_null(p->session->active);
     assert_null(p->session->offers);
-    assert_null(p->session->boot);
+    assert_null(p->session->kernel_info);
     assert_true(sizeof *p->session <= 640);
     puppet_print(p, "hello\n");
-    assert_null(p->session->talk);
+    assert_null(p->session->active);
     puppet_wait(p, 60 * SECOND_US, true);
-    assert_null(p->session->talk);
+    assert_null(p->session->active);
     assert_null(p->session->offers);
     puppet_free(p);
 }
@@ -253,9 +253,9 @@ static void after_a_break_the_talk_is_given_back(void **state)
     puppet_break(p, 0xc0000005, ADDRESS);
     assert_int_equal(p->continue_count, 1);
     puppet_wait(p, SECOND_US, false);
-    assert_null(p->session->talk);
+    assert_null(p->session->active);
     assert_null(p->session->offers);
-    assert_non_null(p->session->boot); /* what does not change during one boot is asked once */
+    assert_non_null(p->session->kernel_info); /* what does not change during one boot is asked once */
     puppet_free(p);
 }
 
@@ -265,7 +265,7 @@ static void a_lost_machine_gives_its_memory_back(void **state)
     (void)state;
     puppet_wait(p, 3600 * SECOND_US, false);
     assert_int_equal(puppet_events(p, KDNET_EVENT_LOST), 1);
-    assert_null(p->session->talk);
+    assert_null(p->session->active);
     puppet_free(p);
 }
 
@@ -285,7 +285,7 @@ static void many_boots_recorded_do_not_grow_the_session(void **state)
             used += p->session->offers->offer[i].used ? 1 : 0;
         assert_in_range(used, 1, KDNET_OFFERS);
         assert_in_range(p->session->offers->room, used, KDNET_OFFERS);
-        assert_null(p->session->talk);
+        assert_null(p->session->active);
     }
     puppet_free(p);
 }

@@ -203,11 +203,11 @@ static void nothing_is_kept_of_a_crash_that_is_over(void **state)
     struct puppet *p = crashed(name);
     (void)state;
     puppet_wait(p, 60 * SECOND_US, false);
-    assert_non_null(p->session->past);
+    assert_non_null(p->session->history);
     new_run(p, 99);
     load_kernel(p);
     puppet_wait(p, 3600 * SECOND_US, true);
-    assert_false(p->session->past && p->session->past->identity.crash_known);
+    assert_false(p->session->history && p->session->history->identity.crash_known);
     puppet_free(p);
 }
 

@@ -23,13 +23,13 @@
 static const enum kdnet_machine machines[] = {KDNET_MACHINE_X64, KDNET_MACHINE_X86, KDNET_MACHINE_ARM64};
 
 static struct kdnet_session_shared shared;
-static struct kdnet_kernels kernels; /* that the host has read before; a host that died has not */
+static struct kdnet_layout_cache layout_cache; /* that the host has read before; a host that died has not */
 
 static int setup(void **state)
 {
     (void)state;
     net_shared_init(&shared);
-    shared.kernels = &kernels;
+    shared.layout_cache = &layout_cache;
     return 0;
 }
 

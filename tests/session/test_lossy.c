@@ -71,8 +71,8 @@ static void ten_thousand_lossy_sessions_end_in_the_right_result(void **state)
     struct test_random random;
     test_random_init(&random);
     net_shared_init(&shared);
-    struct kdnet_kernels kernels = {.count = 0};
-    shared.kernels = &kernels;
+    struct kdnet_layout_cache layout_cache = {.count = 0};
+    shared.layout_cache = &layout_cache;
     shared.read_deadline_us = DEADLINE_US;
     shared.lost_after_us = LOST_AFTER_US;
     struct net_pair *pairs = calloc(SESSIONS, sizeof *pairs);

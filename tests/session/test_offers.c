@@ -221,7 +221,7 @@ static void numbers_that_start_anew_twice_bring_a_new_key(void **state)
 {
     struct puppet *p = puppet_new();
     (void)state;
-    p->minds_nudges = true;
+    p->heeds_solicits = true;
     puppet_connect(p);
     for (unsigned round = 0; round < 4; ++round) {
         char text[16] = "line 0 0\n";

@@ -218,18 +218,19 @@ static void a_host_that_dies_twice_is_no_worse(void **state)
     print_message("%u pairs of deaths\n", points);
 }
 
-/* --- nudge -------------------------------------------------------------------------------------------------------- */
+/* --- solicited pokes ------------------------------------------------------------------------------------------------
+ */
 
-struct nudge {
+struct solicit {
     uint64_t data_us; /* of the machine's first data datagram after the host's death; 0: none yet */
 };
 
 static bool watch_data(struct net_pair *pair, bool to_host, const uint8_t *payload, size_t length)
 {
-    struct nudge *nudge = pair->context;
+    struct solicit *solicit = pair->context;
     (void)length;
-    if (to_host && payload[5] == KDNET_CHANNEL_DATA && nudge->data_us == 0 && pair->steps > pair->dies_at)
-        nudge->data_us = pair->now_us;
+    if (to_host && payload[5] == KDNET_CHANNEL_DATA && solicit->data_us == 0 && pair->steps > pair->dies_at)
+        solicit->data_us = pair->now_us;
     return true;
 }
 
@@ -242,34 +243,34 @@ static uint64_t connected_after(const struct net_pair *pair, uint64_t from_us)
     return 0;
 }
 
-/* What a machine says to our former life is answered with a nudge: it pokes at once, not in three seconds. */
+/* What a machine says to our former life is answered with a request to poke: it pokes at once, not in three seconds. */
 static void a_machine_that_speaks_is_taken_over_within_100_ms(void **state)
 {
-    unsigned nudged = 0;
+    unsigned solicited = 0;
     (void)state;
     for (size_t scenario = 0; scenario < COUNT(scenarios); ++scenario)
         for (unsigned at = 1; at < 90; ++at) {
-            struct nudge nudge = {0};
+            struct solicit solicit = {0};
             struct net_pair pair;
             begin(&pair, scenario, KDNET_MACHINE_X64);
             pair.dies_at = at;
-            pair.context = &nudge;
+            pair.context = &solicit;
             pair.watch = watch_data;
             run_to_end(&pair, BASE_MAX_US);
             bool holds = kdnet_session_is_connected(pair.session);
-            if (nudge.data_us != 0 && holds) {
-                uint64_t connected_us = connected_after(&pair, nudge.data_us);
+            if (solicit.data_us != 0 && holds) {
+                uint64_t connected_us = connected_after(&pair, solicit.data_us);
                 /* a machine that was rebooting has told nobody anything yet: it pokes by itself */
-                if (connected_us == 0 || connected_us - nudge.data_us > 100000)
+                if (connected_us == 0 || connected_us - solicit.data_us > 100000)
                     fail_msg("%s, died after datagram %u: data at %llu us, connected at %llu us",
-                             scenarios[scenario].scenario, at, (unsigned long long)nudge.data_us,
+                             scenarios[scenario].scenario, at, (unsigned long long)solicit.data_us,
                              (unsigned long long)connected_us);
-                ++nudged;
+                ++solicited;
             }
             net_pair_clear(&pair);
         }
-    print_message("%u nudged\n", nudged);
-    assert_true(nudged > 100);
+    print_message("%u solicited\n", solicited);
+    assert_true(solicited > 100);
 }
 
 int main(void)

@@ -394,9 +394,9 @@ static void a_held_machine_costs_nothing_and_goes_on_when_it_is_released(void **
     assert_int_equal(pair.sent_by_host, sent);
     assert_true(machine_is_halted(pair.machine));
     assert_true(kdnet_session_is_connected(pair.session));
-    assert_int_equal(kdnet_session_release(pair.session, KDNET_ACTION_HOLD, pair.now_us), KDNET_ERR_STATE);
-    assert_int_equal(kdnet_session_release(pair.session, KDNET_ACTION_CONTINUE, pair.now_us), KDNET_OK);
-    assert_int_equal(kdnet_session_release(pair.session, KDNET_ACTION_CONTINUE, pair.now_us), KDNET_ERR_STATE);
+    assert_int_equal(kdnet_session_resume(pair.session, KDNET_ACTION_HOLD, pair.now_us), KDNET_ERR_STATE);
+    assert_int_equal(kdnet_session_resume(pair.session, KDNET_ACTION_CONTINUE, pair.now_us), KDNET_OK);
+    assert_int_equal(kdnet_session_resume(pair.session, KDNET_ACTION_CONTINUE, pair.now_us), KDNET_ERR_STATE);
     net_pair_poll(&pair);
     net_pair_run(&pair, 61 * SECOND_US);
     expect_harmless(&pair);
@@ -413,9 +413,9 @@ static void a_running_machine_cannot_be_released(void **state)
     struct net_pair pair;
     (void)state;
     begin(&pair, &config);
-    assert_int_equal(kdnet_session_release(pair.session, KDNET_ACTION_CONTINUE, pair.now_us), KDNET_ERR_STATE);
+    assert_int_equal(kdnet_session_resume(pair.session, KDNET_ACTION_CONTINUE, pair.now_us), KDNET_ERR_STATE);
     net_pair_run(&pair, SECOND_US);
-    assert_int_equal(kdnet_session_release(pair.session, KDNET_ACTION_CONTINUE, pair.now_us), KDNET_ERR_STATE);
+    assert_int_equal(kdnet_session_resume(pair.session, KDNET_ACTION_CONTINUE, pair.now_us), KDNET_ERR_STATE);
     net_pair_clear(&pair);
 }
 
@@ -430,7 +430,7 @@ static void the_second_break_is_held_in_silence_and_can_be_rebooted(void **state
     unsigned sent = pair.sent_by_host;
     net_pair_run(&pair, 120 * SECOND_US);
     assert_int_equal(pair.sent_by_host, sent);
-    assert_int_equal(kdnet_session_release(pair.session, KDNET_ACTION_REBOOT, pair.now_us), KDNET_OK);
+    assert_int_equal(kdnet_session_resume(pair.session, KDNET_ACTION_REBOOT, pair.now_us), KDNET_OK);
     net_pair_poll(&pair);
     net_pair_run(&pair, 125 * SECOND_US);
     machine_result(pair.machine, pair.now_us, &result);
@@ -499,7 +499,7 @@ static void a_hold_at_the_shutdown_keeps_the_machine_until_it_is_released(void *
     assert_true(machine_is_halted(pair.machine));
     assert_int_equal(net_event(&pair, KDNET_EVENT_RELEASED, 1)->u.released.action, KDNET_ACTION_HOLD);
     assert_int_equal(net_event(&pair, KDNET_EVENT_CRASH_STATUS, 1)->u.crash_status.status, 0xc000007f);
-    assert_int_equal(kdnet_session_release(pair.session, KDNET_ACTION_CONTINUE, pair.now_us), KDNET_OK);
+    assert_int_equal(kdnet_session_resume(pair.session, KDNET_ACTION_CONTINUE, pair.now_us), KDNET_OK);
     net_pair_poll(&pair);
     net_pair_run(&pair, 25 * SECOND_US);
     expect_harmless(&pair);
@@ -521,7 +521,7 @@ static void held_load_symbols_can_be_released_one_by_one(void **state)
         machine_result(pair.machine, pair.now_us, &result);
         assert_true(machine_is_halted(pair.machine));
         assert_int_equal(result.load_symbols, images);
-        assert_int_equal(kdnet_session_release(pair.session, KDNET_ACTION_CONTINUE, pair.now_us), KDNET_OK);
+        assert_int_equal(kdnet_session_resume(pair.session, KDNET_ACTION_CONTINUE, pair.now_us), KDNET_OK);
         net_pair_poll(&pair);
     }
     net_pair_run(&pair, now_us + 5 * SECOND_US);
@@ -545,7 +545,7 @@ static void a_held_prompt_is_not_answered(void **state)
     unsigned sent = pair.sent_by_host;
     net_pair_run(&pair, 7200 * SECOND_US);
     assert_int_equal(pair.sent_by_host, sent);
-    assert_int_equal(kdnet_session_release(pair.session, KDNET_ACTION_CONTINUE, pair.now_us), KDNET_OK);
+    assert_int_equal(kdnet_session_resume(pair.session, KDNET_ACTION_CONTINUE, pair.now_us), KDNET_OK);
     net_pair_poll(&pair);
     net_pair_run(&pair, 7201 * SECOND_US);
     machine_result(pair.machine, pair.now_us, &result);

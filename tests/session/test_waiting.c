@@ -121,7 +121,7 @@ static void halted_time_counts_from_the_first_datagram_of_the_stop(void **state)
     }
     p->shared.breaks_wait = false;
     p->packet_count = 0;
-    kdnet_session_recall(p->session, p->now_us);
+    kdnet_session_admit(p->session, p->now_us);
     puppet_drain(p);
     assert_int_equal(packets(p, true, KDNET_PACKET_RESEND), 1);
     p->now_us += ROUND_US;
@@ -193,7 +193,7 @@ static void a_machine_that_was_recalled_in_vain_is_asked_again(void **state)
     struct puppet *p = connected();
     (void)puppet_break(p, FAULT, ADDRESS);
     p->shared.breaks_wait = false;
-    kdnet_session_recall(p->session, p->now_us);
+    kdnet_session_admit(p->session, p->now_us);
     puppet_drain(p);
     puppet_wait(p, 60 * SECOND, true);
     unsigned asked = packets(p, true, KDNET_PACKET_RESEND);

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * inquiry_internal: the parts of an inquiry, one file each: halt.c (what is known, requests), tell.c (events),
- * reading.c, gather.c and images.c (evidence), release.c, and inquiry.c, which drives them. Not for callers.
+ * break_handler_internal: the parts of the handling of a break, one file each: request.c (what is known,
+ * requests), report.c (events), probes.c, evidence_probe.c and module_list.c (evidence), resume.c, and break_handler.c,
+ * which drives them. Not for callers.
  */
-#ifndef KDNET_INQUIRY_INTERNAL_H
-#define KDNET_INQUIRY_INTERNAL_H
+#ifndef KDNET_BREAK_HANDLER_INTERNAL_H
+#define KDNET_BREAK_HANDLER_INTERNAL_H
 
 #include "kdnet/session/session_internal.h"
 
 #define ASK_PERIOD_US 100000U /* between two RESENDs to a machine that may be halted */
 #define ASKS_MAX      12U
 
-/* --- halt.c --- */
+/* --- request.c --- */
 
 /* The state change's new state, without the flag of the alternate form. */
 uint32_t kdnet_halt_state(const struct kdnet_halt *halt);
@@ -20,7 +21,7 @@ uint32_t kdnet_halt_state(const struct kdnet_halt *halt);
 const struct kdnet_machine_layout *kdnet_halt_layout(const struct kdnet_session *session);
 
 /* Whether Windows itself answers, not its loader and not a hypervisor. Needs a known version. */
-bool kdnet_boot_is_nt(const struct kdnet_boot *boot);
+bool kdnet_kernel_info_is_nt(const struct kdnet_kernel_info *info);
 
 /* An address as this machine says it. Needs a known version, as the next one does. */
 uint64_t kdnet_halt_address(const struct kdnet_session *session, uint64_t address);
@@ -68,7 +69,7 @@ void kdnet_context_was_set(struct kdnet_session *session, const struct kdnet_man
 
 /* Whether a machine that says a break again stands elsewhere than where we left it: where SetContext put it, or a
  * former host's. Then it has run and broken in at the same place. */
-bool kdnet_context_is_elsewhere(const struct kdnet_session *session, const struct kdnet_manipulate *reply);
+bool kdnet_context_differs(const struct kdnet_session *session, const struct kdnet_manipulate *reply);
 
 /* Time passed while registers are read or set: perhaps the network does not carry so long a datagram. */
 void kdnet_context_expire(struct kdnet_session *session, uint64_t now_us);
@@ -100,57 +101,57 @@ void kdnet_reach_came(struct kdnet_session *session, size_t length);
 /* Time passed while memory is read: perhaps the network does not carry so long a reply. */
 void kdnet_reach_expire(struct kdnet_session *session, uint64_t now_us);
 
-/* --- tell.c --- */
+/* --- report.c --- */
 
 /* Who answers, once for each kernel. */
-void kdnet_tell_kernel(struct kdnet_session *session);
+void kdnet_report_kernel(struct kdnet_session *session);
 
 /* A bug check, unless it was told already. */
-void kdnet_tell_bugcheck(struct kdnet_session *session, const struct kdnet_bugcheck *data, bool from_memory);
+void kdnet_report_bugcheck(struct kdnet_session *session, const struct kdnet_bugcheck *data, bool from_memory);
 
 /* That the machine has broken in, once for each break. */
-void kdnet_tell_break(struct kdnet_session *session);
+void kdnet_report_break(struct kdnet_session *session);
 
 /* The one result of a break. */
-void kdnet_tell_status(struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us);
+void kdnet_report_status(struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us);
 
 /* That breaks go unread. */
-void kdnet_tell_storm(struct kdnet_session *session, uint64_t now_us);
+void kdnet_report_storm(struct kdnet_session *session, uint64_t now_us);
 
 /* What was done with the machine: released, rebooted, held. */
-void kdnet_tell_released(struct kdnet_session *session, uint64_t now_us);
+void kdnet_report_released(struct kdnet_session *session, uint64_t now_us);
 
 /* That the policy holds a machine without a break, and why. Needs a hold that has begun. */
-void kdnet_tell_held(struct kdnet_session *session, enum kdnet_break_kind why, uint64_t now_us);
+void kdnet_report_held(struct kdnet_session *session, enum kdnet_break_kind why, uint64_t now_us);
 
-/* --- release.c --- */
+/* --- resume.c --- */
 
 /* The machine has taken our Continue or Reboot, or surely has. */
-void kdnet_release_done(struct kdnet_session *session, uint64_t now_us);
+void kdnet_resume_done(struct kdnet_session *session, uint64_t now_us);
 
 /* Sends the Continue, or the Reboot; before it, what proves that the target counts our packets as we do. */
-void kdnet_release_go_on(struct kdnet_session *session);
+void kdnet_resume_go_on(struct kdnet_session *session);
 
 /* Steps over the breakpoint when there is one, then lets go. Needs a link that is not busy. */
-void kdnet_release_next(struct kdnet_session *session);
+void kdnet_resume_next(struct kdnet_session *session);
 
 /* All is read, or time is up: one result, then the policy's action. */
-void kdnet_release_conclude(struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us);
+void kdnet_resume_conclude(struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us);
 
 /* An unload of all symbols without a bug check is an ordinary reboot or shutdown: it must not wait, and nobody needs a
  * result. */
-void kdnet_release_shut_down(struct kdnet_session *session, uint64_t now_us);
+void kdnet_resume_shut_down(struct kdnet_session *session, uint64_t now_us);
 
 /* Holds the machine, as long as the policy says. */
-void kdnet_release_hold(struct kdnet_session *session, uint64_t now_us);
+void kdnet_resume_hold(struct kdnet_session *session, uint64_t now_us);
 
 /* An image was loaded: the machine goes on. */
-void kdnet_release_loaded(struct kdnet_session *session);
+void kdnet_resume_loaded(struct kdnet_session *session);
 
 /* Time passed while a Continue is under way, or a step before it. */
-void kdnet_release_expire_going(struct kdnet_session *session, uint64_t now_us);
+void kdnet_resume_expire_going(struct kdnet_session *session, uint64_t now_us);
 
-void kdnet_release_expire_step(struct kdnet_session *session, uint64_t now_us);
+void kdnet_resume_expire_step(struct kdnet_session *session, uint64_t now_us);
 
 /* --- repeats.c --- */
 
@@ -159,7 +160,7 @@ void kdnet_release_expire_step(struct kdnet_session *session, uint64_t now_us);
 bool kdnet_repeats_is_one(const struct kdnet_session *session);
 
 /* The result of this break; whether it is the one that was told at the same break before. */
-bool kdnet_repeats_is_told(const struct kdnet_session *session, const struct kdnet_event_crash_status *status);
+bool kdnet_repeats_is_reported(const struct kdnet_session *session, const struct kdnet_event_crash_status *status);
 void kdnet_repeats_keep(struct kdnet_session *session, const struct kdnet_event_crash_status *status);
 
 /* How long a machine that repeats its last break is kept before it is continued once more; 0: not at all. */
@@ -168,37 +169,37 @@ uint64_t kdnet_repeats_wait_us(const struct kdnet_session *session);
 /* The machine does something else: it goes on. */
 void kdnet_repeats_end(struct kdnet_session *session);
 
-/* --- reading.c --- */
+/* --- probes.c --- */
 
 /* Asks for the next thing that is not known; false when all that can be known is. The most telling come first. */
-bool kdnet_reading_next(struct kdnet_session *session);
+bool kdnet_probes_next(struct kdnet_session *session);
 
 /* The kernel has just been loaded: asks for the next thing that tells which it is; false when that is known or cannot
  * be. */
-bool kdnet_reading_identify(struct kdnet_session *session);
+bool kdnet_probes_identify(struct kdnet_session *session);
 
 /* Whether this is the end of a machine that did not crash, now that it is known. */
-bool kdnet_reading_ordinary_shutdown(const struct kdnet_session *session);
+bool kdnet_probes_ordinary_shutdown(const struct kdnet_session *session);
 
 /* The step has ended without an answer that can be used. */
-void kdnet_reading_step_failed(struct kdnet_session *session, enum kdnet_step step);
+void kdnet_probes_step_failed(struct kdnet_session *session, enum kdnet_step step);
 
-/* Asks for the identity of an image: 0 the kernel, else a module and 1 (images.c). */
-bool kdnet_reading_identity(struct kdnet_session *session, unsigned image);
+/* Asks for the identity of an image: 0 the kernel, else a module and 1 (module_list.c). */
+bool kdnet_probes_identity(struct kdnet_session *session, unsigned image);
 
 /* A reply, perhaps to the request under way. */
-void kdnet_reading_reply(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us);
+void kdnet_probes_reply(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us);
 
-/* --- gather.c, images.c --- */
+/* --- evidence_probe.c, module_list.c --- */
 
 /* Asks for the next piece of evidence; false: that is all. Only when nothing else is left to ask. */
-bool kdnet_gather_next(struct kdnet_session *session, uint64_t now_us);
+bool kdnet_evidence_probe_next(struct kdnet_session *session, uint64_t now_us);
 
 /* The bytes of a read for evidence; length 0: unreadable. */
-void kdnet_gather_take(struct kdnet_session *session, const uint8_t *data, size_t length);
+void kdnet_evidence_probe_take(struct kdnet_session *session, const uint8_t *data, size_t length);
 
 /* What was collected at this break, for its event, which owns it then; NULL: nothing. */
-struct kdnet_evidence *kdnet_gather_end(struct kdnet_session *session);
+struct kdnet_evidence *kdnet_evidence_probe_end(struct kdnet_session *session);
 
 /* The kernel's identity is known: says which of its symbols will be asked for. */
 void kdnet_want_symbols(struct kdnet_session *session);
@@ -207,12 +208,12 @@ void kdnet_want_symbols(struct kdnet_session *session);
 uint64_t kdnet_image_base(const struct kdnet_session *session);
 void kdnet_image_identified(struct kdnet_session *session, const struct kdnet_pdb *pdb);
 
-/* --- inquiry.c --- */
+/* --- break_handler.c --- */
 
 /* Nothing is under way: does what comes next, by the stage of the halt. */
-void kdnet_inquiry_advance(struct kdnet_session *session, uint64_t now_us);
+void kdnet_break_handler_advance(struct kdnet_session *session, uint64_t now_us);
 
 /* The same place, but another break: all but the state change is to be asked again. */
-void kdnet_inquiry_begin_again(struct kdnet_session *session, uint64_t now_us);
+void kdnet_break_handler_begin_again(struct kdnet_session *session, uint64_t now_us);
 
 #endif

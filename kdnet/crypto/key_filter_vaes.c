@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sift by VAES, which does two blocks in one instruction. What is done: sift_steps.h. */
+/* The key filter by VAES, which does two blocks in one instruction. What is done: key_filter_steps_internal.h. */
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,10 +29,11 @@ typedef __m256i reg;
 #define reg_zero_words(a)                                                                                              \
     (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(a, _mm256_setzero_si256())))
 
-#include "kdnet/crypto/sift_steps.h"
+#include "kdnet/crypto/key_filter_steps_internal.h"
 
-size_t kdnet_sift_vaes(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_t key_count,
-                       const struct kdnet_sift_pile *pile, struct kdnet_sift_hit *hits, size_t *hit_count)
+size_t kdnet_key_filter_vaes(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_t key_count,
+                             const struct kdnet_key_filter_batch *batch, struct kdnet_key_filter_hit *hits,
+                             size_t *hit_count)
 {
-    return sift_keys(crypto, keys, key_count, pile, hits, hit_count);
+    return filter_keys(crypto, keys, key_count, batch, hits, hit_count);
 }

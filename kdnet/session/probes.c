@@ -4,7 +4,7 @@
  * comes. PROTOCOL.md section 7. What cannot change during one boot is asked once.
  */
 #include "kdnet/base/error.h"
-#include "kdnet/session/inquiry_internal.h"
+#include "kdnet/session/break_handler_internal.h"
 #include "kdnet/base/wire.h"
 
 #include <string.h>
@@ -14,12 +14,12 @@
 /* Finds the address of the status; false when there is none, with the reason, or when it is not there yet. */
 static bool find_status(struct kdnet_session *session)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     uint32_t rva;
     halt->status_tried = true;
     kdnet_want_symbols(session);
-    switch (kdnet_ask_caller(session)->find_rva(session->shared->user, &session->boot->pdb, KDNET_STATUS_SYMBOL, &rva,
-                                                &halt->source)) {
+    switch (kdnet_ask_caller(session)->find_rva(session->shared->user, &session->kernel_info->pdb, KDNET_STATUS_SYMBOL,
+                                                &rva, &halt->source)) {
     case KDNET_RVA_FOUND:
         halt->status_address = kdnet_halt_address(session, kdnet_halt_kernel_base(session) + rva);
         halt->address_known = true;
@@ -41,45 +41,45 @@ static bool find_status(struct kdnet_session *session)
 /* Where the debugger data block is in this kernel, if one like it was read before. Needs a known version. */
 static bool recall_block(const struct kdnet_session *session, uint32_t *rva)
 {
-    const struct kdnet_boot *boot = session->boot;
-    return !boot->block_asked && kdnet_kernels_find(session->shared->kernels, &boot->version, rva);
+    const struct kdnet_kernel_info *info = session->kernel_info;
+    return !info->block_asked && kdnet_layout_cache_find(session->shared->layout_cache, &info->version, rva);
 }
 
 /* The block is not where another machine had it: this one's own list tells. Returns whether that is still to be asked.
  */
 static bool block_was_wrong(struct kdnet_session *session)
 {
-    struct kdnet_boot *boot = session->boot;
-    bool recalled = boot->block_recalled;
-    boot->block_recalled = false;
+    struct kdnet_kernel_info *info = session->kernel_info;
+    bool recalled = info->block_recalled;
+    info->block_recalled = false;
     if (recalled)
-        kdnet_kernels_refute(session->shared->kernels, &boot->version);
+        kdnet_layout_cache_refute(session->shared->layout_cache, &info->version);
     return recalled;
 }
 
 static bool ask_block(struct kdnet_session *session, uint64_t address)
 {
-    session->boot->data_address = kdnet_halt_address(session, address);
-    return kdnet_request_read(session, KDNET_STEP_BLOCK, session->boot->data_address, KDNET_DEBUGGER_DATA_SIZE);
+    session->kernel_info->data_address = kdnet_halt_address(session, address);
+    return kdnet_request_read(session, KDNET_STEP_BLOCK, session->kernel_info->data_address, KDNET_DEBUGGER_DATA_SIZE);
 }
 
 static bool ask_debugger_data(struct kdnet_session *session)
 {
-    struct kdnet_boot *boot = session->boot;
+    struct kdnet_kernel_info *info = session->kernel_info;
     uint32_t rva;
-    if (boot->data_tried || boot->version.debugger_data_list == 0)
+    if (info->data_tried || info->version.debugger_data_list == 0)
         return false;
-    boot->block_recalled = recall_block(session, &rva);
-    boot->block_asked = true;
-    if (boot->block_recalled)
+    info->block_recalled = recall_block(session, &rva);
+    info->block_asked = true;
+    if (info->block_recalled)
         return ask_block(session, kdnet_halt_kernel_base(session) + rva);
-    return kdnet_request_read(session, KDNET_STEP_LIST, kdnet_halt_address(session, boot->version.debugger_data_list),
+    return kdnet_request_read(session, KDNET_STEP_LIST, kdnet_halt_address(session, info->version.debugger_data_list),
                               8);
 }
 
 static bool ask_context(struct kdnet_session *session)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     if (halt->context_tried || kdnet_halt_state(halt) != KDNET_STATE_EXCEPTION ||
         !kdnet_crash_is_breakpoint(halt->change.exception.code))
         return false;
@@ -88,46 +88,46 @@ static bool ask_context(struct kdnet_session *session)
 
 static bool ask_bugcheck(struct kdnet_session *session)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
-    if (halt->bugcheck_tried || !session->boot->data_known)
+    struct kdnet_halt *halt = &session->active->halt;
+    if (halt->bugcheck_tried || !session->kernel_info->data_known)
         return false;
     uint32_t length = (uint32_t)(KDNET_BUGCHECK_VALUES * kdnet_halt_layout(session)->pointer_size);
     return kdnet_request_read(session, KDNET_STEP_BUGCHECK,
-                              kdnet_halt_address(session, session->boot->data.bugcheck_data), length);
+                              kdnet_halt_address(session, session->kernel_info->data.bugcheck_data), length);
 }
 
 /* Of the kernel, a former break may have come some of the way. */
-bool kdnet_reading_identity(struct kdnet_session *session, unsigned image)
+bool kdnet_probes_identity(struct kdnet_session *session, unsigned image)
 {
-    const struct kdnet_boot *boot = session->boot;
-    session->talk->halt.image = image;
-    if (image == 0 && boot->codeview_size > 0)
-        return kdnet_request_read(session, KDNET_STEP_CODEVIEW, kdnet_image_base(session) + boot->codeview_rva,
-                                  boot->codeview_size);
-    if (image == 0 && boot->directory_size > 0)
-        return kdnet_request_read(session, KDNET_STEP_DIRECTORY, kdnet_image_base(session) + boot->directory_rva,
-                                  boot->directory_size);
+    const struct kdnet_kernel_info *info = session->kernel_info;
+    session->active->halt.image = image;
+    if (image == 0 && info->codeview_size > 0)
+        return kdnet_request_read(session, KDNET_STEP_CODEVIEW, kdnet_image_base(session) + info->codeview_rva,
+                                  info->codeview_size);
+    if (image == 0 && info->directory_size > 0)
+        return kdnet_request_read(session, KDNET_STEP_DIRECTORY, kdnet_image_base(session) + info->directory_rva,
+                                  info->directory_size);
     return kdnet_request_read(session, KDNET_STEP_HEADER, kdnet_image_base(session), KDNET_PE_HEADER_SIZE);
 }
 
 static bool make_print(const struct kdnet_session *session, struct kdnet_image_print *print)
 {
-    const struct kdnet_boot *boot = session->boot;
-    return boot->data_known && boot->build_lab_known &&
-           kdnet_image_print((enum kdnet_machine)boot->version.machine, kdnet_halt_kernel_base(session),
-                             boot->data_address, &boot->data, boot->build_lab, print);
+    const struct kdnet_kernel_info *info = session->kernel_info;
+    return info->data_known && info->build_lab_known &&
+           kdnet_image_print((enum kdnet_machine)info->version.machine, kdnet_halt_kernel_base(session),
+                             info->data_address, &info->data, info->build_lab, print);
 }
 
 /* Whether an earlier boot, of this machine or another, has told what this kernel is. */
 static bool recall_identity(struct kdnet_session *session)
 {
     const struct kdnet_session_shared *shared = kdnet_ask_caller(session);
-    struct kdnet_boot *boot = session->boot;
+    struct kdnet_kernel_info *info = session->kernel_info;
     struct kdnet_image_print print;
     if (!shared->recall_image || !make_print(session, &print) ||
-        !shared->recall_image(shared->user, &print, &boot->pdb))
+        !shared->recall_image(shared->user, &print, &info->pdb))
         return false;
-    boot->pdb_tried = boot->pdb_known = true;
+    info->pdb_tried = info->pdb_known = true;
     return true;
 }
 
@@ -135,7 +135,7 @@ static void identified(struct kdnet_session *session, const struct kdnet_pdb *pd
 {
     const struct kdnet_session_shared *shared = kdnet_ask_caller(session);
     struct kdnet_image_print print;
-    bool kernel = session->talk->halt.image == 0;
+    bool kernel = session->active->halt.image == 0;
     kdnet_image_identified(session, pdb);
     if (kernel && pdb && shared->remember_image && make_print(session, &print))
         shared->remember_image(shared->user, &print, pdb);
@@ -143,31 +143,31 @@ static void identified(struct kdnet_session *session, const struct kdnet_pdb *pd
 
 static bool ask_identity(struct kdnet_session *session)
 {
-    if (session->boot->pdb_tried || recall_identity(session))
+    if (session->kernel_info->pdb_tried || recall_identity(session))
         return false;
-    return kdnet_reading_identity(session, 0);
+    return kdnet_probes_identity(session, 0);
 }
 
 static bool ask_status(struct kdnet_session *session)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
-    if (halt->status_tried || halt->waiting || !session->boot->pdb_known)
+    struct kdnet_halt *halt = &session->active->halt;
+    if (halt->status_tried || halt->waiting || !session->kernel_info->pdb_known)
         return false;
     return find_status(session) && kdnet_request_read(session, KDNET_STEP_STATUS, halt->status_address, 4);
 }
 
 static bool ask_build_lab(struct kdnet_session *session)
 {
-    if (session->boot->build_lab_tried || !session->boot->data_known)
+    if (session->kernel_info->build_lab_tried || !session->kernel_info->data_known)
         return false;
-    uint64_t address = kdnet_halt_address(session, session->boot->data.build_lab);
+    uint64_t address = kdnet_halt_address(session, session->kernel_info->data.build_lab);
     return kdnet_request_read(session, KDNET_STEP_BUILD_LAB, address, KDNET_BUILD_LAB_SIZE - 1);
 }
 
 /* One break too many, and no bug check. */
 static bool is_unread(const struct kdnet_session *session)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
     enum kdnet_phase phase = kdnet_crash_phase(&facts);
     if (phase == KDNET_PHASE_BUGCHECK_FIRST || phase == KDNET_PHASE_BUGCHECK_SECOND || kdnet_repeats_is_one(session))
@@ -179,23 +179,23 @@ static bool is_unread(const struct kdnet_session *session)
  * shut down. */
 static bool ask_status_first(struct kdnet_session *session)
 {
-    const struct kdnet_halt *halt = &session->talk->halt;
-    const struct kdnet_boot *boot = session->boot;
+    const struct kdnet_halt *halt = &session->active->halt;
+    const struct kdnet_kernel_info *info = session->kernel_info;
     if (!kdnet_reach_is_far(session) || halt->unread || (halt->shutdown && !kdnet_reach_in_crash(session)))
         return false;
-    if (session->shared->recall_image && !boot->pdb_tried && ask_build_lab(session))
+    if (session->shared->recall_image && !info->pdb_tried && ask_build_lab(session))
         return true;
     return ask_identity(session) || ask_status(session);
 }
 
-bool kdnet_reading_next(struct kdnet_session *session)
+bool kdnet_probes_next(struct kdnet_session *session)
 {
-    struct kdnet_boot *boot = session->boot;
-    if (!boot->version_tried)
+    struct kdnet_kernel_info *info = session->kernel_info;
+    if (!info->version_tried)
         return kdnet_request_plain(session, KDNET_STEP_VERSION, KDNET_API_GET_VERSION);
-    if (!boot->version_known)
+    if (!info->version_known)
         return false;
-    if (!kdnet_boot_is_nt(boot) || !kdnet_halt_layout(session))
+    if (!kdnet_kernel_info_is_nt(info) || !kdnet_halt_layout(session))
         return false;
     if (ask_status_first(session))
         return true;
@@ -210,44 +210,44 @@ bool kdnet_reading_next(struct kdnet_session *session)
     return ask_identity(session) || ask_status(session) || ask_build_lab(session);
 }
 
-bool kdnet_reading_identify(struct kdnet_session *session)
+bool kdnet_probes_identify(struct kdnet_session *session)
 {
-    struct kdnet_boot *boot = session->boot;
-    if (!boot->version_tried)
+    struct kdnet_kernel_info *info = session->kernel_info;
+    if (!info->version_tried)
         return kdnet_request_plain(session, KDNET_STEP_VERSION, KDNET_API_GET_VERSION);
-    if (!boot->version_known || !kdnet_boot_is_nt(boot) || !kdnet_halt_layout(session))
+    if (!info->version_known || !kdnet_kernel_info_is_nt(info) || !kdnet_halt_layout(session))
         return false;
     if (ask_debugger_data(session) || ask_build_lab(session) || ask_identity(session))
         return true;
-    if (boot->pdb_known)
+    if (info->pdb_known)
         kdnet_want_symbols(session);
     return false;
 }
 
-bool kdnet_reading_ordinary_shutdown(const struct kdnet_session *session)
+bool kdnet_probes_ordinary_shutdown(const struct kdnet_session *session)
 {
-    const struct kdnet_halt *halt = &session->talk->halt;
-    const struct kdnet_boot *boot = session->boot;
-    if (!halt->shutdown || session->past->crash.bugcheck.known || session->past->crash.first_released ||
-        !boot->version_known)
+    const struct kdnet_halt *halt = &session->active->halt;
+    const struct kdnet_kernel_info *info = session->kernel_info;
+    if (!halt->shutdown || session->history->crash.bugcheck.known || session->history->crash.first_released ||
+        !info->version_known)
         return false;
-    return !kdnet_boot_is_nt(boot) || (halt->bugcheck_known && halt->bugcheck.code == 0);
+    return !kdnet_kernel_info_is_nt(info) || (halt->bugcheck_known && halt->bugcheck.code == 0);
 }
 
-void kdnet_reading_step_failed(struct kdnet_session *session, enum kdnet_step step)
+void kdnet_probes_step_failed(struct kdnet_session *session, enum kdnet_step step)
 {
-    struct kdnet_boot *boot = session->boot;
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_kernel_info *info = session->kernel_info;
+    struct kdnet_halt *halt = &session->active->halt;
     halt->read_have = 0;
     switch (step) {
     case KDNET_STEP_VERSION:
-        boot->version_tried = true;
+        info->version_tried = true;
         break;
     case KDNET_STEP_LIST:
-        boot->data_tried = true;
+        info->data_tried = true;
         break;
     case KDNET_STEP_BLOCK:
-        boot->data_tried = !block_was_wrong(session);
+        info->data_tried = !block_was_wrong(session);
         break;
     case KDNET_STEP_CONTEXT:
         halt->context_tried = true;
@@ -261,10 +261,10 @@ void kdnet_reading_step_failed(struct kdnet_session *session, enum kdnet_step st
         kdnet_image_identified(session, NULL);
         break;
     case KDNET_STEP_BUILD_LAB:
-        boot->build_lab_tried = true;
+        info->build_lab_tried = true;
         break;
     case KDNET_STEP_EVIDENCE:
-        kdnet_gather_take(session, halt->read, 0);
+        kdnet_evidence_probe_take(session, halt->read, 0);
         break;
     case KDNET_STEP_STATUS:
     case KDNET_STEP_SET_CONTEXT:
@@ -277,61 +277,62 @@ void kdnet_reading_step_failed(struct kdnet_session *session, enum kdnet_step st
 
 static void take_version(struct kdnet_session *session, const struct kdnet_version *version)
 {
-    struct kdnet_boot *boot = session->boot;
-    struct kdnet_crash *crash = &session->past->crash;
-    bool same = boot->version.major == version->major && boot->version.minor == version->minor &&
-                boot->version.kernel_base == version->kernel_base;
-    if (boot->version_known && !same) {
-        kdnet_boot_clear(boot);
-        *boot = (struct kdnet_boot){0}; /* another one answers: what was known is of the one before */
+    struct kdnet_kernel_info *info = session->kernel_info;
+    struct kdnet_crash *crash = &session->history->crash;
+    bool same = info->version.major == version->major && info->version.minor == version->minor &&
+                info->version.kernel_base == version->kernel_base;
+    if (info->version_known && !same) {
+        kdnet_kernel_info_clear(info);
+        *info = (struct kdnet_kernel_info){0}; /* another one answers: what was known is of the one before */
     }
-    boot->version_tried = true;
-    boot->version_known = true;
-    boot->version = *version;
+    info->version_tried = true;
+    info->version_known = true;
+    info->version = *version;
     /* A loader, or a kernel elsewhere, has started since: the crash before is over. */
-    bool over = !kdnet_boot_is_nt(boot) || (crash->kernel_base != 0 && crash->kernel_base != version->kernel_base);
+    bool over = !kdnet_kernel_info_is_nt(info) ||
+                (crash->kernel_base != 0 && crash->kernel_base != version->kernel_base);
     if (over && !crash->printed)
         *crash = (struct kdnet_crash){0};
-    crash->kernel_base = kdnet_boot_is_nt(boot) ? version->kernel_base : 0;
+    crash->kernel_base = kdnet_kernel_info_is_nt(info) ? version->kernel_base : 0;
     kdnet_identity_met(session);
 }
 
-static void take_build_lab(struct kdnet_boot *boot, const uint8_t *text, size_t length)
+static void take_build_lab(struct kdnet_kernel_info *info, const uint8_t *text, size_t length)
 {
     size_t n = strnlen((const char *)text, length);
-    boot->build_lab_tried = true;
-    boot->build_lab_known = n > 0;
-    memcpy(boot->build_lab, text, n);
-    boot->build_lab[n] = '\0';
+    info->build_lab_tried = true;
+    info->build_lab_known = n > 0;
+    memcpy(info->build_lab, text, n);
+    info->build_lab[n] = '\0';
 }
 
 static void take_debugger_data(struct kdnet_session *session, const uint8_t *block, size_t length)
 {
-    struct kdnet_boot *boot = session->boot;
-    boot->data_known = kdnet_debugger_data_decode(block, length, &boot->data) == KDNET_OK;
-    bool ours = boot->data_known &&
-                kdnet_halt_address(session, boot->data.kernel_base) == kdnet_halt_kernel_base(session) &&
-                kdnet_halt_address(session, boot->data.loaded_module_list) ==
-                    kdnet_halt_address(session, boot->version.loaded_module_list);
-    if (boot->block_recalled && !ours) /* another image's block, or a stale one */
-        boot->data_known = false;
-    boot->data_tried = boot->data_known || !block_was_wrong(session);
-    if (ours && session->shared->kernels)
-        kdnet_kernels_learn(session->shared->kernels, &boot->version, boot->data_address);
+    struct kdnet_kernel_info *info = session->kernel_info;
+    info->data_known = kdnet_debugger_data_decode(block, length, &info->data) == KDNET_OK;
+    bool ours = info->data_known &&
+                kdnet_halt_address(session, info->data.kernel_base) == kdnet_halt_kernel_base(session) &&
+                kdnet_halt_address(session, info->data.loaded_module_list) ==
+                    kdnet_halt_address(session, info->version.loaded_module_list);
+    if (info->block_recalled && !ours) /* another image's block, or a stale one */
+        info->data_known = false;
+    info->data_tried = info->data_known || !block_was_wrong(session);
+    if (ours && session->shared->layout_cache)
+        kdnet_layout_cache_learn(session->shared->layout_cache, &info->version, info->data_address);
 }
 
 static void take_bugcheck(struct kdnet_session *session, const uint8_t *data, size_t length)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     halt->bugcheck_tried = true;
     halt->bugcheck_known = kdnet_bugcheck_decode(kdnet_halt_layout(session), data, length, &halt->bugcheck) == KDNET_OK;
     if (halt->bugcheck_known && halt->bugcheck.code != 0) {
         kdnet_identity_broke(session, &halt->bugcheck);
-        kdnet_tell_break(session);
-        kdnet_tell_bugcheck(session, &halt->bugcheck, true);
-    } else if (halt->bugcheck_known && !session->past->crash.printed) {
+        kdnet_report_break(session);
+        kdnet_report_bugcheck(session, &halt->bugcheck, true);
+    } else if (halt->bugcheck_known && !session->history->crash.printed) {
         /* a kernel that has not crashed: what was known of a crash is of the boot before */
-        session->past->crash = (struct kdnet_crash){.kernel_base = session->past->crash.kernel_base};
+        session->history->crash = (struct kdnet_crash){.kernel_base = session->history->crash.kernel_base};
         kdnet_identity_over(session);
     }
 }
@@ -339,15 +340,15 @@ static void take_bugcheck(struct kdnet_session *session, const uint8_t *data, si
 /* How far the way to the kernel's identity was gone: the next break need not begin anew. */
 static void keep_way(struct kdnet_session *session, enum kdnet_step step, uint32_t rva, uint32_t size)
 {
-    struct kdnet_boot *boot = session->boot;
-    if (session->talk->halt.image != 0)
+    struct kdnet_kernel_info *info = session->kernel_info;
+    if (session->active->halt.image != 0)
         return;
     if (step == KDNET_STEP_HEADER) {
-        boot->directory_rva = rva;
-        boot->directory_size = size;
+        info->directory_rva = rva;
+        info->directory_size = size;
     } else {
-        boot->codeview_rva = rva;
-        boot->codeview_size = size;
+        info->codeview_rva = rva;
+        info->codeview_size = size;
     }
 }
 
@@ -384,17 +385,17 @@ static void take_identity(struct kdnet_session *session, enum kdnet_step step, c
 /* All bytes of a memory read are there, or as many as the machine could give. */
 static void take_memory(struct kdnet_session *session, const uint8_t *data, size_t length, bool whole)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     enum kdnet_step step = halt->step;
     halt->step = KDNET_STEP_NONE;
     halt->read_have = 0;
     if (step == KDNET_STEP_EVIDENCE) {
-        kdnet_gather_take(session, data, length);
+        kdnet_evidence_probe_take(session, data, length);
         return;
     }
     if (length == 0 || (!whole && step != KDNET_STEP_BUILD_LAB && step != KDNET_STEP_HEADER &&
                         step != KDNET_STEP_CODEVIEW && step != KDNET_STEP_DIRECTORY)) {
-        kdnet_reading_step_failed(session, step);
+        kdnet_probes_step_failed(session, step);
         if (step == KDNET_STEP_STATUS)
             halt->reason = KDNET_REASON_UNREADABLE;
         return;
@@ -419,7 +420,7 @@ static void take_memory(struct kdnet_session *session, const uint8_t *data, size
         halt->status_known = true;
         break;
     case KDNET_STEP_BUILD_LAB:
-        take_build_lab(session->boot, data, length);
+        take_build_lab(session->kernel_info, data, length);
         break;
     default:
         break;
@@ -436,7 +437,7 @@ static bool is_enough(const struct kdnet_halt *halt)
 
 static void memory_reply(struct kdnet_session *session, const struct kdnet_manipulate *reply)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     size_t room = halt->read_wanted - halt->read_have;
     size_t given = reply->return_status == 0 ? reply->u.memory.actual : 0;
     if (given > reply->data_length)
@@ -455,8 +456,8 @@ static void memory_reply(struct kdnet_session *session, const struct kdnet_manip
 /* Whether a reply is the one to the request under way, and not a late one. */
 static bool is_our_reply(const struct kdnet_session *session, const struct kdnet_manipulate *reply)
 {
-    const struct kdnet_link *link = &session->talk->link;
-    const struct kdnet_halt *halt = &session->talk->halt;
+    const struct kdnet_link *link = &session->active->link;
+    const struct kdnet_halt *halt = &session->active->halt;
     if (!link->busy || !link->wants_reply || link->type != KDNET_PACKET_MANIPULATE ||
         kdnet_get_le32(link->payload) != reply->api)
         return false;
@@ -470,39 +471,40 @@ static bool is_our_reply(const struct kdnet_session *session, const struct kdnet
  */
 static void hear_unasked(struct kdnet_session *session, uint64_t now_us)
 {
-    bool released = session->past->crash.dumping || (session->asks_slow > 0 && session->asks_left == 0);
+    bool released = session->history->crash.dumping || (session->resend_slow > 0 && session->resend_left == 0);
     if (!released)
-        kdnet_inquiry_ask(session, ASKS_MAX, now_us);
+        kdnet_resend_begin(session, ASKS_MAX, now_us);
 }
 
-void kdnet_reading_reply(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
+void kdnet_probes_reply(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
 {
     struct kdnet_manipulate reply;
     if (kdnet_manipulate_decode(packet->payload, packet->payload_length, &reply) != KDNET_OK)
         return;
-    if (session->talk->halt.stage == KDNET_STAGE_RUNNING) {
+    if (session->active->halt.stage == KDNET_STAGE_RUNNING) {
         hear_unasked(session, now_us);
         return;
     }
     if (!is_our_reply(session, &reply))
         return;
-    kdnet_link_replied(&session->talk->link, now_us);
-    session->talk->halt.interrupted = false; /* the deadline, if it has come, came while the machine worked at this */
+    kdnet_link_replied(&session->active->link, now_us);
+    session->active->halt.interrupted = false; /* the deadline, if it has come, came while the machine worked at this */
     switch (reply.api) {
     case KDNET_API_GET_VERSION:
-        if (session->talk->halt.step == KDNET_STEP_PROVE && (!session->boot || session->boot->version_known))
+        if (session->active->halt.step == KDNET_STEP_PROVE &&
+            (!session->kernel_info || session->kernel_info->version_known))
             break;
         if (reply.return_status == 0)
             take_version(session, &reply.u.version);
         else
-            kdnet_reading_step_failed(session, KDNET_STEP_VERSION);
+            kdnet_probes_step_failed(session, KDNET_STEP_VERSION);
         break;
     case KDNET_API_GET_CONTEXT:
     case KDNET_API_GET_CONTEXT_EX:
-        if (session->talk->halt.step != KDNET_STEP_SAME) {
+        if (session->active->halt.step != KDNET_STEP_SAME) {
             kdnet_context_reply(session, &reply);
-        } else if (kdnet_context_is_elsewhere(session, &reply)) {
-            kdnet_inquiry_begin_again(session, now_us);
+        } else if (kdnet_context_differs(session, &reply)) {
+            kdnet_break_handler_begin_again(session, now_us);
             return;
         }
         break;
@@ -513,5 +515,5 @@ void kdnet_reading_reply(struct kdnet_session *session, const struct kdnet_packe
         kdnet_context_was_set(session, &reply);
         break;
     }
-    kdnet_inquiry_advance(session, now_us);
+    kdnet_break_handler_advance(session, now_us);
 }

@@ -40,7 +40,7 @@ static void expect_one_timeout(const struct puppet *p)
  */
 static void be_sure(struct puppet *p)
 {
-    struct kdnet_link_memory *memory = p->session->talk ? &p->session->talk->link.memory : &p->session->link;
+    struct kdnet_link_memory *memory = p->session->active ? &p->session->active->link.memory : &p->session->link;
     memory->unsure = false;
 }
 
@@ -638,7 +638,7 @@ static void a_lost_ack_of_a_continue_does_not_make_handshake_after_handshake(voi
     puppet_connect(p);
     p->acks = false;
     p->answer = runs_on;
-    p->minds_nudges = true;
+    p->heeds_solicits = true;
     puppet_break(p, 0xc0000005, ADDRESS);
     puppet_wait(p, 60 * SECOND_US, true);
     print_message("%u datagrams, %u handshakes in a minute\n", p->sent_count,
@@ -716,13 +716,13 @@ static void a_machine_that_had_to_wait_is_recalled_by_resend(void **state)
 {
     struct puppet *p = puppet_new();
     (void)state;
-    kdnet_session_recall(p->session, p->now_us); /* without a key: nothing */
+    kdnet_session_admit(p->session, p->now_us); /* without a key: nothing */
     puppet_drain(p);
     assert_int_equal(p->sent_count, 0);
     puppet_connect(p);
     unsigned packets = p->packet_count;
     assert_false(kdnet_session_awaits(p->session));
-    kdnet_session_recall(p->session, p->now_us);
+    kdnet_session_admit(p->session, p->now_us);
     puppet_drain(p);
     assert_int_equal(p->packet_count, packets + 1);
     assert_true(p->packet[packets].control);
@@ -732,7 +732,7 @@ static void a_machine_that_had_to_wait_is_recalled_by_resend(void **state)
     (void)puppet_break(p, 0xc0000005, 0x1000);
     assert_true(kdnet_session_awaits(p->session));
     packets = p->packet_count;
-    kdnet_session_recall(p->session, p->now_us); /* it is being asked already */
+    kdnet_session_admit(p->session, p->now_us); /* it is being asked already */
     puppet_drain(p);
     assert_int_equal(p->packet_count, packets);
     puppet_free(p);

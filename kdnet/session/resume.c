@@ -5,7 +5,7 @@
  * hold, or a machine that runs.
  */
 #include "kdnet/base/error.h"
-#include "kdnet/session/inquiry_internal.h"
+#include "kdnet/session/break_handler_internal.h"
 #include "kdnet/base/wire.h"
 
 #include <string.h>
@@ -24,8 +24,8 @@
 /* What a release means for the crash that the break belongs to. */
 static void crash_goes_on(struct kdnet_session *session, uint64_t now_us)
 {
-    const struct kdnet_halt *halt = &session->talk->halt;
-    struct kdnet_crash *crash = &session->past->crash;
+    const struct kdnet_halt *halt = &session->active->halt;
+    struct kdnet_crash *crash = &session->history->crash;
     if (halt->load_symbols)
         return;
     if (halt->action == KDNET_ACTION_REBOOT) {
@@ -51,17 +51,17 @@ static void crash_goes_on(struct kdnet_session *session, uint64_t now_us)
 /* Does it run? One that thinks about what it has acknowledged is given time. */
 static void ask_slowly(struct kdnet_session *session, uint64_t now_us)
 {
-    uint64_t thinks_us = 2ULL * kdnet_link_reply_rtt(&session->talk->link);
-    kdnet_inquiry_ask(session, 0, now_us);
-    if (session->ask_us < now_us + thinks_us)
-        session->ask_us = now_us + thinks_us;
+    uint64_t thinks_us = 2ULL * kdnet_link_reply_rtt(&session->active->link);
+    kdnet_resend_begin(session, 0, now_us);
+    if (session->resend_us < now_us + thinks_us)
+        session->resend_us = now_us + thinks_us;
 }
 
-void kdnet_release_done(struct kdnet_session *session, uint64_t now_us)
+void kdnet_resume_done(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
-    bool told = halt->told_release;
-    kdnet_tell_released(session, now_us);
+    struct kdnet_halt *halt = &session->active->halt;
+    bool told = halt->reported_release;
+    kdnet_report_released(session, now_us);
     if (!told)
         crash_goes_on(session, now_us);
     halt->stage = KDNET_STAGE_RUNNING;
@@ -69,16 +69,16 @@ void kdnet_release_done(struct kdnet_session *session, uint64_t now_us)
     /* Does it run? Another break may wait under this one, or the Continue was acknowledged and not taken. A machine
      * that writes its dump, or goes down, is left alone. */
     if (halt->nested)
-        kdnet_inquiry_ask(session, NESTED_ASKS, now_us);
-    else if (!session->past->crash.dumping && !halt->shutdown)
+        kdnet_resend_begin(session, NESTED_ASKS, now_us);
+    else if (!session->history->crash.dumping && !halt->shutdown)
         ask_slowly(session, now_us);
 }
 
 /* The same, but nothing shows that it has: no ACK, and pokes, which a machine that writes its dump does not send. */
 static void presume_done(struct kdnet_session *session, uint64_t now_us)
 {
-    kdnet_release_done(session, now_us);
-    kdnet_inquiry_ask(session, 0, now_us);
+    kdnet_resume_done(session, now_us);
+    kdnet_resend_begin(session, 0, now_us);
 }
 
 /*
@@ -87,7 +87,7 @@ static void presume_done(struct kdnet_session *session, uint64_t now_us)
  */
 static bool prove(struct kdnet_session *session)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     if (halt->proofs % 2 == 1)
         return kdnet_request_plain(session, KDNET_STEP_PROVE, KDNET_API_GET_VERSION);
     return kdnet_request_read(session, KDNET_STEP_PROVE, halt->change.program_counter + halt->proofs, 1);
@@ -97,21 +97,21 @@ static bool prove(struct kdnet_session *session)
  * as we do. */
 static bool must_prove(struct kdnet_session *session)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
-    if (!kdnet_link_is_unsure(&session->talk->link) || halt->proofs++ >= PROOFS_MAX)
+    struct kdnet_halt *halt = &session->active->halt;
+    if (!kdnet_link_is_unsure(&session->active->link) || halt->proofs++ >= PROOFS_MAX)
         return false;
-    halt->stage = KDNET_STAGE_RELEASING;
+    halt->stage = KDNET_STAGE_RESUMING;
     return prove(session);
 }
 
-void kdnet_release_go_on(struct kdnet_session *session)
+void kdnet_resume_go_on(struct kdnet_session *session)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
     struct kdnet_manipulate manipulate;
     if (halt->prompt) {
         halt->stage = KDNET_STAGE_GOING;
-        (void)kdnet_link_send(&session->talk->link, KDNET_PACKET_DEBUG_IO, false, halt->report,
+        (void)kdnet_link_send(&session->active->link, KDNET_PACKET_DEBUG_IO, false, halt->report,
                               halt->change.report_length);
         return;
     }
@@ -138,7 +138,7 @@ void kdnet_release_go_on(struct kdnet_session *session)
 /* The program counter is still the state change's: no host before us, nor we, have moved it. */
 static bool stands_on_it(const struct kdnet_session *session)
 {
-    const struct kdnet_halt *halt = &session->talk->halt;
+    const struct kdnet_halt *halt = &session->active->halt;
     return kdnet_machine_pc(kdnet_halt_layout(session), halt->context) ==
            kdnet_halt_address(session, halt->change.program_counter);
 }
@@ -146,7 +146,7 @@ static bool stands_on_it(const struct kdnet_session *session)
 /* Whether registers are to be set before the Continue: over the breakpoint; on ARM64 also to end a single step. */
 static bool must_set_registers(const struct kdnet_session *session)
 {
-    const struct kdnet_halt *halt = &session->talk->halt;
+    const struct kdnet_halt *halt = &session->active->halt;
     const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
     if (halt->action != KDNET_ACTION_CONTINUE || halt->stepped || !layout)
         return false;
@@ -157,7 +157,7 @@ static bool must_set_registers(const struct kdnet_session *session)
 /* Whether what is known of the registers is as it shall be: somebody has stepped, nothing is traced. */
 static bool registers_are_good(const struct kdnet_session *session)
 {
-    const struct kdnet_halt *halt = &session->talk->halt;
+    const struct kdnet_halt *halt = &session->active->halt;
     uint8_t context[KDNET_CONTEXT_MAX];
     if (kdnet_halt_must_step(session))
         return !stands_on_it(session);
@@ -167,7 +167,7 @@ static bool registers_are_good(const struct kdnet_session *session)
 
 static void change_registers(struct kdnet_session *session)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
     if (kdnet_halt_must_step(session))
         kdnet_machine_set_pc(layout, halt->context, kdnet_machine_pc(layout, halt->context) + layout->break_length);
@@ -175,13 +175,13 @@ static void change_registers(struct kdnet_session *session)
         (void)kdnet_machine_stop_tracing(layout, halt->context);
 }
 
-void kdnet_release_next(struct kdnet_session *session)
+void kdnet_resume_next(struct kdnet_session *session)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
-    halt->stage = KDNET_STAGE_RELEASING;
+    struct kdnet_halt *halt = &session->active->halt;
+    halt->stage = KDNET_STAGE_RESUMING;
     if (must_set_registers(session)) {
         if (halt->context_known && registers_are_good(session)) {
-            kdnet_release_go_on(session);
+            kdnet_resume_go_on(session);
             return;
         }
         if (!halt->context_known && !halt->context_tried) {
@@ -189,7 +189,7 @@ void kdnet_release_next(struct kdnet_session *session)
                 return;
         } else if (halt->context_known) {
             if (halt->interrupted) /* it may have broken in elsewhere, unheard: that break has another context */
-                kdnet_link_doubt(&session->talk->link);
+                kdnet_link_doubt(&session->active->link);
             halt->interrupted = false;
             if (must_prove(session))
                 return;
@@ -199,12 +199,12 @@ void kdnet_release_next(struct kdnet_session *session)
                 return;
         }
     }
-    kdnet_release_go_on(session);
+    kdnet_resume_go_on(session);
 }
 
-void kdnet_release_hold(struct kdnet_session *session, uint64_t now_us)
+void kdnet_resume_hold(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     uint64_t hold_for_us = session->policy->hold_for_us;
     halt->stage = KDNET_STAGE_HELD;
     halt->deadline_us = hold_for_us > 0 ? now_us + hold_for_us : KDNET_NEVER;
@@ -217,55 +217,55 @@ void kdnet_release_hold(struct kdnet_session *session, uint64_t now_us)
  */
 static bool await_reply(struct kdnet_session *session)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
-    struct kdnet_link *link = &session->talk->link;
+    struct kdnet_halt *halt = &session->active->halt;
+    struct kdnet_link *link = &session->active->link;
     bool steps = halt->action == KDNET_ACTION_CONTINUE && halt->step == KDNET_STEP_CONTEXT;
     bool wanted = link->acked ? steps || kdnet_link_is_unsure(link) : halt->step == KDNET_STEP_VERSION;
     if (!link->busy || !link->wants_reply || link->sends == 0 || !wanted) {
         kdnet_link_abandon(link);
         return false;
     }
-    halt->stage = KDNET_STAGE_RELEASING;
+    halt->stage = KDNET_STAGE_RESUMING;
     return true;
 }
 
-void kdnet_release_conclude(struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us)
+void kdnet_resume_conclude(struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
     if (halt->unread)
-        kdnet_tell_storm(session, now_us);
-    kdnet_tell_status(session, interrupted, now_us);
+        kdnet_report_storm(session, now_us);
+    kdnet_report_status(session, interrupted, now_us);
     halt->action = session->policy->action[kdnet_crash_break_kind(&facts)];
     halt->deadline_us = KDNET_NEVER;
-    halt->interrupted = interrupted == KDNET_REASON_TIMEOUT && session->talk->link.sends > 0;
+    halt->interrupted = interrupted == KDNET_REASON_TIMEOUT && session->active->link.sends > 0;
     uint64_t wait_us = halt->repeat && halt->action != KDNET_ACTION_REBOOT ? kdnet_repeats_wait_us(session) : 0;
     if (halt->action != KDNET_ACTION_HOLD && wait_us == 0) {
         if (!await_reply(session))
-            kdnet_release_next(session);
+            kdnet_resume_next(session);
         return;
     }
-    kdnet_link_abandon(&session->talk->link);
-    kdnet_release_hold(session, now_us);
+    kdnet_link_abandon(&session->active->link);
+    kdnet_resume_hold(session, now_us);
     if (halt->action != KDNET_ACTION_HOLD || halt->deadline_us < now_us + wait_us)
         halt->deadline_us = now_us + wait_us;
-    if (halt->told_break && halt->action == KDNET_ACTION_HOLD)
-        kdnet_tell_released(session, now_us);
+    if (halt->reported_break && halt->action == KDNET_ACTION_HOLD)
+        kdnet_report_released(session, now_us);
     else
-        kdnet_tell_held(session, kdnet_crash_break_kind(&facts), now_us);
+        kdnet_report_held(session, kdnet_crash_break_kind(&facts), now_us);
 }
 
-void kdnet_release_shut_down(struct kdnet_session *session, uint64_t now_us)
+void kdnet_resume_shut_down(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     halt->action = session->policy->action[KDNET_BREAK_KIND_SHUTDOWN];
     halt->deadline_us = KDNET_NEVER;
     if (halt->action != KDNET_ACTION_HOLD) {
-        kdnet_release_next(session);
+        kdnet_resume_next(session);
         return;
     }
-    kdnet_release_hold(session, now_us);
-    kdnet_tell_held(session, KDNET_BREAK_KIND_SHUTDOWN, now_us);
+    kdnet_resume_hold(session, now_us);
+    kdnet_report_held(session, KDNET_BREAK_KIND_SHUTDOWN, now_us);
 }
 
 /*
@@ -274,44 +274,45 @@ void kdnet_release_shut_down(struct kdnet_session *session, uint64_t now_us)
  */
 static void ask_hourly(struct kdnet_session *session)
 {
-    bool runs = !session->talk || (session->talk->halt.stage == KDNET_STAGE_RUNNING && !session->talk->link.busy);
+    bool runs = !session->active || (session->active->halt.stage == KDNET_STAGE_RUNNING && !session->active->link.busy);
     if (runs && kdnet_get_le64(session->target_random) % ASK_POKES == 0 && kdnet_session_wake(session))
-        kdnet_link_control(&session->talk->link, KDNET_PACKET_RESEND, 0);
+        kdnet_link_control(&session->active->link, KDNET_PACKET_RESEND, 0);
 }
 
-void kdnet_release_loaded(struct kdnet_session *session)
+void kdnet_resume_loaded(struct kdnet_session *session)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     halt->deadline_us = KDNET_NEVER;
-    if (halt->kernel_loads && session->boot && session->boot->pdb_known) /* else a later break may tell more */
-        kdnet_tell_kernel(session);
+    if (halt->kernel_loads && session->kernel_info &&
+        session->kernel_info->pdb_known) /* else a later break may tell more */
+        kdnet_report_kernel(session);
     if (!await_reply(session))
-        kdnet_release_go_on(session);
+        kdnet_resume_go_on(session);
 }
 
-void kdnet_inquiry_heard(struct kdnet_session *session, uint64_t now_us)
+void kdnet_break_handler_heard(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_talk *talk = session->talk;
-    if (session->asks_left > 0 && session->ask_us == KDNET_NEVER)
-        session->ask_us = now_us;
+    struct kdnet_active *active = session->active;
+    if (session->resend_left > 0 && session->resend_us == KDNET_NEVER)
+        session->resend_us = now_us;
     ask_hourly(session);
-    if (!talk || talk->halt.stage != KDNET_STAGE_GOING)
+    if (!active || active->halt.stage != KDNET_STAGE_GOING)
         return;
-    struct kdnet_halt *halt = &talk->halt;
+    struct kdnet_halt *halt = &active->halt;
     ++halt->heard;
     /* One that has said its break again stood still after a Continue: it is believed when it is asked and does not. */
-    unsigned patience = halt->said_again > 0 ? GOING_HEARD_DOUBTED : GOING_HEARD;
-    if (halt->heard >= patience && talk->link.sends > GOING_SENDS / 2 && !halt->told_release) {
-        kdnet_tell_released(session, now_us);
+    unsigned patience = halt->duplicate_breaks > 0 ? GOING_HEARD_DOUBTED : GOING_HEARD;
+    if (halt->heard >= patience && active->link.sends > GOING_SENDS / 2 && !halt->reported_release) {
+        kdnet_report_released(session, now_us);
         crash_goes_on(session, now_us);
-        halt->told_release = true;
+        halt->reported_release = true;
     }
     if (halt->heard >= GOING_HEARD_MAX) {
-        kdnet_link_abandon(&talk->link);
+        kdnet_link_abandon(&active->link);
         presume_done(session, now_us);
-    } else if (talk->link.sends >= GOING_SENDS) {
-        kdnet_link_wake(&talk->link, now_us);
-        kdnet_link_control(&talk->link, KDNET_PACKET_RESEND, 0); /* one that is halted after all says so */
+    } else if (active->link.sends >= GOING_SENDS) {
+        kdnet_link_wake(&active->link, now_us);
+        kdnet_link_control(&active->link, KDNET_PACKET_RESEND, 0); /* one that is halted after all says so */
     }
 }
 
@@ -319,12 +320,12 @@ void kdnet_inquiry_heard(struct kdnet_session *session, uint64_t now_us)
  * Under a new key nobody knows whether the Continue of before was taken; said again, it could release the next break
  * unread. A machine that is halted answers RESEND with its break; one that runs does not.
  */
-void kdnet_inquiry_rekeyed(struct kdnet_session *session, uint64_t now_us)
+void kdnet_break_handler_rekeyed(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     if (halt->stage != KDNET_STAGE_GOING)
         return;
-    kdnet_link_abandon(&session->talk->link);
+    kdnet_link_abandon(&session->active->link);
     if (halt->asked == 0) /* one answer to it all, however many keys there are on the way */
         halt->asked = 1;  /* the handshake's own */
     halt->deadline_us = now_us + ASK_PERIOD_US;
@@ -332,7 +333,7 @@ void kdnet_inquiry_rekeyed(struct kdnet_session *session, uint64_t now_us)
 
 static void ask_again(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     if (now_us < halt->deadline_us)
         return;
     if (halt->asked++ >= ASKS_MAX) {
@@ -341,34 +342,34 @@ static void ask_again(struct kdnet_session *session, uint64_t now_us)
     }
     if (halt->asked == ASKS_DEAF) /* once: its next poke is answered, whenever that comes */
         kdnet_session_suspect_key(session);
-    kdnet_link_control(&session->talk->link, KDNET_PACKET_RESEND, 0);
+    kdnet_link_control(&session->active->link, KDNET_PACKET_RESEND, 0);
     halt->deadline_us = now_us + (uint64_t)ASK_PERIOD_US * halt->asked;
 }
 
-void kdnet_release_expire_going(struct kdnet_session *session, uint64_t now_us)
+void kdnet_resume_expire_going(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_talk *talk = session->talk;
-    if (!talk->link.busy) {
+    struct kdnet_active *active = session->active;
+    if (!active->link.busy) {
         ask_again(session, now_us);
         return;
     }
-    if (talk->link.sends < GOING_SENDS || now_us < kdnet_link_deadline(&talk->link))
+    if (active->link.sends < GOING_SENDS || now_us < kdnet_link_deadline(&active->link))
         return;
     /* A machine that poked and now is silent after its first break has begun to dump: it has taken our Continue. */
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
-    if (talk->halt.heard == 0 && !talk->halt.load_symbols && kdnet_crash_phase(&facts) == KDNET_PHASE_BUGCHECK_FIRST &&
-        !talk->halt.told_release) {
-        kdnet_tell_released(session, now_us);
+    if (active->halt.heard == 0 && !active->halt.load_symbols &&
+        kdnet_crash_phase(&facts) == KDNET_PHASE_BUGCHECK_FIRST && !active->halt.reported_release) {
+        kdnet_report_released(session, now_us);
         crash_goes_on(session, now_us);
-        talk->halt.told_release = true;
+        active->halt.reported_release = true;
     }
-    kdnet_link_sleep(&talk->link); /* its pokes wake it */
+    kdnet_link_sleep(&active->link); /* its pokes wake it */
 }
 
-void kdnet_release_expire_step(struct kdnet_session *session, uint64_t now_us)
+void kdnet_resume_expire_step(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
-    struct kdnet_link *link = &session->talk->link;
+    struct kdnet_halt *halt = &session->active->halt;
+    struct kdnet_link *link = &session->active->link;
     uint64_t patience_us = link->memory.mute ? MUTE_PATIENCE_US : STEP_PATIENCE_US;
     if (now_us < kdnet_link_deadline(link) || !link->acked || now_us - link->acked_us < patience_us)
         return;
@@ -379,20 +380,20 @@ void kdnet_release_expire_step(struct kdnet_session *session, uint64_t now_us)
         return;
     }
     halt->proofs = PROOFS_MAX; /* it acknowledges and does not answer: asking on proves nothing */
-    kdnet_reading_step_failed(session, halt->step);
+    kdnet_probes_step_failed(session, halt->step);
     kdnet_link_abandon(link);
-    kdnet_release_go_on(session);
+    kdnet_resume_go_on(session);
 }
 
-int kdnet_session_release(struct kdnet_session *session, enum kdnet_action action, uint64_t now_us)
+int kdnet_session_resume(struct kdnet_session *session, enum kdnet_action action, uint64_t now_us)
 {
-    struct kdnet_talk *talk = session->talk;
-    if (!talk || talk->halt.stage != KDNET_STAGE_HELD || action == KDNET_ACTION_HOLD)
+    struct kdnet_active *active = session->active;
+    if (!active || active->halt.stage != KDNET_STAGE_HELD || action == KDNET_ACTION_HOLD)
         return KDNET_ERR_STATE;
-    talk->halt.action = action;
-    talk->halt.deadline_us = KDNET_NEVER;
-    kdnet_link_abandon(&talk->link);
-    talk->halt.stage = KDNET_STAGE_RELEASING;
-    kdnet_inquiry_advance(session, now_us);
+    active->halt.action = action;
+    active->halt.deadline_us = KDNET_NEVER;
+    kdnet_link_abandon(&active->link);
+    active->halt.stage = KDNET_STAGE_RESUMING;
+    kdnet_break_handler_advance(session, now_us);
     return KDNET_OK;
 }

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "kdnet/base/error.h"
-#include "kdnet/kernel/kernels.h"
+#include "kdnet/kernel/layout_cache.h"
 #include "kdnet/base/wire.h"
 #include "service/kdnet-target/machine.h"
 #include "tests/session/net.h"
@@ -20,13 +20,13 @@
 #define NOWHERE      0x4000U /* as MACHINE_RVA_END: nothing is mapped there */
 
 static struct kdnet_session_shared shared;
-static struct kdnet_kernels kernels;
+static struct kdnet_layout_cache layout_cache;
 
 static int setup(void **state)
 {
     (void)state;
     net_shared_init(&shared);
-    memset(&kernels, 0, sizeof kernels);
+    memset(&layout_cache, 0, sizeof layout_cache);
     net_knows_rva = true;
     return 0;
 }
@@ -65,12 +65,12 @@ static void a_kernel_that_was_read_before_costs_a_request_less_and_says_the_same
         char alone[NET_STORY_SIZE], first[NET_STORY_SIZE], second[NET_STORY_SIZE];
         const char *scenario = scenarios[i / COUNT(machines)];
         enum kdnet_machine machine = machines[i % COUNT(machines)];
-        shared.kernels = NULL;
+        shared.layout_cache = NULL;
         uint32_t whole = live(scenario, machine, alone);
-        shared.kernels = &kernels;
-        memset(&kernels, 0, sizeof kernels);
+        shared.layout_cache = &layout_cache;
+        memset(&layout_cache, 0, sizeof layout_cache);
         assert_int_equal(live(scenario, machine, first), whole);
-        assert_int_equal(kernels.count, 1);
+        assert_int_equal(layout_cache.count, 1);
         assert_int_equal(live(scenario, machine, second), whole - SPARED);
         assert_string_equal(first, alone);
         assert_string_equal(second, alone);
@@ -88,19 +88,19 @@ static void wrong_places_cost_a_read_once_and_are_forgotten(void **state)
     };
     char whole[NET_STORY_SIZE], story[NET_STORY_SIZE];
     (void)state;
-    shared.kernels = NULL;
+    shared.layout_cache = NULL;
     uint32_t requests = live("bugcheck", KDNET_MACHINE_X64, whole);
-    shared.kernels = &kernels;
+    shared.layout_cache = &layout_cache;
     for (size_t i = 0; i < COUNT(wrong); ++i) {
-        memset(&kernels, 0, sizeof kernels);
+        memset(&layout_cache, 0, sizeof layout_cache);
         (void)live("bugcheck", KDNET_MACHINE_X64, story);
-        assert_int_equal(kernels.count, 1);
-        kernels.kernel[0].block_rva = wrong[i];
+        assert_int_equal(layout_cache.count, 1);
+        layout_cache.kernel[0].block_rva = wrong[i];
         assert_int_equal(live("bugcheck", KDNET_MACHINE_X64, story), requests + 1);
         assert_string_equal(story, whole);
         assert_int_equal(live("bugcheck", KDNET_MACHINE_X64, story), requests);
         assert_string_equal(story, whole);
-        assert_int_equal(kernels.count, 1);
+        assert_int_equal(layout_cache.count, 1);
     }
 }
 
@@ -152,7 +152,7 @@ static const char *identity_of(bool lies)
 static void a_machine_that_lies_about_its_identity_spoils_nobody_elses(void **state)
 {
     (void)state;
-    shared.kernels = &kernels;
+    shared.layout_cache = &layout_cache;
     assert_string_equal(identity_of(true), "other.pdb");
     for (unsigned i = 0; i < 3; ++i)
         assert_string_equal(identity_of(false), "ntkrnlmp.pdb");

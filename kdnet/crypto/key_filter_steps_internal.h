@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sift by AES instructions: eight keys at a time, from 32 bytes of key to the answer. Their schedule stays in the
- * crypto's scratch until the next keys come. Included by sift_x86.c and sift_vaes.c, for registers of 16 and 32 bytes;
- * they say what `reg` is, and its operations.
+ * The key filter by AES instructions: eight keys at a time, from 32 bytes of key to the answer. Their schedule stays in
+ * the crypto's scratch until the next keys come. Included by key_filter_x86.c and key_filter_vaes.c, for registers of
+ * 16 and 32 bytes; they say what `reg` is, and its operations.
  *
  * AES-256 as in FIPS 197: the key expansion of section 5.2, and the equivalent inverse cipher of 5.3.5, which is what
  * AESDEC computes. The words of several keys are expanded side by side: word i of all of them is in one register, so
@@ -15,10 +15,10 @@
  * REG_KEYS      blocks in a register: 1 or 2
  * reg_…         below, where they are used; each does the same in each 16 bytes of a register
  */
-#ifndef KDNET_SIFT_STEPS_H
-#define KDNET_SIFT_STEPS_H
+#ifndef KDNET_KEY_FILTER_STEPS_INTERNAL_H
+#define KDNET_KEY_FILTER_STEPS_INTERNAL_H
 
-#include "kdnet/crypto/sift_internal.h"
+#include "kdnet/crypto/key_filter_internal.h"
 
 #define TOGETHER ((size_t)8)
 #define GROUP    ((size_t)4 * REG_KEYS) /* keys whose words are side by side */
@@ -33,7 +33,7 @@ struct schedule {
     reg round[ROUNDS + 1][4 * GROUPS];
 };
 
-_Static_assert(TOGETHER <= KDNET_SIFT_TOGETHER, "room for hits");
+_Static_assert(TOGETHER <= KDNET_KEY_FILTER_TOGETHER, "room for hits");
 _Static_assert(sizeof(struct schedule) <= KDNET_CRYPTO_SCRATCH, "room for a schedule");
 
 /* Four registers of four words: rows become columns. */
@@ -134,7 +134,7 @@ INLINED unsigned find_zeros(const reg state[static 4], uint32_t tag)
 /* A bit for each key that could have sealed the block. Not inlined: a compiler that sees the loop round it copies the
  * whole schedule first, which takes as long as some blocks. */
 WITH_AES __attribute__((noinline)) static unsigned try_block(const struct schedule *schedule,
-                                                             const struct kdnet_sift_block *block, uint32_t tag)
+                                                             const struct kdnet_key_filter_block *block, uint32_t tag)
 {
     reg cipher = reg_all(_mm_loadu_si128((const void *)block->bytes)), state[4 * GROUPS];
     unsigned bits = 0;
@@ -155,31 +155,32 @@ WITH_AES __attribute__((noinline)) static unsigned try_block(const struct schedu
     return bits;
 }
 
-static size_t note_hits(unsigned bits, size_t key, size_t block, struct kdnet_sift_hit *hits)
+static size_t note_hits(unsigned bits, size_t key, size_t block, struct kdnet_key_filter_hit *hits)
 {
     size_t found = 0;
     for (; bits != 0; bits >>= 1, ++key)
         if (bits & 1)
-            hits[found++] = (struct kdnet_sift_hit){.key = (uint16_t)key, .block = (uint16_t)block};
+            hits[found++] = (struct kdnet_key_filter_hit){.key = (uint16_t)key, .block = (uint16_t)block};
     return found;
 }
 
 /* `valid` has a bit for each key that counts; the first is at `key`. */
-static size_t try_pile(const struct schedule *schedule, const struct kdnet_sift_pile *pile, size_t key, unsigned valid,
-                       struct kdnet_sift_hit *hits)
+static size_t try_batch(const struct schedule *schedule, const struct kdnet_key_filter_batch *batch, size_t key,
+                        unsigned valid, struct kdnet_key_filter_hit *hits)
 {
     size_t found = 0;
-    for (size_t i = 0; i < pile->count; ++i) {
-        unsigned bits = try_block(schedule, &pile->blocks[i], pile->tags[i]) & valid;
+    for (size_t i = 0; i < batch->count; ++i) {
+        unsigned bits = try_block(schedule, &batch->blocks[i], batch->tags[i]) & valid;
         if (bits != 0)
             found += note_hits(bits, key, i, hits + found);
     }
     return found;
 }
 
-/* What a kdnet_sift_way does. */
-static inline size_t sift_keys(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_t key_count,
-                               const struct kdnet_sift_pile *pile, struct kdnet_sift_hit *hits, size_t *hit_count)
+/* What a kdnet_key_filter_way does. */
+static inline size_t filter_keys(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_t key_count,
+                                 const struct kdnet_key_filter_batch *batch, struct kdnet_key_filter_hit *hits,
+                                 size_t *hit_count)
 {
     struct schedule *schedule = kdnet_crypto_scratch(crypto);
     const uint8_t *some[TOGETHER];
@@ -190,7 +191,7 @@ static inline size_t sift_keys(struct kdnet_crypto *crypto, const uint8_t *const
         for (size_t i = 0; i < TOGETHER; ++i)
             some[i] = keys[i < count ? tried + i : tried]; /* when fewer are left, one fills up */
         expand(some, schedule);
-        *hit_count = try_pile(schedule, pile, tried, (1U << count) - 1, hits);
+        *hit_count = try_batch(schedule, batch, tried, (1U << count) - 1, hits);
         tried += count;
     }
     return tried;

@@ -6,14 +6,14 @@
 #include "kdnet/wire/debug_io.h"
 #include "kdnet/base/error.h"
 #include "kdnet/wire/file_io.h"
-#include "kdnet/session/inquiry_internal.h"
+#include "kdnet/session/break_handler_internal.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ASKED_LATELY_US       1000000U
-#define ELSEWHERE_MAX         10U /* pokes in a row: half a minute */
+#define OTHER_HOST_POKES_MAX  10U /* pokes in a row: half a minute */
 #define ASK_SLOW_US           UINT64_C(5000000)
 #define ASKS_STEADY           6U /* for half a minute */
 #define ASKS_TAKE_OVER        8U
@@ -27,69 +27,69 @@
 /* What was waited for has come: on towards the status, as long as that is waited for. */
 static void beyond_deadline(struct kdnet_session *session, uint64_t now_us)
 {
-    if (!kdnet_reading_next(session) || !kdnet_reach_await(session, now_us))
-        kdnet_release_conclude(session, KDNET_REASON_TIMEOUT, now_us);
+    if (!kdnet_probes_next(session) || !kdnet_reach_await(session, now_us))
+        kdnet_resume_conclude(session, KDNET_REASON_TIMEOUT, now_us);
 }
 
-void kdnet_inquiry_advance(struct kdnet_session *session, uint64_t now_us)
+void kdnet_break_handler_advance(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
-    if (session->talk->link.busy)
+    struct kdnet_halt *halt = &session->active->halt;
+    if (session->active->link.busy)
         return;
     if (halt->stage == KDNET_STAGE_READING && halt->load_symbols) {
-        if (!kdnet_reading_identify(session))
-            kdnet_release_loaded(session);
+        if (!kdnet_probes_identify(session))
+            kdnet_resume_loaded(session);
     } else if (halt->stage == KDNET_STAGE_READING) {
         bool phase_known = halt->shutdown ? halt->bugcheck_tried : halt->context_tried;
-        if (kdnet_reading_ordinary_shutdown(session)) {
-            kdnet_release_shut_down(session, now_us);
+        if (kdnet_probes_ordinary_shutdown(session)) {
+            kdnet_resume_shut_down(session, now_us);
             return;
         }
         if (phase_known)
-            kdnet_tell_break(session);
+            kdnet_report_break(session);
         if (halt->late)
             beyond_deadline(session, now_us);
-        else if (!kdnet_reading_next(session) && !halt->waiting && !kdnet_gather_next(session, now_us))
-            kdnet_release_conclude(session, KDNET_REASON_NONE, now_us);
-    } else if (halt->stage == KDNET_STAGE_RELEASING) {
+        else if (!kdnet_probes_next(session) && !halt->waiting && !kdnet_evidence_probe_next(session, now_us))
+            kdnet_resume_conclude(session, KDNET_REASON_NONE, now_us);
+    } else if (halt->stage == KDNET_STAGE_RESUMING) {
         if (halt->load_symbols)
-            kdnet_release_go_on(session);
+            kdnet_resume_go_on(session);
         else
-            kdnet_release_next(session);
+            kdnet_resume_next(session);
     }
 }
 
 /* The machine runs: it sends something that only a running machine sends, or halts anew. What was under way is over. */
-static void implied_release(struct kdnet_session *session, uint64_t now_us)
+static void implied_resume(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_link *link = &session->talk->link;
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_link *link = &session->active->link;
+    struct kdnet_halt *halt = &session->active->halt;
     if (link->busy && !link->wants_reply)
         kdnet_link_presume_done(link); /* it came, only its ACK did not */
     kdnet_link_abandon(link);
     if (halt->stage == KDNET_STAGE_GOING) {
-        kdnet_release_done(session, now_us);
+        kdnet_resume_done(session, now_us);
     } else if (halt->stage != KDNET_STAGE_RUNNING) {
         if (!halt->load_symbols)
-            kdnet_tell_status(session, KDNET_REASON_LOST,
-                              now_us); /* not by us: what was known until then is the result */
+            kdnet_report_status(session, KDNET_REASON_LOST,
+                                now_us); /* not by us: what was known until then is the result */
         halt->stage = KDNET_STAGE_RUNNING;
     }
 }
 
 /* What is known of the kernel stays; what could not be had is tried again, and a loader is asked again: Windows may
  * have started since. */
-static bool begin_boot(struct kdnet_session *session)
+static bool renew_kernel_info(struct kdnet_session *session)
 {
-    if (!session->boot)
-        session->boot = calloc(1, sizeof *session->boot);
-    struct kdnet_boot *boot = session->boot;
-    if (!boot)
+    if (!session->kernel_info)
+        session->kernel_info = calloc(1, sizeof *session->kernel_info);
+    struct kdnet_kernel_info *info = session->kernel_info;
+    if (!info)
         return false;
-    boot->version_tried = boot->version_known && kdnet_boot_is_nt(boot);
-    boot->data_tried = boot->data_known;
-    boot->build_lab_tried = boot->build_lab_known;
-    boot->pdb_tried = boot->pdb_known;
+    info->version_tried = info->version_known && kdnet_kernel_info_is_nt(info);
+    info->data_tried = info->data_known;
+    info->build_lab_tried = info->build_lab_known;
+    info->pdb_tried = info->pdb_known;
     return true;
 }
 
@@ -121,14 +121,14 @@ static void keep_change(struct kdnet_halt *halt, const struct kdnet_packet *pack
 /* Takes one break from the machine's budget; false when it is used up. */
 static bool take_break(struct kdnet_session *session, uint64_t now_us)
 {
-    return kdnet_budget_spend(&session->past->breaks_us, now_us, KDNET_BREAKS_AT_ONCE, KDNET_BREAK_EVERY_US);
+    return kdnet_budget_spend(&session->history->breaks_us, now_us, KDNET_BREAKS_AT_ONCE, KDNET_BREAK_EVERY_US);
 }
 
 /* Whether somebody wants to know which kernel it is that starts; once a boot. */
 static bool is_to_be_identified(const struct kdnet_session *session)
 {
-    return session->talk->halt.kernel_loads && session->shared->want_rvas &&
-           (!session->boot || !session->boot->pdb_tried);
+    return session->active->halt.kernel_loads && session->shared->want_rvas &&
+           (!session->kernel_info || !session->kernel_info->pdb_tried);
 }
 
 /*
@@ -137,19 +137,19 @@ static bool is_to_be_identified(const struct kdnet_session *session)
  */
 static void on_load_symbols(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     if (halt->kernel_loads)
         kdnet_identity_over(session);
     halt->action = session->policy->action[KDNET_BREAK_KIND_LOAD_SYMBOLS];
     halt->deadline_us = KDNET_NEVER;
     if (halt->action == KDNET_ACTION_HOLD) {
-        kdnet_release_hold(session, now_us);
-        kdnet_tell_held(session, KDNET_BREAK_KIND_LOAD_SYMBOLS, now_us);
-    } else if (is_to_be_identified(session) && take_break(session, now_us) && begin_boot(session)) {
+        kdnet_resume_hold(session, now_us);
+        kdnet_report_held(session, KDNET_BREAK_KIND_LOAD_SYMBOLS, now_us);
+    } else if (is_to_be_identified(session) && take_break(session, now_us) && renew_kernel_info(session)) {
         halt->deadline_us = now_us + session->shared->read_deadline_us / IDENTIFY_DIVISOR;
-        kdnet_inquiry_advance(session, now_us);
+        kdnet_break_handler_advance(session, now_us);
     } else {
-        kdnet_release_go_on(session);
+        kdnet_resume_go_on(session);
     }
 }
 
@@ -158,55 +158,55 @@ static bool is_state_change(const struct kdnet_packet *packet)
     return packet->type == KDNET_PACKET_STATE_CHANGE64 || packet->type == KDNET_PACKET_STATE_CHANGE32;
 }
 
-bool kdnet_inquiry_waits(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
+bool kdnet_break_handler_waits(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
 {
-    const struct kdnet_talk *talk = session->talk;
-    const struct kdnet_link_memory *memory = talk ? &talk->link.memory : &session->link;
-    if (!is_state_change(packet) || (talk && (talk->link.busy || talk->halt.stage != KDNET_STAGE_RUNNING)) ||
+    const struct kdnet_active *active = session->active;
+    const struct kdnet_link_memory *memory = active ? &active->link.memory : &session->link;
+    if (!is_state_change(packet) || (active && (active->link.busy || active->halt.stage != KDNET_STAGE_RUNNING)) ||
         kdnet_link_is_repeat(memory, packet))
         return false;
-    if (!session->past)
-        session->past = calloc(1, sizeof *session->past);
-    struct kdnet_past *past = session->past; /* without memory its time is lost, not its turn */
+    if (!session->history)
+        session->history = calloc(1, sizeof *session->history);
+    struct kdnet_history *history = session->history; /* without memory its time is lost, not its turn */
     uint32_t checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
-    if (!past || (past->stopped_us != 0 && past->stopped_checksum == checksum))
+    if (!history || (history->stopped_us != 0 && history->stopped_checksum == checksum))
         return true;
-    past->stopped_us = kdnet_session_people_us(session, now_us);
-    past->stopped_checksum = checksum;
+    history->stopped_us = kdnet_session_people_us(session, now_us);
+    history->stopped_checksum = checksum;
     return true;
 }
 
 /* Since when the machine has halted at the state change that is kept: it may have had to wait. */
 static uint64_t take_stopped(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_past *past = session->past;
-    bool same = past->stopped_us != 0 && past->stopped_checksum == session->talk->halt.checksum;
-    uint64_t since_us = same ? past->stopped_us : kdnet_session_people_us(session, now_us);
-    past->stopped_us = 0;
+    struct kdnet_history *history = session->history;
+    bool same = history->stopped_us != 0 && history->stopped_checksum == session->active->halt.checksum;
+    uint64_t since_us = same ? history->stopped_us : kdnet_session_people_us(session, now_us);
+    history->stopped_us = 0;
     return since_us;
 }
 
 /* The machine has halted, at the state change that is kept. */
 static void begin_halt(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     halt->stage = KDNET_STAGE_READING;
     halt->since_us = take_stopped(session, now_us);
     halt->deadline_us = now_us + session->shared->read_deadline_us;
-    session->past->crash.dumping = false;
+    session->history->crash.dumping = false;
     halt->unread = !halt->load_symbols && !halt->shutdown && !take_break(session, now_us);
     if (halt->load_symbols)
         on_load_symbols(session, now_us);
-    else if (!begin_boot(session))
-        kdnet_release_conclude(session, KDNET_REASON_UNREADABLE, now_us);
+    else if (!renew_kernel_info(session))
+        kdnet_resume_conclude(session, KDNET_REASON_UNREADABLE, now_us);
     else
-        kdnet_inquiry_advance(session, now_us);
+        kdnet_break_handler_advance(session, now_us);
 }
 
-void kdnet_inquiry_begin_again(struct kdnet_session *session, uint64_t now_us)
+void kdnet_break_handler_begin_again(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
-    kdnet_release_done(session, now_us);
+    struct kdnet_halt *halt = &session->active->halt;
+    kdnet_resume_done(session, now_us);
     size_t kept = offsetof(struct kdnet_halt, stage);
     memset((uint8_t *)halt + kept, 0, sizeof *halt - kept);
     begin_halt(session, now_us);
@@ -220,29 +220,29 @@ static bool asked_lately(const struct kdnet_link *link, uint64_t now_us)
 
 static void on_state_change(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     bool same = halt->length == packet->payload_length &&
                 halt->checksum == kdnet_packet_checksum(packet->payload, packet->payload_length);
     if (same && halt->stage != KDNET_STAGE_RUNNING && halt->stage != KDNET_STAGE_GOING) {
         kdnet_link_ignored(
-            &session->talk->link); /* said again at our RESEND or RESET: it waits, and has not taken our request */
+            &session->active->link); /* said again at our RESEND or RESET: it waits, and has not taken our request */
         return;
     }
     /* Or the Continue was not taken, and our RESEND or RESET brought the same break again. */
-    if (same && halt->stage == KDNET_STAGE_GOING && asked_lately(&session->talk->link, now_us)) {
-        if (session->talk->link.busy && session->talk->link.sends == 0)
+    if (same && halt->stage == KDNET_STAGE_GOING && asked_lately(&session->active->link, now_us)) {
+        if (session->active->link.busy && session->active->link.sends == 0)
             return; /* the RESET before our Continue brought it: the Continue is still to come */
-        ++halt->said_again;
+        ++halt->duplicate_breaks;
         halt->proofs = 0; /* it speaks: asking is worth it again */
-        kdnet_link_abandon(&session->talk->link);
-        halt->stage = KDNET_STAGE_RELEASING;
+        kdnet_link_abandon(&session->active->link);
+        halt->stage = KDNET_STAGE_RESUMING;
         if (!halt->context_known || !kdnet_context_ask(session, KDNET_STEP_SAME))
-            kdnet_inquiry_advance(session, now_us);
+            kdnet_break_handler_advance(session, now_us);
         return;
     }
     /* A break inside a break: after the inner one the outer may wait on, without a word [inf]. */
     bool nested = halt->stage != KDNET_STAGE_RUNNING && halt->stage != KDNET_STAGE_GOING;
-    implied_release(session, now_us);
+    implied_resume(session, now_us);
     keep_change(halt, packet);
     halt->nested = nested;
     begin_halt(session, now_us);
@@ -250,19 +250,19 @@ static void on_state_change(struct kdnet_session *session, const struct kdnet_pa
 
 static void on_print(struct kdnet_session *session, const struct kdnet_debug_io *io)
 {
-    struct kdnet_talk *talk = session->talk;
+    struct kdnet_active *active = session->active;
     struct kdnet_bugcheck bugcheck;
     if (kdnet_bugcheck_from_text(io->text, io->text_length, &bugcheck)) {
-        if (!session->past->crash.printed)
-            session->past->crash = (struct kdnet_crash){.kernel_base = session->past->crash.kernel_base};
-        session->past->crash.printed = true;
-        kdnet_tell_bugcheck(session, &bugcheck, false);
+        if (!session->history->crash.printed)
+            session->history->crash = (struct kdnet_crash){.kernel_base = session->history->crash.kernel_base};
+        session->history->crash.printed = true;
+        kdnet_report_bugcheck(session, &bugcheck, false);
     }
     if (!session->shared->prints)
         return;
-    memcpy(talk->print, io->text, io->text_length);
+    memcpy(active->print, io->text, io->text_length);
     struct kdnet_event *event = kdnet_session_event(session, KDNET_EVENT_PRINT);
-    event->u.print = (struct kdnet_event_print){.text = talk->print, .length = io->text_length};
+    event->u.print = (struct kdnet_event_print){.text = active->print, .length = io->text_length};
 }
 
 /*
@@ -285,7 +285,7 @@ static char prompt_answer(const char *text, size_t length)
 /* The policy holds the machine at its question: the answer goes when it is released. */
 static void hold_prompt(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     memset(halt, 0, sizeof *halt);
     halt->prompt = halt->load_symbols = true; /* released without a result, as those */
     halt->since_us = kdnet_session_people_us(session, now_us);
@@ -293,8 +293,8 @@ static void hold_prompt(struct kdnet_session *session, const uint8_t *payload, s
     memcpy(halt->report, payload, length);
     halt->change.report = halt->report;
     halt->change.report_length = length;
-    kdnet_release_hold(session, now_us);
-    kdnet_tell_held(session, KDNET_BREAK_KIND_PROMPT, now_us);
+    kdnet_resume_hold(session, now_us);
+    kdnet_report_held(session, KDNET_BREAK_KIND_PROMPT, now_us);
 }
 
 static void on_prompt(struct kdnet_session *session, const struct kdnet_debug_io *io, uint64_t now_us)
@@ -311,7 +311,7 @@ static void on_prompt(struct kdnet_session *session, const struct kdnet_debug_io
     if (session->policy->action[KDNET_BREAK_KIND_PROMPT] == KDNET_ACTION_HOLD)
         hold_prompt(session, payload, length, now_us);
     else
-        (void)kdnet_link_send(&session->talk->link, KDNET_PACKET_DEBUG_IO, false, payload, length);
+        (void)kdnet_link_send(&session->active->link, KDNET_PACKET_DEBUG_IO, false, payload, length);
 }
 
 /* A question that is cut is answered all the same: what is missing counts as zero. */
@@ -352,7 +352,7 @@ static void on_file_io(struct kdnet_session *session, const struct kdnet_packet 
     io.status = io.api == KDNET_FILE_IO_CREATE ? KDNET_STATUS_NO_SUCH_FILE : STATUS_INVALID_HANDLE;
     io.data_length = 0;
     if (kdnet_file_io_encode(&io, payload, sizeof payload, &length) == KDNET_OK)
-        (void)kdnet_link_send(&session->talk->link, KDNET_PACKET_FILE_IO, false, payload, length);
+        (void)kdnet_link_send(&session->active->link, KDNET_PACKET_FILE_IO, false, payload, length);
 }
 
 /*
@@ -361,12 +361,13 @@ static void on_file_io(struct kdnet_session *session, const struct kdnet_packet 
  */
 static bool is_same_question(struct kdnet_session *session, const struct kdnet_packet *packet)
 {
-    struct kdnet_talk *talk = session->talk;
+    struct kdnet_active *active = session->active;
     uint32_t checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
-    bool held = talk->halt.prompt && talk->halt.stage == KDNET_STAGE_HELD;
-    bool same = (held || (talk->link.busy && talk->link.type == packet->type)) && talk->question_checksum == checksum;
-    talk->question_checksum = checksum;
-    talk->question_doubted = same;
+    bool held = active->halt.prompt && active->halt.stage == KDNET_STAGE_HELD;
+    bool same = (held || (active->link.busy && active->link.type == packet->type)) &&
+                active->question_checksum == checksum;
+    active->question_checksum = checksum;
+    active->question_doubted = same;
     return same;
 }
 
@@ -377,22 +378,22 @@ static bool is_same_question(struct kdnet_session *session, const struct kdnet_p
 static void count_asked(struct kdnet_session *session, const struct kdnet_packet *packet)
 {
     bool question = packet->type == KDNET_PACKET_DEBUG_IO || packet->type == KDNET_PACKET_FILE_IO;
-    bool asked = session->asks_slow > 1 || (session->asks_slow > 0 && session->asks_left < ASKS_QUICK);
+    bool asked = session->resend_slow > 1 || (session->resend_slow > 0 && session->resend_left < ASKS_QUICK);
     if (!question || !asked)
-        session->asks_again = 0;
-    else if (session->asks_again < ASKED_AGAIN_MAX)
-        ++session->asks_again;
-    if (session->asks_again > 1)
-        kdnet_link_diverged(&session->talk->link);
+        session->resend_repeats = 0;
+    else if (session->resend_repeats < ASKED_AGAIN_MAX)
+        ++session->resend_repeats;
+    if (session->resend_repeats > 1)
+        kdnet_link_diverged(&session->active->link);
 }
 
-void kdnet_inquiry_packet(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
+void kdnet_break_handler_packet(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
 {
     if (packet->type != KDNET_PACKET_MANIPULATE) {
         count_asked(session, packet);
-        session->asks_left = session->asks_slow = 0;
+        session->resend_left = session->resend_slow = 0;
         if (!is_state_change(packet))
-            session->past->stopped_us = 0; /* it has gone on from a break that was not taken */
+            session->history->stopped_us = 0; /* it has gone on from a break that was not taken */
     }
     switch (packet->type) {
     case KDNET_PACKET_STATE_CHANGE64:
@@ -400,19 +401,19 @@ void kdnet_inquiry_packet(struct kdnet_session *session, const struct kdnet_pack
         on_state_change(session, packet, now_us);
         break;
     case KDNET_PACKET_MANIPULATE:
-        kdnet_reading_reply(session, packet, now_us);
+        kdnet_probes_reply(session, packet, now_us);
         break;
     case KDNET_PACKET_DEBUG_IO:
         if (is_same_question(session, packet))
             break;
-        implied_release(session, now_us);
+        implied_resume(session, now_us);
         kdnet_repeats_end(session);
         on_debug_io(session, packet, now_us);
         break;
     case KDNET_PACKET_FILE_IO:
         if (is_same_question(session, packet))
             break;
-        implied_release(session, now_us);
+        implied_resume(session, now_us);
         kdnet_repeats_end(session);
         on_file_io(session, packet);
         break;
@@ -423,144 +424,144 @@ void kdnet_inquiry_packet(struct kdnet_session *session, const struct kdnet_pack
 
 void kdnet_session_symbols_came(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_talk *talk = session->talk;
-    if (!talk || talk->halt.stage != KDNET_STAGE_READING || !talk->halt.waiting)
+    struct kdnet_active *active = session->active;
+    if (!active || active->halt.stage != KDNET_STAGE_READING || !active->halt.waiting)
         return;
-    talk->halt.waiting = false;
-    kdnet_inquiry_advance(session, now_us);
+    active->halt.waiting = false;
+    kdnet_break_handler_advance(session, now_us);
 }
 
 /* Has it been taken? */
 static void ask_after_answer(struct kdnet_session *session, uint64_t now_us)
 {
     static const uint8_t doublings[ASKED_AGAIN_MAX + 1] = {0, 2, 4, 7};
-    kdnet_inquiry_ask(session, ASKS_QUICK, now_us);
-    session->ask_us += (uint64_t)ASK_PERIOD_US << doublings[session->asks_again];
+    kdnet_resend_begin(session, ASKS_QUICK, now_us);
+    session->resend_us += (uint64_t)ASK_PERIOD_US << doublings[session->resend_repeats];
 }
 
-void kdnet_inquiry_acked(struct kdnet_session *session, uint64_t now_us)
+void kdnet_break_handler_acked(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_talk *talk = session->talk;
-    if (talk->halt.stage == KDNET_STAGE_GOING)
-        kdnet_release_done(session, now_us);
-    else if (talk->question_doubted || kdnet_link_is_unsure(&talk->link))
+    struct kdnet_active *active = session->active;
+    if (active->halt.stage == KDNET_STAGE_GOING)
+        kdnet_resume_done(session, now_us);
+    else if (active->question_doubted || kdnet_link_is_unsure(&active->link))
         ask_after_answer(session, now_us);
 }
 
-void kdnet_inquiry_ask(struct kdnet_session *session, uint8_t times, uint64_t now_us)
+void kdnet_resend_begin(struct kdnet_session *session, uint8_t times, uint64_t now_us)
 {
-    session->asks_left = times;
-    session->asks_slow = 1;
-    session->ask_us = times > 0 ? now_us : now_us + ASK_SLOW_US;
+    session->resend_left = times;
+    session->resend_slow = 1;
+    session->resend_us = times > 0 ? now_us : now_us + ASK_SLOW_US;
 }
 
-void kdnet_inquiry_meet(struct kdnet_session *session, bool took_over, uint64_t now_us)
+void kdnet_resend_meet(struct kdnet_session *session, bool took_over, uint64_t now_us)
 {
-    kdnet_inquiry_ask(session, took_over ? ASKS_TAKE_OVER : ASKS_FIRST, now_us);
-    session->ask_us += ASK_PERIOD_US; /* the handshake's RESEND is the first */
+    kdnet_resend_begin(session, took_over ? ASKS_TAKE_OVER : ASKS_FIRST, now_us);
+    session->resend_us += ASK_PERIOD_US; /* the handshake's RESEND is the first */
     if (!took_over)
-        session->asks_slow = ASKS_STEADY;
+        session->resend_slow = ASKS_STEADY;
 }
 
 /* When to ask next: in threes, the next three with the next poke; in the end each time after twice as long. */
 static void plan_ask(struct kdnet_session *session, uint64_t now_us)
 {
-    if (session->asks_left > 0 && --session->asks_left > 0) {
-        session->ask_us = session->asks_left % ASKS_QUICK != 0 ? now_us + ASK_PERIOD_US : KDNET_NEVER;
+    if (session->resend_left > 0 && --session->resend_left > 0) {
+        session->resend_us = session->resend_left % ASKS_QUICK != 0 ? now_us + ASK_PERIOD_US : KDNET_NEVER;
         return;
     }
-    if (session->asks_slow > ASKS_STEADY + ASK_DOUBLINGS) {
-        session->asks_slow = 0; /* from now on as every machine is: kdnet_inquiry_heard */
+    if (session->resend_slow > ASKS_STEADY + ASK_DOUBLINGS) {
+        session->resend_slow = 0; /* from now on as every machine is: kdnet_break_handler_heard */
         return;
     }
-    unsigned doublings = session->asks_slow > ASKS_STEADY ? session->asks_slow - ASKS_STEADY : 0;
-    session->ask_us = now_us + (ASK_SLOW_US << doublings);
-    ++session->asks_slow;
+    unsigned doublings = session->resend_slow > ASKS_STEADY ? session->resend_slow - ASKS_STEADY : 0;
+    session->resend_us = now_us + (ASK_SLOW_US << doublings);
+    ++session->resend_slow;
 }
 
 static void expire_asks(struct kdnet_session *session, uint64_t now_us)
 {
-    if (session->asks_slow == 0 || session->lost || now_us < session->ask_us)
+    if (session->resend_slow == 0 || session->lost || now_us < session->resend_us)
         return;
     if (!kdnet_session_wake(session)) {
-        session->ask_us = now_us + ASK_SLOW_US; /* memory is out */
+        session->resend_us = now_us + ASK_SLOW_US; /* memory is out */
         return;
     }
     plan_ask(session, now_us);
-    struct kdnet_talk *talk = session->talk;
-    if (talk->halt.stage == KDNET_STAGE_RUNNING && !talk->link.busy)
-        kdnet_link_control(&talk->link, KDNET_PACKET_RESEND, 0);
+    struct kdnet_active *active = session->active;
+    if (active->halt.stage == KDNET_STAGE_RUNNING && !active->link.busy)
+        kdnet_link_control(&active->link, KDNET_PACKET_RESEND, 0);
 }
 
-void kdnet_inquiry_elsewhere(struct kdnet_session *session, uint64_t now_us)
+void kdnet_break_handler_other_host(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_halt *halt = session->talk ? &session->talk->halt : NULL;
-    if (!halt || halt->stage == KDNET_STAGE_RUNNING || ++halt->elsewhere < ELSEWHERE_MAX)
+    struct kdnet_halt *halt = session->active ? &session->active->halt : NULL;
+    if (!halt || halt->stage == KDNET_STAGE_RUNNING || ++halt->other_host_pokes < OTHER_HOST_POKES_MAX)
         return;
-    kdnet_link_abandon(&session->talk->link);
+    kdnet_link_abandon(&session->active->link);
     if (halt->stage == KDNET_STAGE_GOING) {
-        kdnet_release_done(session, now_us);
+        kdnet_resume_done(session, now_us);
         return;
     }
     if (!halt->load_symbols)
-        kdnet_tell_status(session, KDNET_REASON_LOST, now_us);
+        kdnet_report_status(session, KDNET_REASON_LOST, now_us);
     halt->stage = KDNET_STAGE_RUNNING; /* for us: the other host may keep it halted */
 }
 
-void kdnet_inquiry_rebooted(struct kdnet_session *session, uint64_t now_us)
+void kdnet_break_handler_rebooted(struct kdnet_session *session, uint64_t now_us)
 {
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     if (halt->stage == KDNET_STAGE_GOING)
-        kdnet_release_done(session, now_us); /* only the ACK was lost */
+        kdnet_resume_done(session, now_us); /* only the ACK was lost */
     else if (halt->stage == KDNET_STAGE_READING && !halt->load_symbols)
-        kdnet_tell_status(session, KDNET_REASON_LOST, now_us);
+        kdnet_report_status(session, KDNET_REASON_LOST, now_us);
     halt->stage = KDNET_STAGE_RUNNING;
-    session->past->crash.dumping = false;
-    session->past->cleared_told = false;
-    session->past->stopped_us = 0;
-    kdnet_boot_clear(session->boot);
-    free(session->boot);
-    session->boot = NULL;
+    session->history->crash.dumping = false;
+    session->history->cleared_reported = false;
+    session->history->stopped_us = 0;
+    kdnet_kernel_info_clear(session->kernel_info);
+    free(session->kernel_info);
+    session->kernel_info = NULL;
 }
 
-void kdnet_inquiry_expire(struct kdnet_session *session, uint64_t now_us)
+void kdnet_break_handler_expire(struct kdnet_session *session, uint64_t now_us)
 {
     expire_asks(session, now_us);
-    if (!session->talk)
+    if (!session->active)
         return;
-    struct kdnet_halt *halt = &session->talk->halt;
+    struct kdnet_halt *halt = &session->active->halt;
     kdnet_context_expire(session, now_us);
     kdnet_reach_expire(session, now_us);
     switch (halt->stage) {
     case KDNET_STAGE_READING:
         if (now_us >= halt->deadline_us && halt->load_symbols)
-            kdnet_release_loaded(session);
+            kdnet_resume_loaded(session);
         else if (now_us >= halt->deadline_us && !kdnet_reach_await(session, now_us))
-            kdnet_release_conclude(session, KDNET_REASON_TIMEOUT, now_us);
+            kdnet_resume_conclude(session, KDNET_REASON_TIMEOUT, now_us);
         break;
     case KDNET_STAGE_HELD:
         if (now_us >= halt->deadline_us)
-            (void)kdnet_session_release(session, KDNET_ACTION_CONTINUE, now_us);
+            (void)kdnet_session_resume(session, KDNET_ACTION_CONTINUE, now_us);
         break;
-    case KDNET_STAGE_RELEASING:
-        kdnet_release_expire_step(session, now_us);
+    case KDNET_STAGE_RESUMING:
+        kdnet_resume_expire_step(session, now_us);
         break;
     case KDNET_STAGE_GOING:
-        kdnet_release_expire_going(session, now_us);
+        kdnet_resume_expire_going(session, now_us);
         break;
     case KDNET_STAGE_RUNNING:
         break;
     }
 }
 
-uint64_t kdnet_inquiry_deadline(const struct kdnet_session *session)
+uint64_t kdnet_break_handler_deadline(const struct kdnet_session *session)
 {
-    bool asked = session->asks_slow > 0 && !session->lost;
-    uint64_t asks = asked ? session->ask_us : KDNET_NEVER;
-    if (!session->talk)
+    bool asked = session->resend_slow > 0 && !session->lost;
+    uint64_t asks = asked ? session->resend_us : KDNET_NEVER;
+    if (!session->active)
         return asks;
-    const struct kdnet_halt *halt = &session->talk->halt;
-    bool asking = halt->stage == KDNET_STAGE_GOING && !session->talk->link.busy;
+    const struct kdnet_halt *halt = &session->active->halt;
+    bool asking = halt->stage == KDNET_STAGE_GOING && !session->active->link.busy;
     bool waiting = halt->stage == KDNET_STAGE_READING || halt->stage == KDNET_STAGE_HELD || asking;
     return waiting && halt->deadline_us < asks ? halt->deadline_us : asks;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sift by AES-NI, and which of the ways a processor has. What is done: sift_steps.h. */
+/* The key filter by AES-NI, and which of the ways a processor has. What is done: key_filter_steps_internal.h. */
 #include <cpuid.h>
 #include <immintrin.h>
 #include <stddef.h>
@@ -27,12 +27,13 @@ typedef __m128i reg;
 /* A bit for each word that is zero. */
 #define reg_zero_words(a)          (unsigned)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(a, _mm_setzero_si128())))
 
-#include "kdnet/crypto/sift_steps.h"
+#include "kdnet/crypto/key_filter_steps_internal.h"
 
-static size_t sift_aes_ni(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_t key_count,
-                          const struct kdnet_sift_pile *pile, struct kdnet_sift_hit *hits, size_t *hit_count)
+static size_t filter_aes_ni(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_t key_count,
+                            const struct kdnet_key_filter_batch *batch, struct kdnet_key_filter_hit *hits,
+                            size_t *hit_count)
 {
-    return sift_keys(crypto, keys, key_count, pile, hits, hit_count);
+    return filter_keys(crypto, keys, key_count, batch, hits, hit_count);
 }
 
 /* __builtin_cpu_supports does not know this word in each compiler; that the system keeps wide registers is in its AVX2.
@@ -49,10 +50,10 @@ static bool has_vaes(void)
     return known == YES;
 }
 
-kdnet_sift_way *kdnet_sift_hardware(size_t rank)
+kdnet_key_filter_way *kdnet_key_filter_hardware(size_t rank)
 {
     bool narrow = __builtin_cpu_supports("aes") && __builtin_cpu_supports("sse4.1"), wide = narrow && has_vaes();
     if (wide && rank == 0)
-        return kdnet_sift_vaes;
-    return narrow && rank == wide ? sift_aes_ni : NULL;
+        return kdnet_key_filter_vaes;
+    return narrow && rank == wide ? filter_aes_ni : NULL;
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gather_internal: how evidence is collected at a break: gather.c (values), images.c (other images than the kernel).
- * Not for callers.
+ * evidence_probe_internal: how evidence is collected at a break: evidence_probe.c (values), module_list.c (other images
+ * than the kernel). Not for callers.
  */
-#ifndef KDNET_GATHER_INTERNAL_H
-#define KDNET_GATHER_INTERNAL_H
+#ifndef KDNET_EVIDENCE_PROBE_INTERNAL_H
+#define KDNET_EVIDENCE_PROBE_INTERNAL_H
 
 #include "kdnet/session/evidence.h"
-#include "kdnet/session/inquiry_internal.h"
+#include "kdnet/session/break_handler_internal.h"
 
 #define KDNET_MODULES_MAX 8U
 #define KDNET_WALK_MAX    512U /* images that are looked at; a server has some 200 */
@@ -31,7 +31,7 @@ struct kdnet_unit {
     bool alone;   /* did not come with its neighbours: read by itself */
 };
 
-enum kdnet_gather_asks {
+enum kdnet_evidence_asks {
     KDNET_ASKS_VALUES,
     KDNET_ASKS_LIST,  /* PsLoadedModuleList itself */
     KDNET_ASKS_ENTRY, /* an image in it */
@@ -39,11 +39,11 @@ enum kdnet_gather_asks {
 };
 
 /* For one break. The evidence is its first member: the event that tells it takes the whole over. */
-struct kdnet_gather {
+struct kdnet_evidence_probe {
     struct kdnet_evidence evidence;
     struct kdnet_unit unit[KDNET_READS_MAX];
-    enum kdnet_gather_asks asks; /* what the request under way is for */
-    uint64_t head, at, mark;     /* of the list; `mark` is an entry that a loop comes back to */
+    enum kdnet_evidence_asks asks; /* what the request under way is for */
+    uint64_t head, at, mark;       /* of the list; `mark` is an entry that a loop comes back to */
     unsigned walked;
     bool walk_over;
     struct kdnet_loaded_image image; /* whose name is read */
@@ -58,7 +58,7 @@ struct kdnet_module {
 };
 
 /* What evidence has learnt of one boot: values that are asked once, and images. */
-struct kdnet_facts {
+struct kdnet_boot_cache {
     uint32_t version; /* of the reads */
     size_t once_count;
     struct kdnet_value once[KDNET_ONCE_MAX];
@@ -70,17 +70,17 @@ struct kdnet_facts {
 };
 
 /* The reads, while they are those that this break began with; NULL: none, or others came with a reload. */
-const struct kdnet_reads *kdnet_gather_reads(const struct kdnet_session *session);
+const struct kdnet_reads *kdnet_evidence_probe_reads(const struct kdnet_session *session);
 
-/* --- images.c --- */
+/* --- module_list.c --- */
 
 /* Asks for the next thing that is not known of the images that reads are of; false: nothing is left to ask. */
-bool kdnet_images_next(struct kdnet_session *session);
+bool kdnet_module_list_next(struct kdnet_session *session);
 
-/* A reply to a question of kdnet_images_next about the list; length 0: unreadable. */
-void kdnet_images_take(struct kdnet_session *session, const uint8_t *data, size_t length);
+/* A reply to a question of kdnet_module_list_next about the list; length 0: unreadable. */
+void kdnet_module_list_take(struct kdnet_session *session, const uint8_t *data, size_t length);
 
 /* The image of a read; NULL: it has not been looked for. */
-struct kdnet_module *kdnet_images_find(const struct kdnet_session *session, const char *name);
+struct kdnet_module *kdnet_module_list_find(const struct kdnet_session *session, const char *name);
 
 #endif

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "kdnet/base/error.h"
-#include "kdnet/crypto/sift.h"
-#include "kdnet/crypto/sift_internal.h"
+#include "kdnet/crypto/key_filter.h"
+#include "kdnet/crypto/key_filter_internal.h"
 #include "tests/support/bytes.h"
 #include "tests/support/random.h"
 
@@ -29,11 +29,11 @@ struct way {
 
 struct world {
     struct kdnet_crypto *crypto;
-    kdnet_sift_way *sift;
-    struct kdnet_sift_block blocks[PAYLOADS];
+    kdnet_key_filter_way *filter;
+    struct kdnet_key_filter_block blocks[PAYLOADS];
     uint32_t tags[PAYLOADS];
     uint8_t payload[PAYLOADS][LENGTH];
-    struct kdnet_sift_hit hits[KDNET_SIFT_TOGETHER * PAYLOADS];
+    struct kdnet_key_filter_hit hits[KDNET_KEY_FILTER_TOGETHER * PAYLOADS];
 };
 
 static struct world world;
@@ -64,11 +64,11 @@ static int setup(void **state)
 {
     const struct way *way = *state;
     world.crypto = way->portable ? kdnet_crypto_new_portable() : kdnet_crypto_new();
-    world.sift = way->by_rank ? kdnet_sift_hardware(way->rank) : kdnet_sift;
+    world.filter = way->by_rank ? kdnet_key_filter_hardware(way->rank) : kdnet_key_filter;
     for (size_t i = 0; i < PAYLOADS; ++i) {
         if (!world.crypto || !seal(i))
             return -1;
-        kdnet_sift_take(world.payload[i], LENGTH, &world.blocks[i], &world.tags[i]);
+        kdnet_key_filter_take(world.payload[i], LENGTH, &world.blocks[i], &world.tags[i]);
     }
     return 0;
 }
@@ -82,18 +82,18 @@ static int teardown(void **state)
 
 static void need_way(void)
 {
-    if (world.sift)
+    if (world.filter)
         return;
     print_message("this processor has no such instructions, or they are not built\n");
     skip();
 }
 
-static size_t sift_one(const struct kdnet_key *key, size_t blocks)
+static size_t filter_one(const struct kdnet_key *key, size_t blocks)
 {
     const uint8_t *keys[1] = {key->bytes};
-    const struct kdnet_sift_pile pile = {world.blocks, world.tags, blocks};
+    const struct kdnet_key_filter_batch batch = {world.blocks, world.tags, blocks};
     size_t found = SIZE_MAX;
-    assert_int_equal(world.sift(world.crypto, keys, 1, &pile, world.hits, &found), 1);
+    assert_int_equal(world.filter(world.crypto, keys, 1, &batch, world.hits, &found), 1);
     return found;
 }
 
@@ -103,7 +103,7 @@ static void the_key_of_a_payload_finds_it_wherever_it_is(void **state)
     need_way();
     for (size_t number = 0; number < PAYLOADS / 3; ++number) {
         struct kdnet_key key = key_of(number);
-        assert_int_equal(sift_one(&key, PAYLOADS), 3);
+        assert_int_equal(filter_one(&key, PAYLOADS), 3);
         for (size_t i = 0; i < 3; ++i) {
             assert_int_equal(world.hits[i].block, 3 * number + i);
             assert_int_equal(world.hits[i].key, 0);
@@ -116,8 +116,8 @@ static void another_key_finds_nothing(void **state)
     (void)state;
     need_way();
     struct kdnet_key key = key_of(PAYLOADS);
-    assert_int_equal(sift_one(&key, PAYLOADS), 0);
-    assert_int_equal(sift_one(&key, 0), 0);
+    assert_int_equal(filter_one(&key, PAYLOADS), 0);
+    assert_int_equal(filter_one(&key, 0), 0);
 }
 
 /* The same answer as for one payload at a time, for payloads that are noise, too. */
@@ -130,8 +130,8 @@ static void it_says_the_same_as_may_open(void **state)
         for (size_t at = KDNET_HEADER_LENGTH; at < LENGTH; ++at)
             world.payload[i][at] = (uint8_t)((size_t)world.payload[i][at] * 5 + i);
     for (size_t i = 0; i < PAYLOADS; ++i)
-        kdnet_sift_take(world.payload[i], LENGTH, &world.blocks[i], &world.tags[i]);
-    size_t found = sift_one(&key, PAYLOADS), at = 0;
+        kdnet_key_filter_take(world.payload[i], LENGTH, &world.blocks[i], &world.tags[i]);
+    size_t found = filter_one(&key, PAYLOADS), at = 0;
     for (size_t i = 0; i < PAYLOADS; ++i) {
         bool may = kdnet_datagram_may_open(world.crypto, key.bytes, world.payload[i], LENGTH);
         assert_int_equal(may, at < found && world.hits[at].block == i);
@@ -164,19 +164,19 @@ static const struct {
 };
 
 /* A known key as the `place`-th of `count`, the others are wrong ones. */
-static size_t known_hits(const uint8_t *key, size_t place, size_t count, const struct kdnet_sift_block *block,
+static size_t known_hits(const uint8_t *key, size_t place, size_t count, const struct kdnet_key_filter_block *block,
                          uint32_t tag)
 {
-    struct kdnet_key wrong[2 * KDNET_SIFT_TOGETHER];
-    const uint8_t *keys[2 * KDNET_SIFT_TOGETHER];
-    const struct kdnet_sift_pile pile = {block, &tag, 1};
+    struct kdnet_key wrong[2 * KDNET_KEY_FILTER_TOGETHER];
+    const uint8_t *keys[2 * KDNET_KEY_FILTER_TOGETHER];
+    const struct kdnet_key_filter_batch batch = {block, &tag, 1};
     size_t found = 0, tried = 0;
     for (size_t i = 0; i < count; ++i) {
         wrong[i] = key_of(i);
         keys[i] = i == place ? key : wrong[i].bytes;
     }
     while (tried < count && found == 0) {
-        size_t more = world.sift(world.crypto, keys + tried, count - tried, &pile, world.hits, &found);
+        size_t more = world.filter(world.crypto, keys + tried, count - tried, &batch, world.hits, &found);
         assert_in_range(more, 1, count - tried);
         if (found > 0)
             assert_int_equal(tried + world.hits[0].key, place);
@@ -192,12 +192,12 @@ static void published_vectors_pass_and_none_that_differs_in_a_bit(void **state)
     need_way();
     for (size_t i = 0; i < sizeof known / sizeof known[0]; ++i) {
         uint8_t key[KDNET_AES_KEY_LENGTH];
-        struct kdnet_sift_block block;
+        struct kdnet_key_filter_block block;
         uint32_t tag;
         bytes_from_hex(known[i].key, key, sizeof key);
         bytes_from_hex(known[i].cipher, block.bytes, sizeof block.bytes);
         memcpy(&tag, known[i].plain, sizeof tag); /* their XOR is zero */
-        for (size_t count = 1; count <= 2 * KDNET_SIFT_TOGETHER; ++count)
+        for (size_t count = 1; count <= 2 * KDNET_KEY_FILTER_TOGETHER; ++count)
             for (size_t place = 0; place < count; ++place)
                 assert_int_equal(known_hits(key, place, count, &block, tag), 1);
         for (size_t bit = 0; bit < 32; ++bit) {
@@ -215,14 +215,14 @@ static void all_keys_that_pass_for_a_payload_are_told(void **state)
     (void)state;
     need_way();
     const struct kdnet_key right = key_of(1), wrong = key_of(PAYLOADS);
-    const uint8_t *keys[KDNET_SIFT_TOGETHER];
-    const struct kdnet_sift_pile pile = {world.blocks, world.tags, 9};
+    const uint8_t *keys[KDNET_KEY_FILTER_TOGETHER];
+    const struct kdnet_key_filter_batch batch = {world.blocks, world.tags, 9};
     size_t tried = 0, told = 0;
-    for (size_t i = 0; i < KDNET_SIFT_TOGETHER; ++i)
+    for (size_t i = 0; i < KDNET_KEY_FILTER_TOGETHER; ++i)
         keys[i] = i % 2 == 0 ? wrong.bytes : right.bytes;
-    while (tried < KDNET_SIFT_TOGETHER) {
-        size_t found = 0,
-               more = world.sift(world.crypto, keys + tried, KDNET_SIFT_TOGETHER - tried, &pile, world.hits, &found);
+    while (tried < KDNET_KEY_FILTER_TOGETHER) {
+        size_t found = 0, more = world.filter(world.crypto, keys + tried, KDNET_KEY_FILTER_TOGETHER - tried, &batch,
+                                              world.hits, &found);
         for (size_t i = 0; i < found; ++i) {
             assert_in_range(world.hits[i].key, 0, more - 1);
             assert_ptr_equal(keys[tried + world.hits[i].key], right.bytes);
@@ -231,7 +231,7 @@ static void all_keys_that_pass_for_a_payload_are_told(void **state)
         tried += more;
         told += found;
     }
-    assert_int_equal(told, 3 * (KDNET_SIFT_TOGETHER / 2));
+    assert_int_equal(told, 3 * (KDNET_KEY_FILTER_TOGETHER / 2));
 }
 
 /* All ways. */
@@ -240,7 +240,7 @@ struct trial {
     uint8_t space[KEYS * (KDNET_AES_KEY_LENGTH + 15)];
     const uint8_t *keys[KEYS]; /* aligned to nothing */
     size_t key_count;
-    struct kdnet_sift_block blocks[BLOCKS];
+    struct kdnet_key_filter_block blocks[BLOCKS];
     uint32_t tags[BLOCKS];
     size_t block_count;
 };
@@ -280,15 +280,15 @@ static void make_hits(struct test_random *random, struct kdnet_crypto *crypto, s
 }
 
 /* Marks what hits. */
-static size_t sift_all(kdnet_sift_way *sift, struct kdnet_crypto *crypto, const struct trial *trial,
-                       uint8_t hit[KEYS][BLOCKS])
+static size_t filter_all(kdnet_key_filter_way *filter, struct kdnet_crypto *crypto, const struct trial *trial,
+                         uint8_t hit[KEYS][BLOCKS])
 {
-    const struct kdnet_sift_pile pile = {trial->blocks, trial->tags, trial->block_count};
-    struct kdnet_sift_hit hits[KDNET_SIFT_TOGETHER * BLOCKS];
+    const struct kdnet_key_filter_batch batch = {trial->blocks, trial->tags, trial->block_count};
+    struct kdnet_key_filter_hit hits[KDNET_KEY_FILTER_TOGETHER * BLOCKS];
     size_t tried = 0, all = 0;
     memset(hit, 0, (size_t)KEYS * BLOCKS);
     while (tried < trial->key_count) {
-        size_t found = 0, more = sift(crypto, trial->keys + tried, trial->key_count - tried, &pile, hits, &found);
+        size_t found = 0, more = filter(crypto, trial->keys + tried, trial->key_count - tried, &batch, hits, &found);
         assert_in_range(more, 1, trial->key_count - tried);
         for (size_t i = 0; i < found; ++i) {
             assert_in_range(hits[i].block, i > 0 ? hits[i - 1].block : 0, trial->block_count - 1);
@@ -306,9 +306,9 @@ static void same_by_each_way(struct kdnet_crypto *crypto, const struct trial *tr
                              uint8_t by_openssl[KEYS][BLOCKS])
 {
     static uint8_t hit[KEYS][BLOCKS];
-    kdnet_sift_way *way = kdnet_sift;
-    for (size_t rank = 0; way; way = kdnet_sift_hardware(rank++)) {
-        assert_int_equal(sift_all(way, crypto, trial, hit), found);
+    kdnet_key_filter_way *way = kdnet_key_filter;
+    for (size_t rank = 0; way; way = kdnet_key_filter_hardware(rank++)) {
+        assert_int_equal(filter_all(way, crypto, trial, hit), found);
         assert_memory_equal(hit, by_openssl, sizeof hit);
     }
 }
@@ -327,12 +327,12 @@ static void all_ways_say_the_same_of_100000_keys(void **state)
     while (keys < KEYS_IN_ALL) {
         choose(&random, &trial);
         make_hits(&random, portable, &trial);
-        size_t found = sift_all(kdnet_sift, portable, &trial, hit);
+        size_t found = filter_all(kdnet_key_filter, portable, &trial, hit);
         same_by_each_way(quick, &trial, found, hit);
         keys += trial.key_count;
         hits += found;
     }
-    while (kdnet_sift_hardware(ways))
+    while (kdnet_key_filter_hardware(ways))
         ++ways;
     print_message("%zu keys, %zu hits; by OpenSSL and %zu ways of this processor\n", keys, hits, ways);
     assert_true(hits > KEYS_IN_ALL / 10);
@@ -344,9 +344,9 @@ static void no_keys_are_no_work(void **state)
 {
     (void)state;
     need_way();
-    const struct kdnet_sift_pile pile = {world.blocks, world.tags, 9};
+    const struct kdnet_key_filter_batch batch = {world.blocks, world.tags, 9};
     size_t found = SIZE_MAX;
-    assert_int_equal(world.sift(world.crypto, NULL, 0, &pile, world.hits, &found), 0);
+    assert_int_equal(world.filter(world.crypto, NULL, 0, &batch, world.hits, &found), 0);
     assert_int_equal(found, 0);
 }
 
@@ -357,10 +357,10 @@ static void the_portable_way_can_be_chosen(void **state)
     struct kdnet_crypto *portable = kdnet_crypto_new_portable(), *quick = kdnet_crypto_new();
     assert_true(kdnet_crypto_is_portable(portable));
     assert_false(kdnet_crypto_is_portable(quick));
-    if (kdnet_sift_hardware(0))
-        assert_true(kdnet_sift_key_cost(quick) < kdnet_sift_key_cost(portable));
+    if (kdnet_key_filter_hardware(0))
+        assert_true(kdnet_key_filter_key_cost(quick) < kdnet_key_filter_key_cost(portable));
     else
-        assert_int_equal(kdnet_sift_key_cost(quick), kdnet_sift_key_cost(portable));
+        assert_int_equal(kdnet_key_filter_key_cost(quick), kdnet_key_filter_key_cost(portable));
     kdnet_crypto_free(portable);
     kdnet_crypto_free(quick);
 }
@@ -377,11 +377,11 @@ static struct way by_default, portable = {.portable = true}, first = {.by_rank =
 
 /* As an emulator that has the instructions and computes something else. */
 static size_t misses(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_t key_count,
-                     const struct kdnet_sift_pile *pile, struct kdnet_sift_hit *hits, size_t *hit_count)
+                     const struct kdnet_key_filter_batch *batch, struct kdnet_key_filter_hit *hits, size_t *hit_count)
 {
     (void)crypto;
     (void)keys;
-    (void)pile;
+    (void)batch;
     (void)hits;
     *hit_count = 0;
     return key_count;
@@ -389,13 +389,14 @@ static size_t misses(struct kdnet_crypto *crypto, const uint8_t *const *keys, si
 
 /* Right for one lane of eight. */
 static size_t finds_the_first(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_t key_count,
-                              const struct kdnet_sift_pile *pile, struct kdnet_sift_hit *hits, size_t *hit_count)
+                              const struct kdnet_key_filter_batch *batch, struct kdnet_key_filter_hit *hits,
+                              size_t *hit_count)
 {
     (void)crypto;
     (void)keys;
-    (void)pile;
+    (void)batch;
     *hit_count = 1;
-    hits[0] = (struct kdnet_sift_hit){.key = 0, .block = 1};
+    hits[0] = (struct kdnet_key_filter_hit){.key = 0, .block = 1};
     return key_count;
 }
 
@@ -404,11 +405,11 @@ static void a_way_that_misses_a_known_vector_is_not_used(void **state)
     (void)state;
     struct kdnet_crypto *crypto = kdnet_crypto_new();
     assert_non_null(crypto);
-    assert_false(kdnet_sift_is_right(misses, crypto));
-    assert_false(kdnet_sift_is_right(finds_the_first, crypto));
-    for (size_t rank = 0; kdnet_sift_hardware(rank); ++rank)
-        assert_true(kdnet_sift_is_right(kdnet_sift_hardware(rank), crypto));
-    assert_false(kdnet_sift_is_slow(crypto));
+    assert_false(kdnet_key_filter_is_right(misses, crypto));
+    assert_false(kdnet_key_filter_is_right(finds_the_first, crypto));
+    for (size_t rank = 0; kdnet_key_filter_hardware(rank); ++rank)
+        assert_true(kdnet_key_filter_is_right(kdnet_key_filter_hardware(rank), crypto));
+    assert_false(kdnet_key_filter_is_slow(crypto));
     kdnet_crypto_free(crypto);
 }
 

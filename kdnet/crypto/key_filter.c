@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kdnet/crypto/sift.h"
+#include "kdnet/crypto/key_filter.h"
 #include "kdnet/base/error.h"
-#include "kdnet/crypto/sift_internal.h"
+#include "kdnet/crypto/key_filter_internal.h"
 
 #include <string.h>
 
@@ -9,13 +9,13 @@
 #define COST_HARDWARE 5U   /* a key 6 or 9 ns, a block 1 or 2 */
 #define COST_PORTABLE 20U  /* a key 45 ns, a block 2 to 3 */
 
-void kdnet_sift_take(const uint8_t *payload, size_t length, struct kdnet_sift_block *block, uint32_t *tag)
+void kdnet_key_filter_take(const uint8_t *payload, size_t length, struct kdnet_key_filter_block *block, uint32_t *tag)
 {
     memcpy(block->bytes, payload + KDNET_HEADER_LENGTH, sizeof block->bytes);
     memcpy(tag, payload + length - KDNET_TAG_LENGTH, sizeof *tag);
 }
 
-static uint32_t start_of(const struct kdnet_sift_block *block)
+static uint32_t start_of(const struct kdnet_key_filter_block *block)
 {
     uint32_t start;
     memcpy(&start, block->bytes, sizeof start);
@@ -24,68 +24,69 @@ static uint32_t start_of(const struct kdnet_sift_block *block)
 
 /* CBC xors each block with the ciphertext before it, or at first with an IV of zero; that is taken back here. The first
  * three bytes of the plaintext of a datagram are zero (kdnet_datagram_may_open). */
-static size_t note_hits(const struct kdnet_sift_pile *pile, const struct kdnet_sift_block *plain, size_t from,
-                        size_t some, struct kdnet_sift_hit *hits)
+static size_t note_hits(const struct kdnet_key_filter_batch *batch, const struct kdnet_key_filter_block *plain,
+                        size_t from, size_t some, struct kdnet_key_filter_hit *hits)
 {
     static const uint8_t first_three[4] = {0xff, 0xff, 0xff, 0};
     uint32_t mask, before = 0;
     size_t found = 0;
     memcpy(&mask, first_three, sizeof mask);
     for (size_t i = 0; i < some; ++i) {
-        uint32_t start = (start_of(&plain[i]) ^ before ^ pile->tags[from + i]) & mask;
-        before = start_of(&pile->blocks[from + i]);
+        uint32_t start = (start_of(&plain[i]) ^ before ^ batch->tags[from + i]) & mask;
+        before = start_of(&batch->blocks[from + i]);
         if (start == 0)
             hits[found++].block = (uint16_t)(from + i);
     }
     return found;
 }
 
-static size_t sift_one(struct kdnet_crypto *crypto, const uint8_t *key, const struct kdnet_sift_pile *pile,
-                       struct kdnet_sift_hit *hits)
+static size_t filter_one(struct kdnet_crypto *crypto, const uint8_t *key, const struct kdnet_key_filter_batch *batch,
+                         struct kdnet_key_filter_hit *hits)
 {
     static const uint8_t no_iv[KDNET_AES_BLOCK];
-    struct kdnet_sift_block plain[AT_ONCE];
+    struct kdnet_key_filter_block plain[AT_ONCE];
     size_t found = 0;
-    for (size_t at = 0; at < pile->count; at += AT_ONCE) {
-        size_t some = pile->count - at < AT_ONCE ? pile->count - at : AT_ONCE;
-        if (kdnet_crypto_cbc_decrypt(crypto, key, no_iv, pile->blocks[at].bytes, plain[0].bytes,
+    for (size_t at = 0; at < batch->count; at += AT_ONCE) {
+        size_t some = batch->count - at < AT_ONCE ? batch->count - at : AT_ONCE;
+        if (kdnet_crypto_cbc_decrypt(crypto, key, no_iv, batch->blocks[at].bytes, plain[0].bytes,
                                      some * sizeof *plain) != KDNET_OK)
             return 0;
-        found += note_hits(pile, plain, at, some, hits + found);
+        found += note_hits(batch, plain, at, some, hits + found);
     }
     return found;
 }
 
-static size_t sift_portable(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_t key_count,
-                            const struct kdnet_sift_pile *pile, struct kdnet_sift_hit *hits, size_t *hit_count)
+static size_t filter_portable(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_t key_count,
+                              const struct kdnet_key_filter_batch *batch, struct kdnet_key_filter_hit *hits,
+                              size_t *hit_count)
 {
     size_t tried = 0, found = 0;
     while (tried < key_count && found == 0)
-        found = sift_one(crypto, keys[tried++], pile, hits);
+        found = filter_one(crypto, keys[tried++], batch, hits);
     for (size_t i = 0; i < found; ++i)
         hits[i].key = (uint16_t)(tried - 1);
     *hit_count = found;
     return tried;
 }
 
-#define RANKS        2 /* of kdnet_sift_hardware */
-#define VECTOR_KEYS  KDNET_SIFT_TOGETHER
+#define RANKS        2 /* of kdnet_key_filter_hardware */
+#define VECTOR_KEYS  KDNET_KEY_FILTER_TOGETHER
 #define VECTOR_BLOCK 1 /* the block that the right key has sealed, of three */
 
 /* FIPS 197, C.3: AES-256 of the key 00 01 ... 1f makes of 00 11 22 ... ff this block. */
-static const struct kdnet_sift_block vector = {
+static const struct kdnet_key_filter_block vector = {
     {0x8e, 0xa2, 0xb7, 0xca, 0x51, 0x67, 0x45, 0xbf, 0xea, 0xfc, 0x49, 0x90, 0x4b, 0x49, 0x60, 0x89}};
 static const uint8_t vector_tag[4] = {0x00, 0x11, 0x22, 0x77}; /* the start of the plaintext; the last byte is free */
 
 /* Whether the right key is found at its place among wrong ones, and no other. */
-static bool finds_vector(kdnet_sift_way *way, struct kdnet_crypto *crypto, size_t place)
+static bool finds_vector(kdnet_key_filter_way *way, struct kdnet_crypto *crypto, size_t place)
 {
     uint8_t key[VECTOR_KEYS][KDNET_AES_KEY_LENGTH];
     const uint8_t *keys[VECTOR_KEYS];
-    struct kdnet_sift_block blocks[3] = {{{0}}, vector, {{1}}};
+    struct kdnet_key_filter_block blocks[3] = {{{0}}, vector, {{1}}};
     uint32_t tags[3];
-    struct kdnet_sift_hit hits[KDNET_SIFT_TOGETHER * 3];
-    const struct kdnet_sift_pile pile = {.blocks = blocks, .tags = tags, .count = 3};
+    struct kdnet_key_filter_hit hits[KDNET_KEY_FILTER_TOGETHER * 3];
+    const struct kdnet_key_filter_batch batch = {.blocks = blocks, .tags = tags, .count = 3};
     size_t count = 0;
     for (size_t i = 0; i < VECTOR_KEYS; ++i) {
         keys[i] = key[i];
@@ -95,11 +96,11 @@ static bool finds_vector(kdnet_sift_way *way, struct kdnet_crypto *crypto, size_
     }
     for (size_t i = 0; i < 3; ++i)
         memcpy(&tags[i], vector_tag, sizeof tags[i]);
-    size_t tried = way(crypto, keys, VECTOR_KEYS, &pile, hits, &count);
+    size_t tried = way(crypto, keys, VECTOR_KEYS, &batch, hits, &count);
     return tried == VECTOR_KEYS && count == 1 && hits[0].key == place && hits[0].block == VECTOR_BLOCK;
 }
 
-bool kdnet_sift_is_right(kdnet_sift_way *way, struct kdnet_crypto *crypto)
+bool kdnet_key_filter_is_right(kdnet_key_filter_way *way, struct kdnet_crypto *crypto)
 {
     for (size_t place = 0; place < VECTOR_KEYS; ++place)
         if (!finds_vector(way, crypto, place))
@@ -110,32 +111,33 @@ bool kdnet_sift_is_right(kdnet_sift_way *way, struct kdnet_crypto *crypto)
 static _Atomic int ranks[RANKS]; /* what the self-test found */
 
 /* The quickest way of this processor that passes its self-test, which is made once; NULL: by OpenSSL. */
-static kdnet_sift_way *hardware_for(struct kdnet_crypto *crypto)
+static kdnet_key_filter_way *hardware_for(struct kdnet_crypto *crypto)
 {
     enum { NOT_TESTED, RIGHT, WRONG };
     for (size_t rank = 0; rank < RANKS && !kdnet_crypto_is_portable(crypto); ++rank) {
-        kdnet_sift_way *way = kdnet_sift_hardware(rank);
+        kdnet_key_filter_way *way = kdnet_key_filter_hardware(rank);
         if (way && ranks[rank] == NOT_TESTED)
-            ranks[rank] = kdnet_sift_is_right(way, crypto) ? RIGHT : WRONG;
+            ranks[rank] = kdnet_key_filter_is_right(way, crypto) ? RIGHT : WRONG;
         if (!way || ranks[rank] == RIGHT)
             return way;
     }
     return NULL;
 }
 
-bool kdnet_sift_is_slow(struct kdnet_crypto *crypto)
+bool kdnet_key_filter_is_slow(struct kdnet_crypto *crypto)
 {
-    return kdnet_sift_hardware(0) && hardware_for(crypto) != kdnet_sift_hardware(0);
+    return kdnet_key_filter_hardware(0) && hardware_for(crypto) != kdnet_key_filter_hardware(0);
 }
 
-size_t kdnet_sift(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_t key_count,
-                  const struct kdnet_sift_pile *pile, struct kdnet_sift_hit *hits, size_t *hit_count)
+size_t kdnet_key_filter(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_t key_count,
+                        const struct kdnet_key_filter_batch *batch, struct kdnet_key_filter_hit *hits,
+                        size_t *hit_count)
 {
-    kdnet_sift_way *hardware = hardware_for(crypto);
-    return (hardware ? hardware : sift_portable)(crypto, keys, key_count, pile, hits, hit_count);
+    kdnet_key_filter_way *hardware = hardware_for(crypto);
+    return (hardware ? hardware : filter_portable)(crypto, keys, key_count, batch, hits, hit_count);
 }
 
-size_t kdnet_sift_key_cost(struct kdnet_crypto *crypto)
+size_t kdnet_key_filter_key_cost(struct kdnet_crypto *crypto)
 {
     return hardware_for(crypto) ? COST_HARDWARE : COST_PORTABLE;
 }
