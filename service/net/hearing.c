@@ -105,7 +105,7 @@ void losses_settle(struct losses *losses, uint32_t listener, enum hearing_verdic
         struct loss done = *loss;
         losses->items[losses->at] = losses->items[--losses->count];
         if (still)
-            calls->tell(calls->user, &done);
+            calls->publish(calls->user, &done);
     }
     if (losses->count == 0)
         losses_clear(losses);

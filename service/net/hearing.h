@@ -70,7 +70,7 @@ struct losses {
 
 struct losses_calls {
     bool (*is_still)(void *user, const struct loss *loss); /* the machine is there, and was not heard since */
-    void (*tell)(void *user, const struct loss *loss);
+    void (*publish)(void *user, const struct loss *loss);
     void *user;
 };
 

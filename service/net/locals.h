@@ -3,8 +3,8 @@
  * locals: addresses of this computer that machines send to, numbered from 1.
  *
  * Uses nothing. A listener at a wildcard address answers from the address that was asked: struct address carries its
- * number beside the machine's address (`via`), through rows, letters and moves, so that what is sent later goes out
- * from there, too. Addresses only come; beyond LOCALS_MAX they have no number, and the system chooses.
+ * number beside the machine's address (`via`), through the table, forwards and migrations, so that what is sent later
+ * goes out from there, too. Addresses only come; beyond LOCALS_MAX they have no number, and the system chooses.
  *
  * Thread: any.
  */

@@ -169,7 +169,7 @@ void timers_set(struct timers *timers, uint32_t id, uint64_t deadline_us, uint64
     set_near(timers, id, deadline_us);
 }
 
-void timers_fetch(const struct timers *timers, uint32_t id)
+void timers_prefetch(const struct timers *timers, uint32_t id)
 {
     kdnet_prefetch(&timers->entries[id]);
 }

@@ -57,7 +57,7 @@ bool timers_reserve(struct timers *timers, size_t ids);
 void timers_set(struct timers *timers, uint32_t id, uint64_t deadline_us, uint64_t now_us);
 
 /* Fetches into the cache what timers_set of this id will touch. */
-void timers_fetch(const struct timers *timers, uint32_t id);
+void timers_prefetch(const struct timers *timers, uint32_t id);
 
 /* When timers_take wants to be called; TIMERS_NEVER when there is nothing. Cost: at most TIMERS_WHEEL looks. */
 uint64_t timers_next(const struct timers *timers);

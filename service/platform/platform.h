@@ -44,7 +44,7 @@ void platform_close_socket(uv_os_sock_t socket);
 void platform_set_reuse(uv_os_fd_t descriptor, bool allowed);
 
 /* Datagrams of a socket come with the address that they were sent to. False: this system does not tell. */
-bool platform_tell_local(uv_os_fd_t descriptor, bool ipv4);
+bool platform_report_local(uv_os_fd_t descriptor, bool ipv4);
 
 /* Whether sockets can share an address, so that there can be several workers. */
 bool platform_can_share(void);

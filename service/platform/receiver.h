@@ -36,7 +36,7 @@ struct receiver_calls {
     void (*ready)(void *user); /* there is something: drain it. Comes again until it is, or the receiver has failed */
     void (*batch)(void *user, const struct receiver_datagram *datagrams, size_t count); /* at most RECEIVER_BATCH */
     /* The number of the address of ours that a datagram was sent to, for its source's `via`; IPv4 is ::ffff:a.b.c.d.
-     * NULL: it need not be known. Otherwise the socket must tell it (platform_tell_local). */
+     * NULL: it need not be known. Otherwise the socket must tell it (platform_report_local). */
     uint16_t (*via)(void *user, const uint8_t local[static 16]);
     void *user;
 };

@@ -192,7 +192,7 @@ void log_milliseconds(struct log_line *line, const char *name, uint64_t microsec
     log_text(line, name, text);
 }
 
-static void tell_dropped(void)
+static void write_dropped(void)
 {
     char text[96];
     int length = snprintf(text, sizeof text, "%slevel=warning msg=\"log lines were dropped\" count=%" PRIu64 "\n",
@@ -211,7 +211,7 @@ void log_end(struct log_line *line)
     uv_once(&log_once, make_lock);
     uv_mutex_lock(&log_lock);
     if (log_dropped > 0)
-        tell_dropped();
+        write_dropped();
     if (!platform_write_log(line->text, line->length))
         ++log_dropped;
     uv_mutex_unlock(&log_lock);
@@ -253,7 +253,7 @@ bool log_whole(enum config_log_level level, const char *message, const char *nam
     uv_once(&log_once, make_lock);
     uv_mutex_lock(&log_lock);
     if (log_dropped > 0)
-        tell_dropped();
+        write_dropped();
     bool written = write_pieces(text, used, wait_ms);
     log_dropped += !written;
     uv_mutex_unlock(&log_lock);

@@ -3,9 +3,9 @@
 
 #include <stdint.h>
 
-static void on_bell(uv_async_t *bell)
+static void on_wakeup(uv_async_t *wakeup)
 {
-    (void)mailbox_open(bell->data);
+    (void)mailbox_handle(wakeup->data);
 }
 
 int mailbox_init(struct mailbox *box, uv_loop_t *loop, void *owner)
@@ -14,49 +14,49 @@ int mailbox_init(struct mailbox *box, uv_loop_t *loop, void *owner)
     int error = uv_mutex_init(&box->lock);
     if (error != 0)
         return error;
-    error = uv_async_init(loop, &box->bell, on_bell);
+    error = uv_async_init(loop, &box->wakeup, on_wakeup);
     if (error != 0)
         uv_mutex_destroy(&box->lock);
-    box->bell.data = box;
+    box->wakeup.data = box;
     return error;
 }
 
-bool mailbox_offer(struct mailbox *box, struct mail *mail, size_t limit)
+bool mailbox_try_post(struct mailbox *box, struct message *message, size_t limit)
 {
-    mail->next = NULL;
+    message->next = NULL;
     uv_mutex_lock(&box->lock);
     bool room = box->count < limit;
     if (room) {
         if (box->last)
-            box->last->next = mail;
+            box->last->next = message;
         else
-            box->first = mail;
-        box->last = mail;
+            box->first = message;
+        box->last = message;
         ++box->count;
         if (!box->closed)
-            (void)uv_async_send(&box->bell);
+            (void)uv_async_send(&box->wakeup);
     }
     uv_mutex_unlock(&box->lock);
     return room;
 }
 
-void mailbox_post(struct mailbox *box, struct mail *mail)
+void mailbox_post(struct mailbox *box, struct message *message)
 {
-    (void)mailbox_offer(box, mail, SIZE_MAX);
+    (void)mailbox_try_post(box, message, SIZE_MAX);
 }
 
-bool mailbox_open(struct mailbox *box)
+bool mailbox_handle(struct mailbox *box)
 {
     uv_mutex_lock(&box->lock);
-    struct mail *mail = box->first;
+    struct message *message = box->first;
     box->first = box->last = NULL;
     box->count = 0;
     uv_mutex_unlock(&box->lock);
-    bool some = mail;
-    while (mail) {
-        struct mail *next = mail->next;
-        mail->open(mail, box->owner);
-        mail = next;
+    bool some = message;
+    while (message) {
+        struct message *next = message->next;
+        message->handle(message, box->owner);
+        message = next;
     }
     return some;
 }
@@ -66,7 +66,7 @@ void mailbox_close(struct mailbox *box)
     uv_mutex_lock(&box->lock);
     box->closed = true;
     uv_mutex_unlock(&box->lock);
-    uv_close((uv_handle_t *)&box->bell, NULL);
+    uv_close((uv_handle_t *)&box->wakeup, NULL);
 }
 
 void mailbox_clear(struct mailbox *box)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <uv.h>
 
-#define LOOP_FILES     4U /* of a loop: epoll, its bell, its signals */
+#define LOOP_FILES     4U /* of a loop: epoll, its wakeup, its signals */
 #define LISTENER_FILES 2U
 #define OTHER_FILES    16U /* configuration, results, symbols */
 #define POOL_THREADS   4U  /* of libuv, which ends the process when it cannot have them */
@@ -36,7 +36,7 @@ static unsigned spare_threads(unsigned most)
     return count;
 }
 
-static void tell(const char *message, unsigned wished, unsigned count)
+static void log_fewer(const char *message, unsigned wished, unsigned count)
 {
     struct log_line line;
     log_begin(&line, CONFIG_LOG_WARNING, message);
@@ -53,9 +53,10 @@ static unsigned by_files(unsigned wished, size_t listeners)
     count = count > 0 ? count : 1;
     if (count >= wished)
         return wished;
-    tell("workers: fewer serve than were asked for, because few files can be opened; raise the limit (LimitNOFILE=, "
-         "ulimit -n)",
-         wished, count);
+    log_fewer(
+        "workers: fewer serve than were asked for, because few files can be opened; raise the limit (LimitNOFILE=, "
+        "ulimit -n)",
+        wished, count);
     return count;
 }
 
@@ -68,7 +69,7 @@ static unsigned by_threads(unsigned wished)
     if (count == 1) /* the pool keeps what it has once had */
         (void)uv_os_setenv("UV_THREADPOOL_SIZE", "1");
     if (count < wished)
-        tell(
+        log_fewer(
             "workers: fewer serve than were asked for, because few threads can be started; raise the limit (TasksMax=, "
             "ulimit -u; or of memory: MemoryMax=, ulimit -v)",
             wished, count);

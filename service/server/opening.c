@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 struct opening {
-    struct mail mail;
+    struct message message;
     struct address local;
     uint32_t id;
     uv_os_sock_t socket;
@@ -16,19 +16,20 @@ struct opening {
 };
 
 struct closing {
-    struct mail mail;
+    struct message message;
     struct server *server;
     uint32_t id;
 };
 
 /* The kernel grants up to net.core.rmem_max. */
-static void enlarge_buffer(const struct server *server, const struct address *local, uv_os_sock_t socket, bool tell)
+static void enlarge_buffer(const struct server *server, const struct address *local, uv_os_sock_t socket,
+                           bool log_short)
 {
     size_t wished = SERVER_SOCKET_BUFFER + SERVER_SOCKET_BUFFER_EACH * (server->summary.targets / server->worker_count);
     if (wished > SERVER_SOCKET_BUFFER_MAX)
         wished = SERVER_SOCKET_BUFFER_MAX;
     size_t granted = platform_receive_buffer((uv_os_fd_t)socket, wished);
-    if (granted >= wished || !tell)
+    if (granted >= wished || !log_short)
         return;
     struct log_line line;
     char message[256];
@@ -144,9 +145,9 @@ static void open_listener(struct worker *worker, const struct opening *opening)
     server_trouble(worker->server, opening->id, TROUBLE_STAYS, error);
 }
 
-static void open_opening(struct mail *mail, void *owner)
+static void handle_opening(struct message *message, void *owner)
 {
-    struct opening *opening = (struct opening *)mail;
+    struct opening *opening = (struct opening *)message;
     struct worker *worker = owner;
     if (worker->finished)
         platform_close_socket(opening->socket);
@@ -186,19 +187,22 @@ int opening_open(struct server *server, struct port *port)
             free(openings[i]);
             continue;
         }
-        bool any = address_is_any(&port->local) && platform_tell_local((uv_os_fd_t)port->sockets[i], ipv4);
+        bool any = address_is_any(&port->local) && platform_report_local((uv_os_fd_t)port->sockets[i], ipv4);
         enlarge_buffer(server, &port->local, port->sockets[i], i == 0);
-        *openings[i] = (struct opening){
-            .mail.open = open_opening, .local = port->local, .id = port->id, .socket = port->sockets[i], .any = any};
-        mailbox_post(&server->workers[i].mailbox, &openings[i]->mail);
+        *openings[i] = (struct opening){.message.handle = handle_opening,
+                                        .local = port->local,
+                                        .id = port->id,
+                                        .socket = port->sockets[i],
+                                        .any = any};
+        mailbox_post(&server->workers[i].mailbox, &openings[i]->message);
     }
     return error;
 }
 
 /* Back at the server. */
-static void open_closed(struct mail *mail, void *owner)
+static void handle_closed(struct message *message, void *owner)
 {
-    struct closing *closing = (struct closing *)mail;
+    struct closing *closing = (struct closing *)message;
     struct server *server = owner;
     for (struct port **at = &server->ports; *at; at = &(*at)->next) {
         struct port *port = *at;
@@ -213,14 +217,14 @@ static void open_closed(struct mail *mail, void *owner)
     free(closing);
 }
 
-static void open_closing(struct mail *mail, void *owner)
+static void handle_closing(struct message *message, void *owner)
 {
-    struct closing *closing = (struct closing *)mail;
+    struct closing *closing = (struct closing *)message;
     struct listener *listener = listener_by_id(owner, closing->id);
     if (listener)
         listener_close(listener);
-    closing->mail.open = open_closed;
-    mailbox_post(&closing->server->mailbox, &closing->mail);
+    closing->message.handle = handle_closed;
+    mailbox_post(&closing->server->mailbox, &closing->message);
 }
 
 /* A worker that cannot be told for want of memory goes on to listen there. */
@@ -234,8 +238,8 @@ void opening_close(struct server *server, struct port *port)
         if (!closing)
             continue;
         ++port->left;
-        *closing = (struct closing){.mail.open = open_closing, .server = server, .id = port->id};
-        mailbox_post(&server->workers[i].mailbox, &closing->mail);
+        *closing = (struct closing){.message.handle = handle_closing, .server = server, .id = port->id};
+        mailbox_post(&server->workers[i].mailbox, &closing->message);
     }
     --port->left;
 }

@@ -2,15 +2,15 @@
 /* The addresses that machines reach us by: which are open, which are tried again, and what the log says of them. */
 #include "service/runtime/log.h"
 #include "service/platform/platform.h"
-#include "service/output/report.h"
+#include "service/output/event_json.h"
 #include "service/server/server_internal.h"
 
 #include <stdlib.h>
 
 #define DEAF_EVERY_US UINT64_C(60000000) /* between two lines on one that cannot receive */
 
-struct trouble_mail {
-    struct mail mail;
+struct trouble_message {
+    struct message message;
     uint32_t port_id;
     enum trouble trouble;
     int error;
@@ -101,7 +101,7 @@ size_t ports_deaf(const struct server *server)
 }
 
 /* `tell`: also when it cannot be opened, or the reason is another one than before. */
-static void try_to_open(struct server *server, struct port *port, bool tell)
+static void try_to_open(struct server *server, struct port *port, bool log_error)
 {
     int error = opening_open(server, port), before = port->error;
     uint64_t wait_us = error == UV_EALREADY ? SERVER_PORT_SOON_US : SERVER_PORT_AGAIN_US;
@@ -112,7 +112,7 @@ static void try_to_open(struct server *server, struct port *port, bool tell)
     port->again_us = port->opened_us + wait_us;
     if (port->open)
         say(CONFIG_LOG_NOTICE, "listening", port, 0);
-    else if ((tell || error != before) && error != UV_EALREADY)
+    else if ((log_error || error != before) && error != UV_EALREADY)
         say(CONFIG_LOG_ERROR, not_opened_message(error), port, error);
 }
 
@@ -228,22 +228,22 @@ static bool another_hears(const struct server *server, const struct port *port)
     return false;
 }
 
-static void report(struct server *server, const struct port *port, bool silent)
+static void publish(struct server *server, const struct port *port, bool silent)
 {
     uv_timeval64_t now = {0};
     (void)uv_gettimeofday(&now);
-    struct report_listener listener = {.time_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_usec,
-                                       .collector = server->config.collector,
-                                       .local = port->local,
-                                       .silent = silent,
-                                       .machines = port->hearing.machines};
+    struct event_json_listener listener = {.time_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_usec,
+                                           .collector = server->config.collector,
+                                           .local = port->local,
+                                           .silent = silent,
+                                           .machines = port->hearing.machines};
     size_t length = 0;
-    if (!results_are_wanted(&server->results))
+    if (!event_log_are_wanted(&server->event_log))
         return;
     listener.number = identity_number(&server->id_clock, listener.time_us);
-    char *text = report_listener(&listener, &length);
-    (void)results_add(&server->results, text, length, RESULTS_BREAK, 0);
-    results_ring(&server->results);
+    char *text = event_json_listener(&listener, &length);
+    (void)event_log_add(&server->event_log, text, length, EVENT_WORTH_BREAK, 0);
+    event_log_ring(&server->event_log);
 }
 
 static void say_silent(const struct server *server, const struct port *port)
@@ -273,7 +273,7 @@ void ports_judge(struct server *server)
                                                now_us);
         if (news == HEARING_NO_NEWS)
             continue;
-        report(server, port, news == HEARING_FELL_SILENT);
+        publish(server, port, news == HEARING_FELL_SILENT);
         if (news == HEARING_FELL_SILENT)
             say_silent(server, port);
         else
@@ -287,9 +287,9 @@ static void went_deaf(struct port *port, int error)
 {
     uint64_t now_us = worker_now_us();
     ++port->deaf;
-    if (port->deaf_told_us != 0 && now_us - port->deaf_told_us < DEAF_EVERY_US)
+    if (port->deaf_logged_us != 0 && now_us - port->deaf_logged_us < DEAF_EVERY_US)
         return;
-    port->deaf_told_us = now_us;
+    port->deaf_logged_us = now_us;
     say(CONFIG_LOG_ERROR,
         "datagrams cannot be received here; it is tried again every second, and the socket is opened anew; look for a "
         "filter of system calls (SystemCallFilter=, seccomp)",
@@ -305,18 +305,18 @@ static void hears_again(struct port *port)
 
 static void is_slow(struct port *port)
 {
-    if (port->told_slow)
+    if (port->logged_slow)
         return;
-    port->told_slow = true;
+    port->logged_slow = true;
     say(CONFIG_LOG_WARNING,
         "the system refuses to take or send many datagrams at a time (recvmmsg, sendmmsg); they go one by one, which "
         "costs time; look for a filter of system calls (SystemCallFilter=, seccomp)",
         port, 0);
 }
 
-static void open_trouble(struct mail *mail, void *owner)
+static void handle_trouble(struct message *message, void *owner)
 {
-    struct trouble_mail *trouble = (struct trouble_mail *)mail;
+    struct trouble_message *trouble = (struct trouble_message *)message;
     struct server *server = owner;
     struct port *port = server->ports;
     while (port && (port->id != trouble->port_id || !port->open))
@@ -335,14 +335,15 @@ static void open_trouble(struct mail *mail, void *owner)
 /* Without memory for it, nothing is missed but the line. */
 void server_trouble(struct server *server, uint32_t port_id, enum trouble trouble, int error)
 {
-    struct trouble_mail *mail = malloc(sizeof *mail);
-    if (!mail)
+    struct trouble_message *message = malloc(sizeof *message);
+    if (!message)
         return;
-    *mail = (struct trouble_mail){.mail.open = open_trouble, .port_id = port_id, .trouble = trouble, .error = error};
-    mailbox_post(&server->mailbox, &mail->mail);
+    *message = (struct trouble_message){
+        .message.handle = handle_trouble, .port_id = port_id, .trouble = trouble, .error = error};
+    mailbox_post(&server->mailbox, &message->message);
 }
 
-static void tell_lost(const struct port *port, const struct listener_counts *now, const struct listener_counts *then)
+static void log_lost(const struct port *port, const struct listener_counts *now, const struct listener_counts *then)
 {
     struct log_line line;
     char source[ADDRESS_TEXT_SIZE];
@@ -374,8 +375,7 @@ static void tell_lost(const struct port *port, const struct listener_counts *now
     }
 }
 
-static void tell_received(const struct port *port, const struct listener_counts *now,
-                          const struct listener_counts *then)
+static void log_received(const struct port *port, const struct listener_counts *now, const struct listener_counts *then)
 {
     struct log_line line;
     if (now->malformed == then->malformed && now->forged == then->forged && now->unknown == then->unknown &&
@@ -392,12 +392,12 @@ static void tell_received(const struct port *port, const struct listener_counts 
     log_end(&line);
 }
 
-void port_tell(struct port *port)
+void port_log_drops(struct port *port)
 {
-    const struct listener_counts *now = &port->counts, *then = &port->told;
+    const struct listener_counts *now = &port->counts, *then = &port->logged;
     struct log_line line;
-    tell_lost(port, now, then);
-    tell_received(port, now, then);
+    log_lost(port, now, then);
+    log_received(port, now, then);
     if (now->send_failed != then->send_failed || now->send_dropped != then->send_dropped) {
         log_begin(&line, CONFIG_LOG_WARNING,
                   "datagrams could not be sent; their sessions send them again; look at the "
@@ -408,5 +408,5 @@ void port_tell(struct port *port)
         log_text(&line, "error", port->send_error != 0 ? uv_strerror(port->send_error) : NULL);
         log_end(&line);
     }
-    port->told = *now;
+    port->logged = *now;
 }

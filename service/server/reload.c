@@ -28,9 +28,9 @@
 
 enum reload_step { STEP_FREEZE, STEP_KEEP, STEP_ADD, STEP_THAW, STEPS };
 
-/* A worker's part, and its mail: it goes there and comes back with each step. */
+/* A worker's part, and its message: it goes there and comes back with each step. */
 struct apply {
-    struct mail mail;
+    struct message message;
     struct reload *reload;
     size_t at, end; /* of its rows, or of the targets */
     bool good, index_due;
@@ -38,7 +38,7 @@ struct apply {
 
 struct reload {
     struct server *server;
-    struct mail mail; /* from the thread that reads */
+    struct message message; /* from the thread that reads */
     uv_thread_t thread;
     uint64_t begun_us;
     struct reload *next_hung;
@@ -226,12 +226,12 @@ static void end_step(struct worker *worker, struct apply *apply)
 
 /* Again: the steps go round. */
 
-static void open_done(struct mail *mail, void *owner);
+static void handle_done(struct message *message, void *owner);
 
 static void reply(struct apply *apply)
 {
-    apply->mail.open = open_done;
-    mailbox_post(&apply->reload->server->mailbox, &apply->mail);
+    apply->message.handle = handle_done;
+    mailbox_post(&apply->reload->server->mailbox, &apply->message);
 }
 
 static void end_work(struct worker *worker, struct apply *apply)
@@ -256,9 +256,9 @@ static void on_idle(uv_idle_t *idle)
         end_work(worker, apply);
 }
 
-static void open_step(struct mail *mail, void *owner)
+static void handle_step(struct message *message, void *owner)
 {
-    struct apply *apply = (struct apply *)mail;
+    struct apply *apply = (struct apply *)message;
     struct worker *worker = owner;
     if (worker->finished) {
         reply(apply);
@@ -277,16 +277,16 @@ static void post_step(struct reload *reload)
     struct server *server = reload->server;
     reload->working = server->worker_count;
     for (unsigned i = 0; i < server->worker_count; ++i) {
-        reload->apply[i].mail.open = open_step;
-        mailbox_post(&server->workers[i].mailbox, &reload->apply[i].mail);
+        reload->apply[i].message.handle = handle_step;
+        mailbox_post(&server->workers[i].mailbox, &reload->apply[i].message);
     }
 }
 
 static void end_apply(struct reload *reload);
 
-static void open_done(struct mail *mail, void *owner)
+static void handle_done(struct message *message, void *owner)
 {
-    const struct apply *apply = (struct apply *)mail;
+    const struct apply *apply = (struct apply *)message;
     struct reload *reload = apply->reload;
     (void)owner;
     reload->good = apply->good && reload->good;
@@ -439,7 +439,7 @@ static void end_reload(struct reload *reload)
     free_reload(reload);
     if (server->joined)
         return;
-    results_reopen(&server->results, server->config.events);
+    event_log_reopen(&server->event_log, server->config.events);
     platform_notify_ready();
     if (again)
         reload_again(server);
@@ -522,7 +522,7 @@ static void read_configuration(void *user)
     reload->good = options_load(server->options, &access, &reload->config, &reload->report);
     if (reload->good)
         (void)prepare(reload);
-    mailbox_post(&server->mailbox, &reload->mail);
+    mailbox_post(&server->mailbox, &reload->message);
 }
 
 /* On the server's thread again. */
@@ -564,9 +564,9 @@ static void forget_hung(struct reload *reload)
     free_reload(reload);
 }
 
-static void open_read(struct mail *mail, void *owner)
+static void handle_read(struct message *message, void *owner)
 {
-    struct reload *reload = (struct reload *)((char *)mail - offsetof(struct reload, mail));
+    struct reload *reload = (struct reload *)((char *)message - offsetof(struct reload, message));
     (void)owner;
     (void)uv_thread_join(&reload->thread); /* this was the last thing that it did */
     reload->reading = false;
@@ -603,7 +603,7 @@ static void give_up(struct reload *reload)
     reload->next_hung = server->hung_reloads;
     server->hung_reloads = reload;
     server->reload = NULL;
-    results_reopen(&server->results, server->config.events);
+    event_log_reopen(&server->event_log, server->config.events);
     platform_notify_ready();
     if (reload->again)
         reload_again(server);
@@ -636,7 +636,7 @@ static struct reload *new_reload(struct server *server)
         return NULL;
     }
     reload->server = server;
-    reload->mail.open = open_read;
+    reload->message.handle = handle_read;
     reload->work.data = reload;
     config_init(&reload->config);
     config_report_init(&reload->report);
@@ -659,7 +659,7 @@ void reload_again(struct server *server)
                                         ? "out of memory or threads: the configuration is not read again"
                                         : "the configuration is not read again: earlier readings of it still hang; "
                                           "look at the disk or share where its files are");
-        results_reopen(&server->results, server->config.events);
+        event_log_reopen(&server->event_log, server->config.events);
         return;
     }
     reload->begun_us = worker_now_us();
@@ -681,7 +681,7 @@ void reload_stop(struct server *server)
 bool reload_is_over(struct server *server)
 {
     for (unsigned i = 0; i < RELOAD_END_LOOK; ++i) {
-        (void)mailbox_open(&server->mailbox);
+        (void)mailbox_handle(&server->mailbox);
         if (!server->hung_reloads && !(server->reload && server->reload->reading))
             return true;
         uv_sleep(RELOAD_END_MS);

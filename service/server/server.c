@@ -16,7 +16,7 @@
 #define END_MS          3000     /* for what is under way on other threads, after that */
 #define STOP_LOOK_MS    10
 #define SECOND_MS       1000
-#define STALL_TOLD_US   1000000U /* shorter ones are not worth a line */
+#define STALL_LOGGED_US 1000000U /* shorter ones are not worth a line */
 #define TRIM_EVENTS     1000U    /* fewer need little */
 #define TRIM_EVERY_US   2000000U
 
@@ -28,12 +28,12 @@ static void close_handle(uv_handle_t *handle)
         uv_close(handle, NULL);
 }
 
-/* Opens mails to each other that nobody has opened. Returns whether there were any. */
-static bool open_left(struct server *server)
+/* Handles messages that no loop handles any more. Returns whether there were any. */
+static bool handle_left(struct server *server)
 {
-    bool some = mailbox_open(&server->mailbox);
+    bool some = mailbox_handle(&server->mailbox);
     for (unsigned i = 0; i < server->inited; ++i)
-        some = mailbox_open(&server->workers[i].mailbox) || some;
+        some = mailbox_handle(&server->workers[i].mailbox) || some;
     return some;
 }
 
@@ -43,7 +43,7 @@ static void join_workers(struct server *server)
     if (server->joined)
         return;
     for (unsigned i = 0; i < server->started; ++i) {
-        mailbox_post(&server->workers[i].mailbox, &server->workers[i].finish_mail);
+        mailbox_post(&server->workers[i].mailbox, &server->workers[i].finish_message);
         worker_run(&server->workers[i]);
     }
     for (unsigned i = 0; i < server->started; ++i)
@@ -52,9 +52,9 @@ static void join_workers(struct server *server)
     server->joined_us = server->written_us = worker_now_us();
     for (unsigned i = 0; i < server->inited; ++i)
         worker_finish(&server->workers[i]);
-    while (open_left(server))
+    while (handle_left(server))
         ;
-    results_end(&server->results);
+    event_log_end(&server->event_log);
 }
 
 static void finish(struct server *server)
@@ -63,7 +63,7 @@ static void finish(struct server *server)
         return;
     join_workers(server);
     server->finished = true;
-    summary_tell_last(server);
+    summary_log_last(server);
     worker_will_sleep(WORKER_CLOCK_ENDLESS);
     close_handle((uv_handle_t *)&server->prepare);
     close_handle((uv_handle_t *)&server->second_timer);
@@ -75,20 +75,20 @@ static void finish(struct server *server)
     lookup_close(server->lookup);
     server->lookup = NULL;
     reload_stop(server);
-    server->good = results_give_up(&server->results);
-    server->hangs = !results_close(&server->results);
+    server->good = event_log_give_up(&server->event_log);
+    server->hangs = !event_log_close(&server->event_log);
     if (server->hangs)
         uv_stop(&server->loop);
 }
 
 /* Results are still being written, and not too slowly. */
-static bool results_wait(struct server *server)
+static bool event_log_waits(struct server *server)
 {
-    struct results_counts counts;
+    struct event_log_counts counts;
     uint64_t now_us = worker_now_us();
-    if (results_have_ended(&server->results))
+    if (event_log_have_ended(&server->event_log))
         return false;
-    results_count(&server->results, &counts);
+    event_log_count(&server->event_log, &counts);
     if (counts.written != server->written)
         server->written_us = now_us;
     server->written = counts.written;
@@ -111,7 +111,7 @@ static void on_stop_look(uv_timer_t *timer)
         return;
     }
     join_workers(server);
-    if (!results_wait(server))
+    if (!event_log_waits(server))
         finish(server);
 }
 
@@ -126,8 +126,8 @@ static void stop(struct server *server)
     server->stop_round = server->summary.begun + 1;
     platform_notify_stopping();
     for (unsigned i = 0; i < server->started; ++i)
-        mailbox_post(&server->workers[i].mailbox, &server->workers[i].stop_mail);
-    summary_tell(server);
+        mailbox_post(&server->workers[i].mailbox, &server->workers[i].stop_message);
+    summary_log(server);
     log_plain(CONFIG_LOG_NOTICE, "stopping");
     (void)uv_timer_start(&server->stop_timer, on_stop_look, STOP_LOOK_MS, STOP_LOOK_MS);
 }
@@ -139,7 +139,7 @@ static void on_signal(uv_signal_t *handle, int number)
         if (!server->stopping)
             reload_again(server);
     } else if (number == platform_signal_summary()) {
-        summary_tell(server);
+        summary_log(server);
     } else {
         stop(server);
     }
@@ -160,14 +160,15 @@ static void trim(struct server *server, uint64_t now_us)
     platform_trim_memory();
 }
 
-static void tell_stalls(struct server *server, uint64_t now_us)
+static void log_stalls(struct server *server, uint64_t now_us)
 {
     uint64_t more_us = worker_stalls_us() - server->stalls_us;
     struct log_line line;
-    if (more_us < STALL_TOLD_US || (server->stalls_told_us != 0 && now_us - server->stalls_told_us < WORKER_MINUTE_US))
+    if (more_us < STALL_LOGGED_US ||
+        (server->stalls_logged_us != 0 && now_us - server->stalls_logged_us < WORKER_MINUTE_US))
         return;
     server->stalls_us += more_us;
-    server->stalls_told_us = now_us;
+    server->stalls_logged_us = now_us;
     log_begin(&line, CONFIG_LOG_WARNING,
               "kdnetd itself stood still: it was stopped, or its computer paused or overloaded; the deadlines of its "
               "machines are later by as much");
@@ -179,22 +180,22 @@ static void on_second(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     uint64_t now_us = worker_now_us();
-    results_look(&server->results);
-    tell_stalls(server, now_us);
+    event_log_look(&server->event_log);
+    log_stalls(server, now_us);
     if (server->joined)
         return;
     summary_ask(server);
     ports_look(server, now_us);
     trim(server, now_us);
-    hints_look(server, now_us);
+    unknown_report_look(server, now_us);
     reload_look(server, now_us);
     summary_status(server);
-    if (now_us - server->told_us < WORKER_MINUTE_US)
+    if (now_us - server->logged_us < WORKER_MINUTE_US)
         return;
-    server->told_us = now_us;
+    server->logged_us = now_us;
     for (struct port *port = server->ports; port; port = port->next)
-        port_tell(port);
-    hints_tell_more(server);
+        port_log_drops(port);
+    unknown_report_log_rest(server);
 }
 
 /* We live when each worker has answered since the last time. */
@@ -208,11 +209,11 @@ static void on_watchdog(uv_timer_t *timer)
         summary_ask(server);
 }
 
-static void on_results(void *user)
+static void on_settled_lines(void *user)
 {
     struct server *server = user;
     for (unsigned i = 0; i < server->started && !server->joined; ++i)
-        if (atomic_load(&server->workers[i].waits_for_results))
+        if (atomic_load(&server->workers[i].waits_for_writes))
             (void)uv_async_send(&server->workers[i].settled);
 }
 
@@ -314,8 +315,8 @@ static bool init_parts(struct server *server)
         return false;
     }
     policies_init(&server->policies);
-    strangers_init(&server->strangers, server->seed);
-    server->told_us = worker_now_us();
+    unknown_sources_init(&server->unknown_sources, server->seed);
+    server->logged_us = worker_now_us();
     server->lookup = lookup_new(&server->loop);
     if (locals_init(&server->locals) == 0 && server->lookup && init_workers(server))
         return true;
@@ -325,11 +326,11 @@ static bool init_parts(struct server *server)
 }
 
 /* Only for want of memory or handles can they not be opened: a file that cannot be is tried again, and told. */
-static bool open_results(struct server *server)
+static bool open_event_log(struct server *server)
 {
-    int error = results_open(&server->results, &server->loop, server->config.events);
-    server->results.on_settled = on_results;
-    server->results.user = server;
+    int error = event_log_open(&server->event_log, &server->loop, server->config.events);
+    server->event_log.on_settled = on_settled_lines;
+    server->event_log.user = server;
     if (error != 0)
         log_plain(CONFIG_LOG_ERROR, "out of memory, or of handles");
     return error == 0;
@@ -393,7 +394,7 @@ static void run_out(struct server *server)
 /* Returns whether it ended as it was told to, with each result written. */
 static bool serve(struct server *server)
 {
-    bool good = open_results(server);
+    bool good = open_event_log(server);
     good = init_parts(server) && good && reload_first(server) && run_loop(server);
     finish(server);
     run_out(server);

@@ -3,7 +3,7 @@
  * server: the daemon: sockets, sessions, timers, signals on one libuv loop.
  *
  * Uses everything else here. Its parts: server.c (the loop, signals, start and end), listener.c (sockets), dispatch.c
- * (which target is a datagram's), announce.c (events to results and log), reload.c (configuration).
+ * (which target is a datagram's), publish.c (events to results and log), reload.c (configuration).
  */
 #ifndef SERVICE_SERVER_H
 #define SERVICE_SERVER_H

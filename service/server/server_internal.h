@@ -8,9 +8,9 @@
 #include "service/runtime/mailbox.h"
 #include "service/server/options.h"
 #include "service/targets/policies.h"
-#include "service/output/results.h"
+#include "service/output/event_log.h"
 #include "service/net/steer.h"
-#include "service/server/strangers.h"
+#include "service/server/unknown_sources.h"
 #include "service/worker/worker.h"
 
 #include <stdbool.h>
@@ -24,7 +24,7 @@
 #define SERVER_SOCKET_BUFFER_EACH ((size_t)64)
 #define SERVER_SOCKET_BUFFER_MAX  ((size_t)128 << 20)
 #define SERVER_SIGNALS            4
-#define SERVER_STRANGERS_MAX      4096U /* pokes of nobody that wait to be counted one by one */
+#define SERVER_UNKNOWN_POKES_MAX  4096U /* pokes of nobody that wait to be counted one by one */
 
 struct lookup;
 struct reload;
@@ -41,18 +41,18 @@ struct port {
     uint32_t id; /* another one each time it is opened */
     struct address local;
     bool open, wanted, closing;
-    bool told_slow;
+    bool logged_slow;
     uv_os_sock_t sockets[CONFIG_WORKERS_MAX]; /* while it is open: the workers' */
     unsigned left;                            /* workers that have not closed it */
     unsigned deaf;                            /* workers that cannot receive */
     int error;                                /* why it is not open; 0: it was not tried */
     uint64_t again_us;                        /* when it is tried again */
     uint64_t opened_us;
-    uint64_t deaf_told_us;
-    int send_error;                      /* the last, of any worker */
-    struct address shed_source;          /* the last */
-    struct listener_counts counts, told; /* of all workers, as they said last; as the log has said */
-    struct listener_counts before;       /* of the times that it was open before */
+    uint64_t deaf_logged_us;
+    int send_error;                        /* the last, of any worker */
+    struct address shed_source;            /* the last */
+    struct listener_counts counts, logged; /* of all workers, as they said last; as the log has said */
+    struct listener_counts before;         /* of the times that it was open before */
     struct hearing hearing;
     struct hearing_facts facts; /* of all workers, as they said last */
 };
@@ -76,7 +76,7 @@ struct census_port {
 };
 
 struct census {
-    struct mail mail;
+    struct message message;
     struct server *server;
     struct worker_totals totals;
     struct kdnet_session_counts sessions;
@@ -116,8 +116,8 @@ struct server {
     struct reload *reload;       /* NULL: none is under way */
     struct reload *hung_reloads; /* that were given up, and whose threads still read */
     char mistake[160];           /* why the last reload did not count; empty: it did */
-    struct strangers strangers;
-    struct results results;
+    struct unknown_sources unknown_sources;
+    struct event_log event_log;
     struct lookup *lookup;
     struct summary summary;
     uint64_t seed;
@@ -128,11 +128,11 @@ struct server {
     size_t signal_count;
 
     uint64_t trimmed_us, trimmed_events;
-    uint64_t told_us;                   /* when the minute's summaries were last told */
-    uint64_t stalls_told_us, stalls_us; /* when the log last told of a stall, and what of them it has told */
-    uint64_t alive_round;               /* of the summary, when the service manager was last told that we live */
-    char status[320];                   /* as the service manager knows it */
-    uint64_t second_events;             /* a second ago */
+    uint64_t logged_us;                   /* when the minute's summaries were last told */
+    uint64_t stalls_logged_us, stalls_us; /* when the log last told of a stall, and what of them it has told */
+    uint64_t alive_round;                 /* of the summary, when the service manager was last told that we live */
+    char status[320];                     /* as the service manager knows it */
+    uint64_t second_events;               /* a second ago */
     struct identity_clock id_clock;
     atomic_uint key_news; /* counts machines that have shown another key of their target */
     bool stopping, finished;
@@ -146,7 +146,7 @@ struct server {
 };
 
 /* Counts a poke that no key of any worker opens. Thread: any. */
-void server_stranger(struct server *server, const struct trial *trial);
+void server_unknown_poke(struct server *server, const struct search_poke *search_poke);
 
 /* A listener of a worker has trouble with its socket; `error`: a UV_ code. Thread: any. */
 void server_trouble(struct server *server, uint32_t port_id, enum trouble trouble, int error);
@@ -168,18 +168,18 @@ size_t ports_deaf(const struct server *server); /* open, but not all workers rec
 void ports_judge(struct server *server);        /* which have fallen silent, by what the workers have said */
 void ports_clear(struct server *server);
 /* Says in the log what was dropped since the last time; nothing when nothing was. */
-void port_tell(struct port *port);
+void port_log_drops(struct port *port);
 
 /* summary.c */
-void summary_ask(struct server *server);       /* unless it is under way; then once more after it */
-void summary_tell(struct server *server);      /* asks, and tells the answers in the log */
-void summary_tell_last(struct server *server); /* what was asked for and is not there yet: as it is now */
+void summary_ask(struct server *server);      /* unless it is under way; then once more after it */
+void summary_log(struct server *server);      /* asks, and tells the answers in the log */
+void summary_log_last(struct server *server); /* what was asked for and is not there yet: as it is now */
 void summary_clear(struct server *server);
 void summary_status(struct server *server);
 
-/* hints.c: strangers, and what to do about them */
-void hints_look(struct server *server, uint64_t now_us);
-void hints_tell_more(struct server *server); /* once a minute */
+/* unknown_report.c: unknown sources, and what to do about them */
+void unknown_report_look(struct server *server, uint64_t now_us);
+void unknown_report_log_rest(struct server *server); /* once a minute */
 
 /* reload.c */
 bool reload_first(struct server *server);                 /* listeners and targets of the first configuration */

@@ -17,8 +17,8 @@ static void add_counts(struct listener_counts *sum, const struct listener_counts
     sum->unknown += some->unknown;
     sum->unknown_data += some->unknown_data;
     sum->refused += some->refused;
-    sum->nudged += some->nudged;
-    sum->deferred += some->deferred;
+    sum->solicited += some->solicited;
+    sum->waiting_breaks += some->waiting_breaks;
     sum->sent += some->sent;
     sum->send_failed += some->send_failed;
     sum->send_dropped += some->send_dropped;
@@ -60,7 +60,7 @@ static void fill(struct census *census, struct worker *worker)
     census->totals = worker->totals;
     census->sessions = worker->session_counts;
     census->targets = worker->targets.count - worker->targets.old_keys;
-    census->keys_tried = worker->trials.tried;
+    census->keys_tried = worker->key_search.tried;
     for (size_t i = 0; i < census->port_count; ++i) {
         struct census_port *port = &census->ports[i];
         struct listener *listener = listener_by_id(worker, port->id);
@@ -76,15 +76,15 @@ static void fill(struct census *census, struct worker *worker)
     }
 }
 
-static void open_answer(struct mail *mail, void *owner);
+static void handle_answer(struct message *message, void *owner);
 
-static void open_question(struct mail *mail, void *owner)
+static void handle_question(struct message *message, void *owner)
 {
-    struct census *census = (struct census *)mail;
+    struct census *census = (struct census *)message;
     sweep_look(owner);
     fill(census, owner);
-    census->mail.open = open_answer;
-    mailbox_post(&census->server->mailbox, &census->mail);
+    census->message.handle = handle_answer;
+    mailbox_post(&census->server->mailbox, &census->message);
 }
 
 static void add_facts(struct hearing_facts *sum, const struct hearing_facts *some)
@@ -138,11 +138,11 @@ static void add_up(struct server *server)
 
 static void log_summary(struct server *server)
 {
-    struct results_counts results;
+    struct event_log_counts event_log;
     const struct summary *summary = &server->summary;
     struct listener_counts all = {0};
     struct log_line line;
-    results_count(&server->results, &results);
+    event_log_count(&server->event_log, &event_log);
     for (const struct port *port = server->ports; port; port = port->next)
         add_counts(&all, &port->counts);
     log_begin(&line, CONFIG_LOG_NOTICE, "summary");
@@ -155,7 +155,7 @@ static void log_summary(struct server *server)
     log_number(&line, "wrong_key", all.forged);
     log_number(&line, "unknown_pokes", all.unknown);
     log_number(&line, "too_many", all.refused);
-    log_number(&line, "deferred", all.deferred);
+    log_number(&line, "deferred", all.waiting_breaks);
     log_number(&line, "shed", all.shed);
     log_number(&line, "dropped_by_kernel", all.overflowed);
     log_number(&line, "sent", all.sent);
@@ -168,9 +168,9 @@ static void log_summary(struct server *server)
     log_number(&line, "crash_statuses", summary->totals.crash_statuses);
     log_number(&line, "lost", summary->totals.lost);
     log_number(&line, "symbol_lookups", server->lookup ? lookup_count(server->lookup) : 0);
-    log_number(&line, "results_written", results.written);
-    log_number(&line, "results_waiting", results.waiting_lines);
-    log_number(&line, "results_dropped", results.dropped);
+    log_number(&line, "results_written", event_log.written);
+    log_number(&line, "results_waiting", event_log.waiting_lines);
+    log_number(&line, "results_dropped", event_log.dropped);
     log_number(&line, "workers", server->worker_count);
     log_number(&line, "passed_on", all.passed);
     log_number(&line, "passed_on_dropped", all.pass_dropped);
@@ -197,10 +197,10 @@ static void end(struct server *server)
     begin(server);
 }
 
-static void open_answer(struct mail *mail, void *owner)
+static void handle_answer(struct message *message, void *owner)
 {
     struct server *server = owner;
-    (void)mail; /* it stays in server->summary */
+    (void)message; /* it stays in server->summary */
     if (--server->summary.asked == 0)
         end(server);
 }
@@ -223,7 +223,7 @@ static bool prepare(struct server *server, struct census *census)
         census->ports[census->port_count++] = (struct census_port){
             .id = port->id, .facts = port->facts, .verdict = port->hearing.verdict, .count = port->hearing.count};
     census->server = server;
-    census->mail.open = open_question;
+    census->message.handle = handle_question;
     return true;
 }
 
@@ -237,7 +237,7 @@ static void begin(struct server *server)
     ++summary->begun;
     summary->asked = server->worker_count;
     for (unsigned i = 0; i < server->worker_count; ++i)
-        mailbox_post(&server->workers[i].mailbox, &summary->of[i].mail);
+        mailbox_post(&server->workers[i].mailbox, &summary->of[i].message);
 }
 
 void summary_ask(struct server *server)
@@ -249,7 +249,7 @@ void summary_ask(struct server *server)
 }
 
 /* A round that is under way may have asked too early. */
-void summary_tell(struct server *server)
+void summary_log(struct server *server)
 {
     if (server->summary.asked > 0)
         server->summary.log_due_again = true;
@@ -258,7 +258,7 @@ void summary_tell(struct server *server)
     summary_ask(server);
 }
 
-void summary_tell_last(struct server *server)
+void summary_log_last(struct server *server)
 {
     struct summary *summary = &server->summary;
     if (!summary->log_due && !summary->log_due_again)

@@ -16,8 +16,8 @@
  * pointers. Ids are used again from the lowest on, and a chunk without rows is given back. With AddressSanitizer a row
  * that was removed cannot be read, even while its chunk is there.
  *
- * Cost: 88 bytes a row besides its session, and 18 in the indexes; look-ups are one hash each. rows.c has the rows,
- * places.c the index by address, groups.c the lists of keys to try.
+ * Cost: 88 bytes a row besides its session, and 18 in the indexes; look-ups are one hash each. table.c has the rows,
+ * address_index.c the index by address, key_groups.c the lists of keys to try.
  */
 #ifndef SERVICE_TARGETS_H
 #define SERVICE_TARGETS_H
@@ -40,7 +40,7 @@
 
 struct listener;
 
-struct target_place {
+struct target_endpoint {
     uint8_t ip[16];
     uint32_t scope;
     uint16_t port;             /* of the machine */
@@ -50,7 +50,7 @@ struct target_place {
 
 /* What few rows have. */
 struct target_more {
-    struct target_place candidate;
+    struct target_endpoint candidate;
     uint16_t candidate_via; /* as in struct address */
     /* two machines with one key: the live place goes back and forth; another host: warned of now and then */
     struct address moved_from;
@@ -64,7 +64,7 @@ struct target_more {
 struct target {
     struct kdnet_session *session; /* behind the row; NULL until targets_begin_session */
     struct target_more *more;      /* NULL: neither a candidate nor a move */
-    struct target_place live;      /* its IP address is there from the start when it is configured */
+    struct target_endpoint live;   /* its IP address is there from the start when it is configured */
     uint32_t id;
     uint32_t next_same_ip;                    /* chain of rows with this configured IP */
     uint32_t list_at;                         /* place in its group */
@@ -78,7 +78,7 @@ struct target {
     bool listed : 1, seen : 1;                /* in its group; live at least once */
     bool connected : 1, halted : 1, held : 1; /* as counted in the server's totals */
     bool noted : 1;                           /* halted, as admission was told last */
-    bool withheld : 1;                        /* what its session has to send waits for its result to be written */
+    bool gated : 1;                           /* what its session has to send waits for its result to be written */
     bool name_apart : 1;                      /* it is too long to be here */
     uint16_t via;                             /* of its live place, as in struct address */
     union {
@@ -87,9 +87,9 @@ struct target {
     } name; /* targets_name */
 };
 
-/* Rows of one listening port (0: of all ports): the keys to try on a stranger's poke. Only rows with a strict address
+/* Rows of one listening port (0: of all ports): the keys to try on an unknown poke. Only rows with a strict address
  * are in none. Those with an address, and of old keys, count as seen: they are tried late. */
-struct targets_group {
+struct key_group {
     uint16_t port;
     bool old_keys;  /* they have groups of their own */
     uint32_t *ids;  /* TARGETS_NONE: a gap. New ones come at the end */
@@ -117,7 +117,7 @@ struct targets {
     size_t ip_slot_count;
     size_t addressed; /* rows with a configured address */
     size_t old_keys;  /* rows of old keys */
-    struct targets_group *groups;
+    struct key_group *key_groups;
     size_t group_count;
     uint64_t order; /* another one whenever rows of a group have changed their places */
 };
@@ -191,8 +191,8 @@ size_t targets_at(const struct targets *targets, const struct address *address, 
  * that they will probably find, and returns how many. With a million rows each step waits for memory; for a batch they
  * wait together.
  */
-size_t targets_fetch(const struct targets *targets, const struct address *const *addresses, size_t count,
-                     uint16_t local_port, const struct target *rows[static TARGETS_AHEAD]);
+size_t targets_prefetch(const struct targets *targets, const struct address *const *addresses, size_t count,
+                        uint16_t local_port, const struct target *rows[static TARGETS_AHEAD]);
 
 /* The first row with this configured IP, whatever its port; then next_same_ip. TARGETS_NONE: there is none. */
 uint32_t targets_with_ip(const struct targets *targets, const uint8_t ip[static 16]);
@@ -216,11 +216,11 @@ static inline struct kdnet_session *targets_session(struct target *target)
 const char *targets_name(const struct target *target);
 
 /* The group of a port, or NULL. Groups stay where they are until targets_clear or targets_add. */
-const struct targets_group *targets_group_of(const struct targets *targets, uint16_t port, bool old_keys);
+const struct key_group *key_groups_find(const struct targets *targets, uint16_t port, bool old_keys);
 
 /* The first place in a group, from `at` on, of a row that was live before, or that was not; its count: there is none.
  * Cost: quick; 64 rows at a time are passed over. */
-size_t targets_group_next(const struct targets_group *group, bool seen, size_t at);
+size_t key_group_next(const struct key_group *group, bool seen, size_t at);
 
 /*
  * The machine's own poke came from here: the row's data may follow. Nothing happens when the row is live here, or
@@ -252,9 +252,9 @@ void targets_pass_listener(struct targets *targets, const struct listener *from,
 bool targets_is_live(const struct target *target);
 
 /* Where to send to; NULL: not known. */
-const struct target_place *targets_destination(const struct target *target);
-struct address targets_address(const struct target_place *place); /* without `via` */
-struct address targets_route(const struct target *target);        /* of its destination, which is known; with `via` */
+const struct target_endpoint *targets_destination(const struct target *target);
+struct address targets_address(const struct target_endpoint *endpoint); /* without `via` */
+struct address targets_route(const struct target *target); /* of its destination, which is known; with `via` */
 
 /* Its configured IP address, with port 0; only when has_address. */
 struct address targets_configured(const struct target *target);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* targets_internal: what rows.c, places.c and groups.c share. Not for others. */
+/* targets_internal: what table.c, address_index.c and key_groups.c share. Not for others. */
 #ifndef SERVICE_TARGETS_INTERNAL_H
 #define SERVICE_TARGETS_INTERNAL_H
 
@@ -19,17 +19,17 @@ static inline size_t targets_after(size_t at, size_t slot_count)
     return at + 1 < slot_count ? at + 1 : 0;
 }
 
-/* places.c: room in the index for this many rows; false: out of memory, and it is as it was. */
-bool targets_reserve_places(struct targets *targets, size_t rows);
-void targets_forget_places(struct targets *targets, struct target *target);
+/* address_index.c: room in the index for this many rows; false: out of memory, and it is as it was. */
+bool targets_reserve_endpoints(struct targets *targets, size_t rows);
+void targets_forget_endpoints(struct targets *targets, struct target *target);
 
-/* places.c: what few rows have, when nothing of it is needed. */
+/* address_index.c: what few rows have, when nothing of it is needed. */
 void targets_drop_more(struct target *target);
 
-/* groups.c: into the group of its port, when it may be anywhere; false: out of memory. */
+/* key_groups.c: into the group of its port, when it may be anywhere; false: out of memory. */
 bool targets_enlist(struct targets *targets, struct target *target);
 void targets_delist(struct targets *targets, struct target *target);
 void targets_mark_seen(struct targets *targets, struct target *target);
-void targets_clear_groups(struct targets *targets);
+void key_groups_clear(struct targets *targets);
 
 #endif

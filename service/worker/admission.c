@@ -9,13 +9,13 @@
 
 enum state {
     RUNNING,
-    WAITING, /* in line */
-    CALLED,  /* admitted; has not said its break again yet. From here to READING it has a place */
-    ASKED,   /* its break was taken; no answer so far */
-    READING, /* it answers */
-    MISSED,  /* did not say its break again when it was called; taken whenever it does */
-    SILENT,  /* halted, without a place until it answers */
-    HELD,    /* halted by policy */
+    WAITING,  /* in line */
+    ADMITTED, /* admitted; has not said its break again yet. From here to READING it has a place */
+    ASKED,    /* its break was taken; no answer so far */
+    READING,  /* it answers */
+    MISSED,   /* did not say its break again when it was called; taken whenever it does */
+    SILENT,   /* halted, without a place until it answers */
+    HELD,     /* halted by policy */
 };
 
 static const struct admission_row untouched;
@@ -82,9 +82,9 @@ static void take_out(struct admission *admission, struct admission_line *line, u
     --line->count;
 }
 
-static bool has_place(const struct admission_row *row)
+static bool has_endpoint(const struct admission_row *row)
 {
-    return row->state == CALLED || row->state == ASKED || row->state == READING;
+    return row->state == ADMITTED || row->state == ASKED || row->state == READING;
 }
 
 static size_t *counter_of(struct admission *admission, const struct admission_row *row)
@@ -98,7 +98,7 @@ static void enter(struct admission *admission, uint32_t id, enum state state, ui
     struct admission_row *row = &admission->rows[id];
     if (row->state == WAITING)
         take_out(admission, &admission->waiting[row->hears], id);
-    if (has_place(row)) {
+    if (has_endpoint(row)) {
         take_out(admission, &admission->placed, id);
         --*counter_of(admission, row);
     }
@@ -106,7 +106,7 @@ static void enter(struct admission *admission, uint32_t id, enum state state, ui
     row->since_ms = (uint32_t)(now_us / 1000);
     if (state == WAITING)
         append(admission, &admission->waiting[row->hears], id);
-    if (has_place(row)) {
+    if (has_endpoint(row)) {
         append(admission, &admission->placed, id);
         ++*counter_of(admission, row);
     }
@@ -178,7 +178,7 @@ static uint32_t patience_ms_of(const struct admission *admission, const struct a
     uint64_t least_us = row->patience_ms * UINT64_C(1000), late_us = 4ULL * admission->answer_us;
     if (row->state == READING)
         return (uint32_t)(most_us / 1000);
-    if (row->hears && row->state == CALLED) /* it comes, or RESEND was lost: then it says its break by itself */
+    if (row->hears && row->state == ADMITTED) /* it comes, or RESEND was lost: then it says its break by itself */
         return ADMISSION_PATIENCE_MIN / 1000;
     if (row->hears && least_us < ADMISSION_HEARD_PATIENCE_US)
         least_us = ADMISSION_HEARD_PATIENCE_US;
@@ -188,7 +188,7 @@ static uint32_t patience_ms_of(const struct admission *admission, const struct a
 static void give_up(struct admission *admission, uint32_t id, uint64_t now_us)
 {
     struct admission_row *row = &admission->rows[id];
-    if (row->hears && row->state == CALLED) {
+    if (row->hears && row->state == ADMITTED) {
         row->silenced = false;
     } else if (row->state != READING) {
         row->silenced = true;
@@ -196,7 +196,7 @@ static void give_up(struct admission *admission, uint32_t id, uint64_t now_us)
     } else {
         adapt(admission, (uint64_t)passed_ms(row->taken_ms, now_us) * 1000, now_us);
     }
-    enter(admission, id, row->state == CALLED ? MISSED : SILENT, now_us);
+    enter(admission, id, row->state == ADMITTED ? MISSED : SILENT, now_us);
 }
 
 static void scan(struct admission *admission, uint64_t now_us)
@@ -212,7 +212,7 @@ static void scan(struct admission *admission, uint64_t now_us)
     }
 }
 
-static bool find_place(struct admission *admission, bool hears, uint64_t now_us)
+static bool find_endpoint(struct admission *admission, bool hears, uint64_t now_us)
 {
     if (is_free(admission, hears))
         return true;
@@ -243,7 +243,7 @@ bool admission_takes(struct admission *admission, uint32_t id, uint64_t now_us)
         return row->state != WAITING;
     row->hears = hears;
     row->silenced = false;
-    return admission->waiting[hears].count == 0 && find_place(admission, hears, now_us);
+    return admission->waiting[hears].count == 0 && find_endpoint(admission, hears, now_us);
 }
 
 void admission_wait(struct admission *admission, uint32_t id, uint64_t patience_us, uint64_t now_us)
@@ -259,10 +259,10 @@ bool admission_next(struct admission *admission, uint64_t now_us, uint32_t *id)
 {
     for (int hears = 1; hears >= 0; --hears) {
         const struct admission_line *line = &admission->waiting[hears];
-        if (line->count == 0 || !find_place(admission, hears, now_us))
+        if (line->count == 0 || !find_endpoint(admission, hears, now_us))
             continue;
         *id = line->first - 1;
-        enter(admission, *id, CALLED, now_us);
+        enter(admission, *id, ADMITTED, now_us);
         return true;
     }
     return false;
@@ -277,7 +277,7 @@ static void note_halted(struct admission *admission, uint32_t id, uint64_t patie
 {
     struct admission_row *row = &admission->rows[id];
     bool missed = row->state == MISSED;
-    if (!missed && row->state != RUNNING && row->state != WAITING && row->state != CALLED)
+    if (!missed && row->state != RUNNING && row->state != WAITING && row->state != ADMITTED)
         return;
     row->taken_ms = (uint32_t)(now_us / 1000);
     row->patience_ms = bound_patience(patience_us);
@@ -339,7 +339,7 @@ void admission_forget(struct admission *admission, uint32_t id)
 bool admission_is_waiting(const struct admission *admission, uint32_t id)
 {
     const struct admission_row *row = &admission->rows[id];
-    return row->state == WAITING || row->state == CALLED;
+    return row->state == WAITING || row->state == ADMITTED;
 }
 
 bool admission_is_in_line(const struct admission *admission, uint32_t id)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/runtime/log.h"
-#include "service/worker/letters.h"
-#include "service/worker/moves.h"
+#include "service/worker/forward.h"
+#include "service/worker/migration.h"
 #include "service/server/server_internal.h"
 
 #include <string.h>
@@ -14,7 +14,7 @@
  * Targets that have something to send, perhaps, once all of a batch is through: what comes together is answered
  * together, an ACK and the reply behind it with one look, and nothing is asked for that is already there.
  */
-struct answers {
+struct pending_sends {
     struct {
         struct target *target;
         const struct address *source;
@@ -76,62 +76,63 @@ void dispatch_admit(struct worker *worker)
 static void send_outgoing(struct target *target, struct listener *listener, const struct address *source,
                           const struct kdnet_outgoing *out)
 {
-    const struct target_place *place = targets_destination(target);
+    const struct target_endpoint *endpoint = targets_destination(target);
     if (out->to_sender && listener) {
         listener_send(listener, source, out->payload, out->length);
-    } else if (place) {
+    } else if (endpoint) {
         struct address address = targets_route(target);
-        listener_send(place->listener, &address, out->payload, out->length);
+        listener_send(endpoint->listener, &address, out->payload, out->length);
     }
 }
 
-/* Its result, with this number, comes before its release: withheld.h. */
-static void withhold(struct worker *worker, struct target *target, uint64_t number, uint64_t now_us)
+/* Its result, with this number, comes before its release: release_gate.h. */
+static void hold_back(struct worker *worker, struct target *target, uint64_t number, uint64_t now_us)
 {
-    if (number > results_settled(&worker->server->results))
-        target->withheld = withheld_add(&worker->withheld, target->id, number, now_us);
+    if (number > event_log_settled(&worker->server->event_log))
+        target->gated = release_gate_add(&worker->release_gate, target->id, number, now_us);
 }
 
-void dispatch_withheld(struct worker *worker)
+void dispatch_release(struct worker *worker)
 {
-    const struct results *results = &worker->server->results;
+    const struct event_log *event_log = &worker->server->event_log;
     uint64_t now_us = worker_now_us();
     uint32_t id;
-    while (withheld_next(&worker->withheld, results_settled(results), results_are_settled(results), now_us, &id)) {
+    while (release_gate_next(&worker->release_gate, event_log_settled(event_log), event_log_are_settled(event_log),
+                             now_us, &id)) {
         struct target *target = targets_row(&worker->targets, id);
-        if (!target || !target->withheld)
+        if (!target || !target->gated)
             continue; /* it was taken out meanwhile */
-        target->withheld = false;
+        target->gated = false;
         dispatch_pump(worker, target, NULL, NULL, now_us);
     }
-    atomic_store(&worker->waits_for_results, worker->withheld.count > 0);
+    atomic_store(&worker->waits_for_writes, worker->release_gate.count > 0);
 }
 
 /* Reports what a session has, and says whether it halts. */
-static void tell(struct worker *worker, struct target *target, uint64_t now_us)
+static void drain_events(struct worker *worker, struct target *target, uint64_t now_us)
 {
     struct kdnet_event event;
-    uint64_t told = 0;
+    uint64_t published = 0;
     while (kdnet_session_next_event(target->session, &event)) { /* first: when it has gone on, nobody can ask */
         bool status = event.type == KDNET_EVENT_CRASH_STATUS;
         if (status) /* before the line is there: when it is written at once, the worker is told all the same */
-            atomic_store(&worker->waits_for_results, true);
-        uint64_t number = announce_event(worker, target, &event);
-        told = status ? number : told;
+            atomic_store(&worker->waits_for_writes, true);
+        uint64_t number = publish_event(worker, target, &event);
+        published = status ? number : published;
     }
-    if (told > 0 && !target->withheld)
-        withhold(worker, target, told, now_us);
+    if (published > 0 && !target->gated)
+        hold_back(worker, target, published, now_us);
     dispatch_count(worker, target);
 }
 
 /* Sends what a session has, and arms its deadline. */
-static void answer(struct worker *worker, struct target *target, struct listener *listener,
-                   const struct address *source, uint64_t now_us)
+static void send_pending(struct worker *worker, struct target *target, struct listener *listener,
+                         const struct address *source, uint64_t now_us)
 {
     struct kdnet_outgoing out;
     bool sent = false;
-    while (target->withheld ? kdnet_session_next_control(target->session, &out)
-                            : kdnet_session_next_datagram(target->session, now_us, &out)) {
+    while (target->gated ? kdnet_session_next_control(target->session, &out)
+                         : kdnet_session_next_datagram(target->session, now_us, &out)) {
         send_outgoing(target, listener, source, &out);
         sent = true;
     }
@@ -143,35 +144,36 @@ static void answer(struct worker *worker, struct target *target, struct listener
 void dispatch_pump(struct worker *worker, struct target *target, struct listener *listener,
                    const struct address *source, uint64_t now_us)
 {
-    tell(worker, target, now_us);
-    answer(worker, target, listener, source, now_us);
+    drain_events(worker, target, now_us);
+    send_pending(worker, target, listener, source, now_us);
 }
 
 /* Rows move only here, and for what came alone: in a batch they are waiting for this. */
-static void answer_due(struct worker *worker, struct listener *listener, struct answers *answers, uint64_t now_us)
+static void send_due(struct worker *worker, struct listener *listener, struct pending_sends *pending_sends,
+                     uint64_t now_us)
 {
-    for (size_t i = 0; i < answers->count; ++i) {
-        struct target *target = answers->due[i].target;
-        answer(worker, target, listener->closed ? NULL : listener, answers->due[i].source, now_us);
+    for (size_t i = 0; i < pending_sends->count; ++i) {
+        struct target *target = pending_sends->due[i].target;
+        send_pending(worker, target, listener->closed ? NULL : listener, pending_sends->due[i].source, now_us);
     }
-    for (size_t i = 0; i < answers->count; ++i) /* after all: what is sent goes out before a row moves */
-        moves_consider(worker, answers->due[i].target);
-    answers->count = 0;
+    for (size_t i = 0; i < pending_sends->count; ++i) /* after all: what is sent goes out before a row moves */
+        migration_consider(worker, pending_sends->due[i].target);
+    pending_sends->count = 0;
 }
 
 /* The target answers at the end of the batch, where it was heard last. */
-static void answer_later(struct worker *worker, struct target *target, const struct arrival *a)
+static void queue_send(struct worker *worker, struct target *target, const struct arrival *a)
 {
-    struct answers *answers = a->answers;
-    for (size_t i = answers->count; i-- > 0;)
-        if (answers->due[i].target == target) {
-            answers->due[i].source = a->source;
+    struct pending_sends *pending_sends = a->pending_sends;
+    for (size_t i = pending_sends->count; i-- > 0;)
+        if (pending_sends->due[i].target == target) {
+            pending_sends->due[i].source = a->source;
             return;
         }
-    if (answers->count == RECEIVER_BATCH)
-        answer_due(worker, a->listener, answers, a->now_us);
-    answers->due[answers->count].target = target;
-    answers->due[answers->count++].source = a->source;
+    if (pending_sends->count == RECEIVER_BATCH)
+        send_due(worker, a->listener, pending_sends, a->now_us);
+    pending_sends->due[pending_sends->count].target = target;
+    pending_sends->due[pending_sends->count++].source = a->source;
 }
 
 /* Memory or OpenSSL failed: the session starts anew; its machine's next poke finds it. */
@@ -203,7 +205,7 @@ static void say_two_machines(struct target *target, const struct address *one, c
     log_end(&line);
 }
 
-static void moved(struct target *target, const struct address *from, const struct address *to, uint64_t now_us)
+static void log_moved(struct target *target, const struct address *from, const struct address *to, uint64_t now_us)
 {
     struct log_line line;
     char old[ADDRESS_TEXT_SIZE], new[ADDRESS_TEXT_SIZE];
@@ -260,8 +262,8 @@ static void say_other_host(struct target *target, const struct arrival *a, const
 }
 
 /* A recorded poke moves no row; but data may come from where its response goes. */
-static void learn_poke(struct worker *worker, struct target *target, const struct arrival *a,
-                       const struct kdnet_received *received)
+static void update_candidate(struct worker *worker, struct target *target, const struct arrival *a,
+                             const struct kdnet_received *received)
 {
     uint16_t port = a->listener->local.port;
     if (received->answered)
@@ -287,21 +289,21 @@ static void say_elsewhere(const struct target *target, const struct address *fro
     log_end(&line);
 }
 
-static void learn(struct worker *worker, struct target *target, const struct arrival *a,
-                  const struct kdnet_received *received)
+static void update_address(struct worker *worker, struct target *target, const struct arrival *a,
+                           const struct kdnet_received *received)
 {
     uint16_t port = a->listener->local.port;
     bool was_live = targets_is_live(target);
     struct address before = targets_address(&target->live);
     if (!received->live) {
-        learn_poke(worker, target, a, received);
+        update_candidate(worker, target, a, received);
         return;
     }
     if (!targets_set_live(&worker->targets, target, a->source, a->listener, port))
         return;
     responses_forget(&worker->responses, a->source, port, target->id);
     if (was_live)
-        moved(target, &before, a->source, a->now_us);
+        log_moved(target, &before, a->source, a->now_us);
     if (target->elsewhere && !(was_live && address_same_ip(&before, a->source->ip)))
         say_elsewhere(target, a->source);
 }
@@ -336,7 +338,7 @@ static void note_admission(struct worker *worker, struct target *target, const s
 {
     if (received->waits) {
         admission_wait(&worker->admission, target->id, patience_us(target), a->now_us);
-        ++a->listener->counts.deferred;
+        ++a->listener->counts.waiting_breaks;
     } else if (received->hears) {
         admission_heard(&worker->admission, target->id, a->now_us);
     } else if (received->said) {
@@ -345,7 +347,7 @@ static void note_admission(struct worker *worker, struct target *target, const s
 }
 
 /* Gives a datagram to a session. Returns whether it was the target's. */
-static bool offer(struct worker *worker, struct target *target, const struct arrival *a)
+static bool deliver(struct worker *worker, struct target *target, const struct arrival *a)
 {
     struct kdnet_received received = {.authentic = false};
     worker->shared.breaks_wait = a->channel == KDNET_CHANNEL_DATA &&
@@ -360,20 +362,20 @@ static bool offer(struct worker *worker, struct target *target, const struct arr
     if (kdnet_session_last_seen(target->session) == a->now_us)
         a->listener->heard_us = a->now_us;
     say_unexpected(worker, target, a, &received, code);
-    learn(worker, target, a, &received);
+    update_address(worker, target, a, &received);
     note_admission(worker, target, a, &received);
     if (received.other_host)
         say_other_host(target, a, &received);
-    tell(worker, target, a->now_us);
-    if (a->answers && a->channel == KDNET_CHANNEL_DATA)
-        answer_later(worker, target, a);
+    drain_events(worker, target, a->now_us);
+    if (a->pending_sends && a->channel == KDNET_CHANNEL_DATA)
+        queue_send(worker, target, a);
     else
-        answer(worker, target, a->listener, a->source, a->now_us);
+        send_pending(worker, target, a->listener, a->source, a->now_us);
     return true;
 }
 
 /* The rows with the source's IP as their configured address: few, so they are tried without waiting. */
-static bool offer_to_configured(struct worker *worker, const struct arrival *a, bool *any)
+static bool deliver_to_configured(struct worker *worker, const struct arrival *a, bool *any)
 {
     uint32_t id = targets_with_ip(&worker->targets, a->source->ip);
     size_t tried = 0;
@@ -386,14 +388,14 @@ static bool offer_to_configured(struct worker *worker, const struct arrival *a, 
         ++tried;
         if (a->channel == KDNET_CHANNEL_CONTROL && !kdnet_session_may_open(row->session, a->payload, a->length))
             continue;
-        if (offer(worker, row, a))
+        if (deliver(worker, row, a))
             return true;
     }
     return false;
 }
 
 /* Asks one machine to poke at once; one that we hold only when its session wants it. Returns whether it was asked. */
-static bool nudge(struct target *row, const struct arrival *a)
+static bool solicit_poke(struct target *row, const struct arrival *a)
 {
     struct kdnet_outgoing out;
     if (!targets_may_be(row, a->source, a->listener->local.port))
@@ -404,95 +406,95 @@ static bool nudge(struct target *row, const struct arrival *a)
     if (!made)
         return false;
     send_outgoing(row, a->listener, a->source, &out);
-    ++a->listener->counts.nudged;
+    ++a->listener->counts.solicited;
     return true;
 }
 
-/* How many nudges this datagram may cause: together never longer than itself, and not all the time. */
-static size_t nudge_allowance(struct worker *worker, const struct arrival *a)
+/* How many pokes this datagram may solicit: together never longer than itself, and not all the time. */
+static size_t solicit_allowance(struct worker *worker, const struct arrival *a)
 {
-    uint64_t *last = &worker->nudged_us[address_hash(a->source, worker->seed) % WORKER_NUDGE_SLOTS];
-    if (*last != 0 && a->now_us - *last < WORKER_NUDGE_GAP_US)
+    uint64_t *last = &worker->solicited_us[address_hash(a->source, worker->seed) % WORKER_SOLICIT_SLOTS];
+    if (*last != 0 && a->now_us - *last < WORKER_SOLICIT_GAP_US)
         return 0;
     *last = a->now_us;
-    return (size_t)bucket_take(&worker->nudges, a->length / WORKER_NUDGE_COST, a->now_us);
+    return (size_t)bucket_take(&worker->solicits, a->length / WORKER_SOLICIT_COST, a->now_us);
 }
 
 /* Rows with this configured IP: all of them when they are few, in turn when many machines share an address. */
-static void nudge_configured(struct worker *worker, const struct arrival *a, size_t allowance)
+static void solicit_configured(struct worker *worker, const struct arrival *a, size_t allowance)
 {
     uint32_t first = targets_with_ip(&worker->targets, a->source->ip);
     size_t count = 0, at = 0;
     for (struct target *row = targets_row(&worker->targets, first); row && count < WORKER_EXPIRE_MAX;
          row = targets_row(&worker->targets, row->next_same_ip))
         ++count;
-    size_t skip = count > allowance ? worker->nudge_turn++ * allowance % count : 0;
+    size_t skip = count > allowance ? worker->solicit_turn++ * allowance % count : 0;
     for (struct target *row = targets_row(&worker->targets, first); row && at < count && allowance > 0;
          row = targets_row(&worker->targets, row->next_same_ip))
-        if (at++ >= skip && nudge(row, a))
+        if (at++ >= skip && solicit_poke(row, a))
             --allowance;
 }
 
 /* Rows of a group, in turn. Returns how many were asked. */
-static size_t nudge_group(struct worker *worker, const struct arrival *a, const struct targets_group *group, bool seen,
-                          size_t allowance)
+static size_t solicit_group(struct worker *worker, const struct arrival *a, const struct key_group *group, bool seen,
+                            size_t allowance)
 {
     size_t looks = seen ? group->count - group->unseen : group->unseen, asked = 0;
-    if (looks > WORKER_NUDGE_LOOK)
-        looks = WORKER_NUDGE_LOOK;
+    if (looks > WORKER_SOLICIT_LOOK)
+        looks = WORKER_SOLICIT_LOOK;
     for (; looks > 0 && asked < allowance; --looks) {
-        size_t at = targets_group_next(group, seen, worker->nudge_turn % group->count);
+        size_t at = key_group_next(group, seen, worker->solicit_turn % group->count);
         if (at == group->count)
-            at = targets_group_next(group, seen, 0);
-        worker->nudge_turn = at + 1;
+            at = key_group_next(group, seen, 0);
+        worker->solicit_turn = at + 1;
         struct target *row = targets_row(&worker->targets, group->ids[at]);
-        asked += row && nudge(row, a);
+        asked += row && solicit_poke(row, a);
     }
     return asked;
 }
 
 /* Rows whose address is not known, in turn. */
-void dispatch_nudge(const struct arrival *a, size_t allowance)
+void dispatch_solicit(const struct arrival *a, size_t allowance)
 {
     struct worker *worker = a->listener->worker;
     uint16_t port = a->listener->local.port;
     for (unsigned i = 0; i < 6 && allowance > 0; ++i) {
-        const struct targets_group *group = targets_group_of(&worker->targets, i % 2 == 0 ? port : 0, i >= 4);
+        const struct key_group *group = key_groups_find(&worker->targets, i % 2 == 0 ? port : 0, i >= 4);
         if (group)
-            allowance -= nudge_group(worker, a, group, i >= 2, allowance);
+            allowance -= solicit_group(worker, a, group, i >= 2, allowance);
     }
 }
 
 static void unknown_data(struct worker *worker, const struct arrival *a)
 {
     bool configured = false;
-    if (offer_to_configured(worker, a, &configured))
+    if (deliver_to_configured(worker, a, &configured))
         return;
     ++a->listener->counts.unknown_data;
-    size_t allowance = nudge_allowance(worker, a);
+    size_t allowance = solicit_allowance(worker, a);
     if (allowance == 0)
         return;
     if (configured)
-        nudge_configured(worker, a, allowance);
-    else if (!letters_nudge(a, allowance))
-        dispatch_nudge(a, allowance);
+        solicit_configured(worker, a, allowance);
+    else if (!forward_solicit(a, allowance))
+        dispatch_solicit(a, allowance);
 }
 
 void dispatch_try(const struct arrival *a, unsigned hops)
 {
     struct worker *worker = a->listener->worker;
-    const struct trials_origin origin = {
+    const struct key_search_origin origin = {
         .listener_id = a->listener->id, .local_port = a->listener->local.port, .hops = (uint8_t)hops};
-    if (a->length > TRIALS_PAYLOAD)
+    if (a->length > KEY_SEARCH_PAYLOAD)
         ++a->listener->counts.malformed;
-    else if (!trials_add(&worker->trials, a->source, &origin, a->payload, a->length))
+    else if (!key_search_add(&worker->key_search, a->source, &origin, a->payload, a->length))
         ++a->listener->counts.refused;
 }
 
 static void unknown_poke(struct worker *worker, const struct arrival *a)
 {
     bool configured = false;
-    if (!offer_to_configured(worker, a, &configured))
+    if (!deliver_to_configured(worker, a, &configured))
         dispatch_try(a, 0);
 }
 
@@ -504,26 +506,26 @@ static void not_theirs(struct worker *worker, const struct arrival *a, struct ta
         unknown_poke(worker, a); /* another machine behind this address, or one that got it */
         return;
     }
-    size_t allowance = nudge_allowance(worker, a);
+    size_t allowance = solicit_allowance(worker, a);
     for (size_t i = 0; i < count && allowance > 0; ++i)
-        if (nudge(rows[i], a))
+        if (solicit_poke(rows[i], a))
             --allowance;
 }
 
 /* Whether a row of its source's took it. */
-static bool offer_to_rows(struct worker *worker, const struct arrival *a, struct target **rows, size_t count)
+static bool deliver_to_targets(struct worker *worker, const struct arrival *a, struct target **rows, size_t count)
 {
     for (size_t i = 0; i < count; ++i)
-        if (offer(worker, rows[i], a)) {
+        if (deliver(worker, rows[i], a)) {
             if (!worker->in_batch)
-                moves_consider(worker, rows[i]);
+                migration_consider(worker, rows[i]);
             return true;
         }
     return false;
 }
 
 /* Rows that have no place there, but whose responses went there. */
-static bool offer_to_answered(struct worker *worker, const struct arrival *a)
+static bool deliver_to_answered(struct worker *worker, const struct arrival *a)
 {
     uint32_t ids[RESPONSES_WAYS];
     struct target *rows[RESPONSES_WAYS];
@@ -534,7 +536,7 @@ static bool offer_to_answered(struct worker *worker, const struct arrival *a)
         if (row && targets_may_be(row, a->source, port))
             rows[may++] = row;
     }
-    return offer_to_rows(worker, a, rows, may);
+    return deliver_to_targets(worker, a, rows, may);
 }
 
 /* As targets_at. Of a machine that another worker has just found, we may have to read first: its claim was posted
@@ -543,8 +545,8 @@ static size_t rows_at(struct worker *worker, const struct arrival *a, struct tar
 {
     uint16_t port = a->listener->local.port;
     size_t count = targets_at(&worker->targets, a->source, port, rows);
-    if (count > 0 || a->letter != LETTER_NONE || a->channel != KDNET_CHANNEL_DATA || worker_is_alone(worker) ||
-        !mailbox_open(&worker->mailbox))
+    if (count > 0 || a->forwarded != FORWARD_NONE || a->channel != KDNET_CHANNEL_DATA || worker_is_alone(worker) ||
+        !mailbox_handle(&worker->mailbox))
         return count;
     return targets_at(&worker->targets, a->source, port, rows);
 }
@@ -558,15 +560,15 @@ void dispatch_arrival(struct arrival *a)
     if (listener->closed)
         return;
     if (worker->holds.count > 0) {
-        if (letters_hold(a))
+        if (forward_hold(a))
             return;
         count = rows_at(worker, a, rows); /* what waited may have moved some */
     }
     if (count == 1 && a->channel == KDNET_CHANNEL_DATA && admission_is_in_line(&worker->admission, rows[0]->id)) {
-        ++listener->counts.deferred; /* not even opened: many wait because there is no time */
+        ++listener->counts.waiting_breaks; /* not even opened: many wait because there is no time */
         return;
     }
-    if (offer_to_rows(worker, a, rows, count) || offer_to_answered(worker, a) || letters_pass_on(a, count > 0))
+    if (deliver_to_targets(worker, a, rows, count) || deliver_to_answered(worker, a) || forward_datagram(a, count > 0))
         return;
     if (count > 0)
         not_theirs(worker, a, rows, count);
@@ -592,10 +594,10 @@ static void fetch(const struct listener *listener, const struct receiver_datagra
     const struct target *rows[TARGETS_AHEAD];
     for (size_t i = 0; i < count; ++i)
         sources[i] = &datagrams[i].source;
-    size_t found = targets_fetch(&worker->targets, sources, count, listener->local.port, rows);
+    size_t found = targets_prefetch(&worker->targets, sources, count, listener->local.port, rows);
     for (size_t i = 0; i < found; ++i) {
         kdnet_session_prefetch(rows[i]->session);
-        timers_fetch(&worker->timers, rows[i]->id);
+        timers_prefetch(&worker->timers, rows[i]->id);
     }
 }
 
@@ -603,7 +605,7 @@ static void fetch(const struct listener *listener, const struct receiver_datagra
 static bool is_shed(struct listener *listener, const struct address *source, uint64_t now_us)
 {
     struct worker *worker = listener->worker;
-    if (shares_take(&worker->shares, address_hash(source, worker->seed), now_us))
+    if (source_limit_take(&worker->source_limit, address_hash(source, worker->seed), now_us))
         return false;
     ++listener->counts.shed;
     listener->shed_source = *source;
@@ -613,8 +615,8 @@ static bool is_shed(struct listener *listener, const struct address *source, uin
 void dispatch_batch(struct listener *listener, const struct receiver_datagram *datagrams, size_t count)
 {
     uint64_t now_us = worker_now_us();
-    struct answers answers;
-    answers.count = 0;
+    struct pending_sends pending_sends;
+    pending_sends.count = 0;
     listener->worker->in_batch = true;
     listener->counts.received += count;
     fetch(listener, datagrams, count);
@@ -622,14 +624,14 @@ void dispatch_batch(struct listener *listener, const struct receiver_datagram *d
         if (listener->behind && is_shed(listener, &datagrams[i].source, now_us))
             continue;
         struct arrival a = {.listener = listener,
-                            .answers = &answers,
+                            .pending_sends = &pending_sends,
                             .source = &datagrams[i].source,
                             .payload = datagrams[i].payload,
                             .length = datagrams[i].length,
                             .now_us = now_us};
         dispatch(&a);
     }
-    answer_due(listener->worker, listener, &answers, now_us);
+    send_due(listener->worker, listener, &pending_sends, now_us);
     listener->worker->in_batch = false;
 }
 
@@ -653,129 +655,131 @@ void dispatch_unopened(const struct arrival *a)
     struct target *rows[TARGETS_SHARE_MAX];
     unsigned other = 0;
     size_t count = targets_at(&worker->targets, a->source, a->listener->local.port, rows);
-    if (offer_to_rows(worker, a, rows, count) ||
-        forwards_find(&worker->forwards, a->source, a->listener->local.port, &other))
+    if (deliver_to_targets(worker, a, rows, count) ||
+        forwarding_table_find(&worker->forwarding_table, a->source, a->listener->local.port, &other))
         return;
     ++a->listener->counts.unknown;
-    struct trial trial = {.source = *a->source, .local_port = a->listener->local.port, .length = (uint16_t)a->length};
-    if (a->length <= sizeof trial.payload) {
-        memcpy(trial.payload, a->payload, a->length);
-        server_stranger(worker->server, &trial);
+    struct search_poke search_poke = {
+        .source = *a->source, .local_port = a->listener->local.port, .length = (uint16_t)a->length};
+    if (a->length <= sizeof search_poke.payload) {
+        memcpy(search_poke.payload, a->payload, a->length);
+        server_unknown_poke(worker->server, &search_poke);
     }
 }
 
 /* Keys on pokes from new addresses. */
 
-static size_t sift(void *user, struct target *const *rows, size_t row_count, const struct kdnet_key_filter_batch *pile,
-                   struct kdnet_key_filter_hit *hits, size_t *hit_count)
+static size_t filter(void *user, struct target *const *rows, size_t row_count,
+                     const struct kdnet_key_filter_batch *candidates, struct kdnet_key_filter_hit *hits,
+                     size_t *hit_count)
 {
     struct worker *worker = user;
-    const uint8_t *keys[TRIALS_KEYS];
+    const uint8_t *keys[KEY_SEARCH_KEYS];
     for (size_t i = 0; i < row_count; ++i)
         keys[i] = kdnet_session_key(targets_session(rows[i]))->bytes;
-    return kdnet_key_filter(worker->shared.crypto, keys, row_count, pile, hits, hit_count);
+    return kdnet_key_filter(worker->shared.crypto, keys, row_count, candidates, hits, hit_count);
 }
 
 /* Its listener is NULL when nobody listens there any more. */
-static struct arrival arrival_of(const struct worker *worker, const struct trial *trial)
+static struct arrival arrival_of(const struct worker *worker, const struct search_poke *search_poke)
 {
     return (struct arrival){
-        .listener = listener_by_id(worker, trial->listener_id),
-        .source = &trial->source,
-        .payload = trial->payload,
-        .length = trial->length,
+        .listener = listener_by_id(worker, search_poke->listener_id),
+        .source = &search_poke->source,
+        .payload = search_poke->payload,
+        .length = search_poke->length,
         .now_us = worker_now_us(),
-        .version = trial->payload[KDNET_VERSION_AT],
+        .version = search_poke->payload[KDNET_VERSION_AT],
         .channel = KDNET_CHANNEL_CONTROL,
     };
 }
 
-static bool try_row(void *user, struct target *target, const struct trial *trial)
+static bool try_row(void *user, struct target *target, const struct search_poke *search_poke)
 {
     struct worker *worker = user;
-    struct arrival a = arrival_of(worker, trial);
+    struct arrival a = arrival_of(worker, search_poke);
     if (!a.listener)
-        return true; /* the trial is over */
-    if (!targets_may_be(target, &trial->source, trial->local_port))
+        return true; /* the search for it is over */
+    if (!targets_may_be(target, &search_poke->source, search_poke->local_port))
         return false;
-    letters_claim(worker, &trial->source, trial->local_port); /* before its answer can be answered */
-    return offer(worker, target, &a);
+    forward_claim(worker, &search_poke->source, search_poke->local_port); /* before its answer can be answered */
+    return deliver(worker, target, &a);
 }
 
-static void no_key(void *user, const struct trial *trial)
+static void no_key(void *user, const struct search_poke *search_poke)
 {
     struct worker *worker = user;
-    struct arrival a = arrival_of(worker, trial);
-    if (a.listener && letters_unopened(&a, trial->hops))
+    struct arrival a = arrival_of(worker, search_poke);
+    if (a.listener && forward_unopened(&a, search_poke->hops))
         return;
     if (a.listener)
         ++a.listener->counts.unknown;
-    server_stranger(worker->server, trial);
+    server_unknown_poke(worker->server, search_poke);
 }
 
-static void on_trial_idle(uv_idle_t *idle);
+static void on_search_idle(uv_idle_t *idle);
 
-static void on_trial_timer(uv_timer_t *timer)
+static void on_search_timer(uv_timer_t *timer)
 {
     dispatch_try_keys(timer->data);
 }
 
-static void on_trial_idle(uv_idle_t *idle)
+static void on_search_idle(uv_idle_t *idle)
 {
     struct worker *worker = idle->data;
-    const struct trials_calls calls = {.sift = sift,
-                                       .key_units = kdnet_key_filter_key_cost(worker->shared.crypto),
-                                       .open = try_row,
-                                       .unknown = no_key,
-                                       .user = worker};
+    const struct key_search_calls calls = {.filter = filter,
+                                           .key_units = kdnet_key_filter_key_cost(worker->shared.crypto),
+                                           .open = try_row,
+                                           .unknown = no_key,
+                                           .user = worker};
     uint64_t from_us = worker_now_us();
-    pace_pass(&worker->pace, from_us, worker->idle_us);
+    cpu_budget_pass(&worker->cpu_budget, from_us, worker->idle_us);
     worker->idle_us = 0;
-    size_t units = pace_units(&worker->pace);
-    if (worker->trials.count == 0 || units == 0 || worker->frozen) {
+    size_t units = cpu_budget_units(&worker->cpu_budget);
+    if (worker->key_search.count == 0 || units == 0 || worker->frozen) {
         (void)uv_idle_stop(idle);
-        if (worker->trials.count > 0)
-            (void)uv_timer_start(&worker->trial_timer, on_trial_timer, WORKER_TRIAL_WAIT_MS, 0);
+        if (worker->key_search.count > 0)
+            (void)uv_timer_start(&worker->search_timer, on_search_timer, WORKER_SEARCH_WAIT_MS, 0);
         return;
     }
-    uint64_t opened = worker->trials.opened, unknown = worker->trials.unknown;
-    size_t done = trials_work(&worker->trials, &worker->targets, units, &calls);
-    opened = worker->trials.opened - opened;
-    unknown = worker->trials.unknown - unknown;
-    pace_judge(&worker->pace, opened, opened + unknown);
-    pace_spent(&worker->pace, done, worker_now_us() - from_us);
+    uint64_t opened = worker->key_search.opened, unknown = worker->key_search.unknown;
+    size_t done = key_search_work(&worker->key_search, &worker->targets, units, &calls);
+    opened = worker->key_search.opened - opened;
+    unknown = worker->key_search.unknown - unknown;
+    cpu_budget_judge(&worker->cpu_budget, opened, opened + unknown);
+    cpu_budget_spent(&worker->cpu_budget, done, worker_now_us() - from_us);
 }
 
 void dispatch_try_keys(struct worker *worker)
 {
-    if (worker->trials.count > 0 && !uv_is_active((uv_handle_t *)&worker->trial_timer))
-        (void)uv_idle_start(&worker->trial_idle, on_trial_idle);
+    if (worker->key_search.count > 0 && !uv_is_active((uv_handle_t *)&worker->search_timer))
+        (void)uv_idle_start(&worker->search_idle, on_search_idle);
 }
 
 /* Whether the row's key opens a poke. Without its session: that would answer. */
-static bool key_opens(struct worker *worker, const struct target *row, const struct stranger *stranger)
+static bool key_opens(struct worker *worker, const struct target *row, const struct unknown_source *unknown_source)
 {
-    uint8_t plain[TRIALS_PAYLOAD];
+    uint8_t plain[KEY_SEARCH_PAYLOAD];
     struct kdnet_datagram datagram;
     struct kdnet_keys keys;
-    if (!kdnet_session_may_open(row->session, stranger->payload, stranger->length))
+    if (!kdnet_session_may_open(row->session, unknown_source->payload, unknown_source->length))
         return false;
     kdnet_keys_init(&keys, kdnet_session_key(row->session));
-    int code = kdnet_datagram_open(worker->shared.crypto, keys.control.bytes, &keys.hmac, stranger->payload,
-                                   stranger->length, plain, &datagram);
+    int code = kdnet_datagram_open(worker->shared.crypto, keys.control.bytes, &keys.hmac, unknown_source->payload,
+                                   unknown_source->length, plain, &datagram);
     kdnet_keys_clear(&keys);
     return code == KDNET_OK;
 }
 
-const struct target *dispatch_owner_elsewhere(struct worker *worker, const struct stranger *stranger)
+const struct target *dispatch_owner_elsewhere(struct worker *worker, const struct unknown_source *unknown_source)
 {
     size_t looks = 0;
     for (uint32_t id = 0; id < worker->targets.ids && looks < WORKER_OWNER_LOOK; ++id) {
         const struct target *row = targets_row(&worker->targets, id);
-        if (!row || targets_may_be(row, &stranger->source, stranger->listen_port))
+        if (!row || targets_may_be(row, &unknown_source->source, unknown_source->listen_port))
             continue; /* its key was tried before */
         ++looks;
-        if (key_opens(worker, row, stranger))
+        if (key_opens(worker, row, unknown_source))
             return row;
     }
     return NULL;

@@ -28,20 +28,20 @@ bool holds_may_wait(const struct hold *hold, uint64_t now_us)
     return hold->count < HOLDS_MAILS && now_us - hold->since_us < HOLDS_FOR_US;
 }
 
-void holds_put(struct hold *hold, struct mail *mail)
+void holds_put(struct hold *hold, struct message *message)
 {
-    mail->next = NULL;
+    message->next = NULL;
     if (hold->last)
-        hold->last->next = mail;
+        hold->last->next = message;
     else
-        hold->first = mail;
-    hold->last = mail;
+        hold->first = message;
+    hold->last = message;
     ++hold->count;
 }
 
-struct mail *holds_end(struct holds *holds, struct hold *hold)
+struct message *holds_end(struct holds *holds, struct hold *hold)
 {
-    struct mail *first = hold->first;
+    struct message *first = hold->first;
     *hold = (struct hold){.used = false};
     --holds->count;
     return first;

@@ -25,7 +25,7 @@ struct hold {
     struct address source;
     uint16_t local_port;
     uint64_t since_us;
-    struct mail *first, *last;
+    struct message *first, *last;
     size_t count;
 };
 
@@ -34,17 +34,17 @@ struct holds {
     size_t count;
 };
 
-/* From now on mails of this source wait. False: they do already, or there is no room. */
+/* From now on messages of this source wait. False: they do already, or there is no room. */
 bool holds_begin(struct holds *holds, const struct address *source, uint16_t local_port, uint64_t now_us);
 
-/* NULL: mails of this source do not wait. */
+/* NULL: messages of this source do not wait. */
 struct hold *holds_find(struct holds *holds, const struct address *source, uint16_t local_port);
 
 /* Whether one more mail may wait; if not, end the hold. */
 bool holds_may_wait(const struct hold *hold, uint64_t now_us);
-void holds_put(struct hold *hold, struct mail *mail);
+void holds_put(struct hold *hold, struct message *message);
 
-/* Ends it. Returns the mails that waited, oldest first, linked by `next`; they are the caller's. */
-struct mail *holds_end(struct holds *holds, struct hold *hold);
+/* Ends it. Returns the messages that waited, oldest first, linked by `next`; they are the caller's. */
+struct message *holds_end(struct holds *holds, struct hold *hold);
 
 #endif

@@ -187,7 +187,7 @@ int listener_open(struct worker *worker, uint32_t id, const struct address *loca
 }
 
 /* Machines whose datagrams another one of the same port receives from now on. */
-static void pass_places(struct listener *from, struct listener *to)
+static void pass_endpoints(struct listener *from, struct listener *to)
 {
     struct worker *worker = from->worker;
     uint16_t from_via = locals_number(&worker->server->locals, from->local.ip);
@@ -224,7 +224,7 @@ void listener_close(struct listener *listener)
         at = &(*at)->next;
     *at = listener->next;
     for (struct listener *other = listener->worker->listeners; other; other = other->next)
-        pass_places(listener, other);
+        pass_endpoints(listener, other);
     targets_forget_listener(&listener->worker->targets, listener);
     listening_pass(listener->worker, listener);
     receiver_close(listener->receiver);

@@ -26,7 +26,7 @@ static const struct {
 
 _Static_assert(sizeof defaults / sizeof defaults[0] + CONFIG_READS_MAX <= KDNET_READS_MAX, "all reads have room");
 
-static bool is_told(const struct kdnetd_config *config, const char *name)
+static bool is_reported(const struct kdnetd_config *config, const char *name)
 {
     for (size_t i = 0; i < config->read_count; ++i)
         if (strcmp(config->reads[i].read.name, name) == 0)
@@ -52,6 +52,6 @@ void reads_make(struct kdnet_reads *reads, const struct kdnetd_config *config)
     for (size_t i = 0; config->default_reads && config->symbol_count > 0 && i < sizeof defaults / sizeof defaults[0] &&
                        reads->count < KDNET_READS_MAX;
          ++i)
-        if (!is_told(config, defaults[i].name))
+        if (!is_reported(config, defaults[i].name))
             add_default(reads, i);
 }

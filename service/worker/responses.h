@@ -17,14 +17,14 @@
 #define RESPONSES_WAYS ((size_t)8)
 #define RESPONSES_SETS ((size_t)2048)
 
-struct response_place {
+struct response_entry {
     struct address source;
     uint16_t local_port;
     uint32_t row; /* + 1; 0: a free entry */
 };
 
 struct responses {
-    struct response_place *entries; /* RESPONSES_SETS * RESPONSES_WAYS; NULL until the first */
+    struct response_entry *entries; /* RESPONSES_SETS * RESPONSES_WAYS; NULL until the first */
     uint64_t seed;
     size_t count;
 };

@@ -5,10 +5,10 @@
 
 #include <stdint.h>
 
-void sweep_remove(struct worker *worker, struct target *target, bool told)
+void sweep_remove(struct worker *worker, struct target *target, bool report)
 {
-    if (told)
-        announce_removed(worker, target);
+    if (report)
+        publish_removed(worker, target);
     dispatch_forget(worker, target);
     timers_set(&worker->timers, target->id, TIMERS_NEVER, worker_now_us());
     worker->index_due = worker->index_due || (target->has_address && !worker->frozen);
@@ -114,8 +114,9 @@ void sweep_look(struct worker *worker)
     worker->key_news = news;
     worker->sweep_due = false;
     for (uint32_t group = 0; group < worker->targets.group_count; ++group)
-        for (size_t at = 0; worker->targets.groups[group].old_keys && at < worker->targets.groups[group].count; ++at) {
-            struct target *row = targets_row(&worker->targets, worker->targets.groups[group].ids[at]);
+        for (size_t at = 0; worker->targets.key_groups[group].old_keys && at < worker->targets.key_groups[group].count;
+             ++at) {
+            struct target *row = targets_row(&worker->targets, worker->targets.key_groups[group].ids[at]);
             if (row && row->old_key)
                 worker->sweep_due = sweep_row(worker, row) || worker->sweep_due;
         }

@@ -2,7 +2,7 @@
 #include "service/worker/worker.h"
 #include "service/runtime/log.h"
 #include "service/symbols/lookup.h"
-#include "service/worker/letters.h"
+#include "service/worker/forward.h"
 #include "service/server/server_internal.h"
 
 #include <openssl/rand.h>
@@ -133,7 +133,7 @@ static void on_check(uv_check_t *check)
     worker->deadline_due = false;
     (void)uv_idle_stop(&worker->deadline_idle);
     dispatch_expire(worker);
-    dispatch_withheld(worker);
+    dispatch_release(worker);
 }
 
 /* When the loop looks at the clock again, at the latest, though nothing is due. */
@@ -153,7 +153,7 @@ static uint64_t earlier(uint64_t one_us, uint64_t other_us)
 static uint64_t arm_deadline(struct worker *worker)
 {
     uint64_t now_us = worker_now_us();
-    uint64_t deadline_us = earlier(timers_next(&worker->timers), withheld_deadline(&worker->withheld));
+    uint64_t deadline_us = earlier(timers_next(&worker->timers), release_gate_deadline(&worker->release_gate));
     deadline_us = earlier(deadline_us, admission_deadline(&worker->admission));
     deadline_us = earlier(deadline_us, next_look(worker, now_us));
     if (deadline_us == TIMERS_NEVER) {
@@ -175,9 +175,9 @@ static void on_prepare(uv_prepare_t *prepare)
     dispatch_admit(worker);
     listener_flush(worker);
     listener_wake(worker);
-    if (worker->told_results)
-        results_ring(&worker->server->results);
-    worker->told_results = false;
+    if (worker->events_added)
+        event_log_ring(&worker->server->event_log);
+    worker->events_added = false;
     uint64_t sleep_us = arm_deadline(worker);
     worker->waiting_from_us = worker_now_us();
     worker_will_sleep(sleep_us);
@@ -199,16 +199,16 @@ static void on_symbols(void *user)
 
 static void on_settled(uv_async_t *settled)
 {
-    dispatch_withheld(settled->data);
+    dispatch_release(settled->data);
 }
 
 /* The start. */
 
 static void init_handles(struct worker *worker)
 {
-    uv_timer_t *timers[] = {&worker->trial_timer, &worker->deadline_timer, &worker->rest_timer, &worker->send_timer,
+    uv_timer_t *timers[] = {&worker->search_timer, &worker->deadline_timer, &worker->rest_timer, &worker->send_timer,
                             &worker->repair_timer};
-    uv_idle_t *idles[] = {&worker->trial_idle, &worker->deadline_idle, &worker->apply_idle};
+    uv_idle_t *idles[] = {&worker->search_idle, &worker->deadline_idle, &worker->apply_idle};
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; ++i) {
         (void)uv_timer_init(&worker->loop, timers[i]);
         timers[i]->data = worker;
@@ -245,29 +245,29 @@ static bool init_parts(struct worker *worker)
     worker->shared.layout_cache = &worker->layout_cache;
     targets_init(&worker->targets, worker->seed);
     timers_init(&worker->timers);
-    withheld_init(&worker->withheld);
-    forwards_init(&worker->forwards, worker->seed);
+    release_gate_init(&worker->release_gate);
+    forwarding_table_init(&worker->forwarding_table, worker->seed);
     responses_init(&worker->responses, worker->seed);
-    shares_init(&worker->shares, worker->seed);
-    bucket_init(&worker->nudges, WORKER_NUDGE_PER_SECOND, WORKER_NUDGE_PER_SECOND);
-    pace_init(&worker->pace, worker_now_us());
+    source_limit_init(&worker->source_limit, worker->seed);
+    bucket_init(&worker->solicits, WORKER_SOLICIT_PER_SECOND, WORKER_SOLICIT_PER_SECOND);
+    cpu_budget_init(&worker->cpu_budget, worker_now_us());
     admission_init(&worker->admission);
     worker->asker = lookup_join(worker->server->lookup, &worker->loop, on_symbols, worker);
-    bool trials = trials_init(&worker->trials, worker->seed);
+    bool key_search = key_search_init(&worker->key_search, worker->seed);
     if (worker->shared.crypto)
         say_slow_sift(worker);
-    return worker->shared.crypto && worker->asker && trials;
+    return worker->shared.crypto && worker->asker && key_search;
 }
 
-static void open_stop(struct mail *mail, void *owner)
+static void handle_stop(struct message *message, void *owner)
 {
-    (void)mail;
+    (void)message;
     worker_stop(owner);
 }
 
-static void open_finish(struct mail *mail, void *owner)
+static void handle_finish(struct message *message, void *owner)
 {
-    (void)mail;
+    (void)message;
     worker_finish(owner);
 }
 
@@ -277,8 +277,8 @@ bool worker_init(struct worker *worker, struct server *server, unsigned number)
     worker->number = number;
     worker->seed = server->seed;
     worker->started_us = worker_now_us();
-    worker->stop_mail.open = open_stop;
-    worker->finish_mail.open = open_finish;
+    worker->stop_message.handle = handle_stop;
+    worker->finish_message.handle = handle_finish;
     if (uv_loop_init(&worker->loop) != 0)
         return false;
     if (mailbox_init(&worker->mailbox, &worker->loop, worker) != 0) {
@@ -330,10 +330,11 @@ void worker_stop(struct worker *worker)
 void worker_finish(struct worker *worker)
 {
     uv_handle_t *handles[] = {
-        (uv_handle_t *)&worker->prepare,        (uv_handle_t *)&worker->check,      (uv_handle_t *)&worker->trial_idle,
-        (uv_handle_t *)&worker->deadline_idle,  (uv_handle_t *)&worker->apply_idle, (uv_handle_t *)&worker->trial_timer,
-        (uv_handle_t *)&worker->deadline_timer, (uv_handle_t *)&worker->rest_timer, (uv_handle_t *)&worker->send_timer,
-        (uv_handle_t *)&worker->repair_timer,
+        (uv_handle_t *)&worker->prepare,        (uv_handle_t *)&worker->check,
+        (uv_handle_t *)&worker->search_idle,    (uv_handle_t *)&worker->deadline_idle,
+        (uv_handle_t *)&worker->apply_idle,     (uv_handle_t *)&worker->search_timer,
+        (uv_handle_t *)&worker->deadline_timer, (uv_handle_t *)&worker->rest_timer,
+        (uv_handle_t *)&worker->send_timer,     (uv_handle_t *)&worker->repair_timer,
     };
     if (worker->finished || !worker->handles_ready)
         return;
@@ -360,12 +361,12 @@ void worker_clear(struct worker *worker, bool started)
     targets_clear(&worker->targets);
     timers_clear(&worker->timers);
     admission_clear(&worker->admission);
-    trials_clear(&worker->trials);
-    withheld_clear(&worker->withheld);
+    key_search_clear(&worker->key_search);
+    release_gate_clear(&worker->release_gate);
     losses_clear(&worker->losses);
-    forwards_clear(&worker->forwards);
+    forwarding_table_clear(&worker->forwarding_table);
     responses_clear(&worker->responses);
-    letters_clear(worker);
+    forward_clear(worker);
     kdnet_crypto_free(worker->shared.crypto);
     mailbox_clear(&worker->mailbox);
     if (started)

@@ -4,10 +4,10 @@
  *
  * Uses nearly everything else here. A worker has its own sockets, rows, keys to try, deadlines and cryptography, and
  * shares nothing with another on the way of a datagram. What has to be told is posted (mailbox.h): to another worker
- * (letters.h, moves.h), or to the server, which has what is slow. Results and look-ups are asked for directly: those
- * rooms take calls from any thread. Its parts: worker.c (the loop, start and end), listener.c (sockets), dispatch.c
- * (which target is a datagram's), letters.c and moves.c (what belongs to another worker), announce.c (events to results
- * and log).
+ * (forward.h, migration.h), or to the server, which has what is slow. Results and look-ups are asked for directly:
+ * those rooms take calls from any thread. Its parts: worker.c (the loop, start and end), listener.c (sockets),
+ * dispatch.c (which target is a datagram's), forward.c and migration.c (what belongs to another worker), publish.c
+ * (events to results and log).
  *
  * Thread: the worker's own, from worker_start until worker_join; before and after that the server's.
  */
@@ -19,21 +19,21 @@
 #include "kdnet/session/session.h"
 #include "service/worker/admission.h"
 #include "service/net/bucket.h"
-#include "service/worker/forwards.h"
+#include "service/worker/forwarding_table.h"
 #include "service/net/hearing.h"
 #include "service/worker/holds.h"
 #include "service/runtime/mailbox.h"
-#include "service/runtime/pace.h"
+#include "service/runtime/cpu_budget.h"
 #include "service/platform/receiver.h"
 #include "service/platform/sender.h"
 #include "service/worker/reads.h"
 #include "service/worker/responses.h"
-#include "service/net/shares.h"
-#include "service/server/strangers.h"
+#include "service/net/source_limit.h"
+#include "service/server/unknown_sources.h"
 #include "service/targets/targets.h"
 #include "service/net/timers.h"
-#include "service/worker/trials.h"
-#include "service/worker/withheld.h"
+#include "service/worker/key_search.h"
+#include "service/worker/release_gate.h"
 #include "service/worker/worker_clock.h"
 
 #include <stdatomic.h>
@@ -42,20 +42,20 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define WORKER_URGENT_US        100000U           /* after a datagram went out, its answer is waited for without rest */
-#define WORKER_SEND_QUEUE       ((size_t)4 << 20) /* bytes of datagrams that wait for a socket */
-#define WORKER_OUTBOX_SPACE     ((size_t)32 << 10)
-#define WORKER_NUDGE_SLOTS      4096
-#define WORKER_NUDGE_GAP_US     50000U /* between two nudges to one source */
-#define WORKER_NUDGE_PER_SECOND 20000U
-#define WORKER_NUDGE_COST       KDNET_DATAGRAM_MIN /* an empty datagram: header, one block, tag */
-#define WORKER_NUDGE_LOOK       64                 /* rows looked at for one datagram */
-#define WORKER_SAME_IP_MAX      16                 /* rows of one configured IP that are tried at once */
-#define WORKER_EXPIRE_MAX       4096               /* deadlines handled in one round of the loop */
-#define WORKER_OWNER_LOOK       20000              /* keys tried to say whose machine is at a wrong address: 3 ms */
-#define WORKER_ADMIT_MAX        512                /* machines asked for their break in one round of the loop */
-#define WORKER_TRIAL_WAIT_MS    1                  /* until there is time again to try keys */
-#define WORKER_DRAIN_US         200000U /* after a stall, what waits in the sockets comes before deadlines so long */
+#define WORKER_URGENT_US          100000U /* after a datagram went out, its answer is waited for without rest */
+#define WORKER_SEND_QUEUE         ((size_t)4 << 20) /* bytes of datagrams that wait for a socket */
+#define WORKER_OUTBOX_SPACE       ((size_t)32 << 10)
+#define WORKER_SOLICIT_SLOTS      4096
+#define WORKER_SOLICIT_GAP_US     50000U /* between two solicited pokes of one source */
+#define WORKER_SOLICIT_PER_SECOND 20000U
+#define WORKER_SOLICIT_COST       KDNET_DATAGRAM_MIN /* an empty datagram: header, one block, tag */
+#define WORKER_SOLICIT_LOOK       64                 /* rows looked at for one datagram */
+#define WORKER_SAME_IP_MAX        16                 /* rows of one configured IP that are tried at once */
+#define WORKER_EXPIRE_MAX         4096               /* deadlines handled in one round of the loop */
+#define WORKER_OWNER_LOOK         20000              /* keys tried to say whose machine is at a wrong address: 3 ms */
+#define WORKER_ADMIT_MAX          512                /* machines asked for their break in one round of the loop */
+#define WORKER_SEARCH_WAIT_MS     1                  /* until there is time again to try keys */
+#define WORKER_DRAIN_US           200000U /* after a stall, what waits in the sockets comes before deadlines so long */
 #define WORKER_LOOK_HALTED_US                                                                                          \
     100000U                           /* so long the loop sleeps at most while machines stand still: a stall in its    \
                                          sleep is noticed when it takes longer than the sleep was to */
@@ -68,7 +68,7 @@
 #define WORKER_UNHEARD_LOOK  4096U      /* rows looked at for that in a second */
 #define WORKER_UNHEARD_NAMES 20U        /* told by name; of the rest the number */
 
-struct answers;
+struct pending_sends;
 struct apply;
 struct lookup_asker;
 struct server;
@@ -81,8 +81,8 @@ struct listener_counts {
     uint64_t unknown;      /* pokes that no key opens */
     uint64_t unknown_data; /* data from addresses that no target has */
     uint64_t refused;      /* pokes from new addresses that found the queue full */
-    uint64_t nudged;
-    uint64_t deferred; /* breaks that were not taken yet: their machines wait (admission.h) */
+    uint64_t solicited;
+    uint64_t waiting_breaks; /* breaks that were not taken yet: their machines wait (admission.h) */
     uint64_t sent;
     uint64_t send_failed;
     uint64_t send_dropped; /* for want of room in the send queue */
@@ -138,9 +138,9 @@ struct worker {
     bool parked;
     uv_loop_t loop;
     struct mailbox mailbox;
-    struct mail stop_mail, finish_mail; /* for worker_stop and worker_finish */
-    uv_async_t settled;                 /* results were written */
-    atomic_bool waits_for_results;      /* wants to hear of it */
+    struct message stop_message, finish_message; /* for worker_stop and worker_finish */
+    uv_async_t settled;                          /* results were written */
+    atomic_bool waits_for_writes;                /* wants to hear of it */
 
     struct kdnet_session_shared shared;
     struct kdnet_session_counts session_counts;
@@ -148,14 +148,14 @@ struct worker {
     struct kdnet_reads reads;
     struct targets targets;
     struct timers timers;
-    struct trials trials;
-    struct pace pace; /* of the trials */
-    uint64_t idle_us; /* that the loop has waited since the last look at the pace */
+    struct key_search key_search;
+    struct cpu_budget cpu_budget; /* of the key search */
+    uint64_t idle_us;             /* that the loop has waited since the last look at the budget */
     uint64_t waiting_from_us;
-    struct withheld withheld;
+    struct release_gate release_gate;
     struct losses losses; /* of machines whose listener may have fallen silent */
     struct lookup_asker *asker;
-    struct forwards forwards;
+    struct forwarding_table forwarding_table;
     struct responses responses;
     struct holds holds;
     struct listener *listeners;
@@ -163,24 +163,24 @@ struct worker {
 
     uv_prepare_t prepare;
     uv_check_t check;
-    uv_idle_t trial_idle;
+    uv_idle_t search_idle;
     uv_idle_t deadline_idle; /* active while deadline_due */
     uv_idle_t apply_idle;    /* active while a configuration is applied */
     bool deadline_due;       /* handled after the sockets of this round */
-    uv_timer_t trial_timer, deadline_timer, rest_timer, send_timer, repair_timer;
+    uv_timer_t search_timer, deadline_timer, rest_timer, send_timer, repair_timer;
     uint64_t urgent_until_us; /* sockets do not rest until then */
 
     struct worker_totals totals;
     struct admission admission;
-    struct bucket nudges;
-    struct shares shares;
-    uint64_t nudged_us[WORKER_NUDGE_SLOTS];
-    size_t nudge_turn;
-    unsigned nudge_worker; /* whose rows are nudged next */
+    struct bucket solicits;
+    struct source_limit source_limit;
+    uint64_t solicited_us[WORKER_SOLICIT_SLOTS];
+    size_t solicit_turn;
+    unsigned solicit_worker; /* whose rows are asked to poke next */
     struct outbox outbox;
     size_t sending_bytes;   /* in the send queues */
     bool frozen;            /* a reload is under way: rows stay where they are, and no keys are tried */
-    bool told_results;      /* in this round */
+    bool events_added;      /* in this round */
     bool index_due;         /* of configured addresses */
     uint64_t unexpected_us; /* when an authentic datagram of an unknown form was told last */
     uint64_t started_us;
@@ -197,13 +197,13 @@ struct worker {
 /* Where and when a datagram arrived. */
 struct arrival {
     struct listener *listener;
-    struct answers *answers; /* dispatch.c; NULL: it came alone */
+    struct pending_sends *pending_sends; /* dispatch.c; NULL: it came alone */
     const struct address *source;
     const uint8_t *payload;
     size_t length;
     uint64_t now_us;
     uint8_t version, channel;
-    uint8_t letter; /* enum letter_kind: by which way it came here */
+    uint8_t forwarded; /* enum forward_kind: by which way it came here */
 };
 
 /* Its loop, handles and parts. False: memory is out, or OpenSSL has no AES-256. worker_end and worker_clear in any
@@ -257,11 +257,12 @@ void dispatch_batch(struct listener *listener, const struct receiver_datagram *d
 void dispatch_arrival(struct arrival *arrival); /* one that another worker passed on */
 /* A poke of a source that no row here has, and that `hops` workers have tried already. */
 void dispatch_try(const struct arrival *arrival, unsigned hops);
-void dispatch_nudge(const struct arrival *arrival, size_t allowance); /* some of the rows whose address is not known */
+void dispatch_solicit(const struct arrival *arrival,
+                      size_t allowance);               /* some of the rows whose address is not known */
 void dispatch_unopened(const struct arrival *arrival); /* a poke from here that no key of any worker opens */
 void dispatch_expire(struct worker *worker);
 /* Sends what waited for results that are written by now, or whose time is over. */
-void dispatch_withheld(struct worker *worker);
+void dispatch_release(struct worker *worker);
 void dispatch_admit(struct worker *worker); /* machines whose turn has come */
 /* Sends, reports and arms what a session has after a call; `listener` and `source` NULL: no datagram was received. */
 void dispatch_pump(struct worker *worker, struct target *target, struct listener *listener,
@@ -271,13 +272,13 @@ void dispatch_uncount(struct worker *worker, struct target *target);
 /* Out of the totals and out of line: its session ends here, or its row goes. */
 void dispatch_forget(struct worker *worker, struct target *target);
 void dispatch_try_keys(struct worker *worker); /* a slice */
-/* The target of this worker whose key opens a stranger's poke, but which is configured for another address or port; or
+/* The target of this worker whose key opens an unknown poke, but which is configured for another address or port; or
  * NULL. */
-const struct target *dispatch_owner_elsewhere(struct worker *worker, const struct stranger *stranger);
+const struct target *dispatch_owner_elsewhere(struct worker *worker, const struct unknown_source *unknown_source);
 
 /* listening.c */
 /* Keeps a loss back that may be its listener's. False: it is to be told now. */
-bool listening_withhold(struct worker *worker, const struct target *target, const struct kdnet_event *event);
+bool listening_defer_loss(struct worker *worker, const struct target *target, const struct kdnet_event *event);
 /* What the server has found out about a listener. */
 void listening_settle(struct worker *worker, struct listener *listener, enum hearing_verdict verdict,
                       uint64_t heard_us);
@@ -286,12 +287,12 @@ void listening_pass(struct worker *worker, const struct listener *from);
 /* Machines that were heard there in the last hour and are not lost, or not told as that. Cost: a look at each row. */
 size_t listening_count(const struct worker *worker, const struct listener *listener);
 
-/* announce.c. Returns the number of its result line; 0: there is none. */
-uint64_t announce_event(struct worker *worker, struct target *target, const struct kdnet_event *event);
+/* publish.c. Returns the number of its result line; 0: there is none. */
+uint64_t publish_event(struct worker *worker, struct target *target, const struct kdnet_event *event);
 /* The same, of a loss, whatever its listener hears. */
-uint64_t announce_now(struct worker *worker, struct target *target, const struct kdnet_event *event);
+uint64_t publish_now(struct worker *worker, struct target *target, const struct kdnet_event *event);
 /* Its target is in the configuration no more. */
-void announce_removed(struct worker *worker, const struct target *target);
+void publish_removed(struct worker *worker, const struct target *target);
 
 /* sweep.c */
 /* Once a second; costs nothing while no key is an old one. Three minutes after the start: who was never heard? */

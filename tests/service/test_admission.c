@@ -55,10 +55,10 @@ static void world_clear(struct world *w)
     free(w->machines);
 }
 
-static void stop(struct world *w, uint32_t id, bool deaf, unsigned answers)
+static void stop(struct world *w, uint32_t id, bool deaf, unsigned pending_sends)
 {
     w->machines[id] = (struct machine){
-        .says_us = w->now_us, .answers_us = NEVER, .left = answers, .deaf = deaf, .stopped_us = w->now_us};
+        .says_us = w->now_us, .answers_us = NEVER, .left = pending_sends, .deaf = deaf, .stopped_us = w->now_us};
 }
 
 static void note(struct world *w, uint32_t id, bool halted)

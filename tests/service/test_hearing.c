@@ -49,7 +49,7 @@ static bool is_still(void *user, const struct loss *loss)
     return world.machines[loss->row].seen_us == loss->last_seen_us;
 }
 
-static void tell(void *user, const struct loss *loss)
+static void publish(void *user, const struct loss *loss)
 {
     (void)user;
     assert_int_equal(loss->listener, LISTENER);
@@ -82,7 +82,7 @@ static void look(size_t i)
 /* What the workers answer, and what the server makes of it. */
 static void round_of_all(void)
 {
-    const struct losses_calls calls = {.is_still = is_still, .tell = tell};
+    const struct losses_calls calls = {.is_still = is_still, .publish = publish};
     world.facts.waiting = 0;
     for (size_t i = 0; i < WORKERS; ++i) {
         losses_settle(&world.losses[i], LISTENER, world.hearing.verdict, world.facts.heard_us, world.lost_after_us,

@@ -15,11 +15,11 @@ static struct address machine(uint8_t number)
     return (struct address){.ip = {[10] = 0xff, [11] = 0xff, [12] = 10, [15] = number}, .port = 51111};
 }
 
-static void mails_of_a_source_come_out_in_order(void **state)
+static void messages_of_a_source_come_out_in_order(void **state)
 {
     struct holds holds = {.count = 0};
     struct address one = machine(1), two = machine(2);
-    struct mail mails[5];
+    struct message messages[5];
     (void)state;
     assert_null(holds_find(&holds, &one, PORT));
     assert_true(holds_begin(&holds, &one, PORT, 1000));
@@ -28,11 +28,11 @@ static void mails_of_a_source_come_out_in_order(void **state)
     assert_null(holds_find(&holds, &one, PORT + 1));
     struct hold *hold = holds_find(&holds, &one, PORT);
     for (size_t i = 0; i < 5; ++i)
-        holds_put(hold, &mails[i]);
-    const struct mail *mail = holds_end(&holds, hold);
-    for (size_t i = 0; i < 5; ++i, mail = mail->next)
-        assert_ptr_equal(mail, &mails[i]);
-    assert_null(mail);
+        holds_put(hold, &messages[i]);
+    const struct message *message = holds_end(&holds, hold);
+    for (size_t i = 0; i < 5; ++i, message = message->next)
+        assert_ptr_equal(message, &messages[i]);
+    assert_null(message);
     assert_null(holds_find(&holds, &one, PORT));
     assert_int_equal(holds.count, 0);
 }
@@ -41,14 +41,14 @@ static void few_wait_and_not_for_long(void **state)
 {
     struct holds holds = {.count = 0};
     struct address one = machine(1);
-    struct mail mails[HOLDS_MAILS];
+    struct message messages[HOLDS_MAILS];
     (void)state;
     assert_true(holds_begin(&holds, &one, PORT, 1000));
     struct hold *hold = holds_find(&holds, &one, PORT);
     assert_true(holds_may_wait(hold, 1000));
     assert_false(holds_may_wait(hold, 1000 + HOLDS_FOR_US));
     for (size_t i = 0; i < HOLDS_MAILS; ++i)
-        holds_put(hold, &mails[i]);
+        holds_put(hold, &messages[i]);
     assert_false(holds_may_wait(hold, 1000));
     for (uint8_t i = 2; holds.count < HOLDS_MAX; ++i) {
         struct address other = machine(i);
@@ -63,7 +63,7 @@ static void few_wait_and_not_for_long(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mails_of_a_source_come_out_in_order),
+        cmocka_unit_test(messages_of_a_source_come_out_in_order),
         cmocka_unit_test(few_wait_and_not_for_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,7 @@ struct world {
 };
 
 struct numbered {
-    struct mail mail;
+    struct message message;
     unsigned poster, number;
 };
 
@@ -45,9 +45,9 @@ static int teardown(void **state)
     return uv_loop_close(&world->loop);
 }
 
-static void open_numbered(struct mail *mail, void *owner)
+static void handle_numbered(struct message *message, void *owner)
 {
-    struct numbered *numbered = (struct numbered *)mail;
+    struct numbered *numbered = (struct numbered *)message;
     struct world *world = owner;
     world->in_order = world->in_order && numbered->number == world->last[numbered->poster] + 1;
     world->last[numbered->poster] = numbered->number;
@@ -59,64 +59,64 @@ static struct numbered *make(unsigned poster, unsigned number)
 {
     struct numbered *numbered = malloc(sizeof *numbered);
     assert_non_null(numbered);
-    *numbered = (struct numbered){.mail.open = open_numbered, .poster = poster, .number = number};
+    *numbered = (struct numbered){.message.handle = handle_numbered, .poster = poster, .number = number};
     return numbered;
 }
 
-static void mails_are_opened_on_the_loop_in_their_order(void **state)
+static void messages_are_opened_on_the_loop_in_their_order(void **state)
 {
     struct world *world = *state;
     for (unsigned i = 1; i <= 3; ++i)
-        mailbox_post(&world->box, &make(0, i)->mail);
+        mailbox_post(&world->box, &make(0, i)->message);
     assert_int_equal(world->opened, 0);
     (void)uv_run(&world->loop, UV_RUN_ONCE);
     assert_int_equal(world->opened, 3);
     assert_true(world->in_order);
-    assert_false(mailbox_open(&world->box));
+    assert_false(mailbox_handle(&world->box));
 }
 
 static void what_may_be_lost_finds_no_room_beyond_its_limit(void **state)
 {
     struct world *world = *state;
     struct numbered *third = make(0, 3);
-    assert_true(mailbox_offer(&world->box, &make(0, 1)->mail, 2));
-    assert_true(mailbox_offer(&world->box, &make(0, 2)->mail, 2));
-    assert_false(mailbox_offer(&world->box, &third->mail, 2));
-    mailbox_post(&world->box, &third->mail); /* what must not be lost does */
-    assert_true(mailbox_open(&world->box));
+    assert_true(mailbox_try_post(&world->box, &make(0, 1)->message, 2));
+    assert_true(mailbox_try_post(&world->box, &make(0, 2)->message, 2));
+    assert_false(mailbox_try_post(&world->box, &third->message, 2));
+    mailbox_post(&world->box, &third->message); /* what must not be lost does */
+    assert_true(mailbox_handle(&world->box));
     assert_int_equal(world->opened, 3);
     assert_true(world->in_order);
 }
 
-static void open_and_post_again(struct mail *mail, void *owner)
+static void handle_and_post_again(struct message *message, void *owner)
 {
     struct world *world = owner;
-    mail->open = open_numbered;
-    mailbox_post(&world->box, mail);
+    message->handle = handle_numbered;
+    mailbox_post(&world->box, message);
 }
 
-static void a_mail_may_post_itself_again(void **state)
+static void a_message_may_post_itself_again(void **state)
 {
     struct world *world = *state;
     struct numbered *one = make(0, 1);
-    one->mail.open = open_and_post_again;
-    mailbox_post(&world->box, &one->mail);
-    assert_true(mailbox_open(&world->box));
+    one->message.handle = handle_and_post_again;
+    mailbox_post(&world->box, &one->message);
+    assert_true(mailbox_handle(&world->box));
     assert_int_equal(world->opened, 0);
-    assert_true(mailbox_open(&world->box));
+    assert_true(mailbox_handle(&world->box));
     assert_int_equal(world->opened, 1);
 }
 
-static void a_closed_box_takes_mails_and_rings_no_bell(void **state)
+static void a_closed_box_takes_messages_and_wakes_nobody(void **state)
 {
     struct world *world = *state;
     struct mailbox other;
     assert_int_equal(mailbox_init(&other, &world->loop, world), 0);
     mailbox_close(&other);
-    mailbox_post(&other, &make(0, 1)->mail);
+    mailbox_post(&other, &make(0, 1)->message);
     (void)uv_run(&world->loop, UV_RUN_NOWAIT);
     assert_int_equal(world->opened, 0);
-    assert_true(mailbox_open(&other));
+    assert_true(mailbox_handle(&other));
     assert_int_equal(world->opened, 1);
     mailbox_clear(&other);
 }
@@ -134,8 +134,8 @@ static void post_many(void *user)
         struct numbered *numbered = malloc(sizeof *numbered);
         if (!numbered)
             abort();
-        *numbered = (struct numbered){.mail.open = open_numbered, .poster = poster->number, .number = i};
-        mailbox_post(&poster->world->box, &numbered->mail);
+        *numbered = (struct numbered){.message.handle = handle_numbered, .poster = poster->number, .number = i};
+        mailbox_post(&poster->world->box, &numbered->message);
     }
 }
 
@@ -159,10 +159,10 @@ static void many_threads_post_and_nothing_is_lost(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(mails_are_opened_on_the_loop_in_their_order),
+        TEST(messages_are_opened_on_the_loop_in_their_order),
         TEST(what_may_be_lost_finds_no_room_beyond_its_limit),
-        TEST(a_mail_may_post_itself_again),
-        TEST(a_closed_box_takes_mails_and_rings_no_bell),
+        TEST(a_message_may_post_itself_again),
+        TEST(a_closed_box_takes_messages_and_wakes_nobody),
         TEST(many_threads_post_and_nothing_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,7 @@ static void tell(void)
     int ends[2], before = dup(STDERR_FILENO);
     assert_int_equal(pipe(ends), 0);
     assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
-    port_tell(&port);
+    port_log_drops(&port);
     assert_int_equal(dup2(before, STDERR_FILENO), STDERR_FILENO);
     (void)close(before);
     (void)close(ends[1]);

@@ -29,7 +29,7 @@ struct world {
 };
 
 /* All on one free port. False: this machine has no such address. */
-static bool open_group(struct world *world, const char *ip)
+static bool open_key_group(struct world *world, const char *ip)
 {
     struct sockaddr *local = (struct sockaddr *)&world->local;
     socklen_t length = sizeof world->local;
@@ -46,7 +46,7 @@ static bool open_group(struct world *world, const char *ip)
     return true;
 }
 
-static void close_group(struct world *world)
+static void close_key_group(struct world *world)
 {
     for (unsigned i = 0; i < WORKERS; ++i)
         platform_close_socket(world->sockets[i]);
@@ -82,9 +82,9 @@ static void each_worker_gets_the_addresses_that_are_its_own(void **state)
     (void)state;
     struct world world;
     unsigned got[WORKERS] = {0};
-    assert_true(open_group(&world, "127.0.0.1"));
+    assert_true(open_key_group(&world, "127.0.0.1"));
     if (!platform_can_share() || !platform_steer(world.sockets[0], &world.steer, true)) {
-        close_group(&world);
+        close_key_group(&world);
         skip();
     }
     for (uint32_t i = 1; i <= SOURCES; ++i) {
@@ -96,7 +96,7 @@ static void each_worker_gets_the_addresses_that_are_its_own(void **state)
         assert_int_equal(at, steer_worker(&world.steer, source.ip));
         ++got[at];
     }
-    close_group(&world);
+    close_key_group(&world);
     for (unsigned i = 0; i < WORKERS; ++i)
         assert_true(got[i] > SOURCES / WORKERS / 2);
 }
@@ -106,22 +106,22 @@ static void an_ipv6_address_has_its_worker_too(void **state)
     (void)state;
     struct world world;
     struct sockaddr_in6 from = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    if (!open_group(&world, "::1")) {
-        close_group(&world);
+    if (!open_key_group(&world, "::1")) {
+        close_key_group(&world);
         skip();
     }
     for (uint32_t seed = 0; seed < 16; ++seed) {
         struct address source;
         world.steer.seed = seed * 0x01234567U;
         if (!platform_can_share() || !platform_steer(world.sockets[0], &world.steer, false)) {
-            close_group(&world);
+            close_key_group(&world);
             skip();
         }
         assert_true(address_from_socket((struct sockaddr *)&from, &source));
         send_from(&world, (struct sockaddr *)&from, sizeof from);
         assert_int_equal(arrived_at(&world), steer_worker(&world.steer, source.ip));
     }
-    close_group(&world);
+    close_key_group(&world);
 }
 
 /* A machine that restarts comes from another port, and must find its session. */

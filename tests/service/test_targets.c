@@ -14,8 +14,8 @@
 #define PORT 50000
 
 /* Listeners are only compared by this room. */
-static char listener_places[2];
-#define LISTENER(i) ((struct listener *)(void *)&listener_places[i])
+static char listener_endpoints[2];
+#define LISTENER(i) ((struct listener *)(void *)&listener_endpoints[i])
 
 static int setup(void **state)
 {
@@ -171,32 +171,32 @@ static void rows_are_found_by_their_configured_address(void **state)
     assert_int_equal(targets_with_ip(*state, b.ip), three->id);
     assert_true(targets_may_be(one, &from, PORT));
     assert_false(targets_may_be(three, &from, PORT));
-    assert_null(targets_group_of(*state, 0, false));
+    assert_null(key_groups_find(*state, 0, false));
 }
 
 static void rows_that_were_live_are_told_from_those_that_never_were(void **state)
 {
     struct target *rows[200];
-    const struct targets_group *group = NULL;
+    const struct key_group *group = NULL;
     for (unsigned i = 0; i < 200; ++i)
         rows[i] = add(*state, i, NULL);
-    group = targets_group_of(*state, 0, false);
+    group = key_groups_find(*state, 0, false);
     assert_int_equal(group->count, 200);
     assert_int_equal(group->unseen, 200);
-    assert_int_equal(targets_group_next(group, true, 0), 200);
+    assert_int_equal(key_group_next(group, true, 0), 200);
     for (unsigned i = 0; i < 200; i += 70) {
         struct address a = ipv4(i + 1, 1);
         (void)targets_set_live(*state, rows[i], &a, LISTENER(0), PORT);
     }
     assert_int_equal(group->unseen, 197);
-    assert_int_equal(targets_group_next(group, true, 0), 0);
-    assert_int_equal(targets_group_next(group, true, 1), 70);
-    assert_int_equal(targets_group_next(group, true, 71), 140);
-    assert_int_equal(targets_group_next(group, true, 141), 200);
-    assert_int_equal(targets_group_next(group, false, 0), 1);
-    assert_int_equal(targets_group_next(group, false, 140), 141);
-    assert_int_equal(targets_group_next(group, false, 199), 199);
-    assert_int_equal(targets_group_next(group, false, 200), 200);
+    assert_int_equal(key_group_next(group, true, 0), 0);
+    assert_int_equal(key_group_next(group, true, 1), 70);
+    assert_int_equal(key_group_next(group, true, 71), 140);
+    assert_int_equal(key_group_next(group, true, 141), 200);
+    assert_int_equal(key_group_next(group, false, 0), 1);
+    assert_int_equal(key_group_next(group, false, 140), 141);
+    assert_int_equal(key_group_next(group, false, 199), 199);
+    assert_int_equal(key_group_next(group, false, 200), 200);
 }
 
 /* A row that leaves makes a gap, so that nobody changes places; when half of them are gaps, all move up. */
@@ -210,17 +210,17 @@ static void rows_that_leave_their_group_hide_none(void **state)
     assert_true(targets->order == order);
     targets_remove(targets, one);
     assert_true(targets->order == order);
-    const struct targets_group *group = targets_group_of(targets, 0, false);
+    const struct key_group *group = key_groups_find(targets, 0, false);
     assert_int_equal(group->count, 3);
     assert_int_equal(group->unseen, 1);
-    assert_int_equal(group->ids[targets_group_next(group, true, 0)], TARGETS_NONE);
-    assert_int_equal(group->ids[targets_group_next(group, true, 1)], three->id);
-    assert_int_equal(group->ids[targets_group_next(group, false, 0)], two->id);
+    assert_int_equal(group->ids[key_group_next(group, true, 0)], TARGETS_NONE);
+    assert_int_equal(group->ids[key_group_next(group, true, 1)], three->id);
+    assert_int_equal(group->ids[key_group_next(group, false, 0)], two->id);
     targets_remove(targets, two);
     assert_true(targets->order != order);
     assert_int_equal(group->count, 1);
     assert_int_equal(group->unseen, 0);
-    assert_int_equal(group->ids[targets_group_next(group, true, 0)], three->id);
+    assert_int_equal(group->ids[key_group_next(group, true, 0)], three->id);
 }
 
 /* With all that it is: its session, whether it was live, its configured address. */
@@ -256,8 +256,8 @@ static void a_row_goes_to_another_table(void **state)
     assert_ptr_equal(one->session, one + 1);
     assert_null(two->session);
     assert_memory_equal(kdnet_session_key(one->session), &key, sizeof key);
-    assert_int_equal(targets_group_of(&others, 0, false)->count, 2);
-    assert_int_equal(targets_group_of(&others, 0, false)->unseen, 1);
+    assert_int_equal(key_groups_find(&others, 0, false)->count, 2);
+    assert_int_equal(key_groups_find(&others, 0, false)->unseen, 1);
     assert_int_equal(targets_with_ip(&others, c.ip), two->id);
     assert_false(targets_is_live(one));
     (void)targets_set_live(&others, one, &a, LISTENER(0), PORT);
@@ -280,8 +280,8 @@ static void a_removed_row_is_found_nowhere(void **state)
     assert_null(targets_row(targets, id));
     assert_int_equal(targets_at(targets, &a, PORT, rows), 0);
     assert_int_equal(targets_at(targets, &b, PORT, rows), 1);
-    assert_int_equal(targets_group_of(targets, 0, false)->count, 2); /* a gap, and the other */
-    assert_int_equal(targets_group_of(targets, 0, false)->unseen, 0);
+    assert_int_equal(key_groups_find(targets, 0, false)->count, 2); /* a gap, and the other */
+    assert_int_equal(key_groups_find(targets, 0, false)->unseen, 0);
     assert_int_equal(add(targets, 3, NULL)->id, id);
 }
 
@@ -337,8 +337,8 @@ static void rows_of_old_keys_are_in_a_group_of_their_own(void **state)
     struct target *t = add(targets, 1, NULL), *old = add(targets, 1, NULL);
     targets_age_key(targets, old);
     assert_int_equal(targets->old_keys, 1);
-    const struct targets_group *group = targets_group_of(targets, 0, true);
-    assert_int_equal(targets_group_next(group, true, 0), 0);
+    const struct key_group *group = key_groups_find(targets, 0, true);
+    assert_int_equal(key_group_next(group, true, 0), 0);
     assert_int_equal(group->ids[0], old->id);
     assert_int_equal(group->unseen, 0);
     struct keyring *ring = keyring_new();
@@ -390,7 +390,7 @@ static void many_moves_leave_the_table_true(void **state)
         at[row] = (int)place;
     }
     for (int i = 0; i < ROWS; ++i) {
-        const struct target_place *place = targets_destination(rows[i]);
+        const struct target_endpoint *place = targets_destination(rows[i]);
         assert_int_equal(targets_is_live(rows[i]), at[i] >= 0);
         if (!place)
             continue;

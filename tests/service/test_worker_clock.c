@@ -130,9 +130,9 @@ static void it_knows_how_far_it_was_behind(void **state)
 {
     (void)state;
     assert_int_equal(worker_clock_lag_at(&one, NOW), 0);
-    uint64_t told_us[2 * WORKER_CLOCK_PAST], then_us[2 * WORKER_CLOCK_PAST];
+    uint64_t logged_us[2 * WORKER_CLOCK_PAST], then_us[2 * WORKER_CLOCK_PAST];
     for (unsigned i = 0; i < 2 * WORKER_CLOCK_PAST; ++i) {
-        told_us[i] = look(&one);
+        logged_us[i] = look(&one);
         then_us[i] = system_us;
         system_us += MS;
         (void)look(&one);
@@ -140,7 +140,7 @@ static void it_knows_how_far_it_was_behind(void **state)
     }
     (void)look(&one);
     for (unsigned i = WORKER_CLOCK_PAST; i < 2 * WORKER_CLOCK_PAST; ++i)
-        assert_int_equal(told_us[i] + worker_clock_lag_at(&one, told_us[i]), then_us[i]);
+        assert_int_equal(logged_us[i] + worker_clock_lag_at(&one, logged_us[i]), then_us[i]);
     assert_int_equal(worker_clock_lag_at(&one, 0), WORKER_CLOCK_PAST * S); /* the oldest that it remembers */
     assert_int_equal(look(&one) + worker_clock_lag_at(&one, look(&one)), system_us);
 }

@@ -134,7 +134,7 @@ void platform_set_reuse(uv_os_fd_t descriptor, bool allowed)
     (void)set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, allowed);
 }
 
-bool platform_tell_local(uv_os_fd_t descriptor, bool ipv4)
+bool platform_report_local(uv_os_fd_t descriptor, bool ipv4)
 {
 #if defined IP_PKTINFO && defined IPV6_RECVPKTINFO
     return ipv4 ? set_option(descriptor, IPPROTO_IP, IP_PKTINFO, 1) == 0
