@@ -3,6 +3,7 @@
 #include "service/runtime/log.h"
 #include "service/server/options.h"
 #include "service/platform/platform.h"
+#include "service/platform/program.h"
 #include "service/server/server.h"
 #include "service/server/surroundings.h"
 #include "service/symbols/check.h"
@@ -89,6 +90,7 @@ static int run(const struct options *options)
 int main(int argc, char **argv)
 {
     struct options options;
+    program_start(&argc, &argv);
     platform_prepare();
     bool parsed = options_parse(&options, argc, argv);
     if (!options.core_dumps)

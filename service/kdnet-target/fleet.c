@@ -2,12 +2,12 @@
 #include "service/kdnet-target/fleet.h"
 #include "service/kdnet-target/fleet_internal.h"
 #include "service/kdnet-target/replay.h"
+#include "service/platform/program.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #define NS_PER_US           1000U
 #define US_PER_MS           1000U
@@ -196,20 +196,13 @@ static int bind_socket(struct unit *unit)
 
 static bool raise_limit(uint32_t count)
 {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return true;
-    rlim_t need = (rlim_t)count + SPARE_DESCRIPTORS;
-    if (limit.rlim_cur < need) {
-        limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-    if (limit.rlim_cur >= need)
+    uint64_t need = (uint64_t)count + SPARE_DESCRIPTORS, most = program_raise_files(need);
+    if (most >= need)
         return true;
     (void)fprintf(stderr,
                   "kdnet-target: --count %u: each machine needs a descriptor, and the limit is %llu; raise it with "
                   "'ulimit -n %llu', or run several kdnet-target\n",
-                  count, (unsigned long long)limit.rlim_max, (unsigned long long)need);
+                  count, (unsigned long long)most, (unsigned long long)need);
     return false;
 }
 

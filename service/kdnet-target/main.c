@@ -3,6 +3,7 @@
 #include "service/kdnet-target/fleet.h"
 #include "service/kdnet-target/options.h"
 #include "service/kdnet-target/replay.h"
+#include "service/platform/program.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ struct program {
 static void on_signal(uv_signal_t *signal, int number)
 {
     const struct program *program = signal->data;
-    if (number == SIGUSR1)
+    if (number == program_signal_summary())
         fleet_print(program->fleet, stdout, program->options->json);
     else
         uv_stop(signal->loop);
@@ -60,11 +61,12 @@ static void print_targets(const struct options *options)
 
 static void watch(struct program *program)
 {
-    static const int numbers[SIGNAL_COUNT] = {SIGINT, SIGTERM, SIGUSR1};
+    const int numbers[SIGNAL_COUNT] = {SIGINT, SIGTERM, program_signal_summary()};
     for (size_t i = 0; i < SIGNAL_COUNT; ++i) {
         uv_signal_init(&program->loop, &program->signals[i]);
         program->signals[i].data = program;
-        uv_signal_start(&program->signals[i], on_signal, numbers[i]);
+        if (numbers[i] != 0)
+            uv_signal_start(&program->signals[i], on_signal, numbers[i]);
     }
     uv_timer_init(&program->loop, &program->look);
     uv_timer_init(&program->loop, &program->end);
@@ -112,6 +114,7 @@ int main(int argc, char **argv)
     struct options options;
     char error[ERROR_TEXT_SIZE];
     struct machine_replay *replay = NULL;
+    program_start(&argc, &argv);
     enum options_result parsed = options_parse(&options, argc, argv);
     if (parsed != OPTIONS_RUN)
         return parsed == OPTIONS_HELP ? EXIT_WELL : EXIT_USAGE;
@@ -126,7 +129,6 @@ int main(int argc, char **argv)
             return EXIT_USAGE;
         }
     }
-    (void)signal(SIGPIPE, SIG_IGN);
     int status = run(&options, replay);
     machine_replay_free(replay);
     return status;

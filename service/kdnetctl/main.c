@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kdnetctl: the operator's tool. Finds the command and runs it. */
 #include "service/kdnetctl/command.h"
+#include "service/platform/program.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,7 +62,7 @@ static int help(const char *name)
 
 int main(int argc, char **argv)
 {
-    (void)signal(SIGPIPE, SIG_IGN); /* a reader that goes away, as head does, is a write error and no reason to die */
+    program_start(&argc, &argv);
     if (argc < 2) {
         print_help(stderr);
         return COMMAND_USAGE;

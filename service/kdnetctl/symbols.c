@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <uv.h>
 
 #include <getopt.h>
 
@@ -192,10 +192,17 @@ static bool add_places(struct request *request, const char *text)
     return false;
 }
 
+static bool is_there(const char *path)
+{
+    uv_fs_t request;
+    int error = uv_fs_stat(NULL, &request, path, NULL);
+    uv_fs_req_cleanup(&request);
+    return error == 0;
+}
+
 static int look_up(struct request *request, const char *what, char *const *symbols, int count)
 {
-    struct stat status;
-    bool known = false, file = stat(what, &status) == 0;
+    bool known = false, file = is_there(what);
     if (file && !is_image(what, &request->pdb, &known))
         return look_in_file(what, symbols, count);
     if (file && !known)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * platform: what differs between operating systems; one file of each pair is built.
+ * platform: what differs between operating systems; one file of each row is built.
  *
- *   posix.c | windows.c                 standard error, files, signals
- *   notify_systemd.c | notify_none.c    the service manager
+ *   posix/posix.c | windows/windows.c                                                  standard error, files, sockets
+ *   systemd/notify_systemd.c | posix/notify_none.c | windows/notify_windows.c          the service manager
  */
 #ifndef SERVICE_PLATFORM_H
 #define SERVICE_PLATFORM_H
@@ -15,12 +15,8 @@
 
 struct steer;
 
-/* Signal numbers for uv_signal; 0 where the system has no such thing. */
-int platform_signal_reload(void);  /* read the configuration again, open the result file again */
-int platform_signal_summary(void); /* write a summary to the log */
-
-/* Once, at the start: a reader of our output that goes away, or a limit to the size of files, must not end us; files
- * are not for everybody. */
+/* Once, at the start, after program_start: a limit to the size of files must not end us; files are not for everybody.
+ */
 void platform_prepare(void);
 
 /* No core files, and no debugger of another process of this user: keys are in memory. */
@@ -85,6 +81,12 @@ const char *platform_stdout_path(void);
  * Returns whether a write of 4,096 bytes would not wait.
  */
 bool platform_wait_writable(uv_file file, int timeout_ms);
+
+/*
+ * Calls `call` as the user that the service runs as, in a process of its own, and waits for it. It does nothing when
+ * we may not become that user, or there is no such user here.
+ */
+void platform_as_service_user(const char *name, void (*call)(void *user), void *user);
 
 /* Resident memory of this process in bytes; 0: not known. */
 size_t platform_memory(void);

@@ -7,7 +7,6 @@
 #include "service/server/server_internal.h"
 
 #include <openssl/rand.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #define STOP_MARGIN_US  500000U  /* beyond read_deadline */
@@ -69,8 +68,7 @@ static void finish(struct server *server)
     close_handle((uv_handle_t *)&server->second_timer);
     close_handle((uv_handle_t *)&server->watchdog_timer);
     close_handle((uv_handle_t *)&server->stop_timer);
-    for (size_t i = 0; i < server->signal_count; ++i)
-        close_handle((uv_handle_t *)&server->signals[i]);
+    requests_close(&server->requests);
     mailbox_close(&server->mailbox);
     lookup_close(server->lookup);
     server->lookup = NULL;
@@ -132,15 +130,19 @@ static void stop(struct server *server)
     (void)uv_timer_start(&server->stop_timer, on_stop_look, STOP_LOOK_MS, STOP_LOOK_MS);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_request(void *user, enum request request)
 {
-    struct server *server = handle->data;
-    if (number == platform_signal_reload()) {
+    struct server *server = user;
+    switch (request) {
+    case REQUEST_RELOAD:
         if (!server->stopping)
             reload_again(server);
-    } else if (number == platform_signal_summary()) {
+        break;
+    case REQUEST_SUMMARY:
         summary_log(server);
-    } else {
+        break;
+    case REQUEST_STOP:
+    default:
         stop(server);
     }
 }
@@ -227,16 +229,6 @@ static void on_prepare(uv_prepare_t *prepare)
 
 /* The start. */
 
-static void start_signal(struct server *server, int number)
-{
-    uv_signal_t *handle = &server->signals[server->signal_count];
-    if (number == 0 || uv_signal_init(&server->loop, handle) != 0)
-        return;
-    handle->data = server;
-    ++server->signal_count;
-    (void)uv_signal_start(handle, on_signal, number);
-}
-
 static void init_handles(struct server *server)
 {
     uv_timer_t *timers[] = {&server->second_timer, &server->watchdog_timer, &server->stop_timer, &server->end_timer};
@@ -251,10 +243,7 @@ static void init_handles(struct server *server)
 static void start_handles(struct server *server)
 {
     uint64_t watchdog_ms = platform_watchdog_us() / 1000;
-    start_signal(server, SIGTERM);
-    start_signal(server, SIGINT);
-    start_signal(server, platform_signal_reload());
-    start_signal(server, platform_signal_summary());
+    requests_watch(&server->requests, &server->loop, on_request, server);
     (void)uv_prepare_start(&server->prepare, on_prepare);
     (void)uv_timer_start(&server->second_timer, on_second, SECOND_MS, SECOND_MS);
     if (watchdog_ms > 1)

@@ -5,6 +5,7 @@
 
 #include "service/output/identity.h"
 #include "service/net/locals.h"
+#include "service/platform/requests.h"
 #include "service/runtime/mailbox.h"
 #include "service/server/options.h"
 #include "service/targets/policies.h"
@@ -23,7 +24,6 @@
 #define SERVER_SOCKET_BUFFER      ((size_t)8 << 20)
 #define SERVER_SOCKET_BUFFER_EACH ((size_t)64)
 #define SERVER_SOCKET_BUFFER_MAX  ((size_t)128 << 20)
-#define SERVER_SIGNALS            4
 #define SERVER_UNKNOWN_POKES_MAX  4096U /* pokes of nobody that wait to be counted one by one */
 
 struct lookup;
@@ -124,8 +124,7 @@ struct server {
 
     uv_prepare_t prepare;
     uv_timer_t second_timer, watchdog_timer, stop_timer;
-    uv_signal_t signals[SERVER_SIGNALS];
-    size_t signal_count;
+    struct requests requests;
 
     uint64_t trimmed_us, trimmed_events;
     uint64_t logged_us;                   /* when the minute's summaries were last told */

@@ -2,19 +2,17 @@
 #include "service/server/surroundings.h"
 #include "config/store.h"
 #include "service/net/address.h"
+#include "service/platform/platform.h"
 
-#include <errno.h>
-#include <grp.h>
-#include <pwd.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <uv.h>
 
 #define SERVICE_USER "kdnetd"
 #define PATH_SIZE    4096
+
+/* Of uv_fs_access: the bits of access(2). */
+enum { SEARCHABLE = 1, WRITABLE = 2, READABLE = 4 };
 
 /* Where the service manager makes a folder for the service at its start (config/kdnetd.service). */
 static const char *const made_folders[] = {"/var/log/kdnetd", "/var/lib/kdnetd"};
@@ -120,28 +118,46 @@ static bool is_made_at_the_start(const char *folder)
     return false;
 }
 
+/* 0 or a UV_ code. */
+static int may(const char *path, int mode)
+{
+    uv_fs_t request;
+    int error = uv_fs_access(NULL, &request, path, mode, NULL);
+    uv_fs_req_cleanup(&request);
+    return error;
+}
+
+enum kind { KIND_NONE, KIND_FOLDER, KIND_OTHER };
+
+static enum kind kind_of(const char *path)
+{
+    uv_fs_t request;
+    int error = uv_fs_stat(NULL, &request, path, NULL);
+    bool is_folder = error == 0 && (request.statbuf.st_mode & S_IFMT) == S_IFDIR;
+    uv_fs_req_cleanup(&request);
+    return error != 0 ? KIND_NONE : is_folder ? KIND_FOLDER : KIND_OTHER;
+}
+
 /* What keeps a result file from being opened, and the remedy; false: nothing. */
 static bool find_obstacle(const char *path, char text[static CONFIG_ERROR_SIZE])
 {
-    struct stat status;
     char folder[PATH_SIZE];
-    if (stat(path, &status) == 0) {
-        if (S_ISDIR(status.st_mode))
-            (void)snprintf(text, CONFIG_ERROR_SIZE, "%.150s is a directory; name a file in it", path);
-        else if (access(path, W_OK) != 0)
-            (void)snprintf(text, CONFIG_ERROR_SIZE, "%.120s cannot be written: %.40s; let kdnetd's user write it", path,
-                           strerror(errno)); // NOLINT(concurrency-mt-unsafe)
-        else
-            return false;
-        return true;
-    }
+    enum kind kind = kind_of(path);
+    int error = kind == KIND_OTHER ? may(path, WRITABLE) : 0;
+    if (kind == KIND_FOLDER)
+        (void)snprintf(text, CONFIG_ERROR_SIZE, "%.150s is a directory; name a file in it", path);
+    else if (error != 0)
+        (void)snprintf(text, CONFIG_ERROR_SIZE, "%.120s cannot be written: %.40s; let kdnetd's user write it", path,
+                       uv_strerror(error));
+    if (kind != KIND_NONE)
+        return kind == KIND_FOLDER || error != 0;
     if (!folder_of(path, folder) || is_made_at_the_start(folder))
         return false;
-    if (stat(folder, &status) != 0 || !S_ISDIR(status.st_mode))
+    if (kind_of(folder) != KIND_FOLDER)
         (void)snprintf(text, CONFIG_ERROR_SIZE, "its folder %.150s is not there; make it", folder);
-    else if (access(folder, W_OK | X_OK) != 0)
+    else if ((error = may(folder, WRITABLE | SEARCHABLE)) != 0)
         (void)snprintf(text, CONFIG_ERROR_SIZE, "no file can be made in %.120s: %.40s; let kdnetd's user write there",
-                       folder, strerror(errno)); // NOLINT(concurrency-mt-unsafe)
+                       folder, uv_strerror(error));
     else
         return false;
     return true;
@@ -165,19 +181,27 @@ bool surroundings_check(const struct kdnetd_config *config, struct config_report
     return report->count == before;
 }
 
+struct warning {
+    const struct kdnetd_config *config;
+    FILE *out;
+};
+
 /* As the service's user, in a process of its own. */
-static void warn_as_user(const struct kdnetd_config *config, FILE *out)
+static void warn_as_user(void *user)
 {
+    const struct warning *warning = user;
+    const struct kdnetd_config *config = warning->config;
+    FILE *out = warning->out;
     char text[CONFIG_ERROR_SIZE];
     for (size_t i = 1; i < config->source_count; ++i)
-        if (access(config->sources[i], R_OK) != 0)
+        if (may(config->sources[i], READABLE) != 0)
             (void)fprintf(out,
                           "warning: %.300s cannot be read by the service's user " SERVICE_USER
                           "; chown root:" SERVICE_USER " and chmod 640 it\n",
                           config->sources[i]);
     for (size_t i = 0; i < config->symbol_count; ++i)
-        if (config->symbols[i][0] == '/' && access(config->symbols[i], F_OK) == 0 &&
-            access(config->symbols[i], R_OK | X_OK) != 0)
+        if (config->symbols[i][0] == '/' && kind_of(config->symbols[i]) != KIND_NONE &&
+            may(config->symbols[i], READABLE | SEARCHABLE) != 0)
             (void)fprintf(out, "warning: %.300s cannot be read by the service's user " SERVICE_USER "\n",
                           config->symbols[i]);
     if (config->events && strcmp(config->events, "-") != 0 && find_obstacle(config->events, text))
@@ -185,23 +209,8 @@ static void warn_as_user(const struct kdnetd_config *config, FILE *out)
     (void)fflush(out);
 }
 
-static bool become(const struct passwd *user)
-{
-    return initgroups(user->pw_name, user->pw_gid) == 0 && setgid(user->pw_gid) == 0 && setuid(user->pw_uid) == 0;
-}
-
 void surroundings_warn(const struct kdnetd_config *config, FILE *out)
 {
-    const struct passwd *user = geteuid() == 0 ? getpwnam(SERVICE_USER) : NULL; // NOLINT(concurrency-mt-unsafe)
-    if (!user)
-        return;
     (void)fflush(out);
-    pid_t child = fork();
-    if (child == 0) {
-        if (become(user))
-            warn_as_user(config, out);
-        _exit(EXIT_SUCCESS);
-    }
-    if (child > 0)
-        (void)waitpid(child, NULL, 0);
+    platform_as_service_user(SERVICE_USER, warn_as_user, &(struct warning){config, out});
 }

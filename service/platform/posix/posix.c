@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #ifdef __linux__
 #include <linux/filter.h>
@@ -14,31 +15,23 @@
 #endif
 #include <netinet/in.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
+#include <stdlib.h>
 #ifdef __linux__
 #include <sys/prctl.h>
 #endif
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MAPPED_BYTES    (256 << 10)
 #define DESCRIPTORS_MAX 2048
 
-int platform_signal_reload(void)
-{
-    return SIGHUP;
-}
-
-int platform_signal_summary(void)
-{
-    return SIGUSR1;
-}
-
 void platform_prepare(void)
 {
-    (void)signal(SIGPIPE, SIG_IGN); // NOLINT(cert-err33-c): nothing to do when it fails
     (void)signal(SIGXFSZ, SIG_IGN); // NOLINT(cert-err33-c): a file that may not grow is an error of its write
     (void)umask(S_IWGRP | S_IRWXO);
 #ifdef __GLIBC__
@@ -287,6 +280,26 @@ bool platform_wait_writable(uv_file file, int timeout_ms)
 {
     struct pollfd descriptor = {.fd = file, .events = POLLOUT};
     return poll(&descriptor, 1, timeout_ms) == 1;
+}
+
+static bool become(const struct passwd *user)
+{
+    return initgroups(user->pw_name, user->pw_gid) == 0 && setgid(user->pw_gid) == 0 && setuid(user->pw_uid) == 0;
+}
+
+void platform_as_service_user(const char *name, void (*call)(void *user), void *user)
+{
+    const struct passwd *found = geteuid() == 0 ? getpwnam(name) : NULL; // NOLINT(concurrency-mt-unsafe)
+    if (!found)
+        return;
+    pid_t child = fork();
+    if (child == 0) {
+        if (become(found))
+            call(user);
+        _exit(EXIT_SUCCESS);
+    }
+    if (child > 0)
+        (void)waitpid(child, NULL, 0);
 }
 
 size_t platform_memory(void)

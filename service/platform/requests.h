@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * requests: what the system asks of kdnetd while it runs. posix/requests.c: signals (HUP, USR1, TERM, INT).
+ * windows/requests.c: the service control manager, and the console's Ctrl-C, Ctrl-Break and close.
+ */
+#ifndef SERVICE_PLATFORM_REQUESTS_H
+#define SERVICE_PLATFORM_REQUESTS_H
+
+#include <stddef.h>
+#include <uv.h>
+
+enum request {
+    REQUEST_STOP,
+    REQUEST_RELOAD,  /* read the configuration again, open the result file again */
+    REQUEST_SUMMARY, /* write a summary to the log */
+};
+
+#define REQUESTS_SIGNALS 4
+
+struct requests {
+    void (*call)(void *user, enum request request);
+    void *user;
+    uv_signal_t signals[REQUESTS_SIGNALS];
+    size_t signal_count;
+    uv_async_t control; /* of the service control manager */
+    size_t control_count;
+};
+
+/* Calls `call` on the loop for each request. A source of requests that cannot be had is left out. */
+void requests_watch(struct requests *requests, uv_loop_t *loop, void (*call)(void *user, enum request request),
+                    void *user);
+
+/* Closes the handles; the struct stays until the loop has closed them. Twice is fine. */
+void requests_close(struct requests *requests);
+
+#endif
