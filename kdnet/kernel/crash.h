@@ -59,7 +59,9 @@ enum kdnet_break_status {
     X(ISF, "isf")                                                                                                      \
     X(RVA, "rva")                                                                                                      \
     X(PHASE, "phase")                                                                                                  \
-    X(PDB_HTTP, "pdb_http") /* a PDB that came over http://, and may have been changed on its way */
+    X(PDB_HTTP, "pdb_http") /* a PDB that came over http://, and may have been changed on its way */                   \
+    X(DUMP_BLOCK,                                                                                                      \
+      "dump_block") /* the verdict rests on the dump block, or the dump driver's base: null at both breaks */
 
 #define KDNET_ACTION_MAP(X)                                                                                            \
     X(CONTINUE, "continue")                                                                                            \

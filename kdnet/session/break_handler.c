@@ -138,8 +138,10 @@ static bool is_to_be_identified(const struct kdnet_session *session)
 static void on_load_symbols(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;
-    if (halt->kernel_loads)
+    if (halt->kernel_loads) {
+        kdnet_last_break_missing(session, true);
         kdnet_identity_over(session);
+    }
     halt->action = session->policy->action[KDNET_BREAK_KIND_LOAD_SYMBOLS];
     halt->deadline_us = KDNET_NEVER;
     if (halt->action == KDNET_ACTION_HOLD) {
@@ -496,6 +498,8 @@ static void expire_asks(struct kdnet_session *session, uint64_t now_us)
 void kdnet_break_handler_other_host(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = session->active ? &session->active->halt : NULL;
+    if (session->history)
+        kdnet_last_break_came(session); /* perhaps at that host */
     if (!halt || halt->stage == KDNET_STAGE_RUNNING || ++halt->other_host_pokes < OTHER_HOST_POKES_MAX)
         return;
     kdnet_link_abandon(&session->active->link);
@@ -517,6 +521,7 @@ void kdnet_break_handler_rebooted(struct kdnet_session *session, uint64_t now_us
         kdnet_report_status(session, KDNET_REASON_LOST, now_us);
     halt->stage = KDNET_STAGE_RUNNING;
     session->history->crash.dumping = false;
+    session->history->awaited.rebooted = true;
     session->history->cleared_reported = false;
     session->history->stopped_us = 0;
     kdnet_kernel_info_clear(session->kernel_info);

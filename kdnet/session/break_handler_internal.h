@@ -124,6 +124,22 @@ void kdnet_report_released(struct kdnet_session *session, uint64_t now_us);
 /* That the policy holds a machine without a break, and why. Needs a hold that has begun. */
 void kdnet_report_held(struct kdnet_session *session, enum kdnet_break_kind why, uint64_t now_us);
 
+/* --- dump_facts.c --- */
+
+/* What this break says of the dump, and a verdict where that proves one. evidence: NULL when there is none. */
+void kdnet_dump_judge(struct kdnet_session *session, const struct kdnet_evidence *evidence,
+                      struct kdnet_event_crash_status *status);
+
+/* A crash goes on from its first break; and its last one has come. */
+void kdnet_last_break_expect(struct kdnet_session *session, uint64_t now_us);
+void kdnet_last_break_came(struct kdnet_session *session);
+
+/* The machine does something else instead: tells that there is no last break, if one is expected. */
+void kdnet_last_break_missing(struct kdnet_session *session, bool rebooted);
+
+/* An authentic poke of the session came. */
+void kdnet_last_break_poked(struct kdnet_session *session, uint64_t now_us);
+
 /* --- resume.c --- */
 
 /* The machine has taken our Continue or Reboot, or surely has. */
@@ -197,6 +213,9 @@ bool kdnet_evidence_probe_next(struct kdnet_session *session, uint64_t now_us);
 
 /* The bytes of a read for evidence; length 0: unreadable. */
 void kdnet_evidence_probe_take(struct kdnet_session *session, const uint8_t *data, size_t length);
+
+/* What is collected so far at this break; NULL: nothing. Borrowed. */
+const struct kdnet_evidence *kdnet_evidence_probe_look(const struct kdnet_session *session);
 
 /* What was collected at this break, for its event, which owns it then; NULL: nothing. */
 struct kdnet_evidence *kdnet_evidence_probe_end(struct kdnet_session *session);

@@ -8,6 +8,7 @@
 #ifndef KDNET_EVENT_H
 #define KDNET_EVENT_H
 
+#include "kdnet/crash/assessment.h"
 #include "kdnet/kernel/crash.h"
 #include "kdnet/session/evidence.h"
 #include "kdnet/session/identity.h"
@@ -32,6 +33,7 @@ enum kdnet_event_type {
     KDNET_EVENT_BREAK_STORM,
     KDNET_EVENT_HELD,
     KDNET_EVENT_SUPPRESSED,
+    KDNET_EVENT_NO_LAST_BREAK,
     KDNET_EVENT_TYPES,
 };
 
@@ -87,6 +89,7 @@ struct kdnet_event_crash_status {
     uint64_t since_first_us; /* from the release of this crash's first break to this break */
     bool symbols_pending;    /* the status is unknown because its look-up had not ended */
     bool break_status_known;
+    struct kdnet_dump_facts dump;          /* what else is known of the dump: for kdnet_assess */
     uint64_t break_status;                 /* evidence: first argument register at BreakpointWithStatus */
     const struct kdnet_evidence *evidence; /* further values; NULL: none were asked for, or time was out before */
 };
@@ -128,6 +131,13 @@ struct kdnet_event_suppressed {
     uint32_t count; /* since the last such event */
 };
 
+/* A crash went on from its first break, and no last one came: the machine runs, or has started anew. */
+struct kdnet_event_no_last_break {
+    bool rebooted;           /* it has started anew; else it survived its bug check, or cannot break in any more */
+    uint64_t since_first_us; /* from the release of the first break */
+    struct kdnet_event_bugcheck bugcheck;
+};
+
 /* What an event belongs to. */
 struct kdnet_event_identity {
     uint32_t number; /* among the events of its session that were told, from 1 */
@@ -154,6 +164,7 @@ struct kdnet_event {
         struct kdnet_event_break_storm break_storm;
         struct kdnet_event_held held;
         struct kdnet_event_suppressed suppressed;
+        struct kdnet_event_no_last_break no_last_break;
     } u;
 };
 

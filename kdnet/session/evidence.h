@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KDNET_READS_MAX        32U
+#define KDNET_READS_MAX        40U
 #define KDNET_READ_STEPS_MAX   3U
 #define KDNET_READ_NAME_SIZE   40
 #define KDNET_READ_MODULE_SIZE 32

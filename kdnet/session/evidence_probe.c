@@ -331,6 +331,13 @@ void kdnet_evidence_probe_moved(struct kdnet_session *session)
 
 /* --- telling ------------------------------------------------------------------------------------------------------ */
 
+const struct kdnet_evidence *kdnet_evidence_probe_look(const struct kdnet_session *session)
+{
+    const struct kdnet_active *active = session->active;
+    bool any = active->halt.evidence_stage == KDNET_EVIDENCE_UNDER_WAY && kdnet_evidence_probe_reads(session);
+    return any ? &active->evidence_probe->evidence : NULL;
+}
+
 struct kdnet_evidence *kdnet_evidence_probe_end(struct kdnet_session *session)
 {
     struct kdnet_active *active = session->active;

@@ -84,8 +84,10 @@ void kdnet_identity_met(struct kdnet_session *session)
 {
     uint64_t then = session->history->identity.kernel_base, now = kernel_base_of(session->kernel_info);
     bool loader = session->kernel_info->version.major >> 8 == KDNET_WHO_BOOT;
-    if (loader || (then != 0 && now != 0 && then != now))
-        kdnet_identity_over(session);
+    if (!loader && (then == 0 || now == 0 || then == now))
+        return;
+    kdnet_last_break_missing(session, true);
+    kdnet_identity_over(session);
 }
 
 void kdnet_identity_broke(struct kdnet_session *session, const struct kdnet_bugcheck *bugcheck)

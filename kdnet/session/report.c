@@ -113,6 +113,9 @@ void kdnet_report_status(struct kdnet_session *session, enum kdnet_reason interr
     kdnet_report_break(session);
     kdnet_report_kernel(session);
     fill_status(session, interrupted, now_us, &status);
+    kdnet_dump_judge(session, kdnet_evidence_probe_look(session), &status);
+    if (status.phase != KDNET_PHASE_BUGCHECK_FIRST && status.phase != KDNET_PHASE_BOOT)
+        kdnet_last_break_came(session);
     if (halt->repeat && kdnet_repeats_is_reported(session, &status))
         return;
     if (halt->repeat)

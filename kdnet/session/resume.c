@@ -39,6 +39,7 @@ static void crash_goes_on(struct kdnet_session *session, uint64_t now_us)
         crash->first_released = true;
         crash->first_released_us = kdnet_session_people_us(session, now_us);
         crash->dumping = true;
+        kdnet_last_break_expect(session, now_us);
         break;
     case KDNET_PHASE_SHUTDOWN:
         *crash = (struct kdnet_crash){0}; /* the machine is about to start anew */
@@ -296,6 +297,7 @@ void kdnet_break_handler_heard(struct kdnet_session *session, uint64_t now_us)
     if (session->resend_left > 0 && session->resend_us == KDNET_NEVER)
         session->resend_us = now_us;
     ask_hourly(session);
+    kdnet_last_break_poked(session, now_us);
     if (!active || active->halt.stage != KDNET_STAGE_GOING)
         return;
     struct kdnet_halt *halt = &active->halt;

@@ -152,7 +152,7 @@ static bool is_nothing(const struct kdnet_history *history, uint64_t now_us)
     const struct kdnet_crash *crash = &history->crash;
     return !history->identity.crash_known && !crash->printed && !crash->dumping && !crash->first_released &&
            crash->kernel_base == 0 && !crash->bugcheck.known && !crash->last.known && history->breaks_us == 0 &&
-           history->storm_reported_us == 0 && history->stopped_us == 0 &&
+           history->storm_reported_us == 0 && history->stopped_us == 0 && !history->awaited.expected &&
            kdnet_budget_is_whole(&history->budget, now_us);
 }
 

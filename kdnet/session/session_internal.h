@@ -158,6 +158,8 @@ struct kdnet_crash {
     uint64_t first_released_us;           /* kdnet_session_people_us */
     uint64_t kernel_base;                 /* of the kernel that was last seen; 0: none */
     struct kdnet_event_bugcheck bugcheck; /* as told */
+    bool first_seen;                      /* its first break was read, and said: */
+    struct kdnet_dump_setup setup;
     struct kdnet_last_break last;
 };
 
@@ -171,6 +173,14 @@ struct kdnet_identity {
     uint64_t doubted_us;                 /* since when */
     uint64_t kernel_base;                /* of the kernel that crashed; 0: not known */
     struct kdnet_bugcheck first, nested; /* nested: another bug check inside the crash, the newest */
+};
+
+/* A crash that went on from its first break is to break in once more (dump_facts.c). */
+struct kdnet_awaited_break {
+    bool expected;
+    bool rebooted;     /* the machine has shown another run since */
+    uint8_t pokes;     /* that came since */
+    uint64_t since_us; /* kdnet_session_people_us */
 };
 
 #define KDNET_BUDGET_CRASH                                                                                             \
@@ -189,6 +199,7 @@ struct kdnet_budget {
 struct kdnet_history {
     struct kdnet_crash crash;
     struct kdnet_identity identity;
+    struct kdnet_awaited_break awaited;
     uint64_t breaks_us;         /* when all breaks of the budget will be there again */
     uint64_t storm_reported_us; /* the last event of a break storm; 0: none */
     uint32_t unread;            /* breaks since storm_reported_us */

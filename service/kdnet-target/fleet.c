@@ -225,6 +225,7 @@ static void configure(const struct fleet *fleet, uint32_t index, const struct ma
         .random_status = !o->has_status && strcmp(o->scenario, "mixed") == 0,
         .bugcheck = o->bugcheck,
         .no_reboot = o->no_reboot,
+        .no_dump = o->no_dump,
         .lenient = o->lenient,
         .think = o->think,
         .loss_percent = o->loss,

@@ -69,6 +69,10 @@ enum machine_rva {
     MACHINE_RVA_BOOT_TIME = 0x3070,        /* KeBootTime, u64 */
     MACHINE_RVA_PROCESSORS = 0x3078,       /* KeNumberProcessors, u8: 4 */
     MACHINE_RVA_DATA_LIST = 0x3080,        /* DebuggerDataList: LIST_ENTRY64 */
+    MACHINE_RVA_DUMP_DRIVER = 0x3098,      /* CrashdmpImageBase, pointer */
+    MACHINE_RVA_DUMP_PROGRESS = 0x30a0,    /* BcpLastProgressDisplayed, u32 */
+    MACHINE_RVA_FORCE_DISABLED = 0x30a4,   /* ForceDumpDisabled, u32: 0 */
+    MACHINE_RVA_ALLOW_DUMP = 0x30a8,       /* AllowCrashDump, u32: 1 */
     MACHINE_RVA_DEBUGGER_DATA = 0x3100,    /* KDDEBUGGER_DATA64, 0x340 bytes */
     MACHINE_RVA_LOADED_MODULES = 0x3500,   /* PsLoadedModuleList: ntoskrnl.exe, then the driver, faulty.sys */
     MACHINE_RVA_BLAMED = 0x3520,           /* the UNICODE_STRING of KiBugCheckDriver */
@@ -125,6 +129,7 @@ struct machine_config {
     bool random_status;         /* instead draw it from the seed: 0, FFFFFFFF, C000007F, C0000185, 103 */
     uint32_t bugcheck;          /* code; 0: D1 */
     bool no_reboot;             /* automatic reboot is off: bugcheck ends in a second break */
+    bool no_dump;               /* none is set up: its block and its driver are null, the status stays FFFFFFFF */
     bool lenient;               /* take host packets of any id */
     struct machine_think think;
     uint32_t loss_percent;     /* of the datagrams, each way */

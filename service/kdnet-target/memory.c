@@ -222,11 +222,22 @@ static void put_module(const struct machine *m, uint8_t *page, uint32_t at, uint
     put_string(m, page, at + (wide ? 0x58U : 0x2cU), at + 0x80, name);
 }
 
+/* What the kernel knows of its dump. The screen stays at 45 percent when the dump fails. */
+static void put_dump(const struct machine *m, uint8_t *page)
+{
+    uint32_t progress = m->dump_status == DUMP_NOT_STARTED ? 0 : m->dump_status == 0 ? 100 : 45;
+    uint64_t block = m->config.no_dump ? 0 : memory_address(m, MACHINE_RVA_MODULES);
+    put_pointer(m, page + MACHINE_RVA_DUMP_BLOCK % PAGE, block);
+    put_pointer(m, page + MACHINE_RVA_DUMP_DRIVER % PAGE, m->config.no_dump ? 0 : m->driver_base);
+    kdnet_put_le32(page + MACHINE_RVA_DUMP_PROGRESS % PAGE, progress);
+    kdnet_put_le32(page + MACHINE_RVA_ALLOW_DUMP % PAGE, 1);
+}
+
 static void put_evidence(const struct machine *m, uint8_t *page)
 {
     uint32_t first = MACHINE_RVA_MODULES, second = MACHINE_RVA_MODULES + 0x100;
     page[MACHINE_RVA_DUMP_INITIALIZED % PAGE] = 1;
-    put_pointer(m, page + MACHINE_RVA_DUMP_BLOCK % PAGE, memory_address(m, MACHINE_RVA_MODULES));
+    put_dump(m, page);
     kdnet_put_le32(page + MACHINE_RVA_BUGCHECK_ACTIVE % PAGE, m->crashed);
     kdnet_put_le64(page + MACHINE_RVA_BOOT_TIME % PAGE, MACHINE_BOOT_TIME);
     page[MACHINE_RVA_PROCESSORS % PAGE] = 4;

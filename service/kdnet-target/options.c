@@ -46,6 +46,7 @@ enum option_id {
     OPT_RATE,
     OPT_TIMES,
     OPT_NO_REBOOT,
+    OPT_NO_DUMP,
     OPT_NEW_PORT,
     OPT_LENIENT,
     OPT_ONE_KEY,
@@ -87,6 +88,7 @@ static const struct option long_options[] = {
     {"rate", required_argument, NULL, OPT_RATE},
     {"times", required_argument, NULL, OPT_TIMES},
     {"no-reboot", no_argument, NULL, OPT_NO_REBOOT},
+    {"no-dump", no_argument, NULL, OPT_NO_DUMP},
     {"new-port", no_argument, NULL, OPT_NEW_PORT},
     {"lenient", no_argument, NULL, OPT_LENIENT},
     {"one-key", no_argument, NULL, OPT_ONE_KEY},
@@ -121,6 +123,7 @@ static void print_help(void)
         "  --status 0xN         what the dump status becomes (default 0; mixed: drawn)\n"
         "  --bugcheck 0xN       the bug check code (default 0xD1)\n"
         "  --no-reboot          automatic reboot is off: a bug check ends in a second break (as bugcheck-hold)\n"
+        "  --no-dump            no dump is set up: its block and its driver are null, the status stays FFFFFFFF\n"
         "  --dump-ms N          silence while the dump is written (default 300)\n"
         "  --reboot-ms N        silence of a reboot (default 200)\n"
         "  --new-port           a machine comes back from a reboot with another source port\n"
@@ -283,6 +286,9 @@ static bool parse_flag(struct options *o, int id)
     switch (id) {
     case OPT_NO_REBOOT:
         o->no_reboot = true;
+        return true;
+    case OPT_NO_DUMP:
+        o->no_dump = true;
         return true;
     case OPT_ALERT:
         o->think.alert = true;

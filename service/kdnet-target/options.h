@@ -31,7 +31,7 @@ struct options {
     uint32_t loss;        /* percent */
     uint32_t rate, times; /* 0: as the scenario has it */
     const char *replay;
-    bool no_reboot, new_port, lenient, one_key, print_targets, exit_when_ended, json;
+    bool no_reboot, no_dump, new_port, lenient, one_key, print_targets, exit_when_ended, json;
 };
 
 enum options_result {

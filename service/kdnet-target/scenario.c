@@ -82,7 +82,7 @@ void machine_expectation(const struct machine *m, struct machine_expectation *ou
     for (; step && step->kind != STEP_END; ++step) {
         if (step->kind == STEP_CRASH)
             out->crash = true;
-        if (step->kind == STEP_WRITTEN)
+        if (step->kind == STEP_WRITTEN && !m->config.no_dump)
             out->status = m->final_status;
         if (step->kind == STEP_UNLOAD_ALL)
             out->shutdown = true;
@@ -406,7 +406,8 @@ static void run_step(struct machine *m, const struct step *step, uint64_t now_us
         fall_silent(m, m->config.dump_ms, now_us);
         break;
     case STEP_WRITTEN:
-        m->dump_status = m->final_status;
+        if (!m->config.no_dump)
+            m->dump_status = m->final_status;
         break;
     case STEP_TRAP:
         m->trap_after = step->value;

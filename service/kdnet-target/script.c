@@ -221,6 +221,19 @@ static const struct step stale_pokes[] = {
     {STEP_END, NULL, 0},
 };
 
+/* A bug check that the machine survives; and one after which it starts anew without a word. */
+static const struct step survives[] = {
+    {STEP_START, NULL, 0}, {STEP_CRASH, NULL, 0}, {STEP_PRINT_FATAL, NULL, 0}, {STEP_BREAK, NULL, BREAK_STATUS_FIRST},
+    {STEP_DUMP, NULL, 0},  {STEP_END, NULL, 0},
+};
+
+static const struct step no_last_break[] = {
+    CRASH_STEPS,           {STEP_REBOOT, NULL, 0},
+    {STEP_SLEEP, NULL, 1}, {STEP_BOOT, NULL, KDNET_WHO_NT},
+    {STEP_START, NULL, 0}, {STEP_LOAD, "\\SystemRoot\\system32\\ntoskrnl.exe", 0},
+    {STEP_END, NULL, 0},
+};
+
 /* After the host asked for a reboot. */
 static const struct step reboot[] = {
     {STEP_REBOOT, NULL, 0}, {STEP_BOOT, NULL, KDNET_WHO_NT},
@@ -263,6 +276,8 @@ static const struct script scenarios[] = {
     {"false-identity", false_identity, NULL, KDNET_WHO_NT, false},
     {"false-data", false_data, NULL, KDNET_WHO_NT, false},
     {"endless-lists", endless_lists, NULL, KDNET_WHO_NT, false},
+    {"survives", survives, NULL, KDNET_WHO_NT, false},
+    {"no-last-break", no_last_break, NULL, KDNET_WHO_NT, false},
     {"mixed", NULL, NULL, KDNET_WHO_NT, false}, /* one of the first SCRIPT_MIXED, drawn */
 };
 

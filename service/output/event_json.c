@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/output/event_json.h"
 #include "kdnet/base/names.h"
+#include "kdnet/crash/assessment.h"
 #include "service/output/identity.h"
 
 #include <inttypes.h>
@@ -432,6 +433,23 @@ static json_t *evidence_unknown_object(const struct kdnet_event_crash_status *st
     return b.object;
 }
 
+static json_t *assessment_object(const struct kdnet_event_crash_status *status)
+{
+    struct kdnet_assessment assessment;
+    kdnet_assess(&status->dump, &assessment);
+    if (assessment.likely == KDNET_LIKELY_NONE)
+        return json_null();
+    struct builder b = {.object = json_object()};
+    json_t *because = json_array();
+    for (size_t i = 0; i < assessment.count; ++i)
+        if (json_array_append_new(because, own_text(assessment.because[i])) != 0)
+            b.failed = true;
+    put(&b, "likely", own_text(kdnet_likely_name(assessment.likely)));
+    put(&b, "strength", own_text(kdnet_strength_name(&assessment)));
+    put(&b, "because", because);
+    return b.object;
+}
+
 static void put_crash_status(struct builder *b, const struct kdnet_event_crash_status *status, const char *tried)
 {
     enum kdnet_reason reason = status->conclusion.reason;
@@ -441,6 +459,7 @@ static void put_crash_status(struct builder *b, const struct kdnet_event_crash_s
     put(b, "status_name", text_or_null(name));
     put(b, "verdict", own_text(kdnet_verdict_name(status->conclusion.verdict)));
     put(b, "reason", reason == KDNET_REASON_NONE ? json_null() : own_text(kdnet_reason_name(reason)));
+    put(b, "assessment", assessment_object(status));
     put(b, "source", source_object(status));
     put(b, "bugcheck", bugcheck_object(&status->bugcheck));
     put(b, "build_lab", build_lab(status->build_lab_known, status->build_lab));
@@ -469,6 +488,13 @@ static void put_lost(struct builder *b, const struct kdnet_event_lost *lost, uin
     put(b, "halted", json_boolean(lost->halted));
 }
 
+static void put_no_last_break(struct builder *b, const struct kdnet_event_no_last_break *missing)
+{
+    put(b, "rebooted", json_boolean(missing->rebooted));
+    put(b, "since_first_ms", milliseconds(missing->since_first_us));
+    put(b, "bugcheck", bugcheck_object(&missing->bugcheck));
+}
+
 static void put_held(struct builder *b, const struct kdnet_event_held *held, uint64_t time_us)
 {
     char until[EVENT_JSON_TIME_SIZE];
@@ -491,6 +517,7 @@ const char *event_json_event_name(enum kdnet_event_type type)
         [KDNET_EVENT_BREAK_STORM] = "break_storm",
         [KDNET_EVENT_HELD] = "held",
         [KDNET_EVENT_SUPPRESSED] = "suppressed",
+        [KDNET_EVENT_NO_LAST_BREAK] = "no_last_break",
     };
     return names[type];
 }
@@ -532,6 +559,9 @@ static void put_fields(struct builder *b, const struct kdnet_event *event, const
     case KDNET_EVENT_SUPPRESSED:
         put(b, "kind", own_text(event_json_event_name(event->u.suppressed.kind)));
         put(b, "count", json_integer(event->u.suppressed.count));
+        break;
+    case KDNET_EVENT_NO_LAST_BREAK:
+        put_no_last_break(b, &event->u.no_last_break);
         break;
     case KDNET_EVENT_TYPES:
         break;

@@ -15,6 +15,8 @@ static const char *not_started_message(const struct kdnet_event_crash_status *st
         return "machine stopped for its debugger; it has written no crash dump";
     if (status->phase == KDNET_PHASE_BUGCHECK_FIRST)
         return "machine has crashed; its dump is not started yet, it begins when the machine is released";
+    if (status->conclusion.source == KDNET_SOURCE_DUMP_BLOCK)
+        return "crash dump was never started: no dump is set up on this machine, or its driver is not loaded";
     return "crash dump was never started";
 }
 

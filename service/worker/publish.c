@@ -76,6 +76,16 @@ static void log_reason(struct log_line *line, const struct logged_event *a)
     log_text(line, "hint", verdict_hint(status, kdnet_session_pdb(a->target->session), a->lookup, hint));
 }
 
+static void log_assessment(struct log_line *line, const struct kdnet_event_crash_status *status)
+{
+    struct kdnet_assessment assessment;
+    kdnet_assess(&status->dump, &assessment);
+    if (assessment.likely == KDNET_LIKELY_NONE)
+        return;
+    log_text(line, "likely", kdnet_likely_name(assessment.likely));
+    log_text(line, "strength", kdnet_strength_name(&assessment));
+}
+
 static void log_crash_status(const struct logged_event *a)
 {
     const struct target *target = a->target;
@@ -85,6 +95,7 @@ static void log_crash_status(const struct logged_event *a)
     if (!begin(&line, verdict_level(status), verdict_message(status), target, a->event))
         return;
     log_text(&line, "verdict", kdnet_verdict_name(conclusion->verdict));
+    log_assessment(&line, status);
     log_text(&line, "phase", kdnet_phase_name(status->phase));
     if (status->status_known) {
         log_hex(&line, "status", status->status, 8);
@@ -259,6 +270,22 @@ static void log_suppressed(const struct logged_event *a)
     log_end(&line);
 }
 
+static void log_no_last_break(const struct logged_event *a)
+{
+    const struct kdnet_event_no_last_break *missing = &a->event->u.no_last_break;
+    struct log_line line;
+    if (!begin(&line, CONFIG_LOG_WARNING,
+               missing->rebooted ? "machine started anew without a last break of its crash; what became of its dump is "
+                                   "not known"
+                                 : "machine runs on after its bug check; its crash has no last break",
+               a->target, a->event))
+        return;
+    if (missing->bugcheck.known)
+        log_bugcheck(&line, &missing->bugcheck);
+    log_milliseconds(&line, "since_first_ms", missing->since_first_us);
+    log_end(&line);
+}
+
 static void log_event(const struct logged_event *a)
 {
     static void (*const loggers[])(const struct logged_event *) = {
@@ -273,6 +300,7 @@ static void log_event(const struct logged_event *a)
         [KDNET_EVENT_BREAK_STORM] = log_break_storm,
         [KDNET_EVENT_HELD] = log_held,
         [KDNET_EVENT_SUPPRESSED] = log_suppressed,
+        [KDNET_EVENT_NO_LAST_BREAK] = log_no_last_break,
     };
     loggers[a->event->type](a);
 }
@@ -320,6 +348,7 @@ static enum event_worth worth_of(const struct kdnet_event *event)
     case KDNET_EVENT_HELD:
     case KDNET_EVENT_LOST:
     case KDNET_EVENT_BREAK_STORM:
+    case KDNET_EVENT_NO_LAST_BREAK:
         return EVENT_WORTH_BREAK;
     case KDNET_EVENT_PRINT:
         return EVENT_WORTH_PRINT;

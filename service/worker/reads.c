@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/worker/reads.h"
+#include "kdnet/crash/assessment.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,8 +14,11 @@ static const struct {
 } defaults[] = {
     {"auto_reboot", "IopAutoReboot", 0, KDNET_READ_U32, false}, /* 1: reboots by itself after its dump */
     {"dump_initialized", "CrashdmpInitialized", 0, KDNET_READ_U8, false},
-    {"dump_block", "CrashdmpDumpBlock", 0, KDNET_READ_POINTER, false},       /* null: no dump is set up */
-    {"dump_driver_base", "CrashdmpImageBase", 0, KDNET_READ_POINTER, false}, /* null: its driver is not loaded */
+    {"dump_block", KDNET_DUMP_BLOCK_SYMBOL, 0, KDNET_READ_POINTER, false},        /* null: no dump is set up */
+    {"dump_driver_base", KDNET_DUMP_DRIVER_SYMBOL, 0, KDNET_READ_POINTER, false}, /* null: its driver is not loaded */
+    {"dump_progress", KDNET_DUMP_PROGRESS_SYMBOL, 0, KDNET_READ_U32, false}, /* percent that the screen showed last */
+    {"force_dump_disabled", "ForceDumpDisabled", 0, KDNET_READ_U32, true},
+    {"allow_crash_dump", "AllowCrashDump", 0, KDNET_READ_U32, true},
     {"bugcheck_active", "KiBugCheckActive", 0, KDNET_READ_U32, false},
     {"bugcheck_driver", "KiBugCheckDriver", 1, KDNET_READ_UNICODE, false}, /* the driver blamed; null: none */
     {"boot_time", "KeBootTime", 0, KDNET_READ_U64, false},                 /* FILETIME [doc] */

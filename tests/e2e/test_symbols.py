@@ -71,6 +71,19 @@ class Symbols(harness.Case):
         self.assertEqual((last["verdict"], last["reason"], last["status"]), ("unknown", "symbol_absent", None))
         daemon.stop()
 
+    def test_without_the_name_the_rest_still_tells_of_the_dump(self):
+        setup = {"KiBugCheckData": 0x3040, "CrashdmpDumpBlock": 0x3028, "CrashdmpImageBase": 0x3098,
+                 "BcpLastProgressDisplayed": 0x30a0}
+        daemon = self.start("--symbols", self.table(self.place("store"), setup))
+        last = self.crash(daemon, 2, "--status", "0")[1]
+        self.assertEqual((last["verdict"], last["reason"]), ("unknown", "symbol_absent"))
+        self.assertEqual((last["assessment"]["likely"], last["assessment"]["strength"]), ("written", "strong"))
+        self.assertEqual(last["evidence"]["dump_progress"], "0x00000064")
+        first, last = self.crash(daemon, 4, "--no-dump")[2:]
+        self.assertEqual((first["verdict"], first["assessment"]), ("not_started", None))
+        self.assertEqual((last["verdict"], last["source"]["from"], last["assessment"]), ("not_started", "dump_block", None))
+        daemon.stop()
+
     def test_a_kernel_without_symbols_is_told_with_what_was_tried(self):
         daemon = self.start("--symbols", self.place("empty"))
         last = self.crash(daemon, 2)[1]

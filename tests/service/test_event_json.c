@@ -392,6 +392,44 @@ static void what_was_suppressed_is_told_by_kind(void **state)
     json_decref(object);
 }
 
+static struct kdnet_event unknown_status(void)
+{
+    struct kdnet_event event = event_of(KDNET_EVENT_CRASH_STATUS);
+    struct kdnet_event_crash_status *status = &event.u.crash_status;
+    status->phase = status->dump.phase = KDNET_PHASE_SHUTDOWN;
+    status->conclusion.reason = KDNET_REASON_SYMBOL_ABSENT;
+    return event;
+}
+
+static void an_assessment_stands_beside_an_unknown_verdict(void **state)
+{
+    (void)state;
+    struct kdnet_event event = unknown_status();
+    json_t *object = made(&event, &v4);
+    assert_null_field(object, "assessment");
+    json_decref(object);
+    event.u.crash_status.dump.now = (struct kdnet_dump_setup){.progress_known = true, .progress = 100};
+    object = made(&event, &v4);
+    assert_text(object, "verdict", "unknown");
+    const json_t *assessment = json_object_get(object, "assessment");
+    assert_text(assessment, "likely", "written");
+    assert_text(assessment, "strength", "strong");
+    assert_int_equal(json_array_size(json_object_get(assessment, "because")), 2);
+    json_decref(object);
+}
+
+static void a_crash_without_a_last_break_is_told(void **state)
+{
+    (void)state;
+    struct kdnet_event event = event_of(KDNET_EVENT_NO_LAST_BREAK);
+    event.u.no_last_break = (struct kdnet_event_no_last_break){.rebooted = true, .since_first_us = 30000000};
+    json_t *object = made(&event, &v4);
+    assert_text(object, "event", "no_last_break");
+    assert_true(json_is_true(json_object_get(object, "rebooted")));
+    assert_null_field(object, "bugcheck");
+    json_decref(object);
+}
+
 static void text_of_a_machine_is_made_valid(void **state)
 {
     (void)state;
@@ -516,6 +554,8 @@ int main(void)
         cmocka_unit_test(a_lost_target_is_told_with_when_it_was_seen),
         cmocka_unit_test(a_held_machine_is_told_with_why_and_until_when),
         cmocka_unit_test(what_was_suppressed_is_told_by_kind),
+        cmocka_unit_test(an_assessment_stands_beside_an_unknown_verdict),
+        cmocka_unit_test(a_crash_without_a_last_break_is_told),
         cmocka_unit_test(text_of_a_machine_is_made_valid),
         cmocka_unit_test(any_bytes_of_a_machine_make_a_line),
         cmocka_unit_test(an_unknown_machine_is_told_with_a_hint),

@@ -367,6 +367,9 @@ static void say_event(struct story *story, const struct kdnet_event *event)
     case KDNET_EVENT_SUPPRESSED:
         say(story, "suppressed %u", (unsigned)event->u.suppressed.count);
         break;
+    case KDNET_EVENT_NO_LAST_BREAK:
+        say(story, "no_last_break%s", event->u.no_last_break.rebooted ? " rebooted" : "");
+        break;
     case KDNET_EVENT_TYPES:
         break;
     }

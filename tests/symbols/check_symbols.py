@@ -28,6 +28,7 @@ STATUS = "IopFinalCrashDumpStatus"
 # What is read by default (service/worker/reads.c), and by what a kernel is known again (kdnet/kernel/kernel.c).
 EVIDENCE = ("IopAutoReboot", "CrashdmpInitialized", "CrashdmpDumpBlock", "CrashdmpImageBase", "KiBugCheckActive",
             "KiBugCheckDriver", "KeBootTime", "KeNumberProcessors", "NtBuildLabEx", "InitSafeBootMode", "NtGlobalFlag",
+            "BcpLastProgressDisplayed",
             "KdDebuggerDataBlock", "RtlpBreakWithStatusInstruction", "PsLoadedModuleList", "KiBugCheckData", "NtBuildLab")
 
 SOURCE = """
