@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kdnetctl check: the mistakes of a configuration, as kdnetd --check names them. */
 #include "config/config.h"
-#include "service/kdnetctl/command.h"
+#include "service/kdnetctl/commands.h"
 #include "service/symbols/check.h"
 
 #include <stdio.h>
 
 #include <getopt.h>
-
-static const char help_text[] =
-    "Usage: kdnetctl check FILE\n\n"
-    "Reads a configuration of kdnetd with all that it includes, and names every mistake with file, line, field and\n"
-    "remedy, as kdnetd --check FILE does. Nothing is started.\n\n"
-    "Exit status: 0 it is good, 2 it has mistakes or cannot be read.\n";
 
 static int check_file(const char *path)
 {
@@ -36,15 +30,10 @@ static int check_file(const char *path)
 
 static int run_check(int count, char **arguments)
 {
-    static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
     int option;
     command_options_start();
-    while ((option = command_next_option(&command_check, count, arguments, options)) != -1) {
-        if (option != 'h')
-            return COMMAND_USAGE;
-        (void)fputs(help_text, stdout);
-        return COMMAND_OK;
-    }
+    if ((option = command_next_option(&command_check, count, arguments)) != -1)
+        return option == COMMAND_HELP ? COMMAND_OK : COMMAND_USAGE;
     if (optind >= count)
         return command_misuse(&command_check, "which file? Name a configuration of kdnetd", NULL);
     if (optind + 1 < count)
@@ -52,4 +41,12 @@ static int run_check(int count, char **arguments)
     return check_file(arguments[optind]);
 }
 
-const struct command command_check = {"check", "name every mistake of a configuration", help_text, run_check};
+const struct command command_check = {
+    .name = "check",
+    .summary = "name every mistake of a configuration",
+    .arguments = "FILE",
+    .text =
+        "Reads a configuration of kdnetd with all that it includes, and names every mistake with file, line, field\n"
+        "and remedy, as kdnetd --check FILE does. Nothing is started.\n",
+    .exits = "0 it is good, 2 it has mistakes or cannot be read.",
+    .run = run_check};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/kdnetctl/command.h"
+#include "service/kdnetctl/commands.h"
+#include "service/kdnetctl/printable.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -8,17 +9,11 @@
 #include <getopt.h>
 
 #define NAME_MAX_LENGTH 31
-#define OPTIONS_MAX     16
+#define OPTIONS_MAX     24
 
 void command_print_argument(FILE *stream, const char *argument)
 {
-    for (; *argument; ++argument) {
-        unsigned char c = (unsigned char)*argument;
-        if (c < 0x20 || c == 0x7f)
-            (void)fprintf(stream, "\\x%02x", c);
-        else
-            (void)fputc(c, stream);
-    }
+    printable_print(stream, argument, strlen(argument));
 }
 
 void command_say(const struct command *command, const char *format, ...)
@@ -85,6 +80,21 @@ void command_options_start(void)
     opterr = 0;
 }
 
+/* Fills getopt's table from a command's row. Returns how many options there are. */
+static size_t list_options(const struct command *command, struct option list[static OPTIONS_MAX + 1])
+{
+    const struct command_option *const tables[] = {command->options, command->asks ? command_common : NULL};
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; ++i)
+        for (const struct command_option *from = tables[i]; from && from->name && count + 1 < OPTIONS_MAX; ++from) {
+            int has = !from->argument ? no_argument : from->argument[0] == '[' ? optional_argument : required_argument;
+            list[count++] = (struct option){from->name, has, NULL, from->value};
+        }
+    list[count++] = (struct option){"help", no_argument, NULL, COMMAND_HELP};
+    list[count] = (struct option){0};
+    return count;
+}
+
 static void complain_of_option(const struct command *command, const char *argument, const struct option *options)
 {
     const char *names[OPTIONS_MAX + 1] = {NULL};
@@ -105,10 +115,22 @@ static void complain_of_option(const struct command *command, const char *argume
     (void)fprintf(stderr, "\nTry: kdnetctl %s --help\n", command->name);
 }
 
-int command_next_option(const struct command *command, int count, char **arguments, const struct option *options)
+static const char *short_options(const struct command *command)
 {
-    int value = getopt_long(count, arguments, ":h", options, NULL);
+    for (const struct command_option *option = command->options; option && option->name; ++option)
+        if (option->name[1] == '\0')
+            return ":hq:"; /* -q TEXT is the only one of one letter */
+    return ":h";
+}
+
+int command_next_option(const struct command *command, int count, char **arguments)
+{
+    struct option options[OPTIONS_MAX + 1];
+    (void)list_options(command, options);
+    int value = getopt_long(count, arguments, short_options(command), options, NULL);
     const char *argument = optind > 0 && optind <= count ? arguments[optind - 1] : "";
+    if (value == COMMAND_HELP)
+        command_print_help(command, stdout);
     if (value == ':') {
         command_misuse(command, "this option needs a value:", argument);
         return '?';
@@ -121,4 +143,70 @@ int command_next_option(const struct command *command, int count, char **argumen
             complain_of_option(command, argument, options);
     }
     return value;
+}
+
+static int length_of(const struct command_option *option)
+{
+    size_t length = strlen(option->name);
+    if (option->argument)
+        length += strlen(option->argument) + (option->argument[0] == '[' ? 0 : 1);
+    return (int)length + (option->name[1] == '\0' ? 1 : 2);
+}
+
+static void print_option(const struct command_option *option, int width, FILE *stream)
+{
+    const char *dashes = option->name[1] == '\0' ? "-" : "--";
+    const char *argument = option->argument ? option->argument : "";
+    const char *space = argument[0] != '\0' && argument[0] != '[' ? " " : "";
+    (void)fprintf(stream, "  %s%s%s%s%*s   ", dashes, option->name, space, argument, width - length_of(option), "");
+    for (const char *line = option->help; line;) {
+        const char *end = strchr(line, '\n');
+        (void)fprintf(stream, "%.*s\n", end ? (int)(end - line) : (int)strlen(line), line);
+        line = end ? end + 1 : NULL;
+        if (line)
+            (void)fprintf(stream, "%*s", width + 5, "");
+    }
+}
+
+static void print_options(const struct command_option *options, FILE *stream)
+{
+    int width = 0;
+    for (const struct command_option *option = options; option->name; ++option)
+        width = length_of(option) > width ? length_of(option) : width;
+    (void)fputc('\n', stream);
+    for (const struct command_option *option = options; option->name; ++option)
+        print_option(option, width, stream);
+}
+
+void command_print_help(const struct command *command, FILE *stream)
+{
+    (void)fprintf(stream, "Usage: kdnetctl %s%s%s%s\n\n%s", command->name, command->asks ? " [COMMON OPTION...]" : "",
+                  command->arguments[0] != '\0' ? " " : "", command->arguments, command->text);
+    if (command->options)
+        print_options(command->options, stream);
+    if (command->asks) {
+        (void)fputs("\nCommon options:\n", stream);
+        print_options(command_common, stream);
+    }
+    if (command->more)
+        (void)fprintf(stream, "\n%s", command->more);
+    (void)fprintf(stream, "\nExit status: %s\n",
+                  command->exits ? command->exits
+                                 : "0 success, 1 failed, 2 wrong usage, 3 kdnetd cannot be reached, 4 no such target.");
+}
+
+const struct command *const command_all[] = {&command_status,  &command_health,  &command_targets,
+                                             &command_show,    &command_crashes, &command_ack,
+                                             &command_buckets, &command_events,  &command_watch,
+                                             &command_release, &command_reboot,  &command_read,
+                                             &command_unknown, &command_reload,  &command_drain,
+                                             &command_token,   &command_keygen,  &command_check,
+                                             &command_decode,  &command_symbols, NULL};
+
+const struct command *command_find(const char *name)
+{
+    for (const struct command *const *command = command_all; *command; ++command)
+        if (strcmp((*command)->name, name) == 0)
+            return *command;
+    return NULL;
 }

@@ -2,34 +2,55 @@
 /*
  * command: the commands of kdnetctl, and what they share.
  *
- * A command gets its arguments with its own name first, writes results to standard output and complaints to standard
- * error, and returns the exit status.
+ * A command is a row: name, arguments, options, texts, and the function that runs it. The help, the parsing of options,
+ * the completions of shells, and the test of the manual page are made from these rows. A command gets its arguments
+ * with its own name first, writes results to standard output and complaints to standard error, and returns the exit
+ * status.
  */
 #ifndef SERVICE_CTL_COMMAND_H
 #define SERVICE_CTL_COMMAND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
-
-struct option; /* getopt.h */
 
 enum command_exit {
     COMMAND_OK = 0,
     COMMAND_FAILED = 1,
-    COMMAND_USAGE = 2, /* or a mistake in a configuration */
+    COMMAND_USAGE = 2,       /* or a mistake in a configuration */
+    COMMAND_UNREACHABLE = 3, /* kdnetd does not answer */
+    COMMAND_NO_TARGET = 4,   /* no target or crash has this name */
+};
+
+struct command_option {
+    const char *name;     /* without its dashes; NULL ends the list */
+    const char *argument; /* what its value is called; NULL: it takes none; in []: the value may be left out */
+    int value;            /* of command_next_option; unique in its command */
+    const char *help;     /* lines, the last one without a line end */
 };
 
 struct command {
     const char *name;
-    const char *summary; /* one line */
-    const char *help;    /* the whole of it; ends with a line end */
+    const char *summary;                  /* one line */
+    const char *arguments;                /* of the usage line, without common options; "" for none */
+    const char *text;                     /* paragraphs, each with a line end; may be "" */
+    const struct command_option *options; /* NULL: none of its own */
+    const char *more;                     /* paragraphs behind the options, or NULL */
+    const char *exits;                    /* NULL: those of a command that asks kdnetd */
+    bool asks;                            /* asks kdnetd: takes the common options of client_options.h */
     int (*run)(int count, char **arguments);
 };
 
-extern const struct command command_decode;
-extern const struct command command_check;
-extern const struct command command_keygen;
-extern const struct command command_symbols;
+/* All commands, in the order of the help. Ends with NULL. */
+extern const struct command *const command_all[];
+
+/* The options that every command takes that asks kdnetd. Ends with a NULL name. */
+extern const struct command_option command_common[];
+
+/* The command of that name, or NULL. */
+const struct command *command_find(const char *name);
+
+void command_print_help(const struct command *command, FILE *stream);
 
 /* Tells the user something: "kdnetctl NAME: " and a line on standard error. format and the rest as for printf, without
  * a line end. */
@@ -41,14 +62,22 @@ void command_say(const struct command *command, const char *format, ...) __attri
  */
 int command_misuse(const struct command *command, const char *what, const char *argument);
 
-/* getopt_long with messages of ours: returns its value, or '?' after a complaint. Resets getopt before the first. */
+/*
+ * The next option of a command's arguments: its value in the command's row or among the common ones, COMMAND_HELP after
+ * the help was printed, '?' after a complaint, -1 at the end (the arguments are from optind on). Its own value is in
+ * optarg, NULL when it was left out. command_options_start comes before the first.
+ */
+#define COMMAND_HELP 'h'
 void command_options_start(void);
-int command_next_option(const struct command *command, int count, char **arguments, const struct option *options);
+int command_next_option(const struct command *command, int count, char **arguments);
 
 /* The one of `names` that is nearest to a mistyped one, or NULL when none is near. `names` ends with NULL. */
 const char *command_nearest(const char *typed, const char *const *names);
 
 /* Prints a text to a stream as one line's part: what cannot be printed is escaped. */
 void command_print_argument(FILE *stream, const char *argument);
+
+/* Prints the completions of a shell; false: there are none for it. */
+bool command_print_completions(const char *shell, FILE *out);
 
 #endif

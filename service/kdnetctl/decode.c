@@ -3,7 +3,7 @@
 #include "kdnet/base/error.h"
 #include "kdnet/crypto/key.h"
 #include "service/capture/capture.h"
-#include "service/kdnetctl/command.h"
+#include "service/kdnetctl/commands.h"
 #include "service/kdnetctl/content.h"
 #include "service/kdnetctl/describe.h"
 #include "service/kdnetctl/opener.h"
@@ -19,18 +19,11 @@
 #include <getopt.h>
 #include <unistd.h>
 
-static const char help_text[] =
-    "Usage: kdnetctl decode [--key w.x.y.z]... [--json|--text] CAPTURE.pcap[ng]\n\n"
-    "Explains each KDNET datagram of a capture; - reads standard input. Without a key only headers can be shown.\n"
-    "Reads pcap and pcapng, also compressed with gzip; puts IP fragments together, and looks into the tunnels VXLAN,\n"
-    "Geneve, GRE and IP in IP.\n"
-    "On the machine, `bcdedit /dbgsettings` shows its key and port.\n\n"
-    "  --key w.x.y.z   a key to try; may be given many times\n"
-    "  --text          a line for each datagram, then a summary (the default)\n"
-    "  --json          a JSON object a line, then {\"summary\":{...}}\n\n"
-    "Capture from before the debugger connects: the data's key comes from the handshake. For example\n"
-    "  tcpdump -i any -w a.pcap udp port 50000\n\n"
-    "Exit status: 0 something was verified, 1 nothing was, or the capture cannot be read, 2 wrong usage.\n";
+static const struct command_option options[] = {
+    {"key", "w.x.y.z", 'k', "a key to try; may be given many times"},
+    {"text", NULL, 't', "a line for each datagram, then a summary (the default)"},
+    {"json", NULL, 'j', "a JSON object a line, then {\"summary\":{...}}"},
+    {0}};
 
 struct counts {
     uint64_t datagrams, verified, rejected, pokes, responses, target_data, host_data;
@@ -247,18 +240,11 @@ static int decode_capture(struct decode *decode)
 
 static int run(struct decode *decode, int count, char **arguments)
 {
-    static const struct option options[] = {{"key", required_argument, NULL, 'k'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"text", no_argument, NULL, 't'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
     int option;
     command_options_start();
-    while ((option = command_next_option(&command_decode, count, arguments, options)) != -1) {
-        if (option == 'h') {
-            (void)fputs(help_text, stdout);
+    while ((option = command_next_option(&command_decode, count, arguments)) != -1) {
+        if (option == COMMAND_HELP)
             return COMMAND_OK;
-        }
         if (option == '?' || (option == 'k' && !add_key(decode, optarg)))
             return COMMAND_USAGE;
         if (option != 'k')
@@ -299,4 +285,17 @@ static int run_decode(int count, char **arguments)
     return status;
 }
 
-const struct command command_decode = {"decode", "explain a capture of KDNET traffic", help_text, run_decode};
+const struct command command_decode = {
+    .name = "decode",
+    .summary = "explain a capture of KDNET traffic",
+    .arguments = "[--key w.x.y.z]... [--json|--text] CAPTURE.pcap[ng]",
+    .text =
+        "Explains each KDNET datagram of a capture; - reads standard input. Without a key only headers can be shown.\n"
+        "Reads pcap and pcapng, also compressed with gzip; puts IP fragments together, and looks into the tunnels\n"
+        "VXLAN, Geneve, GRE and IP in IP.\n"
+        "On the machine, `bcdedit /dbgsettings` shows its key and port.\n",
+    .options = options,
+    .more = "Capture from before the debugger connects: the data's key comes from the handshake. For example\n"
+            "  tcpdump -i any -w a.pcap udp port 50000\n",
+    .exits = "0 something was verified, 1 nothing was, or the capture cannot be read, 2 wrong usage.",
+    .run = run_decode};

@@ -3,7 +3,7 @@
 #include "config/config.h"
 #include "kdnet/crypto/crypto.h"
 #include "kdnet/crypto/key.h"
-#include "service/kdnetctl/command.h"
+#include "service/kdnetctl/commands.h"
 #include "service/kdnetctl/machine_setup.h"
 
 #include <stdbool.h>
@@ -18,20 +18,17 @@
 #define PORT_LEAST       49152 /* Microsoft's documentation of bcdedit /dbgsettings: 49152 to 65535 */
 #define PORT_RECOMMENDED "50000-50039"
 
-static const char help_text[] =
-    "Usage: kdnetctl keygen NAME --host-ip ADDRESS [--port PORT] [--busparams B.D.F] [--nodhcp] [--noumex] [--ps1]\n\n"
-    "Makes a fresh random key for the machine NAME and prints the lines for kdnetd's configuration and the commands "
-    "to\n"
-    "run on the machine. Nothing is changed or kept: the key is in this output alone.\n\n"
-    "  --host-ip ADDRESS   kdnetd's address as the machine reaches it, IPv4 or IPv6\n"
-    "  --port PORT         kdnetd's UDP port (50000); Windows takes 49152-65535, Microsoft recommends 50000-50039\n"
-    "  --busparams B.D.F   the network card that KDNET takes, when there are several: bus, device, function, decimal\n"
-    "  --nodhcp            no DHCP on the machine's network: KDNET does not wait for it\n"
-    "  --noumex            exceptions of programs do not stop the machine\n"
-    "  --ps1               prints a PowerShell script that checks, applies and undoes it on the machine; the lines "
-    "for\n"
-    "                      kdnetd's configuration go to standard error\n\n"
-    "Exit status: 0 success, 1 no random bytes to be had, 2 wrong usage.\n";
+static const struct command_option options[] = {
+    {"host-ip", "ADDRESS", 'i', "kdnetd's address as the machine reaches it, IPv4 or IPv6"},
+    {"port", "PORT", 'p', "kdnetd's UDP port (50000); Windows takes 49152-65535, Microsoft recommends 50000-50039"},
+    {"busparams", "B.D.F", 'b',
+     "the network card that KDNET takes, when there are several: bus, device, function, decimal"},
+    {"nodhcp", NULL, 'd', "no DHCP on the machine's network: KDNET does not wait for it"},
+    {"noumex", NULL, 'u', "exceptions of programs do not stop the machine"},
+    {"ps1", NULL, 's',
+     "prints a PowerShell script that checks, applies and undoes it on the machine; the lines for\n"
+     "kdnetd's configuration go to standard error"},
+    {0}};
 
 struct keygen {
     const char *port_text;
@@ -211,22 +208,12 @@ static void take_option(struct keygen *keygen, int option)
 
 static int run_keygen(int count, char **arguments)
 {
-    static const struct option options[] = {{"host-ip", required_argument, NULL, 'i'},
-                                            {"port", required_argument, NULL, 'p'},
-                                            {"busparams", required_argument, NULL, 'b'},
-                                            {"nodhcp", no_argument, NULL, 'd'},
-                                            {"noumex", no_argument, NULL, 'u'},
-                                            {"ps1", no_argument, NULL, 's'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
     struct keygen keygen = {.port_text = "50000"};
     int option;
     command_options_start();
-    while ((option = command_next_option(&command_keygen, count, arguments, options)) != -1) {
-        if (option == 'h') {
-            (void)fputs(help_text, stdout);
+    while ((option = command_next_option(&command_keygen, count, arguments)) != -1) {
+        if (option == COMMAND_HELP)
             return COMMAND_OK;
-        }
         if (option == '?')
             return COMMAND_USAGE;
         take_option(&keygen, option);
@@ -242,5 +229,12 @@ static int run_keygen(int count, char **arguments)
     return status;
 }
 
-const struct command command_keygen = {"keygen", "make a key for a machine, and say what to run there", help_text,
-                                       run_keygen};
+const struct command command_keygen = {
+    .name = "keygen",
+    .summary = "make a key for a machine, and say what to run there",
+    .arguments = "NAME --host-ip ADDRESS [--port PORT] [--busparams B.D.F] [--nodhcp] [--noumex] [--ps1]",
+    .text = "Makes a fresh random key for the machine NAME and prints the lines for kdnetd's configuration and the\n"
+            "commands to run on the machine. Nothing is changed or kept: the key is in this output alone.\n",
+    .options = options,
+    .exits = "0 success, 1 no random bytes to be had, 2 wrong usage.",
+    .run = run_keygen};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/kdnetctl/out.h"
 #include "kdnet/base/wire.h"
+#include "service/kdnetctl/character.h"
 
 #include <errno.h>
 #include <string.h>
@@ -204,58 +205,9 @@ void out_address(struct out *out, const struct kdnet_address *address)
     out_decimal(out, address->port);
 }
 
-/* Characters that may go to a terminal or a log as they are. */
-static bool is_plain(uint32_t c)
-{
-    if (c < 0x20 || (c >= 0x7f && c < 0xa0))
-        return false;
-    if (c == 0xad || c == 0x061c || c == 0x180e || c == 0xfeff) /* invisible */
-        return false;
-    if (c >= 0x200b && c <= 0x200f) /* zero width, direction marks */
-        return false;
-    if (c >= 0x2028 && c <= 0x202e) /* line separators, direction embedding and override */
-        return false;
-    if (c >= 0x2060 && c <= 0x206f) /* invisible operators, isolates */
-        return false;
-    if ((c >= 0xd800 && c < 0xe000) || (c >= 0xfff0 && c < 0xfffc) || (c & 0xfffeU) == 0xfffeU)
-        return false;
-    return c < 0xe0000; /* tags, private use */
-}
-
-/* Length of the UTF-8 character at `p`, and its code; 0 when there is none. Overlong forms and surrogates are none. */
-static size_t take_utf8(const uint8_t *p, size_t length, uint32_t *code)
-{
-    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t count = p[0] < 0x80              ? 1
-                   : (p[0] & 0xe0U) == 0xc0 ? 2
-                   : (p[0] & 0xf0U) == 0xe0 ? 3
-                   : (p[0] & 0xf8U) == 0xf0 ? 4
-                                            : 0;
-    if (count == 0 || count > length)
-        return 0;
-    uint32_t c = count == 1 ? p[0] : p[0] & (0x7fU >> count);
-    for (size_t i = 1; i < count; ++i) {
-        if ((p[i] & 0xc0U) != 0x80)
-            return 0;
-        c = c << 6 | (p[i] & 0x3fU);
-    }
-    if (c < least[count] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-        return 0;
-    *code = c;
-    return count;
-}
-
 static void put_utf8(struct out *out, uint32_t c)
 {
-    char *p = room(out, 4);
-    size_t count = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    static const uint8_t first[5] = {0, 0, 0xc0, 0xe0, 0xf0};
-    for (size_t i = count - 1; i > 0; --i) {
-        p[i] = (char)(0x80 | (c & 0x3fU));
-        c >>= 6;
-    }
-    p[0] = (char)(first[count] | c);
-    out->length += count;
+    out->length += character_put(room(out, 4), c);
 }
 
 static void put_json_escape(struct out *out, uint32_t c)
@@ -297,7 +249,7 @@ static void put_character(struct out *out, uint32_t c)
         /* Text leaves backslashes alone, or Windows paths would be unreadable; who needs it exact takes JSON. */
         out_char(out, '\\');
         out_char(out, (char)c);
-    } else if (is_plain(c)) {
+    } else if (character_is_plain(c)) {
         put_utf8(out, c);
     } else if (out->json) {
         put_json_escape(out, c == 0 || (c >= 0xd800 && c < 0xe000) ? REPLACEMENT : c);
@@ -311,7 +263,7 @@ void out_untrusted(struct out *out, const char *text, size_t length)
     const uint8_t *p = (const uint8_t *)text;
     while (length > 0) {
         uint32_t c;
-        size_t count = take_utf8(p, length, &c);
+        size_t count = character_take(p, length, &c);
         if (count > 0)
             put_character(out, c);
         else if (out->json)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kdnetctl symbols: where a name is in a kernel, looked up by hand and told with what was tried. */
 #include "kdnet/base/wire.h"
-#include "service/kdnetctl/command.h"
+#include "service/kdnetctl/commands.h"
 #include "service/symbols/connect.h"
 #include "service/symbols/identity.h"
 #include "service/symbols/probe.h"
@@ -15,20 +15,11 @@
 
 #define HEADER_SIZE 4096 /* of an image: what is read to find its debug directory */
 
-static const char help_text[] =
-    "Usage: kdnetctl symbols [--symbols PLACE]... WHAT NAME...\n\n"
-    "Looks up where each NAME is, as kdnetd does, and says where the answer is from. A line each:\n\n"
-    "  NAME 0xRVA pdb|isf       it is that far from the image's base\n"
-    "  NAME absent pdb|isf      the symbol file of this very image has no such name\n"
-    "  NAME no_symbols          no symbol file could be read; why is on standard error\n\n"
-    "WHAT is one of\n"
-    "  FILE                     a symbol file: .pdb, .pd_, .json, .json.xz, .json.gz; or an image (ntoskrnl.exe),\n"
-    "                           whose symbols are then looked for\n"
-    "  NAME.pdb/GUIDAGE         an identity, as symbol stores have it\n"
-    "  GUIDAGE                  the same, of a kernel (ntkrnlmp.pdb and the other names that kernels have)\n\n"
-    "  --symbols PLACE          DIR, srv*DIR, srv*DIR*URL, or several with ; between them, as for WinDbg; may be\n"
-    "                           repeated. Without it: _NT_SYMBOL_PATH\n\n"
-    "Exit status: 0 every name was found, 1 one was not, 2 wrong usage.\n";
+static const struct command_option symbols_options[] = {
+    {"symbols", "PLACE", 's',
+     "DIR, srv*DIR, srv*DIR*URL, or several with ; between them, as for WinDbg; may be\n"
+     "repeated. Without it: _NT_SYMBOL_PATH"},
+    {0}};
 
 struct request {
     struct symbol_path path;
@@ -220,15 +211,11 @@ static int look_up(struct request *request, const char *what, char *const *symbo
 
 static int run(struct request *request, int count, char **arguments)
 {
-    static const struct option options[] = {
-        {"symbols", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'}, {0}};
     int option;
     command_options_start();
-    while ((option = command_next_option(&command_symbols, count, arguments, options)) != -1) {
-        if (option == 'h') {
-            (void)fputs(help_text, stdout);
+    while ((option = command_next_option(&command_symbols, count, arguments)) != -1) {
+        if (option == COMMAND_HELP)
             return COMMAND_OK;
-        }
         if (option != 's' || !add_places(request, optarg))
             return COMMAND_USAGE;
     }
@@ -248,4 +235,19 @@ static int run_symbols(int count, char **arguments)
     return outcome;
 }
 
-const struct command command_symbols = {"symbols", "look up where a name is in a kernel", help_text, run_symbols};
+const struct command command_symbols = {
+    .name = "symbols",
+    .summary = "look up where a name is in a kernel",
+    .arguments = "[--symbols PLACE]... WHAT NAME...",
+    .text = "Looks up where each NAME is, as kdnetd does, and says where the answer is from. A line each:\n\n"
+            "  NAME 0xRVA pdb|isf       it is that far from the image's base\n"
+            "  NAME absent pdb|isf      the symbol file of this very image has no such name\n"
+            "  NAME no_symbols          no symbol file could be read; why is on standard error\n\n"
+            "WHAT is one of\n"
+            "  FILE                     a symbol file: .pdb, .pd_, .json, .json.xz, .json.gz; or an image\n"
+            "                           (ntoskrnl.exe), whose symbols are then looked for\n"
+            "  NAME.pdb/GUIDAGE         an identity, as symbol stores have it\n"
+            "  GUIDAGE                  the same, of a kernel (ntkrnlmp.pdb and the other names that kernels have)\n",
+    .options = symbols_options,
+    .exits = "0 every name was found, 1 one was not, 2 wrong usage.",
+    .run = run_symbols};

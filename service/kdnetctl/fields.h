@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fields: members of the JSON that kdnetd answers, by path, for a table's cells. What is missing or of another type
+ * gives "-": an answer of a newer or older kdnetd breaks nothing.
+ *
+ * Uses jansson. A path is names with dots between them: "last_crash.verdict".
+ */
+#ifndef SERVICE_CTL_FIELDS_H
+#define SERVICE_CTL_FIELDS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FIELDS_SIZE 256
+
+/* The value at a path, borrowed; NULL when there is none. */
+const json_t *fields_at(const json_t *object, const char *path);
+
+/* A text, borrowed; `otherwise` when the value is none. */
+const char *fields_text(const json_t *object, const char *path, const char *otherwise);
+bool fields_is(const json_t *object, const char *path, const char *text);
+bool fields_true(const json_t *object, const char *path);
+int64_t fields_number(const json_t *object, const char *path); /* 0 when it is none */
+
+/* Any value as a cell: texts as they are, numbers, yes and no, objects as k=v with spaces between them. */
+const char *fields_cell(const json_t *object, const char *path, char out[static FIELDS_SIZE]);
+
+/* A number of milliseconds as a duration. */
+const char *fields_duration(const json_t *object, const char *path, char out[static FIELDS_SIZE]);
+
+#endif
