@@ -4,6 +4,7 @@
 #include "kdnet/crypto/crypto.h"
 #include "kdnet/crypto/key.h"
 #include "service/kdnetctl/commands.h"
+#include "service/kdnetctl/keygen.h"
 #include "service/kdnetctl/machine_setup.h"
 
 #include <stdbool.h>
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <arpa/inet.h>
 #include <getopt.h>
 #include <openssl/rand.h>
 
@@ -28,13 +28,18 @@ static const struct command_option options[] = {
     {"ps1", NULL, 's',
      "prints a PowerShell script that checks, applies and undoes it on the machine; the lines for\n"
      "kdnetd's configuration go to standard error"},
+    {"from", "FILE.csv", 'f',
+     "for each machine of the file: its columns are name, and as wanted address (the machine's),\n"
+     "host_ip, port, busparams, nodhcp, noumex (true, false) in the place of the options; every\n"
+     "other column is a label"},
+    {"out", "FOLDER", 'o', "with --from: a new folder for a targets file and a NAME.ps1 for each machine"},
     {0}};
 
 struct keygen {
-    const char *port_text;
+    const char *port_text, *from, *folder;
     bool ps1;
     struct machine_setup setup;
-    char ip[INET_ADDRSTRLEN]; /* of an IPv4 address that was written as IPv6 */
+    char ip[MACHINE_SETUP_IP_SIZE];
     char key[KDNET_KEY_TEXT_SIZE];
 };
 
@@ -45,59 +50,6 @@ static bool make_key(char out[static KDNET_KEY_TEXT_SIZE])
         return false;
     kdnet_key_format(&key, out);
     kdnet_crypto_wipe(&key, sizeof key);
-    return true;
-}
-
-static bool is_of_one_host(const uint8_t *ipv4)
-{
-    static const uint8_t any[4];
-    return memcmp(ipv4, any, sizeof any) != 0 && ipv4[0] < 224; /* no multicast, no broadcast */
-}
-
-/* An IPv4 address in IPv6's form, ::ffff:192.0.2.1, is an IPv4 address: Windows has to be told it as one. */
-static bool read_address(struct keygen *keygen)
-{
-    uint8_t ip[16];
-    static const uint8_t any[16], mapped[12] = {[10] = 0xff, [11] = 0xff};
-    struct machine_setup *setup = &keygen->setup;
-    if (inet_pton(AF_INET, setup->host_ip, ip) == 1)
-        return is_of_one_host(ip);
-    if (inet_pton(AF_INET6, setup->host_ip, ip) != 1)
-        return false;
-    if (memcmp(ip, mapped, sizeof mapped) == 0) {
-        setup->host_ip = inet_ntop(AF_INET, ip + sizeof mapped, keygen->ip, sizeof keygen->ip);
-        return is_of_one_host(ip + sizeof mapped);
-    }
-    setup->ipv6 = true;
-    return memcmp(ip, any, sizeof any) != 0 && ip[0] != 0xff;
-}
-
-/* Digits alone, at most five of them, no more than `most`. */
-static bool read_number(const char *text, size_t length, unsigned most, unsigned *out)
-{
-    if (length == 0 || length > 5 || strspn(text, "0123456789") < length)
-        return false;
-    *out = (unsigned)strtoul(text, NULL, 10);
-    return *out <= most;
-}
-
-static bool read_port(struct keygen *keygen)
-{
-    return read_number(keygen->port_text, strlen(keygen->port_text), 65535, &keygen->setup.port) &&
-           keygen->setup.port > 0;
-}
-
-/* Bus, device and function of PCI. */
-static bool read_busparams(const char *text)
-{
-    static const unsigned most[3] = {255, 31, 7};
-    for (size_t i = 0; i < 3; ++i) {
-        unsigned number;
-        size_t length = strcspn(text, ".");
-        if (!read_number(text, length, most[i], &number) || (text[length] == '\0') != (i == 2))
-            return false;
-        text += length + 1;
-    }
     return true;
 }
 
@@ -146,12 +98,12 @@ static int check_arguments(struct keygen *keygen)
     if (!setup->host_ip)
         return command_misuse(&command_keygen, "--host-ip is missing: kdnetd's address as the machine reaches it",
                               NULL);
-    if (!read_address(keygen))
+    if (!machine_setup_address(setup, keygen->ip))
         return command_misuse(&command_keygen,
                               "--host-ip is not an address of one host (IPv4 or IPv6):", setup->host_ip);
-    if (!read_port(keygen))
+    if (!machine_setup_port(keygen->port_text, &setup->port))
         return command_misuse(&command_keygen, "--port is not a number from 1 to 65535:", keygen->port_text);
-    if (setup->busparams && !read_busparams(setup->busparams))
+    if (setup->busparams && !machine_setup_busparams(setup->busparams))
         return command_misuse(&command_keygen,
                               "--busparams is not BUS.DEVICE.FUNCTION, 0-255.0-31.0-7 in decimal:", setup->busparams);
     return COMMAND_OK;
@@ -181,6 +133,20 @@ static int generate(struct keygen *keygen)
     return fflush(stdout) == 0 ? COMMAND_OK : COMMAND_FAILED;
 }
 
+static int generate_many(struct keygen *keygen, const char *name)
+{
+    if (name)
+        return command_misuse(&command_keygen, "--from names the machines; leave out", name);
+    if (!keygen->from || !keygen->folder)
+        return command_misuse(&command_keygen, "--from FILE.csv and --out FOLDER go together", NULL);
+    if (keygen->ps1)
+        return command_misuse(&command_keygen, "--from makes scripts in any case; leave out --ps1", NULL);
+    int status = keygen->setup.host_ip ? check_arguments(keygen) : COMMAND_OK;
+    if (status == COMMAND_OK && !machine_setup_port(keygen->port_text, &keygen->setup.port))
+        return command_misuse(&command_keygen, "--port is not a number from 1 to 65535:", keygen->port_text);
+    return status == COMMAND_OK ? keygen_from(keygen->from, keygen->folder, &keygen->setup) : status;
+}
+
 static void take_option(struct keygen *keygen, int option)
 {
     struct machine_setup *setup = &keygen->setup;
@@ -200,6 +166,12 @@ static void take_option(struct keygen *keygen, int option)
     case 'u':
         setup->noumex = true;
         break;
+    case 'f':
+        keygen->from = optarg;
+        break;
+    case 'o':
+        keygen->folder = optarg;
+        break;
     default:
         keygen->ps1 = true;
         break;
@@ -218,6 +190,8 @@ static int run_keygen(int count, char **arguments)
             return COMMAND_USAGE;
         take_option(&keygen, option);
     }
+    if (keygen.from || keygen.folder)
+        return generate_many(&keygen, optind < count ? arguments[optind] : NULL);
     if (optind >= count)
         return command_misuse(&command_keygen, "which machine? Give it a NAME", NULL);
     if (optind + 1 < count)
@@ -232,9 +206,12 @@ static int run_keygen(int count, char **arguments)
 const struct command command_keygen = {
     .name = "keygen",
     .summary = "make a key for a machine, and say what to run there",
-    .arguments = "NAME --host-ip ADDRESS [--port PORT] [--busparams B.D.F] [--nodhcp] [--noumex] [--ps1]",
+    .arguments = "NAME --host-ip ADDRESS [--port PORT] [--busparams B.D.F] [--nodhcp] [--noumex] [--ps1]\n"
+                 "       kdnetctl keygen --from FILE.csv --out FOLDER [--host-ip ADDRESS] [OPTION...]",
     .text = "Makes a fresh random key for the machine NAME and prints the lines for kdnetd's configuration and the\n"
-            "commands to run on the machine. Nothing is changed or kept: the key is in this output alone.\n",
+            "commands to run on the machine. Nothing is changed or kept: the key is in this output alone.\n"
+            "With --from, for many machines at once, in a new folder.\n",
     .options = options,
-    .exits = "0 success, 1 no random bytes to be had, 2 wrong usage.",
+    .exits =
+        "0 success, 1 no random bytes to be had, or the folder cannot be made, 2 wrong usage or a mistake in FILE.",
     .run = run_keygen};

@@ -1,6 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/kdnetctl/machine_setup.h"
 
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+
+static bool is_of_one_host(const uint8_t *ipv4)
+{
+    static const uint8_t any[4];
+    return memcmp(ipv4, any, sizeof any) != 0 && ipv4[0] < 224; /* no multicast, no broadcast */
+}
+
+bool machine_setup_address(struct machine_setup *setup, char buffer[static MACHINE_SETUP_IP_SIZE])
+{
+    uint8_t ip[16];
+    static const uint8_t any[16], mapped[12] = {[10] = 0xff, [11] = 0xff};
+    if (inet_pton(AF_INET, setup->host_ip, ip) == 1)
+        return is_of_one_host(ip);
+    if (inet_pton(AF_INET6, setup->host_ip, ip) != 1)
+        return false;
+    if (memcmp(ip, mapped, sizeof mapped) == 0) {
+        setup->host_ip = inet_ntop(AF_INET, ip + sizeof mapped, buffer, MACHINE_SETUP_IP_SIZE);
+        return is_of_one_host(ip + sizeof mapped);
+    }
+    setup->ipv6 = true;
+    return memcmp(ip, any, sizeof any) != 0 && ip[0] != 0xff;
+}
+
+/* Digits alone, at most five of them, no more than `most`. */
+static bool read_number(const char *text, size_t length, unsigned most, unsigned *out)
+{
+    if (length == 0 || length > 5 || strspn(text, "0123456789") < length)
+        return false;
+    *out = (unsigned)strtoul(text, NULL, 10);
+    return *out <= most;
+}
+
+bool machine_setup_port(const char *text, unsigned *port)
+{
+    return read_number(text, strlen(text), 65535, port) && *port > 0;
+}
+
+bool machine_setup_busparams(const char *text)
+{
+    static const unsigned most[3] = {255, 31, 7};
+    for (size_t i = 0; i < 3; ++i) {
+        unsigned number;
+        size_t length = strcspn(text, ".");
+        if (!read_number(text, length, most[i], &number) || (text[length] == '\0') != (i == 2))
+            return false;
+        text += length + 1;
+    }
+    return true;
+}
+
 static void print_settings(const struct machine_setup *setup, FILE *out)
 {
     (void)fprintf(out, "bcdedit /debug on\n");

@@ -22,6 +22,16 @@ struct machine_setup {
     bool noumex;           /* exceptions of programs do not stop the machine */
 };
 
+#define MACHINE_SETUP_IP_SIZE 16 /* of an IPv4 address and its NUL */
+
+/*
+ * Checks host_ip, an address of one host, and sets ipv6. An IPv4 address in IPv6's form, ::ffff:192.0.2.1, is an IPv4
+ * address: Windows has to be told it as one, and host_ip points to `buffer` then.
+ */
+bool machine_setup_address(struct machine_setup *setup, char buffer[static MACHINE_SETUP_IP_SIZE]);
+bool machine_setup_port(const char *text, unsigned *port); /* 1 to 65535 */
+bool machine_setup_busparams(const char *text);            /* bus, device and function of PCI, decimal */
+
 void machine_setup_text(const struct machine_setup *setup, FILE *out);
 void machine_setup_ps1(const struct machine_setup *setup, FILE *out);
 

@@ -386,6 +386,99 @@ class Tokens(Case):
         self.run_program("token", "add", "x", "--file", os.path.join(self.folder, "no", "folder"), code=1)
 
 
+KEYS = ("1m770ts6ru0p.3671pemyie4i.2b8djy3wt5et.1p99ir125v4q", "29p34y6n3wd25.2q4f5zr37e3p3.12z8iq9y7jzb6.2cn6z43dvyrkt")
+
+
+class Lists(Case):
+    """Machines out of CSV files."""
+
+    def write(self, text, name="machines.csv"):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as file:
+            file.write(text.encode() if isinstance(text, str) else text)
+        return path
+
+    def check(self, targets):
+        """The configuration's own reader takes what was made."""
+        os.chmod(targets, 0o600)
+        path = self.write(f'listen: ["127.0.0.1:50000"]\ntargets_file: "{targets}"\n', "kdnetd.yaml")
+        return self.run_program("check", path).stdout
+
+    def test_import_makes_a_targets_file(self):
+        path = self.write(f"name,key,address,port,rack,owner\nweb-1,{KEYS[0]},192.0.2.7,50000,b4,\n"
+                          f"web-2,{KEYS[1]},2001:db8::1,,,ops\n")
+        text = self.run_program("import", path).stdout
+        lines = [line for line in text.splitlines() if not line.startswith("#")]
+        self.assertEqual(lines, [f"web-1 {KEYS[0]} 192.0.2.7 port=50000 rack=b4", f"web-2 {KEYS[1]} 2001:db8::1 owner=ops"])
+        out = os.path.join(self.folder, "targets")
+        self.run_program("import", path, "--out", out)
+        with open(out, encoding="utf-8") as file:
+            self.assertEqual(file.read(), text)
+        self.assertIn("2 targets", self.check(out))
+        self.assertIn("exists", self.run_program("import", path, "--out", out, code=2).stderr)
+
+    def test_what_spreadsheets_write(self):
+        for text in (f'\ufeff"name";"key";"owner"\r\n"web-1";"{KEYS[0]}";"""ops"";x"\r\n\r\n',
+                     f'# ours\n\nname , key, owner\nweb-1,  {KEYS[0]} ,"""ops"";x"'):
+            self.assertIn(f'web-1 {KEYS[0]} owner="ops";x', self.run_program("import", self.write(text)).stdout)
+
+    def test_mistakes_name_file_line_and_field_and_nothing_is_written(self):
+        key = KEYS[0]
+        for text, told in (
+                ("", ": is empty"), ("name,key\n", ": names no machine"), ("key\nx\n", ":1: name: this column is missing"),
+                ("name,key,name\n", ":1: name: this column is there twice"), ("name,key,Rack No\n", ":1: Rack No: is no"),
+                (f"name,key\nweb-1,{key}\n,{key}\n", ":3: name: is empty"), ("name,key\nweb-1,\n", ":2: key: is missing"),
+                ("name,key\nweb-1,1.2.3\n", ":2: "), (f"name,key\nw b,{key}\n", ":2: name: 'w b' has a character"),
+                (f"name,key\nweb-1,{key}\nweb-1,{KEYS[1]}\n", ":3: name: 'web-1' is that of line 2"),
+                (f"name,key\nweb-1,{key}\nweb-2,{key}\n", ":3: key: is that of line 2"),
+                (f"name,key,address\nweb-1,{key},300.1.1.1\n", ":2: "), (f"name,key\nweb-1,{key},x\n", ":2: has more"),
+                (f"name,key,port\nweb-1,{key},0\n", ":2: port: '0'"), (f"name,key,rack\nweb-1,{key},a b\n", ":2: rack: "),
+                (f'name,key\n"web-1,{key}\n', ":2: a quote is opened"), (f'name,key\n"a"b,{key}\n', ":2: something follows"),
+                ("name,key\n" + "\0", ": has NUL")):
+            out = os.path.join(self.folder, "out")
+            path = self.write(text)
+            done = self.run_program("import", path, "--out", out, code=2)
+            self.assertIn(path + told, done.stderr)
+            self.assertNotIn(key, done.stderr)
+            self.assertFalse(os.path.exists(out))
+        self.run_program("import", path + "x", code=2)
+
+    def test_keys_for_500_machines(self):
+        rows = "".join(f"srv-{i:03},192.0.2.{i % 250 + 1},{'10.0.0.1' if i == 7 else ''},r{i % 9}\n" for i in range(500))
+        path, out = self.write("name,address,host_ip,rack\n" + rows), os.path.join(self.folder, "out")
+        self.run_program("keygen", "--from", path, "--out", out, "--host-ip", "192.0.2.10", "--nodhcp")
+        self.assertEqual(stat.S_IMODE(os.stat(out).st_mode), 0o700)
+        self.assertEqual(len(os.listdir(out)), 501)
+        with open(os.path.join(out, "targets"), encoding="utf-8") as file:
+            lines = [line.split() for line in file if not line.startswith("#")]
+        self.assertEqual(len({line[1] for line in lines}), 500)
+        self.assertEqual(lines[7][2:], ["192.0.2.8", "rack=r7"])
+        for line in lines:
+            with open(os.path.join(out, line[0] + ".ps1"), encoding="utf-8") as file:
+                script = file.read()
+            self.assertIn(f"$Key = '{line[1]}'", script)
+            self.assertIn("$HostIp = '10.0.0.1'" if line[0] == "srv-007" else "$HostIp = '192.0.2.10'", script)
+            self.assertIn("nodhcp", script)
+        self.assertIn("500 targets", self.check(os.path.join(out, "targets")))
+        self.assertIn("there already", self.run_program("keygen", "--from", path, "--out", out, "--host-ip", "1.2.3.4",
+                                                        code=2).stderr)
+
+    def test_keys_for_many_with_mistakes(self):
+        out = os.path.join(self.folder, "out")
+        for text, told in (("name\nweb-1\n", ":2: host_ip: is missing"), ("name,host_ip\nweb-1,0.0.0.0\n", ":2: host_ip: "),
+                           (f"name,key\nweb-1,{KEYS[0]}\n", ":2: key: keygen makes"),
+                           ("name,nodhcp\nweb-1,maybe\n", ":2: nodhcp: 'maybe'"),
+                           ("name,busparams\nweb-1,1.2\n", ":2: busparams: '1.2'")):
+            self.assertIn(told, self.run_program("keygen", "--from", self.write(text), "--out", out, code=2).stderr)
+        path = self.write("name\nweb-1\n")
+        for arguments in (("--from", path), ("--out", out, "web-1", "--host-ip", "1.2.3.4"), ("--from", path, "--out", out, "x"),
+                          ("--from", path, "--out", out, "--host-ip", "::"),
+                          ("--from", path, "--out", out, "--host-ip", "1.2.3.4", "--port", "0")):
+            self.run_program("keygen", *arguments, code=2)
+        self.run_program("keygen", "--from", path, "--out", "/nowhere/at/all", "--host-ip", "1.2.3.4", code=1)
+        self.assertEqual(sorted(os.listdir(self.folder)), ["kdnetd.sock", "machines.csv"])
+
+
 class Tables(Case):
     def commands(self):
         words = [line.split()[0] for line in self.run_program("--help").stdout.splitlines() if line.startswith("  ")]

@@ -18,6 +18,7 @@ complete -c kdnetctl -n __fish_use_subcommand -f -a reload -d 'read the configur
 complete -c kdnetctl -n __fish_use_subcommand -f -a drain -d 'let balancers send machines elsewhere'
 complete -c kdnetctl -n __fish_use_subcommand -f -a token -d 'make a token for the HTTP interface'
 complete -c kdnetctl -n __fish_use_subcommand -f -a keygen -d 'make a key for a machine, and say what to run there'
+complete -c kdnetctl -n __fish_use_subcommand -f -a import -d 'make a targets file of a CSV file'
 complete -c kdnetctl -n __fish_use_subcommand -f -a check -d 'name every mistake of a configuration'
 complete -c kdnetctl -n __fish_use_subcommand -f -a decode -d 'explain a capture of KDNET traffic'
 complete -c kdnetctl -n __fish_use_subcommand -f -a symbols -d 'look up where a name is in a kernel'
@@ -148,7 +149,11 @@ complete -c kdnetctl -n '__fish_seen_subcommand_from keygen' -l busparams -d 'th
 complete -c kdnetctl -n '__fish_seen_subcommand_from keygen' -l nodhcp -d 'no DHCP on the machine\'s network: KDNET does not wait for it'
 complete -c kdnetctl -n '__fish_seen_subcommand_from keygen' -l noumex -d 'exceptions of programs do not stop the machine'
 complete -c kdnetctl -n '__fish_seen_subcommand_from keygen' -l ps1 -d 'prints a PowerShell script that checks, applies and undoes it on the machine; the lines for'
+complete -c kdnetctl -n '__fish_seen_subcommand_from keygen' -l from -d 'for each machine of the file: its columns are name, and as wanted address (the machine\'s),' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from keygen' -l out -d 'with --from: a new folder for a targets file and a NAME.ps1 for each machine' -r
 complete -c kdnetctl -n '__fish_seen_subcommand_from keygen' -l help -d 'all about the command'
+complete -c kdnetctl -n '__fish_seen_subcommand_from import' -l out -d 'a new targets file; without it, standard output' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from import' -l help -d 'all about the command'
 complete -c kdnetctl -n '__fish_seen_subcommand_from check' -l help -d 'all about the command'
 complete -c kdnetctl -n '__fish_seen_subcommand_from decode' -l key -d 'a key to try; may be given many times' -r
 complete -c kdnetctl -n '__fish_seen_subcommand_from decode' -l text -d 'a line for each datagram, then a summary (the default)'
