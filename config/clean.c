@@ -207,7 +207,7 @@ static int find_field(const cyaml_schema_field_t *fields, const char *name)
     return -1;
 }
 
-static void event_json_unknown(struct cleaner *c, const cyaml_schema_field_t *fields, const yaml_node_t *key,
+static void report_unknown(struct cleaner *c, const cyaml_schema_field_t *fields, const yaml_node_t *key,
                                const char *name)
 {
     const char *words[MOST_FIELDS];
@@ -238,7 +238,7 @@ static int accept_key(struct cleaner *c, const cyaml_schema_field_t *fields, con
     (void)snprintf(c->field + outer, FIELD_SIZE - outer, "%s%.64s", outer > 0 ? "." : "", name);
     int found = find_field(fields, name);
     if (found < 0 || found >= MOST_FIELDS) {
-        event_json_unknown(c, fields, key, name);
+        report_unknown(c, fields, key, name);
         return -1;
     }
     if (seen[found] > 0) {

@@ -184,7 +184,7 @@ static void queue_line(struct event_log *event_log, struct event_line *line, uin
 
 uint64_t event_log_add(struct event_log *event_log, char *text, size_t length, enum event_worth worth, uint64_t source)
 {
-    bool wanted = event_log_are_wanted(event_log);
+    bool wanted = event_log_is_wanted(event_log);
     struct event_line *line = wanted && text ? event_line_new(text, length, worth, 0) : NULL;
     uint64_t number = 0;
     free(text);
@@ -211,7 +211,7 @@ void event_log_ring(struct event_log *event_log)
     uv_cond_signal(&event_log->changed);
 }
 
-bool event_log_are_wanted(const struct event_log *event_log)
+bool event_log_is_wanted(const struct event_log *event_log)
 {
     return atomic_load(&event_log->wanted);
 }
@@ -221,7 +221,7 @@ uint64_t event_log_settled(const struct event_log *event_log)
     return atomic_load(&event_log->settled);
 }
 
-bool event_log_are_settled(const struct event_log *event_log)
+bool event_log_is_settled(const struct event_log *event_log)
 {
     return atomic_load(&event_log->settled) >= atomic_load(&event_log->added);
 }
@@ -423,7 +423,7 @@ void event_log_end(struct event_log *event_log)
     uv_mutex_unlock(&event_log->lock);
 }
 
-bool event_log_have_ended(struct event_log *event_log)
+bool event_log_has_ended(struct event_log *event_log)
 {
     if (!event_log->ready)
         return true;

@@ -98,14 +98,14 @@ uint64_t event_log_add(struct event_log *event_log, char *text, size_t length, e
 void event_log_ring(struct event_log *event_log);
 
 /* Whether event_log_add takes lines: otherwise none need be made. Thread: any. */
-bool event_log_are_wanted(const struct event_log *event_log);
+bool event_log_is_wanted(const struct event_log *event_log);
 
 /* Opens the file again (log rotation), or another one: `path` as above. */
 void event_log_reopen(struct event_log *event_log, const char *path);
 
 /* Up to which number every line was written or given up. Thread: any. */
 uint64_t event_log_settled(const struct event_log *event_log);
-bool event_log_are_settled(const struct event_log *event_log); /* all that came */
+bool event_log_is_settled(const struct event_log *event_log); /* all that came */
 
 void event_log_count(struct event_log *event_log, struct event_log_counts *out);
 
@@ -115,7 +115,7 @@ void event_log_look(struct event_log *event_log);
 
 /* No more lines come: the thread writes what waits, closes the file and ends. */
 void event_log_end(struct event_log *event_log);
-bool event_log_have_ended(struct event_log *event_log); /* it has */
+bool event_log_has_ended(struct event_log *event_log); /* it has */
 
 /*
  * Ends the thread if it has not ended, and puts the lines that it could not write into the log, those of most worth

@@ -125,7 +125,7 @@ static int open_sockets(const struct server *server, struct port *port)
 
 static void steer(const struct server *server, const struct port *port, uv_os_sock_t socket)
 {
-    if (server->worker_count == 1 || platform_steer(socket, &server->steer, address_is_ipv4(&port->local)))
+    if (server->worker_count == 1 || platform_steer(socket, &server->env.steer, address_is_ipv4(&port->local)))
         return;
     struct log_line line;
     log_begin(&line, CONFIG_LOG_NOTICE,
@@ -141,8 +141,8 @@ static void open_listener(struct worker *worker, const struct opening *opening)
     int error = listener_open(worker, opening->id, &opening->local, opening->socket, opening->any);
     if (error == 0)
         return;
-    server_trouble(worker->server, opening->id, TROUBLE_DEAF, error);
-    server_trouble(worker->server, opening->id, TROUBLE_STAYS, error);
+    worker->env->trouble(worker->env->user, opening->id, WORKER_TROUBLE_DEAF, error);
+    worker->env->trouble(worker->env->user, opening->id, WORKER_TROUBLE_STAYS, error);
 }
 
 static void handle_opening(struct message *message, void *owner)

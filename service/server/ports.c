@@ -12,7 +12,7 @@
 struct trouble_message {
     struct message message;
     uint32_t port_id;
-    enum trouble trouble;
+    enum worker_trouble trouble;
     int error;
 };
 
@@ -237,13 +237,8 @@ static void publish(struct server *server, const struct port *port, bool silent)
                                            .local = port->local,
                                            .silent = silent,
                                            .machines = port->hearing.machines};
-    size_t length = 0;
-    if (!event_log_are_wanted(&server->event_log))
-        return;
-    listener.number = identity_number(&server->id_clock, listener.time_us);
-    char *text = event_json_listener(&listener, &length);
-    (void)event_log_add(&server->event_log, text, length, EVENT_WORTH_BREAK, 0);
-    event_log_ring(&server->event_log);
+    if (publisher_listener(&server->publisher, &listener) > 0)
+        event_log_ring(&server->event_log);
 }
 
 static void say_silent(const struct server *server, const struct port *port)
@@ -321,20 +316,21 @@ static void handle_trouble(struct message *message, void *owner)
     struct port *port = server->ports;
     while (port && (port->id != trouble->port_id || !port->open))
         port = port->next;
-    if (port && trouble->trouble == TROUBLE_SLOW)
+    if (port && trouble->trouble == WORKER_TROUBLE_SLOW)
         is_slow(port);
-    else if (port && trouble->trouble == TROUBLE_DEAF)
+    else if (port && trouble->trouble == WORKER_TROUBLE_DEAF)
         went_deaf(port, trouble->error);
-    else if (port && trouble->trouble == TROUBLE_OVER)
+    else if (port && trouble->trouble == WORKER_TROUBLE_OVER)
         hears_again(port);
-    else if (port && trouble->trouble == TROUBLE_STAYS && !server->stopping)
+    else if (port && trouble->trouble == WORKER_TROUBLE_STAYS && !server->stopping)
         open_anew(server, port);
     free(trouble);
 }
 
 /* Without memory for it, nothing is missed but the line. */
-void server_trouble(struct server *server, uint32_t port_id, enum trouble trouble, int error)
+void ports_trouble(void *user, uint32_t port_id, enum worker_trouble trouble, int error)
 {
+    struct server *server = user;
     struct trouble_message *message = malloc(sizeof *message);
     if (!message)
         return;

@@ -101,8 +101,10 @@ static bool update_target(struct worker *worker, struct apply *apply, struct tar
     bool old_key = slot != KEYRING_CURRENT, good = policy != NULL;
     if (policy)
         kdnet_session_set_policy(row->session, policy);
-    if (strcmp(targets_name(row), target->name) != 0)
+    if (strcmp(targets_name(row), target->name) != 0) {
+        worker_target_gone(worker, row);
         good = targets_rename(row, target->name) && good;
+    }
     if (is_changed(row, target, old_key)) {
         targets_change(&worker->targets, row, target, old_key);
         apply->index_due = true;
@@ -110,6 +112,7 @@ static bool update_target(struct worker *worker, struct apply *apply, struct tar
     row->leaving = false;
     if (is_in_ring(reload, row, index, slot))
         good = join_ring(reload, row, index, slot) && good;
+    worker_target_changed(worker, row);
     return good;
 }
 
@@ -152,9 +155,9 @@ static bool is_its_worker(const struct worker *worker, const struct reload *relo
 {
     size_t index = config_key_target(&reload->config, number);
     const struct config_target *target = &reload->config.targets[index];
-    const struct server *server = worker->server;
-    unsigned home = target->has_address ? steer_worker(&server->steer, target->address.ip)
-                                        : (unsigned)(index % server->worker_count);
+    const struct worker_env *env = worker->env;
+    unsigned home = target->has_address ? steer_worker(&env->steer, target->address.ip)
+                                        : (unsigned)(index % env->worker_count);
     return home == worker->number;
 }
 
@@ -170,7 +173,9 @@ static bool add_target(struct worker *worker, struct apply *apply, size_t number
         return false;
     targets_begin_session(row, &worker->shared, policy, config_key(&reload->config, number));
     apply->index_due = apply->index_due || row->has_address;
-    return !is_in_ring(reload, row, index, slot) || join_ring(reload, row, index, slot);
+    bool good = !is_in_ring(reload, row, index, slot) || join_ring(reload, row, index, slot);
+    worker_target_changed(worker, row);
+    return good;
 }
 
 /* Room for all that are to be added. */

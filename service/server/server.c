@@ -84,7 +84,7 @@ static bool event_log_waits(struct server *server)
 {
     struct event_log_counts counts;
     uint64_t now_us = worker_now_us();
-    if (event_log_have_ended(&server->event_log))
+    if (event_log_has_ended(&server->event_log))
         return false;
     event_log_count(&server->event_log, &counts);
     if (counts.written != server->written)
@@ -266,7 +266,8 @@ static unsigned choose_workers(const struct kdnetd_config *config)
 static bool add_worker(struct server *server)
 {
     struct worker *worker = &server->workers[server->inited];
-    if (!worker_init(worker, server, server->inited)) {
+    server->env.mailboxes[server->inited] = &worker->mailbox;
+    if (!worker_init(worker, &server->env, server->inited)) {
         if (worker->handles_ready)
             worker_clear(worker, false);
         return false;
@@ -285,7 +286,8 @@ static bool init_workers(struct server *server)
     unsigned count = choose_workers(&server->config);
     server->workers = calloc(count, sizeof *server->workers);
     server->summary.of = calloc(count, sizeof *server->summary.of);
-    if (!server->workers || !server->summary.of)
+    server->env.mailboxes = calloc(count, sizeof(struct mailbox *));
+    if (!server->workers || !server->summary.of || !server->env.mailboxes)
         return false;
     while (server->inited < count && add_worker(server))
         ;
@@ -293,8 +295,30 @@ static bool init_workers(struct server *server)
         log_plain(CONFIG_LOG_WARNING, "workers: memory, threads or files are short: fewer serve than were asked for; "
                                       "look at the limits of this service (TasksMax=, LimitNOFILE=, MemoryMax=)");
     server->worker_count = server->inited;
-    server->steer = (struct steer){.seed = (uint32_t)server->seed, .workers = server->inited};
+    server->env.worker_count = server->inited;
+    server->env.steer = (struct steer){.seed = (uint32_t)server->seed, .workers = server->inited};
     return server->inited > 0;
+}
+
+static void init_env(struct server *server)
+{
+    static const struct worker_lookup symbols = {.join = lookup_join,
+                                                 .leave = lookup_leave,
+                                                 .asking = lookup_asking,
+                                                 .find = lookup_find,
+                                                 .want = lookup_want,
+                                                 .recall = lookup_recall,
+                                                 .remember = lookup_remember,
+                                                 .explain = lookup_explain};
+    server->env = (struct worker_env){.seed = server->seed,
+                                      .locals = &server->locals,
+                                      .publisher = &server->publisher,
+                                      .lookup = server->lookup,
+                                      .symbols = &symbols,
+                                      .keys_shown = &server->keys_shown,
+                                      .user = server,
+                                      .trouble = ports_trouble,
+                                      .unknown_poke = unknown_report_poke};
 }
 
 static bool init_parts(struct server *server)
@@ -307,6 +331,7 @@ static bool init_parts(struct server *server)
     unknown_sources_init(&server->unknown_sources, server->seed);
     server->logged_us = worker_now_us();
     server->lookup = lookup_new(&server->loop);
+    init_env(server);
     if (locals_init(&server->locals) == 0 && server->lookup && init_workers(server))
         return true;
     log_plain(CONFIG_LOG_ERROR, "out of memory, threads or files, or OpenSSL has no AES-256; look at the limits of "
@@ -318,6 +343,7 @@ static bool init_parts(struct server *server)
 static bool open_event_log(struct server *server)
 {
     int error = event_log_open(&server->event_log, &server->loop, server->config.events);
+    publisher_init(&server->publisher, &server->event_log);
     server->event_log.on_settled = on_settled_lines;
     server->event_log.user = server;
     if (error != 0)
@@ -332,6 +358,7 @@ static void clear_parts(struct server *server)
     ports_clear(server);
     summary_clear(server);
     free(server->workers);
+    free(server->env.mailboxes);
     policies_clear(&server->policies);
     config_clear(&server->config);
 }

@@ -3,14 +3,13 @@
 #ifndef SERVICE_SERVER_INTERNAL_H
 #define SERVICE_SERVER_INTERNAL_H
 
-#include "service/output/identity.h"
 #include "service/net/locals.h"
 #include "service/platform/requests.h"
 #include "service/runtime/mailbox.h"
 #include "service/server/options.h"
 #include "service/targets/policies.h"
 #include "service/output/event_log.h"
-#include "service/net/steer.h"
+#include "service/output/publisher.h"
 #include "service/server/unknown_sources.h"
 #include "service/worker/worker.h"
 
@@ -57,13 +56,6 @@ struct port {
     struct hearing_facts facts; /* of all workers, as they said last */
 };
 
-enum trouble {
-    TROUBLE_SLOW,  /* a call that takes or sends many datagrams is refused; one that takes one serves */
-    TROUBLE_DEAF,  /* nothing can be received */
-    TROUBLE_STAYS, /* for a while */
-    TROUBLE_OVER,
-};
-
 /* What a worker says of itself. */
 struct census_port {
     uint32_t id;
@@ -105,7 +97,7 @@ struct server {
     struct mailbox mailbox;
     const struct options *options;
     struct kdnetd_config config;
-    struct steer steer;
+    struct worker_env env; /* what the workers see */
     struct worker *workers;
     unsigned worker_count;
     unsigned inited, started; /* of them */
@@ -118,6 +110,7 @@ struct server {
     char mistake[160];           /* why the last reload did not count; empty: it did */
     struct unknown_sources unknown_sources;
     struct event_log event_log;
+    struct publisher publisher;
     struct lookup *lookup;
     struct summary summary;
     uint64_t seed;
@@ -132,8 +125,7 @@ struct server {
     uint64_t alive_round;                 /* of the summary, when the service manager was last told that we live */
     char status[320];                     /* as the service manager knows it */
     uint64_t second_events;               /* a second ago */
-    struct identity_clock id_clock;
-    atomic_uint key_news; /* counts machines that have shown another key of their target */
+    atomic_uint keys_shown;               /* counts machines that have shown another key of their target */
     bool stopping, finished;
     bool joined; /* no worker runs any more */
     bool hangs;  /* something does not end: nobody waits for it */
@@ -144,11 +136,9 @@ struct server {
     uv_timer_t end_timer;
 };
 
-/* Counts a poke that no key of any worker opens. Thread: any. */
-void server_unknown_poke(struct server *server, const struct search_poke *search_poke);
-
-/* A listener of a worker has trouble with its socket; `error`: a UV_ code. Thread: any. */
-void server_trouble(struct server *server, uint32_t port_id, enum trouble trouble, int error);
+/* What the workers call; `user` is the server. As worker_env.h has them. */
+void unknown_report_poke(void *user, const struct search_poke *poke);
+void ports_trouble(void *user, uint32_t port_id, enum worker_trouble trouble, int error);
 
 /* opening.c: the sockets of a port. Returns 0 or a UV_ code; then nothing is open. UV_EALREADY: it will be free soon.
  */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Machines that poke with a key that no target has there: who they are, and what to do about them. */
 #include "service/runtime/log.h"
-#include "service/output/event_json.h"
 #include "service/server/server_internal.h"
 
 #include <stdio.h>
@@ -37,8 +36,9 @@ static void handle_poke(struct message *message, void *owner)
     free(poke);
 }
 
-void server_unknown_poke(struct server *server, const struct search_poke *search_poke)
+void unknown_report_poke(void *user, const struct search_poke *search_poke)
 {
+    struct server *server = user;
     struct poke *poke = malloc(sizeof *poke);
     if (!poke)
         return;
@@ -91,15 +91,10 @@ static void report_source(struct server *server, const struct question *question
                                          .count = unknown_source->count};
     char ip[ADDRESS_TEXT_SIZE], hint[HINT_SIZE];
     struct log_line line;
-    size_t length = 0;
     address_format_ip(&unknown_source->source, ip);
     make_hint(question, ip, hint);
-    if (event_log_are_wanted(&server->event_log)) {
-        unknown.number = identity_number(&server->id_clock, unknown.time_us);
-        char *text = event_json_unknown(&unknown, question->here[0] != '\0' ? question->here : NULL, hint, &length);
-        (void)event_log_add(&server->event_log, text, length, EVENT_WORTH_CONNECTION, 0);
+    if (publisher_unknown(&server->publisher, &unknown, question->here[0] != '\0' ? question->here : NULL, hint) > 0)
         event_log_ring(&server->event_log);
-    }
     log_begin(&line, CONFIG_LOG_WARNING, hint);
     log_text(&line, "address", ip);
     log_number(&line, "port", unknown_source->listen_port);
@@ -128,12 +123,21 @@ static void name_here(const struct worker *worker, struct question *question)
         }
 }
 
+static struct search_poke poke_of(const struct unknown_source *source)
+{
+    struct search_poke poke = {
+        .source = source->source, .local_port = source->listen_port, .length = (uint16_t)source->length};
+    memcpy(poke.payload, source->payload, source->length);
+    return poke;
+}
+
 /* On a worker's thread: its answer, or the next one is asked. */
 static void handle_question(struct message *message, void *owner)
 {
     struct question *question = (struct question *)message;
     struct server *server = question->server;
-    const struct target *row = dispatch_owner_elsewhere(owner, &question->unknown_source);
+    const struct search_poke poke = poke_of(&question->unknown_source);
+    const struct target *row = dispatch_owner_elsewhere(owner, &poke);
     if (row) {
         question->found = true;
         question->has_address = row->has_address;

@@ -2,7 +2,7 @@
 #include "service/runtime/log.h"
 #include "service/worker/forward.h"
 #include "service/worker/migration.h"
-#include "service/server/server_internal.h"
+#include "service/worker/worker.h"
 
 #include <string.h>
 
@@ -88,16 +88,16 @@ static void send_outgoing(struct target *target, struct listener *listener, cons
 /* Its result, with this number, comes before its release: release_gate.h. */
 static void hold_back(struct worker *worker, struct target *target, uint64_t number, uint64_t now_us)
 {
-    if (number > event_log_settled(&worker->server->event_log))
+    if (number > event_log_settled(worker->env->publisher->log))
         target->gated = release_gate_add(&worker->release_gate, target->id, number, now_us);
 }
 
 void dispatch_release(struct worker *worker)
 {
-    const struct event_log *event_log = &worker->server->event_log;
+    const struct event_log *event_log = worker->env->publisher->log;
     uint64_t now_us = worker_now_us();
     uint32_t id;
-    while (release_gate_next(&worker->release_gate, event_log_settled(event_log), event_log_are_settled(event_log),
+    while (release_gate_next(&worker->release_gate, event_log_settled(event_log), event_log_is_settled(event_log),
                              now_us, &id)) {
         struct target *target = targets_row(&worker->targets, id);
         if (!target || !target->gated)
@@ -108,21 +108,25 @@ void dispatch_release(struct worker *worker)
     atomic_store(&worker->waits_for_writes, worker->release_gate.count > 0);
 }
 
-/* Reports what a session has, and says whether it halts. */
+/* Publishes what a session has to say, and says whether its machine halts. */
 static void drain_events(struct worker *worker, struct target *target, uint64_t now_us)
 {
     struct kdnet_event event;
     uint64_t published = 0;
+    bool changed = false, halted = target->halted, held = target->held;
     while (kdnet_session_next_event(target->session, &event)) { /* first: when it has gone on, nobody can ask */
         bool status = event.type == KDNET_EVENT_CRASH_STATUS;
         if (status) /* before the line is there: when it is written at once, the worker is told all the same */
             atomic_store(&worker->waits_for_writes, true);
         uint64_t number = publish_event(worker, target, &event);
+        changed = true;
         published = status ? number : published;
     }
     if (published > 0 && !target->gated)
         hold_back(worker, target, published, now_us);
     dispatch_count(worker, target);
+    if (changed || halted != target->halted || held != target->held)
+        worker_target_changed(worker, target);
 }
 
 /* Sends what a session has, and arms its deadline. */
@@ -188,6 +192,7 @@ static void give_up(struct worker *worker, struct target *target, int code)
     dispatch_forget(worker, target);
     timers_set(&worker->timers, target->id, TIMERS_NEVER, worker_now_us());
     kdnet_session_restart(target->session);
+    worker_target_changed(worker, target);
 }
 
 static void say_two_machines(struct target *target, const struct address *one, const struct address *other)
@@ -302,6 +307,7 @@ static void update_address(struct worker *worker, struct target *target, const s
     if (!targets_set_live(&worker->targets, target, a->source, a->listener, port))
         return;
     responses_forget(&worker->responses, a->source, port, target->id);
+    worker_target_changed(worker, target);
     if (was_live)
         log_moved(target, &before, a->source, a->now_us);
     if (target->elsewhere && !(was_live && address_same_ip(&before, a->source->ip)))
@@ -663,7 +669,7 @@ void dispatch_unopened(const struct arrival *a)
         .source = *a->source, .local_port = a->listener->local.port, .length = (uint16_t)a->length};
     if (a->length <= sizeof search_poke.payload) {
         memcpy(search_poke.payload, a->payload, a->length);
-        server_unknown_poke(worker->server, &search_poke);
+        worker->env->unknown_poke(worker->env->user, &search_poke);
     }
 }
 
@@ -714,7 +720,7 @@ static void no_key(void *user, const struct search_poke *search_poke)
         return;
     if (a.listener)
         ++a.listener->counts.unknown;
-    server_unknown_poke(worker->server, search_poke);
+    worker->env->unknown_poke(worker->env->user, search_poke);
 }
 
 static void on_search_idle(uv_idle_t *idle);
@@ -757,29 +763,29 @@ void dispatch_try_keys(struct worker *worker)
 }
 
 /* Whether the row's key opens a poke. Without its session: that would answer. */
-static bool key_opens(struct worker *worker, const struct target *row, const struct unknown_source *unknown_source)
+static bool key_opens(struct worker *worker, const struct target *row, const struct search_poke *poke)
 {
     uint8_t plain[KEY_SEARCH_PAYLOAD];
     struct kdnet_datagram datagram;
     struct kdnet_keys keys;
-    if (!kdnet_session_may_open(row->session, unknown_source->payload, unknown_source->length))
+    if (!kdnet_session_may_open(row->session, poke->payload, poke->length))
         return false;
     kdnet_keys_init(&keys, kdnet_session_key(row->session));
-    int code = kdnet_datagram_open(worker->shared.crypto, keys.control.bytes, &keys.hmac, unknown_source->payload,
-                                   unknown_source->length, plain, &datagram);
+    int code = kdnet_datagram_open(worker->shared.crypto, keys.control.bytes, &keys.hmac, poke->payload, poke->length,
+                                   plain, &datagram);
     kdnet_keys_clear(&keys);
     return code == KDNET_OK;
 }
 
-const struct target *dispatch_owner_elsewhere(struct worker *worker, const struct unknown_source *unknown_source)
+const struct target *dispatch_owner_elsewhere(struct worker *worker, const struct search_poke *poke)
 {
     size_t looks = 0;
     for (uint32_t id = 0; id < worker->targets.ids && looks < WORKER_OWNER_LOOK; ++id) {
         const struct target *row = targets_row(&worker->targets, id);
-        if (!row || targets_may_be(row, &unknown_source->source, unknown_source->listen_port))
+        if (!row || targets_may_be(row, &poke->source, poke->local_port))
             continue; /* its key was tried before */
         ++looks;
-        if (key_opens(worker, row, unknown_source))
+        if (key_opens(worker, row, poke))
             return row;
     }
     return NULL;

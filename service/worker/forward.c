@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/worker/forward.h"
-#include "service/server/server_internal.h"
+#include "service/worker/worker.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +74,7 @@ static struct forward *new_forward(const struct arrival *arrival, const struct f
     return forward;
 }
 
-static void post(const struct arrival *arrival, struct worker *to, const struct forward *as)
+static void post(const struct arrival *arrival, unsigned to, const struct forward *as)
 {
     struct listener_counts *counts = &arrival->listener->counts;
     struct forward *forward = new_forward(arrival, as);
@@ -82,7 +82,7 @@ static void post(const struct arrival *arrival, struct worker *to, const struct 
         ++counts->pass_dropped;
         return;
     }
-    if (mailbox_try_post(&to->mailbox, &forward->message, FORWARD_MAX)) {
+    if (mailbox_try_post(arrival->listener->worker->env->mailboxes[to], &forward->message, FORWARD_MAX)) {
         ++counts->passed;
         return;
     }
@@ -92,25 +92,25 @@ static void post(const struct arrival *arrival, struct worker *to, const struct 
 
 bool forward_datagram(const struct arrival *arrival, bool rows_here)
 {
-    struct worker *worker = arrival->listener->worker, *home = NULL;
+    struct worker *worker = arrival->listener->worker;
     uint16_t port = arrival->listener->local.port;
     unsigned owner = 0;
     if (worker_is_alone(worker))
         return false;
-    home = worker_of(worker, arrival->source);
+    unsigned home = worker_home(worker, arrival->source);
     switch ((enum forward_kind)arrival->forwarded) {
     case FORWARD_NONE:
     case FORWARD_STRAY:
         if (forwarding_table_find(&worker->forwarding_table, arrival->source, port, &owner)) {
-            post(arrival, &worker->server->workers[owner], &(struct forward){.kind = FORWARD_OWNER});
+            post(arrival, owner, &(struct forward){.kind = FORWARD_OWNER});
             return true;
         }
-        if (home == worker)
+        if (home == worker->number)
             return false;
         post(arrival, home, &(struct forward){.kind = FORWARD_STRAY});
         return true;
     case FORWARD_OWNER:
-        if (home == worker || rows_here)
+        if (home == worker->number || rows_here)
             return false;
         post(arrival, home, &(struct forward){.kind = FORWARD_BACK});
         return true;
@@ -125,32 +125,26 @@ bool forward_datagram(const struct arrival *arrival, bool rows_here)
     }
 }
 
-static struct worker *next_worker(const struct worker *worker)
-{
-    struct server *server = worker->server;
-    return &server->workers[(worker->number + 1) % server->worker_count];
-}
-
 bool forward_unopened(const struct arrival *arrival, unsigned hops)
 {
     struct worker *worker = arrival->listener->worker;
     if (worker_is_alone(worker))
         return false;
-    if (hops + 1 < worker->server->worker_count)
-        post(arrival, next_worker(worker), &(struct forward){.kind = FORWARD_TRY, .hops = hops + 1});
+    if (hops + 1 < worker->env->worker_count)
+        post(arrival, (worker->number + 1) % worker->env->worker_count,
+             &(struct forward){.kind = FORWARD_TRY, .hops = hops + 1});
     else
-        post(arrival, worker_of(worker, arrival->source), &(struct forward){.kind = FORWARD_NOBODY});
+        post(arrival, worker_home(worker, arrival->source), &(struct forward){.kind = FORWARD_NOBODY});
     return true;
 }
 
 bool forward_solicit(const struct arrival *arrival, size_t allowance)
 {
     struct worker *worker = arrival->listener->worker;
-    struct server *server = worker->server;
-    unsigned turn = worker->solicit_worker++ % server->worker_count;
+    unsigned turn = worker->solicit_worker++ % worker->env->worker_count;
     if (turn == worker->number)
         return false;
-    post(arrival, &server->workers[turn], &(struct forward){.kind = FORWARD_SOLICIT, .allowance = allowance});
+    post(arrival, turn, &(struct forward){.kind = FORWARD_SOLICIT, .allowance = allowance});
     return true;
 }
 
@@ -164,13 +158,13 @@ static void handle_claim(struct message *message, void *owner)
 
 void forward_claim(struct worker *worker, const struct address *source, uint16_t local_port)
 {
-    struct worker *home = worker_of(worker, source);
-    struct claim *claim = home != worker ? malloc(sizeof *claim) : NULL;
+    unsigned home = worker_home(worker, source);
+    struct claim *claim = home != worker->number ? malloc(sizeof *claim) : NULL;
     if (!claim)
         return; /* its next poke comes to the same end */
     *claim = (struct claim){
         .message.handle = handle_claim, .source = *source, .local_port = local_port, .worker = worker->number};
-    mailbox_post(&home->mailbox, &claim->message);
+    worker_post(worker, home, &claim->message);
 }
 
 static void release(struct worker *worker, struct hold *hold)
@@ -198,7 +192,7 @@ static void handle_turn(struct message *message, void *owner)
     const struct turn *turn = (const struct turn *)message;
     struct worker *worker = owner;
     message->handle = handle_returned;
-    mailbox_post(&worker->server->workers[turn->home].mailbox, message);
+    worker_post(worker, turn->home, message);
 }
 
 void forward_await(struct worker *worker, const struct address *source, uint16_t local_port, unsigned from)
@@ -210,7 +204,7 @@ void forward_await(struct worker *worker, const struct address *source, uint16_t
     }
     *turn = (struct turn){
         .message.handle = handle_turn, .source = *source, .local_port = local_port, .home = worker->number};
-    mailbox_post(&worker->server->workers[from].mailbox, &turn->message);
+    worker_post(worker, from, &turn->message);
 }
 
 bool forward_hold(const struct arrival *arrival)

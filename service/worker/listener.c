@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/platform/platform.h"
-#include "service/server/server_internal.h"
+#include "service/worker/worker.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static void on_batch(void *user, const struct receiver_datagram *datagrams, size
 static uint16_t find_via(void *user, const uint8_t local[static 16])
 {
     const struct listener *listener = user;
-    return locals_number(&listener->worker->server->locals, local);
+    return locals_number(listener->worker->env->locals, local);
 }
 
 /* What cannot be watched is drained after each rest. */
@@ -49,20 +49,26 @@ static bool is_urgent(const struct worker *worker, uint64_t now_us)
     return now_us < worker->urgent_until_us || worker->stopping;
 }
 
-/* A socket that went deaf, or was slowed down: told once. */
+static void say_trouble(const struct listener *listener, enum worker_trouble trouble, int error)
+{
+    const struct worker_env *env = listener->worker->env;
+    env->trouble(env->user, listener->id, trouble, error);
+}
+
+/* A socket that went deaf, or was slowed down: reported once. */
 static void look_at_calls(struct listener *listener)
 {
     struct worker *worker = listener->worker;
     int error = receiver_error(listener->receiver);
     if (!listener->slow && (receiver_is_slow(listener->receiver) || sender_is_slow(&listener->sender))) {
         listener->slow = true;
-        server_trouble(worker->server, listener->id, TROUBLE_SLOW, 0);
+        say_trouble(listener, WORKER_TROUBLE_SLOW, 0);
     }
     if (error == 0 || listener->deaf)
         return;
     listener->deaf = true;
     listener->retries = 0;
-    server_trouble(worker->server, listener->id, TROUBLE_DEAF, error);
+    say_trouble(listener, WORKER_TROUBLE_DEAF, error);
     if (!uv_is_active((uv_handle_t *)&worker->repair_timer))
         (void)uv_timer_start(&worker->repair_timer, listener_on_repair, WORKER_REPAIR_MS, WORKER_REPAIR_MS);
 }
@@ -75,9 +81,9 @@ static bool repair(struct listener *listener)
         return true;
     listener->deaf = receiver_error(listener->receiver) != 0;
     if (!listener->deaf)
-        server_trouble(listener->worker->server, listener->id, TROUBLE_OVER, 0);
+        say_trouble(listener, WORKER_TROUBLE_OVER, 0);
     else if (++listener->retries % WORKER_REPAIR_AGAIN == WORKER_REPAIR_REOPEN)
-        server_trouble(listener->worker->server, listener->id, TROUBLE_STAYS, receiver_error(listener->receiver));
+        say_trouble(listener, WORKER_TROUBLE_STAYS, receiver_error(listener->receiver));
     return !listener->deaf;
 }
 
@@ -190,8 +196,8 @@ int listener_open(struct worker *worker, uint32_t id, const struct address *loca
 static void pass_endpoints(struct listener *from, struct listener *to)
 {
     struct worker *worker = from->worker;
-    uint16_t from_via = locals_number(&worker->server->locals, from->local.ip);
-    uint16_t to_via = locals_number(&worker->server->locals, to->local.ip);
+    uint16_t from_via = locals_number(worker->env->locals, from->local.ip);
+    uint16_t to_via = locals_number(worker->env->locals, to->local.ip);
     if (from->local.port != to->local.port || address_is_ipv4(&from->local) != address_is_ipv4(&to->local))
         return;
     if (address_same_ip(&to->local, from->local.ip))
@@ -272,7 +278,7 @@ static void send_later(struct listener *listener, const struct sender_datagram *
 
 static const uint8_t *source_of(const struct listener *listener, const struct address *to)
 {
-    return locals_ip(&listener->worker->server->locals, to->via);
+    return locals_ip(listener->worker->env->locals, to->via);
 }
 
 /* Sends what the socket had no room for, in order. Returns whether all of it went out. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Losses that may be their listener's, on the worker's side: hearing.h. */
-#include "service/server/server_internal.h"
+#include "service/worker/worker.h"
 
 #include <string.h>
 

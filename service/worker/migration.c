@@ -2,7 +2,7 @@
 #include "service/worker/forward.h"
 #include "service/runtime/log.h"
 #include "service/worker/migration.h"
-#include "service/server/server_internal.h"
+#include "service/worker/worker.h"
 
 #include <stdlib.h>
 
@@ -35,10 +35,11 @@ static void arrive(struct worker *worker, const struct migration *migration, str
     worker->index_due = worker->index_due || target->has_address;
     timers_set(&worker->timers, target->id, kdnet_session_deadline(target->session), worker_now_us());
     dispatch_count(worker, target);
+    worker_target_changed(worker, target);
 }
 
 /* The reload that is under way makes a new row, for it finds none. */
-static void give_up(const struct migration *migration)
+static void give_up(struct worker *worker, const struct migration *migration)
 {
     struct log_line line;
     log_begin(
@@ -47,6 +48,7 @@ static void give_up(const struct migration *migration)
         "again from its next poke");
     log_text(&line, "target", targets_name(migration->target));
     log_end(&line);
+    worker_target_gone(worker, migration->target);
     targets_free(migration->target);
 }
 
@@ -62,7 +64,7 @@ static void handle_migration(struct message *message, void *owner)
     if (!target) {
         if (worker->finished || worker->frozen) {
             if (worker->frozen)
-                give_up(migration);
+                give_up(worker, migration);
             else
                 targets_free(migration->target);
             free(migration);
@@ -70,7 +72,7 @@ static void handle_migration(struct message *message, void *owner)
         }
         unsigned from = migration->from;
         migration->from = worker->number;
-        mailbox_post(&worker->server->workers[from].mailbox, message);
+        worker_post(worker, from, message);
         return;
     }
     arrive(worker, migration, target);
@@ -88,8 +90,8 @@ void migration_consider(struct worker *worker, struct target *target)
     if (worker_is_alone(worker) || !may_move(worker, target))
         return;
     struct address live = targets_route(target);
-    struct worker *home = worker_of(worker, &live);
-    struct migration *migration = home != worker ? malloc(sizeof *migration) : NULL;
+    unsigned home = worker_home(worker, &live);
+    struct migration *migration = home != worker->number ? malloc(sizeof *migration) : NULL;
     if (!migration)
         return;
     *migration = (struct migration){.message.handle = handle_migration,
@@ -105,5 +107,5 @@ void migration_consider(struct worker *worker, struct target *target)
     timers_set(&worker->timers, migration->target->id, TIMERS_NEVER, worker_now_us());
     ++worker->totals.moved_away;
     listener_flush(worker); /* before the other worker sends what comes next: the machine drops what comes late */
-    mailbox_post(&home->mailbox, &migration->message);
+    worker_post(worker, home, &migration->message);
 }

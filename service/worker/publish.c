@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/base/names.h"
 #include "service/runtime/log.h"
-#include "service/symbols/lookup.h"
-#include "service/output/event_json.h"
-#include "service/server/server_internal.h"
+#include "service/targets/policies.h"
+#include "service/worker/worker.h"
 #include "service/output/verdict.h"
 
 #include <inttypes.h>
@@ -332,38 +331,8 @@ static const char *find_lookup(const struct worker *worker, const struct target 
     if (event->type != KDNET_EVENT_CRASH_STATUS || !pdb || !worker->asker ||
         (status->conclusion.reason != KDNET_REASON_NO_SYMBOLS && !status->symbols_pending))
         return NULL;
-    lookup_explain(worker->asker, pdb, KDNET_STATUS_SYMBOL, out, TRIED_SIZE);
+    worker->env->symbols->explain(worker->asker, pdb, KDNET_STATUS_SYMBOL, out, TRIED_SIZE);
     return out;
-}
-
-static enum event_worth worth_of(const struct kdnet_event *event)
-{
-    switch (event->type) {
-    case KDNET_EVENT_CRASH_STATUS:
-        return event->u.crash_status.conclusion.verdict == KDNET_VERDICT_UNKNOWN ? EVENT_WORTH_STATUS
-                                                                                 : EVENT_WORTH_VERDICT;
-    case KDNET_EVENT_BUGCHECK:
-    case KDNET_EVENT_BREAK_IN:
-    case KDNET_EVENT_RELEASED:
-    case KDNET_EVENT_HELD:
-    case KDNET_EVENT_LOST:
-    case KDNET_EVENT_BREAK_STORM:
-    case KDNET_EVENT_NO_LAST_BREAK:
-        return EVENT_WORTH_BREAK;
-    case KDNET_EVENT_PRINT:
-        return EVENT_WORTH_PRINT;
-    default:
-        return EVENT_WORTH_CONNECTION;
-    }
-}
-
-/* Which machine caused a line: its name is its own. FNV-1a. */
-static uint64_t source_of(const char *name)
-{
-    uint64_t hash = 0xcbf29ce484222325U;
-    for (; *name; ++name)
-        hash = (hash ^ (unsigned char)*name) * 0x100000001b3U;
-    return hash;
 }
 
 /* What a machine that connected has shown about its keys. */
@@ -392,7 +361,7 @@ static bool note_key(struct worker *worker, const struct target *target, const s
         return targets_is_superseded(target);
     if (event->type == KDNET_EVENT_CONNECTED) {
         log_key(target, keyring_show(target->more->ring, target->more->slot));
-        (void)atomic_fetch_add(&worker->server->key_news, 1);
+        (void)atomic_fetch_add(worker->env->keys_shown, 1);
     }
     return false;
 }
@@ -411,21 +380,15 @@ static struct event_json_subject subject_of(const struct worker *worker, const s
 /* Nothing of a target is told after this. */
 void publish_removed(struct worker *worker, const struct target *target)
 {
-    struct event_log *event_log = &worker->server->event_log;
     const struct target_endpoint *endpoint = targets_destination(target);
     struct address address = {.port = 0};
     struct event_json_subject subject = subject_of(worker, target, endpoint ? &address : NULL);
     struct log_line line;
-    size_t length = 0;
     if (endpoint)
         address = targets_address(endpoint);
     ++worker->totals.events;
-    if (event_log_are_wanted(event_log)) {
-        subject.number = identity_number(&worker->server->id_clock, subject.time_us);
-        char *text = event_json_removed(&subject, &length);
-        (void)event_log_add(event_log, text, length, EVENT_WORTH_CONNECTION, source_of(subject.target));
+    if (publisher_removed(worker->env->publisher, &subject) > 0)
         worker->events_added = true;
-    }
     log_begin(&line, CONFIG_LOG_NOTICE, "target removed");
     log_text(&line, "target", targets_name(target));
     log_end(&line);
@@ -433,7 +396,6 @@ void publish_removed(struct worker *worker, const struct target *target)
 
 static uint64_t publish(struct worker *worker, struct target *target, const struct kdnet_event *event)
 {
-    struct event_log *event_log = &worker->server->event_log;
     const struct target_endpoint *endpoint = targets_destination(target);
     struct address address = {.port = 0};
     struct event_json_subject subject = subject_of(worker, target, endpoint ? &address : NULL);
@@ -445,17 +407,12 @@ static uint64_t publish(struct worker *worker, struct target *target, const stru
     subject.configured = target->elsewhere ? &configured : NULL;
     subject.old_key = target->old_key;
     char lookup[TRIED_SIZE];
-    size_t length = 0;
-    uint64_t number = 0;
     struct logged_event logged_event = {
         .target = target, .event = event, .lookup = find_lookup(worker, target, event, lookup)};
     subject.tried = logged_event.lookup;
     note(worker, target, event);
-    if (event_log_are_wanted(event_log)) {
-        char *text = event_json_event(&subject, event, &length);
-        number = event_log_add(event_log, text, length, worth_of(event), source_of(subject.target));
-        worker->events_added = true;
-    }
+    uint64_t number = publisher_event(worker->env->publisher, &subject, event);
+    worker->events_added = worker->events_added || number > 0;
     log_event(&logged_event);
     return number;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rows that go by themselves: of targets that were removed, and of keys that their machines do not use any more. */
 #include "service/runtime/log.h"
-#include "service/server/server_internal.h"
+#include "service/worker/worker.h"
 
 #include <stdint.h>
 
@@ -9,6 +9,7 @@ void sweep_remove(struct worker *worker, struct target *target, bool report)
 {
     if (report)
         publish_removed(worker, target);
+    worker_target_gone(worker, target);
     dispatch_forget(worker, target);
     timers_set(&worker->timers, target->id, TIMERS_NEVER, worker_now_us());
     worker->index_due = worker->index_due || (target->has_address && !worker->frozen);
@@ -41,6 +42,7 @@ static void end_session(struct worker *worker, struct target *target)
     dispatch_forget(worker, target);
     timers_set(&worker->timers, target->id, TIMERS_NEVER, worker_now_us());
     kdnet_session_restart(target->session);
+    worker_target_changed(worker, target);
 }
 
 /* Returns whether it is to be looked at again. */
@@ -108,10 +110,10 @@ static void look_for_unheard(struct worker *worker)
 void sweep_look(struct worker *worker)
 {
     look_for_unheard(worker);
-    unsigned news = atomic_load(&worker->server->key_news);
-    if (worker->frozen || worker->targets.old_keys == 0 || (!worker->sweep_due && news == worker->key_news))
+    unsigned news = atomic_load(worker->env->keys_shown);
+    if (worker->frozen || worker->targets.old_keys == 0 || (!worker->sweep_due && news == worker->keys_shown))
         return;
-    worker->key_news = news;
+    worker->keys_shown = news;
     worker->sweep_due = false;
     for (uint32_t group = 0; group < worker->targets.group_count; ++group)
         for (size_t at = 0; worker->targets.key_groups[group].old_keys && at < worker->targets.key_groups[group].count;

@@ -1,21 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/worker/worker.h"
 #include "service/runtime/log.h"
-#include "service/symbols/lookup.h"
 #include "service/worker/forward.h"
-#include "service/server/server_internal.h"
 
 #include <openssl/rand.h>
 #include <string.h>
 
 bool worker_is_alone(const struct worker *worker)
 {
-    return worker->server->worker_count == 1;
+    return worker->env->worker_count == 1;
 }
 
-struct worker *worker_of(const struct worker *worker, const struct address *address)
+unsigned worker_home(const struct worker *worker, const struct address *address)
 {
-    return &worker->server->workers[steer_worker(&worker->server->steer, address->ip)];
+    return steer_worker(&worker->env->steer, address->ip);
+}
+
+void worker_post(const struct worker *worker, unsigned to, struct message *message)
+{
+    mailbox_post(worker->env->mailboxes[to], message);
+}
+
+void worker_target_changed(struct worker *worker, const struct target *target)
+{
+    if (worker->env->target_changed)
+        worker->env->target_changed(worker->env->user, worker, target);
+}
+
+void worker_target_gone(struct worker *worker, const struct target *target)
+{
+    if (worker->env->target_gone)
+        worker->env->target_gone(worker->env->user, worker, target);
 }
 
 static int random_bytes(void *user, uint8_t *out, size_t length)
@@ -36,7 +51,7 @@ static void asking(void *user, const struct kdnet_key *key)
 {
     const struct worker *worker = user;
     if (worker->asker)
-        lookup_asking(worker->asker, key);
+        worker->env->symbols->asking(worker->asker, key);
 }
 
 /* A service that stops waits for none. */
@@ -46,7 +61,7 @@ static enum kdnet_rva_answer find_rva(void *user, const struct kdnet_pdb *pdb, c
     const struct worker *worker = user;
     if (!worker->asker)
         return KDNET_RVA_NO_SYMBOLS;
-    enum kdnet_rva_answer answer = lookup_find(worker->asker, pdb, symbol, rva, source);
+    enum kdnet_rva_answer answer = worker->env->symbols->find(worker->asker, pdb, symbol, rva, source);
     return answer == KDNET_RVA_PENDING && worker->stopping ? KDNET_RVA_NO_SYMBOLS : answer;
 }
 
@@ -54,20 +69,20 @@ static void want_rvas(void *user, const struct kdnet_pdb *pdb, const char *const
 {
     const struct worker *worker = user;
     if (worker->asker && !worker->stopping)
-        lookup_want(worker->asker, pdb, symbols, count);
+        worker->env->symbols->want(worker->asker, pdb, symbols, count);
 }
 
 static bool recall_image(void *user, const struct kdnet_image_print *print, struct kdnet_pdb *pdb)
 {
     const struct worker *worker = user;
-    return worker->asker && lookup_recall(worker->asker, print, pdb);
+    return worker->asker && worker->env->symbols->recall(worker->asker, print, pdb);
 }
 
 static void remember_image(void *user, const struct kdnet_image_print *print, const struct kdnet_pdb *pdb)
 {
     const struct worker *worker = user;
     if (worker->asker)
-        lookup_remember(worker->asker, print, pdb);
+        worker->env->symbols->remember(worker->asker, print, pdb);
 }
 
 /* Without a place for symbols, sessions read nothing only to look it up. */
@@ -176,7 +191,7 @@ static void on_prepare(uv_prepare_t *prepare)
     listener_flush(worker);
     listener_wake(worker);
     if (worker->events_added)
-        event_log_ring(&worker->server->event_log);
+        event_log_ring(worker->env->publisher->log);
     worker->events_added = false;
     uint64_t sleep_us = arm_deadline(worker);
     worker->waiting_from_us = worker_now_us();
@@ -225,7 +240,7 @@ static void init_handles(struct worker *worker)
     (void)uv_check_start(&worker->check, on_check);
 }
 
-static void say_slow_sift(struct worker *worker)
+static void say_slow_filter(struct worker *worker)
 {
     if (worker->number == 0 && kdnet_key_filter_is_slow(worker->shared.crypto))
         log_plain(CONFIG_LOG_WARNING,
@@ -252,11 +267,12 @@ static bool init_parts(struct worker *worker)
     bucket_init(&worker->solicits, WORKER_SOLICIT_PER_SECOND, WORKER_SOLICIT_PER_SECOND);
     cpu_budget_init(&worker->cpu_budget, worker_now_us());
     admission_init(&worker->admission);
-    worker->asker = lookup_join(worker->server->lookup, &worker->loop, on_symbols, worker);
-    bool key_search = key_search_init(&worker->key_search, worker->seed);
+    const struct worker_env *env = worker->env;
+    worker->asker = env->lookup ? env->symbols->join(env->lookup, &worker->loop, on_symbols, worker) : NULL;
+    bool search = key_search_init(&worker->key_search, worker->seed);
     if (worker->shared.crypto)
-        say_slow_sift(worker);
-    return worker->shared.crypto && worker->asker && key_search;
+        say_slow_filter(worker);
+    return worker->shared.crypto && (worker->asker || !env->lookup) && search;
 }
 
 static void handle_stop(struct message *message, void *owner)
@@ -271,11 +287,11 @@ static void handle_finish(struct message *message, void *owner)
     worker_finish(owner);
 }
 
-bool worker_init(struct worker *worker, struct server *server, unsigned number)
+bool worker_init(struct worker *worker, const struct worker_env *env, unsigned number)
 {
-    worker->server = server;
+    worker->env = env;
     worker->number = number;
-    worker->seed = server->seed;
+    worker->seed = env->seed;
     worker->started_us = worker_now_us();
     worker->stop_message.handle = handle_stop;
     worker->finish_message.handle = handle_finish;
@@ -345,7 +361,8 @@ void worker_finish(struct worker *worker)
         uv_close(handles[i], NULL);
     if (worker->settled_ready)
         uv_close((uv_handle_t *)&worker->settled, NULL);
-    lookup_leave(worker->asker);
+    if (worker->asker)
+        worker->env->symbols->leave(worker->asker);
     worker->asker = NULL;
     mailbox_close(&worker->mailbox);
 }

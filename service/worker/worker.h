@@ -29,12 +29,12 @@
 #include "service/worker/reads.h"
 #include "service/worker/responses.h"
 #include "service/net/source_limit.h"
-#include "service/server/unknown_sources.h"
 #include "service/targets/targets.h"
 #include "service/net/timers.h"
 #include "service/worker/key_search.h"
 #include "service/worker/release_gate.h"
 #include "service/worker/worker_clock.h"
+#include "service/worker/worker_env.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -70,9 +70,6 @@
 
 struct pending_sends;
 struct apply;
-struct lookup_asker;
-struct server;
-struct worker;
 
 struct listener_counts {
     uint64_t received;
@@ -131,7 +128,7 @@ struct worker_totals {
 };
 
 struct worker {
-    struct server *server;
+    const struct worker_env *env; /* borrowed */
     unsigned number;
     uv_thread_t thread;
     uv_sem_t begin; /* while `parked`: its thread waits for it */
@@ -186,7 +183,7 @@ struct worker {
     uint64_t started_us;
     size_t unheard_at, unheard; /* sweep.c: rows looked at, and those of them that were never heard */
     bool sweep_due;             /* sweep.c: rows wait until their machines have been let go on */
-    unsigned key_news;          /* of the server, when rows were swept last */
+    unsigned keys_shown;        /* of the server, when rows were swept last */
     bool in_batch;              /* datagrams of a socket are being looked at */
     bool stopping, finished;
     bool handles_ready, settled_ready; /* the handles above are initialised */
@@ -208,7 +205,7 @@ struct arrival {
 
 /* Its loop, handles and parts. False: memory is out, or OpenSSL has no AES-256. worker_end and worker_clear in any
  * case. */
-bool worker_init(struct worker *worker, struct server *server, unsigned number);
+bool worker_init(struct worker *worker, const struct worker_env *env, unsigned number);
 
 /* What its sessions are told by a configuration; but for the rows. */
 void worker_configure(struct worker *worker, const struct kdnetd_config *config);
@@ -232,8 +229,13 @@ void worker_finish(struct worker *worker);
 void worker_clear(struct worker *worker, bool started);
 
 bool worker_is_alone(const struct worker *worker);
-/* The worker whose machines have this address. */
-struct worker *worker_of(const struct worker *worker, const struct address *address);
+/* The number of the worker that serves machines at this address. */
+unsigned worker_home(const struct worker *worker, const struct address *address);
+/* Posts a message to another worker, or to itself. */
+void worker_post(const struct worker *worker, unsigned to, struct message *message);
+/* Says that what can be said of a target is another than before (worker_env.h); or that its row goes. */
+void worker_target_changed(struct worker *worker, const struct target *target);
+void worker_target_gone(struct worker *worker, const struct target *target);
 
 /* listener.c */
 /* Takes over a bound socket; `any`: it tells where each datagram was sent to. Returns 0 or a UV_ code; the socket is
@@ -274,7 +276,7 @@ void dispatch_forget(struct worker *worker, struct target *target);
 void dispatch_try_keys(struct worker *worker); /* a slice */
 /* The target of this worker whose key opens an unknown poke, but which is configured for another address or port; or
  * NULL. */
-const struct target *dispatch_owner_elsewhere(struct worker *worker, const struct unknown_source *unknown_source);
+const struct target *dispatch_owner_elsewhere(struct worker *worker, const struct search_poke *poke);
 
 /* listening.c */
 /* Keeps a loss back that may be its listener's. False: it is to be told now. */

@@ -7,16 +7,15 @@
 #include <string.h>
 
 #include "service/runtime/log.h"
-#include "service/symbols/lookup.h"
 #include "service/platform/platform.h"
-#include "service/server/server_internal.h"
+#include "service/targets/policies.h"
 #include "tests/service/captured_log.h"
+#include "tests/service/fake_env.h"
 #include "tests/session/puppet.h"
 
 #include <cmocka.h>
 
-static struct server server;
-static struct worker worker;
+static struct worker *const worker = &fake.workers[0];
 static struct kdnetd_config config;
 static struct policies policies;
 static const struct kdnet_policy *policy;
@@ -35,35 +34,29 @@ static void open_listener(void)
     struct address local;
     assert_int_equal(getsockname(socket, (struct sockaddr *)&place, &length), 0);
     assert_true(address_from_socket((const struct sockaddr *)&place, &local));
-    assert_int_equal(listener_open(&worker, 1, &local, socket, false), 0);
+    assert_int_equal(listener_open(worker, 1, &local, socket, false), 0);
 }
 
 static struct target *add_target(const struct kdnet_key *key)
 {
     struct config_target configured = {.name = "web-17", .key = *key, .has_address = true};
     memcpy(configured.address.ip, machine_at.ip, sizeof configured.address.ip);
-    assert_true(worker_reserve(&worker, 1));
-    struct target *target = targets_add(&worker.targets, &configured, false);
+    assert_true(worker_reserve(worker, 1));
+    struct target *target = targets_add(&worker->targets, &configured, false);
     assert_non_null(target);
-    targets_begin_session(target, &worker.shared, policy, key);
-    assert_true(targets_index(&worker.targets));
+    targets_begin_session(target, &worker->shared, policy, key);
+    assert_true(targets_index(&worker->targets));
     return target;
 }
 
 static int setup(void **state)
 {
-    memset(&server, 0, sizeof server);
-    memset(&worker, 0, sizeof worker);
     config_init(&config);
     policies_init(&policies);
     policy = policies_to_let_go(&policies);
     assert_non_null(policy);
-    assert_int_equal(uv_loop_init(&server.loop), 0);
-    server.lookup = lookup_new(&server.loop);
-    server.workers = &worker;
-    server.worker_count = 1;
-    assert_true(worker_init(&worker, &server, 0));
-    worker_configure(&worker, &config);
+    fake_begin(1);
+    worker_configure(worker, &config);
     open_listener();
     machine = puppet_new();
     *state = add_target(&machine->key);
@@ -73,11 +66,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    worker_clear(&worker, false);
+    fake_end();
     policies_clear(&policies);
-    lookup_close(server.lookup);
-    (void)uv_run(&server.loop, UV_RUN_DEFAULT);
-    (void)uv_loop_close(&server.loop);
     puppet_free(machine);
     config_clear(&config);
     return 0;
@@ -86,7 +76,7 @@ static int teardown(void **state)
 static void give(const struct puppet_bytes *bytes)
 {
     struct receiver_datagram datagram = {.source = machine_at, .payload = bytes->payload, .length = bytes->length};
-    dispatch_batch(worker.listeners, &datagram, 1);
+    dispatch_batch(worker->listeners, &datagram, 1);
 }
 
 static void poke(void)
@@ -132,7 +122,7 @@ static void an_authentic_datagram_of_another_length_is_told_once_a_minute(void *
     assert_non_null(
         strstr(text, "level=warning msg=\"an authentic datagram is not of a form that kdnetd knows; please report it\" "
                      "target=web-17 address=127.0.0.1:9 version=5 channel=1 length="));
-    worker.unexpected_us -= WORKER_MINUTE_US;
+    worker->unexpected_us -= WORKER_MINUTE_US;
     captured_begin();
     give_control(100);
     give_control(100);
@@ -180,8 +170,8 @@ static int no_random(void *user, uint8_t *out, size_t length)
 static void a_session_that_cannot_go_on_begins_anew_and_serves_the_next_poke(void **state)
 {
     const struct target *target = *state;
-    int (*random)(void *, uint8_t *, size_t) = worker.shared.random;
-    worker.shared.random = no_random;
+    int (*random)(void *, uint8_t *, size_t) = worker->shared.random;
+    worker->shared.random = no_random;
     captured_begin();
     poke();
     const char *text = captured_end();
@@ -190,7 +180,7 @@ static void a_session_that_cannot_go_on_begins_anew_and_serves_the_next_poke(voi
         text, "level=error msg=\"session given up and begun anew; the machine is served again from its next poke\" "
               "target=web-17 error=\"no random bytes to be had\"\n"));
     assert_null(targets_destination(target));
-    worker.shared.random = random;
+    worker->shared.random = random;
     captured_begin();
     poke();
     assert_string_equal(captured_end(), "");
@@ -213,6 +203,15 @@ static void a_machine_that_another_host_has_is_told_once_in_a_while(void **state
     assert_non_null(strstr(text, "other=192.0.2.99:50000"));
 }
 
+/* What is kept of targets elsewhere is brought up to date only when there is something new. */
+static void pokes_that_change_nothing_are_no_change(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; ++i)
+        poke();
+    assert_int_equal(fake.changed, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +221,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_does_not_authenticate_is_not_told_of, setup, teardown),
         cmocka_unit_test_setup_teardown(a_session_that_cannot_go_on_begins_anew_and_serves_the_next_poke, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(pokes_that_change_nothing_are_no_change, setup, teardown),
         cmocka_unit_test_setup_teardown(a_machine_that_another_host_has_is_told_once_in_a_while, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

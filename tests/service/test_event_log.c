@@ -78,7 +78,7 @@ static struct event_log_counts counts(struct world *world)
 
 static void settle(struct world *world)
 {
-    WAIT_FOR(event_log_are_settled(&world->event_log) && counts(world).waiting_lines == 0);
+    WAIT_FOR(event_log_is_settled(&world->event_log) && counts(world).waiting_lines == 0);
 }
 
 static void open_at(struct world *world, const char *path)
@@ -208,7 +208,7 @@ static void a_deleted_file_is_made_again_when_all_ends(void **state)
     assert_int_equal(unlink(world->path), 0);
     add(world, "two\n");
     event_log_end(&world->event_log);
-    WAIT_FOR(event_log_have_ended(&world->event_log));
+    WAIT_FOR(event_log_has_ended(&world->event_log));
     assert_true(file_is(world->path, "two\n") || file_is(world->path, "one\ntwo\n"));
     assert_true(event_log_give_up(&world->event_log));
 }
@@ -263,13 +263,13 @@ static void a_file_that_cannot_be_opened_yet_gets_what_waited(void **state)
     open_at(world, path);
     add(world, "early\n");
     WAIT_FOR(counts(world).errors > 0);
-    assert_true(event_log_are_wanted(&world->event_log));
+    assert_true(event_log_is_wanted(&world->event_log));
     assert_int_equal(counts(world).waiting_lines, 1);
     assert_int_equal(mkdir(deep, 0700), 0);
     WAIT_FOR(file_is(path, "early\n"));
     (void)unlink(path);
     event_log_end(&world->event_log);
-    WAIT_FOR(event_log_have_ended(&world->event_log));
+    WAIT_FOR(event_log_has_ended(&world->event_log));
     (void)unlink(path);
     (void)rmdir(deep);
 }
@@ -281,7 +281,7 @@ static void what_cannot_be_opened_at_all_is_lost_with_a_word(void **state)
     add(world, "lost\n");
     add_of(world, "lost\n", EVENT_WORTH_PRINT, 1);
     event_log_end(&world->event_log);
-    assert_false(event_log_have_ended(&world->event_log));
+    assert_false(event_log_has_ended(&world->event_log));
     assert_false(event_log_give_up(&world->event_log));
     assert_int_equal(counts(world).lost[EVENT_WORTH_VERDICT], 1);
     assert_int_equal(counts(world).dropped, 2);
@@ -293,7 +293,7 @@ static void no_results_wanted_takes_no_memory(void **state)
     open_at(world, NULL);
     add(world, "unwanted\n");
     assert_int_equal(counts(world).waiting_lines, 0);
-    assert_true(event_log_are_settled(&world->event_log));
+    assert_true(event_log_is_settled(&world->event_log));
     assert_true(event_log_give_up(&world->event_log));
 }
 

@@ -6,18 +6,17 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "service/symbols/lookup.h"
 #include "service/worker/migration.h"
 #include "service/platform/platform.h"
-#include "service/server/server_internal.h"
+#include "service/targets/policies.h"
 #include "tests/service/captured_log.h"
+#include "tests/service/fake_env.h"
 
 #include <cmocka.h>
 
 #define WORKERS 2
 
-static struct server server;
-static struct worker workers[WORKERS];
+static struct worker *const workers = fake.workers;
 static struct kdnetd_config config;
 static struct policies policies;
 static const struct kdnet_policy *policy;
@@ -43,7 +42,7 @@ void *__wrap_calloc(size_t count, size_t size)
 static struct address machine_of_second(void)
 {
     struct address machine = {.ip = {[10] = 0xff, [11] = 0xff, 127, 0, 0, 1}, .port = 9};
-    while (steer_worker(&server.steer, machine.ip) != 1)
+    while (steer_worker(&fake.env.steer, machine.ip) != 1)
         ++machine.ip[15];
     return machine;
 }
@@ -77,19 +76,12 @@ static void add_target(void)
 static int setup(void **state)
 {
     (void)state;
-    memset(&server, 0, sizeof server);
-    memset(workers, 0, sizeof workers);
     config_init(&config);
     policies_init(&policies);
     policy = policies_to_let_go(&policies);
     assert_non_null(policy);
-    assert_int_equal(uv_loop_init(&server.loop), 0);
-    server.lookup = lookup_new(&server.loop);
-    server.workers = workers;
-    server.worker_count = WORKERS;
-    server.steer = (struct steer){.seed = 1, .workers = WORKERS};
+    fake_begin(WORKERS);
     for (unsigned i = 0; i < WORKERS; ++i) {
-        assert_true(worker_init(&workers[i], &server, i));
         worker_configure(&workers[i], &config);
         open_listener(&workers[i]);
     }
@@ -100,12 +92,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < WORKERS; ++i)
-        worker_clear(&workers[i], false);
+    fake_end();
     policies_clear(&policies);
-    lookup_close(server.lookup);
-    (void)uv_run(&server.loop, UV_RUN_DEFAULT);
-    (void)uv_loop_close(&server.loop);
     config_clear(&config);
     return 0;
 }

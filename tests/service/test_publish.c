@@ -7,15 +7,15 @@
 #include <string.h>
 
 #include "service/runtime/log.h"
-#include "service/server/server_internal.h"
+#include "service/targets/policies.h"
 #include "tests/service/captured_log.h"
+#include "tests/service/fake_env.h"
 
 #include <cmocka.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static struct server server;
-static struct worker worker = {.server = &server};
+static struct worker worker = {.env = &fake.env};
 static struct kdnet_session_shared shared;
 static struct policies policies;
 
@@ -34,6 +34,8 @@ static int setup(void **state)
     policies_init(&policies);
     target.session = kdnet_session_new(&shared, policies_to_let_go(&policies), &key);
     assert_non_null(target.session);
+    publisher_init(&fake.publisher, &fake.event_log);
+    fake.env = (struct worker_env){.publisher = &fake.publisher, .keys_shown = &fake.keys_shown};
     log_set_level(CONFIG_LOG_DEBUG);
     *state = &target;
     return 0;
