@@ -98,6 +98,8 @@ struct store_callbacks {
      * `most` times, and returns how many. Once a second. */
     size_t (*changed_targets)(void *user, void (*put)(void *put_user, const struct store_target *target),
                               void *put_user, size_t most);
+    /* `retain` took events that this sink had not acknowledged. */
+    void (*on_overrun)(void *user, const char *sink, uint64_t count);
 };
 
 /*

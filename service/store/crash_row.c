@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What events say of a crash: one row for each, as the API tells it. A row begins with a crash_status of a bug check;
+ * each further one is a phase, and the `released` behind it says how long the machine stood still in it.
+ *
+ * A crash whose bug check could not be read has no name of its own: the id of its event stands in for it.
+ */
+#include "service/output/event_json.h"
+#include "service/store/database_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PHASES_MAX 64 /* of a crash; a machine that repeats a phase for ever has its newest there */
+
+struct crash_row {
+    const char *crash;
+    uint64_t time_us, verdict_us; /* of the first break; of what gave the verdict */
+    json_t *json;
+};
+
+static unsigned worth_of(const char *verdict)
+{
+    if (strcmp(verdict, "written") == 0 || strcmp(verdict, "failed") == 0)
+        return 2;
+    return strcmp(verdict, "not_started") == 0 ? 1 : 0;
+}
+
+static int get_row(struct database *database, struct crash_row *row)
+{
+    sqlite3_stmt *statement = database_statement(database, STATEMENT_GET_CRASH);
+    database_bind_text(statement, 1, row->crash);
+    int code = database_step_row(database, statement);
+    row->json = NULL;
+    if (code != SQLITE_ROW)
+        return code;
+    row->time_us = (uint64_t)sqlite3_column_int64(statement, 0);
+    row->verdict_us = (uint64_t)sqlite3_column_int64(statement, 1);
+    const char *text = (const char *)sqlite3_column_text(statement, 2);
+    row->json = text ? json_loads(text, 0, NULL) : NULL;
+    database_reset(statement);
+    return 0;
+}
+
+/* The time of the oldest event of the crash: its break came before its result. */
+static int find_first(struct database *database, const char *crash, uint64_t *time_us)
+{
+    sqlite3_stmt *statement = database_statement(database, STATEMENT_FIRST_OF_CRASH);
+    database_bind_text(statement, 1, crash);
+    int code = database_step_row(database, statement);
+    if (code != SQLITE_ROW)
+        return code;
+    uint64_t first_us = (uint64_t)sqlite3_column_int64(statement, 0);
+    if (first_us > 0 && first_us < *time_us)
+        *time_us = first_us;
+    database_reset(statement);
+    return 0;
+}
+
+static json_t *copy(const json_t *from, const char *key)
+{
+    json_t *value = json_object_get(from, key);
+    return value ? json_incref(value) : json_null();
+}
+
+static void put(json_t *object, const char *key, json_t *value)
+{
+    (void)json_object_set_new(object, key, value);
+}
+
+/* Takes a member of the newer event, unless it says nothing. */
+static void renew(json_t *row, const char *key, const json_t *from)
+{
+    json_t *value = json_object_get(from, key);
+    if (value && !json_is_null(value))
+        (void)json_object_set(row, key, value);
+}
+
+static json_t *new_json(const struct store_line *line, const char *crash)
+{
+    static const char *const order[] = {"bugcheck", "verdict", "reason",    "status", "assessment", "bucket",
+                                        "phases",   "dump_ms", "halted_ms", "kernel", "evidence",   "labels"};
+    json_t *json = json_object();
+    put(json, "crash", json_string(crash));
+    put(json, "target", json_string(line->target));
+    put(json, "time", json_null());
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; ++i)
+        put(json, order[i], json_null());
+    put(json, "phases", json_array());
+    put(json, "evidence", json_object());
+    put(json, "labels", json_object());
+    return json;
+}
+
+static json_t *new_phase(const struct store_line *line)
+{
+    static const char *const members[] = {"id", "time", "phase", "verdict", "status", "reason", "collector", "read_ms"};
+    json_t *phase = json_object();
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; ++i)
+        put(phase, members[i], copy(line->root, members[i]));
+    put(phase, "halted_ms", json_null());
+    return phase;
+}
+
+static const char *phase_time(const json_t *phase)
+{
+    const char *text = store_json_text(phase, "time");
+    return text ? text : "";
+}
+
+/* Phases are in the order of their times, which all have the same form. */
+static void add_phase(json_t *phases, const struct store_line *line)
+{
+    json_t *phase = new_phase(line);
+    size_t at = json_array_size(phases);
+    while (at > 0 && strcmp(phase_time(json_array_get(phases, at - 1)), phase_time(phase)) > 0)
+        --at;
+    (void)json_array_insert_new(phases, at, phase);
+    if (json_array_size(phases) > PHASES_MAX)
+        (void)json_array_remove(phases, PHASES_MAX / 2); /* the first ones and the newest stay */
+}
+
+static int add_kernel(struct database *database, const struct store_line *line, json_t *row)
+{
+    sqlite3_stmt *statement = database_statement(database, STATEMENT_GET_KERNEL);
+    json_t *kernel = NULL;
+    database_bind_text(statement, 1, line->target);
+    database_bind_text(statement, 2, store_json_text(line->root, "boot"));
+    int code = database_step_row(database, statement);
+    if (code == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(statement, 0);
+        kernel = text ? json_loads(text, 0, NULL) : NULL;
+        database_reset(statement);
+    } else if (code) {
+        return code;
+    }
+    if (!kernel) {
+        kernel = json_object();
+        put(kernel, "build_lab", json_null());
+        put(kernel, "machine", json_null());
+        put(kernel, "pdb", json_null());
+    }
+    renew(kernel, "build_lab", line->root);
+    if (!json_is_object(json_object_get(row, "kernel")) || json_is_string(json_object_get(kernel, "machine")))
+        put(row, "kernel", kernel);
+    else
+        json_decref(kernel);
+    return 0;
+}
+
+static void take_verdict(struct crash_row *row, const struct store_line *line)
+{
+    const char *old = store_json_text(row->json, "verdict"), *verdict = store_json_text(line->root, "verdict");
+    if (!verdict)
+        verdict = "unknown";
+    unsigned old_worth = old ? worth_of(old) : 0, worth = worth_of(verdict);
+    if (old && (worth < old_worth || (worth == old_worth && line->time_us < row->verdict_us)))
+        return;
+    row->verdict_us = line->time_us;
+    put(row->json, "verdict", json_string(verdict));
+    put(row->json, "reason", copy(line->root, "reason"));
+    put(row->json, "status", copy(line->root, "status"));
+    put(row->json, "assessment", copy(line->root, "assessment"));
+}
+
+static void take_status(struct crash_row *row, const struct store_line *line)
+{
+    json_t *evidence = json_object_get(line->root, "evidence");
+    double dump_ms = json_number_value(json_object_get(line->root, "since_first_ms"));
+    take_verdict(row, line);
+    renew(row->json, "bugcheck", line->root);
+    renew(row->json, "bucket", line->root);
+    renew(row->json, "labels", line->root);
+    if (json_is_object(evidence))
+        (void)json_object_update(json_object_get(row->json, "evidence"), evidence);
+    if (dump_ms > json_number_value(json_object_get(row->json, "dump_ms")))
+        put(row->json, "dump_ms", json_real(dump_ms));
+    add_phase(json_object_get(row->json, "phases"), line);
+}
+
+/* A `released` is of the newest phase before it. A second one, behind a hold, counts the whole time again. */
+static void take_released(struct crash_row *row, const struct store_line *line)
+{
+    json_t *phases = json_object_get(row->json, "phases");
+    json_t *halted = json_object_get(line->root, "halted_ms");
+    const char *when = store_json_text(line->root, "time");
+    size_t at = json_array_size(phases);
+    double sum = 0;
+    while (at > 0 && strcmp(phase_time(json_array_get(phases, at - 1)), when ? when : "") > 0)
+        --at;
+    if (at > 0 && json_is_number(halted))
+        (void)json_object_set(json_array_get(phases, at - 1), "halted_ms", halted);
+    for (size_t i = 0; i < json_array_size(phases); ++i)
+        sum += json_number_value(json_object_get(json_array_get(phases, i), "halted_ms"));
+    put(row->json, "halted_ms", json_real(sum));
+}
+
+static int put_row(struct database *database, const struct crash_row *row)
+{
+    char first[EVENT_JSON_TIME_SIZE];
+    event_json_time(row->time_us, first);
+    put(row->json, "time", json_string(first));
+    char *text = json_dumps(row->json, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    if (!text)
+        return SQLITE_NOMEM;
+    sqlite3_stmt *statement = database_statement(database, STATEMENT_PUT_CRASH);
+    database_bind_text(statement, 1, row->crash);
+    database_bind_text(statement, 2, store_json_text(row->json, "target"));
+    (void)sqlite3_bind_int64(statement, 3, (sqlite3_int64)row->time_us);
+    database_bind_text(statement, 4, store_json_text(row->json, "verdict"));
+    (void)sqlite3_bind_int64(statement, 5, (sqlite3_int64)row->verdict_us);
+    database_bind_text(statement, 6, store_json_text(json_object_get(row->json, "bugcheck"), "code"));
+    database_bind_text(statement, 7, store_json_text(row->json, "bucket"));
+    (void)sqlite3_bind_text(statement, 8, text, -1, SQLITE_STATIC);
+    int code = database_step_once(database, statement);
+    free(text);
+    return code;
+}
+
+/* Which breaks are a crash's, also when its bug check is not known. */
+static bool is_of_crash(const struct store_line *line)
+{
+    const char *phase = store_json_text(line->root, "phase");
+    return phase && (strcmp(phase, "bugcheck_first") == 0 || strcmp(phase, "bugcheck_second") == 0 ||
+                     strcmp(phase, "shutdown") == 0);
+}
+
+static int add_status(struct database *database, struct crash_row *row, const struct store_line *line)
+{
+    if (!row->json) {
+        row->json = new_json(line, row->crash);
+        row->time_us = line->time_us;
+    }
+    if (line->time_us < row->time_us)
+        row->time_us = line->time_us;
+    take_status(row, line);
+    int code = line->crash[0] != '\0' ? find_first(database, row->crash, &row->time_us) : 0;
+    return code ? code : add_kernel(database, line, row->json);
+}
+
+int database_add_to_crash(struct database *database, const struct store_line *line)
+{
+    bool is_status = strcmp(line->type, "crash_status") == 0;
+    if (is_status ? line->crash[0] == '\0' && !is_of_crash(line)
+                  : strcmp(line->type, "released") != 0 || line->crash[0] == '\0')
+        return 0;
+    struct crash_row row = {.crash = line->crash[0] != '\0' ? line->crash : line->id};
+    int code = get_row(database, &row);
+    if (code == 0 && is_status)
+        code = add_status(database, &row, line);
+    else if (code == 0 && row.json)
+        take_released(&row, line);
+    if (code == 0 && row.json)
+        code = put_row(database, &row);
+    json_decref(row.json);
+    return code;
+}

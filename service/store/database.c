@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/store/database_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <uv.h>
+
+#define APPLICATION_ID 0x6b646e65 /* "kdne", in the file's header */
+#define SCHEMA_VERSION 1
+#define FILE_MODE      0640                 /* results hold kernel addresses */
+#define CHECK_BYTES    ((uint64_t)64 << 20) /* a file of this size is looked at whole when it is opened */
+#define BUSY_MS        1000
+
+static const char settings[] = "PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192;"
+                               "PRAGMA journal_size_limit=8388608; PRAGMA wal_autocheckpoint=1000;";
+
+static const char schema[] =
+    "BEGIN IMMEDIATE;"
+    "CREATE TABLE events(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, time INTEGER NOT NULL,"
+    " type TEXT NOT NULL, target TEXT, crash TEXT, line TEXT NOT NULL);"
+    "CREATE INDEX events_time ON events(time);"
+    "CREATE INDEX events_type ON events(type, seq);"
+    "CREATE INDEX events_target ON events(target, seq) WHERE target IS NOT NULL;"
+    "CREATE INDEX events_crash ON events(crash, seq) WHERE crash IS NOT NULL;"
+    "CREATE TABLE crashes(crash TEXT PRIMARY KEY, target TEXT, time INTEGER NOT NULL, verdict TEXT NOT NULL,"
+    " verdict_time INTEGER NOT NULL, code TEXT, bucket TEXT, json TEXT NOT NULL);"
+    "CREATE INDEX crashes_time ON crashes(time, crash);"
+    "CREATE INDEX crashes_target ON crashes(target, time);"
+    "CREATE TABLE acknowledged(crash TEXT PRIMARY KEY, by TEXT NOT NULL, time INTEGER NOT NULL, note TEXT);"
+    "CREATE TABLE targets(name TEXT PRIMARY KEY, state TEXT NOT NULL, since INTEGER, last_seen INTEGER,"
+    " held_until INTEGER, address TEXT, version INTEGER, boot TEXT, session TEXT, listener TEXT, kernel TEXT,"
+    " kernel_boot TEXT);"
+    "CREATE TABLE sinks(name TEXT PRIMARY KEY, seq INTEGER NOT NULL);"
+    "PRAGMA application_id=1801743973; PRAGMA user_version=1;"
+    "COMMIT;";
+
+static int note(struct database *database, int code)
+{
+    int plain = code == SQLITE_DONE || code == SQLITE_ROW ? SQLITE_OK : code;
+    if (plain != SQLITE_OK)
+        database->newest_code = code;
+    return plain;
+}
+
+bool database_is_damage(int code)
+{
+    return (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB;
+}
+
+bool database_is_full(int code)
+{
+    return (code & 0xff) == SQLITE_FULL;
+}
+
+const char *database_error(const struct database *database)
+{
+    return sqlite3_errstr(database->newest_code);
+}
+
+sqlite3_stmt *database_statement(struct database *database, enum database_statement statement)
+{
+    return database->statements[statement];
+}
+
+void database_bind_text(sqlite3_stmt *statement, int at, const char *text)
+{
+    if (text && text[0] != '\0')
+        (void)sqlite3_bind_text(statement, at, text, -1, SQLITE_STATIC);
+    else
+        (void)sqlite3_bind_null(statement, at);
+}
+
+void database_reset(sqlite3_stmt *statement)
+{
+    (void)sqlite3_reset(statement);
+    (void)sqlite3_clear_bindings(statement);
+}
+
+int database_step_row(struct database *database, sqlite3_stmt *statement)
+{
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        return SQLITE_ROW;
+    database_reset(statement);
+    return note(database, code);
+}
+
+int database_step_once(struct database *database, sqlite3_stmt *statement)
+{
+    int code = sqlite3_step(statement);
+    database_reset(statement);
+    return note(database, code);
+}
+
+static int execute(struct database *database, const char *sql)
+{
+    return note(database, sqlite3_exec(database->db, sql, NULL, NULL, NULL));
+}
+
+/* The first column of the first row; 0 when there is none, or it fails, which *code says. */
+static int64_t ask_number(struct database *database, const char *sql, int *code)
+{
+    sqlite3_stmt *statement = NULL;
+    int64_t number = 0;
+    *code = sqlite3_prepare_v2(database->db, sql, -1, &statement, NULL);
+    if (*code == SQLITE_OK) {
+        *code = sqlite3_step(statement);
+        if (*code == SQLITE_ROW)
+            number = sqlite3_column_int64(statement, 0);
+    }
+    (void)sqlite3_finalize(statement);
+    *code = note(database, *code);
+    return number;
+}
+
+/* Opening */
+
+static bool identify(const char *path, uint64_t *device, uint64_t *file)
+{
+    uv_fs_t request;
+    bool is_there = uv_fs_stat(NULL, &request, path, NULL) == 0;
+    *device = is_there ? request.statbuf.st_dev : 0;
+    *file = is_there ? request.statbuf.st_ino : 0;
+    uv_fs_req_cleanup(&request);
+    return is_there;
+}
+
+/* SQLite makes a file that everyone may read; -wal and -shm get the mode of the file. */
+static void make_file(const char *path)
+{
+    uv_fs_t request;
+    int file = uv_fs_open(NULL, &request, path, UV_FS_O_RDWR | UV_FS_O_CREAT, FILE_MODE, NULL);
+    uv_fs_req_cleanup(&request);
+    if (file < 0)
+        return; /* sqlite3_open_v2 says why */
+    (void)uv_fs_close(NULL, &request, file, NULL);
+    uv_fs_req_cleanup(&request);
+}
+
+/* Makes the schema in an empty file; refuses what is another program's, or a later kdnetd's. */
+static int check_schema(struct database *database, char error[static STORE_ERROR_SIZE])
+{
+    int code = 0;
+    int64_t tables = ask_number(database, "SELECT count(*) FROM sqlite_schema", &code);
+    if (code == 0 && tables == 0) {
+        code = execute(database, "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;");
+        return code ? code : execute(database, schema);
+    }
+    if (code)
+        return code;
+    int64_t application = ask_number(database, "PRAGMA application_id", &code);
+    int64_t version = code ? 0 : ask_number(database, "PRAGMA user_version", &code);
+    if (code)
+        return code;
+    if (application == APPLICATION_ID && version == SCHEMA_VERSION)
+        return execute(database, "PRAGMA journal_mode=WAL");
+    (void)snprintf(error, STORE_ERROR_SIZE, "%s",
+                   application != APPLICATION_ID ? "the file is a database of another program: name another path"
+                                                 : "the file was made by another version of kdnetd: name another path, "
+                                                   "or move it away");
+    return SQLITE_MISMATCH;
+}
+
+static int prepare(struct database *database)
+{
+#define DATABASE_TEXT(name, sql) [STATEMENT_##name] = (sql),
+    static const char *const texts[] = {DATABASE_STATEMENTS(DATABASE_TEXT)};
+#undef DATABASE_TEXT
+    for (size_t i = 0; i < STATEMENTS; ++i) {
+        int code = sqlite3_prepare_v3(database->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &database->statements[i],
+                                      NULL);
+        if (code != SQLITE_OK)
+            return note(database, code);
+    }
+    return 0;
+}
+
+static int count_rows(struct database *database)
+{
+    int code = 0;
+    int64_t newest = ask_number(database, "SELECT seq FROM sqlite_sequence WHERE name='events'", &code);
+    database->next = (uint64_t)newest + 1;
+    database->oldest = database->next;
+    int64_t oldest = code ? 0 : ask_number(database, "SELECT min(seq) FROM events", &code);
+    if (oldest > 0)
+        database->oldest = (uint64_t)oldest;
+    return code;
+}
+
+static int set_up(struct database *database, char error[static STORE_ERROR_SIZE])
+{
+    int code = sqlite3_open_v2(database->path, &database->db,
+                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (code != SQLITE_OK)
+        return note(database, code);
+    (void)sqlite3_extended_result_codes(database->db, 1);
+    (void)sqlite3_busy_timeout(database->db, BUSY_MS);
+    if (sqlite3_db_readonly(database->db, "main") == 1)
+        return note(database, SQLITE_READONLY);
+    code = execute(database, settings);
+    if (code == 0)
+        code = check_schema(database, error);
+    if (code == 0 && database_bytes(database) <= CHECK_BYTES && !database_check(database))
+        code = note(database, SQLITE_CORRUPT);
+    if (code == 0)
+        code = prepare(database);
+    return code ? code : count_rows(database);
+}
+
+struct database *database_open(const char *path, char error[static STORE_ERROR_SIZE], bool *damaged)
+{
+    struct database *database = calloc(1, sizeof *database);
+    *damaged = false;
+    error[0] = '\0';
+    if (database)
+        database->path = strdup(path);
+    if (!database || !database->path) {
+        free(database);
+        (void)snprintf(error, STORE_ERROR_SIZE, "out of memory");
+        return NULL;
+    }
+    make_file(path);
+    int code = set_up(database, error);
+    if (code == 0 && identify(path, &database->device, &database->file))
+        return database;
+    *damaged = database_is_damage(code);
+    if (error[0] == '\0')
+        (void)snprintf(error, STORE_ERROR_SIZE, "%s", code ? database_error(database) : "the file went away");
+    database_close(database);
+    return NULL;
+}
+
+void database_close(struct database *database)
+{
+    if (!database)
+        return;
+    for (size_t i = 0; i < STATEMENTS; ++i)
+        (void)sqlite3_finalize(database->statements[i]);
+    (void)sqlite3_close(database->db);
+    free(database->path);
+    free(database);
+}
+
+bool database_is_ours(const struct database *database)
+{
+    uint64_t device, file;
+    return identify(database->path, &device, &file) && device == database->device && file == database->file;
+}
+
+/* By a connection of its own: the writer's has pages in memory that may be better than those on the disk. */
+bool database_check(const struct database *database)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    bool good = false;
+    int code = sqlite3_open_v2(database->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+        const char *answer = (const char *)sqlite3_column_text(statement, 0);
+        good = answer && strcmp(answer, "ok") == 0;
+    }
+    (void)sqlite3_finalize(statement);
+    (void)sqlite3_close(db);
+    return good || (code != SQLITE_ROW && !database_is_damage(code)); /* it could not be asked: no reason to give up */
+}
+
+/* Setting aside */
+
+static int rename_file(const char *from, const char *to)
+{
+    uv_fs_t request;
+    int code = uv_fs_rename(NULL, &request, from, to, NULL);
+    uv_fs_req_cleanup(&request);
+    return code;
+}
+
+static void remove_file(const char *path)
+{
+    uv_fs_t request;
+    (void)uv_fs_unlink(NULL, &request, path, NULL);
+    uv_fs_req_cleanup(&request);
+}
+
+int database_set_aside(const char *path, char *aside, size_t size)
+{
+    char from[4200], to[4300], when[32] = "unknown";
+    time_t now = time(NULL);
+    struct tm utc;
+    if (gmtime_r(&now, &utc))
+        (void)strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", &utc);
+    (void)snprintf(aside, size, "%s.damaged-%s", path, when);
+    int code = rename_file(path, aside);
+    if (code != 0)
+        return code;
+    (void)snprintf(from, sizeof from, "%s-wal", path);
+    (void)snprintf(to, sizeof to, "%s-wal", aside);
+    (void)rename_file(from, to);
+    (void)snprintf(from, sizeof from, "%s-shm", path);
+    remove_file(from);
+    return 0;
+}
+
+/* Numbers */
+
+uint64_t database_newest(const struct database *database)
+{
+    return database->next - 1;
+}
+
+uint64_t database_events(const struct database *database)
+{
+    return database->next - database->oldest;
+}
+
+uint64_t database_bytes(const struct database *database)
+{
+    static const char *const ends[] = {"", "-wal"};
+    char path[4200];
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < 2; ++i) {
+        uv_fs_t request;
+        (void)snprintf(path, sizeof path, "%s%s", database->path, ends[i]);
+        if (uv_fs_stat(NULL, &request, path, NULL) == 0)
+            bytes += request.statbuf.st_size;
+        uv_fs_req_cleanup(&request);
+    }
+    return bytes;
+}
+
+void database_skip_to(struct database *database, uint64_t seq)
+{
+    if (database->next > seq || database->oldest != database->next)
+        return;
+    database->next = seq + 1;
+    database->oldest = seq + 1;
+}
+
+/* Transactions */
+
+int database_begin(struct database *database)
+{
+    database->oldest_at_begin = database->oldest;
+    database->next_at_begin = database->next;
+    return database_step_once(database, database_statement(database, STATEMENT_BEGIN));
+}
+
+int database_commit(struct database *database)
+{
+    return database_step_once(database, database_statement(database, STATEMENT_COMMIT));
+}
+
+void database_rollback(struct database *database)
+{
+    database->oldest = database->oldest_at_begin;
+    database->next = database->next_at_begin;
+    if (sqlite3_get_autocommit(database->db) == 0)
+        (void)sqlite3_exec(database->db, "ROLLBACK", NULL, NULL, NULL);
+}

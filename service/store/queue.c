@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/store/queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct store_queued *store_queued_new(const char *text, size_t length)
+{
+    struct store_queued *line = malloc(sizeof *line + length + 1);
+    if (!line)
+        return NULL;
+    line->next = NULL;
+    line->length = length;
+    memcpy(line->text, text, length);
+    line->text[length] = '\0';
+    return line;
+}
+
+static size_t size_of(const struct store_queued *line)
+{
+    return sizeof *line + line->length + 1;
+}
+
+bool store_queue_push(struct store_queue *queue, struct store_queued *line)
+{
+    if (queue->bytes + size_of(line) > queue->limit_bytes)
+        return false;
+    if (queue->last)
+        queue->last->next = line;
+    else
+        queue->first = line;
+    queue->last = line;
+    ++queue->lines;
+    queue->bytes += size_of(line);
+    return true;
+}
+
+struct store_queued *store_queue_take(struct store_queue *queue, size_t most, size_t *count)
+{
+    struct store_queued *first = queue->first, *last = NULL;
+    *count = 0;
+    for (struct store_queued *line = first; line && *count < most; line = line->next, ++*count) {
+        last = line;
+        --queue->lines;
+        queue->bytes -= size_of(line);
+    }
+    if (!last)
+        return NULL;
+    queue->first = last->next;
+    if (!queue->first)
+        queue->last = NULL;
+    last->next = NULL;
+    return first;
+}
+
+void store_queued_free(struct store_queued *first)
+{
+    while (first) {
+        struct store_queued *next = first->next;
+        free(first);
+        first = next;
+    }
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * queue: event lines that wait for the store's writer, within a bound of memory.
+ *
+ * Uses nothing. Thread: one at a time; the caller locks.
+ */
+#ifndef SERVICE_STORE_QUEUE_H
+#define SERVICE_STORE_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct store_queued {
+    struct store_queued *next;
+    size_t length;
+    char text[]; /* NUL-ended */
+};
+
+struct store_queue {
+    struct store_queued *first, *last;
+    size_t lines, bytes, limit_bytes;
+};
+
+/* A copy of a line; NULL: out of memory. Freed with free(). */
+struct store_queued *store_queued_new(const char *text, size_t length);
+
+/* False: there is no room, and the line stays the caller's. */
+bool store_queue_push(struct store_queue *queue, struct store_queued *line);
+
+/* The oldest `most` lines, as a list that is the caller's; NULL: there is none. *count: how many they are. */
+struct store_queued *store_queue_take(struct store_queue *queue, size_t most, size_t *count);
+
+void store_queued_free(struct store_queued *first); /* a list */
+
+#endif

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store's thread: waits for lines, commits them in groups, and keeps the file.
+ *
+ * What was taken from the queue stays in `lines` and `notes` until it is committed: after a failure the same group is
+ * tried again. The file is looked at before and after each commit: a group that went into a file that was moved away
+ * meanwhile was not committed, and goes into the file that is there now.
+ */
+#include "service/runtime/log.h"
+#include "service/store/catch_up.h"
+#include "service/store/store_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SECOND_MS    1000U
+#define RETAIN_ROWS  5000U /* of one transaction */
+#define TARGETS_MOST 2000U
+
+static void close_file(struct store *store)
+{
+    database_close(store->database);
+    store->database = NULL;
+}
+
+/* Opening */
+
+static void set_aside(struct store *store)
+{
+    char aside[4300];
+    struct log_line line;
+    int code = database_set_aside(store->settings.path, aside, sizeof aside);
+    if (code != 0) {
+        store_fail(store, "the file is damaged, and cannot be moved away");
+        return;
+    }
+    store->retry_ms = 0;
+    log_begin(&line, CONFIG_LOG_ERROR,
+              "store is damaged: it was set aside, and a new one begins with what the result file has");
+    log_text(&line, "store", store->settings.path);
+    log_text(&line, "damaged", aside);
+    log_end(&line);
+}
+
+/* An SQLite code: what it means for the file that is open. */
+static void fail(struct store *store, int code)
+{
+    char error[STORE_ERROR_SIZE];
+    (void)snprintf(error, sizeof error, "%s", database_error(store->database));
+    database_rollback(store->database);
+    if (!database_is_full(code))
+        close_file(store);
+    store_fail(store, error);
+    if (database_is_damage(code))
+        set_aside(store);
+}
+
+static void tell_targets(struct store *store)
+{
+    if (store->targets_told || !store->callbacks.on_target)
+        return;
+    store->targets_told = true;
+    (void)database_targets(store->database, store->callbacks.on_target, store->callbacks.user);
+}
+
+/* Opens the file, or sets it aside: then the next call makes a new one. */
+static void open_file(struct store *store)
+{
+    char error[STORE_ERROR_SIZE];
+    bool damaged;
+    store->database = database_open(store->settings.path, error, &damaged);
+    if (!store->database) {
+        store_fail(store, error);
+        if (damaged)
+            set_aside(store);
+        return;
+    }
+    uint64_t newest = database_newest(store->database);
+    if (newest < store->newest) {
+        database_skip_to(store->database, store->newest);
+        store->catch_up_due = true; /* it is another file than before */
+    }
+    store->sinks_due = true;
+    (void)atomic_fetch_add(&store->generation, 1);
+    tell_targets(store);
+}
+
+/* A reader or a statement has found damage: it is looked at whole. */
+static void look_at_suspect(struct store *store)
+{
+    if (!atomic_exchange(&store->suspect, false) || !store->database)
+        return;
+    if (database_check(store->database))
+        return;
+    close_file(store);
+    store_fail(store, "the file is damaged");
+    set_aside(store);
+}
+
+static void look_at_file(struct store *store)
+{
+    look_at_suspect(store);
+    if (store->database && !database_is_ours(store->database)) {
+        struct log_line line;
+        log_begin(&line, CONFIG_LOG_WARNING, "store was moved or replaced: the file at its path is opened");
+        log_text(&line, "store", store->settings.path);
+        log_end(&line);
+        close_file(store);
+        store->catch_up_due = true;
+        store->retry_ms = 0;
+    }
+    if (!store->database && store_clock_ms() >= store->retry_ms)
+        open_file(store);
+}
+
+/* Committing */
+
+static int put_notes(struct store *store)
+{
+    int code = 0;
+    for (struct store_note *note = store->notes; note && code == 0; note = note->next) {
+        bool found = true;
+        code = note->is_sink
+                   ? database_sink_ack(store->database, note->crash, note->seq)
+                   : database_acknowledge(store->database, note->crash, note->by, note->note, note->time_us, &found);
+        note->result = found ? STORE_DONE : STORE_MISSING;
+    }
+    return code;
+}
+
+static void tell_notes(struct store *store, bool done)
+{
+    while (store->notes) {
+        struct store_note *note = store->notes;
+        store->notes = note->next;
+        if (note->done)
+            note->done(note->user, done ? note->result : STORE_UNAVAILABLE);
+        free(note);
+    }
+}
+
+static void tell_group(struct store *store)
+{
+    if (store->group.count > 0 && store->callbacks.on_committed)
+        store->callbacks.on_committed(store->callbacks.user, store->group.events, store->group.count);
+    store_group_clear(&store->group);
+}
+
+static int put_lines(struct store *store)
+{
+    int code = 0;
+    for (struct store_queued *line = store->lines; line && code == 0; line = line->next)
+        code = store_group_add(&store->group, store->database, line->text, line->length, false);
+    return code;
+}
+
+static int put_sinks(struct store *store)
+{
+    if (!store->sinks_due)
+        return 0;
+    return database_keep_sinks(store->database, (const char *const *)store->settings.sinks, store->settings.sink_count);
+}
+
+/* Ends a transaction whose parts went well. Returns whether it is on the disk, in the file that the path names. */
+static bool commit(struct store *store, int code)
+{
+    if (code == 0)
+        code = database_commit(store->database);
+    if (code) {
+        store_group_clear(&store->group);
+        fail(store, code);
+        return false;
+    }
+    if (!database_is_ours(store->database)) {
+        store_group_clear(&store->group);
+        return false;
+    }
+    store->newest = database_newest(store->database);
+    return true;
+}
+
+static void free_lines(struct store *store)
+{
+    store_queued_free(store->lines);
+    store->lines = NULL;
+    store->line_count = 0;
+}
+
+static void commit_group(struct store *store)
+{
+    int code = database_begin(store->database);
+    if (code == 0)
+        code = put_sinks(store);
+    if (code == 0)
+        code = put_lines(store);
+    if (code == 0)
+        code = put_notes(store);
+    if (!commit(store, code))
+        return;
+    store->sinks_due = false;
+    tell_group(store);
+    free_lines(store);
+    tell_notes(store, true);
+    store_recover(store);
+}
+
+/* Catching up */
+
+struct catching {
+    struct store *store;
+    struct store_queued *first, *last; /* copies of the lines of this transaction */
+    size_t count;
+    bool failed;
+};
+
+static bool is_ending(struct store *store)
+{
+    uv_mutex_lock(&store->lock);
+    bool ending = store->ending;
+    uv_mutex_unlock(&store->lock);
+    return ending;
+}
+
+/* Commits the lines that were found. */
+static bool commit_found(struct catching *catching)
+{
+    struct store *store = catching->store;
+    int code = 0;
+    if (catching->count > 0) {
+        code = database_begin(store->database);
+        for (struct store_queued *line = catching->first; line && code == 0; line = line->next)
+            code = store_group_add(&store->group, store->database, line->text, line->length, true);
+        catching->failed = !commit(store, code);
+        if (!catching->failed)
+            tell_group(store);
+    }
+    store_queued_free(catching->first);
+    catching->first = catching->last = NULL;
+    catching->count = 0;
+    return !catching->failed;
+}
+
+static bool on_found(void *user, const char *text, size_t length)
+{
+    struct catching *catching = user;
+    struct store *store = catching->store;
+    char id[STORE_TEXT_SIZE];
+    bool has = false;
+    if (store_line_id(text, length, id)) {
+        int code = database_has(store->database, id, &has);
+        if (code) {
+            fail(store, code);
+            catching->failed = true;
+            return false;
+        }
+    }
+    struct store_queued *copy = has ? NULL : store_queued_new(text, length);
+    if (!copy)
+        return true;
+    if (catching->last)
+        catching->last->next = copy;
+    else
+        catching->first = copy;
+    catching->last = copy;
+    return ++catching->count < STORE_COMMIT_ROWS || (commit_found(catching) && !is_ending(store));
+}
+
+static void catch_up(struct store *store)
+{
+    struct catching catching = {.store = store};
+    if (!store->catch_up_due || !store->database)
+        return;
+    bool whole = !store->settings.results ||
+                 catch_up_read(store->settings.results, STORE_CATCH_UP_BYTES, on_found, &catching);
+    if (!catching.failed)
+        (void)commit_found(&catching);
+    store_queued_free(catching.first);
+    if (whole && !catching.failed)
+        store->catch_up_due = false;
+}
+
+/* Once a second */
+
+struct putting {
+    struct database *database;
+    int code; /* the first error */
+};
+
+static void put_target(void *user, const struct store_target *target)
+{
+    struct putting *putting = user;
+    if (putting->code == 0)
+        putting->code = database_put_target(putting->database, target);
+}
+
+static void store_targets(struct store *store)
+{
+    size_t stored = TARGETS_MOST;
+    while (store->callbacks.changed_targets && store->database && !store->told && stored == TARGETS_MOST) {
+        struct putting putting = {store->database, database_begin(store->database)};
+        stored = putting.code
+                     ? 0
+                     : store->callbacks.changed_targets(store->callbacks.user, put_target, &putting, TARGETS_MOST);
+        if (!commit(store, putting.code) || is_ending(store))
+            return;
+    }
+}
+
+static void tell_gone(struct store *store, const struct database_gone *gone)
+{
+    struct log_line line;
+    if (gone->overrun == 0)
+        return;
+    uv_mutex_lock(&store->lock);
+    store->status.overrun += gone->overrun;
+    uv_mutex_unlock(&store->lock);
+    log_begin(&line, CONFIG_LOG_WARNING,
+              "events left the store before a sink had taken them: see to the sink, or retain more");
+    log_text(&line, "sink", gone->sink);
+    log_number(&line, "events", gone->overrun);
+    log_end(&line);
+    if (store->callbacks.on_overrun)
+        store->callbacks.on_overrun(store->callbacks.user, gone->sink, gone->overrun);
+}
+
+static void retain(struct store *store)
+{
+    struct database_gone gone;
+    if (!store->database || store->told)
+        return;
+    int code = database_begin(store->database);
+    if (code == 0)
+        code = database_retain(store->database, store->settings.retain_days, store->settings.retain_bytes,
+                               store_wall_us(), RETAIN_ROWS, &gone);
+    if (commit(store, code))
+        tell_gone(store, &gone);
+}
+
+static void renew_status(struct store *store)
+{
+    uv_mutex_lock(&store->lock);
+    if (store->database) {
+        store->status.events = database_events(store->database);
+        store->status.bytes = database_bytes(store->database);
+    }
+    uv_mutex_unlock(&store->lock);
+}
+
+static void do_second(struct store *store)
+{
+    uint64_t now_ms = store_clock_ms();
+    if (now_ms - store->second_ms < SECOND_MS && store->second_ms != 0)
+        return;
+    store->second_ms = now_ms;
+    look_at_file(store);
+    store_targets(store);
+    retain(store);
+}
+
+/* The thread */
+
+static bool same_path(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Another path: what is told of the store is of that one. */
+static void move(struct store *store)
+{
+    const char *path = store->settings.path;
+    close_file(store);
+    store->catch_up_due = true;
+    store->told = false;
+    uv_mutex_lock(&store->lock);
+    store->status.state = path ? STORE_DEGRADED : STORE_OFF;
+    store->status.error[0] = '\0';
+    store->status.events = store->status.bytes = 0;
+    (void)snprintf(store->status.path, sizeof store->status.path, "%s", path ? path : "");
+    uv_mutex_unlock(&store->lock);
+    (void)atomic_fetch_add(&store->generation, 1);
+}
+
+static void apply_settings(struct store *store, struct store_settings *settings)
+{
+    if (!settings)
+        return;
+    bool moved = !same_path(settings->path, store->settings.path);
+    store_settings_clear(&store->settings);
+    store->settings = *settings;
+    free(settings);
+    store->sinks_due = true;
+    store->retry_ms = store->second_ms = 0;
+    if (moved)
+        move(store);
+}
+
+/* Whether the writer has something to do now; the lock is held. */
+static bool is_due(const struct store *store)
+{
+    return store->ending || store->wanted || store->note_first || store->queue.lines >= STORE_COMMIT_ROWS;
+}
+
+/* Waits until a group is full, or its oldest line has waited STORE_COMMIT_MS, or a second is over. */
+static void wait_for_work(struct store *store)
+{
+    uint64_t from_ms = store_clock_ms(), first_ms = store->lines ? from_ms : 0;
+    while (!is_due(store)) {
+        uint64_t now_ms = store_clock_ms();
+        if (store->queue.lines > 0 && first_ms == 0)
+            first_ms = now_ms;
+        uint64_t until_ms = first_ms ? first_ms + STORE_COMMIT_MS : from_ms + SECOND_MS;
+        if (now_ms >= until_ms)
+            return;
+        (void)uv_cond_timedwait(&store->changed, &store->lock, (until_ms - now_ms) * 1000000);
+    }
+}
+
+static void take_lines(struct store *store)
+{
+    if (!store->lines)
+        store->lines = store_queue_take(&store->queue, STORE_COMMIT_ROWS, &store->line_count);
+    if (!store->notes) {
+        store->notes = store->note_first;
+        store->note_first = store->note_last = NULL;
+    }
+    if (store->lacking && store->queue.lines == 0) {
+        store->lacking = false;
+        store->catch_up_due = true;
+    }
+}
+
+/* While it is degraded and a group waits, nothing but the next try is waited for; the lock is held. */
+static void wait_to_retry(struct store *store)
+{
+    if (!store->ending && !store->wanted)
+        (void)uv_cond_timedwait(&store->changed, &store->lock, (uint64_t)STORE_COMMIT_MS * 1000000);
+}
+
+/* Takes what there is, beside what is not committed yet. Returns whether the store is to end after that. */
+static bool take_work(struct store *store)
+{
+    uv_mutex_lock(&store->lock);
+    if (store->told && store->lines)
+        wait_to_retry(store);
+    else
+        wait_for_work(store);
+    take_lines(store);
+    struct store_settings *settings = store->wanted;
+    store->wanted = NULL;
+    bool ends = store->ending && (store->queue.lines == 0 || store->told);
+    uv_mutex_unlock(&store->lock);
+    apply_settings(store, settings);
+    return ends;
+}
+
+/* No file: what comes is told of, and forgotten. */
+static void pass_lines(struct store *store)
+{
+    for (struct store_queued *line = store->lines; line; line = line->next)
+        store_group_pass(&store->group, line->text, line->length, ++store->newest);
+    tell_group(store);
+    free_lines(store);
+    tell_notes(store, false);
+}
+
+static void work(struct store *store)
+{
+    if (!store->settings.path) {
+        pass_lines(store);
+        return;
+    }
+    do_second(store);
+    bool may_try = store->database && (!store->told || store_clock_ms() >= store->retry_ms);
+    if (may_try)
+        catch_up(store);
+    if (may_try && store->database && (store->lines || store->notes || store->sinks_due || store->told))
+        commit_group(store);
+    if (store->told)
+        tell_notes(store, false);
+    renew_status(store);
+}
+
+void store_write(void *user)
+{
+    struct store *store = user;
+    work(store);
+    for (bool ends = false; !ends;) {
+        ends = take_work(store);
+        work(store);
+    }
+    free_lines(store);
+    tell_notes(store, false);
+    close_file(store);
+    uv_mutex_lock(&store->lock);
+    store->ended = true;
+    uv_cond_broadcast(&store->changed);
+    uv_mutex_unlock(&store->lock);
+}
