@@ -25,7 +25,7 @@ struct closing {
 static void enlarge_buffer(const struct server *server, const struct address *local, uv_os_sock_t socket,
                            bool log_short)
 {
-    size_t wished = SERVER_SOCKET_BUFFER + SERVER_SOCKET_BUFFER_EACH * (server->summary.targets / server->worker_count);
+    size_t wished = SERVER_SOCKET_BUFFER + SERVER_SOCKET_BUFFER_EACH * (server->summary.totals.targets / server->worker_count);
     if (wished > SERVER_SOCKET_BUFFER_MAX)
         wished = SERVER_SOCKET_BUFFER_MAX;
     size_t granted = platform_receive_buffer((uv_os_fd_t)socket, wished);

@@ -397,7 +397,7 @@ bool reload_first(struct server *server)
     config_clear(&reload.left);
     platform_trim_memory();
     for (unsigned i = 0; i < server->worker_count; ++i)
-        server->summary.targets += server->workers[i].targets.count - server->workers[i].targets.old_keys;
+        server->summary.totals.targets += server->workers[i].targets.count - server->workers[i].targets.old_keys;
     server->config = reload.config;
     ports_configure(server, &server->config);
     if (ports_open(server) == 0)

@@ -369,7 +369,7 @@ static void say_serving(const struct server *server)
     size_t open = ports_open(server), wanted = ports_wanted(server);
     log_begin(&line, CONFIG_LOG_NOTICE, "serving");
     log_text(&line, "version", KDNETD_VERSION);
-    log_number(&line, "targets", server->summary.targets);
+    log_number(&line, "targets", server->summary.totals.targets);
     log_number(&line, "workers", server->worker_count);
     log_number(&line, "listeners", open);
     if (open < wanted)

@@ -72,8 +72,6 @@ struct census {
     struct server *server;
     struct worker_totals totals;
     struct kdnet_session_counts sessions;
-    size_t targets;
-    uint64_t keys_tried;
     struct census_port *ports;
     size_t port_count, port_capacity;
 };
@@ -88,8 +86,6 @@ struct summary {
     uint64_t begun, ended; /* rounds */
     struct worker_totals totals;
     struct kdnet_session_counts sessions;
-    size_t targets;
-    uint64_t keys_tried;
 };
 
 struct server {

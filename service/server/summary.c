@@ -11,32 +11,21 @@
 
 static void add_counts(struct listener_counts *sum, const struct listener_counts *some)
 {
-    sum->received += some->received;
-    sum->malformed += some->malformed;
-    sum->forged += some->forged;
-    sum->unknown += some->unknown;
-    sum->unknown_data += some->unknown_data;
-    sum->refused += some->refused;
-    sum->solicited += some->solicited;
-    sum->waiting_breaks += some->waiting_breaks;
-    sum->sent += some->sent;
-    sum->send_failed += some->send_failed;
-    sum->send_dropped += some->send_dropped;
-    sum->shed += some->shed;
-    sum->overflowed += some->overflowed;
-    sum->passed += some->passed;
-    sum->pass_dropped += some->pass_dropped;
+#define LISTENER_COUNTER(name, log, help) sum->name += some->name;
+#include "service/runtime/counters.def"
 }
 
 static void add_totals(struct worker_totals *sum, const struct worker_totals *some)
 {
-    sum->connected += some->connected;
-    sum->halted += some->halted;
-    sum->held += some->held;
-    sum->events += some->events;
-    sum->crash_statuses += some->crash_statuses;
-    sum->lost += some->lost;
-    sum->moved_away += some->moved_away;
+#define WORKER_GAUGE(name, log, help)   sum->name += some->name;
+#define WORKER_COUNTER(name, log, help) sum->name += some->name;
+#include "service/runtime/counters.def"
+}
+
+static void add_sessions(struct kdnet_session_counts *sum, const struct kdnet_session_counts *some)
+{
+#define SESSION_COUNTER(name, log, help) sum->name += some->name;
+#include "service/runtime/counters.def"
 }
 
 /* Whether its machines are heard: what the server knows is told to the worker, and the other way round. */
@@ -58,9 +47,9 @@ static void fill_hearing(struct census_port *port, struct worker *worker, struct
 static void fill(struct census *census, struct worker *worker)
 {
     census->totals = worker->totals;
+    census->totals.targets = worker->targets.count - worker->targets.old_keys;
+    census->totals.keys_tried = worker->key_search.tried;
     census->sessions = worker->session_counts;
-    census->targets = worker->targets.count - worker->targets.old_keys;
-    census->keys_tried = worker->key_search.tried;
     for (size_t i = 0; i < census->port_count; ++i) {
         struct census_port *port = &census->ports[i];
         struct listener *listener = listener_by_id(worker, port->id);
@@ -120,20 +109,31 @@ static void add_up(struct server *server)
     struct summary *summary = &server->summary;
     memset(&summary->totals, 0, sizeof summary->totals);
     memset(&summary->sessions, 0, sizeof summary->sessions);
-    summary->targets = 0;
-    summary->keys_tried = 0;
     for (struct port *port = server->ports; port; port = port->next)
         begin_port(port);
     for (unsigned i = 0; i < server->worker_count; ++i) {
         const struct census *census = &summary->of[i];
         add_totals(&summary->totals, &census->totals);
-        summary->sessions.rejected += census->sessions.rejected;
-        summary->sessions.repeated += census->sessions.repeated;
-        summary->sessions.sent_again += census->sessions.sent_again;
-        summary->targets += census->targets;
-        summary->keys_tried += census->keys_tried;
+        add_sessions(&summary->sessions, &census->sessions);
         add_ports(server, census);
     }
+}
+
+/* `name` NULL: the counter is not in the summary. */
+static void log_counter(struct log_line *line, const char *name, uint64_t number)
+{
+    if (name)
+        log_number(line, name, number);
+}
+
+static void log_counters(struct log_line *line, const struct worker_totals *totals, const struct listener_counts *all,
+                         const struct kdnet_session_counts *sessions)
+{
+#define WORKER_GAUGE(name, log, help)     log_counter(line, log, totals->name);
+#define WORKER_COUNTER(name, log, help)   log_counter(line, log, totals->name);
+#define LISTENER_COUNTER(name, log, help) log_counter(line, log, all->name);
+#define SESSION_COUNTER(name, log, help)  log_counter(line, log, sessions->name);
+#include "service/runtime/counters.def"
 }
 
 static void log_summary(struct server *server)
@@ -145,36 +145,14 @@ static void log_summary(struct server *server)
     event_log_count(&server->event_log, &event_log);
     for (const struct port *port = server->ports; port; port = port->next)
         add_counts(&all, &port->counts);
+    all.send_failed += all.send_dropped; /* one number of what was not sent */
     log_begin(&line, CONFIG_LOG_NOTICE, "summary");
-    log_number(&line, "targets", summary->targets);
-    log_number(&line, "connected", summary->totals.connected);
-    log_number(&line, "halted", summary->totals.halted);
-    log_number(&line, "held", summary->totals.held);
-    log_number(&line, "received", all.received);
-    log_number(&line, "not_kdnet", all.malformed);
-    log_number(&line, "wrong_key", all.forged);
-    log_number(&line, "unknown_pokes", all.unknown);
-    log_number(&line, "too_many", all.refused);
-    log_number(&line, "deferred", all.waiting_breaks);
-    log_number(&line, "shed", all.shed);
-    log_number(&line, "dropped_by_kernel", all.overflowed);
-    log_number(&line, "sent", all.sent);
-    log_number(&line, "send_failed", all.send_failed + all.send_dropped);
-    log_number(&line, "keys_tried", summary->keys_tried);
-    log_number(&line, "rejected", summary->sessions.rejected);
-    log_number(&line, "repeated", summary->sessions.repeated);
-    log_number(&line, "sent_again", summary->sessions.sent_again);
-    log_number(&line, "events", summary->totals.events);
-    log_number(&line, "crash_statuses", summary->totals.crash_statuses);
-    log_number(&line, "lost", summary->totals.lost);
+    log_counters(&line, &summary->totals, &all, &summary->sessions);
     log_number(&line, "symbol_lookups", server->lookup ? lookup_count(server->lookup) : 0);
     log_number(&line, "results_written", event_log.written);
     log_number(&line, "results_waiting", event_log.waiting_lines);
     log_number(&line, "results_dropped", event_log.dropped);
     log_number(&line, "workers", server->worker_count);
-    log_number(&line, "passed_on", all.passed);
-    log_number(&line, "passed_on_dropped", all.pass_dropped);
-    log_number(&line, "moved", summary->totals.moved_away);
     log_number(&line, "memory_bytes", platform_memory());
     log_end(&line);
 }
@@ -281,8 +259,8 @@ void summary_status(struct server *server)
     const struct summary *summary = &server->summary;
     size_t open = ports_open(server), wanted = ports_wanted(server), deaf = ports_deaf(server);
     int length = snprintf(status, sizeof status, "serving%s %zu targets, %zu connected, %zu halted",
-                          open < wanted || deaf > 0 ? " in part:" : "", summary->targets, summary->totals.connected,
-                          summary->totals.halted);
+                          open < wanted || deaf > 0 ? " in part:" : "", summary->totals.targets,
+                          summary->totals.connected, summary->totals.halted);
     if (open < wanted)
         length += snprintf(status + length, sizeof status - (size_t)length, "; %zu of %zu listeners not open",
                            wanted - open, wanted);

@@ -71,22 +71,10 @@
 struct pending_sends;
 struct apply;
 
+/* Of a listener: a member for each LISTENER_COUNTER. */
 struct listener_counts {
-    uint64_t received;
-    uint64_t malformed;    /* no KDNET datagram: too short, no MDBG, … */
-    uint64_t forged;       /* from the address of a target, but not of its key */
-    uint64_t unknown;      /* pokes that no key opens */
-    uint64_t unknown_data; /* data from addresses that no target has */
-    uint64_t refused;      /* pokes from new addresses that found the queue full */
-    uint64_t solicited;
-    uint64_t waiting_breaks; /* breaks that were not taken yet: their machines wait (admission.h) */
-    uint64_t sent;
-    uint64_t send_failed;
-    uint64_t send_dropped; /* for want of room in the send queue */
-    uint64_t shed;         /* of sources that send too much, while more comes than can be handled */
-    uint64_t overflowed;   /* dropped by the kernel: the socket's buffer was full */
-    uint64_t passed;       /* to another worker */
-    uint64_t pass_dropped; /* for want of room in its mailbox */
+#define LISTENER_COUNTER(name, log, help) uint64_t name;
+#include "service/runtime/counters.def"
 };
 
 struct waiting;
@@ -121,10 +109,12 @@ struct outbox {
     uint8_t space[WORKER_OUTBOX_SPACE];
 };
 
+/* Of a worker: a member for each WORKER_GAUGE and WORKER_COUNTER. `targets` and `keys_tried` are filled in when the
+ * server asks. */
 struct worker_totals {
-    size_t connected, halted, held;
-    uint64_t events, crash_statuses, lost;
-    uint64_t moved_away; /* machines that went to another worker */
+#define WORKER_GAUGE(name, log, help)   size_t name;
+#define WORKER_COUNTER(name, log, help) uint64_t name;
+#include "service/runtime/counters.def"
 };
 
 struct worker {
