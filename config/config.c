@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/config.h"
 #include "config/labels.h"
-#include "config/store.h"
+#include "config/option.h"
 #include "config/value.h"
 
 #include <openssl/crypto.h>
@@ -10,17 +10,8 @@
 
 void config_init(struct kdnetd_config *config)
 {
-    *config = (struct kdnetd_config){
-        .read_deadline_ms = 2000,
-        .lost_after_ms = 30000,
-        .dump_for_ms = 1800000,
-        .log_level = CONFIG_LOG_NOTICE,
-        .default_reads = true,
-    };
-    for (int i = 0; i < CONFIG_BREAKS; ++i)
-        config->policy.action[i] = CONFIG_ACTION_CONTINUE;
-    config->policy.action[CONFIG_BREAK_BUGCHECK_SECOND] = CONFIG_ACTION_HOLD;
-    config->policy.hold_for_ms = CONFIG_HOLD_FOR_EVER;
+    *config = (struct kdnetd_config){.listens = NULL};
+    config_set_defaults(config);
 }
 
 static void free_strings(char **strings, size_t count)
@@ -42,11 +33,9 @@ void config_clear(struct kdnetd_config *config)
     free(config->listens);
     free(config->rvas);
     free(config->reads);
-    free(config->symbols_ca_file);
-    free_strings(config->symbols, config->symbol_count);
+    config_clear_settings(config);
     free_strings(config->sources, config->source_count);
     free(config->file_ids);
-    free(config->events);
     free(config->names);
     config_labels_clear(config);
     config_init(config);

@@ -137,24 +137,46 @@ enum config_log_level {
     CONFIG_LOG_DEBUG,
 };
 
-/* Settings that exist once: a second file that sets one again is a mistake, the command line may. */
-enum config_setting {
-    CONFIG_SET_EVENTS,
-    CONFIG_SET_HTTP,
-    CONFIG_SET_READ_DEADLINE,
-    CONFIG_SET_LOST_AFTER,
-    CONFIG_SET_DUMP_FOR,
-    CONFIG_SET_HOLD_FOR,
-    CONFIG_SET_PRINTS,
-    CONFIG_SET_LOG_LEVEL,
-    CONFIG_SET_DEFAULT_READS,
-    CONFIG_SET_SYMBOLS_CA_FILE,
-    CONFIG_SET_WORKERS,
-    CONFIG_SET_FREEBIND,
-    CONFIG_SET_COLLECTOR,
-    CONFIG_SET_POLICY, /* and one for each kind of break */
-    CONFIG_SETTINGS = CONFIG_SET_POLICY + CONFIG_BREAKS,
+/* `http_read` and `break_in`. */
+enum config_http_read { CONFIG_HTTP_READ_OPEN, CONFIG_HTTP_READ_TOKEN };
+enum config_break_in { CONFIG_BREAK_IN_REFUSED, CONFIG_BREAK_IN_ALLOWED };
+
+/* A list of text. */
+struct config_texts {
+    char **text;
+    size_t count, capacity;
 };
+
+/* CONFIG_SET_name of each option (options.def): settings exist once, so a second file that makes one again is a
+ * mistake; the command line may. */
+enum config_setting {
+#define OPTION(name, ...)       CONFIG_SET_##name,
+#define RETAIN_FIELD(name, ...) CONFIG_SET_retain_##name,
+#define POLICY_FIELD(name, ...) CONFIG_SET_policy_##name,
+#include "config/options.def"
+    CONFIG_SETTINGS,
+    CONFIG_SET_POLICY = CONFIG_SET_policy_bugcheck_first, /* and one for each kind of break */
+};
+
+/* The member that a row of options.def makes, by its type. Text is NULL when it was not told. */
+#define CONFIG_MEMBER_BOOL(member)            bool member;
+#define CONFIG_MEMBER_NUMBER(member)          unsigned member;
+#define CONFIG_MEMBER_WORD(member)            unsigned member; /* which one of the row's words */
+#define CONFIG_MEMBER_DURATION(member)        uint64_t member; /* ms */
+#define CONFIG_MEMBER_SIZE(member)            uint64_t member; /* bytes */
+#define CONFIG_MEMBER_TEXT(member)            char *member;
+#define CONFIG_MEMBER_NAME(member)            char member[CONFIG_NAME_SIZE];
+#define CONFIG_MEMBER_TEXTS(member)           struct config_texts member;
+#define CONFIG_MEMBER_ADDRESS_OR_NONE(member) struct config_address member; /* port 0: none */
+#define CONFIG_MEMBER_LISTENERS(member)                                     /* those below are declared by hand */
+#define CONFIG_MEMBER_TARGETS(member)
+#define CONFIG_MEMBER_FILES(member)
+#define CONFIG_MEMBER_INCLUDES(member)
+#define CONFIG_MEMBER_RVAS(member)
+#define CONFIG_MEMBER_READS(member)
+#define CONFIG_MEMBER_POLICY(member)
+#define CONFIG_MEMBER_RETAIN(member)
+#define CONFIG_MEMBER_HOLD(member)
 
 /* How files are reached; for tests and fuzzers. All zero is the normal way. */
 struct config_access {
@@ -181,27 +203,15 @@ struct kdnetd_config {
     size_t old_key_count, old_key_capacity;
     struct config_rva *rvas;
     size_t rva_count, rva_capacity;
-    char **symbols; /* as written; the symbol room reads them */
-    size_t symbol_count, symbol_capacity;
-
     struct config_read *reads;
     size_t read_count, read_capacity;
-    bool default_reads;    /* those that are there without being written (service/worker/reads.h) */
-    char *symbols_ca_file; /* certificates that symbol servers are checked by; NULL: the system's */
 
     struct config_policy policy; /* for all targets; nothing in it is unset */
-    char *events;                /* a path, "-" for standard output, NULL when not told */
-    bool has_http;
-    struct config_address http;
-    uint64_t read_deadline_ms; /* from the break to the release of the machine */
-    uint64_t lost_after_ms;    /* silence after which a target is lost */
-    uint64_t dump_for_ms;      /* silence that is no loss after the first break of a crash: the dump is being written */
-    bool prints;               /* emit print events */
-    enum config_log_level log_level;
-    unsigned workers;                 /* threads that serve machines; 0: as many as there are cores */
-    bool freebind;                    /* addresses to listen on need not be here yet */
-    char collector[CONFIG_NAME_SIZE]; /* this kdnetd among others; empty: not told */
-    struct config_labels **labels;    /* hash of all sets, chained */
+#define OPTION(name, type, member, ...)       CONFIG_MEMBER_##type(member)
+#define RETAIN_FIELD(name, type, member, ...) CONFIG_MEMBER_##type(member)
+#include "config/options.def"
+
+    struct config_labels **labels; /* hash of all sets, chained */
     size_t label_count, label_slots;
 
     struct config_access access;
@@ -250,28 +260,39 @@ bool config_load_targets_text(const char *text, size_t length, const char *name,
                               struct config_report *report);
 
 /*
- * One option of the command line, without its dashes: listen, target, symbols, rva, read, events, http, policy or
- * collector.
+ * One option of the command line, without its dashes, as --help names them. Among them:
  *
  *   listen ADDR:PORT   target NAME=w.x.y.z[@ADDR[:PORT]] or NAME=@FILE   symbols DIR   rva GUIDAGE:SYMBOL=0xRVA
  *   events FILE|-      http ADDR:PORT                      policy BREAK=ACTION
  *   read NAME=MODULE!SYMBOL[+OFFSET][*[+OFFSET]]...[:1|2|4|8|pointer|string|unicode]
  *
- * Returns true, or false with what is wrong and its remedy in `error`; the struct is then unchanged. Listeners,
- * targets, symbols, RVAs and reads are added to those of the file; events, http and policy go before it. No error text
- * holds a key.
+ * Returns true, or false with what is wrong and its remedy in `error`; the struct is then unchanged. Lists are added to
+ * those of the file; the others go before it. No error text holds a key.
  */
 bool config_add(struct kdnetd_config *config, const char *option, const char *text,
                 char error[static CONFIG_ERROR_SIZE]);
-bool config_add_listen(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
-bool config_add_target(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
-bool config_add_symbols(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
-bool config_add_rva(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
-bool config_add_read(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
-bool config_add_events(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
-bool config_add_http(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
-bool config_add_policy(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
-bool config_add_collector(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE]);
+
+/* Was the setting made, in a file or on the command line? */
+bool config_is_set(const struct kdnetd_config *config, enum config_setting setting);
+
+/* Its default as it is written in a file, or NULL: it has none, or one that depends. */
+const char *config_default(enum config_setting setting);
+
+/*
+ * A setting that differs between two configurations and counts from the next start on, not from a reload: its name, or
+ * NULL: there is no further one. `*at` is 0 before the first call.
+ */
+const char *config_next_for_restart(const struct kdnetd_config *old, const struct kdnetd_config *fresh, size_t *at);
+
+/* Writes what --help says of the options. */
+void config_write_help(FILE *out);
+
+/* The options of the command line, one after the other. False: there is no option `index`. */
+struct config_command {
+    char name[CONFIG_NAME_SIZE]; /* without dashes */
+    bool is_switch;              /* its value may be left out, and is then "true" */
+};
+bool config_command(size_t index, struct config_command *out);
 
 /*
  * What only shows when all sources are together: the default listeners, doubled listeners, doubled names, doubled keys

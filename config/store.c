@@ -83,15 +83,22 @@ bool config_store_read(struct kdnetd_config *config, const struct config_read *r
     return true;
 }
 
-bool config_store_symbols(struct kdnetd_config *config, const char *text)
+bool config_store_text(struct config_texts *texts, const char *text)
 {
-    char **symbols = config_store_reserve(config->symbols, config->symbol_count, &config->symbol_capacity,
-                                          sizeof *symbols);
-    if (!symbols)
+    char **all = config_store_reserve(texts->text, texts->count, &texts->capacity, sizeof *all);
+    if (!all)
         return false;
-    config->symbols = symbols;
-    symbols[config->symbol_count] = strdup(text);
-    return symbols[config->symbol_count] != NULL && ++config->symbol_count > 0;
+    texts->text = all;
+    all[texts->count] = strdup(text);
+    return all[texts->count] != NULL && ++texts->count > 0;
+}
+
+void config_store_clear_texts(struct config_texts *texts)
+{
+    for (size_t i = 0; i < texts->count; ++i)
+        free(texts->text[i]);
+    free(texts->text);
+    *texts = (struct config_texts){.text = NULL};
 }
 
 /* The command line is the first source, so that it is there before the first file is. */

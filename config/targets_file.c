@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/labels.h"
-#include "config/store.h"
+#include "config/option.h"
 #include "config/value.h"
 #include "kdnet/base/error.h"
 
@@ -118,26 +118,63 @@ static void parse_label(struct lines *l, const struct word *word, size_t mark)
         complain(l, word, field, error);
 }
 
-/* FIELD=VALUE. False: it is none. */
+/* The field's name in messages: only one that could be a label's. */
+static const char *show_name(const struct word *word, size_t length, char out[static CONFIG_LABEL_KEY_SIZE])
+{
+    char error[CONFIG_ERROR_SIZE];
+    (void)snprintf(out, CONFIG_LABEL_KEY_SIZE, "%.*s", (int)(length < CONFIG_LABEL_KEY_SIZE ? length : 0), word->text);
+    return config_label_is_key(word->text, length, error) ? out : "labels";
+}
+
+/* A name that no field of a line has. */
+static void parse_other(struct lines *l, const struct word *word, size_t mark)
+{
+    char error[CONFIG_ERROR_SIZE], name[CONFIG_LABEL_KEY_SIZE];
+    const char *field = config_reserved_label(word->text, mark, word->text + mark + 1, word->length - mark - 1);
+    if (!field) {
+        parse_label(l, word, mark);
+        return;
+    }
+    if (strlen(field) == mark && memcmp(word->text, field, mark) == 0)
+        (void)snprintf(error, sizeof error,
+                       "is not written so in a line; write: name key [address] [key_old=KEY] "
+                       "[strict=true] [port=N] [LABEL=VALUE]");
+    else
+        (void)snprintf(error, sizeof error,
+                       "unknown field; did you mean %s? A label of this name is written in targets", field);
+    complain(l, word, show_name(word, mark, name), error);
+}
+
+/* The field that a word is NAME=VALUE of, or NULL. */
+static const struct config_option *find_field(const struct word *word, size_t length)
+{
+    const struct config_group *group = config_group_of(CONFIG_TYPE_TARGETS);
+    for (size_t i = 0; i < group->count; ++i)
+        if (group->options[i].in_line && strlen(group->options[i].name) == length &&
+            memcmp(word->text, group->options[i].name, length) == 0)
+            return &group->options[i];
+    return NULL;
+}
+
+/* NAME=VALUE. False: it is none. */
 static bool parse_named(struct lines *l, const struct word *word, struct config_new_target *target)
 {
-    static const char *const fields[] = {"key_old", "strict", "port"};
     char error[CONFIG_ERROR_SIZE], text[LONGEST_ADDRESS];
     const char *mark = memchr(word->text, '=', word->length);
-    size_t length = mark ? (size_t)(mark - word->text) : 0, field = 0;
-    while (field < 3 && (strlen(fields[field]) != length || memcmp(word->text, fields[field], length) != 0))
-        ++field;
     if (!mark)
         return false;
-    if (field == 0)
+    size_t length = (size_t)(mark - word->text);
+    const struct config_option *field = find_field(word, length);
+    if (!field) {
+        parse_other(l, word, length);
+    } else if (field->type == CONFIG_TYPE_OLD_KEYS) {
         parse_old_keys(l, word, length + 1, target);
-    else if (field == 3)
-        parse_label(l, word, length);
-    else if (!copy_word(word, length + 1, text))
-        complain(l, word, fields[field], "is too long; write strict=true or port=50000");
-    else if (field == 1 ? !config_parse_bool(text, &target->target.strict, error)
-                        : !config_parse_port(text, &target->target.port, error))
-        complain(l, word, fields[field], error);
+    } else if (!copy_word(word, length + 1, text)) {
+        (void)snprintf(error, sizeof error, "is too long; write %s=%s", field->name, field->sample);
+        complain(l, word, field->name, error);
+    } else if (!config_parse_option(field, text, (char *)target + field->offset, error)) {
+        complain(l, word, field->name, error);
+    }
     return true;
 }
 

@@ -15,7 +15,6 @@
 #include <string.h>
 
 #define LONGEST_ADDRESS 64
-#define LONGEST_WORD    40
 
 static const char hex_digits[] = "0123456789ABCDEF";
 
@@ -210,13 +209,13 @@ bool config_parse_duration(const char *text, const char *least, const char *most
     return true;
 }
 
-bool config_parse_hold_for(const char *text, uint64_t *ms, char *error)
+bool config_parse_hold_for(const char *text, const char *least, const char *most, uint64_t *ms, char *error)
 {
     if (strcmp(text, "none") == 0) {
         *ms = CONFIG_HOLD_FOR_EVER;
         return true;
     }
-    return config_parse_duration(text, CONFIG_HOLD_FOR_LIMITS, ms, error);
+    return config_parse_duration(text, least, most, ms, error);
 }
 
 bool config_parse_bool(const char *text, bool *out, char *error)
@@ -228,17 +227,51 @@ bool config_parse_bool(const char *text, bool *out, char *error)
     return true;
 }
 
-bool config_parse_workers(const char *text, unsigned *out, char *error)
+bool config_parse_number(const char *text, const char *least, const char *most, const char *unsaid, unsigned *out,
+                         char *error)
 {
-    uint64_t value = 0;
+    uint64_t low = 0, high = 0, value = 0;
+    const char *or_out = unsaid ? ", or leave it out: " : "";
     size_t length = strlen(text);
+    if (!parse_decimal(least, strlen(least), UINT32_MAX, &low) || !parse_decimal(most, strlen(most), UINT32_MAX, &high))
+        return wrong(error, "has bounds that are no numbers; this is a fault of kdnetd");
     if (length == 0 || strspn(text, "0123456789") != length)
-        return wrong(error, "\"%.40s\" is not a number; write one from 1 to %d, or leave it out: one for each core",
-                     text, CONFIG_WORKERS_MAX);
-    if (!parse_decimal(text, length, CONFIG_WORKERS_MAX, &value) || value == 0)
-        return wrong(error, "%.40s is out of range; write one from 1 to %d, or leave it out: one for each core", text,
-                     CONFIG_WORKERS_MAX);
+        return wrong(error, "\"%.40s\" is not a number; write one from %s to %s%s%s", text, least, most, or_out,
+                     unsaid ? unsaid : "");
+    if (!parse_decimal(text, length, high, &value) || value < low)
+        return wrong(error, "%.40s is out of range; write one from %s to %s%s%s", text, least, most, or_out,
+                     unsaid ? unsaid : "");
     *out = (unsigned)value;
+    return true;
+}
+
+static bool parse_bytes(const char *text, uint64_t *bytes)
+{
+    static const struct {
+        const char *unit;
+        unsigned shift;
+    } units[] = {{"", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"TiB", 40}};
+    size_t digits = strspn(text, "0123456789");
+    uint64_t count = 0;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; ++i)
+        if (strcmp(text + digits, units[i].unit) == 0 &&
+            parse_decimal(text, digits, UINT64_MAX >> units[i].shift, &count)) {
+            *bytes = count << units[i].shift;
+            return true;
+        }
+    return false;
+}
+
+bool config_parse_size(const char *text, const char *least, const char *most, uint64_t *bytes, char *error)
+{
+    uint64_t low = 0, high = 0, value = 0;
+    if (!parse_bytes(least, &low) || !parse_bytes(most, &high))
+        return wrong(error, "has bounds that are no sizes; this is a fault of kdnetd");
+    if (!parse_bytes(text, &value))
+        return wrong(error, "\"%.40s\" is not a size; write a number and KiB, MiB, GiB or TiB, as %s", text, least);
+    if (value < low || value > high)
+        return wrong(error, "%.40s is out of range; write %s to %s", text, least, most);
+    *bytes = value;
     return true;
 }
 
@@ -250,33 +283,9 @@ static const char *const level_names[] = {"error", "warning", "notice", "info", 
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-/* The index of a word, or -1 with an error that lists the words and may suggest one. */
-static int find_word(const char *text, const char *what, const char *const *words, size_t count, char *error)
-{
-    for (size_t i = 0; i < count; ++i)
-        if (strcmp(text, words[i]) == 0)
-            return (int)i;
-    const char *likely = config_suggest(text, words, count);
-    int n = snprintf(error, CONFIG_ERROR_SIZE, "\"%.40s\" is not %s; write one of", text, what);
-    for (size_t i = 0; i < count && n < CONFIG_ERROR_SIZE; ++i)
-        n += snprintf(error + n, CONFIG_ERROR_SIZE - (size_t)n, "%s %s", i > 0 ? "," : "", words[i]);
-    if (likely && n < CONFIG_ERROR_SIZE)
-        (void)snprintf(error + n, CONFIG_ERROR_SIZE - (size_t)n, "; did you mean %s?", likely);
-    return -1;
-}
-
-bool config_parse_log_level(const char *text, enum config_log_level *out, char *error)
-{
-    int found = find_word(text, "a log level", level_names, COUNT(level_names), error);
-    if (found < 0)
-        return false;
-    *out = (enum config_log_level)found;
-    return true;
-}
-
 bool config_parse_break(const char *text, enum config_break *out, char *error)
 {
-    int found = find_word(text, "a kind of break", break_names, COUNT(break_names), error);
+    int found = config_find_word(text, "a kind of break", break_names, COUNT(break_names), error);
     if (found < 0)
         return false;
     *out = (enum config_break)found;
@@ -285,7 +294,7 @@ bool config_parse_break(const char *text, enum config_break *out, char *error)
 
 bool config_parse_action(const char *text, enum config_break kind, enum config_action *out, char *error)
 {
-    int found = find_word(text, "an action", action_names + 1, COUNT(action_names) - 1, error);
+    int found = config_find_word(text, "an action", action_names + 1, COUNT(action_names) - 1, error);
     if (found < 0)
         return false;
     enum config_action action = (enum config_action)(found + 1);
@@ -360,47 +369,4 @@ bool config_parse_rva(const char *text, uint32_t *out, char *error)
                      text);
     *out = (uint32_t)value;
     return true;
-}
-
-static size_t least_of(size_t a, size_t b, size_t c)
-{
-    size_t least = a < b ? a : b;
-    return least < c ? least : c;
-}
-
-/* How many letters must be added, dropped or changed (Levenshtein); both at most LONGEST_WORD long. */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[LONGEST_WORD + 1], b_length = strlen(b);
-    for (size_t j = 0; j <= b_length; ++j)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1] != '\0'; ++i) {
-        size_t corner = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b_length; ++j) {
-            size_t above = row[j];
-            row[j] = least_of(above + 1, row[j - 1] + 1, corner + (a[i - 1] != b[j - 1]));
-            corner = above;
-        }
-    }
-    return row[b_length];
-}
-
-const char *config_suggest(const char *word, const char *const *words, size_t count)
-{
-    const char *best = NULL;
-    size_t length = strlen(word);
-    size_t best_distance = length / 3 + 1;
-    if (length == 0 || length > LONGEST_WORD)
-        return NULL;
-    for (size_t i = 0; i < count; ++i) {
-        if (strlen(words[i]) > LONGEST_WORD)
-            continue;
-        size_t distance = edit_distance(word, words[i]);
-        if (distance <= best_distance && distance < strlen(words[i]) && (!best || distance < best_distance)) {
-            best = words[i];
-            best_distance = distance;
-        }
-    }
-    return best;
 }

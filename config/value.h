@@ -33,19 +33,18 @@ bool config_parse_key(const char *text, size_t length, struct kdnet_key *out, ch
 /* 500ms, 2s, 5m, 1h, 7d, or a bare number of seconds, to milliseconds; `least` and `most` in the same notation. */
 bool config_parse_duration(const char *text, const char *least, const char *most, uint64_t *ms, char *error);
 
-/* Least and most of the durations, in a file and on the command line alike. */
-#define CONFIG_READ_DEADLINE_LIMITS "100ms", "60s"
-#define CONFIG_LOST_AFTER_LIMITS    "4s", "24h"
-#define CONFIG_DUMP_FOR_LIMITS      "1m", "24h"
-#define CONFIG_HOLD_FOR_LIMITS      "1s", "7d"
-
 /* A duration within its limits, or none: CONFIG_HOLD_FOR_EVER. */
-bool config_parse_hold_for(const char *text, uint64_t *ms, char *error);
+bool config_parse_hold_for(const char *text, const char *least, const char *most, uint64_t *ms, char *error);
 
 bool config_parse_bool(const char *text, bool *out, char *error);
-/* 1 to CONFIG_WORKERS_MAX. */
-bool config_parse_workers(const char *text, unsigned *out, char *error);
-bool config_parse_log_level(const char *text, enum config_log_level *out, char *error);
+
+/* A number from `least` to `most`; `unsaid`, if not NULL, is what it means when it is left out. */
+bool config_parse_number(const char *text, const char *least, const char *most, const char *unsaid, unsigned *out,
+                         char *error);
+
+/* Bytes: a number and KiB, MiB, GiB, TiB or nothing; `least` and `most` in the same notation. */
+bool config_parse_size(const char *text, const char *least, const char *most, uint64_t *bytes, char *error);
+
 bool config_parse_break(const char *text, enum config_break *out, char *error);
 
 /* An action that is possible for that kind of break. */
@@ -71,5 +70,11 @@ bool config_parse_rva(const char *text, uint32_t *out, char *error);
 /* One of `count` words that `word` was probably meant to be, or NULL. Cost: bounded; words over 40 bytes are not tried.
  */
 const char *config_suggest(const char *word, const char *const *words, size_t count);
+
+/* The index of a word, or -1 with an error that lists the words, which are `what`, and may suggest one. */
+int config_find_word(const char *text, const char *what, const char *const *words, size_t count, char *error);
+
+/* How many letters must be added, dropped or changed (Levenshtein); SIZE_MAX: a word is over 40 bytes. */
+size_t config_edit_distance(const char *a, const char *b);
 
 #endif

@@ -69,7 +69,7 @@ static bool fits_configuration(const struct keygen *keygen, char error[static CO
     }
     (void)snprintf(text, sizeof text, "%s=%s", name, keygen->key);
     config_init(&config);
-    bool good = config_add_target(&config, text, error);
+    bool good = config_add(&config, "target", text, error);
     config_clear(&config);
     kdnet_crypto_wipe(text, sizeof text);
     return good;

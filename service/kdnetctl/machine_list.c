@@ -143,7 +143,7 @@ static void check_target(struct reading *reading, const struct machine *machine)
     else if (strpbrk(machine->column[MACHINE_NAME], "=@# \t"))
         machine_list_complain(reading->list, machine->line, "name", machine->column[MACHINE_NAME],
                               "has a character that a name cannot have; write A-Z a-z 0-9 . _ -");
-    else if (!config_add_target(&config, text, error))
+    else if (!config_add(&config, "target", text, error))
         machine_list_complain(reading->list, machine->line, NULL, NULL, error);
     config_clear(&config);
     kdnet_crypto_wipe(text, sizeof text);

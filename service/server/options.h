@@ -21,8 +21,8 @@ enum options_task {
 };
 
 struct options_value {
-    const char *name; /* "read-deadline" */
-    const char *text; /* borrowed from argv */
+    char name[CONFIG_NAME_SIZE]; /* "read-deadline" */
+    const char *text;            /* borrowed from argv */
 };
 
 struct options {

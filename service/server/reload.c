@@ -358,7 +358,7 @@ static void say_unused(const struct kdnetd_config *config, size_t target_count)
     if (target_count == 0)
         log_plain(CONFIG_LOG_WARNING, "targets: there are none, so no machine is served; `kdnetctl keygen` makes the "
                                       "lines for one");
-    if (config->has_http)
+    if (config_is_set(config, CONFIG_SET_http) && config->http.port != 0)
         log_plain(CONFIG_LOG_WARNING, "http: this version has no HTTP interface; its results are in events:");
     if (!config->events)
         log_plain(CONFIG_LOG_WARNING, "events: is not set: results are told in this log only");
@@ -463,14 +463,16 @@ static void on_left_cleared(uv_work_t *work, int status)
     end_reload(work->data);
 }
 
-static void say_workers(const struct server *server, const struct kdnetd_config *config)
+static void say_restart(const struct server *server, const struct kdnetd_config *config)
 {
     struct log_line line;
-    if (config->workers == server->config.workers)
-        return;
-    log_begin(&line, CONFIG_LOG_WARNING, "workers: another number counts from the next start on, not from a reload");
-    log_number(&line, "running", server->worker_count);
-    log_end(&line);
+    size_t at = 0;
+    const char *name = NULL;
+    while ((name = config_next_for_restart(&server->config, config, &at))) {
+        log_begin(&line, CONFIG_LOG_WARNING, "an option counts from the next start on, not from a reload");
+        log_text(&line, "option", name);
+        log_end(&line);
+    }
 }
 
 static void end_apply(struct reload *reload)
@@ -480,7 +482,7 @@ static void end_apply(struct reload *reload)
     size_t count = reload->config.target_count;
     end_targets(reload);
     ports_close_unwanted(server);
-    say_workers(server, &reload->config);
+    say_restart(server, &reload->config);
     config_clear(&server->config);
     server->config = reload->config;
     config_init(&reload->config);

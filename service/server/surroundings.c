@@ -166,7 +166,7 @@ static bool find_obstacle(const char *path, char text[static CONFIG_ERROR_SIZE])
 static void check_events(const struct kdnetd_config *config, struct config_report *report)
 {
     char text[CONFIG_ERROR_SIZE];
-    struct config_spot spot = spot_of(config, &config->set_at[CONFIG_SET_EVENTS], "events");
+    struct config_spot spot = spot_of(config, &config->set_at[CONFIG_SET_events], "events");
     if (config->events && strcmp(config->events, "-") != 0 && find_obstacle(config->events, text))
         config_report_add(report, &spot, "%s", text);
 }
@@ -199,11 +199,11 @@ static void warn_as_user(void *user)
                           "warning: %.300s cannot be read by the service's user " SERVICE_USER
                           "; chown root:" SERVICE_USER " and chmod 640 it\n",
                           config->sources[i]);
-    for (size_t i = 0; i < config->symbol_count; ++i)
-        if (config->symbols[i][0] == '/' && kind_of(config->symbols[i]) != KIND_NONE &&
-            may(config->symbols[i], READABLE | SEARCHABLE) != 0)
+    for (size_t i = 0; i < config->symbols.count; ++i)
+        if (config->symbols.text[i][0] == '/' && kind_of(config->symbols.text[i]) != KIND_NONE &&
+            may(config->symbols.text[i], READABLE | SEARCHABLE) != 0)
             (void)fprintf(out, "warning: %.300s cannot be read by the service's user " SERVICE_USER "\n",
-                          config->symbols[i]);
+                          config->symbols.text[i]);
     if (config->events && strcmp(config->events, "-") != 0 && find_obstacle(config->events, text))
         (void)fprintf(out, "warning: events: as the service's user " SERVICE_USER ": %s\n", text);
     (void)fflush(out);

@@ -28,12 +28,12 @@ static bool add(struct symbol_path *path, const char *place, char reason[static 
 
 void symbols_check(const struct kdnetd_config *config, struct config_report *report)
 {
-    for (size_t i = 0; i < config->symbol_count; ++i) {
+    for (size_t i = 0; i < config->symbols.count; ++i) {
         char reason[SYMBOL_REASON_SIZE] = "cannot be understood", place[PLACE_SIZE];
         struct symbol_path path;
         struct config_spot spot = {.file = "symbols", .field = place};
-        symbol_url_redact(config->symbols[i], place, sizeof place);
-        if (!add(&path, config->symbols[i], reason))
+        symbol_url_redact(config->symbols.text[i], place, sizeof place);
+        if (!add(&path, config->symbols.text[i], reason))
             config_report_add(report, &spot, "%s", reason);
         symbol_path_clear(&path);
     }
@@ -42,10 +42,10 @@ void symbols_check(const struct kdnetd_config *config, struct config_report *rep
 bool symbols_check_folders(const struct kdnetd_config *config, struct config_report *report)
 {
     size_t before = config_report_count(report);
-    for (size_t i = 0; i < config->symbol_count; ++i) {
+    for (size_t i = 0; i < config->symbols.count; ++i) {
         char reason[SYMBOL_REASON_SIZE];
         struct symbol_path path;
-        (void)add(&path, config->symbols[i], reason);
+        (void)add(&path, config->symbols.text[i], reason);
         for (size_t j = 0; j < path.count; ++j) {
             const char *folder = path.sources[j].label;
             struct config_spot spot = {.file = "symbols", .field = folder};
@@ -59,10 +59,10 @@ bool symbols_check_folders(const struct kdnetd_config *config, struct config_rep
 
 void symbols_check_warn(const struct kdnetd_config *config, FILE *out)
 {
-    for (size_t i = 0; i < config->symbol_count; ++i) {
+    for (size_t i = 0; i < config->symbols.count; ++i) {
         char reason[SYMBOL_REASON_SIZE];
         struct symbol_path path;
-        (void)add(&path, config->symbols[i], reason);
+        (void)add(&path, config->symbols.text[i], reason);
         for (size_t j = 0; j < path.count; ++j)
             if (path.sources[j].insecure)
                 (void)fprintf(out, "%s: warning: %s\n", path.sources[j].label, SYMBOLS_HTTP_WARNING);

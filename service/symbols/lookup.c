@@ -165,11 +165,12 @@ static void fill_path(const struct kdnetd_config *config, struct symbol_path *pa
                                                 .open_server = symbol_connect_server,
                                                 .user = &settings};
     symbol_path_init(path);
-    for (size_t i = 0; i < config->symbol_count; ++i) {
+    for (size_t i = 0; i < config->symbols.count; ++i) {
         char reason[SYMBOL_REASON_SIZE];
         size_t before = path->count;
-        if (!symbol_path_add(path, config->symbols[i], &options, reason))
-            say_place(CONFIG_LOG_ERROR, "symbols: a place cannot be used; the others are", config->symbols[i], reason);
+        if (!symbol_path_add(path, config->symbols.text[i], &options, reason))
+            say_place(CONFIG_LOG_ERROR, "symbols: a place cannot be used; the others are", config->symbols.text[i],
+                      reason);
         say_insecure(path, before);
     }
 }
@@ -193,7 +194,7 @@ static bool set_places(struct lookup *lookup, const struct kdnetd_config *config
 {
     struct symbol_path path;
     struct symbols *symbols = lookup->symbols;
-    if (!symbols && config->symbol_count == 0)
+    if (!symbols && config->symbols.count == 0)
         return true;
     if (!symbols)
         symbols = open_symbols(lookup);
@@ -201,7 +202,7 @@ static bool set_places(struct lookup *lookup, const struct kdnetd_config *config
     if (symbols && symbols_set_places(symbols, &path) == 0) {
         uv_mutex_lock(&lookup->lock);
         lookup->symbols = symbols;
-        lookup->has_places = config->symbol_count > 0;
+        lookup->has_places = config->symbols.count > 0;
         uv_mutex_unlock(&lookup->lock);
         return true;
     }

@@ -53,7 +53,7 @@ void reads_make(struct kdnet_reads *reads, const struct kdnetd_config *config)
     reads->count = 0;
     for (size_t i = 0; i < config->read_count && reads->count < KDNET_READS_MAX; ++i)
         reads->read[reads->count++] = config->reads[i].read;
-    for (size_t i = 0; config->default_reads && config->symbol_count > 0 && i < sizeof defaults / sizeof defaults[0] &&
+    for (size_t i = 0; config->default_reads && config->symbols.count > 0 && i < sizeof defaults / sizeof defaults[0] &&
                        reads->count < KDNET_READS_MAX;
          ++i)
         if (!is_reported(config, defaults[i].name))

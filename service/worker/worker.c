@@ -89,7 +89,7 @@ static void remember_image(void *user, const struct kdnet_image_print *print, co
 void worker_configure(struct worker *worker, const struct kdnetd_config *config)
 {
     struct kdnet_session_shared *shared = &worker->shared;
-    bool places = config->symbol_count > 0;
+    bool places = config->symbols.count > 0;
     shared->read_deadline_us = config->read_deadline_ms * 1000;
     admission_configure(&worker->admission, shared->read_deadline_us);
     shared->lost_after_us = config->lost_after_ms * 1000;

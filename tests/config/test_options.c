@@ -33,7 +33,7 @@ static void options_say_what_a_file_says(void **state)
     assert_false(c->targets[0].has_address);
     assert_int_equal(c->targets[1].address.ip[15], 7);
     assert_int_equal(c->targets[2].address.port, 51111);
-    assert_string_equal(c->symbols[0], "cache");
+    assert_string_equal(c->symbols.text[0], "cache");
     assert_true(config_find_rva(c, "3844dbb920174967be7aa4a2c20430fa2", "IopFinalCrashDumpStatus", &rva));
     assert_int_equal(rva, 0xC35DE0);
     assert_false(config_find_rva(c, "3844dbb920174967be7aa4a2c20430fa2", "KiBugCheckData", &rva));
@@ -107,8 +107,9 @@ static void wrong_options_change_nothing_and_say_why(void **state)
         assert_string_equal(error, wrong[i].error);
     }
     const struct kdnetd_config *c = &f->config;
-    assert_int_equal(c->listen_count + c->target_count + c->symbol_count + c->rva_count + c->read_count, 0);
-    assert_false(c->events || c->has_http);
+    assert_int_equal(c->listen_count + c->target_count + c->symbols.count + c->rva_count + c->read_count, 0);
+    assert_null(c->events);
+    assert_false(config_is_set(c, CONFIG_SET_http));
     assert_int_equal(c->policy.action[CONFIG_BREAK_BREAK], CONFIG_ACTION_CONTINUE);
 }
 

@@ -88,6 +88,34 @@ static void further_fields_have_their_names(void **state)
     assert_int_equal(f->config.old_keys[2].target, 1);
 }
 
+#define MEANT(field) "unknown field; did you mean " field "? A label of this name is written in targets"
+#define IN_LINE                                                                                                        \
+    "is not written so in a line; write: name key [address] [key_old=KEY] [strict=true] [port=N] [LABEL=VALUE]"
+
+static void mistyped_fields_are_no_labels(void **state)
+{
+    struct fixture *f = *state;
+    static const struct wrong_text texts[] = {
+        {"a 1.1.1.1 192.0.2.1 strickt=true\n", "targets:1:21: strickt: " MEANT("strict")},
+        {"a 1.1.1.1 192.0.2.1 stirct=true\n", "targets:1:21: stirct: " MEANT("strict")},
+        {"a 1.1.1.1 192.0.2.1 Strict=true\n", "targets:1:21: labels: " MEANT("strict")},
+        {"a 1.1.1.1 prot=50000\n", "targets:1:11: prot: " MEANT("port")},
+        {"a 1.1.1.1 label=rack\n", "targets:1:11: label: " MEANT("labels")},
+        {"a 1.1.1.1 polcy=hold\n", "targets:1:11: polcy: " MEANT("policy")},
+        {"a 1.1.1.1 adress=192.0.2.1\n", "targets:1:11: adress: " MEANT("address")},
+        {"a 1.1.1.1 keyold=1m770ts6ru0p.3671pemyie4i.2b8djy3wt5et.1p99ir125v4q\n",
+         "targets:1:11: keyold: " MEANT("key_old")},
+        {"a 1.1.1.1 address=192.0.2.1\n", "targets:1:11: address: " IN_LINE},
+        {"a 1.1.1.1 labels=x\n", "targets:1:11: labels: " IN_LINE},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; ++i) {
+        load_targets(f, texts[i].text);
+        expect_mistake(f, texts[i].line);
+    }
+    load_targets(f, "a 1.1.1.1 ort=x host=web-1 pod=p7 part=b site=c env=d game=e role=f\n");
+    expect_no_mistake(f);
+}
+
 static void expect_labels(const struct config_target *target, const char *wanted)
 {
     char text[2048] = "";
@@ -127,8 +155,8 @@ static void wrong_labels_are_named(void **state)
         {"a 1.1.1.1 x=\xc2\x85\n",
          "targets:1:11: labels.x: has a control character, or is no UTF-8; write 1 to 64 bytes "
          "of text"},
-        {"a 1.1.1.1 keyold=1m770ts6ru0p.3671pemyie4i.2b8djy3wt5et.1p99ir125v4q\n",
-         "targets:1:11: labels.keyold: is a key of a machine, and labels are for everyone to see; a former key is a "
+        {"a 1.1.1.1 former=1m770ts6ru0p.3671pemyie4i.2b8djy3wt5et.1p99ir125v4q\n",
+         "targets:1:11: labels.former: is a key of a machine, and labels are for everyone to see; a former key is a "
          "key_old"},
         {"a 1.1.1.1 a=1 b=1 c=1 d=1 e=1 f=1 g=1 h=1 i=1 j=1 k=1 l=1 m=1 n=1 o=1 p=1 q=1\n",
          "targets:1:75: labels.q: is one label more than the 16 that a target may have; leave one out"},
@@ -218,6 +246,7 @@ int main(void)
         TEST(a_line_is_a_name_a_key_and_perhaps_an_address),
         TEST(each_mistake_of_a_line_is_named_with_its_column),
         TEST(further_fields_have_their_names),
+        TEST(mistyped_fields_are_no_labels),
         TEST(other_words_are_labels_and_equal_sets_are_one),
         TEST(wrong_labels_are_named),
         TEST(mistakes_do_not_stop_the_reading),

@@ -65,10 +65,10 @@ static void everything_is_read(void **state)
     assert_true(c->reads[0].read.always && c->reads[0].read.once);
     assert_false(c->default_reads);
     assert_string_equal(c->symbols_ca_file, "/etc/ca.pem");
-    assert_int_equal(c->symbol_count, 2);
-    assert_string_equal(c->symbols[1], "https://symbols.example/");
+    assert_int_equal(c->symbols.count, 2);
+    assert_string_equal(c->symbols.text[1], "https://symbols.example/");
     assert_string_equal(c->events, "-");
-    assert_true(c->has_http);
+    assert_true(c->http.port);
     assert_int_equal(c->http.port, 8650);
     assert_int_equal(c->read_deadline_ms, 500);
     assert_int_equal(c->lost_after_ms, 10000);
@@ -162,7 +162,9 @@ static void what_is_not_said_has_its_default(void **state)
     assert_int_equal(c->lost_after_ms, 30000);
     assert_int_equal(c->dump_for_ms, 1800000);
     assert_true(config_hold_for(c, NULL) == CONFIG_HOLD_FOR_EVER);
-    assert_false(c->prints || c->has_http || c->events);
+    assert_false(c->prints || c->events);
+    assert_int_equal(c->http.port, 9471);
+    assert_false(config_is_set(c, CONFIG_SET_http));
     assert_int_equal(c->log_level, CONFIG_LOG_NOTICE);
     assert_int_equal(c->workers, 0);
     assert_false(c->freebind);
@@ -174,7 +176,7 @@ static void one_value_where_a_list_may_stand_is_a_list_of_one(void **state)
     load_yaml(f, "listen: 0.0.0.0:7\nsymbols: cache\ntargets:\nrva: []\npolicy:\n");
     expect_no_mistake(f);
     assert_int_equal(f->config.listen_count, 1);
-    assert_int_equal(f->config.symbol_count, 1);
+    assert_int_equal(f->config.symbols.count, 1);
 }
 
 static void values_with_quotes_colons_and_control_characters_arrive_as_they_are(void **state)
@@ -182,9 +184,9 @@ static void values_with_quotes_colons_and_control_characters_arrive_as_they_are(
     struct fixture *f = *state;
     load_yaml(f, "symbols: [\"a:\\\"b\\\\\\tc\\u00e4\\x7f\", '12:13:x', \"\\e\\n#\"]\n");
     expect_no_mistake(f);
-    assert_string_equal(f->config.symbols[0], "a:\"b\\\tc\xc3\xa4\x7f");
-    assert_string_equal(f->config.symbols[1], "12:13:x");
-    assert_string_equal(f->config.symbols[2], "\x1b\n#");
+    assert_string_equal(f->config.symbols.text[0], "a:\"b\\\tc\xc3\xa4\x7f");
+    assert_string_equal(f->config.symbols.text[1], "12:13:x");
+    assert_string_equal(f->config.symbols.text[2], "\x1b\n#");
 }
 
 static void aliases_are_followed(void **state)
@@ -290,11 +292,11 @@ static void keys_are_read_however_they_are_written(void **state)
         assert_memory_equal(f->config.targets[0].key.bytes, key.bytes, sizeof key.bytes);
     }
     load_yaml(f, "symbols: [" KEY "x/web17.rack4.dc1.example-HIDDE, 'a b.c.d.eeeeeeeeeeeeeee']\n");
-    assert_string_equal(f->config.symbols[0], KEY "x/web17.rack4.dc1.example-HIDDE");
-    assert_string_equal(f->config.symbols[1], "a b.c.d.eeeeeeeeeeeeeee");
+    assert_string_equal(f->config.symbols.text[0], KEY "x/web17.rack4.dc1.example-HIDDE");
+    assert_string_equal(f->config.symbols.text[1], "a b.c.d.eeeeeeeeeeeeeee");
     load_yaml(f, "symbols: [HIDDEN0000000000]\ntargets: [{name: a, key: " KEY "}]\n");
     expect_no_mistake(f);
-    assert_string_equal(f->config.symbols[0], "HIDDEN0000000000");
+    assert_string_equal(f->config.symbols.text[0], "HIDDEN0000000000");
 }
 
 static void old_keys_and_strict_addresses_are_read(void **state)

@@ -149,7 +149,8 @@ class Workers(harness.Case):
         daemon.wait_log("workers=2")
         self.file("kdnetd.yaml", "workers: 3\ntargets: [{name: a, key: 1.2.3.4}]\n")
         daemon.signal(signal.SIGHUP)
-        daemon.wait_log("workers: another number counts from the next start on, not from a reload")
+        line = daemon.wait_log("an option counts from the next start on, not from a reload")
+        self.assertIn("option=workers", line)
         daemon.stop()
 
 

@@ -24,6 +24,15 @@ hold_for: 7d
 prints: true
 log_level: debug
 workers: 3
+state: /s
+store: none
+retain: {{days: 7, size: 1GiB}}
+http: none
+http_socket: /s/k.sock
+http_read: token
+http_names: [a.example, b]
+break_in: allowed
+metrics_targets: true
 """
 YAMLS = {
     "everything": EVERYTHING,
@@ -46,6 +55,7 @@ TARGETS = {
     "wrong": "a 1.1.1\nb$ 2.2.2.2\nc 3.3.3.3 host\nd\ne 5.5.5.5 port=0\n",
     "bom": "\ufeffa 1.1.1.1\n",
     "nul": "a 1.1.1.1 1\0.2\n",
+    "mistyped": "a 1.1.1.1 strickt=true\nb 2.2.2.2 prot=1 192.0.2.1 keyold=x\nc 3.3.3.3 ort=x rack=b4 address=::1\n",
 }
 
 

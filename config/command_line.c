@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config/store.h"
+/* Options of the command line: those that are one value by their row, the others in their short forms. */
+#include "config/option.h"
 #include "config/value.h"
 
 #include <openssl/crypto.h>
@@ -38,12 +39,7 @@ static bool cut(const char *text, char separator, bool at_last, char copy[static
     return true;
 }
 
-static bool claim(struct kdnetd_config *config, enum config_setting setting)
-{
-    return config_store_claim(config, setting, &option_spot, NULL);
-}
-
-bool config_add_listen(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE])
+static bool add_listen(struct kdnetd_config *config, const char *text, char *error)
 {
     struct config_listen listen = {.place = {CONFIG_SOURCE_OPTIONS, 0, 0}};
     if (!config_parse_address(text, CONFIG_PORT_NEEDED, &listen.address, error))
@@ -67,7 +63,7 @@ static bool parse_target(struct kdnetd_config *config, char *name, char *key, st
            (!address || config_parse_machine(address, &target->address, error));
 }
 
-bool config_add_target(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE])
+static bool add_target(struct kdnetd_config *config, const char *text, char *error)
 {
     char copy[LONGEST_OPTION] = "", *rest = NULL;
     struct config_new_target target;
@@ -81,14 +77,7 @@ bool config_add_target(struct kdnetd_config *config, const char *text, char erro
     return good;
 }
 
-bool config_add_symbols(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE])
-{
-    if (text[0] == '\0')
-        return wrong(error, "is empty; write a folder or the address of a symbol server");
-    return stored(config_store_symbols(config, text), error);
-}
-
-bool config_add_rva(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE])
+static bool add_rva(struct kdnetd_config *config, const char *text, char *error)
 {
     char copy[LONGEST_OPTION], *symbol = NULL, *number = NULL;
     struct config_rva rva = {.place = {CONFIG_SOURCE_OPTIONS, 0, 0}};
@@ -102,7 +91,7 @@ bool config_add_rva(struct kdnetd_config *config, const char *text, char error[s
            config_parse_rva(number, &rva.rva, error) && stored(config_store_rva(config, &rva), error);
 }
 
-bool config_add_read(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE])
+static bool add_read(struct kdnetd_config *config, const char *text, char *error)
 {
     char copy[LONGEST_OPTION], *place = NULL;
     struct config_read read = {.read.kind = KDNET_READ_U32, .place = {CONFIG_SOURCE_OPTIONS, 0, 0}};
@@ -116,28 +105,7 @@ bool config_add_read(struct kdnetd_config *config, const char *text, char error[
            stored(config_store_read(config, &read), error);
 }
 
-bool config_add_events(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE])
-{
-    if (text[0] == '\0')
-        return wrong(error, "is empty; write a file's path, or - for standard output");
-    char *events = strdup(text);
-    if (!events)
-        return wrong(error, "out of memory");
-    (void)claim(config, CONFIG_SET_EVENTS);
-    free(config->events);
-    config->events = events;
-    return true;
-}
-
-bool config_add_http(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE])
-{
-    if (!config_parse_address(text, CONFIG_PORT_NEEDED, &config->http, error))
-        return false;
-    config->has_http = claim(config, CONFIG_SET_HTTP);
-    return true;
-}
-
-bool config_add_policy(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE])
+static bool add_policy(struct kdnetd_config *config, const char *text, char *error)
 {
     char copy[LONGEST_OPTION], *word = NULL;
     enum config_break kind = CONFIG_BREAK_BREAK;
@@ -146,34 +114,79 @@ bool config_add_policy(struct kdnetd_config *config, const char *text, char erro
         return wrong(error, "is not BREAK=ACTION; write as break=hold");
     if (!config_parse_break(copy, &kind, error) || !config_parse_action(word, kind, &action, error))
         return false;
-    (void)claim(config, (enum config_setting)((unsigned)CONFIG_SET_POLICY + kind));
+    (void)config_store_claim(config, (enum config_setting)((unsigned)CONFIG_SET_POLICY + kind), &option_spot, NULL);
     config->policy.action[kind] = (uint8_t)action;
     return true;
 }
 
-bool config_add_collector(struct kdnetd_config *config, const char *text, char error[static CONFIG_ERROR_SIZE])
+static bool add_text(struct kdnetd_config *config, const struct config_option *option, const char *text, char *error)
 {
-    char name[CONFIG_NAME_SIZE];
-    if (!config_parse_name(text, strlen(text), name, error))
-        return false;
-    (void)claim(config, CONFIG_SET_COLLECTOR);
-    memcpy(config->collector, name, sizeof name);
-    return true;
+    struct config_texts *texts = (struct config_texts *)(void *)((char *)config + option->offset);
+    if (text[0] != '\0')
+        return stored(config_store_text(texts, text), error);
+    (void)snprintf(error, CONFIG_ERROR_SIZE, "is empty; write %s", option->remedy);
+    return false;
 }
 
 bool config_add(struct kdnetd_config *config, const char *option, const char *text,
                 char error[static CONFIG_ERROR_SIZE])
 {
-    static const struct {
-        const char *name;
-        bool (*add)(struct kdnetd_config *, const char *, char *);
-    } options[] = {
-        {"listen", config_add_listen}, {"target", config_add_target}, {"symbols", config_add_symbols},
-        {"rva", config_add_rva},       {"events", config_add_events}, {"http", config_add_http},
-        {"policy", config_add_policy}, {"read", config_add_read},     {"collector", config_add_collector},
+    static bool (*const short_forms[])(struct kdnetd_config *, const char *, char *) = {
+        [CONFIG_TYPE_LISTENERS] = add_listen, [CONFIG_TYPE_TARGETS] = add_target, [CONFIG_TYPE_RVAS] = add_rva,
+        [CONFIG_TYPE_READS] = add_read,       [CONFIG_TYPE_POLICY] = add_policy,
     };
-    for (size_t i = 0; i < sizeof options / sizeof options[0]; ++i)
-        if (strcmp(option, options[i].name) == 0)
-            return options[i].add(config, text, error);
-    return wrong(error, "is no option that the configuration knows; see --help");
+    const struct config_option *row = config_find_command(option);
+    if (!row)
+        return wrong(error, "is no option that the configuration knows; see --help");
+    if (config_shape(row->type) == CONFIG_VALUE)
+        return config_make_setting(config, row, config, text, &option_spot, NULL, error);
+    if (row->type == CONFIG_TYPE_TEXTS)
+        return add_text(config, row, text, error);
+    return short_forms[row->type](config, text, error);
+}
+
+void config_command_name(const struct config_option *option, char out[static CONFIG_NAME_SIZE])
+{
+    (void)snprintf(out, CONFIG_NAME_SIZE, "%s", option->command ? option->command : option->name);
+    for (char *at = out; *at != '\0'; ++at)
+        if (*at == '_')
+            *at = '-';
+}
+
+const struct config_option *config_command_at(size_t index)
+{
+    for (size_t i = 0; i < config_top.count; ++i) {
+        const struct config_option *option = &config_top.options[i];
+        if (!option->file_only && index-- == 0)
+            return option;
+        const struct config_group *retain = config_group_of(CONFIG_TYPE_RETAIN);
+        if (option->type != CONFIG_TYPE_RETAIN)
+            continue;
+        if (index < retain->count)
+            return &retain->options[index];
+        index -= retain->count;
+    }
+    return NULL;
+}
+
+const struct config_option *config_find_command(const char *name)
+{
+    char wanted[CONFIG_NAME_SIZE];
+    const struct config_option *option = NULL;
+    for (size_t i = 0; (option = config_command_at(i)); ++i) {
+        config_command_name(option, wanted);
+        if (strcmp(wanted, name) == 0)
+            return option;
+    }
+    return NULL;
+}
+
+bool config_command(size_t index, struct config_command *out)
+{
+    const struct config_option *option = config_command_at(index);
+    if (!option)
+        return false;
+    config_command_name(option, out->name);
+    out->is_switch = option->type == CONFIG_TYPE_BOOL;
+    return true;
 }

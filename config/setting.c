@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Settings: made once, in a file or on the command line; their defaults; what differs between two configurations. */
+#include "config/option.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static size_t size_of(enum config_type type)
+{
+    switch (type) {
+    case CONFIG_TYPE_BOOL:
+        return sizeof(bool);
+    case CONFIG_TYPE_NUMBER:
+    case CONFIG_TYPE_WORD:
+        return sizeof(unsigned);
+    case CONFIG_TYPE_ACTION:
+        return sizeof(uint8_t);
+    case CONFIG_TYPE_NAME:
+        return CONFIG_NAME_SIZE;
+    case CONFIG_TYPE_TEXT:
+        return sizeof(char *);
+    case CONFIG_TYPE_ADDRESS_OR_NONE:
+        return sizeof(struct config_address);
+    default:
+        return sizeof(uint64_t);
+    }
+}
+
+/* One text of its own for each member: what is replaced is freed. */
+static void put(const struct config_option *option, void *base, const union config_any *value)
+{
+    char *member = (char *)base + option->offset;
+    if (option->type == CONFIG_TYPE_TEXT)
+        free(*(char **)(void *)member);
+    memcpy(member, value, size_of(option->type));
+}
+
+bool config_make_setting(struct kdnetd_config *config, const struct config_option *option, void *base, const char *text,
+                         const struct config_spot *spot, struct config_report *report, char *error)
+{
+    union config_any value;
+    unsigned setting = option->setting;
+    memset(&value, 0, sizeof value);
+    if (!config_parse_option(option, text, &value, error))
+        return false;
+    if (setting == CONFIG_SET_policy_hold_for)
+        setting = CONFIG_SET_hold_for;
+    if (config_store_claim(config, (enum config_setting)setting, spot, report))
+        put(option, base, &value);
+    else if (option->type == CONFIG_TYPE_TEXT)
+        free(value.text);
+    return true;
+}
+
+/* Calls `visit` for each setting that is one value. */
+static void visit_settings(struct kdnetd_config *config,
+                           void (*visit)(struct kdnetd_config *, const struct config_option *, void *base))
+{
+    for (size_t i = 0; i < config_top.count; ++i) {
+        const struct config_option *option = &config_top.options[i];
+        const struct config_group *group = config_group_of(option->type);
+        if (config_shape(option->type) == CONFIG_VALUE)
+            visit(config, option, config);
+        for (size_t j = 0; config_shape(option->type) == CONFIG_GROUP && j < group->count; ++j)
+            visit(config, &group->options[j], config_group_base(option, config));
+    }
+}
+
+static void set_default(struct kdnetd_config *config, const struct config_option *option, void *base)
+{
+    char error[CONFIG_ERROR_SIZE];
+    union config_any value;
+    (void)config;
+    if (option->standard && config_parse_option(option, option->standard, &value, error))
+        put(option, base, &value);
+}
+
+void config_set_defaults(struct kdnetd_config *config)
+{
+    visit_settings(config, set_default);
+}
+
+static void clear_text(struct kdnetd_config *config, const struct config_option *option, void *base)
+{
+    (void)config;
+    if (option->type == CONFIG_TYPE_TEXT)
+        free(*(char **)(void *)((char *)base + option->offset));
+}
+
+void config_clear_settings(struct kdnetd_config *config)
+{
+    visit_settings(config, clear_text);
+    for (size_t i = 0; i < config_top.count; ++i) {
+        const struct config_option *option = &config_top.options[i];
+        if (option->type == CONFIG_TYPE_TEXTS)
+            config_store_clear_texts((struct config_texts *)(void *)((char *)config + option->offset));
+    }
+}
+
+bool config_is_set(const struct kdnetd_config *config, enum config_setting setting)
+{
+    return config->was_set[setting];
+}
+
+const char *config_default(enum config_setting setting)
+{
+    for (size_t i = 0; i < config_top.count; ++i) {
+        const struct config_option *option = &config_top.options[i];
+        const struct config_group *group = config_group_of(option->type);
+        if (option->setting == (unsigned)setting)
+            return option->standard;
+        for (size_t j = 0; config_shape(option->type) == CONFIG_GROUP && j < group->count; ++j)
+            if (group->options[j].setting == (unsigned)setting)
+                return group->options[j].standard;
+    }
+    return NULL;
+}
+
+static bool is_same(const struct config_option *option, const struct kdnetd_config *a, const struct kdnetd_config *b)
+{
+    const char *x = (const char *)a + option->offset, *y = (const char *)b + option->offset;
+    if (option->type != CONFIG_TYPE_TEXT)
+        return memcmp(x, y, size_of(option->type)) == 0;
+    const char *text = *(char *const *)(const void *)x, *other = *(char *const *)(const void *)y;
+    return text == other || (text && other && strcmp(text, other) == 0);
+}
+
+const char *config_next_for_restart(const struct kdnetd_config *old, const struct kdnetd_config *fresh, size_t *at)
+{
+    while (*at < config_top.count) {
+        const struct config_option *option = &config_top.options[(*at)++];
+        if (option->reload == CONFIG_RESTARTED && config_shape(option->type) == CONFIG_VALUE &&
+            !is_same(option, old, fresh))
+            return option->name;
+    }
+    return NULL;
+}
