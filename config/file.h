@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * file: all that config/ wants of the file system. Private to config/; one implementation a platform (file_posix.c).
+ * file: all that config/ wants of the file system. Private to config/; one implementation a platform
+ * (file_posix.c, file_windows.c).
  */
 #ifndef CONFIG_FILE_H
 #define CONFIG_FILE_H
@@ -12,7 +13,7 @@ struct config_file {
     size_t length;
     struct config_file_id id;
     bool open_to_others; /* everyone on this machine may read, write or execute it */
-    unsigned mode;       /* its permission bits, for the message */
+    unsigned mode;       /* its permission bits, for the message; 0 where there are none */
 };
 
 /*
@@ -23,6 +24,9 @@ struct config_file {
 bool config_file_read(const char *path, size_t limit, struct config_file *out, char error[static CONFIG_ERROR_SIZE]);
 
 void config_file_clear(struct config_file *file);
+
+/* For a message about a file that is open to others: how it is open, and the remedy. */
+void config_file_tell_open(const struct config_file *file, const char *path, char text[static CONFIG_ERROR_SIZE]);
 
 /* The files that match a pattern, by name. A pattern without * ? [ matches itself. False: out of memory, or unreadable.
  */

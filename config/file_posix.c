@@ -163,6 +163,11 @@ void config_file_clear(struct config_file *file)
     *file = (struct config_file){.text = NULL};
 }
 
+void config_file_tell_open(const struct config_file *file, const char *path, char text[static CONFIG_ERROR_SIZE])
+{
+    (void)snprintf(text, CONFIG_ERROR_SIZE, "(mode %04o); chmod o-rwx %.*s", file->mode, CONFIG_ERROR_SIZE - 64, path);
+}
+
 static bool copy_paths(const glob_t *found, char ***paths, size_t *count)
 {
     char **copy = calloc(found->gl_pathc, sizeof *copy);

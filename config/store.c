@@ -172,11 +172,11 @@ void config_store_check_access(const struct kdnetd_config *config, const char *p
     struct config_spot whole = {.file = spot->file, .source = spot->source};
     const struct config_access *access = &config->access;
     bool is_open = access->open_to_others ? access->open_to_others(path, access->context) : file->open_to_others;
-    if (is_open)
-        config_report_add(report, &whole,
-                          "holds keys and is open to every user of this machine (mode %04o); "
-                          "chmod o-rwx %s",
-                          file->mode, path);
+    if (!is_open)
+        return;
+    char remedy[CONFIG_ERROR_SIZE];
+    config_file_tell_open(file, path, remedy);
+    config_report_add(report, &whole, "holds keys and is open to every user of this machine %s", remedy);
 }
 
 void config_store_opening(const struct kdnetd_config *config, const char *path)

@@ -4,12 +4,14 @@
 #include "service/server/options.h"
 #include "service/platform/platform.h"
 #include "service/platform/program.h"
+#include "service/platform/service.h"
 #include "service/server/server.h"
 #include "service/server/surroundings.h"
 #include "service/symbols/check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define EXIT_USAGE 2
 
@@ -87,10 +89,9 @@ static int run(const struct options *options)
     }
 }
 
-int main(int argc, char **argv)
+static int parse_and_run(int argc, char **argv)
 {
     struct options options;
-    program_start(&argc, &argv);
     platform_prepare();
     bool parsed = options_parse(&options, argc, argv);
     if (!options.core_dumps)
@@ -98,4 +99,12 @@ int main(int argc, char **argv)
     int status = parsed ? run(&options) : EXIT_USAGE;
     options_clear(&options);
     return status;
+}
+
+int main(int argc, char **argv)
+{
+    program_start(&argc, &argv);
+    if (argc > 1 && strcmp(argv[1], "service") == 0)
+        return service_command(argc - 1, argv + 1, parse_and_run);
+    return parse_and_run(argc, argv);
 }

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/platform/windows/console.h"
+
+#include <windows.h>
+
+static HANDLE error_output;
+
+/* A pipe that is full takes nothing, and does not wait. */
+void console_prepare(void)
+{
+    DWORD mode = PIPE_NOWAIT;
+    error_output = GetStdHandle(STD_ERROR_HANDLE);
+    if (GetFileType(error_output) == FILE_TYPE_PIPE)
+        (void)SetNamedPipeHandleState(error_output, &mode, NULL, NULL);
+}
+
+bool console_write(const char *text, size_t length)
+{
+    DWORD written = 0;
+    if (!error_output)
+        console_prepare();
+    return WriteFile(error_output, text, (DWORD)length, &written, NULL) && written > 0;
+}

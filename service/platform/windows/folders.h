@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* folders: %ProgramData%\kdnetd, and who may do what there. */
+#ifndef SERVICE_PLATFORM_WINDOWS_FOLDERS_H
+#define SERVICE_PLATFORM_WINDOWS_FOLDERS_H
+
+#include <wchar.h>
+
+#define FOLDERS_ROOT  L""
+#define FOLDERS_LOG   L"\\log"
+#define FOLDERS_STATE L"\\state"
+
+/* A path in %ProgramData%\kdnetd; `under` is nothing, or begins with a back slash. Owned; NULL: out of memory. */
+wchar_t *folders_path(const wchar_t *under);
+
+/* The SID of NT SERVICE\NAME, as text: S-1-5-80- and five numbers. Owned; NULL: out of memory. */
+wchar_t *folders_service_sid(const wchar_t *name);
+
+/*
+ * Makes the folders where they are not there, and lets in SYSTEM and Administrators (all), and the service (reads the
+ * configuration, writes log and state), and nobody else. Returns 0 or an error of GetLastError; `failed`: of what.
+ */
+unsigned long folders_make(const wchar_t *service, const wchar_t **failed);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The service manager is told by service_run.c's states; without a service nobody is. */
+#include "service/platform/windows/service_state.h"
+#include "service/platform/platform.h"
+
+void platform_notify_ready(void)
+{
+    service_state_running();
+}
+
+void platform_notify_reloading(void)
+{
+}
+
+void platform_notify_stopping(void)
+{
+    service_state_stopping();
+}
+
+void platform_notify_status(const char *text)
+{
+    (void)text;
+}
+
+void platform_notify_alive(void)
+{
+}
+
+uint64_t platform_watchdog_us(void)
+{
+    return 0;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service_state: what the service control manager is told. Without a service each call does nothing. Thread: any. */
+#ifndef SERVICE_PLATFORM_WINDOWS_SERVICE_STATE_H
+#define SERVICE_PLATFORM_WINDOWS_SERVICE_STATE_H
+
+#include <stdbool.h>
+
+#define SERVICE_STATE_NAME L"kdnetd"
+
+/* Runs `kdnetd service run`: under the manager until the service has stopped. Returns the exit status. */
+int service_state_run(int argc, char **argv, int (*run)(int argc, char **argv));
+
+void service_state_running(void);
+void service_state_stopping(void);
+
+#endif

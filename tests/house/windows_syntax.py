@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every product source parses for Windows: clang and mingw-w64's headers, without building anything.
+
+A source that includes a header of POSIX, or calls what only POSIX has, fails here on each computer with clang and
+mingw-w64-common. #ifdef _WIN32 outside platform/ is counted, too: five at most.
+"""
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
+WINDOWS = TREE / "service/platform/windows"
+MINGW = [pathlib.Path("/usr/share/mingw-w64/include"), pathlib.Path("/usr/x86_64-w64-mingw32/include")]
+SKIPPED = 77
+# Headers of libraries, which are the same on all systems.
+LIBRARIES = ["uv.h", "uv", "openssl", "jansson.h", "jansson_config.h", "yaml.h", "curl", "mspack.h", "lzma.h", "lzma",
+             "pcap.h", "pcap", "zlib.h", "zconf.h", "sqlite3.h", "event2", "nats", "cyaml"]
+# What only this system has.
+ELSEWHERE = re.compile(r"platform/(posix|linux|systemd)/|_posix\.c$|_linux\.c$|_systemd\.c$")
+FLAGS = ["--target=x86_64-w64-windows-gnu", "-std=gnu11", "-D_GNU_SOURCE", "-D__USE_MINGW_ANSI_STDIO=1",
+         "-D_WIN32_WINNT=0x0A00", "-DWIN32_LEAN_AND_MEAN", "-DUNICODE", '-DKDNETD_VERSION="0"', '-DKDNETD_ETC="/etc"', "-DKDNETD_CAB", "-DKDNETD_XZ",
+         "-DKDNETD_ZLIB", "-DCURL_STATICLIB", "-DLZMA_API_STATIC", "-DYAML_DECLARE_STATIC", "-nostdlibinc",
+         "-Wall", "-Wextra", "-Wno-format", "-Wno-unknown-warning-option", "-Wno-bitwise-instead-of-logical", "-Werror"]
+
+
+def skip(why):
+    print(f"nothing tested: {why}")
+    sys.exit(SKIPPED)
+
+
+def link_libraries(folder):
+    """A folder with the libraries' headers and nothing else of this system's."""
+    places = [pathlib.Path("/usr/include"), *pathlib.Path("/usr/include").glob("*-linux-gnu")]
+    for name in LIBRARIES:
+        found = [place / name for place in places if (place / name).exists()]
+        if found and found[0].is_dir():
+            (folder / name).mkdir()
+            for place in reversed(found):
+                for header in place.iterdir():
+                    link = folder / name / header.name
+                    link.unlink(missing_ok=True)
+                    link.symlink_to(header)
+        elif found:
+            (folder / name).symlink_to(found[0])
+
+
+def write_messages(folder):
+    """What windmc would make of messages.mc: numbers."""
+    text = (WINDOWS / "messages.mc").read_text()
+    lines = [f"#define {name} ((DWORD){number}L)\n"
+             for number, name in re.findall(r"MessageId=(\d+).*SymbolicName=(\w+)", text)]
+    assert lines
+    (folder / "messages.h").write_text("".join(lines))
+
+
+def run(arguments):
+    return subprocess.run(arguments, cwd=TREE, capture_output=True, text=True, timeout=300)
+
+
+def precompile(clang, flags, header, out):
+    done = run([clang, *flags, "-x", "c-header", str(WINDOWS / "compat" / header), "-o", str(out)])
+    if done.returncode != 0:
+        sys.exit(f"{header}:\n{done.stderr}")
+    return out
+
+
+def sources():
+    found = [path.relative_to(TREE) for room in ("kdnet", "config", "service") for path in (TREE / room).rglob("*.c")]
+    return sorted(path for path in found if not ELSEWHERE.search(str(path)))
+
+
+def check_conditions():
+    places = []
+    for room in ("kdnet", "config", "service"):
+        for path in sorted((TREE / room).rglob("*.[ch]")):
+            where = str(path.relative_to(TREE))
+            if "platform/" not in where and re.search(r"^\s*#\s*(if|ifdef|ifndef|elif)\b.*_WIN(32|64)", path.read_text(), re.M):
+                places.append(where)
+    if len(places) > 5:
+        sys.exit("more than five files outside platform/ ask for _WIN32: " + ", ".join(places))
+
+
+def main():
+    check_conditions()
+    clang = shutil.which("clang")
+    mingw = [place for place in MINGW if (place / "winsock2.h").exists()]
+    if not clang:
+        skip("clang is not there")
+    if not mingw:
+        skip("mingw-w64's headers are not there (mingw-w64-common)")
+    if not (pathlib.Path("/usr/include/uv/win.h")).exists():
+        skip("libuv's headers for Windows are not there (uv/win.h)")
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        link_libraries(folder)
+        write_messages(folder)
+        flags = [*FLAGS, f"-I{TREE}", "-isystem", str(WINDOWS / "compat"), "-isystem", name, "-isystem", str(mingw[0])]
+        slim = precompile(clang, flags, "compat.h", folder / "compat.pch")
+        full = precompile(clang, flags, "sockets.h", folder / "sockets.pch")
+
+        def check(source):
+            header = slim if source.parts[0] == "kdnet" else full
+            return source, run([clang, *flags, "-fsyntax-only", "-include-pch", str(header), str(source)])
+
+        with concurrent.futures.ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            wrong = [(source, done) for source, done in pool.map(check, sources()) if done.returncode != 0]
+    for source, done in wrong:
+        print(f"{source} does not parse for Windows:\n{done.stderr}")
+    print(f"{len(sources())} sources, {len(wrong)} wrong")
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
