@@ -7,6 +7,8 @@
 #include "kdnet/base/error.h"
 #include "kdnet/wire/file_io.h"
 #include "kdnet/session/break_handler_internal.h"
+#include "kdnet/session/probes/context_internal.h"
+#include "kdnet/session/probes/probes_internal.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -27,8 +29,25 @@
 /* What was waited for has come: on towards the status, as long as that is waited for. */
 static void beyond_deadline(struct kdnet_session *session, uint64_t now_us)
 {
-    if (!kdnet_probes_next(session) || !kdnet_reach_await(session, now_us))
+    if (!kdnet_probes_next(session, now_us) || !kdnet_reach_await(session, now_us))
         kdnet_resume_conclude(session, KDNET_REASON_TIMEOUT, now_us);
+}
+
+/* A machine that is read: asks the next question, or concludes. */
+static void read_on(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->active->halt;
+    enum kdnet_fact tells_phase = halt->stop.shutdown ? KDNET_FACT_BUGCHECK : KDNET_FACT_CONTEXT;
+    if (kdnet_probes_ordinary_shutdown(session)) {
+        kdnet_resume_shut_down(session, now_us);
+        return;
+    }
+    if (kdnet_is_tried(&halt->facts, tells_phase))
+        kdnet_report_break(session);
+    if (halt->late)
+        beyond_deadline(session, now_us);
+    else if (!kdnet_probes_next(session, now_us) && !halt->dump_status.waiting)
+        kdnet_resume_conclude(session, KDNET_REASON_NONE, now_us);
 }
 
 void kdnet_break_handler_advance(struct kdnet_session *session, uint64_t now_us)
@@ -36,23 +55,13 @@ void kdnet_break_handler_advance(struct kdnet_session *session, uint64_t now_us)
     struct kdnet_halt *halt = &session->active->halt;
     if (session->active->link.busy)
         return;
-    if (halt->stage == KDNET_STAGE_READING && halt->load_symbols) {
-        if (!kdnet_probes_identify(session))
-            kdnet_resume_loaded(session);
+    if (halt->stage == KDNET_STAGE_READING && !halt->stop.load_symbols) {
+        read_on(session, now_us);
     } else if (halt->stage == KDNET_STAGE_READING) {
-        bool phase_known = halt->shutdown ? halt->bugcheck_tried : halt->context_tried;
-        if (kdnet_probes_ordinary_shutdown(session)) {
-            kdnet_resume_shut_down(session, now_us);
-            return;
-        }
-        if (phase_known)
-            kdnet_report_break(session);
-        if (halt->late)
-            beyond_deadline(session, now_us);
-        else if (!kdnet_probes_next(session) && !halt->waiting && !kdnet_evidence_probe_next(session, now_us))
-            kdnet_resume_conclude(session, KDNET_REASON_NONE, now_us);
+        if (!kdnet_probes_next(session, now_us))
+            kdnet_resume_loaded(session);
     } else if (halt->stage == KDNET_STAGE_RESUMING) {
-        if (halt->load_symbols)
+        if (halt->stop.load_symbols)
             kdnet_resume_go_on(session);
         else
             kdnet_resume_next(session);
@@ -70,26 +79,21 @@ static void implied_resume(struct kdnet_session *session, uint64_t now_us)
     if (halt->stage == KDNET_STAGE_GOING) {
         kdnet_resume_done(session, now_us);
     } else if (halt->stage != KDNET_STAGE_RUNNING) {
-        if (!halt->load_symbols)
+        if (!halt->stop.load_symbols)
             kdnet_report_status(session, KDNET_REASON_LOST,
                                 now_us); /* not by us: what was known until then is the result */
-        halt->stage = KDNET_STAGE_RUNNING;
+        kdnet_halt_set_stage(halt, KDNET_STAGE_RUNNING);
     }
 }
 
-/* What is known of the kernel stays; what could not be had is tried again, and a loader is asked again: Windows may
- * have started since. */
+/* What is known of the kernel stays; what could not be had is tried again. */
 static bool renew_kernel_info(struct kdnet_session *session)
 {
     if (!session->kernel_info)
         session->kernel_info = calloc(1, sizeof *session->kernel_info);
-    struct kdnet_kernel_info *info = session->kernel_info;
-    if (!info)
+    if (!session->kernel_info)
         return false;
-    info->version_tried = info->version_known && kdnet_kernel_info_is_nt(info);
-    info->data_tried = info->data_known;
-    info->build_lab_tried = info->build_lab_known;
-    info->pdb_tried = info->pdb_known;
+    kdnet_probes_begin(session);
     return true;
 }
 
@@ -97,25 +101,26 @@ static bool renew_kernel_info(struct kdnet_session *session)
 static void keep_change(struct kdnet_halt *halt, const struct kdnet_packet *packet)
 {
     memset(halt, 0, sizeof *halt);
-    halt->checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
-    halt->length = packet->payload_length;
+    halt->stop.checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
+    halt->stop.length = packet->payload_length;
     /* One that cannot be read halts the machine all the same: it is an unknown state, read and continued. */
     if (packet->type == KDNET_PACKET_STATE_CHANGE64)
-        (void)kdnet_state_change_decode(packet->payload, packet->payload_length, &halt->change);
+        (void)kdnet_state_change_decode(packet->payload, packet->payload_length, &halt->stop.change);
     else
-        (void)kdnet_state_change_decode32(packet->payload, packet->payload_length, &halt->change);
-    if (halt->change.load_symbols.path && !halt->change.load_symbols.unload)
-        halt->kernel_loads = kdnet_is_kernel_path(halt->change.load_symbols.path,
-                                                  halt->change.load_symbols.path_text_length);
-    halt->change.load_symbols.path = NULL; /* borrowed from the datagram, as these */
-    halt->change.command.name = halt->change.command.command = NULL;
-    size_t length = halt->change.report_length < sizeof halt->report ? halt->change.report_length : sizeof halt->report;
+        (void)kdnet_state_change_decode32(packet->payload, packet->payload_length, &halt->stop.change);
+    if (halt->stop.change.load_symbols.path && !halt->stop.change.load_symbols.unload)
+        halt->stop.kernel_loads = kdnet_is_kernel_path(halt->stop.change.load_symbols.path,
+                                                       halt->stop.change.load_symbols.path_text_length);
+    halt->stop.change.load_symbols.path = NULL; /* borrowed from the datagram, as these */
+    halt->stop.change.command.name = halt->stop.change.command.command = NULL;
+    size_t length = halt->stop.change.report_length < sizeof halt->stop.report ? halt->stop.change.report_length
+                                                                               : sizeof halt->stop.report;
     if (length > 0)
-        memcpy(halt->report, halt->change.report, length);
-    halt->change.report = halt->report;
-    halt->change.report_length = length;
-    halt->shutdown = kdnet_state_change_is_shutdown(&halt->change);
-    halt->load_symbols = kdnet_halt_state(halt) == KDNET_STATE_LOAD_SYMBOLS && !halt->shutdown;
+        memcpy(halt->stop.report, halt->stop.change.report, length);
+    halt->stop.change.report = halt->stop.report;
+    halt->stop.change.report_length = length;
+    halt->stop.shutdown = kdnet_state_change_is_shutdown(&halt->stop.change);
+    halt->stop.load_symbols = kdnet_halt_state(halt) == KDNET_STATE_LOAD_SYMBOLS && !halt->stop.shutdown;
 }
 
 /* Takes one break from the machine's budget; false when it is used up. */
@@ -127,8 +132,8 @@ static bool take_break(struct kdnet_session *session, uint64_t now_us)
 /* Whether somebody wants to know which kernel it is that starts; once a boot. */
 static bool is_to_be_identified(const struct kdnet_session *session)
 {
-    return session->active->halt.kernel_loads && session->shared->want_rvas &&
-           (!session->kernel_info || !session->kernel_info->pdb_tried);
+    return session->active->halt.stop.kernel_loads && session->shared->want_rvas &&
+           (!session->kernel_info || !kdnet_is_tried(&session->kernel_info->facts, KDNET_FACT_IDENTITY));
 }
 
 /*
@@ -138,7 +143,7 @@ static bool is_to_be_identified(const struct kdnet_session *session)
 static void on_load_symbols(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;
-    if (halt->kernel_loads) {
+    if (halt->stop.kernel_loads) {
         kdnet_last_break_missing(session, true);
         kdnet_identity_over(session);
     }
@@ -182,7 +187,7 @@ bool kdnet_break_handler_waits(struct kdnet_session *session, const struct kdnet
 static uint64_t take_stopped(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_history *history = session->history;
-    bool same = history->stopped_us != 0 && history->stopped_checksum == session->active->halt.checksum;
+    bool same = history->stopped_us != 0 && history->stopped_checksum == session->active->halt.stop.checksum;
     uint64_t since_us = same ? history->stopped_us : kdnet_session_people_us(session, now_us);
     history->stopped_us = 0;
     return since_us;
@@ -192,12 +197,12 @@ static uint64_t take_stopped(struct kdnet_session *session, uint64_t now_us)
 static void begin_halt(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;
-    halt->stage = KDNET_STAGE_READING;
+    kdnet_halt_set_stage(halt, KDNET_STAGE_READING);
     halt->since_us = take_stopped(session, now_us);
     halt->deadline_us = now_us + session->shared->read_deadline_us;
     session->history->crash.dumping = false;
-    halt->unread = !halt->load_symbols && !halt->shutdown && !take_break(session, now_us);
-    if (halt->load_symbols)
+    halt->unread = !halt->stop.load_symbols && !halt->stop.shutdown && !take_break(session, now_us);
+    if (halt->stop.load_symbols)
         on_load_symbols(session, now_us);
     else if (!renew_kernel_info(session))
         kdnet_resume_conclude(session, KDNET_REASON_UNREADABLE, now_us);
@@ -223,8 +228,8 @@ static bool asked_lately(const struct kdnet_link *link, uint64_t now_us)
 static void on_state_change(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;
-    bool same = halt->length == packet->payload_length &&
-                halt->checksum == kdnet_packet_checksum(packet->payload, packet->payload_length);
+    bool same = halt->stop.length == packet->payload_length &&
+                halt->stop.checksum == kdnet_packet_checksum(packet->payload, packet->payload_length);
     if (same && halt->stage != KDNET_STAGE_RUNNING && halt->stage != KDNET_STAGE_GOING) {
         kdnet_link_ignored(
             &session->active->link); /* said again at our RESEND or RESET: it waits, and has not taken our request */
@@ -234,11 +239,11 @@ static void on_state_change(struct kdnet_session *session, const struct kdnet_pa
     if (same && halt->stage == KDNET_STAGE_GOING && asked_lately(&session->active->link, now_us)) {
         if (session->active->link.busy && session->active->link.sends == 0)
             return; /* the RESET before our Continue brought it: the Continue is still to come */
-        ++halt->duplicate_breaks;
-        halt->proofs = 0; /* it speaks: asking is worth it again */
+        ++halt->resuming.duplicate_breaks;
+        halt->resuming.proofs = 0; /* it speaks: asking is worth it again */
         kdnet_link_abandon(&session->active->link);
-        halt->stage = KDNET_STAGE_RESUMING;
-        if (!halt->context_known || !kdnet_context_ask(session, KDNET_STEP_SAME))
+        kdnet_halt_set_stage(halt, KDNET_STAGE_RESUMING);
+        if (!kdnet_is_known(&halt->facts, KDNET_FACT_CONTEXT) || !kdnet_context_ask(session, KDNET_FOR_SAME))
             kdnet_break_handler_advance(session, now_us);
         return;
     }
@@ -246,7 +251,7 @@ static void on_state_change(struct kdnet_session *session, const struct kdnet_pa
     bool nested = halt->stage != KDNET_STAGE_RUNNING && halt->stage != KDNET_STAGE_GOING;
     implied_resume(session, now_us);
     keep_change(halt, packet);
-    halt->nested = nested;
+    halt->stop.nested = nested;
     begin_halt(session, now_us);
 }
 
@@ -289,12 +294,12 @@ static void hold_prompt(struct kdnet_session *session, const uint8_t *payload, s
 {
     struct kdnet_halt *halt = &session->active->halt;
     memset(halt, 0, sizeof *halt);
-    halt->prompt = halt->load_symbols = true; /* released without a result, as those */
+    halt->stop.prompt = halt->stop.load_symbols = true; /* released without a result, as those */
     halt->since_us = kdnet_session_people_us(session, now_us);
     halt->action = KDNET_ACTION_HOLD;
-    memcpy(halt->report, payload, length);
-    halt->change.report = halt->report;
-    halt->change.report_length = length;
+    memcpy(halt->stop.report, payload, length);
+    halt->stop.change.report = halt->stop.report;
+    halt->stop.change.report_length = length;
     kdnet_resume_hold(session, now_us);
     kdnet_report_held(session, KDNET_BREAK_KIND_PROMPT, now_us);
 }
@@ -365,7 +370,7 @@ static bool is_same_question(struct kdnet_session *session, const struct kdnet_p
 {
     struct kdnet_active *active = session->active;
     uint32_t checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
-    bool held = active->halt.prompt && active->halt.stage == KDNET_STAGE_HELD;
+    bool held = active->halt.stop.prompt && active->halt.stage == KDNET_STAGE_HELD;
     bool same = (held || (active->link.busy && active->link.type == packet->type)) &&
                 active->question_checksum == checksum;
     active->question_checksum = checksum;
@@ -389,6 +394,37 @@ static void count_asked(struct kdnet_session *session, const struct kdnet_packet
         kdnet_link_diverged(&session->active->link);
 }
 
+/*
+ * A reply while no break is known: to a previous process of ours, and the machine is halted; or to what it was asked
+ * before we let it go, and it takes its time over that. Then it is asked soon enough whether it runs.
+ */
+static void hear_unasked(struct kdnet_session *session, uint64_t now_us)
+{
+    bool released = session->history->crash.dumping || (session->resend_slow > 0 && session->resend_left == 0);
+    if (!released)
+        kdnet_resend_begin(session, ASKS_MAX, now_us);
+}
+
+static void on_reply(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
+{
+    struct kdnet_manipulate reply;
+    if (session->active->halt.stage == KDNET_STAGE_RUNNING) {
+        if (kdnet_manipulate_decode(packet->payload, packet->payload_length, &reply) == KDNET_OK)
+            hear_unasked(session, now_us);
+        return;
+    }
+    switch (kdnet_probes_reply(session, packet, now_us)) {
+    case KDNET_REPLY_TAKEN:
+        kdnet_break_handler_advance(session, now_us);
+        break;
+    case KDNET_REPLY_ANOTHER_BREAK:
+        kdnet_break_handler_begin_again(session, now_us);
+        break;
+    case KDNET_REPLY_IGNORED:
+        break;
+    }
+}
+
 void kdnet_break_handler_packet(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
 {
     if (packet->type != KDNET_PACKET_MANIPULATE) {
@@ -403,7 +439,7 @@ void kdnet_break_handler_packet(struct kdnet_session *session, const struct kdne
         on_state_change(session, packet, now_us);
         break;
     case KDNET_PACKET_MANIPULATE:
-        kdnet_probes_reply(session, packet, now_us);
+        on_reply(session, packet, now_us);
         break;
     case KDNET_PACKET_DEBUG_IO:
         if (is_same_question(session, packet))
@@ -427,9 +463,9 @@ void kdnet_break_handler_packet(struct kdnet_session *session, const struct kdne
 void kdnet_session_symbols_came(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_active *active = session->active;
-    if (!active || active->halt.stage != KDNET_STAGE_READING || !active->halt.waiting)
+    if (!active || active->halt.stage != KDNET_STAGE_READING || !active->halt.dump_status.waiting)
         return;
-    active->halt.waiting = false;
+    active->halt.dump_status.waiting = false;
     kdnet_break_handler_advance(session, now_us);
 }
 
@@ -500,16 +536,16 @@ void kdnet_break_handler_other_host(struct kdnet_session *session, uint64_t now_
     struct kdnet_halt *halt = session->active ? &session->active->halt : NULL;
     if (session->history)
         kdnet_last_break_came(session); /* perhaps at that host */
-    if (!halt || halt->stage == KDNET_STAGE_RUNNING || ++halt->other_host_pokes < OTHER_HOST_POKES_MAX)
+    if (!halt || halt->stage == KDNET_STAGE_RUNNING || ++halt->resuming.other_host_pokes < OTHER_HOST_POKES_MAX)
         return;
     kdnet_link_abandon(&session->active->link);
     if (halt->stage == KDNET_STAGE_GOING) {
         kdnet_resume_done(session, now_us);
         return;
     }
-    if (!halt->load_symbols)
+    if (!halt->stop.load_symbols)
         kdnet_report_status(session, KDNET_REASON_LOST, now_us);
-    halt->stage = KDNET_STAGE_RUNNING; /* for us: the other host may keep it halted */
+    kdnet_halt_set_stage(halt, KDNET_STAGE_RUNNING); /* for us: the other host may keep it halted */
 }
 
 void kdnet_break_handler_rebooted(struct kdnet_session *session, uint64_t now_us)
@@ -517,9 +553,9 @@ void kdnet_break_handler_rebooted(struct kdnet_session *session, uint64_t now_us
     struct kdnet_halt *halt = &session->active->halt;
     if (halt->stage == KDNET_STAGE_GOING)
         kdnet_resume_done(session, now_us); /* only the ACK was lost */
-    else if (halt->stage == KDNET_STAGE_READING && !halt->load_symbols)
+    else if (halt->stage == KDNET_STAGE_READING && !halt->stop.load_symbols)
         kdnet_report_status(session, KDNET_REASON_LOST, now_us);
-    halt->stage = KDNET_STAGE_RUNNING;
+    kdnet_halt_set_stage(halt, KDNET_STAGE_RUNNING);
     session->history->crash.dumping = false;
     session->history->awaited.rebooted = true;
     session->history->cleared_reported = false;
@@ -539,7 +575,7 @@ void kdnet_break_handler_expire(struct kdnet_session *session, uint64_t now_us)
     kdnet_reach_expire(session, now_us);
     switch (halt->stage) {
     case KDNET_STAGE_READING:
-        if (now_us >= halt->deadline_us && halt->load_symbols)
+        if (now_us >= halt->deadline_us && halt->stop.load_symbols)
             kdnet_resume_loaded(session);
         else if (now_us >= halt->deadline_us && !kdnet_reach_await(session, now_us))
             kdnet_resume_conclude(session, KDNET_REASON_TIMEOUT, now_us);

@@ -12,7 +12,13 @@
 #define ASK_PERIOD_US 100000U /* between two RESENDs to a machine that may be halted */
 #define ASKS_MAX      12U
 
-/* --- request.c --- */
+/* --- halt.c --- */
+
+/* The next stage of a halt. Asserts that it may follow. */
+void kdnet_halt_set_stage(struct kdnet_halt *halt, enum kdnet_stage stage);
+
+/* Whether the request under way is this probe's. */
+bool kdnet_halt_asks(const struct kdnet_halt *halt, const struct kdnet_probe *probe);
 
 /* The state change's new state, without the flag of the alternate form. */
 uint32_t kdnet_halt_state(const struct kdnet_halt *halt);
@@ -42,37 +48,29 @@ enum kdnet_leftover kdnet_halt_leftover(const struct kdnet_session *session);
  */
 bool kdnet_halt_must_step(const struct kdnet_session *session);
 
-/* Sends a request; false when it cannot be: then the step counts as tried. */
-bool kdnet_request(struct kdnet_session *session, enum kdnet_step step, struct kdnet_manipulate *manipulate,
+/* --- request.c --- */
+
+/* Sends a request; false when it cannot be. Needs a link that is not busy. */
+bool kdnet_request(struct kdnet_session *session, enum kdnet_purpose purpose, struct kdnet_manipulate *manipulate,
                    bool wants_reply);
 
-/* The same for memory; of one that came short, the rest. */
-bool kdnet_request_read(struct kdnet_session *session, enum kdnet_step step, uint64_t address, uint32_t length);
-
 /* The same for a request that is all in its number. */
-bool kdnet_request_plain(struct kdnet_session *session, enum kdnet_step step, uint32_t api);
+bool kdnet_request_plain(struct kdnet_session *session, enum kdnet_purpose purpose, uint32_t api);
+
+/* The same for memory, up to KDNET_READ_SPACE bytes. */
+bool kdnet_request_read(struct kdnet_session *session, enum kdnet_purpose purpose, uint64_t address, uint32_t length);
+
+/* What is missing of the read that was sent last, or all of it again. */
+bool kdnet_request_rest(struct kdnet_session *session);
+
+/* Bytes that kdnet_request_rest asks for: as many as the network carries. */
+uint32_t kdnet_request_next_length(const struct kdnet_session *session);
+
+/* The next read on the way to an image's identity, for a probe. */
+bool kdnet_request_image_way(struct kdnet_session *session, const struct kdnet_image_way *way, uint64_t base);
 
 /* What it shares with others, who have been told which machine the next question is for. */
 const struct kdnet_session_shared *kdnet_ask_caller(const struct kdnet_session *session);
-
-/* --- context.c --- */
-
-/* Asks for the registers. */
-bool kdnet_context_ask(struct kdnet_session *session, enum kdnet_step step);
-
-/* Gives the machine the program counter of `halt->context`; false when it cannot be. Needs a known context. */
-bool kdnet_context_set(struct kdnet_session *session);
-
-/* A reply to the one, and to the other. */
-void kdnet_context_reply(struct kdnet_session *session, const struct kdnet_manipulate *reply);
-void kdnet_context_was_set(struct kdnet_session *session, const struct kdnet_manipulate *reply);
-
-/* Whether a machine that says a break again stands elsewhere than where we left it: where SetContext put it, or a
- * former host's. Then it has run and broken in at the same place. */
-bool kdnet_context_differs(const struct kdnet_session *session, const struct kdnet_manipulate *reply);
-
-/* Time passed while registers are read or set: perhaps the network does not carry so long a datagram. */
-void kdnet_context_expire(struct kdnet_session *session, uint64_t now_us);
 
 /* --- reach.c --- */
 
@@ -85,9 +83,6 @@ bool kdnet_reach_in_crash(const struct kdnet_session *session);
 /* The deadline of a break in a crash has come. Whether what is under way, or was just asked, is waited for all the
  * same, a few times at most; then the deadline is another one. */
 bool kdnet_reach_await(struct kdnet_session *session, uint64_t now_us);
-
-/* Bytes of memory that are asked for at once. */
-uint32_t kdnet_reach_read_most(const struct kdnet_session *session, enum kdnet_step step);
 
 /* Whether what is long and under way, after so many timeouts with such, is given up. */
 bool kdnet_reach_is_too_long(const struct kdnet_session *session, unsigned timeouts, uint64_t now_us);
@@ -185,34 +180,7 @@ uint64_t kdnet_repeats_wait_us(const struct kdnet_session *session);
 /* The machine does something else: it goes on. */
 void kdnet_repeats_end(struct kdnet_session *session);
 
-/* --- probes.c --- */
-
-/* Asks for the next thing that is not known; false when all that can be known is. The most telling come first. */
-bool kdnet_probes_next(struct kdnet_session *session);
-
-/* The kernel has just been loaded: asks for the next thing that tells which it is; false when that is known or cannot
- * be. */
-bool kdnet_probes_identify(struct kdnet_session *session);
-
-/* Whether this is the end of a machine that did not crash, now that it is known. */
-bool kdnet_probes_ordinary_shutdown(const struct kdnet_session *session);
-
-/* The step has ended without an answer that can be used. */
-void kdnet_probes_step_failed(struct kdnet_session *session, enum kdnet_step step);
-
-/* Asks for the identity of an image: 0 the kernel, else a module and 1 (module_list.c). */
-bool kdnet_probes_identity(struct kdnet_session *session, unsigned image);
-
-/* A reply, perhaps to the request under way. */
-void kdnet_probes_reply(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us);
-
-/* --- evidence_probe.c, module_list.c --- */
-
-/* Asks for the next piece of evidence; false: that is all. Only when nothing else is left to ask. */
-bool kdnet_evidence_probe_next(struct kdnet_session *session, uint64_t now_us);
-
-/* The bytes of a read for evidence; length 0: unreadable. */
-void kdnet_evidence_probe_take(struct kdnet_session *session, const uint8_t *data, size_t length);
+/* --- probes/evidence.c --- */
 
 /* What is collected so far at this break; NULL: nothing. Borrowed. */
 const struct kdnet_evidence *kdnet_evidence_probe_look(const struct kdnet_session *session);
@@ -222,10 +190,6 @@ struct kdnet_evidence *kdnet_evidence_probe_end(struct kdnet_session *session);
 
 /* The kernel's identity is known: says which of its symbols will be asked for. */
 void kdnet_want_symbols(struct kdnet_session *session);
-
-/* Of the image whose identity is read: its base, and what it is; NULL: it does not say. */
-uint64_t kdnet_image_base(const struct kdnet_session *session);
-void kdnet_image_identified(struct kdnet_session *session, const struct kdnet_pdb *pdb);
 
 /* --- break_handler.c --- */
 

@@ -77,7 +77,9 @@ void kdnet_identity_over(struct kdnet_session *session)
 
 static uint64_t kernel_base_of(const struct kdnet_kernel_info *boot)
 {
-    return boot && boot->version_known && kdnet_kernel_info_is_nt(boot) ? boot->version.kernel_base : 0;
+    return boot && kdnet_is_known(&boot->facts, KDNET_FACT_VERSION) && kdnet_kernel_info_is_nt(boot)
+               ? boot->version.kernel_base
+               : 0;
 }
 
 void kdnet_identity_met(struct kdnet_session *session)

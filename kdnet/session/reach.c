@@ -5,6 +5,7 @@
  * the reply to a long read never comes, though the machine acknowledges the request: reads become shorter, once a boot.
  */
 #include "kdnet/session/break_handler_internal.h"
+#include "kdnet/session/probes/probe_internal.h"
 #include "kdnet/base/wire.h"
 
 #define ROUND_TRIPS   12U /* of a whole reading */
@@ -13,7 +14,6 @@
 #define TOO_LONG      2U  /* timeouts after which something long is given up */
 #define TOO_LONG_US   300000U
 #define THINKS_US     12000000U
-#define HEADER_MOST   512U /* of an image's headers at once: enough for every kernel seen */
 #define READ_LEAST    256U /* bytes that every network carries */
 #define READ_AS_PIECE 512U /* of a read where a whole CONTEXT did not come */
 
@@ -42,22 +42,17 @@ static bool may_be_last(const struct kdnet_session *session)
 static bool is_on_the_way(const struct kdnet_session *session)
 {
     const struct kdnet_halt *halt = &session->active->halt;
-    switch (halt->step) {
-    case KDNET_STEP_VERSION:
-    case KDNET_STEP_STATUS:
-    case KDNET_STEP_BUILD_LAB:
-        return true;
-    case KDNET_STEP_HEADER:
-    case KDNET_STEP_DIRECTORY:
-    case KDNET_STEP_CODEVIEW:
-        return halt->image == 0;
-    case KDNET_STEP_CONTEXT:
-    case KDNET_STEP_LIST:
-    case KDNET_STEP_BLOCK:
-        return may_be_last(session) && !halt->shutdown;
-    default:
+    if (halt->request.purpose != KDNET_FOR_PROBE)
         return false;
+    switch (halt->request.probe->await) {
+    case KDNET_AWAIT_IN_CRASH:
+        return true;
+    case KDNET_AWAIT_LAST:
+        return may_be_last(session) && !halt->stop.shutdown;
+    case KDNET_AWAIT_NEVER:
+        break;
     }
+    return false;
 }
 
 bool kdnet_reach_await(struct kdnet_session *session, uint64_t now_us)
@@ -66,8 +61,8 @@ bool kdnet_reach_await(struct kdnet_session *session, uint64_t now_us)
     const struct kdnet_link *link = &session->active->link;
     bool far = kdnet_reach_is_far(session);
     unsigned most = far && may_be_last(session) ? AWAITED_LAST : AWAITED;
-    bool wanted = far ? is_on_the_way(session) : halt->step == KDNET_STEP_STATUS;
-    bool first = halt->step == KDNET_STEP_VERSION && !halt->late; /* without which nothing can be asked */
+    bool wanted = far ? is_on_the_way(session) : kdnet_halt_asks(halt, &kdnet_probe_dump_status);
+    bool first = kdnet_halt_asks(halt, &kdnet_probe_version) && !halt->late; /* without which nothing can be asked */
     if (!link->busy || !link->wants_reply || !wanted || (!first && halt->awaited >= most) ||
         !kdnet_reach_in_crash(session))
         return false;
@@ -78,13 +73,6 @@ bool kdnet_reach_await(struct kdnet_session *session, uint64_t now_us)
 }
 
 /* --- long datagrams ----------------------------------------------------------------------------------------------- */
-
-uint32_t kdnet_reach_read_most(const struct kdnet_session *session, enum kdnet_step step)
-{
-    const struct kdnet_kernel_info *info = session->kernel_info;
-    uint32_t most = step == KDNET_STEP_HEADER ? HEADER_MOST : KDNET_READ_SPACE;
-    return info && info->read_most > 0 && info->read_most < most ? info->read_most : most;
-}
 
 bool kdnet_reach_is_too_long(const struct kdnet_session *session, unsigned timeouts, uint64_t now_us)
 {
@@ -122,8 +110,7 @@ static uint32_t under_way(const struct kdnet_session *session)
     if (!stands || !link->busy || !link->wants_reply || link->type != KDNET_PACKET_MANIPULATE ||
         kdnet_get_le32(link->payload) != KDNET_API_READ_VIRTUAL_MEMORY)
         return 0;
-    uint32_t rest = halt->read_wanted - halt->read_have, most = kdnet_reach_read_most(session, halt->step);
-    return rest < most ? rest : most;
+    return kdnet_request_next_length(session);
 }
 
 void kdnet_reach_expire(struct kdnet_session *session, uint64_t now_us)
@@ -143,5 +130,5 @@ void kdnet_reach_expire(struct kdnet_session *session, uint64_t now_us)
     info->read_most = (uint16_t)(half ? length / 2 : READ_LEAST);
     info->pieces = info->pieces || !info->pieces_refused;
     kdnet_link_abandon(link);
-    (void)kdnet_request_read(session, halt->step, halt->read_address, halt->read_wanted);
+    (void)kdnet_request_rest(session);
 }

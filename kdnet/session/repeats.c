@@ -27,7 +27,7 @@ bool kdnet_repeats_is_one(const struct kdnet_session *session)
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
     enum kdnet_phase phase = kdnet_crash_phase(&facts);
     return last->known && last->phase == phase && may_be_last(session, &facts) &&
-           (phase == KDNET_PHASE_BUGCHECK_SECOND || last->checksum == session->active->halt.checksum);
+           (phase == KDNET_PHASE_BUGCHECK_SECOND || last->checksum == session->active->halt.stop.checksum);
 }
 
 bool kdnet_repeats_is_reported(const struct kdnet_session *session, const struct kdnet_event_crash_status *status)
@@ -46,7 +46,7 @@ void kdnet_repeats_keep(struct kdnet_session *session, const struct kdnet_event_
     *last = (struct kdnet_last_break){.known = may_be_last(session, &facts),
                                       .status_known = status->status_known,
                                       .phase = status->phase,
-                                      .checksum = session->active->halt.checksum,
+                                      .checksum = session->active->halt.stop.checksum,
                                       .status = status->status,
                                       .repeated = repeated,
                                       .conclusion = status->conclusion};

@@ -11,17 +11,17 @@
 void kdnet_report_kernel(struct kdnet_session *session)
 {
     struct kdnet_kernel_info *info = session->kernel_info;
-    if (!info || !info->version_known || info->announced)
+    if (!info || !kdnet_is_known(&info->facts, KDNET_FACT_VERSION) || info->reported)
         return;
-    info->announced = true;
+    info->reported = true;
     struct kdnet_event_kernel *kernel = &kdnet_session_event(session, KDNET_EVENT_KERNEL)->u.kernel;
     kernel->who = (uint8_t)(info->version.major >> 8);
     kernel->build = info->version.minor;
     kernel->machine = info->version.machine;
     kernel->kernel_base = kdnet_halt_kernel_base(session);
-    kernel->build_lab_known = info->build_lab_known;
+    kernel->build_lab_known = kdnet_is_known(&info->facts, KDNET_FACT_BUILD_LAB);
     memcpy(kernel->build_lab, info->build_lab, sizeof kernel->build_lab);
-    kernel->pdb_known = info->pdb_known;
+    kernel->pdb_known = kdnet_is_known(&info->facts, KDNET_FACT_IDENTITY);
     kernel->pdb = info->pdb;
 }
 
@@ -40,18 +40,18 @@ static void report_break(struct kdnet_session *session)
     struct kdnet_halt *halt = &session->active->halt;
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
     struct kdnet_event_break_in *event = &kdnet_session_event(session, KDNET_EVENT_BREAK_IN)->u.break_in;
-    halt->reported_break = true;
+    halt->reported.break_in = true;
     event->phase = kdnet_crash_phase(&facts);
     event->exception = facts.exception;
-    event->code = halt->change.exception.code;
-    event->address = halt->change.exception.address;
-    event->first_chance = halt->change.exception.first_chance != 0;
+    event->code = halt->stop.change.exception.code;
+    event->address = halt->stop.change.exception.address;
+    event->first_chance = halt->stop.change.exception.first_chance != 0;
 }
 
 void kdnet_report_break(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->active->halt;
-    if (halt->reported_break || halt->unread || halt->repeat)
+    if (halt->reported.break_in || halt->unread || halt->repeat)
         return;
     if (!kdnet_repeats_is_one(session)) {
         report_break(session);
@@ -66,9 +66,9 @@ static enum kdnet_reason why_unknown(const struct kdnet_session *session, enum k
 {
     const struct kdnet_kernel_info *info = session->kernel_info;
     const struct kdnet_halt *halt = &session->active->halt;
-    if (halt->reason != KDNET_REASON_NONE)
-        return halt->reason;
-    if (info && info->version_known && !kdnet_kernel_info_is_nt(info))
+    if (halt->dump_status.reason != KDNET_REASON_NONE)
+        return halt->dump_status.reason;
+    if (info && kdnet_is_known(&info->facts, KDNET_FACT_VERSION) && !kdnet_kernel_info_is_nt(info))
         return KDNET_REASON_NO_KERNEL;
     return interrupted != KDNET_REASON_NONE ? interrupted : KDNET_REASON_UNREADABLE;
 }
@@ -81,14 +81,15 @@ static void fill_status(const struct kdnet_session *session, enum kdnet_reason i
     const struct kdnet_crash *crash = &session->history->crash;
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
     event->phase = kdnet_crash_phase(&facts);
-    event->conclusion = kdnet_crash_conclude(event->phase, halt->status_known, halt->status, halt->source,
+    event->conclusion = kdnet_crash_conclude(event->phase, kdnet_is_known(&halt->facts, KDNET_FACT_STATUS),
+                                             halt->dump_status.value, halt->dump_status.source,
                                              why_unknown(session, interrupted));
-    event->status_known = halt->status_known;
-    event->status = halt->status;
-    event->address_known = halt->address_known;
-    event->address = halt->status_address;
+    event->status_known = kdnet_is_known(&halt->facts, KDNET_FACT_STATUS);
+    event->status = halt->dump_status.value;
+    event->address_known = halt->dump_status.address_known;
+    event->address = halt->dump_status.address;
     event->bugcheck = crash->bugcheck;
-    if (info && info->build_lab_known) {
+    if (info && kdnet_is_known(&info->facts, KDNET_FACT_BUILD_LAB)) {
         event->build_lab_known = true;
         memcpy(event->build_lab, info->build_lab, sizeof event->build_lab);
     }
@@ -96,7 +97,7 @@ static void fill_status(const struct kdnet_session *session, enum kdnet_reason i
     event->read_us = kdnet_session_people_us(session, now_us) - halt->since_us;
     event->since_first_known = crash->first_released;
     event->since_first_us = crash->first_released ? halt->since_us - crash->first_released_us : 0;
-    event->symbols_pending = halt->waiting && !halt->status_known;
+    event->symbols_pending = halt->dump_status.waiting && !kdnet_is_known(&halt->facts, KDNET_FACT_STATUS);
     event->break_status_known = facts.at_status_break && facts.break_status_known;
     event->break_status = facts.break_status;
 }
@@ -105,10 +106,11 @@ void kdnet_report_status(struct kdnet_session *session, enum kdnet_reason interr
 {
     struct kdnet_halt *halt = &session->active->halt;
     struct kdnet_event_crash_status status = {.phase = KDNET_PHASE_BREAK};
-    if (halt->reported_status || halt->unread)
+    if (halt->reported.status || halt->unread)
         return;
-    halt->reported_status = true;
-    if (session->history->crash.printed && (!halt->bugcheck_known || halt->bugcheck.code == 0))
+    halt->reported.status = true;
+    if (session->history->crash.printed &&
+        (!kdnet_is_known(&halt->facts, KDNET_FACT_BUGCHECK) || halt->bugcheck.code == 0))
         kdnet_identity_broke(session, &session->history->crash.bugcheck.data);
     kdnet_report_break(session);
     kdnet_report_kernel(session);
@@ -131,15 +133,15 @@ void kdnet_report_status(struct kdnet_session *session, enum kdnet_reason interr
 void kdnet_report_released(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;
-    if (halt->reported_release)
+    if (halt->reported.release)
         return;
-    if ((halt->load_symbols || !halt->reported_break) && !halt->reported_held)
+    if ((halt->stop.load_symbols || !halt->reported.break_in) && !halt->reported.held)
         return; /* an image, a question, an ordinary shutdown: no break for anybody to see */
-    halt->reported_release = halt->action != KDNET_ACTION_HOLD;
+    halt->reported.release = halt->action != KDNET_ACTION_HOLD;
     struct kdnet_event_released *event = &kdnet_session_event(session, KDNET_EVENT_RELEASED)->u.released;
     event->action = halt->action;
     event->halted_us = kdnet_session_people_us(session, now_us) - halt->since_us;
-    event->repeated = halt->duplicate_breaks + (halt->repeat ? session->history->crash.last.repeated : 0);
+    event->repeated = halt->resuming.duplicate_breaks + (halt->repeat ? session->history->crash.last.repeated : 0);
     if (halt->action != KDNET_ACTION_CONTINUE)
         return;
     event->cleared = kdnet_halt_leftover(session);
@@ -151,7 +153,7 @@ void kdnet_report_held(struct kdnet_session *session, enum kdnet_break_kind why,
 {
     struct kdnet_halt *halt = &session->active->halt;
     struct kdnet_event_held *event = &kdnet_session_event(session, KDNET_EVENT_HELD)->u.held;
-    halt->reported_held = true;
+    halt->reported.held = true;
     event->why = why;
     event->hold_for_us = halt->deadline_us == KDNET_NEVER ? 0 : halt->deadline_us - now_us;
 }

@@ -6,6 +6,9 @@
  */
 #include "kdnet/base/error.h"
 #include "kdnet/session/break_handler_internal.h"
+#include "kdnet/session/probes/context_internal.h"
+#include "kdnet/session/probes/probe_internal.h"
+#include "kdnet/session/probes/probes_internal.h"
 #include "kdnet/base/wire.h"
 
 #include <string.h>
@@ -26,7 +29,7 @@ static void crash_goes_on(struct kdnet_session *session, uint64_t now_us)
 {
     const struct kdnet_halt *halt = &session->active->halt;
     struct kdnet_crash *crash = &session->history->crash;
-    if (halt->load_symbols)
+    if (halt->stop.load_symbols)
         return;
     if (halt->action == KDNET_ACTION_REBOOT) {
         *crash = (struct kdnet_crash){0}; /* no dump is written: it starts anew at once */
@@ -61,17 +64,17 @@ static void ask_slowly(struct kdnet_session *session, uint64_t now_us)
 void kdnet_resume_done(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;
-    bool told = halt->reported_release;
+    bool told = halt->reported.release;
     kdnet_report_released(session, now_us);
     if (!told)
         crash_goes_on(session, now_us);
-    halt->stage = KDNET_STAGE_RUNNING;
-    halt->step = KDNET_STEP_NONE;
+    kdnet_halt_set_stage(halt, KDNET_STAGE_RUNNING);
+    halt->request.purpose = KDNET_FOR_NOTHING;
     /* Does it run? Another break may wait under this one, or the Continue was acknowledged and not taken. A machine
      * that writes its dump, or goes down, is left alone. */
-    if (halt->nested)
+    if (halt->stop.nested)
         kdnet_resend_begin(session, NESTED_ASKS, now_us);
-    else if (!session->history->crash.dumping && !halt->shutdown)
+    else if (!session->history->crash.dumping && !halt->stop.shutdown)
         ask_slowly(session, now_us);
 }
 
@@ -89,9 +92,9 @@ static void presume_done(struct kdnet_session *session, uint64_t now_us)
 static bool prove(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->active->halt;
-    if (halt->proofs % 2 == 1)
-        return kdnet_request_plain(session, KDNET_STEP_PROVE, KDNET_API_GET_VERSION);
-    return kdnet_request_read(session, KDNET_STEP_PROVE, halt->change.program_counter + halt->proofs, 1);
+    if (halt->resuming.proofs % 2 == 1)
+        return kdnet_request_plain(session, KDNET_FOR_PROOF, KDNET_API_GET_VERSION);
+    return kdnet_request_read(session, KDNET_FOR_PROOF, halt->stop.change.program_counter + halt->resuming.proofs, 1);
 }
 
 /* Whether something is asked before the machine is changed or let go, because nothing shows that it counts our packets
@@ -99,9 +102,9 @@ static bool prove(struct kdnet_session *session)
 static bool must_prove(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->active->halt;
-    if (!kdnet_link_is_unsure(&session->active->link) || halt->proofs++ >= PROOFS_MAX)
+    if (!kdnet_link_is_unsure(&session->active->link) || halt->resuming.proofs++ >= PROOFS_MAX)
         return false;
-    halt->stage = KDNET_STAGE_RESUMING;
+    kdnet_halt_set_stage(halt, KDNET_STAGE_RESUMING);
     return prove(session);
 }
 
@@ -110,10 +113,10 @@ void kdnet_resume_go_on(struct kdnet_session *session)
     struct kdnet_halt *halt = &session->active->halt;
     const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
     struct kdnet_manipulate manipulate;
-    if (halt->prompt) {
-        halt->stage = KDNET_STAGE_GOING;
-        (void)kdnet_link_send(&session->active->link, KDNET_PACKET_DEBUG_IO, false, halt->report,
-                              halt->change.report_length);
+    if (halt->stop.prompt) {
+        kdnet_halt_set_stage(halt, KDNET_STAGE_GOING);
+        (void)kdnet_link_send(&session->active->link, KDNET_PACKET_DEBUG_IO, false, halt->stop.report,
+                              halt->stop.change.report_length);
         return;
     }
     if (must_prove(session))
@@ -123,25 +126,25 @@ void kdnet_resume_go_on(struct kdnet_session *session)
     /* WinDbg continues load-symbols plainly, exceptions with the control set [cap frames 954, 234, 950]. */
     if (layout && kdnet_halt_state(halt) == KDNET_STATE_EXCEPTION) {
         machine = layout->machine;
-        kdnet_machine_report(machine, halt->change.report, halt->change.report_length, &report);
+        kdnet_machine_report(machine, halt->stop.change.report, halt->stop.change.report_length, &report);
     }
     if (halt->action == KDNET_ACTION_REBOOT)
         manipulate = (struct kdnet_manipulate){.api = KDNET_API_REBOOT};
     else
         kdnet_manipulate_continue(&manipulate, machine,
-                                  kdnet_crash_continue_status(&halt->change, kdnet_halt_is_user_mode(session)),
+                                  kdnet_crash_continue_status(&halt->stop.change, kdnet_halt_is_user_mode(session)),
                                   kdnet_halt_leftover(session) == KDNET_LEFTOVER_NONE ? report.dr7 : 0);
-    halt->stage = KDNET_STAGE_GOING;
-    halt->heard = 0;
-    kdnet_request(session, KDNET_STEP_NONE, &manipulate, false);
+    kdnet_halt_set_stage(halt, KDNET_STAGE_GOING);
+    halt->resuming.heard = 0;
+    kdnet_request(session, KDNET_FOR_NOTHING, &manipulate, false);
 }
 
 /* The program counter is still the state change's: no host before us, nor we, have moved it. */
 static bool stands_on_it(const struct kdnet_session *session)
 {
     const struct kdnet_halt *halt = &session->active->halt;
-    return kdnet_machine_pc(kdnet_halt_layout(session), halt->context) ==
-           kdnet_halt_address(session, halt->change.program_counter);
+    return kdnet_machine_pc(kdnet_halt_layout(session), halt->registers.bytes) ==
+           kdnet_halt_address(session, halt->stop.change.program_counter);
 }
 
 /* Whether registers are to be set before the Continue: over the breakpoint; on ARM64 also to end a single step. */
@@ -149,7 +152,7 @@ static bool must_set_registers(const struct kdnet_session *session)
 {
     const struct kdnet_halt *halt = &session->active->halt;
     const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
-    if (halt->action != KDNET_ACTION_CONTINUE || halt->stepped || !layout)
+    if (halt->action != KDNET_ACTION_CONTINUE || halt->resuming.stepped || !layout)
         return false;
     return kdnet_halt_must_step(session) ||
            (layout->machine == KDNET_MACHINE_ARM64 && kdnet_halt_leftover(session) != KDNET_LEFTOVER_NONE);
@@ -162,7 +165,7 @@ static bool registers_are_good(const struct kdnet_session *session)
     uint8_t context[KDNET_CONTEXT_MAX];
     if (kdnet_halt_must_step(session))
         return !stands_on_it(session);
-    memcpy(context, halt->context, sizeof context);
+    memcpy(context, halt->registers.bytes, sizeof context);
     return !kdnet_machine_stop_tracing(kdnet_halt_layout(session), context);
 }
 
@@ -171,31 +174,33 @@ static void change_registers(struct kdnet_session *session)
     struct kdnet_halt *halt = &session->active->halt;
     const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
     if (kdnet_halt_must_step(session))
-        kdnet_machine_set_pc(layout, halt->context, kdnet_machine_pc(layout, halt->context) + layout->break_length);
+        kdnet_machine_set_pc(layout, halt->registers.bytes,
+                             kdnet_machine_pc(layout, halt->registers.bytes) + layout->break_length);
     else
-        (void)kdnet_machine_stop_tracing(layout, halt->context);
+        (void)kdnet_machine_stop_tracing(layout, halt->registers.bytes);
 }
 
 void kdnet_resume_next(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->active->halt;
-    halt->stage = KDNET_STAGE_RESUMING;
+    kdnet_halt_set_stage(halt, KDNET_STAGE_RESUMING);
     if (must_set_registers(session)) {
-        if (halt->context_known && registers_are_good(session)) {
+        if (kdnet_is_known(&halt->facts, KDNET_FACT_CONTEXT) && registers_are_good(session)) {
             kdnet_resume_go_on(session);
             return;
         }
-        if (!halt->context_known && !halt->context_tried) {
-            if (kdnet_context_ask(session, KDNET_STEP_CONTEXT))
+        if (!kdnet_is_known(&halt->facts, KDNET_FACT_CONTEXT) && !kdnet_is_tried(&halt->facts, KDNET_FACT_CONTEXT)) {
+            if (kdnet_context_ask(session, KDNET_FOR_PROBE))
                 return;
-        } else if (halt->context_known) {
-            if (halt->interrupted) /* it may have broken in elsewhere, unheard: that break has another context */
+        } else if (kdnet_is_known(&halt->facts, KDNET_FACT_CONTEXT)) {
+            if (halt->resuming
+                    .interrupted) /* it may have broken in elsewhere, unheard: that break has another context */
                 kdnet_link_doubt(&session->active->link);
-            halt->interrupted = false;
+            halt->resuming.interrupted = false;
             if (must_prove(session))
                 return;
             change_registers(session);
-            halt->stepped = true;
+            halt->resuming.stepped = true;
             if (kdnet_context_set(session))
                 return;
         }
@@ -207,7 +212,7 @@ void kdnet_resume_hold(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;
     uint64_t hold_for_us = session->policy->hold_for_us;
-    halt->stage = KDNET_STAGE_HELD;
+    kdnet_halt_set_stage(halt, KDNET_STAGE_HELD);
     halt->deadline_us = hold_for_us > 0 ? now_us + hold_for_us : KDNET_NEVER;
 }
 
@@ -220,13 +225,13 @@ static bool await_reply(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->active->halt;
     struct kdnet_link *link = &session->active->link;
-    bool steps = halt->action == KDNET_ACTION_CONTINUE && halt->step == KDNET_STEP_CONTEXT;
-    bool wanted = link->acked ? steps || kdnet_link_is_unsure(link) : halt->step == KDNET_STEP_VERSION;
+    bool steps = halt->action == KDNET_ACTION_CONTINUE && kdnet_halt_asks(halt, &kdnet_probe_context);
+    bool wanted = link->acked ? steps || kdnet_link_is_unsure(link) : kdnet_halt_asks(halt, &kdnet_probe_version);
     if (!link->busy || !link->wants_reply || link->sends == 0 || !wanted) {
         kdnet_link_abandon(link);
         return false;
     }
-    halt->stage = KDNET_STAGE_RESUMING;
+    kdnet_halt_set_stage(halt, KDNET_STAGE_RESUMING);
     return true;
 }
 
@@ -239,7 +244,7 @@ void kdnet_resume_conclude(struct kdnet_session *session, enum kdnet_reason inte
     kdnet_report_status(session, interrupted, now_us);
     halt->action = session->policy->action[kdnet_crash_break_kind(&facts)];
     halt->deadline_us = KDNET_NEVER;
-    halt->interrupted = interrupted == KDNET_REASON_TIMEOUT && session->active->link.sends > 0;
+    halt->resuming.interrupted = interrupted == KDNET_REASON_TIMEOUT && session->active->link.sends > 0;
     uint64_t wait_us = halt->repeat && halt->action != KDNET_ACTION_REBOOT ? kdnet_repeats_wait_us(session) : 0;
     if (halt->action != KDNET_ACTION_HOLD && wait_us == 0) {
         if (!await_reply(session))
@@ -250,7 +255,7 @@ void kdnet_resume_conclude(struct kdnet_session *session, enum kdnet_reason inte
     kdnet_resume_hold(session, now_us);
     if (halt->action != KDNET_ACTION_HOLD || halt->deadline_us < now_us + wait_us)
         halt->deadline_us = now_us + wait_us;
-    if (halt->reported_break && halt->action == KDNET_ACTION_HOLD)
+    if (halt->reported.break_in && halt->action == KDNET_ACTION_HOLD)
         kdnet_report_released(session, now_us);
     else
         kdnet_report_held(session, kdnet_crash_break_kind(&facts), now_us);
@@ -284,8 +289,8 @@ void kdnet_resume_loaded(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->active->halt;
     halt->deadline_us = KDNET_NEVER;
-    if (halt->kernel_loads && session->kernel_info &&
-        session->kernel_info->pdb_known) /* else a later break may tell more */
+    if (halt->stop.kernel_loads && session->kernel_info &&
+        kdnet_is_known(&session->kernel_info->facts, KDNET_FACT_IDENTITY)) /* else a later break may tell more */
         kdnet_report_kernel(session);
     if (!await_reply(session))
         kdnet_resume_go_on(session);
@@ -301,15 +306,15 @@ void kdnet_break_handler_heard(struct kdnet_session *session, uint64_t now_us)
     if (!active || active->halt.stage != KDNET_STAGE_GOING)
         return;
     struct kdnet_halt *halt = &active->halt;
-    ++halt->heard;
+    ++halt->resuming.heard;
     /* One that has said its break again stood still after a Continue: it is believed when it is asked and does not. */
-    unsigned patience = halt->duplicate_breaks > 0 ? GOING_HEARD_DOUBTED : GOING_HEARD;
-    if (halt->heard >= patience && active->link.sends > GOING_SENDS / 2 && !halt->reported_release) {
+    unsigned patience = halt->resuming.duplicate_breaks > 0 ? GOING_HEARD_DOUBTED : GOING_HEARD;
+    if (halt->resuming.heard >= patience && active->link.sends > GOING_SENDS / 2 && !halt->reported.release) {
         kdnet_report_released(session, now_us);
         crash_goes_on(session, now_us);
-        halt->reported_release = true;
+        halt->reported.release = true;
     }
-    if (halt->heard >= GOING_HEARD_MAX) {
+    if (halt->resuming.heard >= GOING_HEARD_MAX) {
         kdnet_link_abandon(&active->link);
         presume_done(session, now_us);
     } else if (active->link.sends >= GOING_SENDS) {
@@ -328,8 +333,8 @@ void kdnet_break_handler_rekeyed(struct kdnet_session *session, uint64_t now_us)
     if (halt->stage != KDNET_STAGE_GOING)
         return;
     kdnet_link_abandon(&session->active->link);
-    if (halt->asked == 0) /* one answer to it all, however many keys there are on the way */
-        halt->asked = 1;  /* the handshake's own */
+    if (halt->resuming.asked == 0) /* one answer to it all, however many keys there are on the way */
+        halt->resuming.asked = 1;  /* the handshake's own */
     halt->deadline_us = now_us + ASK_PERIOD_US;
 }
 
@@ -338,14 +343,14 @@ static void ask_again(struct kdnet_session *session, uint64_t now_us)
     struct kdnet_halt *halt = &session->active->halt;
     if (now_us < halt->deadline_us)
         return;
-    if (halt->asked++ >= ASKS_MAX) {
+    if (halt->resuming.asked++ >= ASKS_MAX) {
         presume_done(session, now_us);
         return;
     }
-    if (halt->asked == ASKS_DEAF) /* once: its next poke is answered, whenever that comes */
+    if (halt->resuming.asked == ASKS_DEAF) /* once: its next poke is answered, whenever that comes */
         kdnet_session_suspect_key(session);
     kdnet_link_control(&session->active->link, KDNET_PACKET_RESEND, 0);
-    halt->deadline_us = now_us + (uint64_t)ASK_PERIOD_US * halt->asked;
+    halt->deadline_us = now_us + (uint64_t)ASK_PERIOD_US * halt->resuming.asked;
 }
 
 void kdnet_resume_expire_going(struct kdnet_session *session, uint64_t now_us)
@@ -359,11 +364,11 @@ void kdnet_resume_expire_going(struct kdnet_session *session, uint64_t now_us)
         return;
     /* A machine that poked and now is silent after its first break has begun to dump: it has taken our Continue. */
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
-    if (active->halt.heard == 0 && !active->halt.load_symbols &&
-        kdnet_crash_phase(&facts) == KDNET_PHASE_BUGCHECK_FIRST && !active->halt.reported_release) {
+    if (active->halt.resuming.heard == 0 && !active->halt.stop.load_symbols &&
+        kdnet_crash_phase(&facts) == KDNET_PHASE_BUGCHECK_FIRST && !active->halt.reported.release) {
         kdnet_report_released(session, now_us);
         crash_goes_on(session, now_us);
-        active->halt.reported_release = true;
+        active->halt.reported.release = true;
     }
     kdnet_link_sleep(&active->link); /* its pokes wake it */
 }
@@ -376,13 +381,14 @@ void kdnet_resume_expire_step(struct kdnet_session *session, uint64_t now_us)
     if (now_us < kdnet_link_deadline(link) || !link->acked || now_us - link->acked_us < patience_us)
         return;
     link->memory.mute = true;
-    if (kdnet_link_is_unsure(link) && !halt->distrusted) {
-        halt->distrusted = true; /* it may have thrown it away: the answer to the RESET was an older one's, say */
+    if (kdnet_link_is_unsure(link) && !halt->resuming.distrusted) {
+        halt->resuming.distrusted =
+            true; /* it may have thrown it away: the answer to the RESET was an older one's, say */
         kdnet_link_distrust(link);
         return;
     }
-    halt->proofs = PROOFS_MAX; /* it acknowledges and does not answer: asking on proves nothing */
-    kdnet_probes_step_failed(session, halt->step);
+    halt->resuming.proofs = PROOFS_MAX; /* it acknowledges and does not answer: asking on proves nothing */
+    kdnet_probes_failed(session);
     kdnet_link_abandon(link);
     kdnet_resume_go_on(session);
 }
@@ -395,7 +401,7 @@ int kdnet_session_resume(struct kdnet_session *session, enum kdnet_action action
     active->halt.action = action;
     active->halt.deadline_us = KDNET_NEVER;
     kdnet_link_abandon(&active->link);
-    active->halt.stage = KDNET_STAGE_RESUMING;
+    kdnet_halt_set_stage(&active->halt, KDNET_STAGE_RESUMING);
     kdnet_break_handler_advance(session, now_us);
     return KDNET_OK;
 }

@@ -74,9 +74,17 @@ static void free_active(struct kdnet_active *active)
 {
     for (size_t i = 0; active && i < KDNET_EVENTS; ++i)
         free(active->evidence[i]);
-    if (active)
+    if (active) {
+        kdnet_probe_states_clear(&active->states);
         free(active->evidence_probe);
+    }
     free(active);
+}
+
+void kdnet_probe_states_clear(struct kdnet_probe_states *states)
+{
+    while (states->count > 0)
+        free(states->state[--states->count]);
 }
 
 static void forget_all(struct kdnet_session *session)
@@ -659,7 +667,7 @@ static int receive_data(struct kdnet_session *session, const uint8_t *payload, s
     session->rekey_wanted = false;
     heard(session, now_us);
     if (session->active)
-        session->active->halt.other_host_pokes = 0;
+        session->active->halt.resuming.other_host_pokes = 0;
     return receive_packet(session, &datagram, now_us, received);
 }
 
@@ -883,5 +891,7 @@ uint64_t kdnet_session_last_seen(const struct kdnet_session *session)
 
 const struct kdnet_pdb *kdnet_session_pdb(const struct kdnet_session *session)
 {
-    return session->kernel_info && session->kernel_info->pdb_known ? &session->kernel_info->pdb : NULL;
+    return session->kernel_info && kdnet_is_known(&session->kernel_info->facts, KDNET_FACT_IDENTITY)
+               ? &session->kernel_info->pdb
+               : NULL;
 }

@@ -10,36 +10,75 @@
 #define KDNET_SESSION_INTERNAL_H
 
 #include "kdnet/wire/handshake.h"
+#include "kdnet/kernel/image_identity.h"
 #include "kdnet/session/link.h"
 #include "kdnet/wire/manipulate.h"
 #include "kdnet/session/session.h"
 
-#define KDNET_EVENTS     16
-#define KDNET_NEVER      UINT64_MAX
-#define KDNET_READ_SPACE 1024
-#define KDNET_FIRST_TAGS 8
+#define KDNET_EVENTS       16
+#define KDNET_NEVER        UINT64_MAX
+#define KDNET_READ_SPACE   1024
+#define KDNET_FIRST_TAGS   8
+#define KDNET_PROBE_STATES 8U
 
 struct kdnet_boot_cache;
+struct kdnet_probe;
 struct kdnet_evidence_probe;
 struct kdnet_offers;
+
+/*
+ * What is learnt of a halted machine, by its probes (probes/probe_internal.h). Bits: the first ones hold for one boot
+ * of the machine, the others for one break.
+ */
+enum kdnet_fact {
+    KDNET_FACT_VERSION = 1 << 0,
+    KDNET_FACT_KERNEL = 1 << 1, /* Windows itself answers, on a machine whose layout is known */
+    KDNET_FACT_DEBUGGER_DATA = 1 << 2,
+    KDNET_FACT_BUILD_LAB = 1 << 3,
+    KDNET_FACT_IDENTITY = 1 << 4, /* of the kernel's image */
+    KDNET_FACT_CONTEXT = 1 << 8,
+    KDNET_FACT_BUGCHECK = 1 << 9,
+    KDNET_FACT_STATUS = 1 << 10,
+};
+
+/* tried: asked for, whatever came of it; known: it was told. */
+struct kdnet_facts {
+    uint16_t tried, known;
+};
+
+static inline bool kdnet_is_known(const struct kdnet_facts *facts, enum kdnet_fact fact)
+{
+    return (facts->known & (unsigned)fact) != 0;
+}
+
+static inline bool kdnet_is_tried(const struct kdnet_facts *facts, enum kdnet_fact fact)
+{
+    return (facts->tried & (unsigned)fact) != 0;
+}
+
+/* The fact was asked for. */
+static inline void kdnet_settle(struct kdnet_facts *facts, enum kdnet_fact fact, bool known)
+{
+    facts->tried = (uint16_t)(facts->tried | (unsigned)fact);
+    facts->known = (uint16_t)(known ? facts->known | (unsigned)fact : facts->known & ~(unsigned)fact);
+}
 
 /* What does not change during one boot of a machine: asked once. */
 struct kdnet_kernel_info {
     struct kdnet_boot_cache *boot_cache; /* of evidence; NULL: none was asked for (kdnet_kernel_info_clear) */
-    bool version_tried, data_tried, build_lab_tried, pdb_tried;
-    bool version_known, data_known, build_lab_known, pdb_known;
-    bool announced;              /* the kernel event is out */
+    struct kdnet_facts facts;
+    bool reported;               /* the kernel event is out */
     bool block_asked;            /* where its debugger data block is */
-    bool block_recalled;         /* that is what another machine told (kernels.h) */
+    bool block_recalled;         /* that is what another machine told (layout_cache.h) */
     bool pieces, pieces_refused; /* a whole CONTEXT is too long for the network; the machine does not know of pieces */
     uint8_t too_long;            /* timeouts with long reads since one came */
     uint16_t read_most;          /* bytes that are read at once; 0: KDNET_READ_SPACE */
     struct kdnet_version version;
     struct kdnet_debugger_data data;
+    bool block_found;      /* data_address is where it is to be read */
     uint64_t data_address; /* of the block */
     char build_lab[KDNET_BUILD_LAB_SIZE];
-    uint32_t directory_rva, directory_size; /* of its debug directory; 0: not known, or not any more */
-    uint32_t codeview_rva, codeview_size;   /* the same of its identity record */
+    struct kdnet_image_way way; /* to its identity, as far as it was gone */
     struct kdnet_pdb pdb;
 };
 
@@ -51,22 +90,24 @@ enum kdnet_stage {
     KDNET_STAGE_HELD,
 };
 
-enum kdnet_step {
-    KDNET_STEP_NONE,
-    KDNET_STEP_VERSION,
-    KDNET_STEP_LIST,
-    KDNET_STEP_BLOCK,
-    KDNET_STEP_CONTEXT,
-    KDNET_STEP_BUGCHECK,
-    KDNET_STEP_HEADER,
-    KDNET_STEP_DIRECTORY,
-    KDNET_STEP_CODEVIEW,
-    KDNET_STEP_STATUS,
-    KDNET_STEP_BUILD_LAB,
-    KDNET_STEP_EVIDENCE,
-    KDNET_STEP_SET_CONTEXT,
-    KDNET_STEP_SAME,  /* is it the same break that we have continued? */
-    KDNET_STEP_PROVE, /* that the target counts our ids as we do, before a Continue, which has no reply */
+/* What a request is for. */
+enum kdnet_purpose {
+    KDNET_FOR_NOTHING,
+    KDNET_FOR_PROBE,
+    KDNET_FOR_SET_CONTEXT,
+    KDNET_FOR_SAME,  /* is it the same break that we have continued? */
+    KDNET_FOR_PROOF, /* that the target counts our ids as we do, before a Continue, which has no reply */
+};
+
+/* The request under way to a halted machine. */
+struct kdnet_request {
+    enum kdnet_purpose purpose;
+    const struct kdnet_probe *probe;                       /* of KDNET_FOR_PROBE */
+    uint64_t address;                                      /* of a read, from here on */
+    uint32_t wanted, have;                                 /* bytes; they may come in parts */
+    uint32_t most;                                         /* bytes that are asked for at once */
+    bool (*is_enough)(const uint8_t *data, size_t length); /* of a part; NULL: all is needed */
+    uint8_t data[KDNET_READ_SPACE];
 };
 
 enum kdnet_evidence_stage {
@@ -75,8 +116,8 @@ enum kdnet_evidence_stage {
     KDNET_EVIDENCE_OVER,
 };
 
-/* One break, from the state change to the resume. */
-struct kdnet_halt {
+/* What a machine said when it halted. */
+struct kdnet_stop {
     struct kdnet_state_change change; /* its `report` points to report below */
     uint8_t report[48];
     uint32_t checksum; /* of the state change's payload, to know it again */
@@ -86,50 +127,74 @@ struct kdnet_halt {
     bool nested;       /* came while another break had not been continued, and which may wait still */
     bool kernel_loads; /* that image is the kernel */
     bool shutdown;     /* unload of all symbols */
+};
 
-    enum kdnet_stage stage; /* from here on: how far we are with it */
-    enum kdnet_step step;   /* of the request under way */
-    uint64_t since_us;      /* kdnet_session_people_us */
-    uint64_t deadline_us;   /* of reading, or of holding */
-    enum kdnet_action action;
+/* The events of this break that are out. */
+struct kdnet_reported {
+    bool break_in, status, release, held;
+};
 
-    bool context_tried, context_known, stepped;
-    bool bugcheck_tried, bugcheck_known;
-    bool status_tried, status_known, address_known;
-    bool reported_break, reported_status, reported_release, reported_held;
-    bool repeat;      /* the last break of its crash, which it says again and again: nothing new to tell */
-    bool unread;      /* one break too many: only a bug check is read */
-    bool distrusted;  /* a RESET went out once more before what is not answered is given up */
-    bool interrupted; /* the deadline came while something was asked */
-    bool waiting;     /* for a look-up of the symbol */
-    enum kdnet_evidence_stage evidence_stage; /* of evidence */
-    unsigned awaited;                         /* replies that were waited for beyond the deadline, besides who it is */
-    bool late;                                /* the deadline has come, and something was waited for */
-    unsigned image; /* whose identity is read: 0 the kernel, else the module before this number */
-    enum kdnet_reason reason;
+struct kdnet_registers {
+    unsigned too_large; /* timeouts with a whole CONTEXT */
+    size_t length;
+    uint8_t bytes[KDNET_CONTEXT_MAX];
+};
+
+/* IopFinalCrashDumpStatus. */
+struct kdnet_dump_status {
+    bool waiting; /* for a look-up of the symbol */
+    bool address_known;
+    uint64_t address;
+    uint32_t value;
+    enum kdnet_reason reason; /* why it is not known */
     enum kdnet_source source;
-    struct kdnet_bugcheck bugcheck;
-    uint32_t status;
-    uint64_t status_address;
+};
 
+/* How the machine is let go. */
+struct kdnet_resuming {
+    bool stepped;              /* its program counter was moved over the breakpoint */
+    bool distrusted;           /* a RESET went out once more before what is not answered is given up */
+    bool interrupted;          /* the deadline came while something was asked */
     unsigned proofs;           /* requests made to be sure of the link */
     unsigned asked;            /* RESENDs since a new key came while a Continue was under way */
     unsigned heard;            /* pokes since the Continue went out */
-    unsigned too_large;        /* timeouts with a whole CONTEXT */
     unsigned other_host_pokes; /* pokes that name another host, since the machine was last heard under our key */
     unsigned duplicate_breaks; /* times that the same state change came while a Continue was under way */
+};
 
-    size_t context_length;
-    uint8_t context[KDNET_CONTEXT_MAX];
-    uint64_t read_address; /* of the memory read under way */
-    uint32_t read_wanted, read_have;
-    uint8_t read[KDNET_READ_SPACE];
+/* One break, from the state change to the resume. */
+struct kdnet_halt {
+    struct kdnet_stop stop;
+    enum kdnet_stage stage; /* kdnet_halt_set_stage; from here on: how far we are with it */
+    enum kdnet_action action;
+    uint64_t since_us;    /* kdnet_session_people_us */
+    uint64_t deadline_us; /* of reading, or of holding */
+    struct kdnet_reported reported;
+    bool repeat;      /* the last break of its crash, which it says again and again: nothing new to tell */
+    bool unread;      /* one break too many: only a bug check is read */
+    bool late;        /* the deadline has come, and something was waited for */
+    unsigned awaited; /* replies that were waited for beyond the deadline, besides who it is */
+    enum kdnet_evidence_stage evidence_stage;
+    struct kdnet_facts facts;
+    struct kdnet_bugcheck bugcheck;
+    struct kdnet_dump_status dump_status;
+    struct kdnet_resuming resuming;
+    struct kdnet_registers registers;
+    struct kdnet_request request;
+};
+
+/* The own states of probes at this break (kdnet_probe_state). */
+struct kdnet_probe_states {
+    unsigned count;
+    const struct kdnet_probe *of[KDNET_PROBE_STATES];
+    void *state[KDNET_PROBE_STATES];
 };
 
 /* What a session needs while packets are exchanged with its target. */
 struct kdnet_active {
     struct kdnet_link link;
     struct kdnet_halt halt;
+    struct kdnet_probe_states states;
     uint32_t question_checksum; /* of the prompt or file question that was answered last */
     bool question_doubted;      /* it came again while the answer was under way */
     unsigned event_first, event_count;
@@ -250,6 +315,9 @@ struct kdnet_session {
     uint64_t foreign_us;                   /* since when data comes that no key of ours opens; 0: it does not */
     uint64_t solicited_us;
 };
+
+/* Frees them. */
+void kdnet_probe_states_clear(struct kdnet_probe_states *states);
 
 /* Frees what a boot owns, not the boot. NULL is fine. */
 void kdnet_kernel_info_clear(struct kdnet_kernel_info *info);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/session/evidence_probe_internal.h"
+#include "kdnet/session/probes/evidence_internal.h"
 #include "kdnet/session/session_internal.h"
 #include "kdnet/base/wire.h"
 #include "service/kdnet-target/internal.h"

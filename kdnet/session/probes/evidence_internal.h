@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * evidence_probe_internal: how evidence is collected at a break: evidence_probe.c (values), module_list.c (other images
- * than the kernel). Not for callers.
+ * evidence_internal: how evidence is collected at a break: evidence.c (values), module_list.c (other images than the
+ * kernel). Not for callers.
  */
-#ifndef KDNET_EVIDENCE_PROBE_INTERNAL_H
-#define KDNET_EVIDENCE_PROBE_INTERNAL_H
+#ifndef KDNET_EVIDENCE_INTERNAL_H
+#define KDNET_EVIDENCE_INTERNAL_H
 
 #include "kdnet/session/evidence.h"
 #include "kdnet/session/break_handler_internal.h"
+#include "kdnet/session/probes/probe_internal.h"
 
 #define KDNET_MODULES_MAX 8U
 #define KDNET_WALK_MAX    512U /* images that are looked at; a server has some 200 */
@@ -33,9 +34,10 @@ struct kdnet_unit {
 
 enum kdnet_evidence_asks {
     KDNET_ASKS_VALUES,
-    KDNET_ASKS_LIST,  /* PsLoadedModuleList itself */
-    KDNET_ASKS_ENTRY, /* an image in it */
-    KDNET_ASKS_NAME,  /* its name */
+    KDNET_ASKS_LIST,     /* PsLoadedModuleList itself */
+    KDNET_ASKS_ENTRY,    /* an image in it */
+    KDNET_ASKS_NAME,     /* its name */
+    KDNET_ASKS_IDENTITY, /* of an image that was found */
 };
 
 /* For one break. The evidence is its first member: the event that tells it takes the whole over. */
@@ -47,6 +49,8 @@ struct kdnet_evidence_probe {
     unsigned walked;
     bool walk_over;
     struct kdnet_loaded_image image; /* whose name is read */
+    struct kdnet_module *module;     /* whose identity is read */
+    struct kdnet_image_way way;      /* to it */
 };
 
 /* An image that reads are of, besides the kernel. */
@@ -77,8 +81,8 @@ const struct kdnet_reads *kdnet_evidence_probe_reads(const struct kdnet_session 
 /* Asks for the next thing that is not known of the images that reads are of; false: nothing is left to ask. */
 bool kdnet_module_list_next(struct kdnet_session *session);
 
-/* A reply to a question of kdnet_module_list_next about the list; length 0: unreadable. */
-void kdnet_module_list_take(struct kdnet_session *session, const uint8_t *data, size_t length);
+/* A reply to a question of kdnet_module_list_next; length 0: unreadable. */
+enum kdnet_probe_outcome kdnet_module_list_take(struct kdnet_session *session, const uint8_t *data, size_t length);
 
 /* The image of a read; NULL: it has not been looked for. */
 struct kdnet_module *kdnet_module_list_find(const struct kdnet_session *session, const char *name);

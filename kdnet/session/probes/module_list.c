@@ -3,7 +3,7 @@
  * Other images than the kernel that values are read from: found in the kernel's list of loaded images, each once in a
  * boot. The list is in the memory of a machine that has crashed: it may be paged out, damaged, loop, or never end.
  */
-#include "kdnet/session/evidence_probe_internal.h"
+#include "kdnet/session/probes/evidence_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -65,10 +65,11 @@ static bool ask_list(struct kdnet_session *session)
 {
     struct kdnet_evidence_probe *probe = session->active->evidence_probe;
     const struct kdnet_kernel_info *info = session->kernel_info;
-    probe->head = kdnet_halt_address(session, info->data_known ? info->data.loaded_module_list
-                                                               : info->version.loaded_module_list);
+    probe->head = kdnet_halt_address(session, kdnet_is_known(&info->facts, KDNET_FACT_DEBUGGER_DATA)
+                                                  ? info->data.loaded_module_list
+                                                  : info->version.loaded_module_list);
     probe->asks = KDNET_ASKS_LIST;
-    return probe->head != 0 && kdnet_request_read(session, KDNET_STEP_EVIDENCE, probe->head,
+    return probe->head != 0 && kdnet_request_read(session, KDNET_FOR_PROBE, probe->head,
                                                   (uint32_t)kdnet_halt_layout(session)->pointer_size);
 }
 
@@ -91,14 +92,14 @@ static bool ask_entry(struct kdnet_session *session)
 {
     struct kdnet_evidence_probe *probe = session->active->evidence_probe;
     probe->asks = KDNET_ASKS_ENTRY;
-    return kdnet_request_read(session, KDNET_STEP_EVIDENCE, probe->at, KDNET_LOADED_IMAGE_SIZE);
+    return kdnet_request_read(session, KDNET_FOR_PROBE, probe->at, KDNET_LOADED_IMAGE_SIZE);
 }
 
 static bool ask_name(struct kdnet_session *session)
 {
     struct kdnet_evidence_probe *probe = session->active->evidence_probe;
     probe->asks = KDNET_ASKS_NAME;
-    return kdnet_request_read(session, KDNET_STEP_EVIDENCE, probe->image.name, probe->image.name_length);
+    return kdnet_request_read(session, KDNET_FOR_PROBE, probe->image.name, probe->image.name_length);
 }
 
 static bool may_be_wanted(const struct kdnet_boot_cache *cache, const struct kdnet_loaded_image *image)
@@ -131,31 +132,42 @@ static void take_name(struct kdnet_session *session, const uint8_t *data, size_t
     go_to(session, probe->image.next);
 }
 
-void kdnet_module_list_take(struct kdnet_session *session, const uint8_t *data, size_t length)
-{
-    struct kdnet_evidence_probe *probe = session->active->evidence_probe;
-    const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
-    if (probe->asks == KDNET_ASKS_NAME)
-        take_name(session, data, length); /* one that is paged out is nobody's */
-    else if (probe->asks == KDNET_ASKS_LIST && length >= layout->pointer_size)
-        go_to(session, kdnet_pointer(layout, data));
-    else if (probe->asks == KDNET_ASKS_ENTRY && length >= KDNET_LOADED_IMAGE_SIZE)
-        take_entry(session, data);
-    else
-        end_walk(session); /* paged out: what is behind it cannot be reached */
-}
+/* --- identity ----------------------------------------------------------------------------------------------------- */
 
-/* Asks for the identity of an image that was found. */
+/* Asks for the next part of the identity of an image that was found. */
 static bool ask_identity(struct kdnet_session *session)
 {
+    struct kdnet_evidence_probe *probe = session->active->evidence_probe;
     const struct kdnet_boot_cache *cache = session->kernel_info->boot_cache;
+    if (probe->asks == KDNET_ASKS_IDENTITY && probe->module && probe->way.part != KDNET_IMAGE_HEADER)
+        return kdnet_request_image_way(session, &probe->way, probe->module->base);
     for (size_t i = 0; i < cache->module_count; ++i) {
-        const struct kdnet_module *module = &cache->modules[i];
-        if (module->base != 0 && !module->pdb_tried && is_waited_for(session, module->name))
-            return kdnet_probes_identity(session, (unsigned)i + 1);
+        struct kdnet_module *module = &cache->modules[i];
+        if (module->base == 0 || module->pdb_tried || !is_waited_for(session, module->name))
+            continue;
+        probe->asks = KDNET_ASKS_IDENTITY;
+        probe->module = module;
+        probe->way = (struct kdnet_image_way){0};
+        return kdnet_request_image_way(session, &probe->way, module->base);
     }
     return false;
 }
+
+static enum kdnet_probe_outcome take_identity(struct kdnet_session *session, const uint8_t *data, size_t length)
+{
+    struct kdnet_evidence_probe *probe = session->active->evidence_probe;
+    struct kdnet_module *module = probe->module;
+    enum kdnet_image_outcome outcome = length > 0 ? kdnet_image_way_take(&probe->way, data, length, &module->pdb)
+                                                  : KDNET_IMAGE_UNIDENTIFIED;
+    if (outcome == KDNET_IMAGE_MORE)
+        return KDNET_PROBE_MORE;
+    probe->way = (struct kdnet_image_way){0};
+    module->pdb_tried = true;
+    module->pdb_known = outcome == KDNET_IMAGE_IDENTIFIED;
+    return KDNET_PROBE_TAKEN;
+}
+
+/* --- both --------------------------------------------------------------------------------------------------------- */
 
 bool kdnet_module_list_next(struct kdnet_session *session)
 {
@@ -171,27 +183,19 @@ bool kdnet_module_list_next(struct kdnet_session *session)
     return ask_identity(session);
 }
 
-uint64_t kdnet_image_base(const struct kdnet_session *session)
+enum kdnet_probe_outcome kdnet_module_list_take(struct kdnet_session *session, const uint8_t *data, size_t length)
 {
-    unsigned image = session->active->halt.image;
-    return image == 0 ? kdnet_halt_kernel_base(session) : session->kernel_info->boot_cache->modules[image - 1].base;
-}
-
-void kdnet_image_identified(struct kdnet_session *session, const struct kdnet_pdb *pdb)
-{
-    struct kdnet_kernel_info *info = session->kernel_info;
-    unsigned image = session->active->halt.image;
-    if (image == 0) {
-        info->pdb_tried = true;
-        info->pdb_known = pdb != NULL;
-        info->directory_size = info->codeview_size = 0;
-        if (pdb)
-            info->pdb = *pdb;
-        return;
-    }
-    struct kdnet_module *module = &info->boot_cache->modules[image - 1];
-    module->pdb_tried = true;
-    module->pdb_known = pdb != NULL;
-    if (pdb)
-        module->pdb = *pdb;
+    struct kdnet_evidence_probe *probe = session->active->evidence_probe;
+    const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
+    if (probe->asks == KDNET_ASKS_IDENTITY)
+        return take_identity(session, data, length);
+    if (probe->asks == KDNET_ASKS_NAME)
+        take_name(session, data, length); /* one that is paged out is nobody's */
+    else if (probe->asks == KDNET_ASKS_LIST && length >= layout->pointer_size)
+        go_to(session, kdnet_pointer(layout, data));
+    else if (probe->asks == KDNET_ASKS_ENTRY && length >= KDNET_LOADED_IMAGE_SIZE)
+        take_entry(session, data);
+    else
+        end_walk(session); /* paged out: what is behind it cannot be reached */
+    return KDNET_PROBE_TAKEN;
 }

@@ -4,7 +4,7 @@
  * together. The machine stands still meanwhile: it gets a part of the reading time and no more, and no look-up is
  * waited for.
  */
-#include "kdnet/session/evidence_probe_internal.h"
+#include "kdnet/session/probes/evidence_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -145,7 +145,8 @@ static void begin(struct kdnet_session *session, uint64_t now_us)
     struct kdnet_halt *halt = &active->halt;
     const struct kdnet_reads *reads = session->shared->reads;
     halt->evidence_stage = KDNET_EVIDENCE_OVER;
-    if (!reads || reads->count == 0 || reads->count > KDNET_READS_MAX || !session->kernel_info->pdb_known ||
+    if (!reads || reads->count == 0 || reads->count > KDNET_READS_MAX ||
+        !kdnet_is_known(&session->kernel_info->facts, KDNET_FACT_IDENTITY) ||
         !have_boot_cache(session->kernel_info, reads))
         return;
     if (!active->evidence_probe)
@@ -197,7 +198,7 @@ static bool ask_values(struct kdnet_session *session, const struct kdnet_reads *
             length = (uint32_t)end;
     }
     probe->asks = KDNET_ASKS_VALUES;
-    return kdnet_request_read(session, KDNET_STEP_EVIDENCE, low, length);
+    return kdnet_request_read(session, KDNET_FOR_PROBE, low, length);
 }
 
 /* A UNICODE_STRING: its text is to be read. */
@@ -256,32 +257,38 @@ static void take_values(struct kdnet_session *session, const struct kdnet_reads 
                         size_t length)
 {
     struct kdnet_evidence_probe *probe = session->active->evidence_probe;
-    const struct kdnet_halt *halt = &session->active->halt;
+    const struct kdnet_request *request = &session->active->halt.request;
     for (size_t i = 0; i < reads->count; ++i) {
         struct kdnet_unit *unit = &probe->unit[i];
-        uint64_t at = unit->address - halt->read_address;
+        uint64_t at = unit->address - request->address;
         uint32_t wanted = unit_length(session, i);
-        if (unit->stage != KDNET_UNIT_READ || at >= halt->read_wanted || wanted > halt->read_wanted - at)
+        if (unit->stage != KDNET_UNIT_READ || at >= request->wanted || wanted > request->wanted - at)
             continue;
         size_t have = at < length ? length - (size_t)at : 0;
         if (have >= wanted || (have > 0 && at == 0 && is_text(&reads->read[i], unit)))
             take_unit(session, i, data + at, have < wanted ? have : wanted);
-        else if (at == 0 && wanted == halt->read_wanted)
+        else if (at == 0 && wanted == request->wanted)
             end_unit(probe, i, KDNET_VALUE_UNREADABLE); /* asked for by itself */
         else
             unit->alone = true; /* between it and its neighbours is a page that is not there */
     }
 }
 
-void kdnet_evidence_probe_take(struct kdnet_session *session, const uint8_t *data, size_t length)
+static enum kdnet_probe_outcome take(struct kdnet_session *session, const struct kdnet_answer *answer)
 {
     const struct kdnet_reads *reads = kdnet_evidence_probe_reads(session);
     if (session->active->halt.evidence_stage != KDNET_EVIDENCE_UNDER_WAY || !reads)
-        return;
-    if (session->active->evidence_probe->asks == KDNET_ASKS_VALUES)
-        take_values(session, reads, data, length);
-    else
-        kdnet_module_list_take(session, data, length);
+        return KDNET_PROBE_TAKEN;
+    if (session->active->evidence_probe->asks != KDNET_ASKS_VALUES)
+        return kdnet_module_list_take(session, answer->data, answer->length);
+    take_values(session, reads, answer->data, answer->length);
+    return KDNET_PROBE_TAKEN;
+}
+
+static void failed(struct kdnet_session *session)
+{
+    const struct kdnet_answer nothing = {.data = session->active->halt.request.data};
+    (void)take(session, &nothing);
 }
 
 /* --- other images than the kernel --------------------------------------------------------------------------------- */
@@ -306,10 +313,11 @@ static bool resolve_waiting(struct kdnet_session *session, const struct kdnet_re
     return any;
 }
 
-bool kdnet_evidence_probe_next(struct kdnet_session *session, uint64_t now_us)
+/* Only when the status is known or cannot be, and nobody waits for its symbol. */
+static bool next(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;
-    if (halt->unread || halt->load_symbols || !session->kernel_info)
+    if (halt->late || halt->dump_status.waiting)
         return false;
     if (halt->evidence_stage == KDNET_EVIDENCE_NOT_YET)
         begin(session, now_us);
@@ -322,6 +330,14 @@ bool kdnet_evidence_probe_next(struct kdnet_session *session, uint64_t now_us)
     } while (resolve_waiting(session, reads));
     return false;
 }
+
+const struct kdnet_probe kdnet_probe_evidence = {
+    .name = "evidence",
+    .needs = KDNET_FACT_KERNEL | KDNET_FACT_IDENTITY,
+    .next = next,
+    .take = take,
+    .failed = failed,
+};
 
 void kdnet_evidence_probe_moved(struct kdnet_session *session)
 {

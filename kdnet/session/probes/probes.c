@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Asks what the table says, in its order, until all is known or the deadline comes; and hands each reply to who has
+ * asked. PROTOCOL.md section 7. What cannot change during one boot is asked once.
+ */
+#include "kdnet/session/probes/probes_internal.h"
+#include "kdnet/base/error.h"
+#include "kdnet/base/wire.h"
+#include "kdnet/session/break_handler_internal.h"
+#include "kdnet/session/probes/context_internal.h"
+#include "kdnet/session/probes/probe_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- asking ------------------------------------------------------------------------------------------------------- */
+
+/* One break too many, and no bug check. */
+static bool is_unread(const struct kdnet_session *session)
+{
+    struct kdnet_halt *halt = &session->active->halt;
+    struct kdnet_break_facts facts = kdnet_halt_facts(session);
+    enum kdnet_phase phase = kdnet_crash_phase(&facts);
+    if (phase == KDNET_PHASE_BUGCHECK_FIRST || phase == KDNET_PHASE_BUGCHECK_SECOND || kdnet_repeats_is_one(session))
+        halt->unread = false;
+    return halt->unread;
+}
+
+/* Of a machine that is far away, the status comes before all that is not needed for it; but not of one that may only
+ * shut down. */
+static bool is_far(const struct kdnet_session *session)
+{
+    const struct kdnet_halt *halt = &session->active->halt;
+    return kdnet_reach_is_far(session) && !halt->unread && (!halt->stop.shutdown || kdnet_reach_in_crash(session));
+}
+
+static bool applies(const struct kdnet_session *session, unsigned when)
+{
+    if (session->active->halt.stop.load_symbols)
+        return (when & KDNET_WHEN_KERNEL_LOAD) != 0;
+    if ((when & KDNET_WHEN_BREAK) == 0 || ((when & KDNET_WHEN_PRINTS) && !session->shared->recall_image) ||
+        ((when & KDNET_WHEN_UNNAMED) && kdnet_is_tried(&session->kernel_info->facts, KDNET_FACT_IDENTITY)))
+        return false;
+    if (when & KDNET_WHEN_FAR)
+        return is_far(session);
+    return (when & KDNET_WHEN_STORM) != 0 || !is_unread(session);
+}
+
+static bool ask(struct kdnet_session *session, const struct kdnet_probe *probe, uint64_t now_us)
+{
+    const struct kdnet_facts *boot = &session->kernel_info->facts;
+    struct kdnet_halt *halt = &session->active->halt;
+    unsigned known = boot->known | halt->facts.known, tried = boot->tried | halt->facts.tried;
+    if ((known & probe->needs) != probe->needs || (probe->gives != 0 && (tried & probe->gives) == probe->gives) ||
+        !probe->next(session, now_us))
+        return false;
+    halt->request.probe = probe;
+    return true;
+}
+
+bool kdnet_probes_next(struct kdnet_session *session, uint64_t now_us)
+{
+    if (!session->kernel_info)
+        return false;
+    for (size_t i = 0; i < kdnet_probe_table_rows; ++i) {
+        const struct kdnet_probe_row *row = &kdnet_probe_table[i];
+        if (applies(session, row->when) && ask(session, row->probe, now_us))
+            return true;
+    }
+    if (session->active->halt.stop.load_symbols && kdnet_is_known(&session->kernel_info->facts, KDNET_FACT_IDENTITY))
+        kdnet_want_symbols(session);
+    return false;
+}
+
+/* --- states ------------------------------------------------------------------------------------------------------- */
+
+void *kdnet_probe_state(struct kdnet_session *session, const struct kdnet_probe *probe)
+{
+    struct kdnet_probe_states *states = &session->active->states;
+    size_t at = 0;
+    while (at < states->count && states->of[at] != probe)
+        ++at;
+    if (at < states->count)
+        return states->state[at];
+    if (at == KDNET_PROBE_STATES)
+        return NULL;
+    states->state[at] = calloc(1, probe->state_size);
+    states->of[at] = probe;
+    states->count += states->state[at] != NULL;
+    return states->state[at];
+}
+
+void kdnet_probes_begin(struct kdnet_session *session)
+{
+    struct kdnet_kernel_info *info = session->kernel_info;
+    struct kdnet_facts *facts = &info->facts;
+    kdnet_probe_states_clear(&session->active->states);
+    facts->tried = facts->known;
+    if (!kdnet_kernel_info_is_nt(info)) /* Windows may have started since */
+        facts->tried = (uint16_t)(facts->tried & ~(unsigned)KDNET_FACT_VERSION);
+    info->block_found = info->block_found && kdnet_is_known(facts, KDNET_FACT_DEBUGGER_DATA);
+}
+
+/* --- replies ------------------------------------------------------------------------------------------------------ */
+
+/* Whether a reply is the one to the request under way, and not a late one. */
+static bool is_our_reply(const struct kdnet_session *session, const struct kdnet_manipulate *reply)
+{
+    const struct kdnet_link *link = &session->active->link;
+    const struct kdnet_request *request = &session->active->halt.request;
+    if (!link->busy || !link->wants_reply || link->type != KDNET_PACKET_MANIPULATE ||
+        kdnet_get_le32(link->payload) != reply->api)
+        return false;
+    return reply->api != KDNET_API_READ_VIRTUAL_MEMORY || reply->u.memory.address == request->address + request->have;
+}
+
+void kdnet_probes_failed(struct kdnet_session *session)
+{
+    struct kdnet_request *request = &session->active->halt.request;
+    enum kdnet_purpose purpose = request->purpose;
+    request->purpose = KDNET_FOR_NOTHING;
+    request->have = 0;
+    if (purpose == KDNET_FOR_PROBE)
+        request->probe->failed(session);
+}
+
+/* Hands a whole answer to the probe that has asked. */
+static void take(struct kdnet_session *session, const struct kdnet_answer *answer, uint64_t now_us)
+{
+    struct kdnet_request *request = &session->active->halt.request;
+    const struct kdnet_probe *probe = request->probe;
+    request->purpose = KDNET_FOR_NOTHING;
+    request->have = 0;
+    enum kdnet_probe_outcome outcome = probe->take(session, answer);
+    if (outcome == KDNET_PROBE_UNUSABLE)
+        probe->failed(session);
+    else if (outcome == KDNET_PROBE_MORE && probe->next(session, now_us))
+        request->probe = probe;
+}
+
+/* The bytes of a read; of one that came short, the rest is asked for. */
+static void take_memory(struct kdnet_session *session, const struct kdnet_manipulate *reply, uint64_t now_us)
+{
+    struct kdnet_request *request = &session->active->halt.request;
+    size_t room = request->wanted - request->have;
+    size_t given = reply->return_status == 0 ? reply->u.memory.actual : 0;
+    if (given > reply->data_length)
+        given = reply->data_length;
+    if (given > room)
+        given = room;
+    memcpy(request->data + request->have, reply->data, given);
+    request->have += (uint32_t)given;
+    kdnet_reach_came(session, given);
+    if (request->purpose != KDNET_FOR_PROBE) {
+        request->have = 0; /* a proof: that it came is enough */
+        return;
+    }
+    bool enough = request->is_enough && request->is_enough(request->data, request->have);
+    if (given > 0 && given < room && !enough && kdnet_request_rest(session))
+        return;
+    struct kdnet_answer answer = {
+        .reply = reply, .data = request->data, .length = request->have, .whole = request->have == request->wanted};
+    take(session, &answer, now_us);
+}
+
+/* The proof of a machine that has not told its version yet tells it, too. */
+static void take_proof(struct kdnet_session *session, const struct kdnet_manipulate *reply, uint64_t now_us)
+{
+    const struct kdnet_kernel_info *info = session->kernel_info;
+    struct kdnet_request *request = &session->active->halt.request;
+    struct kdnet_answer answer = {.reply = reply};
+    if (reply->api != KDNET_API_GET_VERSION || !info || kdnet_is_known(&info->facts, KDNET_FACT_VERSION))
+        return;
+    request->probe = &kdnet_probe_version;
+    take(session, &answer, now_us);
+}
+
+enum kdnet_reply_outcome kdnet_probes_reply(struct kdnet_session *session, const struct kdnet_packet *packet,
+                                            uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->active->halt;
+    struct kdnet_manipulate reply;
+    struct kdnet_answer answer = {.reply = &reply};
+    if (kdnet_manipulate_decode(packet->payload, packet->payload_length, &reply) != KDNET_OK ||
+        !is_our_reply(session, &reply))
+        return KDNET_REPLY_IGNORED;
+    kdnet_link_replied(&session->active->link, now_us);
+    halt->resuming.interrupted = false; /* the deadline, if it has come, came while the machine worked at this */
+    if (reply.api == KDNET_API_READ_VIRTUAL_MEMORY)
+        take_memory(session, &reply, now_us);
+    else if (halt->request.purpose == KDNET_FOR_PROBE)
+        take(session, &answer, now_us);
+    else if (halt->request.purpose == KDNET_FOR_PROOF)
+        take_proof(session, &reply, now_us);
+    else if (halt->request.purpose == KDNET_FOR_SET_CONTEXT)
+        kdnet_context_was_set(session, &reply);
+    else if (halt->request.purpose == KDNET_FOR_SAME && kdnet_context_differs(session, &reply))
+        return KDNET_REPLY_ANOTHER_BREAK;
+    return KDNET_REPLY_TAKEN;
+}
+
+bool kdnet_probes_ordinary_shutdown(const struct kdnet_session *session)
+{
+    const struct kdnet_halt *halt = &session->active->halt;
+    const struct kdnet_kernel_info *info = session->kernel_info;
+    if (!halt->stop.shutdown || session->history->crash.bugcheck.known || session->history->crash.first_released ||
+        !kdnet_is_known(&info->facts, KDNET_FACT_VERSION))
+        return false;
+    return !kdnet_kernel_info_is_nt(info) ||
+           (kdnet_is_known(&halt->facts, KDNET_FACT_BUGCHECK) && halt->bugcheck.code == 0);
+}
