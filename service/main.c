@@ -2,6 +2,7 @@
 /* main: kdnetd's command line; see options.h, server.h. */
 #include "service/runtime/log.h"
 #include "service/server/options.h"
+#include "service/platform/inherited.h"
 #include "service/platform/platform.h"
 #include "service/platform/program.h"
 #include "service/platform/service.h"
@@ -93,6 +94,7 @@ static int parse_and_run(int argc, char **argv)
 {
     struct options options;
     platform_prepare();
+    inherited_take();
     bool parsed = options_parse(&options, argc, argv);
     if (!options.core_dumps)
         platform_hide_memory();

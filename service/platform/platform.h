@@ -101,6 +101,10 @@ void platform_notify_stopping(void);
 void platform_notify_status(const char *text);
 void platform_notify_alive(void);
 
+/* Lets the service manager keep a socket under a name, and hand it over at the next start (inherited.h); ends that. */
+void platform_notify_keep(const char *name, uv_os_sock_t socket);
+void platform_notify_forget(const char *name);
+
 /* The watchdog's interval in microseconds; 0: nobody watches. */
 uint64_t platform_watchdog_us(void);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sockets of a port: opened here, where a mistake can be told; workers use them. */
 #include "service/runtime/log.h"
+#include "service/platform/inherited.h"
 #include "service/platform/platform.h"
 #include "service/server/server_internal.h"
 
@@ -113,8 +114,61 @@ static int bind_beside(const struct server *server, struct port *port, unsigned 
     return error;
 }
 
-static int open_sockets(const struct server *server, struct port *port)
+/* Asks the service manager to keep the sockets over a restart; or no longer. */
+static void keep(const struct server *server, const struct port *port, bool kept)
 {
+    struct sockaddr_storage address;
+    address_to_socket(&port->local, &address);
+    for (unsigned i = 0; i < server->worker_count; ++i)
+        if (kept)
+            inherited_keep((const struct sockaddr *)&address, i, port->sockets[i]);
+        else
+            inherited_forget((const struct sockaddr *)&address, i);
+}
+
+/*
+ * Sockets that the service manager kept, `count` of them, one a worker; further ones are bound beside them. Where that
+ * may not be (those of a socket unit are of another user), workers share one: *steered is false then, and datagrams
+ * arrive anywhere.
+ */
+static int take_inherited(const struct server *server, struct port *port, size_t count, unsigned how, bool *steered)
+{
+    struct sockaddr_storage address;
+    unsigned i = (unsigned)count;
+    int error = 0;
+    address_to_socket(&port->local, &address);
+    for (; i < server->worker_count && error == 0; ++i) {
+        error = platform_udp_socket((const struct sockaddr *)&address, how | PLATFORM_SHARED, &port->sockets[i]);
+        if (error == 0)
+            continue;
+        *steered = false;
+        error = inherited_duplicate(port->sockets[i % count], &port->sockets[i]);
+    }
+    while (error != 0 && i > 1)
+        platform_close_socket(port->sockets[--i - 1]);
+    return error;
+}
+
+/* Those of more workers than there are now have nobody who reads them. */
+static size_t find_inherited(const struct server *server, struct port *port)
+{
+    struct sockaddr_storage address;
+    uv_os_sock_t more[CONFIG_WORKERS_MAX];
+    address_to_socket(&port->local, &address);
+    size_t count = inherited_sockets((const struct sockaddr *)&address, port->sockets, server->worker_count);
+    size_t surplus = inherited_sockets((const struct sockaddr *)&address, more, CONFIG_WORKERS_MAX);
+    for (size_t i = 0; i < surplus; ++i) {
+        inherited_forget((const struct sockaddr *)&address, server->worker_count + (unsigned)i);
+        platform_close_socket(more[i]);
+    }
+    return count;
+}
+
+static int open_sockets(const struct server *server, struct port *port, bool *steered)
+{
+    size_t inherited = find_inherited(server, port);
+    if (inherited > 0)
+        return take_inherited(server, port, inherited, server->config.freebind ? PLATFORM_FREEBIND : 0, steered);
     unsigned how = server->config.freebind ? PLATFORM_FREEBIND : 0;
     unsigned shared = server->worker_count > 1 ? PLATFORM_SHARED : 0;
     int error = probe(port, how);
@@ -177,10 +231,13 @@ int opening_open(struct server *server, struct port *port)
     int error = make_openings(server, openings) ? 0 : UV_ENOMEM;
     if (error != 0)
         return error;
-    error = open_sockets(server, port);
+    bool steered = true;
+    error = open_sockets(server, port, &steered);
     if (error == 0) {
         port->id = ++server->next_port_id;
-        steer(server, port, port->sockets[0]);
+        if (steered)
+            steer(server, port, port->sockets[0]);
+        keep(server, port, true);
     }
     for (unsigned i = 0; i < server->worker_count; ++i) {
         if (error != 0) {
@@ -230,6 +287,7 @@ static void handle_closing(struct message *message, void *owner)
 /* A worker that cannot be told for want of memory goes on to listen there. */
 void opening_close(struct server *server, struct port *port)
 {
+    keep(server, port, false);
     port->open = false;
     port->closing = true;
     port->left = 1;

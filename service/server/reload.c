@@ -8,6 +8,7 @@
  * worker. KEEP: each worker looks at its rows: they stay, are changed, or go. ADD: targets that have no row get one.
  * THAW: rows move again. KEEP and ADD go in slices between the rounds of each loop.
  */
+#include "service/platform/inherited.h"
 #include "service/runtime/log.h"
 #include "service/symbols/lookup.h"
 #include "service/platform/platform.h"
@@ -400,6 +401,10 @@ bool reload_first(struct server *server)
         server->summary.totals.targets += server->workers[i].targets.count - server->workers[i].targets.old_keys;
     server->config = reload.config;
     ports_configure(server, &server->config);
+    if (inherited_close_rest() > 0)
+        log_plain(CONFIG_LOG_WARNING,
+                  "kdnetd.socket has addresses that are not in `listen`, or are not UDP of one kind "
+                  "(BindIPv6Only=ipv6-only): they are closed; make both say the same");
     if (ports_open(server) == 0)
         log_plain(CONFIG_LOG_ERROR, "no listener can be opened, so no machine can be served");
     return ports_open(server) > 0;

@@ -152,7 +152,7 @@ class Daemon:
     """kdnetd, with its results on a pipe unless `events` names a file. `prefix`: what runs it in its own place."""
 
     def __init__(self, case, *options, listen=None, rva=True, events="-", wait=True, env=None, prints=False,
-                 prefix=()):
+                 prefix=(), pass_fds=()):
         self.case = case
         self.listen = listen if listen is not None else [place(case.ip, free_port(case.ip))]
         self.command = [*map(str, prefix), str(BUILD / "kdnetd")]
@@ -175,7 +175,7 @@ class Daemon:
         self.parsed = []
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, errors="replace", env=self.env,
-                                        cwd=case.folder)
+                                        cwd=case.folder, pass_fds=pass_fds)
         self.out = Reader(self.process.stdout)
         self.log = Reader(self.process.stderr)
         case.started.append(self)

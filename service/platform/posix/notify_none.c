@@ -26,3 +26,14 @@ uint64_t platform_watchdog_us(void)
 {
     return 0;
 }
+
+void platform_notify_keep(const char *name, uv_os_sock_t socket)
+{
+    (void)name;
+    (void)socket;
+}
+
+void platform_notify_forget(const char *name)
+{
+    (void)name;
+}

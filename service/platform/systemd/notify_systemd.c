@@ -41,3 +41,16 @@ uint64_t platform_watchdog_us(void)
     uint64_t interval = 0;
     return sd_watchdog_enabled(0, &interval) > 0 ? interval : 0;
 }
+
+/* Errors of a socket (ICMP) are no reason to close it: FDPOLL=0. */
+void platform_notify_keep(const char *name, uv_os_sock_t socket)
+{
+    char text[128];
+    (void)snprintf(text, sizeof text, "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
+    (void)sd_pid_notify_with_fds(0, 0, text, &socket, 1);
+}
+
+void platform_notify_forget(const char *name)
+{
+    (void)sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+}
