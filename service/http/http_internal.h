@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* http_internal: what the parts of HTTP share. Not for others. Everything is of HTTP's thread unless it says more. */
+#ifndef SERVICE_HTTP_HTTP_INTERNAL_H
+#define SERVICE_HTTP_HTTP_INTERNAL_H
+
+#include "service/http/call.h"
+#include "service/http/http.h"
+#include "service/http/route.h"
+#include "service/http/sinks.h"
+#include "service/http/stream.h"
+#include "service/http/tls.h"
+#include "service/http/tokens.h"
+
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/event.h>
+#include <openssl/ssl.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#define HTTP_JOBS_MAX  256U /* questions that wait for a thread */
+#define HTTP_PATH_SIZE 108  /* sun_path */
+
+enum connection_state {
+    CONNECTION_HEAD,    /* a request is waited for, or comes */
+    CONNECTION_BODY,    /* its body comes */
+    CONNECTION_CALL,    /* it is answered, maybe on another thread */
+    CONNECTION_WRITING, /* the answer goes out */
+    CONNECTION_STREAM,
+    CONNECTION_LINGER, /* refused and answered: what still comes is read away, so that the answer arrives */
+};
+
+struct connection {
+    TAILQ_ENTRY(connection) idle; /* in its endpoint's list, unless it streams */
+    struct endpoint *endpoint;
+    struct bufferevent *bev;
+    struct event *timer;
+    enum connection_state state;
+    bool begun;  /* the first byte of a request is there */
+    bool served; /* it has had an answer */
+    bool last;   /* close it after this answer */
+    bool in_trailer;
+    bool handshake; /* of TLS, is over; or there is none */
+    uint64_t since_ms, first_ms;
+    size_t outgoing;     /* bytes of its answer, as counted in http->outgoing */
+    size_t left;         /* of a body or chunk */
+    bool chunk_open;     /* its data is read, its line end is not */
+    struct evbuffer *in; /* the body so far */
+    size_t was_waiting;  /* bytes to send, when the timer last looked */
+    struct call *call;   /* while it is read or answered; NULL else */
+    struct stream *stream;
+    char user[CALL_BY_SIZE]; /* of the Unix socket: local:USER */
+};
+TAILQ_HEAD(connection_list, connection);
+
+/* A place that is listened at. */
+struct endpoint {
+    struct http *http;
+    bool local;             /* the Unix socket */
+    bool wanted, told;      /* configured, not a default */
+    evutil_socket_t socket; /* -1: it is not open */
+    struct event *event, *retry;
+    struct event *pause; /* after accept failed for want of descriptors */
+    bool warned;
+    unsigned count, streams;
+    struct connection_list connections; /* the longest idle first; those that stream are in `streaming` */
+    struct connection_list streaming;
+    char path[HTTP_PATH_SIZE];     /* of the Unix socket */
+    uint64_t device, inode;        /* of its file */
+    struct config_address address; /* of TCP */
+    bool loopback;
+};
+
+/* What is wrong, by place; `why` empty: nothing. */
+enum http_trouble { HTTP_TROUBLE_TCP, HTTP_TROUBLE_LOCAL, HTTP_TROUBLE_TLS, HTTP_TROUBLE_TOKENS, HTTP_TROUBLES };
+
+/* Calls that a thread answers. */
+struct jobs {
+    struct http *http;
+    uv_thread_t thread;
+    uv_mutex_t lock; /* of what follows */
+    uv_cond_t changed;
+    struct call *first, *last;
+    unsigned count;
+    bool end, ended;
+    bool started;
+    struct store_reader *reader;
+};
+
+/* A word to HTTP's thread. */
+struct note {
+    struct note *next;
+    void (*open)(struct note *note, struct http *http); /* frees it */
+};
+
+struct settings {
+    struct config_address address;
+    bool address_told, read_told, read_needs_token, metrics_targets;
+    char *socket, *group, *tokens, *tls_cert, *tls_key, *client_ca;
+    char **names;
+    size_t name_count;
+};
+
+struct http {
+    const struct http_ops *ops;
+    struct store *store; /* NULL: there is none */
+    struct http_limits limits;
+    struct settings settings;
+    uv_thread_t thread;
+    struct event_base *base;
+    struct event *wakeup, *second;
+    int pipe[2];
+
+    uv_mutex_t lock; /* of notes, degraded and woken */
+    struct note *first_note, *last_note;
+    bool woken;
+    struct http_degraded trouble[HTTP_TROUBLES];
+
+    struct endpoint tcp, local;
+    struct tokens tokens;
+    struct tls tls;
+    struct streams streams;
+    struct jobs memory, reading;
+    struct sinks sinks;
+    bool sinks_asked; /* a question to the store about them is under way */
+    size_t outgoing;  /* bytes of answers that wait for their readers */
+    unsigned seconds;
+    bool closing;
+    unsigned owners; /* http_open's, and one for each act that is not answered; under the lock */
+    bool closed;     /* no notes are taken; under the lock */
+};
+
+/* http.c */
+uint64_t http_now_ms(void); /* of a clock that does not jump */
+bool http_post(struct http *http,
+               struct note *note); /* thread: any; false: HTTP is closed, and the note is the caller's */
+/* Begins, changes (`why`) or ends (NULL) a trouble; returns whether it is another one than before. */
+bool http_set_trouble(struct http *http, enum http_trouble trouble, const char *name, const char *why);
+/* An act is asked of the server; it is answered. Thread: any. What is not answered yet keeps the struct alive. */
+void http_begin_act(struct http *http);
+void http_end_act(struct http *http);
+/* Whether reading needs a token there. */
+bool http_read_needs_token(const struct endpoint *endpoint);
+
+/* listening.c */
+void endpoint_init(struct endpoint *endpoint, struct http *http, bool local);
+void endpoints_configure(struct http *http);
+void endpoint_close(struct endpoint *endpoint); /* and its connections */
+
+/* connection.c */
+void connection_open(struct endpoint *endpoint, evutil_socket_t socket);
+void connection_close(struct connection *connection);
+void connection_answer(struct connection *connection); /* its call has an answer */
+void connection_evict(struct endpoint *endpoint);      /* the longest idle goes */
+struct evbuffer *connection_output(struct connection *connection);
+
+/* jobs.c */
+bool jobs_start(struct jobs *jobs, struct http *http, bool with_store);
+bool jobs_push(struct jobs *jobs, struct call *call); /* false: too many wait */
+bool jobs_stop(struct jobs *jobs);                    /* false: it hangs */
+void http_finish_call(struct call *call);             /* hands an answered call back; thread: any */
+
+/* access.c */
+bool access_check_host(struct call *call);
+bool access_check(struct call *call); /* its role, and whether it may; false: the problem is the answer */
+
+#endif

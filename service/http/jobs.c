@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/http/http_internal.h"
+#include "service/store/store_read.h"
+
+#include <stdlib.h>
+
+#define STOP_WAIT_NS UINT64_C(2000000000)
+
+struct answered {
+    struct note note;
+    struct call *call;
+};
+
+static void on_answered(struct note *note, struct http *http)
+{
+    struct call *call = ((struct answered *)note)->call;
+    (void)http;
+    free(note);
+    call->later = false;
+    if (call->back)
+        call->back(call);
+    else if (call->connection)
+        connection_answer(call->connection);
+    else
+        call_free(call);
+}
+
+/* Without memory for a note nobody is told, and the connection's timer answers. */
+void http_finish_call(struct call *call)
+{
+    struct answered *answered = malloc(sizeof *answered);
+    if (!answered)
+        return;
+    answered->call = call;
+    answered->note.open = on_answered;
+    if (http_post(call->http, &answered->note))
+        return;
+    free(answered);
+    call_free(call);
+}
+
+static struct call *take(struct jobs *jobs)
+{
+    uv_mutex_lock(&jobs->lock);
+    while (!jobs->first && !jobs->end)
+        uv_cond_wait(&jobs->changed, &jobs->lock);
+    struct call *call = jobs->end ? NULL : jobs->first;
+    if (call) {
+        jobs->first = call->next;
+        if (!jobs->first)
+            jobs->last = NULL;
+        --jobs->count;
+    }
+    uv_mutex_unlock(&jobs->lock);
+    return call;
+}
+
+static void run(void *user)
+{
+    struct jobs *jobs = user;
+    struct call *call;
+    while ((call = take(jobs))) {
+        call->reader = jobs->reader;
+        call->route->answer(call);
+        call->reader = NULL;
+        http_finish_call(call);
+    }
+    if (jobs->reader)
+        store_reader_close(jobs->reader);
+    uv_mutex_lock(&jobs->lock);
+    jobs->ended = true;
+    uv_cond_broadcast(&jobs->changed);
+    uv_mutex_unlock(&jobs->lock);
+}
+
+bool jobs_start(struct jobs *jobs, struct http *http, bool with_store)
+{
+    jobs->http = http;
+    if (uv_mutex_init(&jobs->lock) != 0)
+        return false;
+    if (uv_cond_init(&jobs->changed) != 0) {
+        uv_mutex_destroy(&jobs->lock);
+        return false;
+    }
+    jobs->reader = with_store && http->store ? store_reader_open(http->store) : NULL;
+    jobs->started = uv_thread_create(&jobs->thread, run, jobs) == 0;
+    if (!jobs->started) {
+        if (jobs->reader)
+            store_reader_close(jobs->reader);
+        uv_cond_destroy(&jobs->changed);
+        uv_mutex_destroy(&jobs->lock);
+    }
+    return jobs->started;
+}
+
+bool jobs_push(struct jobs *jobs, struct call *call)
+{
+    uv_mutex_lock(&jobs->lock);
+    bool room = jobs->count < HTTP_JOBS_MAX && !jobs->end;
+    if (room) {
+        call->next = NULL;
+        call->later = true;
+        if (jobs->last)
+            jobs->last->next = call;
+        else
+            jobs->first = call;
+        jobs->last = call;
+        ++jobs->count;
+        uv_cond_signal(&jobs->changed);
+    }
+    uv_mutex_unlock(&jobs->lock);
+    return room;
+}
+
+bool jobs_stop(struct jobs *jobs)
+{
+    if (!jobs->started)
+        return true;
+    uv_mutex_lock(&jobs->lock);
+    jobs->end = true;
+    uv_cond_broadcast(&jobs->changed);
+    uint64_t end = uv_hrtime() + STOP_WAIT_NS;
+    for (uint64_t now = uv_hrtime(); !jobs->ended && now < end; now = uv_hrtime())
+        (void)uv_cond_timedwait(&jobs->changed, &jobs->lock, end - now);
+    bool ended = jobs->ended;
+    uv_mutex_unlock(&jobs->lock);
+    if (!ended)
+        return false;
+    (void)uv_thread_join(&jobs->thread);
+    for (struct call *call = jobs->first, *next; call; call = next) {
+        next = call->next;
+        call_free(call);
+    }
+    uv_cond_destroy(&jobs->changed);
+    uv_mutex_destroy(&jobs->lock);
+    jobs->started = false;
+    return true;
+}
