@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * trace: where a crash came from: the address that its bug check names, the image that it lies in, the stack of the
+ * processor that crashed, and the group that all this puts the crash into.
+ *
+ * Uses cause, trace_cache, unwind. Sans-I/O: asks for blocks of memory. Bounded: whatever the machine says, it asks for
+ * no more blocks than its budget.
+ */
+#ifndef KDNET_TRACE_H
+#define KDNET_TRACE_H
+
+#include "kdnet/crash/cause.h"
+#include "kdnet/crash/trace_cache.h"
+#include "kdnet/unwind/unwind.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KDNET_TRACE_FRAMES   16U
+#define KDNET_TRACE_IMAGES   8U
+#define KDNET_TRACE_MODULES  256U /* images in the kernel's list that are looked at */
+#define KDNET_TRACE_NO_IMAGE UINT8_MAX
+#define KDNET_TRACE_BLOCKS   60U /* round trips: of the first two machines with a kernel */
+#define KDNET_TRACE_FAMILIAR 12U /* of the others */
+#define KDNET_TRACE_IN_STORM 3U  /* of any, while very many crash together */
+
+struct kdnet_trace_frame {
+    uint64_t address;
+    uint8_t image; /* in `image`, or KDNET_TRACE_NO_IMAGE */
+};
+
+/* What is known of a crash's cause. */
+struct kdnet_trace {
+    uint64_t address; /* 0: none */
+    uint8_t address_image;
+    uint8_t frame_count, image_count;
+    bool cut; /* there may be more frames: the budget was used up */
+    struct kdnet_trace_frame frame[KDNET_TRACE_FRAMES];
+    struct kdnet_image_place image[KDNET_TRACE_IMAGES]; /* [0] is the kernel */
+};
+
+struct kdnet_trace_start {
+    enum kdnet_machine machine;
+    struct kdnet_bugcheck bugcheck;
+    uint64_t kernel_base, module_list; /* list: address of PsLoadedModuleList; 0: not known */
+    bool frame_known;
+    struct kdnet_frame frame;        /* where the processor stands */
+    struct kdnet_trace_cache *cache; /* NULL: nothing is shared */
+    uint64_t teller;                 /* the machine, among those that share the cache */
+    bool storm;                      /* very many crash together: only what one or two questions give */
+};
+
+/* An image in the kernel's list. */
+struct kdnet_trace_module {
+    uint64_t base, name;
+    uint32_t size, stamp;
+    uint16_t name_length;
+};
+
+/* One search. About 36 KiB. */
+struct kdnet_trace_search {
+    struct kdnet_trace_start start;
+    struct kdnet_trace trace; /* as far as it is known: valid at any time */
+    unsigned asked, budget;
+    enum { KDNET_TRACE_ADDRESS, KDNET_TRACE_KERNEL, KDNET_TRACE_CAUSE, KDNET_TRACE_STACK, KDNET_TRACE_DONE } stage;
+    struct kdnet_frame frame;
+    uint64_t walk; /* the next entry of the list; 0: not begun */
+    bool walked;   /* to its end */
+    unsigned module_count;
+    struct kdnet_trace_module module[KDNET_TRACE_MODULES];
+    struct kdnet_blocks blocks;
+};
+
+void kdnet_trace_begin(struct kdnet_trace_search *search, const struct kdnet_trace_start *start);
+
+/* Goes on. Returns whether the block at *want is needed; false: it is over. */
+bool kdnet_trace_next(struct kdnet_trace_search *search, uint64_t *want);
+
+/* The block that was wanted, up to KDNET_BLOCK_SIZE bytes; length 0: it cannot be read. */
+void kdnet_trace_give(struct kdnet_trace_search *search, const uint8_t *data, size_t length);
+
+/* The group that a crash belongs to. */
+void kdnet_trace_bucket(const struct kdnet_trace *trace, uint32_t code, uint16_t build,
+                        char out[static KDNET_BUCKET_SIZE]);
+
+/* Where a crash is blamed on: the address and its image; NULL: nowhere. */
+const struct kdnet_image_place *kdnet_trace_blames(const struct kdnet_trace *trace, uint64_t *address);
+
+#endif

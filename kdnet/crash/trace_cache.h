@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * trace_cache: what machines have told of images that others run, too: pieces of their unwind data, and which image an
+ * address with a certain offset lay in. Spares the next machine most round trips.
+ *
+ * Uses cause. Any machine may lie about any image, so nothing is used before two machines have told the same, and an
+ * image is believed to be somewhere only when its header there says so. Not for several threads at once.
+ */
+#ifndef KDNET_TRACE_CACHE_H
+#define KDNET_TRACE_CACHE_H
+
+#include "kdnet/crash/cause.h"
+#include "kdnet/unwind/blocks.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KDNET_TRACE_PIECES  192U
+#define KDNET_TRACE_HINTS   64U
+#define KDNET_TRACE_KERNELS 8U
+
+/* A block of an image's constant memory. */
+struct kdnet_trace_piece {
+    uint32_t stamp, size; /* of the image */
+    uint32_t rva;
+    bool used, confirmed;
+    uint64_t teller; /* machine that told it first */
+    uint8_t bytes[KDNET_BLOCK_SIZE];
+};
+
+/* An address was so far behind the base of this image. */
+struct kdnet_trace_hint {
+    uint64_t offset;
+    struct kdnet_image_place image; /* its base is not used */
+    bool used, confirmed;
+    uint64_t teller;
+};
+
+/* A kernel whose crashes were traced, and by which machines. */
+struct kdnet_trace_kernel {
+    uint32_t stamp, size;
+    unsigned tellers; /* up to 2 */
+    uint64_t teller[2];
+};
+
+/* Zeros: nothing is known yet. */
+struct kdnet_trace_cache {
+    size_t next_piece, next_hint, next_kernel;
+    struct kdnet_trace_piece piece[KDNET_TRACE_PIECES];
+    struct kdnet_trace_hint hint[KDNET_TRACE_HINTS];
+    struct kdnet_trace_kernel kernel[KDNET_TRACE_KERNELS];
+};
+
+/* NULL when memory is out. */
+struct kdnet_trace_cache *kdnet_trace_cache_new(void);
+void kdnet_trace_cache_free(struct kdnet_trace_cache *cache);
+
+/* A block of an image that two machines told alike; NULL: there is none. */
+const uint8_t *kdnet_trace_cache_piece(const struct kdnet_trace_cache *cache, const struct kdnet_image_place *image,
+                                       uint32_t rva);
+
+/* A machine has told a whole block of an image. */
+void kdnet_trace_cache_learn_piece(struct kdnet_trace_cache *cache, uint64_t teller,
+                                   const struct kdnet_image_place *image, uint32_t rva, const uint8_t *bytes);
+
+/* The n-th image, from 0, that an address like this one lay in on two machines; NULL: there are no more. Its `base` is
+ * where it would be. */
+bool kdnet_trace_cache_guess(const struct kdnet_trace_cache *cache, uint64_t address, unsigned n,
+                             struct kdnet_image_place *out);
+
+void kdnet_trace_cache_learn_hint(struct kdnet_trace_cache *cache, uint64_t teller,
+                                  const struct kdnet_image_place *image, uint64_t address);
+
+/* Whether two other machines with this kernel were traced. */
+bool kdnet_trace_cache_is_familiar(const struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
+                                   uint64_t teller);
+void kdnet_trace_cache_learn_kernel(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
+                                    uint64_t teller);
+
+#endif
