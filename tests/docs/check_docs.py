@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Holds the documents against the tree: python3 check_docs.py TREE VERSION. Links lead somewhere, the version is one."""
+import glob
 import os
 import re
+import shutil
+import subprocess
 import sys
 import unittest
 
@@ -47,6 +50,13 @@ class Documents(unittest.TestCase):
 
     def test_the_readme_is_short(self):
         self.assertLess(len(text_of(os.path.join(TREE, "README.md")).split()), README_WORDS_MAX)
+
+    @unittest.skipUnless(shutil.which("mandoc"), "mandoc is not here")
+    def test_the_manual_pages_are_clean(self):
+        pages = [*glob.glob(f"{TREE}/service/man/*.[0-9]"), *glob.glob(f"{TREE}/config/*.[0-9]")]
+        self.assertGreaterEqual(len(pages), 4)
+        done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", *pages], capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
 
     def test_the_version_is_the_same_everywhere(self):
         newest = re.search(r"^## \[([^]]+)\]", text_of(os.path.join(TREE, "CHANGELOG.md")), re.M)

@@ -25,7 +25,7 @@ class Scripts(unittest.TestCase):
         self.calls = pathlib.Path(folder.name, "calls")
         self.commands = pathlib.Path(folder.name, "commands")
         self.commands.mkdir()
-        for name in ("systemctl", "systemd-sysusers", "chgrp"):
+        for name in ("systemctl", "systemd-sysusers", "systemd-tmpfiles", "chgrp", "userdel", "groupdel"):
             self.command(name, "exit 0")
         self.command("kdnetd", f'exec {BUILD / "kdnetd"} "$@"')
         (self.root / "etc/kdnetd").mkdir(parents=True)
@@ -105,7 +105,43 @@ class Scripts(unittest.TestCase):
         self.run_script("prerm", "upgrade", "0.2.0")
         self.assertFalse(self.called("systemctl stop"))
         self.run_script("prerm", "remove")
-        self.assertTrue(self.called("systemctl stop kdnetd"))
+        self.assertTrue(self.called("systemctl stop kdnetd.socket kdnetd"))
+
+    def test_first_installation_makes_a_file_that_stays_the_administrators(self):
+        (self.root / "usr/share/kdnetd").mkdir(parents=True)
+        shutil.copy(SOURCE / "config/package/local.yaml", self.root / "usr/share/kdnetd/local.yaml")
+        shutil.copy(SOURCE / "config/kdnetd.yaml", self.configuration)
+        self.run_script("postinst", "configure", "")
+        local = self.root / "etc/kdnetd/conf.d/local.yaml"
+        self.assertEqual(stat.S_IMODE(local.stat().st_mode), 0o640)
+        local.write_text(GOOD + 'events: "/var/log/kdnetd/events.jsonl"\n')
+        for arguments in (("configure", "0.1.0"), ("configure", "")):
+            self.run_script("postinst", *arguments)
+            self.assertTrue(local.read_text().startswith(GOOD))
+        done = subprocess.run([BUILD / "kdnetd", "--check=reload", self.configuration], capture_output=True, text=True,
+                              timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("1 target", done.stderr)
+
+    def test_the_buffer_is_raised_and_never_lowered(self):
+        limit = self.root / "proc/sys/net/core/rmem_max"
+        limit.parent.mkdir(parents=True)
+        for before, after in (("212992", "16777216"), ("33554432", "33554432")):
+            limit.write_text(before + "\n")
+            self.run_script("postinst", "configure", "0.1.0")
+            self.assertEqual(limit.read_text().strip(), after)
+        self.assertIn(f"net.core.rmem_max = {16 << 20}", (SOURCE / "config/kdnetd.sysctl").read_text())
+
+    def test_purge_leaves_nothing(self):
+        for name in ("etc/kdnetd/conf.d/keys.yaml", "var/lib/kdnetd/kdnetd.db", "var/log/kdnetd/events.jsonl",
+                     "run/kdnetd/x", "etc/systemd/system/multi-user.target.wants/kdnetd.service"):
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / name).write_text("")
+        self.run_script("postrm", "remove")
+        self.assertTrue((self.root / "var/log/kdnetd/events.jsonl").exists())
+        self.run_script("postrm", "purge")
+        left = [str(path) for path in self.root.rglob("*") if "kdnetd" in path.name]
+        self.assertEqual(left, [])
 
 
 class Rotation(unittest.TestCase):
