@@ -4,6 +4,7 @@
 #include "service/platform/inherited.h"
 #include "service/platform/platform.h"
 #include "service/server/server_internal.h"
+#include "service/worker/listener.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,8 @@ struct closing {
 static void enlarge_buffer(const struct server *server, const struct address *local, uv_os_sock_t socket,
                            bool log_short)
 {
-    size_t wished = SERVER_SOCKET_BUFFER + SERVER_SOCKET_BUFFER_EACH * (server->summary.totals.targets / server->worker_count);
+    size_t wished = SERVER_SOCKET_BUFFER +
+                    SERVER_SOCKET_BUFFER_EACH * (server->summary.totals.targets / server->worker_count);
     if (wished > SERVER_SOCKET_BUFFER_MAX)
         wished = SERVER_SOCKET_BUFFER_MAX;
     size_t granted = platform_receive_buffer((uv_os_fd_t)socket, wished);
@@ -277,7 +279,7 @@ static void handle_closed(struct message *message, void *owner)
 static void handle_closing(struct message *message, void *owner)
 {
     struct closing *closing = (struct closing *)message;
-    struct listener *listener = listener_by_id(owner, closing->id);
+    struct listener *listener = worker_listener(owner, closing->id);
     if (listener)
         listener_close(listener);
     closing->message.handle = handle_closed;

@@ -13,6 +13,8 @@
 #include "service/symbols/lookup.h"
 #include "service/platform/platform.h"
 #include "service/server/server_internal.h"
+#include "service/worker/sweep.h"
+#include "service/worker/worker_loop.h"
 
 #include <stddef.h>
 #include <stdio.h>

@@ -5,6 +5,7 @@
 #include "service/symbols/lookup.h"
 #include "service/platform/platform.h"
 #include "service/server/server_internal.h"
+#include "service/worker/worker_loop.h"
 
 #include <openssl/rand.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * server: the daemon: sockets, sessions, timers, signals on one libuv loop.
+ * server: the daemon: it starts and ends the workers, opens their sockets, applies configurations, takes signals, and
+ * says in the log, to the service manager and in events what all workers together have done.
  *
- * Uses everything else here. Its parts: server.c (the loop, signals, start and end), listener.c (sockets), dispatch.c
- * (which target is a datagram's), publish.c (events to results and log), reload.c (configuration).
+ * The only room that knows all others. server_internal.h has what its parts share.
  */
 #ifndef SERVICE_SERVER_H
 #define SERVICE_SERVER_H

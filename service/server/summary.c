@@ -4,6 +4,9 @@
 #include "service/symbols/lookup.h"
 #include "service/platform/platform.h"
 #include "service/server/server_internal.h"
+#include "service/worker/listener.h"
+#include "service/worker/listening.h"
+#include "service/worker/sweep.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +55,7 @@ static void fill(struct census *census, struct worker *worker)
     census->sessions = worker->session_counts;
     for (size_t i = 0; i < census->port_count; ++i) {
         struct census_port *port = &census->ports[i];
-        struct listener *listener = listener_by_id(worker, port->id);
+        struct listener *listener = worker_listener(worker, port->id);
         if (!listener) {
             port->facts = (struct hearing_facts){.counted = port->count};
             continue;

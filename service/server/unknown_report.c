@@ -2,6 +2,7 @@
 /* Machines that poke with a key that no target has there: who they are, and what to do about them. */
 #include "service/runtime/log.h"
 #include "service/server/server_internal.h"
+#include "service/worker/unknown_poke.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,7 +138,7 @@ static void handle_question(struct message *message, void *owner)
     struct question *question = (struct question *)message;
     struct server *server = question->server;
     const struct search_poke poke = poke_of(&question->unknown_source);
-    const struct target *row = dispatch_owner_elsewhere(owner, &poke);
+    const struct target *row = unknown_poke_owner(owner, &poke);
     if (row) {
         question->found = true;
         question->has_address = row->has_address;

@@ -37,7 +37,7 @@ static void handle_forward(struct message *message, void *owner)
     struct forward *forward = (struct forward *)message;
     struct worker *worker = owner;
     struct arrival arrival = {
-        .listener = listener_by_id(worker, forward->listener_id),
+        .listener = worker_listener(worker, forward->listener_id),
         .source = &forward->source,
         .payload = forward->payload,
         .length = forward->length,
@@ -46,14 +46,8 @@ static void handle_forward(struct message *message, void *owner)
         .channel = forward->channel,
         .forwarded = (uint8_t)forward->kind,
     };
-    if (arrival.listener && forward->kind == FORWARD_TRY)
-        dispatch_try(&arrival, forward->hops);
-    else if (arrival.listener && forward->kind == FORWARD_NOBODY)
-        dispatch_unopened(&arrival);
-    else if (arrival.listener && forward->kind == FORWARD_SOLICIT)
-        dispatch_solicit(&arrival, forward->allowance);
-    else if (arrival.listener)
-        dispatch_arrival(&arrival);
+    if (arrival.listener)
+        worker->forwarded(&arrival, forward->hops, forward->allowance);
     free(forward);
 }
 

@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/platform/platform.h"
-#include "service/worker/worker.h"
+#include "service/worker/listener.h"
+#include "service/worker/listening.h"
+#include "service/worker/route.h"
+#include "service/worker/send.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define LISTENER_BATCHES 8U /* between two rounds of the loop: other sockets have their turn */
 #define LISTENER_REST_MS 5  /* what a machine that breaks in waits for at most */
-
-#define LISTENER_SEND_MS 1 /* until a full socket is tried again */
-
-/* A datagram that its socket did not take at once. */
-struct waiting {
-    struct waiting *next;
-    struct address to;
-    size_t length;
-    uint8_t payload[];
-};
 
 /* Receiving. When nothing is urgent, a socket rests for LISTENER_REST_MS after it was drained: thousands of idle
  * machines poke every millisecond, and a wake-up for each costs ten times what the datagram costs. */
@@ -24,8 +16,8 @@ struct waiting {
 static void on_batch(void *user, const struct receiver_datagram *datagrams, size_t count)
 {
     struct listener *listener = user;
-    dispatch_batch(listener, datagrams, count);
-    listener_flush(listener->worker);
+    route_batch(listener, datagrams, count);
+    send_flush(listener->worker);
 }
 
 static uint16_t find_via(void *user, const uint8_t local[static 16])
@@ -208,24 +200,12 @@ static void pass_endpoints(struct listener *from, struct listener *to)
         targets_pass_listener(&worker->targets, from, to, to_via, 0);
 }
 
-static void drop_waiting(struct listener *listener)
-{
-    while (listener->waiting_first) {
-        struct waiting *waiting = listener->waiting_first;
-        listener->waiting_first = waiting->next;
-        listener->worker->sending_bytes -= waiting->length;
-        ++listener->counts.send_dropped;
-        free(waiting);
-    }
-    listener->waiting_last = NULL;
-}
-
 void listener_close(struct listener *listener)
 {
     struct listener **at = &listener->worker->listeners;
     listener->closed = true;
-    listener_flush(listener->worker);
-    drop_waiting(listener);
+    send_flush(listener->worker);
+    send_drop_waiting(listener);
     while (*at != listener)
         at = &(*at)->next;
     *at = listener->next;
@@ -235,126 +215,6 @@ void listener_close(struct listener *listener)
     listening_pass(listener->worker, listener);
     receiver_close(listener->receiver);
     uv_close((uv_handle_t *)&listener->udp, on_closed);
-}
-
-struct listener *listener_by_id(const struct worker *worker, uint32_t id)
-{
-    struct listener *listener = worker->listeners;
-    while (listener && listener->id != id)
-        listener = listener->next;
-    return listener;
-}
-
-static void send_failed(struct listener *listener, int error)
-{
-    ++listener->counts.send_failed;
-    listener->send_error = error;
-}
-
-/* What is lost here is sent again by its session. */
-static void send_later(struct listener *listener, const struct sender_datagram *datagram)
-{
-    struct worker *worker = listener->worker;
-    struct waiting *waiting = NULL;
-    if (worker->sending_bytes + datagram->length <= WORKER_SEND_QUEUE)
-        waiting = malloc(sizeof *waiting + datagram->length);
-    if (!waiting) {
-        ++listener->counts.send_dropped;
-        return;
-    }
-    waiting->next = NULL;
-    waiting->to = datagram->to;
-    waiting->length = datagram->length;
-    memcpy(waiting->payload, datagram->payload, datagram->length);
-    if (listener->waiting_last)
-        listener->waiting_last->next = waiting;
-    else
-        listener->waiting_first = waiting;
-    listener->waiting_last = waiting;
-    worker->sending_bytes += waiting->length;
-    if (!uv_is_active((uv_handle_t *)&worker->send_timer))
-        (void)uv_timer_start(&worker->send_timer, listener_on_send, LISTENER_SEND_MS, 0);
-}
-
-static const uint8_t *source_of(const struct listener *listener, const struct address *to)
-{
-    return locals_ip(listener->worker->env->locals, to->via);
-}
-
-/* Sends what the socket had no room for, in order. Returns whether all of it went out. */
-static bool send_waiting(struct listener *listener)
-{
-    while (listener->waiting_first) {
-        struct waiting *waiting = listener->waiting_first;
-        const struct sender_datagram datagram = {.to = waiting->to,
-                                                 .payload = waiting->payload,
-                                                 .length = waiting->length,
-                                                 .from = source_of(listener, &waiting->to)};
-        int error = UV_EAGAIN;
-        size_t sent = sender_send(&listener->sender, &listener->udp, &datagram, 1, &error);
-        if (sent == 0 && error == UV_EAGAIN)
-            return false;
-        if (sent == 0)
-            send_failed(listener, error);
-        listener->counts.sent += sent;
-        listener->waiting_first = waiting->next;
-        if (!waiting->next)
-            listener->waiting_last = NULL;
-        listener->worker->sending_bytes -= waiting->length;
-        free(waiting);
-    }
-    return true;
-}
-
-void listener_on_send(uv_timer_t *timer)
-{
-    struct worker *worker = timer->data;
-    bool all = true;
-    for (struct listener *listener = worker->listeners; listener; listener = listener->next)
-        all = send_waiting(listener) && all;
-    if (!all)
-        (void)uv_timer_start(timer, listener_on_send, LISTENER_SEND_MS, 0);
-}
-
-/* Sends what waits in the worker's batch; what a socket does not take at once is queued. */
-void listener_flush(struct worker *worker)
-{
-    struct outbox *outbox = &worker->outbox;
-    struct listener *listener = outbox->listener;
-    size_t at = 0;
-    while (at < outbox->count) {
-        int error = UV_EAGAIN;
-        size_t left = outbox->count - at, sent = 0;
-        if (send_waiting(listener)) /* else after those that wait */
-            sent = sender_send(&listener->sender, &listener->udp, &outbox->datagrams[at], left, &error);
-        listener->counts.sent += sent;
-        at += sent;
-        if (sent == left)
-            break;
-        const struct sender_datagram *datagram = &outbox->datagrams[at++];
-        if (error == UV_EAGAIN)
-            send_later(listener, datagram);
-        else
-            send_failed(listener, error);
-    }
-    outbox->count = outbox->bytes = 0;
-    outbox->listener = NULL;
-}
-
-void listener_send(struct listener *listener, const struct address *to, const uint8_t *payload, size_t length)
-{
-    struct outbox *outbox = &listener->worker->outbox;
-    if (length > sizeof outbox->space)
-        return;
-    if (outbox->count > 0 && (outbox->listener != listener || outbox->count == SENDER_BATCH ||
-                              sizeof outbox->space - outbox->bytes < length))
-        listener_flush(listener->worker);
-    uint8_t *copy = outbox->space + outbox->bytes;
-    memcpy(copy, payload, length);
-    outbox->listener = listener;
-    outbox->datagrams[outbox->count++] =
-        (struct sender_datagram){.to = *to, .payload = copy, .length = length, .from = source_of(listener, to)};
-    outbox->bytes += length;
 }
 
 void listener_count(struct listener *listener)

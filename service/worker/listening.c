@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Losses that may be their listener's, on the worker's side: hearing.h. */
-#include "service/worker/worker.h"
+#include "service/worker/listening.h"
+#include "service/worker/publish.h"
 
 #include <string.h>
 
-bool listening_defer_loss(struct worker *worker, const struct target *target, const struct kdnet_event *event)
+static bool defer_loss(struct worker *worker, const struct target *target, const struct kdnet_event *event)
 {
     const struct listener *listener = target->live.listener;
     uint64_t last_seen_us = kdnet_session_last_seen(target->session);
@@ -45,7 +46,7 @@ static void publish_loss(void *user, const struct loss *loss)
     event.of.number = loss->number;
     event.u.lost.silent_us = worker_now_us() - loss->last_seen_us;
     event.u.lost.halted = loss->halted;
-    (void)publish_now(worker, target, &event);
+    (void)publish_event(worker, target, &event);
 }
 
 void listening_settle(struct worker *worker, struct listener *listener, enum hearing_verdict verdict, uint64_t heard_us)
@@ -91,4 +92,11 @@ void listening_pass(struct worker *worker, const struct listener *from)
         if (target && !worker->finished)
             publish_loss(worker, &done);
     }
+}
+
+uint64_t listening_publish(struct worker *worker, struct target *target, const struct kdnet_event *event)
+{
+    if (event->type == KDNET_EVENT_LOST && defer_loss(worker, target, event))
+        return 0;
+    return publish_event(worker, target, event);
 }

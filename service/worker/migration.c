@@ -2,7 +2,8 @@
 #include "service/worker/forward.h"
 #include "service/runtime/log.h"
 #include "service/worker/migration.h"
-#include "service/worker/worker.h"
+#include "service/worker/send.h"
+#include "service/worker/totals.h"
 
 #include <stdlib.h>
 
@@ -22,7 +23,7 @@ static bool make_room(struct worker *worker)
 
 static void arrive(struct worker *worker, const struct migration *migration, struct target *target)
 {
-    struct listener *listener = listener_by_id(worker, migration->listener_id);
+    struct listener *listener = worker_listener(worker, migration->listener_id);
     kdnet_session_move(target->session, &worker->shared);
     if (listener) { /* else its next poke says where it is */
         unsigned from = 0;
@@ -34,7 +35,7 @@ static void arrive(struct worker *worker, const struct migration *migration, str
     }
     worker->index_due = worker->index_due || target->has_address;
     timers_set(&worker->timers, target->id, kdnet_session_deadline(target->session), worker_now_us());
-    dispatch_count(worker, target);
+    totals_count(worker, target);
     worker_target_changed(worker, target);
 }
 
@@ -103,9 +104,9 @@ void migration_consider(struct worker *worker, struct target *target)
         free(migration);
         return;
     }
-    dispatch_forget(worker, migration->target);
+    totals_forget(worker, migration->target);
     timers_set(&worker->timers, migration->target->id, TIMERS_NEVER, worker_now_us());
     ++worker->totals.moved_away;
-    listener_flush(worker); /* before the other worker sends what comes next: the machine drops what comes late */
+    send_flush(worker); /* before the other worker sends what comes next: the machine drops what comes late */
     worker_post(worker, home, &migration->message);
 }

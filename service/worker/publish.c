@@ -2,7 +2,8 @@
 #include "kdnet/base/names.h"
 #include "service/runtime/log.h"
 #include "service/targets/policies.h"
-#include "service/worker/worker.h"
+#include "service/worker/publish.h"
+#include "service/worker/totals.h"
 #include "service/output/verdict.h"
 
 #include <inttypes.h>
@@ -317,8 +318,8 @@ static void note(struct worker *worker, struct target *target, const struct kdne
     else if (event->type == KDNET_EVENT_HELD)
         held = true;
     if (held != target->held) {
-        dispatch_uncount(worker, target);
-        target->held = held; /* dispatch_count comes when the session has told everything */
+        totals_uncount(worker, target);
+        target->held = held; /* totals_count comes when the session has told everything */
     }
 }
 
@@ -418,18 +419,11 @@ static uint64_t publish(struct worker *worker, struct target *target, const stru
 }
 
 /* For people a silence lasts also while kdnetd itself stood still. */
-uint64_t publish_now(struct worker *worker, struct target *target, const struct kdnet_event *event)
+uint64_t publish_event(struct worker *worker, struct target *target, const struct kdnet_event *event)
 {
     if (event->type != KDNET_EVENT_LOST)
         return publish(worker, target, event);
     struct kdnet_event lost = *event;
     lost.u.lost.silent_us += worker_lag_us() - worker_lag_at(kdnet_session_last_seen(target->session));
     return publish(worker, target, &lost);
-}
-
-uint64_t publish_event(struct worker *worker, struct target *target, const struct kdnet_event *event)
-{
-    if (event->type == KDNET_EVENT_LOST && listening_defer_loss(worker, target, event))
-        return 0;
-    return publish_now(worker, target, event);
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rows that go by themselves: of targets that were removed, and of keys that their machines do not use any more. */
 #include "service/runtime/log.h"
-#include "service/worker/worker.h"
+#include "service/worker/sweep.h"
+#include "service/worker/publish.h"
+#include "service/worker/pump.h"
+#include "service/worker/totals.h"
 
 #include <stdint.h>
 
@@ -10,7 +13,7 @@ void sweep_remove(struct worker *worker, struct target *target, bool report)
     if (report)
         publish_removed(worker, target);
     worker_target_gone(worker, target);
-    dispatch_forget(worker, target);
+    totals_forget(worker, target);
     timers_set(&worker->timers, target->id, TIMERS_NEVER, worker_now_us());
     worker->index_due = worker->index_due || (target->has_address && !worker->frozen);
     targets_remove(&worker->targets, target);
@@ -28,7 +31,7 @@ void sweep_leave(struct worker *worker, struct target *target, const struct kdne
     uint64_t now_us = worker_now_us();
     kdnet_session_set_policy(target->session, let_go);
     if (kdnet_session_resume(target->session, KDNET_ACTION_CONTINUE, now_us) == KDNET_OK)
-        dispatch_pump(worker, target, NULL, NULL, now_us);
+        pump_target(worker, target, NULL, NULL, now_us);
     target->leaving = true;
     worker->sweep_due = true;
     log_begin(&line, CONFIG_LOG_NOTICE, "target is taken out when its machine has been let go on");
@@ -39,7 +42,7 @@ void sweep_leave(struct worker *worker, struct target *target, const struct kdne
 /* The machine uses another key by now: nothing of the old session can be of use, or may be told as lost. */
 static void end_session(struct worker *worker, struct target *target)
 {
-    dispatch_forget(worker, target);
+    totals_forget(worker, target);
     timers_set(&worker->timers, target->id, TIMERS_NEVER, worker_now_us());
     kdnet_session_restart(target->session);
     worker_target_changed(worker, target);

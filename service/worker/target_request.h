@@ -24,7 +24,7 @@ struct target_request {
     /*
      * Called once, on the thread of the worker that has the target; the request is the callee's then. `target` NULL: no
      * worker has one of this name, or the service ends. When it has several keys, the row that stands for all of them.
-     * What the session has to send after the callee's calls goes out when it calls dispatch_pump.
+     * What the session has to send after the callee's calls goes out when it calls pump_target.
      */
     void (*act)(struct target_request *request, struct worker *worker, struct target *target);
 

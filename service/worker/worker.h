@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * worker: a loop on a thread of its own that serves its part of the machines: sockets, sessions, deadlines.
+ * worker: what a worker has: its loop, sockets, rows, keys to try, deadlines and cryptography.
  *
- * Uses nearly everything else here. A worker has its own sockets, rows, keys to try, deadlines and cryptography, and
- * shares nothing with another on the way of a datagram. What has to be told is posted (mailbox.h): to another worker
- * (forward.h, migration.h), or to the server, which has what is slow. Results and look-ups are asked for directly:
- * those rooms take calls from any thread. Its parts: worker.c (the loop, start and end), listener.c (sockets),
- * dispatch.c (which target is a datagram's), forward.c and migration.c (what belongs to another worker), publish.c
- * (events to results and log).
+ * Each worker serves a part of the machines on a thread of its own, and shares nothing with another on the way of a
+ * datagram. What concerns another worker is posted to its mailbox (forward.h, migration.h); what concerns the service
+ * goes through worker_env.h. README.md says which file does what.
  *
- * Thread: the worker's own, from worker_start until worker_join; before and after that the server's.
+ * Thread: the worker's own, while it runs (worker_loop.h).
  */
 #ifndef SERVICE_WORKER_H
 #define SERVICE_WORKER_H
@@ -70,6 +67,7 @@
 
 struct pending_sends;
 struct apply;
+struct arrival;
 
 /* Of a listener: a member for each LISTENER_COUNTER. */
 struct listener_counts {
@@ -145,6 +143,7 @@ struct worker {
     struct forwarding_table forwarding_table;
     struct responses responses;
     struct holds holds;
+    void (*forwarded)(struct arrival *arrival, unsigned hops, size_t allowance); /* route.h; for forward.c */
     struct listener *listeners;
     uint64_t seed;
 
@@ -184,7 +183,7 @@ struct worker {
 /* Where and when a datagram arrived. */
 struct arrival {
     struct listener *listener;
-    struct pending_sends *pending_sends; /* dispatch.c; NULL: it came alone */
+    struct pending_sends *pending_sends; /* pump.h; NULL: it came alone */
     const struct address *source;
     const uint8_t *payload;
     size_t length;
@@ -193,107 +192,25 @@ struct arrival {
     uint8_t forwarded; /* enum forward_kind: by which way it came here */
 };
 
-/* Its loop, handles and parts. False: memory is out, or OpenSSL has no AES-256. worker_end and worker_clear in any
- * case. */
-bool worker_init(struct worker *worker, const struct worker_env *env, unsigned number);
-
-/* What its sessions are told by a configuration; but for the rows. */
-void worker_configure(struct worker *worker, const struct kdnetd_config *config);
-
 /* Room for so many rows and their deadlines. False: out of memory; then none may be added. */
 bool worker_reserve(struct worker *worker, size_t ids);
 
-/* Makes its thread, which waits for worker_run. Returns 0 or a UV_ code. */
-int worker_start(struct worker *worker);
-
-/* Lets its thread run the loop. */
-void worker_run(struct worker *worker);
-
-/* From now on no look-up is waited for, and no socket rests. */
-void worker_stop(struct worker *worker);
-
-/* Closes everything, so that the loop ends. */
-void worker_finish(struct worker *worker);
-
-/* Frees what is left. Its thread must have ended; without one, its loop is run here. */
-void worker_clear(struct worker *worker, bool started);
-
 bool worker_is_alone(const struct worker *worker);
+
 /* The number of the worker that serves machines at this address. */
 unsigned worker_home(const struct worker *worker, const struct address *address);
+
 /* Posts a message to another worker, or to itself. */
 void worker_post(const struct worker *worker, unsigned to, struct message *message);
+
 /* Says that what can be said of a target is another than before (worker_env.h); or that its row goes. */
 void worker_target_changed(struct worker *worker, const struct target *target);
 void worker_target_gone(struct worker *worker, const struct target *target);
 
-/* listener.c */
-/* Takes over a bound socket; `any`: it tells where each datagram was sent to. Returns 0 or a UV_ code; the socket is
- * closed then. */
-int listener_open(struct worker *worker, uint32_t id, const struct address *local, uv_os_sock_t socket, bool any);
-/* Other listeners of its port go on with the machines that they can hear. */
-void listener_close(struct listener *listener);
-struct listener *listener_by_id(const struct worker *worker, uint32_t id); /* NULL: it went away */
-void listener_send(struct listener *listener, const struct address *to, const uint8_t *payload, size_t length);
-void listener_on_rest(uv_timer_t *timer);
-void listener_on_send(uv_timer_t *timer);   /* what waits for room in a socket is tried again */
-void listener_on_repair(uv_timer_t *timer); /* deaf ones are tried again */
-/* Ends the rest of the sockets when something is urgent. Call it in each round of the loop. */
-void listener_wake(struct worker *worker);
-void listener_flush(struct worker *worker); /* sends what listener_send has collected */
-/* Brings counts that the kernel keeps up to date. */
-void listener_count(struct listener *listener);
+/* How long the first answer of a halted machine is waited for: two timeouts. */
+uint64_t worker_patience_us(const struct target *target);
 
-/* dispatch.c */
-void dispatch_batch(struct listener *listener, const struct receiver_datagram *datagrams, size_t count);
-void dispatch_arrival(struct arrival *arrival); /* one that another worker passed on */
-/* A poke of a source that no row here has, and that `hops` workers have tried already. */
-void dispatch_try(const struct arrival *arrival, unsigned hops);
-void dispatch_solicit(const struct arrival *arrival,
-                      size_t allowance);               /* some of the rows whose address is not known */
-void dispatch_unopened(const struct arrival *arrival); /* a poke from here that no key of any worker opens */
-void dispatch_expire(struct worker *worker);
-/* Sends what waited for results that are written by now, or whose time is over. */
-void dispatch_release(struct worker *worker);
-void dispatch_admit(struct worker *worker); /* machines whose turn has come */
-/* Sends, reports and arms what a session has after a call; `listener` and `source` NULL: no datagram was received. */
-void dispatch_pump(struct worker *worker, struct target *target, struct listener *listener,
-                   const struct address *source, uint64_t now_us);
-void dispatch_count(struct worker *worker, struct target *target); /* connected, halted, held: into the totals */
-void dispatch_uncount(struct worker *worker, struct target *target);
-/* Out of the totals and out of line: its session ends here, or its row goes. */
-void dispatch_forget(struct worker *worker, struct target *target);
-void dispatch_try_keys(struct worker *worker); /* a slice */
-/* The target of this worker whose key opens an unknown poke, but which is configured for another address or port; or
- * NULL. */
-const struct target *dispatch_owner_elsewhere(struct worker *worker, const struct search_poke *poke);
-
-/* listening.c */
-/* Keeps a loss back that may be its listener's. False: it is to be told now. */
-bool listening_defer_loss(struct worker *worker, const struct target *target, const struct kdnet_event *event);
-/* What the server has found out about a listener. */
-void listening_settle(struct worker *worker, struct listener *listener, enum hearing_verdict verdict,
-                      uint64_t heard_us);
-/* One goes away: its losses are another's by now, or are told. */
-void listening_pass(struct worker *worker, const struct listener *from);
-/* Machines that were heard there in the last hour and are not lost, or not told as that. Cost: a look at each row. */
-size_t listening_count(const struct worker *worker, const struct listener *listener);
-
-/* publish.c. Returns the number of its result line; 0: there is none. */
-uint64_t publish_event(struct worker *worker, struct target *target, const struct kdnet_event *event);
-/* The same, of a loss, whatever its listener hears. */
-uint64_t publish_now(struct worker *worker, struct target *target, const struct kdnet_event *event);
-/* Its target is in the configuration no more. */
-void publish_removed(struct worker *worker, const struct target *target);
-
-/* sweep.c */
-/* Once a second; costs nothing while no key is an old one. Three minutes after the start: who was never heard? */
-void sweep_look(struct worker *worker);
-/* Takes a row out; `told`: its target goes with it. */
-void sweep_remove(struct worker *worker, struct target *target, bool told);
-/* Its machine stands still, or writes its dump. */
-bool sweep_is_busy(const struct target *target);
-/* Its target was removed: its machine is let go on, and its crash comes to its end. It must be a row of an old key. */
-void sweep_leave(struct worker *worker, struct target *target, const struct kdnet_policy *let_go);
+/* The listener with this id; NULL: it went away. */
+struct listener *worker_listener(const struct worker *worker, uint32_t id);
 
 #endif

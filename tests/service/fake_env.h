@@ -8,6 +8,7 @@
 
 #include "service/worker/worker.h"
 #include "service/worker/worker_env.h"
+#include "service/worker/worker_loop.h"
 
 #include <stdlib.h>
 #include <string.h>

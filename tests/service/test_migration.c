@@ -8,6 +8,7 @@
 
 #include "service/worker/migration.h"
 #include "service/platform/platform.h"
+#include "service/worker/listener.h"
 #include "service/targets/policies.h"
 #include "tests/service/captured_log.h"
 #include "tests/service/fake_env.h"

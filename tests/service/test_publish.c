@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "service/runtime/log.h"
+#include "service/worker/publish.h"
 #include "service/targets/policies.h"
 #include "tests/service/captured_log.h"
 #include "tests/service/fake_env.h"
@@ -53,7 +54,7 @@ static int teardown(void **state)
 static const char *told(struct target *target, const struct kdnet_event *event)
 {
     captured_begin();
-    assert_int_equal(publish_now(&worker, target, event), 0); /* results are not wanted here */
+    assert_int_equal(publish_event(&worker, target, event), 0); /* results are not wanted here */
     return captured_end();
 }
 

@@ -8,6 +8,8 @@
 
 #include "service/runtime/log.h"
 #include "service/platform/platform.h"
+#include "service/worker/listener.h"
+#include "service/worker/route.h"
 #include "service/targets/policies.h"
 #include "tests/service/captured_log.h"
 #include "tests/service/fake_env.h"
@@ -76,7 +78,7 @@ static int teardown(void **state)
 static void give(const struct puppet_bytes *bytes)
 {
     struct receiver_datagram datagram = {.source = machine_at, .payload = bytes->payload, .length = bytes->length};
-    dispatch_batch(worker->listeners, &datagram, 1);
+    route_batch(worker->listeners, &datagram, 1);
 }
 
 static void poke(void)

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/worker/listening.h"
+#include "service/worker/migration.h"
+#include "service/worker/pump.h"
+#include "service/worker/send.h"
+#include "service/worker/totals.h"
+
+void pump_admit(struct worker *worker)
+{
+    uint64_t now_us = worker_now_us();
+    uint32_t id;
+    for (size_t i = 0; i < WORKER_ADMIT_MAX && admission_next(&worker->admission, now_us, &id); ++i) {
+        struct target *target = targets_row(&worker->targets, id);
+        if (!target)
+            continue;
+        kdnet_session_admit(target->session, now_us);
+        pump_target(worker, target, NULL, NULL, now_us);
+    }
+}
+
+/* Its result, with this number, comes before its release: release_gate.h. */
+static void hold_back(struct worker *worker, struct target *target, uint64_t number, uint64_t now_us)
+{
+    if (number > event_log_settled(worker->env->publisher->log))
+        target->gated = release_gate_add(&worker->release_gate, target->id, number, now_us);
+}
+
+void pump_release(struct worker *worker)
+{
+    const struct event_log *event_log = worker->env->publisher->log;
+    uint64_t now_us = worker_now_us();
+    uint32_t id;
+    while (release_gate_next(&worker->release_gate, event_log_settled(event_log), event_log_is_settled(event_log),
+                             now_us, &id)) {
+        struct target *target = targets_row(&worker->targets, id);
+        if (!target || !target->gated)
+            continue; /* it was taken out meanwhile */
+        target->gated = false;
+        pump_target(worker, target, NULL, NULL, now_us);
+    }
+    atomic_store(&worker->waits_for_writes, worker->release_gate.count > 0);
+}
+
+/* Publishes what a session has to say, and says whether its machine halts. */
+void pump_drain_events(struct worker *worker, struct target *target, uint64_t now_us)
+{
+    struct kdnet_event event;
+    uint64_t published = 0;
+    bool changed = false, halted = target->halted, held = target->held;
+    while (kdnet_session_next_event(target->session, &event)) { /* first: when it has gone on, nobody can ask */
+        bool status = event.type == KDNET_EVENT_CRASH_STATUS;
+        if (status) /* before the line is there: when it is written at once, the worker is told all the same */
+            atomic_store(&worker->waits_for_writes, true);
+        uint64_t number = listening_publish(worker, target, &event);
+        changed = true;
+        published = status ? number : published;
+    }
+    if (published > 0 && !target->gated)
+        hold_back(worker, target, published, now_us);
+    totals_count(worker, target);
+    if (changed || halted != target->halted || held != target->held)
+        worker_target_changed(worker, target);
+}
+
+/* Sends what a session has, and arms its deadline. */
+void pump_send_pending(struct worker *worker, struct target *target, struct listener *listener,
+                       const struct address *source, uint64_t now_us)
+{
+    struct kdnet_outgoing out;
+    bool sent = false;
+    while (target->gated ? kdnet_session_next_control(target->session, &out)
+                         : kdnet_session_next_datagram(target->session, now_us, &out)) {
+        send_outgoing(target, listener, source, &out);
+        sent = true;
+    }
+    if (sent && kdnet_session_awaits(target->session))
+        worker->urgent_until_us = now_us + WORKER_URGENT_US;
+    timers_set(&worker->timers, target->id, kdnet_session_deadline(target->session), now_us);
+}
+
+void pump_target(struct worker *worker, struct target *target, struct listener *listener, const struct address *source,
+                 uint64_t now_us)
+{
+    pump_drain_events(worker, target, now_us);
+    pump_send_pending(worker, target, listener, source, now_us);
+}
+
+/* Rows move only here, and for what came alone: in a batch they are waiting for this. */
+void pump_send_due(struct worker *worker, struct listener *listener, struct pending_sends *pending_sends,
+                   uint64_t now_us)
+{
+    for (size_t i = 0; i < pending_sends->count; ++i) {
+        struct target *target = pending_sends->due[i].target;
+        pump_send_pending(worker, target, listener->closed ? NULL : listener, pending_sends->due[i].source, now_us);
+    }
+    for (size_t i = 0; i < pending_sends->count; ++i) /* after all: what is sent goes out before a row moves */
+        migration_consider(worker, pending_sends->due[i].target);
+    pending_sends->count = 0;
+}
+
+/* The target answers at the end of the batch, where it was heard last. */
+void pump_queue_send(struct worker *worker, struct target *target, const struct arrival *a)
+{
+    struct pending_sends *pending_sends = a->pending_sends;
+    for (size_t i = pending_sends->count; i-- > 0;)
+        if (pending_sends->due[i].target == target) {
+            pending_sends->due[i].source = a->source;
+            return;
+        }
+    if (pending_sends->count == RECEIVER_BATCH)
+        pump_send_due(worker, a->listener, pending_sends, a->now_us);
+    pending_sends->due[pending_sends->count].target = target;
+    pending_sends->due[pending_sends->count++].source = a->source;
+}
+
+void pump_expire(struct worker *worker)
+{
+    uint64_t now_us = worker_now_us();
+    uint32_t id = 0;
+    for (size_t i = 0; i < WORKER_EXPIRE_MAX && timers_take(&worker->timers, now_us, &id); ++i) {
+        struct target *target = targets_row(&worker->targets, id);
+        if (!target)
+            continue;
+        kdnet_session_expire(target->session, now_us);
+        pump_target(worker, target, NULL, NULL, now_us);
+    }
+}
