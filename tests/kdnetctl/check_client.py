@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands of kdnetctl that ask kdnetd, against a kdnetd that answers by the contract; and what is made from the
 table of commands: check_client.py PROGRAM TREE."""
+import contextlib
 import json
 import os
 import pty
 import re
 import select
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -360,6 +362,25 @@ class Screens(Case):
         self.assert_harmless(self.run_program("reload", code=1).stderr)
         for command in self.commands[:-1]:
             self.assert_harmless(self.run_program(*command, "--json").stdout)
+
+
+class Backup(Case):
+    def test_a_copy_of_the_store(self):
+        store, out = os.path.join(self.folder, "kdnetd.db"), os.path.join(self.folder, "copy.db")
+        with contextlib.closing(sqlite3.connect(store)) as database:
+            database.execute("PRAGMA journal_mode=WAL")
+            database.execute("CREATE TABLE t(x)")
+            database.execute("INSERT INTO t VALUES(7)")
+            database.commit()
+            self.fake.status["store"]["path"] = store
+            self.run_program("backup", out)
+        with contextlib.closing(sqlite3.connect(out)) as database:
+            self.assertEqual(database.execute("SELECT x FROM t").fetchall(), [(7,)])
+        self.run_program("backup", out)
+        self.run_program("backup", out + "2", "--store", store, env=environment())
+        self.fake.status["store"]["path"] = None
+        self.assertIn("no store", self.run_program("backup", out + "3", code=1).stderr)
+        self.run_program("backup", out + "3", "--store", store + "x", code=1)
 
 
 class Tokens(Case):

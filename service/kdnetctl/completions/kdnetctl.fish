@@ -17,6 +17,7 @@ complete -c kdnetctl -n __fish_use_subcommand -f -a unknown -d 'list who pokes w
 complete -c kdnetctl -n __fish_use_subcommand -f -a reload -d 'read the configuration again'
 complete -c kdnetctl -n __fish_use_subcommand -f -a drain -d 'let balancers send machines elsewhere'
 complete -c kdnetctl -n __fish_use_subcommand -f -a token -d 'make a token for the HTTP interface'
+complete -c kdnetctl -n __fish_use_subcommand -f -a backup -d 'copy the store while kdnetd goes on'
 complete -c kdnetctl -n __fish_use_subcommand -f -a keygen -d 'make a key for a machine, and say what to run there'
 complete -c kdnetctl -n __fish_use_subcommand -f -a import -d 'make a targets file of a CSV file'
 complete -c kdnetctl -n __fish_use_subcommand -f -a check -d 'name every mistake of a configuration'
@@ -143,6 +144,13 @@ complete -c kdnetctl -n '__fish_seen_subcommand_from drain' -l help -d 'all abou
 complete -c kdnetctl -n '__fish_seen_subcommand_from token' -l role -d 'read (the default), or act: also release, reboot, read, reload, drain' -r
 complete -c kdnetctl -n '__fish_seen_subcommand_from token' -l file -d 'the file that http_tokens names (/usr/local/etc/kdnetd/tokens)' -r
 complete -c kdnetctl -n '__fish_seen_subcommand_from token' -l help -d 'all about the command'
+complete -c kdnetctl -n '__fish_seen_subcommand_from backup' -l store -d 'the store, when kdnetd does not run; else kdnetd says where it is' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from backup' -l socket -d 'kdnetd\'s Unix socket (KDNETD_SOCKET)' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from backup' -l url -d 'kdnetd\'s address, as http://127.0.0.1:9471 (KDNETD_URL)' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from backup' -l token-file -d 'a token for --url, alone or as in http_tokens (KDNETD_TOKEN_FILE)' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from backup' -l json -d 'a JSON object a line'
+complete -c kdnetctl -n '__fish_seen_subcommand_from backup' -l utc -d 'times in UTC, not in this computer\'s zone'
+complete -c kdnetctl -n '__fish_seen_subcommand_from backup' -l help -d 'all about the command'
 complete -c kdnetctl -n '__fish_seen_subcommand_from keygen' -l host-ip -d 'kdnetd\'s address as the machine reaches it, IPv4 or IPv6' -r
 complete -c kdnetctl -n '__fish_seen_subcommand_from keygen' -l port -d 'kdnetd\'s UDP port (50000); Windows takes 49152-65535, Microsoft recommends 50000-50039' -r
 complete -c kdnetctl -n '__fish_seen_subcommand_from keygen' -l busparams -d 'the network card that KDNET takes, when there are several: bus, device, function, decimal' -r
