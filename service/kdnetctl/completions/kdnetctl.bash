@@ -4,7 +4,7 @@ _kdnetctl() {
     local word=${COMP_WORDS[COMP_CWORD]} options=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        options='help status health targets show crashes ack buckets events watch release reboot read unknown reload drain token backup keygen import check decode symbols'
+        options='help status health targets show crashes ack buckets events watch release reboot read doctor unknown reload drain token backup keygen import check decode symbols'
     else
         case ${COMP_WORDS[1]} in
         status) options=' --socket --url --token-file --json --utc --help' ;;
@@ -19,6 +19,7 @@ _kdnetctl() {
         release) options=' --all --state --to-debugger --yes --socket --url --token-file --json --utc --help' ;;
         reboot) options=' --yes --socket --url --token-file --json --utc --help' ;;
         read) options=' --break-in --yes --socket --url --token-file --json --utc --help' ;;
+        doctor) options=' --socket --url --token-file --json --utc --help' ;;
         unknown) options=' --socket --url --token-file --json --utc --help' ;;
         reload) options=' --socket --url --token-file --json --utc --help' ;;
         drain) options=' --undo --socket --url --token-file --json --utc --help' ;;

@@ -13,6 +13,7 @@ complete -c kdnetctl -n __fish_use_subcommand -f -a watch -d 'show held machines
 complete -c kdnetctl -n __fish_use_subcommand -f -a release -d 'let held machines go on'
 complete -c kdnetctl -n __fish_use_subcommand -f -a reboot -d 'reboot a held or halted machine'
 complete -c kdnetctl -n __fish_use_subcommand -f -a read -d 'read the crash status of a machine again'
+complete -c kdnetctl -n __fish_use_subcommand -f -a doctor -d 'find out why a machine is not served'
 complete -c kdnetctl -n __fish_use_subcommand -f -a unknown -d 'list who pokes with a key that no target has'
 complete -c kdnetctl -n __fish_use_subcommand -f -a reload -d 'read the configuration again'
 complete -c kdnetctl -n __fish_use_subcommand -f -a drain -d 'let balancers send machines elsewhere'
@@ -122,6 +123,12 @@ complete -c kdnetctl -n '__fish_seen_subcommand_from read' -l token-file -d 'a t
 complete -c kdnetctl -n '__fish_seen_subcommand_from read' -l json -d 'a JSON object a line'
 complete -c kdnetctl -n '__fish_seen_subcommand_from read' -l utc -d 'times in UTC, not in this computer\'s zone'
 complete -c kdnetctl -n '__fish_seen_subcommand_from read' -l help -d 'all about the command'
+complete -c kdnetctl -n '__fish_seen_subcommand_from doctor' -l socket -d 'kdnetd\'s Unix socket (KDNETD_SOCKET)' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from doctor' -l url -d 'kdnetd\'s address, as http://127.0.0.1:9471 (KDNETD_URL)' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from doctor' -l token-file -d 'a token for --url, alone or as in http_tokens (KDNETD_TOKEN_FILE)' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from doctor' -l json -d 'a JSON object a line'
+complete -c kdnetctl -n '__fish_seen_subcommand_from doctor' -l utc -d 'times in UTC, not in this computer\'s zone'
+complete -c kdnetctl -n '__fish_seen_subcommand_from doctor' -l help -d 'all about the command'
 complete -c kdnetctl -n '__fish_seen_subcommand_from unknown' -l socket -d 'kdnetd\'s Unix socket (KDNETD_SOCKET)' -r
 complete -c kdnetctl -n '__fish_seen_subcommand_from unknown' -l url -d 'kdnetd\'s address, as http://127.0.0.1:9471 (KDNETD_URL)' -r
 complete -c kdnetctl -n '__fish_seen_subcommand_from unknown' -l token-file -d 'a token for --url, alone or as in http_tokens (KDNETD_TOKEN_FILE)' -r
