@@ -628,6 +628,20 @@ class Tables(Case):
                                  f"kdnetctl completion {shell} >service/kdnetctl/completions/{name}")
         self.run_program("completion", "tcsh", code=2)
 
+    def test_the_documents_name_commands_and_options_that_exist(self):
+        seen = 0
+        for folder, name in [("docs", name) for name in os.listdir(os.path.join(TREE, "docs"))] + [("", "README.md")]:
+            with open(os.path.join(TREE, folder, name), encoding="utf-8") as file:
+                text = file.read()
+            for command, rest in re.findall(r"kdnetctl ([a-z]+)([^`|\n]*)", text):
+                if command in ("help", "goes", "asks", "shows"):
+                    continue
+                seen += 1
+                self.assertIn(command, self.commands(), name)
+                for option in re.findall(r" (--[a-z-]+)", rest.split("#")[0]):
+                    self.assertIn(option, self.options(command), f"{name}: {command} {rest}")
+        self.assertGreater(seen, 20)
+
     def test_the_manual_has_each_command_and_option(self):
         with open(os.path.join(TREE, "service/man/kdnetctl.1"), encoding="utf-8") as file:
             manual = file.read()
