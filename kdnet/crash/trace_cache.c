@@ -124,3 +124,21 @@ void kdnet_trace_cache_learn_kernel(struct kdnet_trace_cache *cache, const struc
     if (known->tellers < 2 && !has_told(known, teller))
         known->teller[known->tellers++] = teller;
 }
+
+/* --- groups ------------------------------------------------------------------------------------------------------- */
+
+bool kdnet_trace_cache_may_ask(struct kdnet_trace_cache *cache, const struct kdnet_bugcheck *bugcheck, uint64_t now_us)
+{
+    const struct kdnet_cause_rule *rule = kdnet_cause_rule(bugcheck->code);
+    uint16_t place = rule ? (uint16_t)(bugcheck->parameters[rule->parameter - 1] % PAGE) : 0;
+    struct kdnet_trace_group *group = NULL;
+    for (size_t i = 0; i < KDNET_TRACE_GROUPS && !group; ++i)
+        if (cache->group[i].traced_us != 0 && cache->group[i].code == bugcheck->code && cache->group[i].place == place)
+            group = &cache->group[i];
+    if (group && now_us - group->traced_us < KDNET_TRACE_EVERY_US)
+        return false;
+    if (!group)
+        group = &cache->group[cache->next_group++ % KDNET_TRACE_GROUPS];
+    *group = (struct kdnet_trace_group){.code = bugcheck->code, .place = place, .traced_us = now_us};
+    return true;
+}

@@ -16,9 +16,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KDNET_TRACE_PIECES  192U
-#define KDNET_TRACE_HINTS   64U
-#define KDNET_TRACE_KERNELS 8U
+#define KDNET_TRACE_PIECES   192U
+#define KDNET_TRACE_HINTS    64U
+#define KDNET_TRACE_KERNELS  8U
+#define KDNET_TRACE_GROUPS   16U
+#define KDNET_TRACE_EVERY_US UINT64_C(60000000) /* of crashes that look alike, in a storm */
 
 /* A block of an image's constant memory. */
 struct kdnet_trace_piece {
@@ -44,12 +46,20 @@ struct kdnet_trace_kernel {
     uint64_t teller[2];
 };
 
+/* Crashes that look alike, and when one of them was traced while very many crashed together. */
+struct kdnet_trace_group {
+    uint32_t code;
+    uint16_t place; /* of its address in a page */
+    uint64_t traced_us;
+};
+
 /* Zeros: nothing is known yet. */
 struct kdnet_trace_cache {
-    size_t next_piece, next_hint, next_kernel;
+    size_t next_piece, next_hint, next_kernel, next_group;
     struct kdnet_trace_piece piece[KDNET_TRACE_PIECES];
     struct kdnet_trace_hint hint[KDNET_TRACE_HINTS];
     struct kdnet_trace_kernel kernel[KDNET_TRACE_KERNELS];
+    struct kdnet_trace_group group[KDNET_TRACE_GROUPS];
 };
 
 /* NULL when memory is out. */
@@ -71,6 +81,9 @@ bool kdnet_trace_cache_guess(const struct kdnet_trace_cache *cache, uint64_t add
 
 void kdnet_trace_cache_learn_hint(struct kdnet_trace_cache *cache, uint64_t teller,
                                   const struct kdnet_image_place *image, uint64_t address);
+
+/* Whether one of the crashes that look like this one may be traced, while very many crash together: one a minute. */
+bool kdnet_trace_cache_may_ask(struct kdnet_trace_cache *cache, const struct kdnet_bugcheck *bugcheck, uint64_t now_us);
 
 /* Whether two other machines with this kernel were traced. */
 bool kdnet_trace_cache_is_familiar(const struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,

@@ -119,6 +119,12 @@ void kdnet_report_released(struct kdnet_session *session, uint64_t now_us);
 /* That the policy holds a machine without a break, and why. Needs a hold that has begun. */
 void kdnet_report_held(struct kdnet_session *session, enum kdnet_break_kind why, uint64_t now_us);
 
+/* --- probes/cause.c --- */
+
+/* Ends the search for the crash's cause, if there was one at this break, and keeps the crash's bucket. What was found
+ * is the caller's; NULL: nothing, or memory is out. */
+struct kdnet_trace *kdnet_cause_end(struct kdnet_session *session);
+
 /* --- dump_facts.c --- */
 
 /* What this break says of the dump, and a verdict where that proves one. evidence: NULL when there is none. */

@@ -9,6 +9,7 @@
 #define KDNET_EVENT_H
 
 #include "kdnet/crash/assessment.h"
+#include "kdnet/crash/trace.h"
 #include "kdnet/kernel/crash.h"
 #include "kdnet/session/evidence.h"
 #include "kdnet/session/identity.h"
@@ -89,8 +90,10 @@ struct kdnet_event_crash_status {
     uint64_t since_first_us; /* from the release of this crash's first break to this break */
     bool symbols_pending;    /* the status is unknown because its look-up had not ended */
     bool break_status_known;
-    struct kdnet_dump_facts dump;          /* what else is known of the dump: for kdnet_assess */
-    uint64_t break_status;                 /* evidence: first argument register at BreakpointWithStatus */
+    char bucket[KDNET_BUCKET_SIZE];  /* the crash's group; empty: not known */
+    const struct kdnet_trace *trace; /* where the crash came from, at its first break; NULL: not asked. Borrowed */
+    struct kdnet_dump_facts dump;    /* what else is known of the dump: for kdnet_assess */
+    uint64_t break_status;           /* evidence: first argument register at BreakpointWithStatus */
     const struct kdnet_evidence *evidence; /* further values; NULL: none were asked for, or time was out before */
 };
 

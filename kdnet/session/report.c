@@ -123,11 +123,15 @@ void kdnet_report_status(struct kdnet_session *session, enum kdnet_reason interr
     if (halt->repeat)
         report_break(session);
     kdnet_repeats_keep(session, &status);
+    struct kdnet_trace *trace = kdnet_cause_end(session);
     struct kdnet_evidence *evidence = kdnet_evidence_probe_end(session);
     struct kdnet_event *event = kdnet_session_event(session, KDNET_EVENT_CRASH_STATUS);
     event->u.crash_status = status;
     event->u.crash_status.evidence = evidence;
     session->active->evidence[event - session->active->event] = evidence;
+    event->u.crash_status.trace = trace;
+    session->active->trace[event - session->active->event] = trace;
+    memcpy(event->u.crash_status.bucket, session->history->crash.bucket, sizeof event->u.crash_status.bucket);
 }
 
 void kdnet_report_released(struct kdnet_session *session, uint64_t now_us)

@@ -72,8 +72,10 @@ struct kdnet_session *kdnet_session_relocate(struct kdnet_session *session, void
 
 static void free_active(struct kdnet_active *active)
 {
-    for (size_t i = 0; active && i < KDNET_EVENTS; ++i)
+    for (size_t i = 0; active && i < KDNET_EVENTS; ++i) {
         free(active->evidence[i]);
+        free(active->trace[i]);
+    }
     if (active) {
         kdnet_probe_states_clear(&active->states);
         free(active->evidence_probe);
@@ -206,7 +208,9 @@ struct kdnet_event *kdnet_session_event(struct kdnet_session *session, enum kdne
     unsigned place = (active->event_first + active->event_count++) % KDNET_EVENTS;
     struct kdnet_event *event = &active->event[place];
     free(active->evidence[place]);
+    free(active->trace[place]);
     active->evidence[place] = NULL;
+    active->trace[place] = NULL;
     memset(event, 0, sizeof *event);
     event->type = type;
     memcpy(event->session, session->id, sizeof event->session);

@@ -87,7 +87,9 @@ struct kdnet_session_shared {
      * itself and at kdnet_session_admit. All else that it says is taken: a machine whose print gets no ACK may take
      * its debugger for absent, and never break in. */
     bool breaks_wait;
-    struct kdnet_session_counts *counts; /* NULL: not counted */
+    struct kdnet_trace_cache *trace_cache; /* crashes are traced to their cause. NULL: they are not */
+    bool crash_storm;                      /* very many machines are halted: they are asked little about that */
+    struct kdnet_session_counts *counts;   /* NULL: not counted */
 };
 
 /*

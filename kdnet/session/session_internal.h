@@ -200,6 +200,7 @@ struct kdnet_active {
     unsigned event_first, event_count;
     struct kdnet_event event[KDNET_EVENTS];
     struct kdnet_evidence *evidence[KDNET_EVENTS]; /* of the event beside it; kept until its place is taken */
+    struct kdnet_trace *trace[KDNET_EVENTS];       /* the same */
     struct kdnet_evidence_probe *evidence_probe;   /* what of it is known so far, at this break */
     char print[KDNET_PACKET_PAYLOAD_MAX];
 };
@@ -223,6 +224,7 @@ struct kdnet_crash {
     uint64_t first_released_us;           /* kdnet_session_people_us */
     uint64_t kernel_base;                 /* of the kernel that was last seen; 0: none */
     struct kdnet_event_bugcheck bugcheck; /* as told */
+    char bucket[KDNET_BUCKET_SIZE];       /* empty: not known yet */
     bool first_seen;                      /* its first break was read, and said: */
     struct kdnet_dump_setup setup;
     struct kdnet_last_break last;

@@ -232,6 +232,12 @@ void halt_break_with_status(struct machine *m, uint32_t status, uint64_t now_us)
 size_t memory_read(struct machine *m, uint64_t address, uint8_t *out, size_t length);
 void memory_place(struct machine *m);             /* new bases: KASLR */
 uint64_t memory_program(const struct machine *m); /* a page of a program's code */
+/* The bug check's parameter for the instruction names one in the driver, when the machine is to do so. */
+void memory_blame(struct machine *m);
+
+/* Where the stack pointer of x64 is at a break: 0 while no stack is kept. */
+uint64_t memory_stack(const struct machine *m);
+
 uint64_t memory_address(const struct machine *m, uint32_t rva);
 
 /* scenario.c */

@@ -89,6 +89,9 @@ enum machine_rva {
 #define MACHINE_DRIVER_STATE     0x0badf00dU
 #define MACHINE_BOOT_TIME        0x01db3c0a12345678U
 
+#define MACHINE_DRIVER_STAMP 0x5f3a1b2cU /* time stamps of both images */
+#define MACHINE_KERNEL_STAMP 0x4b444e54U
+
 #define MACHINE_RECORDINGS  8U /* pokes of former boots that are kept */
 #define MACHINE_THINK_STEPS 8U /* packets over which the time to think grows or shrinks */
 
@@ -128,6 +131,7 @@ struct machine_config {
     uint32_t status;            /* what the dump status becomes */
     bool random_status;         /* instead draw it from the seed: 0, FFFFFFFF, C000007F, C0000185, 103 */
     uint32_t bugcheck;          /* code; 0: D1 */
+    uint32_t cause;             /* the bug check names the instruction so far in the driver; 0: any address */
     bool no_reboot;             /* automatic reboot is off: bugcheck ends in a second break */
     bool no_dump;               /* none is set up: its block and its driver are null, the status stays FFFFFFFF */
     bool lenient;               /* take host packets of any id */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The memory of a simulated machine: four pages of kernel (or loader), two of a driver, made up when they are read. */
 #include "kdnet/base/wire.h"
+#include "kdnet/crash/cause.h"
 #include "service/kdnet-target/internal.h"
 #include "service/kdnet-target/script.h"
 
@@ -11,6 +12,7 @@
 #define DRIVER_LENGTH ((uint64_t)2 * PAGE)
 #define LOADER_BASE   0x96f000U
 #define RSDS_NAME     24
+#define STACK         0xffffd000a5a50000U /* one page */
 #define ENDLESS       0x100000U
 #define ENDLESS_END   0x8000000U /* pages of modules without an end: RVAs */
 #define LONGEST_TEXT  0xfffeU
@@ -22,11 +24,16 @@ enum {
     OPTIONAL_AT = PE_AT + 24,
     SECTION_SIZE = 40,
     DIRECTORY_COUNT = 16,
+    EXCEPTION_DIRECTORY = 3,
     DEBUG_DIRECTORY = 6,
     DEBUG_ENTRY = 28,
     IMAGE_SIZE = 0xa00000,
     DRIVER_DEBUG_DIRECTORY = 0x800, /* in the driver's first page */
     DRIVER_CODEVIEW = 0x840,
+    DRIVER_UNWIND = 0xa00, /* .pdata, and the unwind info behind it */
+    KERNEL_UNWIND = 0x2900,
+    FRAME_SIZE = 0x28,
+    STACK_AT = 0x800, /* in its page */
 };
 
 uint64_t memory_address(const struct machine *m, uint32_t rva)
@@ -59,6 +66,22 @@ static void put_section(uint8_t *at, const char *name, uint32_t rva)
     kdnet_put_le32(at + 20, rva);
 }
 
+static uint32_t unwind_table(const struct machine *m, uint64_t base)
+{
+    return base == m->driver_base ? DRIVER_UNWIND : KERNEL_UNWIND;
+}
+
+/* One function, the whole page of code, which has FRAME_SIZE bytes of stack. */
+static void put_unwind(uint8_t *page, uint32_t rva)
+{
+    static const uint8_t info[] = {1, 4, 1, 0, 4, (FRAME_SIZE / 8 - 1) << 4 | 2};
+    uint8_t *entry = page + rva % PAGE;
+    kdnet_put_le32(entry, PAGE);
+    kdnet_put_le32(entry + 4, 2 * PAGE);
+    kdnet_put_le32(entry + 8, rva + 16);
+    memcpy(entry + 16, info, sizeof info);
+}
+
 static void fill_headers(const struct machine *m, uint8_t *page, uint64_t base, uint32_t debug_directory)
 {
     bool wide = m->layout->pointer_size == 8;
@@ -72,6 +95,7 @@ static void fill_headers(const struct machine *m, uint8_t *page, uint64_t base, 
     page[PE_AT + 1] = 'E';
     kdnet_put_le16(page + COFF_AT, (uint16_t)m->layout->machine);
     kdnet_put_le16(page + COFF_AT + 2, 3);
+    kdnet_put_le32(page + COFF_AT + 4, base == m->driver_base ? MACHINE_DRIVER_STAMP : MACHINE_KERNEL_STAMP);
     kdnet_put_le16(page + COFF_AT + 16, optional_size);
     kdnet_put_le16(page + COFF_AT + 18, wide ? 0x22 : 0x102);
     kdnet_put_le16(optional, wide ? 0x20b : 0x10b);
@@ -84,6 +108,10 @@ static void fill_headers(const struct machine *m, uint8_t *page, uint64_t base, 
     kdnet_put_le32(optional + 56, IMAGE_SIZE);
     kdnet_put_le32(optional + 60, PAGE);
     kdnet_put_le32(directories - 4, DIRECTORY_COUNT);
+    if (m->layout->machine == KDNET_MACHINE_X64) {
+        kdnet_put_le32(directories + (size_t)8 * EXCEPTION_DIRECTORY, unwind_table(m, base));
+        kdnet_put_le32(directories + (size_t)8 * EXCEPTION_DIRECTORY + 4, 12);
+    }
     kdnet_put_le32(directories + (size_t)8 * DEBUG_DIRECTORY, debug_directory);
     kdnet_put_le32(directories + (size_t)8 * DEBUG_DIRECTORY + 4, 2 * DEBUG_ENTRY);
     uint8_t *sections = optional + optional_size;
@@ -157,6 +185,7 @@ static void fill_constants(const struct machine *m, uint8_t *page)
     put_directory(page, MACHINE_RVA_DEBUG_DIRECTORY,
                   m->lies & LIE_IDENTITY ? MACHINE_RVA_FALSE_CODEVIEW : MACHINE_RVA_CODEVIEW, &pdb);
     put_record(page, MACHINE_RVA_CODEVIEW, &pdb);
+    put_unwind(page, KERNEL_UNWIND);
     pdb.guid[1] ^= 0xff;
     put_record(page, MACHINE_RVA_FALSE_CODEVIEW, &pdb);
     (void)snprintf((char *)page + MACHINE_RVA_BUILD_LAB % PAGE, KDNET_BUILD_LAB_SIZE,
@@ -175,6 +204,7 @@ static void fill_driver_headers(const struct machine *m, uint8_t *page)
     put_directory(page, DRIVER_DEBUG_DIRECTORY, DRIVER_CODEVIEW, &pdb);
     put_record(page, DRIVER_CODEVIEW, &pdb);
     kdnet_put_le32(page + MACHINE_DRIVER_RVA_STATE, MACHINE_DRIVER_STATE);
+    put_unwind(page, DRIVER_UNWIND);
 }
 
 static void put_pointer(const struct machine *m, uint8_t *at, uint64_t value)
@@ -286,6 +316,29 @@ static void fill_data(const struct machine *m, uint8_t *page)
     put_evidence(m, page);
 }
 
+uint64_t memory_stack(const struct machine *m)
+{
+    bool kept = m->crashed && m->config.cause != 0 && m->layout->machine == KDNET_MACHINE_X64;
+    return kept ? STACK + STACK_AT : 0;
+}
+
+/* Return addresses behind each other's frames: the kernel, the driver at the fault, the kernel. */
+static void fill_stack(const struct machine *m, uint8_t *page)
+{
+    uint64_t callers[] = {memory_address(m, 0x1700), m->driver_base + m->config.cause, memory_address(m, 0x1800)};
+    uint8_t *at = page + STACK_AT;
+    for (size_t i = 0; i < sizeof callers / sizeof callers[0]; ++i)
+        kdnet_put_le64(at + (FRAME_SIZE + 8) * i + FRAME_SIZE, callers[i]);
+}
+
+void memory_blame(struct machine *m)
+{
+    const struct kdnet_cause_rule *rule = kdnet_cause_rule((uint32_t)m->bugcheck.code);
+    uint64_t mask = m->layout->pointer_size == 8 ? UINT64_MAX : UINT32_MAX;
+    if (m->config.cause != 0 && m->who == KDNET_WHO_NT && rule && rule->kind == KDNET_CAUSE_ADDRESS)
+        m->bugcheck.parameters[rule->parameter - 1] = (m->driver_base + m->config.cause) & mask;
+}
+
 uint64_t memory_program(const struct machine *m)
 {
     return m->layout->pointer_size == 4 ? 0x401000U : 0x7ff612341000U;
@@ -300,6 +353,10 @@ static bool fill_page(const struct machine *m, uint64_t address, uint8_t *page)
             fill_driver_headers(m, page);
         else
             fill_code(m, page);
+        return true;
+    }
+    if (memory_stack(m) != 0 && address - STACK < PAGE) {
+        fill_stack(m, page);
         return true;
     }
     if (address - memory_program(m) < PAGE && m->who == KDNET_WHO_NT) {

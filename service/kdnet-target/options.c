@@ -22,6 +22,7 @@ enum option_id {
     OPT_SCENARIO,
     OPT_STATUS,
     OPT_BUGCHECK,
+    OPT_CAUSE,
     OPT_PROTOCOL,
     OPT_VERSION,
     OPT_SEED,
@@ -64,6 +65,7 @@ static const struct option long_options[] = {
     {"scenario", required_argument, NULL, OPT_SCENARIO},
     {"status", required_argument, NULL, OPT_STATUS},
     {"bugcheck", required_argument, NULL, OPT_BUGCHECK},
+    {"cause", required_argument, NULL, OPT_CAUSE},
     {"protocol", required_argument, NULL, OPT_PROTOCOL},
     {"version", optional_argument, NULL, OPT_VERSION},
     {"seed", required_argument, NULL, OPT_SEED},
@@ -122,6 +124,7 @@ static void print_help(void)
         "                       (default idle; mixed: each machine draws one of the others)\n"
         "  --status 0xN         what the dump status becomes (default 0; mixed: drawn)\n"
         "  --bugcheck 0xN       the bug check code (default 0xD1)\n"
+        "  --cause 0xN          the bug check names the instruction at faulty.sys+0xN, and so does the stack (x64)\n"
         "  --no-reboot          automatic reboot is off: a bug check ends in a second break (as bugcheck-hold)\n"
         "  --no-dump            no dump is set up: its block and its driver are null, the status stays FFFFFFFF\n"
         "  --dump-ms N          silence while the dump is written (default 300)\n"
@@ -399,6 +402,8 @@ static bool parse_one(struct options *o, int id, const char *name)
         return parse_u32(name, optarg, 0, UINT32_MAX, &o->status);
     case OPT_BUGCHECK:
         return parse_u32(name, optarg, 1, UINT32_MAX, &o->bugcheck);
+    case OPT_CAUSE:
+        return parse_u32(name, optarg, 0x1000, 0x1fff, &o->cause);
     case OPT_PROTOCOL:
     case OPT_VERSION:
         return parse_u32(name, optarg, 2, 5, &o->version);

@@ -20,7 +20,7 @@ struct options {
     bool has_key, has_replay_key, has_status;
     uint32_t count;
     const char *scenario;
-    uint32_t status, bugcheck;
+    uint32_t status, bugcheck, cause;
     uint32_t version; /* 0: the default, or the capture's */
     uint64_t seed;
     enum kdnet_machine machine;

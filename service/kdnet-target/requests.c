@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "kdnet/base/wire.h"
 #include "kdnet/wire/debug_io.h"
 #include "kdnet/base/error.h"
 #include "kdnet/wire/file_io.h"
@@ -6,6 +7,7 @@
 
 #include <string.h>
 
+#define X64_RSP      0x98 /* in its CONTEXT */
 #define BUILD        20348
 #define WHO_SHIFT    8
 #define FREE_BUILD   0xf
@@ -67,6 +69,8 @@ static void prepare_context(struct machine *m)
         m->context[m->layout->context_flags_at + i] = (uint8_t)(m->layout->context_all >> (8 * i));
     kdnet_machine_set_pc(m->layout, m->context, m->halt.pc);
     kdnet_machine_set_argument(m->layout, m->context, m->halt.argument);
+    if (memory_stack(m) != 0)
+        kdnet_put_le64(m->context + X64_RSP, memory_stack(m));
     if (m->halt.stepped)
         harm_trace(m, m->context);
 }

@@ -450,6 +450,57 @@ static json_t *assessment_object(const struct kdnet_event_crash_status *status)
     return b.object;
 }
 
+/* "examplenic.sys+0x1234"; an address alone where no image is known. */
+static json_t *place_text(const struct kdnet_trace *trace, uint8_t image, uint64_t address)
+{
+    char text[KDNET_IMAGE_NAME_SIZE + 24];
+    if (image >= trace->image_count)
+        return hex(address, ADDRESS_DIGITS);
+    const struct kdnet_image_place *place = &trace->image[image];
+    (void)snprintf(text, sizeof text, "%s+0x%" PRIx64, place->name, address - place->base);
+    return own_text(text);
+}
+
+static json_t *module_object(const struct kdnet_trace *trace, uint8_t image, uint64_t address)
+{
+    if (image >= trace->image_count)
+        return json_null();
+    const struct kdnet_image_place *place = &trace->image[image];
+    struct builder b = {.object = json_object()};
+    put(&b, "name", own_text(place->name));
+    put(&b, "base", hex(place->base, ADDRESS_DIGITS));
+    put(&b, "offset", hex(address - place->base, 1));
+    put(&b, "stamp", hex(place->stamp, STATUS_DIGITS));
+    put(&b, "size", json_integer((json_int_t)place->size));
+    return b.object;
+}
+
+static json_t *cause_object(const struct kdnet_trace *trace)
+{
+    if (!trace || trace->address == 0)
+        return json_null();
+    struct builder b = {.object = json_object()};
+    put(&b, "address", hex(trace->address, ADDRESS_DIGITS));
+    put(&b, "module", module_object(trace, trace->address_image, trace->address));
+    return b.object;
+}
+
+static json_t *stack_array(struct builder *b, const struct kdnet_trace *trace)
+{
+    json_t *stack = json_array();
+    for (unsigned i = 0; trace && i < trace->frame_count; ++i)
+        if (json_array_append_new(stack, place_text(trace, trace->frame[i].image, trace->frame[i].address)) != 0)
+            b->failed = true;
+    return stack;
+}
+
+static void put_cause(struct builder *b, const struct kdnet_event_crash_status *status)
+{
+    put(b, "bucket", status->bucket[0] != '\0' ? own_text(status->bucket) : json_null());
+    put(b, "cause", cause_object(status->trace));
+    put(b, "stack", stack_array(b, status->trace));
+}
+
 static void put_crash_status(struct builder *b, const struct kdnet_event_crash_status *status, const char *tried)
 {
     enum kdnet_reason reason = status->conclusion.reason;
@@ -462,6 +513,7 @@ static void put_crash_status(struct builder *b, const struct kdnet_event_crash_s
     put(b, "assessment", assessment_object(status));
     put(b, "source", source_object(status));
     put(b, "bugcheck", bugcheck_object(&status->bugcheck));
+    put_cause(b, status);
     put(b, "build_lab", build_lab(status->build_lab_known, status->build_lab));
     put(b, "rtt_ms", status->rtt_us > 0 ? milliseconds(status->rtt_us) : json_null());
     put(b, "read_ms", milliseconds(status->read_us));

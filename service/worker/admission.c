@@ -351,3 +351,8 @@ size_t admission_waiting_count(const struct admission *admission)
 {
     return admission->waiting[false].count + admission->waiting[true].count;
 }
+
+size_t admission_halted_count(const struct admission *admission)
+{
+    return admission_waiting_count(admission) + admission->placed.count;
+}

@@ -110,4 +110,7 @@ bool admission_is_in_line(const struct admission *admission, uint32_t id);
 
 size_t admission_waiting_count(const struct admission *admission);
 
+/* Machines that are read, and those that wait. */
+size_t admission_halted_count(const struct admission *admission);
+
 #endif

@@ -107,6 +107,8 @@ static void log_crash_status(const struct logged_event *a)
         log_text(&line, "from", kdnet_source_name(conclusion->source));
     if (status->bugcheck.known)
         log_bugcheck(&line, &status->bugcheck);
+    if (status->bucket[0] != '\0')
+        log_text(&line, "bucket", status->bucket);
     if (status->build_lab_known)
         log_bytes(&line, "build_lab", status->build_lab, strnlen(status->build_lab, sizeof status->build_lab));
     log_milliseconds(&line, "read_ms", status->read_us);

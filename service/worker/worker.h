@@ -130,6 +130,7 @@ struct worker {
     struct kdnet_session_shared shared;
     struct kdnet_session_counts session_counts;
     struct kdnet_layout_cache layout_cache;
+    struct kdnet_trace_cache *trace_cache;
     struct kdnet_reads reads;
     struct targets targets;
     struct timers timers;

@@ -78,6 +78,7 @@ void worker_configure(struct worker *worker, const struct kdnetd_config *config)
     shared->remember_image = places ? remember_image : NULL;
     reads_make(&worker->reads, config);
     shared->reads = &worker->reads;
+    shared->trace_cache = config->default_reads ? worker->trace_cache : NULL;
     memcpy(worker->collector, config->collector, sizeof worker->collector);
 }
 
@@ -230,6 +231,7 @@ static bool init_parts(struct worker *worker)
     worker->shared.find_rva = find_rva;
     worker->shared.counts = &worker->session_counts;
     worker->shared.layout_cache = &worker->layout_cache;
+    worker->trace_cache = kdnet_trace_cache_new(); /* without memory crashes are not traced */
     targets_init(&worker->targets, worker->seed);
     timers_init(&worker->timers);
     release_gate_init(&worker->release_gate);
@@ -351,6 +353,7 @@ void worker_clear(struct worker *worker, bool started)
     targets_clear(&worker->targets);
     timers_clear(&worker->timers);
     admission_clear(&worker->admission);
+    kdnet_trace_cache_free(worker->trace_cache);
     key_search_clear(&worker->key_search);
     release_gate_clear(&worker->release_gate);
     losses_clear(&worker->losses);

@@ -75,7 +75,10 @@ class Symbols(harness.Case):
         setup = {"KiBugCheckData": 0x3040, "CrashdmpDumpBlock": 0x3028, "CrashdmpImageBase": 0x3098,
                  "BcpLastProgressDisplayed": 0x30a0}
         daemon = self.start("--symbols", self.table(self.place("store"), setup))
-        last = self.crash(daemon, 2, "--status", "0")[1]
+        first, last = self.crash(daemon, 2, "--status", "0", "--cause", "0x1234")
+        self.assertEqual({first["bucket"], last["bucket"]}, {"D1 faulty.sys+0x1234@5F3A1B2C"})
+        self.assertEqual(first["cause"]["module"]["name"], "faulty.sys")
+        self.assertIn("faulty.sys+0x1234", first["stack"])
         self.assertEqual((last["verdict"], last["reason"]), ("unknown", "symbol_absent"))
         self.assertEqual((last["assessment"]["likely"], last["assessment"]["strength"]), ("written", "strong"))
         self.assertEqual(last["evidence"]["dump_progress"], "0x00000064")

@@ -418,6 +418,36 @@ static void an_assessment_stands_beside_an_unknown_verdict(void **state)
     json_decref(object);
 }
 
+static void cause_stack_and_bucket_are_told(void **state)
+{
+    (void)state;
+    static const struct kdnet_trace trace = {
+        .address = 0xfffff80012341234U,
+        .address_image = 1,
+        .frame_count = 2,
+        .image_count = 2,
+        .frame = {{0xfffff80000001500U, 0}, {0xfffff90000000001U, KDNET_TRACE_NO_IMAGE}},
+        .image = {{.name = "ntoskrnl.exe", .base = 0xfffff80000000000U, .size = 0x10000},
+                  {.name = "nic.sys", .base = 0xfffff80012340000U, .size = 0x8000, .stamp = 0x5f3a1b2c}}};
+    struct kdnet_event event = unknown_status();
+    json_t *object = made(&event, &v4);
+    assert_null_field(object, "bucket");
+    assert_null_field(object, "cause");
+    assert_int_equal(json_array_size(json_object_get(object, "stack")), 0);
+    json_decref(object);
+    event.u.crash_status.trace = &trace;
+    kdnet_trace_bucket(&trace, 0xd1, 20348, event.u.crash_status.bucket);
+    object = made(&event, &v4);
+    assert_text(object, "bucket", "D1 nic.sys+0x1234@5F3A1B2C");
+    const json_t *cause = json_object_get(object, "cause"), *stack = json_object_get(object, "stack");
+    assert_text(cause, "address", "0xFFFFF80012341234");
+    assert_text(json_object_get(cause, "module"), "name", "nic.sys");
+    assert_text(json_object_get(cause, "module"), "offset", "0x1234");
+    assert_text(json_array_get(stack, 0), NULL, "ntoskrnl.exe+0x1500");
+    assert_text(json_array_get(stack, 1), NULL, "0xFFFFF90000000001");
+    json_decref(object);
+}
+
 static void a_crash_without_a_last_break_is_told(void **state)
 {
     (void)state;
@@ -555,6 +585,7 @@ int main(void)
         cmocka_unit_test(a_held_machine_is_told_with_why_and_until_when),
         cmocka_unit_test(what_was_suppressed_is_told_by_kind),
         cmocka_unit_test(an_assessment_stands_beside_an_unknown_verdict),
+        cmocka_unit_test(cause_stack_and_bucket_are_told),
         cmocka_unit_test(a_crash_without_a_last_break_is_told),
         cmocka_unit_test(text_of_a_machine_is_made_valid),
         cmocka_unit_test(any_bytes_of_a_machine_make_a_line),

@@ -24,6 +24,7 @@ const struct kdnet_probe_row kdnet_probe_table[] = {
     {&kdnet_probe_dump_status, BREAK},
     {&kdnet_probe_build_lab, BREAK},
     {&kdnet_probe_evidence, BREAK},
+    {&kdnet_probe_cause, BREAK},
 };
 
 const size_t kdnet_probe_table_rows = sizeof kdnet_probe_table / sizeof kdnet_probe_table[0];

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where a crash came from: asked once a crash, last of all, within a quarter of the read time. Its result and the
+ * machine's release are as they are, whatever becomes of it.
+ */
+#include "kdnet/crash/trace.h"
+#include "kdnet/base/wire.h"
+#include "kdnet/session/break_handler_internal.h"
+#include "kdnet/session/probes/probe_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BUDGET_DIVISOR 4U /* of the read deadline */
+
+/* CONTEXT [doc: winnt.h] */
+enum {
+    X64_RAX = 0x78,
+    X64_REGISTERS = 16,
+    X86_EBP = 0xb4,
+    X86_ESP = 0xc4,
+    ARM64_X0 = 0x08,
+    ARM64_REGISTERS = 31,
+    ARM64_SP = 0x100,
+};
+
+struct cause_state {
+    bool begun, over;
+    uint64_t until_us;
+    struct kdnet_trace_search search;
+};
+
+static bool is_of_a_crash(const struct kdnet_session *session)
+{
+    struct kdnet_break_facts facts = kdnet_halt_facts(session);
+    enum kdnet_phase phase = kdnet_crash_phase(&facts);
+    return phase == KDNET_PHASE_BUGCHECK_FIRST || phase == KDNET_PHASE_BUGCHECK_SECOND || phase == KDNET_PHASE_SHUTDOWN;
+}
+
+static uint64_t address32(const uint8_t *bytes)
+{
+    return kdnet_machine_address(KDNET_MACHINE_X86, kdnet_get_le32(bytes));
+}
+
+/* Where the processor stands. False: not all of its registers are known. */
+static bool take_frame(const struct kdnet_session *session, struct kdnet_frame *out)
+{
+    const struct kdnet_halt *halt = &session->active->halt;
+    const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
+    const uint8_t *context = halt->registers.bytes;
+    if (!kdnet_is_known(&halt->facts, KDNET_FACT_CONTEXT) || session->kernel_info->pieces ||
+        halt->registers.length != layout->context_size)
+        return false;
+    *out = (struct kdnet_frame){.pc = kdnet_machine_pc(layout, context), .exact = true};
+    switch (layout->machine) {
+    case KDNET_MACHINE_X64:
+        for (size_t i = 0; i < X64_REGISTERS; ++i)
+            out->x[i] = kdnet_get_le64(context + X64_RAX + 8 * i);
+        out->sp = out->x[KDNET_X64_RSP];
+        return true;
+    case KDNET_MACHINE_ARM64:
+        for (size_t i = 0; i < ARM64_REGISTERS; ++i)
+            out->x[i] = kdnet_get_le64(context + ARM64_X0 + 8 * i);
+        out->sp = kdnet_get_le64(context + ARM64_SP);
+        return true;
+    case KDNET_MACHINE_X86:
+        out->x[KDNET_X64_RBP] = address32(context + X86_EBP);
+        out->sp = address32(context + X86_ESP);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The machine among others, as long as this process lives: FNV-1a of its key. */
+static uint64_t teller_of(const struct kdnet_session *session)
+{
+    const struct kdnet_key *key = kdnet_session_key(session);
+    uint64_t hash = 0xcbf29ce484222325U;
+    for (size_t i = 0; i < sizeof key->bytes; ++i)
+        hash = (hash ^ key->bytes[i]) * 0x100000001b3U;
+    return hash;
+}
+
+static void begin(struct kdnet_session *session, struct cause_state *state, uint64_t now_us)
+{
+    const struct kdnet_kernel_info *info = session->kernel_info;
+    const struct kdnet_session_shared *shared = session->shared;
+    bool block = kdnet_is_known(&info->facts, KDNET_FACT_DEBUGGER_DATA);
+    struct kdnet_trace_start start = {
+        .machine = (enum kdnet_machine)info->version.machine,
+        .bugcheck = session->history->crash.bugcheck.data,
+        .kernel_base = kdnet_halt_kernel_base(session),
+        .module_list = kdnet_halt_address(session,
+                                          block ? info->data.loaded_module_list : info->version.loaded_module_list),
+        .cache = shared->trace_cache,
+        .teller = teller_of(session),
+    };
+    start.frame_known = take_frame(session, &start.frame);
+    start.storm = shared->crash_storm && !kdnet_trace_cache_may_ask(shared->trace_cache, &start.bugcheck, now_us);
+    state->begun = true;
+    state->until_us = now_us + shared->read_deadline_us / BUDGET_DIVISOR;
+    kdnet_trace_begin(&state->search, &start);
+}
+
+/* Once a crash: at its first break that is read. */
+static bool is_wanted(const struct kdnet_session *session)
+{
+    const struct kdnet_halt *halt = &session->active->halt;
+    const struct kdnet_crash *crash = &session->history->crash;
+    return session->shared->trace_cache && !halt->late && !halt->dump_status.waiting && crash->bugcheck.known &&
+           crash->bugcheck.data.code != 0 && crash->bucket[0] == '\0' && is_of_a_crash(session);
+}
+
+static bool next(struct kdnet_session *session, uint64_t now_us)
+{
+    uint64_t want;
+    if (!is_wanted(session))
+        return false;
+    struct cause_state *state = kdnet_probe_state(session, &kdnet_probe_cause);
+    if (!state || state->over)
+        return false;
+    if (!state->begun)
+        begin(session, state, now_us);
+    state->search.start.cache = session->shared->trace_cache; /* the session may have moved */
+    state->over = now_us >= state->until_us || !kdnet_trace_next(&state->search, &want) ||
+                  !kdnet_request_read(session, KDNET_FOR_PROBE, want, KDNET_BLOCK_SIZE);
+    return !state->over;
+}
+
+static enum kdnet_probe_outcome take(struct kdnet_session *session, const struct kdnet_answer *answer)
+{
+    struct cause_state *state = kdnet_probe_state(session, &kdnet_probe_cause);
+    if (state && state->begun && !state->over) {
+        state->search.start.cache = session->shared->trace_cache;
+        kdnet_trace_give(&state->search, answer->data, answer->length);
+    }
+    return KDNET_PROBE_TAKEN;
+}
+
+static void failed(struct kdnet_session *session)
+{
+    const struct kdnet_answer nothing = {.data = session->active->halt.request.data};
+    (void)take(session, &nothing);
+}
+
+const struct kdnet_probe kdnet_probe_cause = {
+    .name = "cause",
+    .needs = KDNET_FACT_KERNEL,
+    .state_size = sizeof(struct cause_state),
+    .next = next,
+    .take = take,
+    .failed = failed,
+};
+
+/* That of this break; NULL: nothing was asked. */
+static struct cause_state *find_state(const struct kdnet_probe_states *states)
+{
+    for (unsigned i = 0; i < states->count; ++i)
+        if (states->of[i] == &kdnet_probe_cause)
+            return states->state[i];
+    return NULL;
+}
+
+struct kdnet_trace *kdnet_cause_end(struct kdnet_session *session)
+{
+    struct kdnet_crash *crash = &session->history->crash;
+    struct cause_state *state = find_state(&session->active->states);
+    if (!state || !state->begun || crash->bucket[0] != '\0')
+        return NULL;
+    const struct kdnet_trace_search *search = &state->search;
+    kdnet_trace_bucket(&search->trace, search->start.bugcheck.code, session->kernel_info->version.minor, crash->bucket);
+    state->over = true;
+    struct kdnet_trace *trace = malloc(sizeof *trace);
+    if (trace) {
+        *trace = search->trace;
+        trace->cut |= search->stage != KDNET_TRACE_DONE;
+    }
+    return trace;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a crash came from, at the first break of a machine: what is told, what it costs, and that nothing else waits.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "kdnet/base/wire.h"
+#include "kdnet/crash/trace.h"
+#include "kdnet/base/error.h"
+#include "kdnet/wire/manipulate.h"
+#include "tests/session/net.h"
+
+#define SECOND_US UINT64_C(1000000)
+#define FAULT     0x1234U
+#define BUCKET    "D1 faulty.sys+0x1234@5F3A1B2C"
+
+static struct kdnet_session_shared shared;
+
+static struct {
+    unsigned count, traces;
+    struct kdnet_event_crash_status status[4];
+    struct kdnet_trace trace;
+    uint32_t requests[4];
+    uint64_t halted_us;
+} told;
+
+static void on_told(struct net_pair *pair, const struct kdnet_event *event)
+{
+    struct machine_result result;
+    machine_result(pair->machine, pair->now_us, &result);
+    told.halted_us = result.longest_halt_us;
+    if (event->type != KDNET_EVENT_CRASH_STATUS || told.count == 4)
+        return;
+    told.requests[told.count] = result.requests;
+    told.status[told.count] = event->u.crash_status;
+    if (event->u.crash_status.trace) {
+        told.trace = *event->u.crash_status.trace;
+        ++told.traces;
+    }
+    ++told.count;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    net_shared_init(&shared);
+    shared.trace_cache = kdnet_trace_cache_new();
+    return shared.trace_cache ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    kdnet_trace_cache_free(shared.trace_cache);
+    net_shared_clear(&shared);
+    return 0;
+}
+
+static void run(const struct machine_config *config, uint64_t seed, net_tamper *tamper)
+{
+    struct net_pair pair;
+    struct machine_config own = *config;
+    own.seed = seed;
+    memset(&told, 0, sizeof told);
+    net_pair_init(&pair, &shared, &own, seed);
+    pair.key.bytes[0] ^= (uint8_t)seed;
+    pair.weather.delay_us = 250;
+    pair.told = on_told;
+    pair.tamper = tamper;
+    net_pair_run(&pair, 30 * SECOND_US);
+    struct machine_result result;
+    machine_result(pair.machine, pair.now_us, &result);
+    assert_int_equal(machine_harm(&result), 0);
+    net_pair_clear(&pair);
+}
+
+static void each_machine_tells_its_cause(void **state)
+{
+    static const enum kdnet_machine kinds[] = {KDNET_MACHINE_X64, KDNET_MACHINE_X86, KDNET_MACHINE_ARM64};
+    (void)state;
+    for (size_t i = 0; i < 3; ++i) {
+        struct machine_config config = {.scenario = "bugcheck", .machine = kinds[i], .cause = FAULT};
+        run(&config, 3 + i, NULL);
+        assert_int_equal(told.count, 2);
+        assert_int_equal(told.traces, 1); /* at the first break only */
+        assert_string_equal(told.status[0].bucket, BUCKET);
+        assert_string_equal(told.status[1].bucket, BUCKET);
+        const struct kdnet_image_place *image = &told.trace.image[told.trace.address_image];
+        assert_string_equal(image->name, "faulty.sys");
+        assert_int_equal(told.trace.address - image->base, FAULT);
+    }
+}
+
+static void stack_leads_to_the_fault(void **state)
+{
+    static const char *const names[] = {"ntoskrnl.exe", "ntoskrnl.exe", "faulty.sys", "ntoskrnl.exe"};
+    static const uint32_t offsets[] = {MACHINE_RVA_BREAKPOINT, 0x1700, FAULT, 0x1800};
+    (void)state;
+    struct machine_config config = {.scenario = "bugcheck", .cause = FAULT};
+    run(&config, 7, NULL);
+    assert_int_equal(told.trace.frame_count, 4);
+    for (unsigned i = 0; i < 4; ++i) {
+        const struct kdnet_image_place *image = &told.trace.image[told.trace.frame[i].image];
+        assert_string_equal(image->name, names[i]);
+        assert_int_equal(told.trace.frame[i].address - image->base, offsets[i]);
+    }
+    config.bugcheck = 0x133; /* no parameter says: the stack does */
+    run(&config, 8, NULL);
+    assert_int_equal(told.trace.address, 0);
+    assert_string_equal(told.status[0].bucket, "133 faulty.sys+0x1234@5F3A1B2C");
+}
+
+static void crash_without_a_first_break_is_traced_at_its_last(void **state)
+{
+    (void)state;
+    struct machine_config config = {.scenario = "e2"};
+    run(&config, 7, NULL);
+    assert_int_equal(told.count, 1);
+    assert_int_not_equal(told.status[0].bucket[0], '\0');
+}
+
+/* The figures of the table in service/README.md. */
+static void costs_are_bounded_and_fall(void **state)
+{
+    (void)state;
+    uint32_t further[5];
+    for (unsigned i = 0; i < 5; ++i) {
+        struct machine_config config = {.scenario = "bugcheck", .cause = FAULT};
+        struct kdnet_trace_cache *cache = shared.trace_cache;
+        shared.trace_cache = NULL;
+        run(&config, 20 + i, NULL);
+        uint32_t without = told.requests[0];
+        shared.trace_cache = cache;
+        run(&config, 20 + i, NULL);
+        further[i] = told.requests[0] - without;
+        assert_string_equal(told.status[0].bucket, BUCKET);
+        assert_in_range(further[i], 1, i < 2 ? KDNET_TRACE_BLOCKS : KDNET_TRACE_FAMILIAR);
+    }
+    print_message("cause: %u, %u, then %u further round trips\n", further[0], further[1], further[4]);
+}
+
+static bool is_of_trace(const struct net_packet *packet)
+{
+    struct kdnet_manipulate request;
+    return packet->type == KDNET_PACKET_MANIPULATE &&
+           kdnet_manipulate_decode(packet->payload, packet->length, &request) == KDNET_OK &&
+           request.api == KDNET_API_READ_VIRTUAL_MEMORY && request.u.memory.count == KDNET_BLOCK_SIZE;
+}
+
+/* Nothing that the trace asks for gets an answer. */
+static bool lose_trace(struct net_pair *pair, bool to_host, struct net_packet *packet)
+{
+    (void)pair;
+    return to_host || packet->control || !is_of_trace(packet);
+}
+
+static void status_and_release_are_as_without_it(void **state)
+{
+    (void)state;
+    struct machine_config config = {.scenario = "bugcheck", .cause = FAULT};
+    run(&config, 7, lose_trace);
+    assert_int_equal(told.count, 2);
+    assert_true(told.status[0].status_known);
+    assert_true(told.status[1].status_known);
+    assert_in_range(told.halted_us, 1, KDNET_READ_DEADLINE_US + SECOND_US / 2);
+}
+
+static void in_a_storm_a_machine_in_a_group_is_traced(void **state)
+{
+    (void)state;
+    struct machine_config config = {.scenario = "bugcheck", .cause = FAULT};
+    shared.crash_storm = true;
+    for (unsigned i = 0; i < 6; ++i) {
+        run(&config, 40 + i, NULL);
+        if (i == 0)
+            assert_true(told.trace.frame_count > 0);
+        else
+            assert_int_equal(told.trace.frame_count, 0);
+    }
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(each_machine_tells_its_cause),
+        TEST(stack_leads_to_the_fault),
+        TEST(crash_without_a_first_break_is_traced_at_its_last),
+        TEST(costs_are_bounded_and_fall),
+        TEST(status_and_release_are_as_without_it),
+        TEST(in_a_storm_a_machine_in_a_group_is_traced),
+    };
+#undef TEST
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
