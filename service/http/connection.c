@@ -8,9 +8,10 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define READ_AHEAD     (HEAD_SIZE + HTTP_BODY_MAX) /* bytes of a peer that wait in memory */
-#define CHUNK_LINE_MAX 256U
-#define CSP_DATA       "default-src 'none'; frame-ancestors 'none'"
+#define READ_AHEAD          (HEAD_SIZE + HTTP_BODY_MAX) /* bytes of a peer that wait in memory */
+#define CHUNK_LINE_MAX      256U
+#define STREAM_SOCKET_BYTES (128 << 10) /* what the kernel keeps for a reader is behind, too */
+#define CSP_DATA            "default-src 'none'; frame-ancestors 'none'"
 #define CSP_PAGE                                                                                                       \
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "              \
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -171,6 +172,8 @@ static void begin_stream(struct connection *c)
 {
     struct endpoint *endpoint = c->endpoint;
     struct call *call = c->call;
+    int buffer = STREAM_SOCKET_BYTES;
+    (void)setsockopt(bufferevent_getfd(c->bev), SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
     TAILQ_REMOVE(&endpoint->connections, c, idle);
     TAILQ_INSERT_TAIL(&endpoint->streaming, c, idle);
     ++endpoint->streams;
