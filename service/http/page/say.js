@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Words and elements. Text of machines becomes text nodes, never markup.
+
+export function el(name, attributes = {}, ...children) {
+  const element = name === "svg" || attributes.svg
+    ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key === "svg" || value === null || value === undefined || value === false) continue;
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (key === "style") for (const [property, text] of Object.entries(value)) element.style.setProperty(property, text);
+    else element.setAttribute(key, value === true ? "" : value);
+  }
+  for (const child of children.flat(3))
+    if (child !== null && child !== undefined && child !== false) element.append(child);
+  return element;
+}
+
+const numbers = new Intl.NumberFormat("en");
+export const number = (n) => numbers.format(n);
+export const count = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? one : many}`;
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+export function time(text) {
+  const date = new Date(text), today = new Date().toDateString() === date.toDateString();
+  return el("time", { datetime: text, title: text }, today ? clock.format(date) : `${day.format(date)} ${clock.format(date)}`);
+}
+
+export function span(ms) {
+  if (ms === null || ms === undefined) return "";
+  if (ms < 1000) return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+  const s = Math.round(ms / 1000);
+  if (s < 100) return `${(ms / 1000).toFixed(s < 10 ? 1 : 0)} s`;
+  if (s < 6000) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  return s < 172800 ? `${Math.floor(s / 3600)} h ${Math.floor(s / 60) % 60} min` : `${Math.floor(s / 86400)} days`;
+}
+
+export function ago(text) {
+  return text ? `${span(Math.max(0, Date.now() - new Date(text)))} ago` : "never";
+}
+
+export const STATES = {
+  held: ["held", "stopped and waiting for a hand"], halted: ["halted", "being read"],
+  dumping: ["dumping", "writing its crash dump"], rebooting: ["rebooting", "starting again"],
+  handed_over: ["handed over", "left to a debugger"], lost: ["lost", "not heard any more"],
+  connected: ["connected", "running"], never_seen: ["never seen", "configured, and not heard yet"],
+};
+export const COLOURS = {
+  held: "--s-held", halted: "--s-halted", dumping: "--s-dumping", rebooting: "--s-rebooting", handed_over: "--s-handed",
+  lost: "--s-lost", connected: "--s-connected", never_seen: "--s-never",
+};
+
+const VERDICTS = { written: "written", failed: "failed", not_started: "not started", unknown: "unknown" };
+export const verdict = (name) => el("span", { class: `verdict ${name in VERDICTS ? name : ""}` }, VERDICTS[name] || name || "none yet");
+
+export function bugcheck(crash) {
+  const bug = crash.bugcheck;
+  if (!bug) return "a break without a bug check";
+  return `${bug.code.replace(/^0x0*/, "")} ${bug.name || ""}`.trim();
+}
+
+const REASONS = {
+  symbol_absent: "its symbols do not have the status", no_symbols: "no symbols of its kernel were found",
+  unreadable: "its memory could not be read", no_kernel: "a boot loader answered", timeout: "the read took too long",
+  lost: "the machine fell silent",
+};
+export function why(crash) {
+  if (crash.assessment && typeof crash.assessment === "string") return crash.assessment;
+  if (crash.assessment && crash.assessment.text) return crash.assessment.text;
+  if (crash.verdict === "failed") return `status ${crash.status || "not known"}`;
+  if (crash.verdict === "unknown") return REASONS[crash.reason] || crash.reason || "";
+  if (crash.verdict === "not_started") return "no last break was seen";
+  return "";
+}
