@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * shares: when more comes than can be handled, what one source may have of it.
+ * source_limit: when more comes than can be handled, what one source may have of it.
  *
  * Uses nothing. Asked only while a socket holds more than was taken from it. A source has SOURCE_LIMIT_DATAGRAMS in
  * each SOURCE_LIMIT_WINDOW_US, far more than a machine that is being read needs; of what it sends beyond that every

@@ -479,12 +479,3 @@ void lookup_explain(struct lookup_asker *asker, const struct kdnet_pdb *pdb, con
         (void)snprintf(out, size, "no places for symbols are configured (symbols:)");
     uv_mutex_unlock(&lookup->lock);
 }
-
-bool lookup_server(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *symbol, char *out, size_t size)
-{
-    struct lookup *lookup = asker->lookup;
-    uv_mutex_lock(&lookup->lock);
-    bool fetched = lookup->has_places && symbols_server(lookup->symbols, pdb, symbol, out, size);
-    uv_mutex_unlock(&lookup->lock);
-    return fetched;
-}

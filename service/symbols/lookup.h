@@ -74,7 +74,4 @@ uint64_t lookup_count(struct lookup *lookup);
 void lookup_explain(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *symbol, char *out,
                     size_t size);
 
-/* The symbol server that this image's symbols are being fetched from, while its look-up is under way; false: none. */
-bool lookup_server(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *symbol, char *out, size_t size);
-
 #endif
