@@ -215,6 +215,22 @@ static void check_reads(const struct kdnetd_config *config, struct config_report
     }
 }
 
+static void check_sinks(const struct kdnetd_config *config, struct config_report *report)
+{
+    for (size_t i = 0; i < config->sink_count; ++i) {
+        const struct config_sink *sink = &config->sinks[i];
+        struct config_spot spot = spot_of(config, &sink->place, "sinks");
+        char text[CONFIG_PLACE_SIZE];
+        if (i == CONFIG_SINKS_MAX)
+            config_report_add(report, &spot, "has more than %d entries; leave out what is needed least",
+                              CONFIG_SINKS_MAX);
+        for (size_t before = 0; before < i && before < CONFIG_SINKS_MAX; ++before)
+            if (strcmp(config->sinks[before].name, sink->name) == 0)
+                config_report_add(report, &spot, "%s is the name of the sink at %s already; give each its own",
+                                  sink->name, config_store_place(config, &config->sinks[before].place, text));
+    }
+}
+
 bool config_check(struct kdnetd_config *config, struct config_report *report)
 {
     size_t before = report->count;
@@ -224,6 +240,7 @@ bool config_check(struct kdnetd_config *config, struct config_report *report)
     check_ports(config, report);
     check_rvas(config, report);
     check_reads(config, report);
+    check_sinks(config, report);
     if (!good || !check_targets(config, report))
         config_report_add(report, &nowhere, "out of memory");
     config_report_sort(report);

@@ -33,6 +33,9 @@ void config_clear(struct kdnetd_config *config)
     free(config->listens);
     free(config->rvas);
     free(config->reads);
+    for (size_t i = 0; i < config->sink_count; ++i)
+        config_clear_sink(&config->sinks[i]);
+    free(config->sinks);
     config_clear_settings(config);
     free_strings(config->sources, config->source_count);
     free(config->file_ids);

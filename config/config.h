@@ -44,7 +44,8 @@
 #define CONFIG_LABELS_MAX     16                  /* of one target */
 #define CONFIG_LABEL_KEY_SIZE 33                  /* 32 characters and the NUL */
 #define CONFIG_LABEL_SIZE     65                  /* 64 bytes of value and the NUL */
-#define CONFIG_SOURCE_OPTIONS 0                   /* the command line's place in `sources` */
+#define CONFIG_SINKS_MAX      16
+#define CONFIG_SOURCE_OPTIONS 0 /* the command line's place in `sources` */
 
 /* Where something was written, to name it in a message. */
 struct config_place {
@@ -147,6 +148,19 @@ struct config_texts {
     size_t count, capacity;
 };
 
+/* In the order of the words of options.def. */
+enum config_sink_type { CONFIG_SINK_HTTP, CONFIG_SINK_SYSLOG, CONFIG_SINK_JOURNAL };
+enum config_sink_format {
+    CONFIG_FORMAT_NDJSON,
+    CONFIG_FORMAT_HEC,
+    CONFIG_FORMAT_LOKI,
+    CONFIG_FORMAT_BULK,
+    CONFIG_FORMAT_OTLP,
+    CONFIG_FORMAT_ALERTMANAGER,
+    CONFIG_FORMAT_SLACK,
+};
+enum config_transport { CONFIG_TRANSPORT_TCP, CONFIG_TRANSPORT_TLS, CONFIG_TRANSPORT_UDP };
+
 /* CONFIG_SET_name of each option (options.def): settings exist once, so a second file that makes one again is a
  * mistake; the command line may. */
 enum config_setting {
@@ -174,9 +188,17 @@ enum config_setting {
 #define CONFIG_MEMBER_INCLUDES(member)
 #define CONFIG_MEMBER_RVAS(member)
 #define CONFIG_MEMBER_READS(member)
+#define CONFIG_MEMBER_SINKS(member)
 #define CONFIG_MEMBER_POLICY(member)
 #define CONFIG_MEMBER_RETAIN(member)
 #define CONFIG_MEMBER_HOLD(member)
+
+/* A place where events go. */
+struct config_sink {
+#define SINK_FIELD(name, type, member, ...) CONFIG_MEMBER_##type(member)
+#include "config/options.def"
+    struct config_place place;
+};
 
 /* How files are reached; for tests and fuzzers. All zero is the normal way. */
 struct config_access {
@@ -205,6 +227,9 @@ struct kdnetd_config {
     size_t rva_count, rva_capacity;
     struct config_read *reads;
     size_t read_count, read_capacity;
+
+    struct config_sink *sinks;
+    size_t sink_count, sink_capacity;
 
     struct config_policy policy; /* for all targets; nothing in it is unset */
 #define OPTION(name, type, member, ...)       CONFIG_MEMBER_##type(member)
@@ -340,6 +365,12 @@ enum config_action config_action_for(const struct kdnetd_config *config, const s
 
 /* How long a machine is held, in ms; CONFIG_HOLD_FOR_EVER without a deadline. `target` may be NULL. */
 uint64_t config_hold_for(const struct kdnetd_config *config, const struct config_target *target);
+
+/* A copy of a sink, to be cleared by its owner; false: out of memory, and nothing is to be cleared. Are two told alike,
+ * but for their places? */
+bool config_copy_sink(const struct config_sink *sink, struct config_sink *out);
+void config_clear_sink(struct config_sink *sink);
+bool config_same_sink(const struct config_sink *a, const struct config_sink *b);
 
 /* One label after the other: `at` is NULL, or the key of the one before. Returns the next key, behind whose NUL its
  * value is; NULL: that was the last. `labels` NULL: there are none. */

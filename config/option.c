@@ -45,6 +45,12 @@ static const struct config_option read_fields[] = {
 #include "config/options.def"
 };
 
+static const struct config_option sink_fields[] = {
+#define SINK_FIELD(name, type, member, value, help, ...)                                                               \
+    {ROW(name, type, config_sink, member, value, help), __VA_ARGS__},
+#include "config/options.def"
+};
+
 _Static_assert(CONFIG_SET_policy_hold_for - CONFIG_SET_POLICY == CONFIG_BREAKS, "the rows of policy are in this order");
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -61,6 +67,7 @@ const struct config_group *config_group_of(enum config_type type)
     static const struct config_group target = GROUP(target_fields, sizeof(struct config_new_target));
     static const struct config_group rva = GROUP(rva_fields, sizeof(struct config_rva));
     static const struct config_group read = GROUP(read_fields, sizeof(struct config_read));
+    static const struct config_group sink = GROUP(sink_fields, sizeof(struct config_sink));
     switch (type) {
     case CONFIG_TYPE_POLICY:
         return &policy;
@@ -72,6 +79,8 @@ const struct config_group *config_group_of(enum config_type type)
         return &rva;
     case CONFIG_TYPE_READS:
         return &read;
+    case CONFIG_TYPE_SINKS:
+        return &sink;
     default:
         return NULL;
     }

@@ -52,6 +52,7 @@ enum config_shape {
     TYPE(TARGETS, ENTRIES)                                                                                             \
     TYPE(RVAS, ENTRIES)                                                                                                \
     TYPE(READS, ENTRIES)                                                                                               \
+    TYPE(SINKS, ENTRIES)                                                                                               \
     TYPE(LABELS, MAP)
 
 enum config_type {
@@ -143,6 +144,12 @@ bool config_parse_option(const struct config_option *option, const char *text, v
  */
 bool config_make_setting(struct kdnetd_config *config, const struct config_option *option, void *base, const char *text,
                          const struct config_spot *spot, struct config_report *report, char *error);
+
+/* Defaults of an entry's fields. */
+void config_set_entry_defaults(const struct config_group *group, void *entry);
+
+/* A text is one of an option's words, or it has none. False: `error` says what is wrong. */
+bool config_check_words(const struct config_option *option, const char *text, unsigned *index, char *error);
 
 /* Defaults of all settings that have one; and what they own, freed. */
 void config_set_defaults(struct kdnetd_config *config);

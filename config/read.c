@@ -20,6 +20,7 @@ static bool wrong(char *error, const char *text)
 void config_entry_begin(struct config_walk *walk, enum config_type type, void *entry)
 {
     walk->labels.count = 0;
+    config_set_entry_defaults(config_group_of(type), entry);
     if (type == CONFIG_TYPE_READS)
         ((struct config_read *)entry)->read.kind = KDNET_READ_U32;
 }
@@ -40,12 +41,30 @@ static bool end_target(struct config_walk *w, struct config_new_target *wanted, 
            (config_labels_share(w->config, &w->labels, &target->labels) && config_store_target(w->config, wanted));
 }
 
+/* What a sink of its type needs. Stores or clears it. */
+static bool end_sink(struct config_walk *w, struct config_sink *sink, const struct config_seen *seen, bool is_good)
+{
+    char error[CONFIG_ERROR_SIZE];
+    const struct config_group *group = config_group_of(CONFIG_TYPE_SINKS);
+    const char *wrong_field = is_good ? config_check_sink(sink, error) : NULL;
+    if (wrong_field) {
+        const struct config_seen *at = &seen[config_find_option(group, wrong_field) - group->options];
+        const struct config_seen entry = {sink->place.line, sink->place.column, 0};
+        config_walk_complain(w, wrong_field, at->line > 0 ? at : &entry, error);
+    } else if (is_good && config_store_sink(w->config, sink)) {
+        return true;
+    }
+    config_clear_sink(sink);
+    return !is_good || wrong_field;
+}
+
 void config_entry_end(struct config_walk *walk, enum config_type type, void *entry, const struct config_seen *seen,
                       const struct config_place *place, bool is_good)
 {
     struct config_new_target *target = entry;
     struct config_rva *rva = entry;
     struct config_read *read = entry;
+    struct config_sink *sink = entry;
     bool stored = true;
     if (type == CONFIG_TYPE_TARGETS) {
         target->target.place = *place;
@@ -53,6 +72,9 @@ void config_entry_end(struct config_walk *walk, enum config_type type, void *ent
     } else if (type == CONFIG_TYPE_RVAS) {
         rva->place = *place;
         stored = !is_good || config_store_rva(walk->config, rva);
+    } else if (type == CONFIG_TYPE_SINKS) {
+        sink->place = *place;
+        stored = end_sink(walk, sink, seen, is_good);
     } else {
         read->place = *place;
         stored = !is_good || config_store_read(walk->config, read);
@@ -124,9 +146,12 @@ static bool follow(struct config_walk *w, const char *text, bool is_include, con
     return true;
 }
 
-static bool take_text(struct config_walk *w, const struct config_option *option, const char *text, char *error)
+static bool take_text(const struct config_option *option, void *base, const char *text, char *error)
 {
-    struct config_texts *texts = (struct config_texts *)(void *)((char *)w->config + option->offset);
+    struct config_texts *texts = (struct config_texts *)(void *)((char *)base + option->offset);
+    unsigned index = 0;
+    if (text[0] != '\0' && option->words && !config_check_words(option, text, &index, error))
+        return false;
     if (text[0] != '\0')
         return config_store_text(texts, text) || wrong(error, no_memory);
     (void)snprintf(error, CONFIG_ERROR_SIZE, "is empty; write %s", option->remedy);
@@ -142,7 +167,7 @@ bool config_take_listed(struct config_walk *walk, const struct config_option *op
     case CONFIG_TYPE_OLD_KEYS:
         return take_old_key(base, text, spot, error);
     case CONFIG_TYPE_TEXTS:
-        return take_text(walk, option, text, error);
+        return take_text(option, base, text, error);
     default:
         return follow(walk, text, option->type == CONFIG_TYPE_INCLUDES, spot, error);
     }

@@ -75,6 +75,12 @@ static void set_default(struct kdnetd_config *config, const struct config_option
         put(option, base, &value);
 }
 
+void config_set_entry_defaults(const struct config_group *group, void *entry)
+{
+    for (size_t i = 0; i < group->count; ++i)
+        set_default(NULL, &group->options[i], entry);
+}
+
 void config_set_defaults(struct kdnetd_config *config)
 {
     visit_settings(config, set_default);

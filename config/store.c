@@ -83,6 +83,17 @@ bool config_store_read(struct kdnetd_config *config, const struct config_read *r
     return true;
 }
 
+bool config_store_sink(struct kdnetd_config *config, const struct config_sink *sink)
+{
+    struct config_sink *sinks = config_store_reserve(config->sinks, config->sink_count, &config->sink_capacity,
+                                                     sizeof *sinks);
+    if (!sinks)
+        return false;
+    config->sinks = sinks;
+    sinks[config->sink_count++] = *sink;
+    return true;
+}
+
 bool config_store_text(struct config_texts *texts, const char *text)
 {
     char **all = config_store_reserve(texts->text, texts->count, &texts->capacity, sizeof *all);

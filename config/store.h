@@ -28,11 +28,15 @@ bool config_store_listen(struct kdnetd_config *config, const struct config_liste
 bool config_store_target(struct kdnetd_config *config, const struct config_new_target *target);
 bool config_store_rva(struct kdnetd_config *config, const struct config_rva *rva);
 bool config_store_read(struct kdnetd_config *config, const struct config_read *read);
+bool config_store_sink(struct kdnetd_config *config, const struct config_sink *sink); /* takes what it owns */
 bool config_store_text(struct config_texts *texts, const char *text);
 bool config_store_source(struct kdnetd_config *config, const char *name, const struct config_file_id *id,
                          uint32_t *source);
 
 void config_store_clear_texts(struct config_texts *texts);
+
+/* The field of a sink that is missing or wrong, and what is wrong in `error`; NULL: none. */
+const char *config_check_sink(const struct config_sink *sink, char *error);
 
 /* Keys that two targets have, and the hash of all keys. False: out of memory. */
 bool config_check_keys(struct kdnetd_config *config, struct config_report *report);

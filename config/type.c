@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_WORDS 8
-#define WORDS_SIZE 128
+#define MOST_WORDS 32
+#define WORDS_SIZE 512
 
 static bool parse_bool(const struct config_option *option, const char *text, void *out, char *error)
 {
@@ -36,7 +36,7 @@ static bool parse_hold(const struct config_option *option, const char *text, voi
     return config_parse_hold_for(text, option->least, option->most, out, error);
 }
 
-static bool parse_word(const struct config_option *option, const char *text, void *out, char *error)
+bool config_check_words(const struct config_option *option, const char *text, unsigned *index, char *error)
 {
     char copy[WORDS_SIZE], *rest = copy;
     const char *words[MOST_WORDS];
@@ -46,8 +46,13 @@ static bool parse_word(const struct config_option *option, const char *text, voi
         words[count++] = word;
     int found = config_find_word(text, option->kind, words, count, error);
     if (found >= 0)
-        *(unsigned *)out = (unsigned)found;
+        *index = (unsigned)found;
     return found >= 0;
+}
+
+static bool parse_word(const struct config_option *option, const char *text, void *out, char *error)
+{
+    return config_check_words(option, text, out, error);
 }
 
 static bool parse_action(const struct config_option *option, const char *text, void *out, char *error)

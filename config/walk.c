@@ -181,6 +181,7 @@ static void walk_entry(struct config_walk *w, enum config_type type, const yaml_
         struct config_new_target target;
         struct config_rva rva;
         struct config_read read;
+        struct config_sink sink;
     } entry;
     const struct config_group *group = config_group_of(type);
     struct config_seen seen[CONFIG_MOST_FIELDS];

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sinks: what one of each type needs, copies of them. */
+#include "config/labels.h"
+#include "config/option.h"
+#include "config/value.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *lacks(const char *field, const char *text, char *error)
+{
+    (void)snprintf(error, CONFIG_ERROR_SIZE, "%s", text);
+    return field;
+}
+
+static bool is_url(const char *url)
+{
+    size_t scheme = strncmp(url, "https://", 8) == 0 ? 8 : strncmp(url, "http://", 7) == 0 ? 7 : 0;
+    return scheme > 0 && strcspn(url + scheme, "/?#") > 0 && strpbrk(url, " \t\r\n") == NULL;
+}
+
+/* HOST:PORT, a name or an address; IPv6 in brackets. */
+static bool is_address(const char *text)
+{
+    char error[CONFIG_ERROR_SIZE];
+    uint16_t port = 0;
+    const char *colon = strrchr(text, ':');
+    bool is_v6 = text[0] == '[';
+    if (!colon || colon == text || !config_parse_port(colon + 1, &port, error) || strpbrk(text, " \t\r\n/"))
+        return false;
+    return is_v6 ? colon[-1] == ']' : strchr(text, ':') == colon;
+}
+
+static bool are_labels(const struct config_texts *labels, char *error)
+{
+    for (size_t i = 0; i < labels->count; ++i) {
+        struct config_label_list list = {.count = 0};
+        const char *text = labels->text[i], *mark = strchr(text, '=');
+        if (!mark) {
+            (void)snprintf(error, CONFIG_ERROR_SIZE, "\"%.60s\" is not LABEL=VALUE; write as rack=b4", text);
+            return false;
+        }
+        if (!config_label_add(&list, text, (size_t)(mark - text), mark + 1, strlen(mark + 1), error))
+            return false;
+    }
+    return true;
+}
+
+const char *config_check_sink(const struct config_sink *sink, char *error)
+{
+    if (!are_labels(&sink->labels, error))
+        return "label";
+    if (sink->type == CONFIG_SINK_HTTP && !sink->url)
+        return lacks("url", "is missing, and http needs one; write an address with https:// or http://", error);
+    if (sink->type == CONFIG_SINK_HTTP && !is_url(sink->url))
+        return lacks("url", "is no address; write one with https:// or http://", error);
+    if (sink->type == CONFIG_SINK_SYSLOG && !sink->address)
+        return lacks("address", "is missing, and syslog needs one; write HOST:PORT", error);
+    if (sink->type == CONFIG_SINK_SYSLOG && !is_address(sink->address))
+        return lacks("address", "is no address; write HOST:PORT, an IPv6 address in brackets", error);
+    return NULL;
+}
+
+static void *member_of(const struct config_option *field, const struct config_sink *sink)
+{
+    return (char *)(uintptr_t)sink + field->offset;
+}
+
+static bool copy_texts(const struct config_texts *from, struct config_texts *to)
+{
+    *to = (struct config_texts){.text = NULL};
+    for (size_t i = 0; i < from->count; ++i)
+        if (!config_store_text(to, from->text[i]))
+            return false;
+    return true;
+}
+
+bool config_copy_sink(const struct config_sink *sink, struct config_sink *out)
+{
+    const struct config_group *group = config_group_of(CONFIG_TYPE_SINKS);
+    bool good = true;
+    *out = *sink;
+    for (size_t i = 0; i < group->count; ++i) {
+        const struct config_option *field = &group->options[i];
+        char **text = member_of(field, out);
+        if (field->type == CONFIG_TYPE_TEXTS) {
+            good = copy_texts(member_of(field, sink), member_of(field, out)) && good;
+        } else if (field->type == CONFIG_TYPE_TEXT && *text) {
+            *text = strdup(*text);
+            good = *text && good;
+        }
+    }
+    if (!good)
+        config_clear_sink(out);
+    return good;
+}
+
+void config_clear_sink(struct config_sink *sink)
+{
+    const struct config_group *group = config_group_of(CONFIG_TYPE_SINKS);
+    for (size_t i = 0; i < group->count; ++i) {
+        const struct config_option *field = &group->options[i];
+        char **text = member_of(field, sink);
+        if (field->type == CONFIG_TYPE_TEXTS)
+            config_store_clear_texts(member_of(field, sink));
+        else if (field->type == CONFIG_TYPE_TEXT) {
+            free(*text);
+            *text = NULL;
+        }
+    }
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_texts(const struct config_texts *a, const struct config_texts *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; ++i)
+        if (strcmp(a->text[i], b->text[i]) != 0)
+            return false;
+    return true;
+}
+
+bool config_same_sink(const struct config_sink *a, const struct config_sink *b)
+{
+    return strcmp(a->name, b->name) == 0 && a->type == b->type && a->format == b->format && a->gzip == b->gzip &&
+           strcmp(a->index, b->index) == 0 && a->batch == b->batch && a->transport == b->transport &&
+           a->facility == b->facility && same_text(a->url, b->url) && same_text(a->token_file, b->token_file) &&
+           same_text(a->ca_file, b->ca_file) && same_text(a->address, b->address) &&
+           same_texts(&a->events, &b->events) && same_texts(&a->verdicts, &b->verdicts) &&
+           same_texts(&a->labels, &b->labels);
+}
