@@ -71,6 +71,7 @@ static void set_default(struct kdnetd_config *config, const struct config_option
     char error[CONFIG_ERROR_SIZE];
     union config_any value;
     (void)config;
+    memset(&value, 0, sizeof value);
     if (option->standard && config_parse_option(option, option->standard, &value, error))
         put(option, base, &value);
 }

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A line an event, as in the result file. */
+#include "service/sinks/format.h"
+
+#include <stdio.h>
+
+static void make(struct text *body, const struct format_source *source, struct sink_event *const *events, size_t count)
+{
+    (void)source;
+    for (size_t i = 0; i < count; ++i) {
+        text_add(body, events[i]->line, events[i]->length);
+        text_add(body, "\n", 1);
+    }
+}
+
+const struct sink_format format_ndjson = {
+    .path = "/", .content_type = "application/x-ndjson", .scheme = "Bearer", .make = make};
+
+void format_strange(const char *reply, size_t length, struct sink_answer *answer)
+{
+    answer->outcome = SINK_AGAIN;
+    (void)snprintf(answer->text, sizeof answer->text, "its answer is not understood: %.*s",
+                   (int)(length < 200 ? length : 200), reply);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sink: what a type of sink is to the thread that feeds it. Private to sinks/.
+ *
+ * A link is one sink's way to its receiver. It is used by one thread, may block for a while (SINK_CONNECT_S,
+ * SINK_ANSWER_S), and looks at `stop` meanwhile.
+ */
+#ifndef SERVICE_SINK_H
+#define SERVICE_SINK_H
+
+#include "config/config.h"
+
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SINK_BATCH_BYTES ((size_t)1 << 20) /* of lines; one line alone may be longer */
+#define SINK_CONNECT_S   5
+#define SINK_ANSWER_S    30
+#define SINK_REPLY_MAX   ((size_t)4 << 20) /* bytes of an answer */
+#define SINK_TEXT_SIZE   256
+#define SINK_WORDS_SIZE  512
+
+/* An event on its way. Texts are borrowed from `json`; NULL: the event has none. */
+struct sink_event {
+    uint64_t seq, time_us;
+    char *line; /* owned, as `json` */
+    size_t length;
+    json_t *json;
+    const char *id, *type, *target, *crash, *verdict, *phase;
+    unsigned refusals;
+    bool done; /* acknowledged, or given up */
+};
+
+enum sink_outcome {
+    SINK_DONE,    /* all are acknowledged */
+    SINK_AGAIN,   /* try again, after a while that grows */
+    SINK_PAUSE,   /* the same, after 5 minutes: somebody must mend the configuration */
+    SINK_REFUSED, /* the receiver will never take these, one of them at least */
+    SINK_PARTLY,  /* each event says for itself: `done`, or one refusal more */
+};
+
+struct sink_answer {
+    enum sink_outcome outcome;
+    unsigned after_s;          /* the receiver asks for so long a wait; 0: it does not */
+    char text[SINK_TEXT_SIZE]; /* what is wrong, or what the receiver said */
+};
+
+struct sink_link;
+
+struct sink_type {
+    struct sink_link *(*open)(const struct config_sink *config, const char *collector, const atomic_bool *stop);
+    /* Delivers all of `events`, none of which is done. Their order is the store's. */
+    void (*deliver)(struct sink_link *link, struct sink_event *const *events, size_t count, struct sink_answer *answer);
+    void (*close)(struct sink_link *link);
+};
+
+extern const struct sink_type sink_http, sink_syslog, sink_journal;
+
+/* words.c: what an event says, in one sentence; how loud it is. */
+enum sink_severity { SINK_ERROR = 3, SINK_WARNING = 4, SINK_NOTICE = 5 };
+enum sink_severity sink_severity(const struct sink_event *event);
+bool sink_is_last_break(const struct sink_event *event);
+const char *sink_words(const struct sink_event *event, char out[static SINK_WORDS_SIZE]);
+
+/* RFC 3339, microseconds, UTC. */
+#define SINK_TIME_SIZE 32
+const char *sink_time(uint64_t time_us, char out[static SINK_TIME_SIZE]);
+
+#endif

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/sinks/sinks.h"
+#include "service/runtime/log.h"
+#include "service/sinks/feed.h"
+#include "service/store/store_read.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <uv.h>
+
+#define READ_ROWS     2000U  /* looked at for one batch, wanted or not */
+#define HELD_BACK_MS  30000U /* of syslog over TCP */
+#define CLOSE_LOOK_MS 10U
+
+/* What the thread has counted, for others. */
+struct told {
+    uint64_t delivered, errors, rejected, dropped, failing_us, last_error_us;
+    char error[SINKS_ERROR_SIZE];
+};
+
+struct sink {
+    struct sink *next;
+    struct sinks *sinks;
+    struct config_sink config; /* a copy */
+    char collector[CONFIG_NAME_SIZE];
+    const struct sink_type *type;
+    struct sink_link *link;
+    struct store_reader *reader;
+    struct feed feed;
+    struct feed_env env;
+    bool unavailable_logged;
+
+    uv_thread_t thread;
+    uv_mutex_t lock; /* of all below */
+    uv_cond_t wakeup;
+    bool woken;
+    struct told told;
+    atomic_bool stop, ended;
+};
+
+struct sinks {
+    struct store *store;
+    uv_mutex_t lock; /* of the list */
+    struct sink *first;
+    struct sink *leaving; /* told to end; of the thread that configures alone */
+};
+
+static uint64_t now_us(void)
+{
+    struct timespec now;
+    (void)timespec_get(&now, TIME_UTC);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* The environment of a feed */
+
+struct reading {
+    struct sink *sink;
+    struct feed_batch *batch;
+    bool good;
+};
+
+static bool take_event(void *user, const struct store_event *event)
+{
+    struct reading *reading = user;
+    struct feed_batch *batch = reading->batch;
+    const struct sink *sink = reading->sink;
+    size_t before = batch->count;
+    if (batch->count > 0 && (batch->count == sink->config.batch || batch->bytes + event->length > SINK_BATCH_BYTES))
+        return false;
+    reading->good = feed_add(batch, event->seq, event->time_us, event->line, event->length);
+    if (!reading->good)
+        return false;
+    if (batch->count > before && !feed_wants(&sink->config, &batch->events[before])) {
+        batch->bytes -= batch->events[before].length;
+        json_decref(batch->events[before].json);
+        free(batch->events[before].line);
+        batch->count = before;
+    }
+    batch->scanned = event->seq;
+    return true;
+}
+
+static enum feed_read read_batch(void *user, uint64_t after, struct feed_batch *batch)
+{
+    struct sink *sink = user;
+    struct reading reading = {sink, batch, true};
+    const struct store_event_query query = {.after_seq = after, .limit = READ_ROWS};
+    enum store_result result = store_events(sink->reader, &query, take_event, &reading);
+    return result == STORE_DONE && reading.good ? FEED_READ : FEED_UNAVAILABLE;
+}
+
+static void deliver(void *user, struct sink_event *const *events, size_t count, struct sink_answer *answer)
+{
+    struct sink *sink = user;
+    if (!sink->link)
+        sink->link = sink->type->open(&sink->config, sink->collector, &sink->stop);
+    if (sink->link)
+        sink->type->deliver(sink->link, events, count, answer);
+    else
+        (void)snprintf(answer->text, sizeof answer->text, "it cannot be set up: out of memory, or not in this build");
+}
+
+static void acknowledge(void *user, uint64_t seq)
+{
+    const struct sink *sink = user;
+    if (!atomic_load(&sink->stop))
+        (void)store_sink_ack(sink->sinks->store, sink->config.name, seq);
+}
+
+static bool wait_for(void *user, uint64_t ms, bool for_events)
+{
+    struct sink *sink = user;
+    uint64_t until = uv_hrtime() + ms * 1000000;
+    uv_mutex_lock(&sink->lock);
+    for (uint64_t now = uv_hrtime(); now < until && !atomic_load(&sink->stop) && !(for_events && sink->woken);
+         now = uv_hrtime())
+        (void)uv_cond_timedwait(&sink->wakeup, &sink->lock, until - now);
+    sink->woken = false;
+    uv_mutex_unlock(&sink->lock);
+    return !atomic_load(&sink->stop);
+}
+
+static uint64_t feed_now_ms(void *user)
+{
+    (void)user;
+    return uv_hrtime() / 1000000;
+}
+
+static void publish(void *user)
+{
+    struct sink *sink = user;
+    const struct feed *feed = &sink->feed;
+    uv_mutex_lock(&sink->lock);
+    struct told *told = &sink->told;
+    if (feed->errors + feed->rejected > told->errors + told->rejected) {
+        told->last_error_us = now_us();
+        (void)snprintf(told->error, sizeof told->error, "%s", feed->error);
+    }
+    if (!feed->failing)
+        told->failing_us = 0;
+    else if (told->failing_us == 0)
+        told->failing_us = now_us();
+    told->delivered = feed->delivered;
+    told->errors = feed->errors;
+    told->rejected = feed->rejected;
+    uv_mutex_unlock(&sink->lock);
+}
+
+/* A sink */
+
+/* The store makes the cursor of a sink that is new. False: it is to end. */
+static bool find_cursor(struct sink *sink, uint64_t *cursor)
+{
+    while (store_sink_cursor(sink->reader, sink->config.name, cursor) != STORE_DONE)
+        if (!wait_for(sink, FEED_IDLE_MS, false))
+            return false;
+    return true;
+}
+
+static void run(void *user)
+{
+    struct sink *sink = user;
+    uint64_t cursor = 0;
+    if (find_cursor(sink, &cursor)) {
+        feed_init(&sink->feed, &sink->env, sink->config.name, cursor, uv_hrtime());
+        bool is_stream = sink->config.type == CONFIG_SINK_SYSLOG && sink->config.transport != CONFIG_TRANSPORT_UDP;
+        sink->feed.held_back_ms = is_stream ? HELD_BACK_MS : 0;
+        while (!atomic_load(&sink->stop) && feed_turn(&sink->feed))
+            ;
+    }
+    if (sink->link)
+        sink->type->close(sink->link);
+    store_reader_close(sink->reader);
+    atomic_store(&sink->ended, true);
+}
+
+static void free_sink(struct sink *sink)
+{
+    uv_cond_destroy(&sink->wakeup);
+    uv_mutex_destroy(&sink->lock);
+    config_clear_sink(&sink->config);
+    free(sink);
+}
+
+static const struct sink_type *type_of(const struct config_sink *config)
+{
+    static const struct sink_type *const types[] = {
+        [CONFIG_SINK_HTTP] = &sink_http,
+        [CONFIG_SINK_SYSLOG] = &sink_syslog,
+        [CONFIG_SINK_JOURNAL] = &sink_journal,
+    };
+    return types[config->type];
+}
+
+static struct sink *new_sink(struct sinks *sinks, const struct config_sink *config, const char *collector)
+{
+    struct sink *sink = calloc(1, sizeof *sink);
+    if (!sink || !config_copy_sink(config, &sink->config)) {
+        free(sink);
+        return NULL;
+    }
+    if (uv_mutex_init(&sink->lock) != 0 || uv_cond_init(&sink->wakeup) != 0)
+        abort(); /* neither needs memory that can be out on any system that we know */
+    sink->sinks = sinks;
+    sink->type = type_of(config);
+    sink->env = (struct feed_env){sink, read_batch, deliver, acknowledge, wait_for, feed_now_ms, publish};
+    (void)snprintf(sink->collector, sizeof sink->collector, "%s", collector);
+    return sink;
+}
+
+static bool start(struct sinks *sinks, const struct config_sink *config, const char *collector)
+{
+    struct sink *sink = new_sink(sinks, config, collector);
+    if (!sink)
+        return false;
+    sink->reader = store_reader_open(sinks->store);
+    if (!sink->reader || uv_thread_create(&sink->thread, run, sink) != 0) {
+        if (sink->reader)
+            store_reader_close(sink->reader);
+        free_sink(sink);
+        return false;
+    }
+    uv_mutex_lock(&sinks->lock);
+    sink->next = sinks->first;
+    sinks->first = sink;
+    uv_mutex_unlock(&sinks->lock);
+    return true;
+}
+
+static void tell(struct sink *sink, bool stop)
+{
+    uv_mutex_lock(&sink->lock);
+    sink->woken = true;
+    if (stop)
+        atomic_store(&sink->stop, true);
+    uv_cond_signal(&sink->wakeup);
+    uv_mutex_unlock(&sink->lock);
+}
+
+/* Frees those that have ended. */
+static void reap(struct sinks *sinks)
+{
+    for (struct sink **at = &sinks->leaving; *at;) {
+        struct sink *sink = *at;
+        if (!atomic_load(&sink->ended)) {
+            at = &sink->next;
+            continue;
+        }
+        *at = sink->next;
+        (void)uv_thread_join(&sink->thread);
+        free_sink(sink);
+    }
+}
+
+/* All */
+
+struct sinks *sinks_open(struct store *store)
+{
+    struct sinks *sinks = calloc(1, sizeof *sinks);
+    if (sinks && uv_mutex_init(&sinks->lock) != 0) {
+        free(sinks);
+        return NULL;
+    }
+    if (sinks)
+        sinks->store = store;
+    return sinks;
+}
+
+static const struct config_sink *find_config(const struct kdnetd_config *config, const struct sink *sink)
+{
+    for (size_t i = 0; i < config->sink_count; ++i)
+        if (config_same_sink(&config->sinks[i], &sink->config) && strcmp(config->collector, sink->collector) == 0)
+            return &config->sinks[i];
+    return NULL;
+}
+
+/* Those that are not told as they run are told to end. */
+static void end_others(struct sinks *sinks, const struct kdnetd_config *config)
+{
+    uv_mutex_lock(&sinks->lock);
+    for (struct sink **at = &sinks->first; *at;) {
+        struct sink *sink = *at;
+        if (config && find_config(config, sink)) {
+            at = &sink->next;
+            continue;
+        }
+        *at = sink->next;
+        sink->next = sinks->leaving;
+        sinks->leaving = sink;
+        tell(sink, true);
+    }
+    uv_mutex_unlock(&sinks->lock);
+}
+
+static bool runs(const struct sinks *sinks, const struct config_sink *config)
+{
+    for (const struct sink *sink = sinks->first; sink; sink = sink->next)
+        if (strcmp(sink->config.name, config->name) == 0)
+            return true;
+    return false;
+}
+
+bool sinks_configure(struct sinks *sinks, const struct kdnetd_config *config)
+{
+    bool good = true, has_store = !config->store || strcmp(config->store, "none") != 0;
+    if (config->sink_count > 0 && !has_store)
+        log_plain(CONFIG_LOG_ERROR, "sinks: there is no store (store: none), so that they cannot be fed; take it out");
+    end_others(sinks, has_store ? config : NULL);
+    reap(sinks);
+    for (size_t i = 0; has_store && i < config->sink_count; ++i) {
+        struct log_line line;
+        if (runs(sinks, &config->sinks[i]) || start(sinks, &config->sinks[i], config->collector))
+            continue;
+        good = false;
+        log_begin(&line, CONFIG_LOG_ERROR, "a sink cannot be started: out of memory or threads; reload to try again");
+        log_text(&line, "sink", config->sinks[i].name);
+        log_end(&line);
+    }
+    return good;
+}
+
+void sinks_wake(struct sinks *sinks)
+{
+    uv_mutex_lock(&sinks->lock);
+    for (struct sink *sink = sinks->first; sink; sink = sink->next)
+        tell(sink, false);
+    uv_mutex_unlock(&sinks->lock);
+}
+
+void sinks_count_dropped(struct sinks *sinks, const char *name, uint64_t count)
+{
+    uv_mutex_lock(&sinks->lock);
+    for (struct sink *sink = sinks->first; sink; sink = sink->next) {
+        uv_mutex_lock(&sink->lock);
+        sink->told.dropped += strcmp(sink->config.name, name) == 0 ? count : 0;
+        uv_mutex_unlock(&sink->lock);
+    }
+    uv_mutex_unlock(&sinks->lock);
+}
+
+void sinks_each(struct sinks *sinks, void (*each)(void *user, const struct sinks_status *status), void *user)
+{
+    static const char *const types[] = {"http", "syslog", "journal"};
+    uv_mutex_lock(&sinks->lock);
+    for (struct sink *sink = sinks->first; sink; sink = sink->next) {
+        struct sinks_status status = {.name = sink->config.name, .type = types[sink->config.type]};
+        uv_mutex_lock(&sink->lock);
+        const struct told *told = &sink->told;
+        status.delivered = told->delivered;
+        status.errors = told->errors;
+        status.rejected = told->rejected;
+        status.dropped = told->dropped;
+        status.failing_us = told->failing_us;
+        status.last_error_us = told->last_error_us;
+        memcpy(status.last_error, told->error, sizeof status.last_error);
+        uv_mutex_unlock(&sink->lock);
+        each(user, &status);
+    }
+    uv_mutex_unlock(&sinks->lock);
+}
+
+bool sinks_close(struct sinks *sinks, unsigned wait_ms)
+{
+    end_others(sinks, NULL);
+    uint64_t until = uv_hrtime() + (uint64_t)wait_ms * 1000000;
+    for (reap(sinks); sinks->leaving && uv_hrtime() < until; reap(sinks))
+        uv_sleep(CLOSE_LOOK_MS);
+    if (sinks->leaving)
+        return false;
+    uv_mutex_destroy(&sinks->lock);
+    free(sinks);
+    return true;
+}

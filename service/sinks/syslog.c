@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * syslog, RFC 5424: over TCP and TLS counted by octets (RFC 6587, RFC 5425), over UDP a datagram an event.
+ *
+ * The way is libcurl's, used for its connections alone: names, time limits, TLS with the receiver's name checked.
+ */
+#include "service/sinks/sink.h"
+#include "service/sinks/text.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#define LOOK_MS    200 /* between looks at `stop` */
+#define HOST_SIZE  256U
+#define ENTERPRISE "kdnetd@32473"
+
+struct sink_link {
+    const struct config_sink *config;
+    const char *collector;
+    const atomic_bool *stop;
+    CURL *curl; /* TCP, TLS; NULL: not connected */
+    int socket; /* of UDP, or curl's; -1: none */
+    char error[CURL_ERROR_SIZE];
+};
+
+static void disconnect(struct sink_link *link)
+{
+    if (link->curl)
+        curl_easy_cleanup(link->curl);
+    else if (link->socket >= 0)
+        (void)close(link->socket);
+    link->curl = NULL;
+    link->socket = -1;
+}
+
+static void close_link(struct sink_link *link)
+{
+    disconnect(link);
+    free(link);
+}
+
+static void prepare_curl(void)
+{
+    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+static struct sink_link *open_link(const struct config_sink *config, const char *collector, const atomic_bool *stop)
+{
+    static uv_once_t once = UV_ONCE_INIT;
+    struct sink_link *link = calloc(1, sizeof *link);
+    uv_once(&once, prepare_curl);
+    if (link)
+        *link = (struct sink_link){.config = config, .collector = collector, .stop = stop, .socket = -1};
+    return link;
+}
+
+/* A message */
+
+/* "]", "\" and a quote are escaped in values of structured data. */
+static void add_parameter(struct text *text, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    text_string(text, " ");
+    text_string(text, name);
+    text_string(text, "=\"");
+    for (; *value != '\0'; ++value) {
+        if (*value == '"' || *value == '\\' || *value == ']')
+            text_add(text, "\\", 1);
+        text_add(text, value, 1);
+    }
+    text_string(text, "\"");
+}
+
+static void make_message(const struct sink_link *link, const struct sink_event *event, struct text *text)
+{
+    char head[512], time[SINK_TIME_SIZE];
+    unsigned priority = link->config->facility * 8 + (unsigned)sink_severity(event);
+    (void)snprintf(head, sizeof head, "<%u>1 %s %.64s kdnetd - %.32s [" ENTERPRISE, priority,
+                   sink_time(event->time_us, time), link->collector, event->type ? event->type : "-");
+    text_string(text, head);
+    add_parameter(text, "id", event->id);
+    add_parameter(text, "target", event->target);
+    add_parameter(text, "verdict", event->verdict);
+    add_parameter(text, "crash", event->crash);
+    text_string(text, "] ");
+    text_add(text, event->line, event->length);
+}
+
+/* Streams */
+
+static bool connect_stream(struct sink_link *link, struct sink_answer *answer)
+{
+    char url[HOST_SIZE + 16];
+    bool is_tls = link->config->transport == CONFIG_TRANSPORT_TLS;
+    curl_socket_t socket = CURL_SOCKET_BAD;
+    CURL *curl = curl_easy_init();
+    (void)snprintf(url, sizeof url, "%s://%.250s", is_tls ? "https" : "http", link->config->address);
+    link->error[0] = '\0';
+    bool good = curl && curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK &&
+                curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L) == CURLE_OK &&
+                curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+                curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK &&
+                curl_easy_setopt(curl, CURLOPT_SSL_ENABLE_ALPN, 0L) == CURLE_OK &&
+                curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)SINK_CONNECT_S) == CURLE_OK &&
+                curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, link->error) == CURLE_OK &&
+                (!link->config->ca_file || curl_easy_setopt(curl, CURLOPT_CAINFO, link->config->ca_file) == CURLE_OK);
+    CURLcode code = good ? curl_easy_perform(curl) : CURLE_FAILED_INIT;
+    if (code == CURLE_OK)
+        code = curl_easy_getinfo(curl, CURLINFO_ACTIVESOCKET, &socket);
+    if (code == CURLE_OK && socket != CURL_SOCKET_BAD) {
+        link->curl = curl;
+        link->socket = socket;
+        return true;
+    }
+    (void)snprintf(answer->text, sizeof answer->text, "%s", link->error[0] ? link->error : curl_easy_strerror(code));
+    if (curl)
+        curl_easy_cleanup(curl);
+    return false;
+}
+
+/* Receivers say nothing: what can be read is the end. */
+static bool is_closed(const struct sink_link *link)
+{
+    char bytes[256];
+    size_t got = 0;
+    CURLcode code = CURLE_OK;
+    do {
+        got = 0;
+        code = curl_easy_recv(link->curl, bytes, sizeof bytes, &got);
+    } while (code == CURLE_OK && got > 0);
+    return code != CURLE_AGAIN;
+}
+
+static bool wait_writable(const struct sink_link *link, uint64_t until)
+{
+    while (!atomic_load(link->stop) && uv_hrtime() < until) {
+        struct pollfd wanted = {.fd = link->socket, .events = POLLOUT};
+        if (poll(&wanted, 1, LOOK_MS) > 0)
+            return true;
+    }
+    return false;
+}
+
+static bool send_all(const struct sink_link *link, const struct text *text, struct sink_answer *answer)
+{
+    uint64_t until = uv_hrtime() + (uint64_t)SINK_ANSWER_S * 1000000000;
+    for (size_t at = 0; at < text->length;) {
+        size_t sent = 0;
+        CURLcode code = curl_easy_send(link->curl, text->bytes + at, text->length - at, &sent);
+        at += sent;
+        if (code == CURLE_AGAIN && wait_writable(link, until))
+            continue;
+        if (code == CURLE_OK)
+            continue;
+        (void)snprintf(answer->text, sizeof answer->text, "%s",
+                       code == CURLE_AGAIN ? "it takes nothing" : curl_easy_strerror(code));
+        return false;
+    }
+    return true;
+}
+
+static void deliver_stream(struct sink_link *link, struct sink_event *const *events, size_t count,
+                           struct sink_answer *answer)
+{
+    struct text text = {.bytes = NULL};
+    if (link->curl && is_closed(link)) {
+        (void)snprintf(answer->text, sizeof answer->text, "the receiver has closed the connection");
+        disconnect(link);
+        return;
+    }
+    for (size_t i = 0; i < count; ++i) {
+        struct text message = {.bytes = NULL};
+        char length[24];
+        make_message(link, events[i], &message);
+        (void)snprintf(length, sizeof length, "%zu ", message.length);
+        text_string(&text, length);
+        text_add(&text, message.bytes ? message.bytes : "", message.length);
+        text.failed = text.failed || message.failed;
+        text_clear(&message);
+    }
+    if (text.failed)
+        (void)snprintf(answer->text, sizeof answer->text, "out of memory");
+    else if ((link->curl || connect_stream(link, answer)) && send_all(link, &text, answer))
+        answer->outcome = SINK_DONE;
+    if (answer->outcome != SINK_DONE)
+        disconnect(link);
+    text_clear(&text);
+}
+
+/* Datagrams */
+
+static bool connect_datagrams(struct sink_link *link, struct sink_answer *answer)
+{
+    char host[HOST_SIZE];
+    const struct addrinfo wanted = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
+    struct addrinfo *found = NULL;
+    const char *address = link->config->address, *colon = strrchr(address, ':');
+    bool is_v6 = address[0] == '[';
+    (void)snprintf(host, sizeof host, "%.*s", (int)(colon - address) - (is_v6 ? 2 : 0), address + is_v6);
+    int code = getaddrinfo(host, colon + 1, &wanted, &found);
+    for (const struct addrinfo *one = code == 0 ? found : NULL; one && link->socket < 0; one = one->ai_next) {
+        link->socket = socket(one->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (link->socket >= 0 && connect(link->socket, one->ai_addr, one->ai_addrlen) != 0)
+            disconnect(link);
+    }
+    if (link->socket < 0)
+        (void)snprintf(answer->text, sizeof answer->text, "%.150s: %s", address,
+                       code != 0 ? gai_strerror(code) : "it cannot be reached");
+    if (code == 0)
+        freeaddrinfo(found);
+    return link->socket >= 0;
+}
+
+/* One that is too large is sent without its end: a receiver cuts it, too. */
+static void deliver_datagrams(struct sink_link *link, struct sink_event *const *events, size_t count,
+                              struct sink_answer *answer)
+{
+    if (link->socket < 0 && !connect_datagrams(link, answer))
+        return;
+    answer->outcome = SINK_PARTLY;
+    for (size_t i = 0; i < count; ++i) {
+        struct text message = {.bytes = NULL};
+        make_message(link, events[i], &message);
+        size_t length = message.length < 65000 ? message.length : 65000;
+        ssize_t sent = message.failed ? -1 : send(link->socket, message.bytes, length, MSG_NOSIGNAL);
+        int error = message.failed ? ENOMEM : errno;
+        text_clear(&message);
+        if (sent < 0) {
+            (void)snprintf(answer->text, sizeof answer->text, "%s", strerror(error)); // NOLINT(concurrency-mt-unsafe)
+            disconnect(link);
+            return;
+        }
+        events[i]->done = true;
+    }
+    answer->outcome = SINK_DONE;
+}
+
+static void deliver(struct sink_link *link, struct sink_event *const *events, size_t count, struct sink_answer *answer)
+{
+    answer->outcome = SINK_AGAIN;
+    if (link->config->transport == CONFIG_TRANSPORT_UDP)
+        deliver_datagrams(link, events, count, answer);
+    else
+        deliver_stream(link, events, count, answer);
+}
+
+const struct sink_type sink_syslog = {.open = open_link, .deliver = deliver, .close = close_link};
