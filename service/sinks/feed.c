@@ -151,6 +151,7 @@ static void note_success(struct feed *feed)
         log_working(feed);
     feed->failing = false;
     feed->fails = 0;
+    feed->env->changed(feed->env->user);
 }
 
 /* False: it is to end. */
@@ -199,7 +200,6 @@ static void set_done(struct feed *feed, struct sink_event **events, size_t count
         events[i]->done = true;
     feed->delivered += count;
     note_success(feed);
-    feed->env->changed(feed->env->user);
 }
 
 /* What each event's own answer says. */
@@ -223,7 +223,8 @@ static enum delivered deliver(struct feed *feed, struct sink_event **events, siz
         }
         if (answer.outcome == SINK_PARTLY) {
             take_partly(feed, events, count, answer.text);
-            if (keep_waiting(events, count) == 0)
+            count = keep_waiting(events, count);
+            if (count == 0)
                 break;
         } else if (answer.outcome == SINK_REFUSED && count > 1) {
             enum delivered first = deliver(feed, events, count / 2);

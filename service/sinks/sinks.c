@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <uv.h>
 
 #define READ_ROWS     2000U  /* looked at for one batch, wanted or not */
@@ -30,7 +29,6 @@ struct sink {
     struct store_reader *reader;
     struct feed feed;
     struct feed_env env;
-    bool unavailable_logged;
 
     uv_thread_t thread;
     uv_mutex_t lock; /* of all below */
@@ -49,9 +47,9 @@ struct sinks {
 
 static uint64_t now_us(void)
 {
-    struct timespec now;
-    (void)timespec_get(&now, TIME_UTC);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    uv_timeval64_t now = {0, 0};
+    (void)uv_gettimeofday(&now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_usec;
 }
 
 /* The environment of a feed */

@@ -5,20 +5,16 @@
  * The way is libcurl's, used for its connections alone: names, time limits, TLS with the receiver's name checked.
  */
 #include "service/sinks/sink.h"
+#include "service/sinks/datagram.h"
 #include "service/sinks/text.h"
 
 #include <curl/curl.h>
-#include <errno.h>
-#include <netdb.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include <uv.h>
 
-#define LOOK_MS    200 /* between looks at `stop` */
+#define LOOK_MS    20 /* until a receiver that is slow is tried again */
 #define HOST_SIZE  256U
 #define ENTERPRISE "kdnetd@32473"
 
@@ -26,8 +22,8 @@ struct sink_link {
     const struct config_sink *config;
     const char *collector;
     const atomic_bool *stop;
-    CURL *curl; /* TCP, TLS; NULL: not connected */
-    int socket; /* of UDP, or curl's; -1: none */
+    CURL *curl;                /* TCP, TLS; NULL: not connected */
+    struct datagram *datagram; /* UDP; NULL: not connected */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -35,10 +31,9 @@ static void disconnect(struct sink_link *link)
 {
     if (link->curl)
         curl_easy_cleanup(link->curl);
-    else if (link->socket >= 0)
-        (void)close(link->socket);
+    datagram_close(link->datagram);
     link->curl = NULL;
-    link->socket = -1;
+    link->datagram = NULL;
 }
 
 static void close_link(struct sink_link *link)
@@ -58,7 +53,7 @@ static struct sink_link *open_link(const struct config_sink *config, const char 
     struct sink_link *link = calloc(1, sizeof *link);
     uv_once(&once, prepare_curl);
     if (link)
-        *link = (struct sink_link){.config = config, .collector = collector, .stop = stop, .socket = -1};
+        *link = (struct sink_link){.config = config, .collector = collector, .stop = stop};
     return link;
 }
 
@@ -85,7 +80,8 @@ static void make_message(const struct sink_link *link, const struct sink_event *
     char head[512], time[SINK_TIME_SIZE];
     unsigned priority = link->config->facility * 8 + (unsigned)sink_severity(event);
     (void)snprintf(head, sizeof head, "<%u>1 %s %.64s kdnetd - %.32s [" ENTERPRISE, priority,
-                   sink_time(event->time_us, time), link->collector, event->type ? event->type : "-");
+                   sink_time(event->time_us, time), link->collector[0] != '\0' ? link->collector : "-",
+                   event->type ? event->type : "-");
     text_string(text, head);
     add_parameter(text, "id", event->id);
     add_parameter(text, "target", event->target);
@@ -101,7 +97,6 @@ static bool connect_stream(struct sink_link *link, struct sink_answer *answer)
 {
     char url[HOST_SIZE + 16];
     bool is_tls = link->config->transport == CONFIG_TRANSPORT_TLS;
-    curl_socket_t socket = CURL_SOCKET_BAD;
     CURL *curl = curl_easy_init();
     (void)snprintf(url, sizeof url, "%s://%.250s", is_tls ? "https" : "http", link->config->address);
     link->error[0] = '\0';
@@ -114,11 +109,8 @@ static bool connect_stream(struct sink_link *link, struct sink_answer *answer)
                 curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, link->error) == CURLE_OK &&
                 (!link->config->ca_file || curl_easy_setopt(curl, CURLOPT_CAINFO, link->config->ca_file) == CURLE_OK);
     CURLcode code = good ? curl_easy_perform(curl) : CURLE_FAILED_INIT;
-    if (code == CURLE_OK)
-        code = curl_easy_getinfo(curl, CURLINFO_ACTIVESOCKET, &socket);
-    if (code == CURLE_OK && socket != CURL_SOCKET_BAD) {
+    if (code == CURLE_OK) {
         link->curl = curl;
-        link->socket = socket;
         return true;
     }
     (void)snprintf(answer->text, sizeof answer->text, "%s", link->error[0] ? link->error : curl_easy_strerror(code));
@@ -140,14 +132,11 @@ static bool is_closed(const struct sink_link *link)
     return code != CURLE_AGAIN;
 }
 
+/* False: it is to end, or it takes nothing for too long. */
 static bool wait_writable(const struct sink_link *link, uint64_t until)
 {
-    while (!atomic_load(link->stop) && uv_hrtime() < until) {
-        struct pollfd wanted = {.fd = link->socket, .events = POLLOUT};
-        if (poll(&wanted, 1, LOOK_MS) > 0)
-            return true;
-    }
-    return false;
+    uv_sleep(LOOK_MS);
+    return !atomic_load(link->stop) && uv_hrtime() < until;
 }
 
 static bool send_all(const struct sink_link *link, const struct text *text, struct sink_answer *answer)
@@ -198,48 +187,25 @@ static void deliver_stream(struct sink_link *link, struct sink_event *const *eve
 
 /* Datagrams */
 
-static bool connect_datagrams(struct sink_link *link, struct sink_answer *answer)
-{
-    char host[HOST_SIZE];
-    const struct addrinfo wanted = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
-    struct addrinfo *found = NULL;
-    const char *address = link->config->address, *colon = strrchr(address, ':');
-    bool is_v6 = address[0] == '[';
-    (void)snprintf(host, sizeof host, "%.*s", (int)(colon - address) - (is_v6 ? 2 : 0), address + is_v6);
-    int code = getaddrinfo(host, colon + 1, &wanted, &found);
-    for (const struct addrinfo *one = code == 0 ? found : NULL; one && link->socket < 0; one = one->ai_next) {
-        link->socket = socket(one->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        if (link->socket >= 0 && connect(link->socket, one->ai_addr, one->ai_addrlen) != 0)
-            disconnect(link);
-    }
-    if (link->socket < 0)
-        (void)snprintf(answer->text, sizeof answer->text, "%.150s: %s", address,
-                       code != 0 ? gai_strerror(code) : "it cannot be reached");
-    if (code == 0)
-        freeaddrinfo(found);
-    return link->socket >= 0;
-}
-
 /* One that is too large is sent without its end: a receiver cuts it, too. */
 static void deliver_datagrams(struct sink_link *link, struct sink_event *const *events, size_t count,
                               struct sink_answer *answer)
 {
-    if (link->socket < 0 && !connect_datagrams(link, answer))
+    if (!link->datagram)
+        link->datagram = datagram_open(link->config->address, answer->text);
+    if (!link->datagram)
         return;
     answer->outcome = SINK_PARTLY;
     for (size_t i = 0; i < count; ++i) {
         struct text message = {.bytes = NULL};
         make_message(link, events[i], &message);
-        size_t length = message.length < 65000 ? message.length : 65000;
-        ssize_t sent = message.failed ? -1 : send(link->socket, message.bytes, length, MSG_NOSIGNAL);
-        int error = message.failed ? ENOMEM : errno;
+        size_t length = message.length < DATAGRAM_MAX ? message.length : DATAGRAM_MAX;
+        events[i]->done = !message.failed && datagram_send(link->datagram, message.bytes, length, answer->text);
         text_clear(&message);
-        if (sent < 0) {
-            (void)snprintf(answer->text, sizeof answer->text, "%s", strerror(error)); // NOLINT(concurrency-mt-unsafe)
+        if (!events[i]->done) {
             disconnect(link);
             return;
         }
-        events[i]->done = true;
     }
     answer->outcome = SINK_DONE;
 }

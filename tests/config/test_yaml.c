@@ -511,6 +511,55 @@ static void reads_are_checked(void **state)
     EXPECT_EACH(state, texts);
 }
 
+static void sinks_are_read(void **state)
+{
+    struct fixture *f = *state;
+    load_yaml(f,
+              "sinks:\n- {name: soc, type: http, format: loki, url: 'https://x/', gzip: true, batch: 7, events: [lost, "
+              "crash_status], verdict: failed, label: [rack=b4]}\n"
+              "- {name: log, type: syslog, address: 'host:6514', transport: tls, facility: local0}\n"
+              "- {name: sd, type: journal}\n");
+    expect_no_mistake(f);
+    const struct config_sink *sinks = f->config.sinks;
+    assert_int_equal(f->config.sink_count, 3);
+    assert_int_equal(sinks[0].format, CONFIG_FORMAT_LOKI);
+    assert_string_equal(sinks[0].url, "https://x/");
+    assert_true(sinks[0].gzip && sinks[0].batch == 7);
+    assert_int_equal(sinks[0].events.count, 2);
+    assert_string_equal(sinks[0].verdicts.text[0], "failed");
+    assert_int_equal(sinks[1].transport, CONFIG_TRANSPORT_TLS);
+    assert_int_equal(sinks[1].facility, 16);
+    assert_int_equal(sinks[2].batch, 500);
+    struct config_sink copy;
+    assert_true(config_copy_sink(&sinks[0], &copy));
+    assert_true(config_same_sink(&sinks[0], &copy));
+    assert_false(config_same_sink(&sinks[1], &copy));
+    config_clear_sink(&copy);
+}
+
+static void sinks_are_checked(void **state)
+{
+    static const struct wrong_text texts[] = {
+        {"sinks: [{name: a}]\n", "a.yaml:1:9: sinks[0]: has no type; add one"},
+        {"sinks: [{name: a, type: mail}]\n",
+         "a.yaml:1:25: sinks[0].type: \"mail\" is not a type of sink; write one of http, syslog, journal"},
+        {"sinks: [{name: a, type: http}]\n",
+         "a.yaml:1:16: sinks[0].url: is missing, and http needs one; write an address with https:// or http://"},
+        {"sinks: [{name: a, type: http, url: 'ftp://x'}]\n",
+         "a.yaml:1:36: sinks[0].url: is no address; write one with https:// or http://"},
+        {"sinks: [{name: a, type: syslog, address: '::1'}]\n",
+         "a.yaml:1:42: sinks[0].address: is no address; write HOST:PORT, an IPv6 address in brackets"},
+        {"sinks: [{name: a, type: journal, verdict: [fialed]}]\n",
+         "a.yaml:1:44: sinks[0].verdict[0]: \"fialed\" is not a verdict; write one of written, failed, not_started, "
+         "unknown; did you mean failed?"},
+        {"sinks: [{name: a, type: journal, label: [rack]}]\n",
+         "a.yaml:1:41: sinks[0].label: \"rack\" is not LABEL=VALUE; write as rack=b4"},
+        {"sinks: [{name: a, type: journal}, {name: a, type: journal}]\n",
+         "a.yaml:1:42: sinks: a is the name of the sink at a.yaml:1:16 already; give each its own"},
+    };
+    EXPECT_EACH(state, texts);
+}
+
 static void too_many_reads_and_images_are_mistakes(void **state)
 {
     struct fixture *f = *state;
@@ -668,6 +717,8 @@ int main(void)
         TEST(addresses_and_ports_are_checked),
         TEST(words_and_durations_are_checked),
         TEST(reads_are_checked),
+        TEST(sinks_are_read),
+        TEST(sinks_are_checked),
         TEST(too_many_reads_and_images_are_mistakes),
         TEST(rvas_are_checked),
         TEST(what_is_not_yaml_is_named_with_its_place),

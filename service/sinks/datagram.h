@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* datagram: UDP to one receiver. Private to sinks/. */
+#ifndef SERVICE_SINKS_DATAGRAM_H
+#define SERVICE_SINKS_DATAGRAM_H
+
+#include "service/sinks/sink.h"
+
+#define DATAGRAM_MAX ((size_t)65000)
+
+struct datagram;
+
+/* `address` is HOST:PORT, IPv6 in brackets. NULL: what is wrong is in `error`. */
+struct datagram *datagram_open(const char *address, char error[static SINK_TEXT_SIZE]);
+bool datagram_send(struct datagram *datagram, const char *bytes, size_t length, char error[static SINK_TEXT_SIZE]);
+void datagram_close(struct datagram *datagram); /* NULL is fine */
+
+#endif
