@@ -242,7 +242,7 @@ void kdnet_resume_conclude(struct kdnet_session *session, enum kdnet_reason inte
     if (halt->unread)
         kdnet_report_storm(session, now_us);
     kdnet_report_status(session, interrupted, now_us);
-    halt->action = session->policy->action[kdnet_crash_break_kind(&facts)];
+    halt->action = halt->reboot ? KDNET_ACTION_REBOOT : session->policy->action[kdnet_crash_break_kind(&facts)];
     halt->deadline_us = KDNET_NEVER;
     halt->resuming.interrupted = interrupted == KDNET_REASON_TIMEOUT && session->active->link.sends > 0;
     uint64_t wait_us = halt->repeat && halt->action != KDNET_ACTION_REBOOT ? kdnet_repeats_wait_us(session) : 0;
@@ -403,5 +403,14 @@ int kdnet_session_resume(struct kdnet_session *session, enum kdnet_action action
     kdnet_link_abandon(&active->link);
     kdnet_halt_set_stage(&active->halt, KDNET_STAGE_RESUMING);
     kdnet_break_handler_advance(session, now_us);
+    return KDNET_OK;
+}
+
+int kdnet_session_reboot(struct kdnet_session *session)
+{
+    struct kdnet_active *active = session->active;
+    if (!active || active->halt.stage != KDNET_STAGE_READING)
+        return KDNET_ERR_STATE;
+    active->halt.reboot = true;
     return KDNET_OK;
 }

@@ -899,3 +899,15 @@ const struct kdnet_pdb *kdnet_session_pdb(const struct kdnet_session *session)
                ? &session->kernel_info->pdb
                : NULL;
 }
+
+bool kdnet_session_id(const struct kdnet_session *session, uint8_t *id)
+{
+    static const uint8_t none[KDNET_SESSION_ID_LENGTH];
+    memcpy(id, session->id, sizeof session->id);
+    return memcmp(session->id, none, sizeof none) != 0;
+}
+
+uint8_t kdnet_session_version(const struct kdnet_session *session)
+{
+    return session->version;
+}

@@ -218,6 +218,10 @@ void kdnet_session_admit(struct kdnet_session *session, uint64_t now_us);
 /* Lets a held machine go on, now. Returns KDNET_OK or KDNET_ERR_STATE (it is not held). */
 int kdnet_session_resume(struct kdnet_session *session, enum kdnet_action action, uint64_t now_us);
 
+/* Lets a machine that is being read reboot when that is over, whatever its policy says. Returns KDNET_OK or
+ * KDNET_ERR_STATE (it is not being read, or was told to go on already). */
+int kdnet_session_reboot(struct kdnet_session *session);
+
 /* Fetches into the cache what the next poke of an idle session will touch; reads nothing of it. */
 void kdnet_session_prefetch(const struct kdnet_session *session);
 /* The same for its key alone. */
@@ -236,6 +240,10 @@ bool kdnet_session_is_waiting(const struct kdnet_session *session);
 /* It has gone on from the first break of a crash, and writes its dump. */
 bool kdnet_session_is_dumping(const struct kdnet_session *session);
 uint64_t kdnet_session_last_seen(const struct kdnet_session *session);
+/* The id of the session, KDNET_SESSION_ID_LENGTH bytes; false: it has none yet. */
+bool kdnet_session_id(const struct kdnet_session *session, uint8_t *id);
+/* The version of KDNET that the machine speaks; 0: not known. */
+uint8_t kdnet_session_version(const struct kdnet_session *session);
 /* The identity of its kernel's image, as far as it was learnt in this boot; NULL: not known. Borrowed for the moment.
  */
 const struct kdnet_pdb *kdnet_session_pdb(const struct kdnet_session *session);

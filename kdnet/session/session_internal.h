@@ -171,6 +171,7 @@ struct kdnet_halt {
     uint64_t deadline_us; /* of reading, or of holding */
     struct kdnet_reported reported;
     bool repeat;      /* the last break of its crash, which it says again and again: nothing new to tell */
+    bool reboot;      /* an operator wants it to reboot when it has been read */
     bool unread;      /* one break too many: only a bug check is read */
     bool late;        /* the deadline has come, and something was waited for */
     unsigned awaited; /* replies that were waited for beyond the deadline, besides who it is */

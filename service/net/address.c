@@ -2,6 +2,7 @@
 #include "service/net/address.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -128,4 +129,24 @@ uint64_t address_hash_ip(const uint8_t ip[static 16], uint64_t seed)
 uint64_t address_hash(const struct address *address, uint64_t seed)
 {
     return mix(address_hash_ip(address->ip, seed) ^ address->port, seed);
+}
+
+bool address_parse(const char *text, struct address *out)
+{
+    char ip[ADDRESS_TEXT_SIZE];
+    const char *colon = strrchr(text, ':');
+    size_t length = colon ? (size_t)(colon - text) : 0;
+    bool is_ipv6 = length > 2 && text[0] == '[' && text[length - 1] == ']';
+    if (length == 0 || length >= sizeof ip || strspn(colon + 1, "0123456789") != strlen(colon + 1))
+        return false;
+    unsigned long port = strtoul(colon + 1, NULL, 10);
+    struct sockaddr_in ipv4;
+    struct sockaddr_in6 ipv6;
+    memcpy(ip, text + is_ipv6, length - 2 * is_ipv6);
+    ip[length - 2 * is_ipv6] = '\0';
+    if (port > UINT16_MAX)
+        return false;
+    if (is_ipv6)
+        return uv_ip6_addr(ip, (int)port, &ipv6) == 0 && address_from_socket((const struct sockaddr *)&ipv6, out);
+    return uv_ip4_addr(ip, (int)port, &ipv4) == 0 && address_from_socket((const struct sockaddr *)&ipv4, out);
 }

@@ -42,6 +42,9 @@ void address_format(const struct address *address, char out[static ADDRESS_TEXT_
 /* The same without the port and its brackets. */
 void address_format_ip(const struct address *address, char out[static ADDRESS_TEXT_SIZE]);
 
+/* What address_format writes. False: it is not that; `out` is then unchanged. */
+bool address_parse(const char *text, struct address *out);
+
 /* Keyed hashes: a stranger who does not know `seed` cannot make addresses collide on purpose. */
 uint64_t address_hash(const struct address *address, uint64_t seed);
 uint64_t address_hash_ip(const uint8_t ip[static 16], uint64_t seed);

@@ -672,3 +672,18 @@ char *event_json_listener(const struct event_json_listener *listener, size_t *le
         put(&b, "machines", json_integer((json_int_t)listener->machines));
     return finish(&b, length);
 }
+
+char *event_json_service(const struct event_json_service *service, struct json_t *fields, size_t *length)
+{
+    struct builder b = begin_apart(service->time_us, service->collector, service->number, service->event);
+    put(&b, "target", text_or_null(service->target));
+    put(&b, "address", json_null());
+    put(&b, "session", json_null());
+    put_identity(&b, NULL, NULL);
+    if (service->crash)
+        put(&b, "crash", json_string(service->crash));
+    if (!fields || json_object_update(b.object, fields) != 0)
+        b.failed = true;
+    json_decref(fields);
+    return finish(&b, length);
+}

@@ -67,6 +67,19 @@ char *event_json_unknown(const struct event_json_unknown *unknown, const char *c
 
 char *event_json_listener(const struct event_json_listener *listener, size_t *length);
 
+/* What kdnetd itself has done: action, reload, sink_overrun. */
+struct json_t;
+struct event_json_service {
+    uint64_t time_us;
+    const char *collector;
+    uint64_t number; /* identity.h */
+    const char *event;
+    const char *target, *crash; /* that it is about; NULL: none */
+};
+
+/* `fields` are of the event alone, and are taken over; NULL: memory is out. */
+char *event_json_service(const struct event_json_service *service, struct json_t *fields, size_t *length);
+
 /* The GUID of a symbol file as symbol stores have it, without the age. NUL-ended. */
 void event_json_guid(const struct kdnet_pdb *pdb, char out[static 33]);
 

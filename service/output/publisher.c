@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/output/publisher.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 
 void publisher_init(struct publisher *publisher, struct event_log *log)
@@ -133,5 +134,26 @@ uint64_t publisher_listener(struct publisher *publisher, struct event_json_liste
                                         .type = listener->silent ? "listener_silent" : "listener_heard",
                                         .worth = EVENT_WORTH_BREAK};
     char *text = event_json_listener(listener, &length);
+    return pass(publisher, &published, text, length);
+}
+
+uint64_t publisher_service(struct publisher *publisher, struct event_json_service *service, struct json_t *fields,
+                           char id[static IDENTITY_SIZE])
+{
+    size_t length = 0;
+    id[0] = '\0';
+    if (!publisher_is_wanted(publisher)) {
+        json_decref(fields);
+        return 0;
+    }
+    service->number = identity_number(&publisher->id_clock, service->time_us);
+    identity_of_none(service->collector, service->number, id);
+    struct published_event published = {.id = id,
+                                        .time_us = service->time_us,
+                                        .type = service->event,
+                                        .worth = EVENT_WORTH_BREAK,
+                                        .target = service->target,
+                                        .crash = service->crash};
+    char *text = event_json_service(service, fields, &length);
     return pass(publisher, &published, text, length);
 }

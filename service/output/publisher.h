@@ -72,4 +72,8 @@ uint64_t publisher_unknown(struct publisher *publisher, struct event_json_unknow
 
 uint64_t publisher_listener(struct publisher *publisher, struct event_json_listener *listener);
 
+/* What kdnetd itself has done; `fields` as of event_json_service. `id`: the event's; empty when nobody takes events. */
+uint64_t publisher_service(struct publisher *publisher, struct event_json_service *service, struct json_t *fields,
+                           char id[static IDENTITY_SIZE]);
+
 #endif

@@ -68,6 +68,9 @@ static bool prepare(struct reload *reload)
     reload->stays = calloc(config_key_count(&reload->config) + 1, sizeof *reload->stays);
     reload->apply = calloc(reload->server->worker_count, sizeof *reload->apply);
     reload->let_go = policies_to_let_go(&reload->policies);
+    struct snapshots *snapshots = reload->server->observe.snapshots;
+    if (snapshots && !snapshots_reserve(snapshots, count))
+        return false;
     if (!reload->policy_of || !reload->rings || !reload->stays || !reload->apply || !reload->let_go)
         return false;
     for (unsigned i = 0; i < reload->server->worker_count; ++i)
@@ -100,6 +103,8 @@ static void end_targets(struct reload *reload)
         log_plain(CONFIG_LOG_ERROR, "out of memory: some targets are not served; give kdnetd more, and reload");
         policies_keep(&reload->policies, &server->policies);
     }
+    if (server->observe.snapshots)
+        snapshots_collect(server->observe.snapshots); /* nobody reads labels of the old policies any more */
     policies_clear(&server->policies);
     server->policies = reload->policies;
     config_take_targets(&reload->config, &reload->left); /* the rows have all of it */
@@ -110,8 +115,6 @@ static void say_unused(const struct kdnetd_config *config, size_t target_count)
     if (target_count == 0)
         log_plain(CONFIG_LOG_WARNING, "targets: there are none, so no machine is served; `kdnetctl keygen` makes the "
                                       "lines for one");
-    if (config_is_set(config, CONFIG_SET_http) && config->http.port != 0)
-        log_plain(CONFIG_LOG_WARNING, "http: this version has no HTTP interface; its results are in events:");
     if (!config->events)
         log_plain(CONFIG_LOG_WARNING, "events: is not set: results are told in this log only");
 }
@@ -180,6 +183,7 @@ static void say_mistakes(struct server *server, const struct config_report *repo
     log_number(&line, "mistakes", config_report_count(report));
     log_end(&line);
     set_mistake(server, config_report_line(report, 0));
+    api_reloaded(server, report, NULL);
 }
 
 static void free_reload(struct reload *reload)
@@ -246,10 +250,13 @@ static void end_apply(struct reload *reload)
     (void)lookup_configure(server->lookup, &server->config);
     say_unused(&server->config, count);
     set_mistake(server, "");
+    observe_configure(&server->observe, &server->config);
+    api_serve(&server->api, &server->config);
     log_begin(&line, CONFIG_LOG_NOTICE, "configuration read again");
     log_number(&line, "targets", count);
     log_end(&line);
     reload->applying = false;
+    api_reloaded(server, NULL, NULL);
     if (uv_queue_work(&server->loop, &reload->work, clear_left, on_left_cleared) != 0) {
         config_clear(&reload->left);
         end_reload(reload);
@@ -307,9 +314,10 @@ static void end_reading(struct reload *reload)
     } else if (right && reload->apply) {
         begin_apply(reload);
     } else {
-        if (right)
+        if (right) {
             log_plain(CONFIG_LOG_ERROR, "out of memory: the configuration is not read again");
-        else
+            api_reloaded(server, NULL, "out of memory: the configuration is not read again");
+        } else
             say_mistakes(server, &reload->report);
         drop(reload);
     }
@@ -362,6 +370,7 @@ static void give_up(struct reload *reload)
     log_number(&line, "seconds", RELOAD_READ_US / 1000000);
     log_end(&line);
     set_mistake(server, "reading the configuration was given up after 30 s");
+    api_reloaded(server, NULL, server->mistake);
     reload->given_up = true;
     reload->next_hung = server->hung_reloads;
     server->hung_reloads = reload;

@@ -74,8 +74,11 @@ static void finish(struct server *server)
     lookup_close(server->lookup);
     server->lookup = NULL;
     reload_stop(server);
+    api_refuse_waiting(server);
     server->good = event_log_give_up(&server->event_log);
     server->hangs = !event_log_close(&server->event_log);
+    if (!api_end(&server->api) || !observe_close(&server->observe))
+        server->hangs = true;
     if (server->hangs)
         uv_stop(&server->loop);
 }
@@ -193,6 +196,9 @@ static void on_second(uv_timer_t *timer)
     unknown_report_look(server, now_us);
     reload_look(server, now_us);
     summary_status(server);
+    api_look(&server->api);
+    if (server->observe.snapshots)
+        snapshots_collect(server->observe.snapshots);
     if (now_us - server->logged_us < WORKER_MINUTE_US)
         return;
     server->logged_us = now_us;
@@ -301,6 +307,19 @@ static bool init_workers(struct server *server)
     return server->inited > 0;
 }
 
+static void on_target_changed(void *user, struct worker *worker, struct target *target)
+{
+    struct server *server = user;
+    observe_target_changed(&server->observe, worker, target);
+}
+
+static void on_target_gone(void *user, struct worker *worker, struct target *target)
+{
+    struct server *server = user;
+    (void)worker;
+    observe_target_gone(&server->observe, target);
+}
+
 static void init_env(struct server *server)
 {
     static const struct worker_lookup symbols = {.join = lookup_join,
@@ -319,7 +338,9 @@ static void init_env(struct server *server)
                                       .keys_shown = &server->keys_shown,
                                       .user = server,
                                       .trouble = ports_trouble,
-                                      .unknown_poke = unknown_report_poke};
+                                      .unknown_poke = unknown_report_poke,
+                                      .target_changed = on_target_changed,
+                                      .target_gone = on_target_gone};
 }
 
 static bool init_parts(struct server *server)
@@ -333,6 +354,10 @@ static bool init_parts(struct server *server)
     server->logged_us = worker_now_us();
     server->lookup = lookup_new(&server->loop);
     init_env(server);
+    if (!api_init(&server->api, server) || !observe_init(&server->observe, &server->publisher, &server->config)) {
+        log_plain(CONFIG_LOG_ERROR, "out of memory");
+        return false;
+    }
     if (locals_init(&server->locals) == 0 && server->lookup && init_workers(server))
         return true;
     log_plain(CONFIG_LOG_ERROR, "out of memory, threads or files, or OpenSSL has no AES-256; look at the limits of "
@@ -361,6 +386,7 @@ static void clear_parts(struct server *server)
     free(server->workers);
     free(server->env.mailboxes);
     policies_clear(&server->policies);
+    api_clear(&server->api);
     config_clear(&server->config);
 }
 
@@ -380,12 +406,17 @@ static void say_serving(const struct server *server)
 
 static bool run_loop(struct server *server)
 {
+    server->observe.on_committed = api_committed;
+    server->observe.user = &server->api;
+    observe_open(&server->observe, &server->config);
     for (unsigned i = 0; i < server->started; ++i)
         worker_run(&server->workers[i]);
     start_handles(server);
     say_serving(server);
     platform_notify_ready();
     summary_status(server);
+    api_look(&server->api);
+    api_serve(&server->api, &server->config);
     (void)uv_run(&server->loop, UV_RUN_DEFAULT);
     return true;
 }

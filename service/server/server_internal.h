@@ -5,6 +5,8 @@
 
 #include "service/net/locals.h"
 #include "service/platform/requests.h"
+#include "service/server/api.h"
+#include "service/server/observe.h"
 #include "service/runtime/mailbox.h"
 #include "service/server/options.h"
 #include "service/targets/policies.h"
@@ -25,6 +27,7 @@
 #define SERVER_SOCKET_BUFFER_MAX  ((size_t)128 << 20)
 #define SERVER_UNKNOWN_POKES_MAX  4096U /* pokes of nobody that wait to be counted one by one */
 
+struct acting;
 struct lookup;
 struct reload;
 
@@ -70,6 +73,8 @@ struct census_port {
 struct census {
     struct message message;
     struct server *server;
+    uint64_t asked_us;   /* uv_hrtime / 1000 */
+    uint32_t refresh_at; /* the row whose last_seen is told next */
     struct worker_totals totals;
     struct kdnet_session_counts sessions;
     struct census_port *ports;
@@ -107,6 +112,10 @@ struct server {
     struct unknown_sources unknown_sources;
     struct event_log event_log;
     struct publisher publisher;
+    struct observe observe;
+    struct api api;
+    struct acting *reload_waits; /* who asked for the reload that is under way */
+    bool draining;
     struct lookup *lookup;
     struct summary summary;
     uint64_t seed;

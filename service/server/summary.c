@@ -73,7 +73,10 @@ static void handle_answer(struct message *message, void *owner);
 static void handle_question(struct message *message, void *owner)
 {
     struct census *census = (struct census *)message;
+    const struct worker *worker = owner;
+    api_worker_turned(&census->server->api, worker->number, census->asked_us);
     sweep_look(owner);
+    observe_refresh(&census->server->observe, owner, &census->refresh_at);
     fill(census, owner);
     census->message.handle = handle_answer;
     mailbox_post(&census->server->mailbox, &census->message);
@@ -204,6 +207,7 @@ static bool prepare(struct server *server, struct census *census)
         census->ports[census->port_count++] = (struct census_port){
             .id = port->id, .facts = port->facts, .verdict = port->hearing.verdict, .count = port->hearing.count};
     census->server = server;
+    census->asked_us = uv_hrtime() / 1000;
     census->message.handle = handle_question;
     return true;
 }

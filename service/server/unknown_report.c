@@ -96,6 +96,7 @@ static void report_source(struct server *server, const struct question *question
     make_hint(question, ip, hint);
     if (publisher_unknown(&server->publisher, &unknown, question->here[0] != '\0' ? question->here : NULL, hint) > 0)
         event_log_ring(&server->event_log);
+    api_note_unknown(&server->api, unknown_source, hint, question->here[0] != '\0' ? question->here : NULL);
     log_begin(&line, CONFIG_LOG_WARNING, hint);
     log_text(&line, "address", ip);
     log_number(&line, "port", unknown_source->listen_port);

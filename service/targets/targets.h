@@ -55,6 +55,8 @@ struct target_more {
     /* two machines with one key: the live place goes back and forth; another host: warned of now and then */
     struct address moved_from;
     uint64_t moved_us, warned_us;
+    uint64_t silent_until_us; /* of one that is handed over */
+    uint64_t broken_in_us;    /* when it was last stopped to be read; 0: never */
     unsigned back_and_forth;
     uint8_t configured[16]; /* only when `elsewhere`: its configured IP address */
     struct keyring *ring;   /* NULL: its target has one key */
@@ -80,7 +82,10 @@ struct target {
     bool noted : 1;                           /* halted, as admission was told last */
     bool gated : 1;                           /* what its session has to send waits for its result to be written */
     bool name_apart : 1;                      /* it is too long to be here */
+    bool handed_over : 1;                     /* to another debugger: we are silent, until more->silent_until_us */
+    bool rebooting : 1;                       /* it was last seen going down */
     uint16_t via;                             /* of its live place, as in struct address */
+    uint32_t snapshot;                        /* its slot (snapshots.h); 0: none */
     union {
         char here[TARGETS_NAME_HERE];
         char *apart;

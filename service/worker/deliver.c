@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/runtime/log.h"
 #include "service/worker/deliver.h"
+#include "service/worker/handover.h"
 #include "service/worker/migration.h"
 #include "service/worker/pump.h"
 #include "service/worker/totals.h"
@@ -188,6 +189,8 @@ static void note_admission(struct worker *worker, struct target *target, const s
 bool deliver_datagram(struct worker *worker, struct target *target, const struct arrival *a)
 {
     struct kdnet_received received = {.authentic = false};
+    if (target->handed_over && handover_may_open(target, a) && handover_lasts(worker, target, a->now_us))
+        return true;
     worker->shared.breaks_wait = a->channel == KDNET_CHANNEL_DATA &&
                                  !admission_takes(&worker->admission, target->id, a->now_us);
     worker->shared.crash_storm = admission_halted_count(&worker->admission) > CRASH_STORM;

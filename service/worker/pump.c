@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "service/worker/handover.h"
 #include "service/worker/listening.h"
 #include "service/worker/migration.h"
 #include "service/worker/pump.h"
@@ -121,6 +122,10 @@ void pump_expire(struct worker *worker)
         struct target *target = targets_row(&worker->targets, id);
         if (!target)
             continue;
+        if (target->handed_over) {
+            handover_expire(worker, target, now_us);
+            continue;
+        }
         kdnet_session_expire(target->session, now_us);
         pump_target(worker, target, NULL, NULL, now_us);
     }

@@ -6,7 +6,7 @@
 bool solicit_poke(struct target *row, const struct arrival *a)
 {
     struct kdnet_outgoing out;
-    if (!targets_may_be(row, a->source, a->listener->local.port))
+    if (row->handed_over || !targets_may_be(row, a->source, a->listener->local.port))
         return false;
     bool made = kdnet_session_is_connected(row->session)
                     ? kdnet_session_next_control(row->session, &out)

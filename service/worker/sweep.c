@@ -30,6 +30,7 @@ void sweep_leave(struct worker *worker, struct target *target, const struct kdne
     struct log_line line;
     uint64_t now_us = worker_now_us();
     kdnet_session_set_policy(target->session, let_go);
+    worker_target_changed(worker, target); /* its labels were the old policy's */
     if (kdnet_session_resume(target->session, KDNET_ACTION_CONTINUE, now_us) == KDNET_OK)
         pump_target(worker, target, NULL, NULL, now_us);
     target->leaving = true;

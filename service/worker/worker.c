@@ -16,13 +16,13 @@ void worker_post(const struct worker *worker, unsigned to, struct message *messa
     mailbox_post(worker->env->mailboxes[to], message);
 }
 
-void worker_target_changed(struct worker *worker, const struct target *target)
+void worker_target_changed(struct worker *worker, struct target *target)
 {
     if (worker->env->target_changed)
         worker->env->target_changed(worker->env->user, worker, target);
 }
 
-void worker_target_gone(struct worker *worker, const struct target *target)
+void worker_target_gone(struct worker *worker, struct target *target)
 {
     if (worker->env->target_gone)
         worker->env->target_gone(worker->env->user, worker, target);

@@ -205,8 +205,8 @@ unsigned worker_home(const struct worker *worker, const struct address *address)
 void worker_post(const struct worker *worker, unsigned to, struct message *message);
 
 /* Says that what can be said of a target is another than before (worker_env.h); or that its row goes. */
-void worker_target_changed(struct worker *worker, const struct target *target);
-void worker_target_gone(struct worker *worker, const struct target *target);
+void worker_target_changed(struct worker *worker, struct target *target);
+void worker_target_gone(struct worker *worker, struct target *target);
 
 /* How long the first answer of a halted machine is waited for: two timeouts. */
 uint64_t worker_patience_us(const struct target *target);

@@ -72,9 +72,9 @@ struct worker_env {
      * nothing. Of a target with several keys each row has its own calls: targets_stands_for_all says which one counts.
      * NULL: nobody wants to know.
      */
-    void (*target_changed)(void *user, struct worker *worker, const struct target *target);
+    void (*target_changed)(void *user, struct worker *worker, struct target *target);
     /* The row goes: its target was taken out or gets another name, or its key is used no more. NULL: as above. */
-    void (*target_gone)(void *user, struct worker *worker, const struct target *target);
+    void (*target_gone)(void *user, struct worker *worker, struct target *target);
 };
 
 #endif

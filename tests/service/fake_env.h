@@ -43,7 +43,7 @@ static inline void fake_unknown_poke(void *user, const struct search_poke *poke)
     ++fake.unknown_pokes;
 }
 
-static inline void fake_changed(void *user, struct worker *worker, const struct target *target)
+static inline void fake_changed(void *user, struct worker *worker, struct target *target)
 {
     (void)user;
     (void)worker;
@@ -51,7 +51,7 @@ static inline void fake_changed(void *user, struct worker *worker, const struct 
     ++fake.changed;
 }
 
-static inline void fake_gone(void *user, struct worker *worker, const struct target *target)
+static inline void fake_gone(void *user, struct worker *worker, struct target *target)
 {
     (void)user;
     (void)worker;

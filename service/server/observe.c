@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/server/observe.h"
+#include "service/runtime/log.h"
+#include "service/targets/policies.h"
+#include "service/worker/act.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STORE_WAIT_MS 2000U /* for what it has to commit, at the end */
+
+static uint64_t wall_us(void)
+{
+    uv_timeval64_t now = {0};
+    (void)uv_gettimeofday(&now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_usec;
+}
+
+/* Targets */
+
+/* A time of a worker, as people tell it. */
+static uint64_t people_us(uint64_t us, uint64_t wall)
+{
+    uint64_t ago_us = worker_now_us() - us + worker_lag_us() - worker_lag_at(us);
+    return us == 0 || ago_us > wall ? 0 : wall - ago_us;
+}
+
+static struct snapshot snapshot_of(const struct worker *worker, const struct target *target, uint64_t wall)
+{
+    const struct target_endpoint *endpoint = targets_destination(target);
+    struct kdnet_event event = {.type = KDNET_EVENT_CONNECTED};
+    struct snapshot made = {.state = act_state(target),
+                            .worker = (uint8_t)worker->number,
+                            .last_seen_us = people_us(kdnet_session_last_seen(target->session), wall)};
+    if (endpoint) {
+        made.has_address = true;
+        made.address = targets_address(endpoint);
+        made.listener_port = endpoint->local_port;
+    }
+    if (made.state == TARGET_NEVER_SEEN)
+        return made;
+    kdnet_session_identify(target->session, &event);
+    made.has_boot = event.of.boot_known;
+    memcpy(made.boot, event.of.boot, sizeof made.boot);
+    made.has_session = kdnet_session_id(target->session, made.session);
+    made.version = kdnet_session_version(target->session);
+    return made;
+}
+
+/* The slot of the row's target, which the row remembers. */
+static uint32_t slot_of(struct observe *observe, struct target *target)
+{
+    const struct config_labels *labels = policies_labels(kdnet_session_policy(target->session));
+    if (target->snapshot == 0)
+        target->snapshot = snapshots_slot(observe->snapshots, targets_name(target), labels);
+    else
+        snapshots_set_labels(observe->snapshots, target->snapshot, labels);
+    return target->snapshot;
+}
+
+void observe_target_changed(struct observe *observe, struct worker *worker, struct target *target)
+{
+    if (!observe->snapshots || !targets_stands_for_all(target) || slot_of(observe, target) == 0)
+        return;
+    uint64_t wall = wall_us();
+    const struct snapshot made = snapshot_of(worker, target, wall);
+    uint64_t hold_us = kdnet_session_policy(target->session)->hold_for_us;
+    bool is_new = snapshots_publish(observe->snapshots, target->snapshot, &made, wall);
+    if (is_new && made.state == TARGET_HELD)
+        snapshots_note_hold(observe->snapshots, target->snapshot, hold_us > 0 ? wall + hold_us : 0);
+}
+
+void observe_target_gone(struct observe *observe, struct target *target)
+{
+    if (observe->snapshots && target->snapshot != 0 && targets_stands_for_all(target))
+        snapshots_remove(observe->snapshots, target->snapshot);
+    target->snapshot = 0;
+}
+
+void observe_refresh(struct observe *observe, struct worker *worker, uint32_t *at)
+{
+    uint64_t wall = wall_us();
+    uint32_t ids = (uint32_t)worker->targets.ids, looks = ids < OBSERVE_REFRESH ? ids : OBSERVE_REFRESH;
+    for (; observe->snapshots && looks > 0; --looks, ++*at) {
+        if (*at >= ids)
+            *at = 0;
+        struct target *row = targets_row(&worker->targets, *at);
+        if (row && row->snapshot != 0 && row->seen && targets_stands_for_all(row))
+            snapshots_heard(observe->snapshots, row->snapshot, people_us(kdnet_session_last_seen(row->session), wall));
+    }
+}
+
+/* Events */
+
+static void count_time(struct observe_histogram *histogram, uint64_t us)
+{
+    static const uint64_t ends[HTTP_BUCKETS] = {100,   250,    500,    1000,   2500,    5000,    10000,  25000,
+                                                50000, 100000, 250000, 500000, 1000000, 2500000, 5000000};
+    size_t at = 0;
+    while (at < HTTP_BUCKETS && us > ends[at])
+        ++at;
+    (void)atomic_fetch_add_explicit(&histogram->bucket[at], 1, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&histogram->sum_us, us, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&histogram->count, 1, memory_order_relaxed);
+}
+
+static void add_one(_Atomic uint64_t *count)
+{
+    (void)atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
+}
+
+#define BREAKPOINT_STATUS 0x80000003U
+
+static enum kdnet_break_kind kind_of(const struct kdnet_event_break_in *halt)
+{
+    switch (halt->phase) {
+    case KDNET_PHASE_BUGCHECK_FIRST:
+        return KDNET_BREAK_KIND_BUGCHECK_FIRST;
+    case KDNET_PHASE_BUGCHECK_SECOND:
+        return KDNET_BREAK_KIND_BUGCHECK_SECOND;
+    case KDNET_PHASE_SHUTDOWN:
+        return KDNET_BREAK_KIND_SHUTDOWN;
+    default:
+        return halt->exception && halt->code != BREAKPOINT_STATUS ? KDNET_BREAK_KIND_EXCEPTION : KDNET_BREAK_KIND_BREAK;
+    }
+}
+
+static void count_event(struct observe_counts *counts, const struct kdnet_event *event)
+{
+    switch (event->type) {
+    case KDNET_EVENT_BREAK_IN:
+        add_one(&counts->breaks[kind_of(&event->u.break_in)]);
+        if (event->u.break_in.phase == KDNET_PHASE_BUGCHECK_FIRST)
+            add_one(&counts->crashes);
+        break;
+    case KDNET_EVENT_CRASH_STATUS:
+        add_one(&counts->crash_status[event->u.crash_status.phase][event->u.crash_status.conclusion.verdict]);
+        count_time(&counts->read, event->u.crash_status.read_us);
+        break;
+    case KDNET_EVENT_HELD:
+        add_one(&counts->breaks[event->u.held.why]);
+        break;
+    default:
+        break;
+    }
+}
+
+/* What the kernel of a target is, out of the event's own line. */
+static void note_kernel(struct observe *observe, uint32_t slot, const struct published_event *event)
+{
+    json_t *line = json_loadb(event->line, event->length, 0, NULL);
+    json_t *kernel = line ? json_pack("{s:O?,s:O?,s:O?}", "build_lab", json_object_get(line, "build_lab"), "machine",
+                                      json_object_get(line, "machine"), "pdb", json_object_get(line, "pdb"))
+                          : NULL;
+    char *text = kernel ? json_dumps(kernel, JSON_COMPACT) : NULL;
+    if (text && strlen(text) < SNAPSHOTS_KERNEL_SIZE)
+        snapshots_note_kernel(observe->snapshots, slot, snapshots_kernel(observe->snapshots, text));
+    free(text);
+    json_decref(kernel);
+    json_decref(line);
+}
+
+static void note_event(struct observe *observe, const struct published_event *event)
+{
+    const struct kdnet_event *said = event->event;
+    bool is_result = said->type == KDNET_EVENT_CRASH_STATUS && event->crash;
+    if (!observe->snapshots || !event->target || (!is_result && said->type != KDNET_EVENT_KERNEL))
+        return;
+    uint32_t slot = snapshots_find(observe->snapshots, event->target);
+    if (slot == 0)
+        return;
+    if (is_result)
+        snapshots_note_crash(observe->snapshots, slot, event->crash,
+                             kdnet_verdict_name(said->u.crash_status.conclusion.verdict), event->time_us);
+    else
+        note_kernel(observe, slot, event);
+}
+
+/* The time that a policy held it is not counted: it was counted up to the hold. */
+static void count_halted(struct observe *observe, const struct published_event *event)
+{
+    uint32_t slot = snapshots_find(observe->snapshots, event->target);
+    if (slot == 0 || snapshots_state(observe->snapshots, slot) != TARGET_HELD)
+        count_time(&observe->counts.halted, event->event->u.released.halted_us);
+}
+
+static void on_event(void *user, const struct published_event *event)
+{
+    struct observe *observe = user;
+    if (event->event) {
+        if (event->event->type == KDNET_EVENT_RELEASED)
+            count_halted(observe, event);
+        count_event(&observe->counts, event->event);
+        note_event(observe, event);
+    }
+    if (observe->store && event->length > 0)
+        (void)store_add(observe->store, event->line, event->length - 1); /* without its line end */
+}
+
+/* The store */
+
+static bool parse_id(const char *text, uint8_t id[static SNAPSHOTS_ID_LENGTH])
+{
+    for (size_t i = 0; text && i < SNAPSHOTS_ID_LENGTH; ++i) {
+        unsigned byte;
+        if (sscanf(text + 2 * i, "%2x", &byte) != 1)
+            return false;
+        id[i] = (uint8_t)byte;
+    }
+    return text != NULL;
+}
+
+static void format_id(const uint8_t id[static SNAPSHOTS_ID_LENGTH], char out[static 2 * SNAPSHOTS_ID_LENGTH + 1])
+{
+    for (size_t i = 0; i < SNAPSHOTS_ID_LENGTH; ++i)
+        (void)snprintf(out + 2 * i, 3, "%02x", id[i]);
+}
+
+/* What an earlier process left. */
+static void on_stored_target(void *user, const struct store_target *stored)
+{
+    struct observe *observe = user;
+    struct snapshot made = {
+        .version = (uint8_t)stored->version, .since_us = stored->since_us, .last_seen_us = stored->last_seen_us};
+    uint32_t slot = observe->snapshots ? snapshots_find(observe->snapshots, stored->name) : 0;
+    if (slot == 0 || !target_state_parse(stored->state, &made.state))
+        return;
+    made.has_boot = stored->boot && strlen(stored->boot) == 16 && parse_id(stored->boot, made.boot);
+    made.has_session = stored->session && strlen(stored->session) == 16 && parse_id(stored->session, made.session);
+    made.has_address = stored->address && address_parse(stored->address, &made.address);
+    made.kernel = stored->kernel ? snapshots_kernel(observe->snapshots, stored->kernel) : 0;
+    snapshots_restore(observe->snapshots, slot, &made);
+    if (stored->crash && stored->verdict)
+        snapshots_note_crash(observe->snapshots, slot, stored->crash, stored->verdict, stored->crash_us);
+    if (made.state == TARGET_HELD && stored->held_until_us > 0)
+        snapshots_note_hold(observe->snapshots, slot, stored->held_until_us);
+}
+
+struct storing {
+    void (*put)(void *user, const struct store_target *target);
+    void *user;
+};
+
+static bool store_view(void *user, const struct snapshot_view *view)
+{
+    const struct storing *storing = user;
+    const struct snapshot *snapshot = &view->snapshot;
+    char address[ADDRESS_TEXT_SIZE], boot[2 * SNAPSHOTS_ID_LENGTH + 1], session[2 * SNAPSHOTS_ID_LENGTH + 1];
+    if (snapshot->state == TARGET_NEVER_SEEN || snapshot->stale)
+        return true;
+    address_format(&snapshot->address, address);
+    format_id(snapshot->boot, boot);
+    format_id(snapshot->session, session);
+    const struct store_target target = {.name = view->name,
+                                        .state = target_state_name(snapshot->state),
+                                        .since_us = snapshot->since_us,
+                                        .last_seen_us = snapshot->last_seen_us,
+                                        .held_until_us = snapshot->state == TARGET_HELD ? view->more.held_until_us : 0,
+                                        .address = snapshot->has_address ? address : NULL,
+                                        .version = snapshot->version,
+                                        .boot = snapshot->has_boot ? boot : NULL,
+                                        .session = snapshot->has_session ? session : NULL};
+    storing->put(storing->user, &target);
+    return true;
+}
+
+static size_t on_changed_targets(void *user, void (*put)(void *put_user, const struct store_target *target),
+                                 void *put_user, size_t most)
+{
+    struct observe *observe = user;
+    struct storing storing = {put, put_user};
+    return observe->snapshots ? snapshots_changed(observe->snapshots, store_view, &storing, most) : 0;
+}
+
+static void on_committed(void *user, const struct store_event *events, size_t count)
+{
+    struct observe *observe = user;
+    if (observe->on_committed)
+        observe->on_committed(observe->user, events, count);
+}
+
+static void on_overrun(void *user, const char *sink, uint64_t count)
+{
+    struct observe *observe = user;
+    char id[IDENTITY_SIZE];
+    struct event_json_service service = {
+        .time_us = wall_us(), .collector = observe->collector, .event = "sink_overrun"};
+    (void)publisher_service(observe->publisher, &service,
+                            json_pack("{s:s,s:I}", "sink", sink, "count", (json_int_t)count), id);
+    event_log_ring(observe->publisher->log);
+}
+
+char *observe_store_path(const struct kdnetd_config *config)
+{
+    char path[4096];
+    const char *folder = config->state ? config->state : getenv("STATE_DIRECTORY");
+    if (config->store)
+        return strcmp(config->store, "none") == 0 ? NULL : strdup(config->store);
+    if (!folder || folder[0] == '\0')
+        return NULL;
+    /* systemd separates several by a colon: the first is meant. */
+    size_t length = config->state ? strlen(folder) : strcspn(folder, ":");
+    if (snprintf(path, sizeof path, "%.*s/kdnetd.db", (int)length, folder) >= (int)sizeof path)
+        return NULL;
+    return strdup(path);
+}
+
+static struct store_options options_of(const struct observe *observe, const struct kdnetd_config *config)
+{
+    return (struct store_options){.path = observe->path,
+                                  .retain_days = config->retain_days,
+                                  .retain_bytes = config->retain_size,
+                                  .results = config->events};
+}
+
+/* Whether anybody can ask for targets: then they cost their memory. */
+static bool is_asked(const struct observe *observe, const struct kdnetd_config *config)
+{
+    bool no_socket = config->http_socket && strcmp(config->http_socket, "none") == 0;
+    return observe->path || config->http.port != 0 || !no_socket;
+}
+
+bool observe_init(struct observe *observe, struct publisher *publisher, const struct kdnetd_config *config)
+{
+    observe->publisher = publisher;
+    memcpy(observe->collector, config->collector, sizeof observe->collector);
+    observe->path = observe_store_path(config);
+    if (!is_asked(observe, config))
+        return true;
+    observe->snapshots = snapshots_new();
+    return observe->snapshots && snapshots_reserve(observe->snapshots, config->target_count);
+}
+
+void observe_open(struct observe *observe, const struct kdnetd_config *config)
+{
+    const struct store_callbacks callbacks = {.user = observe,
+                                              .on_committed = on_committed,
+                                              .on_target = on_stored_target,
+                                              .changed_targets = on_changed_targets,
+                                              .on_overrun = on_overrun};
+    const struct store_options options = options_of(observe, config);
+    if (!observe->snapshots)
+        return;
+    observe->store = store_open(&options, &callbacks);
+    if (!observe->store)
+        log_plain(CONFIG_LOG_ERROR, "out of memory or threads: there is no store, and nobody can ask for events");
+    (void)publisher_join(observe->publisher, on_event, observe);
+}
+
+void observe_configure(struct observe *observe, const struct kdnetd_config *config)
+{
+    const struct store_options options = options_of(observe, config);
+    if (observe->store)
+        (void)store_configure(observe->store, &options);
+}
+
+bool observe_close(struct observe *observe)
+{
+    bool ended = !observe->store || store_close(observe->store, STORE_WAIT_MS);
+    if (!ended)
+        return false;
+    snapshots_free(observe->snapshots);
+    free(observe->path);
+    *observe = (struct observe){.snapshots = NULL};
+    return true;
+}
+
+/* The metrics */
+
+static uint64_t get(const _Atomic uint64_t *count)
+{
+    return atomic_load_explicit((_Atomic uint64_t *)(uintptr_t)count, memory_order_relaxed);
+}
+
+static void copy_histogram(const struct observe_histogram *from, struct http_histogram *to)
+{
+    for (size_t i = 0; i <= HTTP_BUCKETS; ++i)
+        to->bucket[i] = get(&from->bucket[i]);
+    to->sum_us = get(&from->sum_us);
+    to->count = get(&from->count);
+}
+
+void observe_metrics(const struct observe *observe, struct http_metrics *out)
+{
+    const struct observe_counts *counts = &observe->counts;
+    *out = (struct http_metrics){.crashes = get(&counts->crashes)};
+    for (unsigned i = 0; i < HTTP_PHASES; ++i) {
+        out->phase_names[i] = kdnet_phase_name((enum kdnet_phase)i);
+        for (unsigned j = 0; j < HTTP_VERDICTS; ++j)
+            out->crash_status[i][j] = get(&counts->crash_status[i][j]);
+    }
+    for (unsigned i = 0; i < HTTP_VERDICTS; ++i)
+        out->verdict_names[i] = kdnet_verdict_name((enum kdnet_verdict)i);
+    for (unsigned i = 0; i < HTTP_BREAKS; ++i) {
+        out->break_names[i] = kdnet_break_kind_name((enum kdnet_break_kind)i);
+        out->breaks[i] = get(&counts->breaks[i]);
+    }
+    copy_histogram(&counts->halted, &out->halted);
+    copy_histogram(&counts->read, &out->read);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * observe: what the workers tell of their targets and their events, for the API, the metrics and the store.
+ *
+ * Uses snapshots, store, publisher, worker. Nothing here makes a worker wait for more than a short lock.
+ *
+ * Thread: observe_open, observe_configure, observe_close: the server's. The callbacks are a worker's.
+ */
+#ifndef SERVICE_OBSERVE_H
+#define SERVICE_OBSERVE_H
+
+#include "service/http/http_ops.h"
+#include "service/output/publisher.h"
+#include "service/store/store.h"
+#include "service/targets/snapshots.h"
+#include "service/worker/worker.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define OBSERVE_REFRESH 4096U /* rows whose last_seen is told in one round */
+
+struct observe_histogram {
+    _Atomic uint64_t bucket[HTTP_BUCKETS + 1], sum_us, count;
+};
+
+/* Since the start. */
+struct observe_counts {
+    _Atomic uint64_t crashes;
+    _Atomic uint64_t crash_status[HTTP_PHASES][HTTP_VERDICTS];
+    _Atomic uint64_t breaks[HTTP_BREAKS];
+    struct observe_histogram halted, read;
+};
+
+struct observe {
+    struct snapshots *snapshots; /* NULL: neither API nor store wants them */
+    struct store *store;         /* NULL: it could not be opened */
+    void (*on_committed)(void *user, const struct store_event *events, size_t count); /* NULL: nobody listens */
+    void *user;
+    struct publisher *publisher;
+    char collector[CONFIG_NAME_SIZE]; /* of the first configuration */
+    char *path;                       /* of the store, as it was opened; NULL: none */
+    struct observe_counts counts;
+};
+
+/* Before any worker has rows: snapshots for so many targets. False: out of memory. */
+bool observe_init(struct observe *observe, struct publisher *publisher, const struct kdnetd_config *config);
+
+/* When the rows are there, and before any worker runs: opens the store, and joins the publisher. */
+void observe_open(struct observe *observe, const struct kdnetd_config *config);
+
+/* Another configuration: how much the store keeps, where results are. */
+void observe_configure(struct observe *observe, const struct kdnetd_config *config);
+
+/* No worker runs any more. False: the store hangs in a file call, and only _Exit ends it. */
+bool observe_close(struct observe *observe);
+
+/* As worker_env.h has them; `user` is the observe. */
+void observe_target_changed(struct observe *observe, struct worker *worker, struct target *target);
+void observe_target_gone(struct observe *observe, struct target *target);
+
+/* Once a second, on the worker's thread: when its rows were heard last, some of them each time. *at: where it goes on.
+ */
+void observe_refresh(struct observe *observe, struct worker *worker, uint32_t *at);
+
+void observe_metrics(const struct observe *observe, struct http_metrics *out);
+
+/* Where the store is; NULL: there is none. The caller frees it. */
+char *observe_store_path(const struct kdnetd_config *config);
+
+#endif

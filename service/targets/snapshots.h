@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * snapshots: what can be said of each target, for threads that have no part in serving it: the API and the store.
+ *
+ * Uses address, config. A worker publishes a target when something of it changed: 64 bytes into the target's slot,
+ * without a lock and without waiting; a reader that looks meanwhile looks again. Rare facts (a crash, the end of a
+ * hold, the kernel) are beside it, under a lock of their own.
+ *
+ * A target has a slot from when its row is made until it is taken out. The slot of a name that went is given away only
+ * after snapshots_collect, when no reader looks at it any more.
+ *
+ * Cost: 64 bytes a target, 24 for its name and labels, 10 in the indexes. A publication: some 50 ns, and a memory line.
+ *
+ * Thread: each function says whose it is. Readers are any thread.
+ */
+#ifndef SERVICE_SNAPSHOTS_H
+#define SERVICE_SNAPSHOTS_H
+
+#include "config/config.h"
+#include "service/net/address.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SNAPSHOTS_KERNELS_MAX 4096U /* different kernels that are remembered */
+#define SNAPSHOTS_KERNEL_SIZE 512   /* of one, as JSON */
+#define SNAPSHOTS_ID_LENGTH   8     /* of a boot, a session, a crash */
+
+enum target_state {
+    TARGET_NEVER_SEEN,
+    TARGET_CONNECTED,
+    TARGET_HALTED,
+    TARGET_HELD,
+    TARGET_HANDED_OVER,
+    TARGET_DUMPING,
+    TARGET_REBOOTING,
+    TARGET_LOST,
+    TARGET_STATES,
+};
+
+/* Times are microseconds since 1970; 0: not known. */
+struct snapshot {
+    enum target_state state;
+    uint8_t version; /* of KDNET; 0: not known */
+    uint8_t worker;
+    bool stale;       /* as an earlier process left it: not heard since */
+    bool has_address; /* the address below is known */
+    bool has_boot, has_session;
+    uint16_t kernel;        /* snapshots_kernel; 0: not known */
+    uint16_t listener_port; /* 0: not known */
+    uint64_t since_us, last_seen_us;
+    uint8_t boot[SNAPSHOTS_ID_LENGTH], session[SNAPSHOTS_ID_LENGTH];
+    struct address address; /* without scope and via */
+};
+
+/* What few targets have. */
+struct snapshot_more {
+    uint64_t held_until_us;
+    uint64_t crash_us; /* of its first break; 0: it has none */
+    char crash[2 * SNAPSHOTS_ID_LENGTH + 1];
+    char verdict[16]; /* the best so far */
+};
+
+struct snapshots;
+
+struct snapshots *snapshots_new(void); /* NULL: out of memory */
+void snapshots_free(struct snapshots *snapshots);
+
+/* Makes room for so many targets more, ahead: so no worker has to. Thread: any. False: out of memory. */
+bool snapshots_reserve(struct snapshots *snapshots, size_t targets);
+
+/* The slot of a name, made when there is none, with these labels; 0: out of memory. Thread: any. Cost: a lock, a hash.
+ */
+uint32_t snapshots_slot(struct snapshots *snapshots, const char *name, const struct config_labels *labels);
+/* The slot of a name that there is; 0: there is none. Thread: any. */
+uint32_t snapshots_find(struct snapshots *snapshots, const char *name);
+/* Labels are borrowed; those before may be freed after snapshots_collect. Thread: any. */
+void snapshots_set_labels(struct snapshots *snapshots, uint32_t slot, const struct config_labels *labels);
+/* The target is gone. Thread: any. */
+void snapshots_remove(struct snapshots *snapshots, uint32_t slot);
+
+/* Waits until no reader looks, and gives slots of targets that are gone away. Thread: one, that may wait for a
+ * millisecond. */
+void snapshots_collect(struct snapshots *snapshots);
+
+/*
+ * Publishes. `since_us` of `snapshot` is left out: it is `now_us` when the state is another than before. What is stored
+ * stays when the target was never heard. Returns whether the state is another one. Thread: the worker that has the
+ * target.
+ */
+bool snapshots_publish(struct snapshots *snapshots, uint32_t slot, const struct snapshot *snapshot, uint64_t now_us);
+
+/* The state that was published last. Thread: any. */
+enum target_state snapshots_state(struct snapshots *snapshots, uint32_t slot);
+
+/* Only when it was heard last. Thread: as above. */
+void snapshots_heard(struct snapshots *snapshots, uint32_t slot, uint64_t last_seen_us);
+
+/* What an earlier process left, with its own `since_us`; nothing happens when a worker has published more than that it
+ * was never seen. Thread: any. */
+void snapshots_restore(struct snapshots *snapshots, uint32_t slot, const struct snapshot *snapshot);
+
+/* A phase of a crash: the first that is noted gives its time; a better or equal verdict counts. Thread: any. */
+void snapshots_note_crash(struct snapshots *snapshots, uint32_t slot, const char *crash, const char *verdict,
+                          uint64_t time_us);
+void snapshots_note_hold(struct snapshots *snapshots, uint32_t slot, uint64_t until_us);
+/* The number of a kernel, {"build_lab","machine","pdb"} as JSON; 0: too many are known. Thread: any. */
+uint16_t snapshots_kernel(struct snapshots *snapshots, const char *json);
+void snapshots_note_kernel(struct snapshots *snapshots, uint32_t slot, uint16_t kernel);
+/* Borrowed for as long as the snapshots are there; NULL: 0. */
+const char *snapshots_kernel_text(struct snapshots *snapshots, uint16_t kernel);
+
+/* Reading. */
+
+struct snapshot_view {
+    const char *name;
+    const struct config_labels *labels; /* NULL: none */
+    struct snapshot snapshot;
+    struct snapshot_more more;
+};
+
+/* Returning false ends it. All of the view is borrowed for the call. */
+typedef bool snapshots_fn(void *user, const struct snapshot_view *view);
+
+/* One target; false: there is none of this name. */
+bool snapshots_look(struct snapshots *snapshots, const char *name, snapshots_fn *each, void *user);
+
+/* All targets, by name, bytes ascending, those behind `after` (NULL: from the first on). Cost: sorts the names when
+ * they are others than the last time. */
+void snapshots_each(struct snapshots *snapshots, const char *after, snapshots_fn *each, void *user);
+
+/* How many are in each state. Cost: 64 bytes of memory a target. */
+void snapshots_count(struct snapshots *snapshots, size_t counts[static TARGET_STATES]);
+
+/* How many were heard since then. Cost: as above. */
+size_t snapshots_heard_since(struct snapshots *snapshots, uint64_t since_us);
+
+/* Hands on up to `most` targets that were published since they were handed on, heard alone not counted; returns how
+ * many. Thread: one. */
+size_t snapshots_changed(struct snapshots *snapshots, snapshots_fn *each, void *user, size_t most);
+
+const char *target_state_name(enum target_state state); /* "never_seen" and so on */
+bool target_state_parse(const char *name, enum target_state *state);
+
+#endif

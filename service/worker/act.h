@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * act: what an operator may do to a machine: let a held one go on, reboot it, hand it to another debugger and take it
+ * back, read it (again).
+ *
+ * Uses handover, pump, snapshots. What cannot be done in the state that the machine is in is refused, and changes
+ * nothing.
+ *
+ * Thread: the worker's that has the target.
+ */
+#ifndef SERVICE_WORKER_ACT_H
+#define SERVICE_WORKER_ACT_H
+
+#include "service/targets/snapshots.h"
+#include "service/worker/worker.h"
+
+#define ACT_HAND_OVER_US    UINT64_C(600000000) /* unless it is told for how long */
+#define ACT_BREAK_IN_GAP_US UINT64_C(60000000)  /* between two break-ins of a machine */
+
+enum act { ACT_RELEASE, ACT_TO_DEBUGGER, ACT_TAKE_BACK, ACT_REBOOT, ACT_READ, ACT_BREAK_IN };
+
+enum act_outcome {
+    ACT_DONE,
+    ACT_WRONG_STATE, /* `state` says which it is in */
+    ACT_TOO_OFTEN,   /* `wait_us` says for how long */
+    ACT_NO_MEMORY,
+};
+
+struct act_result {
+    enum act_outcome outcome;
+    enum target_state state;
+    uint64_t wait_us;
+};
+
+/* The state of a machine as the API names it. */
+enum target_state act_state(const struct target *target);
+
+/* `for_us`: of ACT_TO_DEBUGGER; 0: ACT_HAND_OVER_US. Sends what is to be sent. */
+struct act_result act_on(struct worker *worker, struct target *target, enum act act, uint64_t for_us);
+
+#endif
