@@ -229,7 +229,7 @@ static enum kdnet_unwind_result locate(struct kdnet_trace_search *search, uint64
     if (kdnet_machine_is_user_address(search->start.machine, address))
         return KDNET_UNWIND_END;
     enum kdnet_unwind_result result = guess_image(search, address);
-    if (result == KDNET_UNWIND_END && !search->start.storm)
+    if (result == KDNET_UNWIND_END)
         result = find_module(search, address);
     *image = find_image(&search->trace, address);
     return result;
@@ -283,9 +283,27 @@ static void learn(struct kdnet_trace_search *search, uint8_t image, uint64_t add
         kdnet_trace_cache_learn_hint(search->start.cache, search->start.teller, &search->trace.image[image], address);
 }
 
+/* In a storm a machine is asked little when others have told where such an address lies; else as any other. */
+static void weigh_storm(struct kdnet_trace_search *search)
+{
+    struct kdnet_image_place guess;
+    uint64_t address = search->trace.address;
+    bool known = find_image(&search->trace, address) == KDNET_TRACE_NO_IMAGE &&
+                 kdnet_trace_cache_guess(search->start.cache, address, 0, &guess);
+    if (!search->start.storm || known)
+        return;
+    search->start.storm = false;
+    search->budget = search->trace.image_count > 0 &&
+                             kdnet_trace_cache_is_familiar(search->start.cache, &search->trace.image[0],
+                                                           search->start.teller)
+                         ? KDNET_TRACE_FAMILIAR
+                         : KDNET_TRACE_BLOCKS;
+}
+
 static enum kdnet_unwind_result find_cause(struct kdnet_trace_search *search)
 {
     struct kdnet_trace *trace = &search->trace;
+    weigh_storm(search);
     if (trace->address != 0) {
         if (locate(search, trace->address, &trace->address_image) == KDNET_UNWIND_NEEDS)
             return KDNET_UNWIND_NEEDS;

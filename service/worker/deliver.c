@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define CRASH_STORM         500U /* machines halted at a time */
+#define CRASH_STORM         500U /* machines halted at a time, of all workers */
 #define BACK_AND_FORTH      3    /* moves to where it came from within a minute: two machines with one key */
 #define OTHER_HOST_EVERY_US UINT64_C(600000000)
 #define NEWEST_VERSION      5 /* of KDNET, that was seen */
@@ -193,7 +193,7 @@ bool deliver_datagram(struct worker *worker, struct target *target, const struct
         return true;
     worker->shared.breaks_wait = a->channel == KDNET_CHANNEL_DATA &&
                                  !admission_takes(&worker->admission, target->id, a->now_us);
-    worker->shared.crash_storm = admission_halted_count(&worker->admission) > CRASH_STORM;
+    worker->shared.crash_storm = admission_halted_count(&worker->admission) > CRASH_STORM / worker->env->worker_count;
     int code = kdnet_session_receive(target->session, a->payload, a->length, a->now_us, &received);
     if (kdnet_error_family(code) == KDNET_FAMILY_GIVE_UP) {
         give_up(worker, target, code);

@@ -169,7 +169,14 @@ struct kdnet_trace *kdnet_cause_end(struct kdnet_session *session)
     if (!state || !state->begun || crash->bucket[0] != '\0')
         return NULL;
     const struct kdnet_trace_search *search = &state->search;
-    kdnet_trace_bucket(&search->trace, search->start.bugcheck.code, session->kernel_info->version.minor, crash->bucket);
+    uint64_t address;
+    struct kdnet_break_facts facts = kdnet_halt_facts(session);
+    bool whole = search->stage == KDNET_TRACE_DONE && !search->trace.cut;
+    /* Without a place, and time was short: the crash's next break tries again. */
+    if (whole || kdnet_trace_blames(&search->trace, &address) ||
+        kdnet_crash_phase(&facts) != KDNET_PHASE_BUGCHECK_FIRST)
+        kdnet_trace_bucket(&search->trace, search->start.bugcheck.code, session->kernel_info->version.minor,
+                           crash->bucket);
     state->over = true;
     struct kdnet_trace *trace = malloc(sizeof *trace);
     if (trace) {
