@@ -162,19 +162,22 @@ static void note_kernel(struct observe *observe, uint32_t slot, const struct pub
     json_decref(line);
 }
 
+/* A crash begins with the first event that names it, and its verdict is known later. */
 static void note_event(struct observe *observe, const struct published_event *event)
 {
     const struct kdnet_event *said = event->event;
-    bool is_result = said->type == KDNET_EVENT_CRASH_STATUS && event->crash;
-    if (!observe->snapshots || !event->target || (!is_result && said->type != KDNET_EVENT_KERNEL))
+    bool is_result = said->type == KDNET_EVENT_CRASH_STATUS;
+    if (!observe->snapshots || !event->target || (!event->crash && said->type != KDNET_EVENT_KERNEL))
         return;
     uint32_t slot = snapshots_find(observe->snapshots, event->target);
     if (slot == 0)
         return;
-    if (is_result)
-        snapshots_note_crash(observe->snapshots, slot, event->crash,
-                             kdnet_verdict_name(said->u.crash_status.conclusion.verdict), event->time_us);
-    else
+    if (event->crash)
+        snapshots_note_crash(
+            observe->snapshots, slot, event->crash,
+            kdnet_verdict_name(is_result ? said->u.crash_status.conclusion.verdict : KDNET_VERDICT_UNKNOWN),
+            event->time_us);
+    if (said->type == KDNET_EVENT_KERNEL)
         note_kernel(observe, slot, event);
 }
 
