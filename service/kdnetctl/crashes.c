@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kdnetctl crashes, ack, buckets: what crashed. */
+#include "kdnet/crash/explain.h"
 #include "service/kdnetctl/crashes.h"
 #include "service/kdnetctl/commands.h"
 #include "service/kdnetctl/fields.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -112,16 +114,26 @@ static bool phase_row(const struct ask *ask, const json_t *phase, struct table *
     return true;
 }
 
+/* What Microsoft's public reference says of the bug check; NULL: nothing here. */
+static const struct kdnet_bugcheck_text *explain(const json_t *crash)
+{
+    return kdnet_bugcheck_explain((uint32_t)strtoul(fields_text(crash, "bugcheck.code", "0"), NULL, 16));
+}
+
 static void print_parameters(const struct ask *ask, const json_t *crash)
 {
     size_t i;
     const json_t *parameter;
+    const struct kdnet_bugcheck_text *known = explain(crash);
     json_array_foreach((json_t *)fields_at(crash, "bugcheck.parameters"), i, parameter)
     { // NOLINT(cert-exp05-c)
-        char name[32];
+        char name[32], line[FIELDS_SIZE];
+        const char *meaning = i < 4 && known ? known->parameters[i] : NULL;
         (void)snprintf(name, sizeof name, "parameter %zu", i + 1);
+        (void)snprintf(line, sizeof line, "%.32s%s%s", json_is_string(parameter) ? json_string_value(parameter) : "",
+                       meaning ? "  " : "", meaning ? meaning : "");
         if (i < 4 && json_is_string(parameter))
-            ask_print_field(ask, name, json_string_value(parameter));
+            ask_print_field(ask, name, line);
     }
 }
 
@@ -152,7 +164,11 @@ void crashes_print_one(const struct ask *ask, const json_t *crash)
     ask_print_field(ask, "bucket", fields_cell(crash, "bucket", text));
     ask_print_field(ask, "bug check", fields_cell(crash, "bugcheck.code", text));
     ask_print_field(ask, "", fields_cell(crash, "bugcheck.name", text));
+    if (explain(crash))
+        ask_print_field(ask, "meaning", explain(crash)->what);
     print_parameters(ask, crash);
+    if (explain(crash))
+        ask_print_field(ask, "look at", explain(crash)->next);
     ask_print_field(ask, "dump took", fields_duration(crash, "dump_ms", text));
     ask_print_field(ask, "halted", fields_duration(crash, "halted_ms", text));
     ask_print_field(ask, "kernel", fields_cell(crash, "kernel.build_lab", text));

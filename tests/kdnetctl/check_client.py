@@ -123,7 +123,8 @@ class Reading(Case):
         for word in ("held", "2026-11-26 10:00:00+01:00", "15519032be73d58a", CRASH, "written", "5.0 s"):
             self.assertIn(word, text)
         text = self.run_program("show", CRASH).stdout
-        for word in ("DRIVER_IRQL_NOT_LESS_OR_EQUAL", "0xFFFFF800EE42C90B", "shutdown", "dump_block"):
+        for word in ("DRIVER_IRQL_NOT_LESS_OR_EQUAL", "0xFFFFF800EE42C90B", "shutdown", "dump_block", "bad pointer",
+                     "instruction that did it", "cause.module"):
             self.assertIn(word, text)
         self.assertEqual(self.lines("show", CRASH), self.fake.crashes)
         self.assertIn("no target has this name", self.run_program("show", "web-2", code=4).stderr)
