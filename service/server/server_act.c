@@ -113,9 +113,9 @@ static const char *state_detail(const struct acting *acting)
     case HTTP_ACTION_REBOOT:
         return "only a machine that is held or being read can be told to reboot";
     case HTTP_ACTION_READ:
-        return acting->break_in ? "only a machine that runs, or is held, can be read now"
-                                : "only a held machine can be read again; break_in stops a running one, where the "
-                                  "option break_in allows it";
+        return "this version of kdnetd reads a machine at its breaks alone: neither a held nor a running one is read "
+               "on "
+               "demand";
     default:
         return "only a held machine can be let go: one that is being read goes on by itself";
     }
