@@ -141,7 +141,7 @@ struct http_metrics {
     uint64_t breaks[HTTP_BREAKS];
     struct http_histogram halted, read; /* halted: without the time that a policy held it */
     struct {
-        char name[16];   /* "server", "worker-0", … */
+        char name[32];   /* "server", "worker-0", … */
         uint64_t lag_us; /* the longest of the last 60 s */
     } loops[HTTP_LOOPS];
     size_t loop_count;
