@@ -139,7 +139,7 @@ static void handle_question(struct message *message, void *owner)
     struct question *question = (struct question *)message;
     struct server *server = question->server;
     const struct search_poke poke = poke_of(&question->unknown_source);
-    const struct target *row = unknown_poke_owner(owner, &poke);
+    const struct target *row = question->found ? NULL : unknown_poke_owner(owner, &poke);
     if (row) {
         question->found = true;
         question->has_address = row->has_address;
@@ -148,7 +148,7 @@ static void handle_question(struct message *message, void *owner)
         memcpy(question->name, targets_name(row), strlen(targets_name(row)) + 1);
     }
     name_here(owner, question);
-    bool last = row || ++question->worker == server->worker_count;
+    bool last = ++question->worker == server->worker_count; /* the target at its address may be another worker's */
     message->handle = last ? handle_answer : handle_question;
     mailbox_post(last ? &server->mailbox : &server->workers[question->worker].mailbox, message);
 }

@@ -14,11 +14,11 @@ KEYS = [harness.key_text(11, 12, 13, i) for i in range(1, 9)]
 
 
 class Operated(harness.Case):
-    def begin(self, *targets, options=()):
+    def begin(self, *targets, options=(), ports=None):
         """`targets` are lines of a targets file."""
         folder = pathlib.Path(self.folder)
         self.socket = str(folder / "kdnetd.sock")
-        listen = [harness.place(self.ip, harness.free_port(self.ip))]
+        listen = [harness.place(self.ip, port) for port in ports or [harness.free_port(self.ip)]]
         file = self.file("targets", "".join(line + "\n" for line in targets))
         configuration = self.file("kdnetd.yaml", f'http: "none"\nhttp_socket: "{self.socket}"\n'
                                   f'store: "{folder / "kdnetd.db"}"\ntargets_file: "{file}"\n')
@@ -113,6 +113,17 @@ class Doctor(Operated):
         self.wait_cause("wrong-address", "wrong_address")
         daemon.kill()
         self.assertEqual(self.diagnose("good"), "kdnetd_down")
+
+    def test_two_machines_with_one_key_and_a_port_of_another(self):
+        here = self.next_ip()
+        ports = [harness.free_port(self.ip) for _ in range(2)]
+        daemon = self.begin(f"other {KEYS[0]} 192.0.2.1 strict=true", f"mine {KEYS[1]} {here} strict=true",
+                            f"elsewhere {KEYS[2]} port={ports[1]}", ports=ports)
+        self.machine(daemon.listen[0], KEYS[0], "--bind", f"{here}:0")
+        self.machine(daemon.listen[0], KEYS[2])
+        self.wait_cause("mine", "other_targets_key")
+        self.wait_cause("elsewhere", "wrong_listener")
+        daemon.stop()
 
     def test_a_machine_that_stopped_poking(self):
         daemon = self.begin(f"gone {KEYS[0]}", f"there {KEYS[1]}", options=("--lost-after", "15s"))
