@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SINKS_WAIT_MS 2000U /* for a connection to be given up, at the end */
 #define STORE_WAIT_MS 2000U /* for what it has to commit, at the end */
 
 static uint64_t wall_us(void)
@@ -282,6 +283,8 @@ static void on_committed(void *user, const struct store_event *events, size_t co
     struct observe *observe = user;
     if (observe->on_committed)
         observe->on_committed(observe->user, events, count);
+    if (observe->sinks)
+        sinks_wake(observe->sinks);
 }
 
 static void on_overrun(void *user, const char *sink, uint64_t count)
@@ -290,6 +293,8 @@ static void on_overrun(void *user, const char *sink, uint64_t count)
     char id[IDENTITY_SIZE];
     struct event_json_service service = {
         .time_us = wall_us(), .collector = observe->collector, .event = "sink_overrun"};
+    if (observe->sinks)
+        sinks_count_dropped(observe->sinks, sink, count);
     (void)publisher_service(observe->publisher, &service,
                             json_pack("{s:s,s:I}", "sink", sink, "count", (json_int_t)count), id);
     event_log_ring(observe->publisher->log);
@@ -310,12 +315,16 @@ char *observe_store_path(const struct kdnetd_config *config)
     return strdup(path);
 }
 
-static struct store_options options_of(const struct observe *observe, const struct kdnetd_config *config)
+static struct store_options options_of(struct observe *observe, const struct kdnetd_config *config)
 {
+    for (size_t i = 0; i < config->sink_count; ++i)
+        observe->sink_names[i] = config->sinks[i].name;
     return (struct store_options){.path = observe->path,
                                   .retain_days = config->retain_days,
                                   .retain_bytes = config->retain_size,
-                                  .results = config->events};
+                                  .results = config->events,
+                                  .sinks = observe->sink_names,
+                                  .sink_count = config->sink_count};
 }
 
 /* Whether anybody can ask for targets: then they cost their memory. */
@@ -325,11 +334,23 @@ static bool is_asked(const struct observe *observe, const struct kdnetd_config *
     return observe->path || config->http.port != 0 || !no_socket;
 }
 
+/* Sinks are fed from the store's file. */
+static void configure_sinks(struct observe *observe, const struct kdnetd_config *config)
+{
+    if (config->sink_count > 0 && !observe->path)
+        log_plain(CONFIG_LOG_ERROR,
+                  "sinks: there is no store, so that nothing is sent to them; tell its file by store: "
+                  "or its folder by state:, and restart");
+    if (observe->sinks && observe->store)
+        (void)sinks_configure(observe->sinks, observe->store, config);
+}
+
 bool observe_init(struct observe *observe, struct publisher *publisher, const struct kdnetd_config *config)
 {
     observe->publisher = publisher;
     memcpy(observe->collector, config->collector, sizeof observe->collector);
     observe->path = observe_store_path(config);
+    observe->sinks = observe->path ? sinks_open() : NULL;
     if (!is_asked(observe, config))
         return true;
     observe->snapshots = snapshots_new();
@@ -344,12 +365,15 @@ void observe_open(struct observe *observe, const struct kdnetd_config *config)
                                               .changed_targets = on_changed_targets,
                                               .on_overrun = on_overrun};
     const struct store_options options = options_of(observe, config);
-    if (!observe->snapshots)
+    if (!observe->snapshots) {
+        configure_sinks(observe, config);
         return;
+    }
     observe->store = store_open(&options, &callbacks);
     if (!observe->store)
         log_plain(CONFIG_LOG_ERROR, "out of memory or threads: there is no store, and nobody can ask for events");
     (void)publisher_join(observe->publisher, on_event, observe);
+    configure_sinks(observe, config);
 }
 
 void observe_configure(struct observe *observe, const struct kdnetd_config *config)
@@ -357,10 +381,14 @@ void observe_configure(struct observe *observe, const struct kdnetd_config *conf
     const struct store_options options = options_of(observe, config);
     if (observe->store)
         (void)store_configure(observe->store, &options);
+    configure_sinks(observe, config);
 }
 
 bool observe_close(struct observe *observe)
 {
+    if (observe->sinks && !sinks_close(observe->sinks, SINKS_WAIT_MS))
+        return false;
+    observe->sinks = NULL; /* its address goes, and the store may still commit */
     bool ended = !observe->store || store_close(observe->store, STORE_WAIT_MS);
     if (!ended)
         return false;

@@ -11,6 +11,7 @@
 
 #include "service/http/http_ops.h"
 #include "service/output/publisher.h"
+#include "service/sinks/sinks.h"
 #include "service/store/store.h"
 #include "service/targets/snapshots.h"
 #include "service/worker/worker.h"
@@ -36,6 +37,8 @@ struct observe_counts {
 struct observe {
     struct snapshots *snapshots; /* NULL: neither API nor store wants them */
     struct store *store;         /* NULL: it could not be opened */
+    struct sinks *sinks;         /* that the store feeds; NULL: it has no file */
+    const char *sink_names[CONFIG_SINKS_MAX];
     void (*on_committed)(void *user, const struct store_event *events, size_t count); /* NULL: nobody listens */
     void *user;
     struct publisher *publisher;

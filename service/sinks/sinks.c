@@ -39,8 +39,8 @@ struct sink {
 };
 
 struct sinks {
-    struct store *store;
-    uv_mutex_t lock; /* of the list */
+    struct store *store; /* the same for all of its life */
+    uv_mutex_t lock;     /* of the list */
     struct sink *first;
     struct sink *leaving; /* told to end; of the thread that configures alone */
 };
@@ -255,15 +255,13 @@ static void reap(struct sinks *sinks)
 
 /* All */
 
-struct sinks *sinks_open(struct store *store)
+struct sinks *sinks_open(void)
 {
     struct sinks *sinks = calloc(1, sizeof *sinks);
     if (sinks && uv_mutex_init(&sinks->lock) != 0) {
         free(sinks);
         return NULL;
     }
-    if (sinks)
-        sinks->store = store;
     return sinks;
 }
 
@@ -301,14 +299,13 @@ static bool runs(const struct sinks *sinks, const struct config_sink *config)
     return false;
 }
 
-bool sinks_configure(struct sinks *sinks, const struct kdnetd_config *config)
+bool sinks_configure(struct sinks *sinks, struct store *store, const struct kdnetd_config *config)
 {
-    bool good = true, has_store = !config->store || strcmp(config->store, "none") != 0;
-    if (config->sink_count > 0 && !has_store)
-        log_plain(CONFIG_LOG_ERROR, "sinks: there is no store (store: none), so that they cannot be fed; take it out");
-    end_others(sinks, has_store ? config : NULL);
+    bool good = true;
+    sinks->store = store;
+    end_others(sinks, config);
     reap(sinks);
-    for (size_t i = 0; has_store && i < config->sink_count; ++i) {
+    for (size_t i = 0; i < config->sink_count; ++i) {
         struct log_line line;
         if (runs(sinks, &config->sinks[i]) || start(sinks, &config->sinks[i], config->collector))
             continue;

@@ -3,8 +3,7 @@
  * sinks: where events go besides the result file, from the store, each at its own pace.
  *
  * Uses config, store, log, jansson, libcurl. Each sink has a thread, a reader of the store and a cursor in it: a sink
- * that is slow, away or wrong delays nobody, and goes on where it was, after a restart too. A configuration without a
- * store has no sinks: that is an error in the log.
+ * that is slow, away or wrong delays nobody, and goes on where it was, after a restart too.
  *
  * Thread: sinks_open, sinks_configure and sinks_close on one; all else from any.
  */
@@ -31,15 +30,15 @@ struct sinks_status {
     char last_error[SINKS_ERROR_SIZE];
 };
 
-/* None runs yet. The store must outlive the sinks. NULL: out of memory. */
-struct sinks *sinks_open(struct store *store);
+/* None runs yet. NULL: out of memory. */
+struct sinks *sinks_open(void);
 
 /*
  * Starts, changes and ends sinks so that those of the configuration run. One that is told as before goes on. Give the
- * same names to the store (store_options.sinks) before. Waits for nothing. False: some could not be started, which is
- * in the log.
+ * same names to the store (store_options.sinks) before; it must outlive the sinks. Waits for nothing. False: some could
+ * not be started, which is in the log.
  */
-bool sinks_configure(struct sinks *sinks, const struct kdnetd_config *config);
+bool sinks_configure(struct sinks *sinks, struct store *store, const struct kdnetd_config *config);
 
 /* The store has committed events. Never waits but for a short lock. */
 void sinks_wake(struct sinks *sinks);

@@ -61,8 +61,8 @@ int main(int argc, char **argv)
     const struct store_options options = {.path = argv[2], .sinks = names, .sink_count = config.sink_count};
     const struct store_callbacks callbacks = {.on_committed = on_committed};
     struct store *store = good ? store_open(&options, &callbacks) : NULL;
-    struct sinks *opened = store ? sinks_open(store) : NULL;
-    if (!opened || !sinks_configure(opened, &config))
+    struct sinks *opened = store ? sinks_open() : NULL;
+    if (!opened || !sinks_configure(opened, store, &config))
         return 1;
     sinks = opened;
     feed(store);
