@@ -266,15 +266,21 @@ build_curl() {
     describe libcurl 7.88.1 "-lcurl -lz -lws2_32 -lcrypt32 -lbcrypt -lsecur32 -ladvapi32" -DCURL_STATICLIB
 }
 
+# With the configuration that its sources bring for Windows, instead of CMake's many tries.
 build_libevent() {
     unpack "$1"
-    configure -DEVENT__DISABLE_OPENSSL=ON -DEVENT__DISABLE_MBEDTLS=ON -DEVENT__DISABLE_BENCHMARK=ON \
-        -DEVENT__DISABLE_TESTS=ON -DEVENT__DISABLE_REGRESS=ON -DEVENT__DISABLE_SAMPLES=ON \
-        -DEVENT__LIBRARY_TYPE=STATIC -DEVENT__DISABLE_DEBUG_MODE=ON
-    ninja -C b -j "$jobs" install
-    describe libevent 2.1.12 "-levent -lws2_32 -liphlpapi -lshell32 -ladvapi32"
-    describe libevent_core 2.1.12 "-levent_core -lws2_32 -liphlpapi -lshell32 -ladvapi32"
-    describe libevent_extra 2.1.12 "-levent_extra -levent_core -lws2_32 -liphlpapi -lshell32 -ladvapi32"
+    printf '#define EVENT__HAVE_%s 1\n' STDINT_H INTTYPES_H STRTOK_R SYS_TIME_H UINT8_T UINT16_T UINT32_T UINT64_T \
+        >>WIN32-Code/nmake/event2/event-config.h
+    library event -DHAVE_CONFIG_H -D_WIN32_WINNT=0x0A00 -DWIN32_LEAN_AND_MEAN -IWIN32-Code/nmake -Iinclude -Icompat \
+        -I. -- event.c buffer.c bufferevent.c bufferevent_sock.c bufferevent_pair.c bufferevent_filter.c \
+        bufferevent_ratelim.c listener.c evmap.c log.c evutil.c evutil_rand.c evutil_time.c strlcpy.c signal.c \
+        evthread.c evthread_win32.c buffer_iocp.c bufferevent_async.c event_iocp.c win32select.c evdns.c evrpc.c \
+        event_tagging.c http.c
+    cp -r include/* WIN32-Code/nmake/event2 "$made/include"
+    local libs="-levent -lws2_32 -liphlpapi -lshell32 -ladvapi32" name
+    for name in libevent libevent_core libevent_extra; do
+        describe "$name" 2.1.12 "$libs"
+    done
 }
 
 # The one file of all sources is made by this computer's own compiler and tclsh.
@@ -299,6 +305,7 @@ package_of() { # of what is built here: Debian's name of its source
 build_one() { # NAME
     local name=$1 source='' started=$SECONDS worker
     test "$name" = zlib || source=$(source_of "$(package_of "$name")") || exit 1
+    rm -rf "${work:?}/$name"
     mkdir -p "$work/$name"
     (
         cd "$work/$name"
