@@ -119,8 +119,8 @@ unpack() { tar xf "$1" --strip-components 1; }
 # A pkg-config file.
 describe() { # NAME VERSION LIBS [CFLAGS]
     # shellcheck disable=SC2016
-    printf 'prefix=%s\nName: %s\nDescription: %s\nVersion: %s\nLibs: -L${prefix}/lib %s\nCflags: -I${prefix}/include %s\n' \
-        "$prefix" "$1" "$1" "$2" "$3" "${4:-}" >"$made/lib/pkgconfig/$1.pc"
+    printf 'Name: %s\nDescription: %s\nVersion: %s\nLibs: -L${pcfiledir}/.. %s\nCflags: -I${pcfiledir}/../../include %s\n' \
+        "$1" "$1" "$2" "$3" "${4:-}" >"$made/lib/pkgconfig/$1.pc"
 }
 
 configure() {
@@ -261,7 +261,7 @@ build_curl() {
     library curl -DBUILDING_LIBCURL -DCURL_STATICLIB -DUSE_SCHANNEL -DUSE_WINDOWS_SSPI -DHTTP_ONLY -DENABLE_IPV6 \
         -DCURL_DISABLE_COOKIES -DCURL_DISABLE_DOH -DCURL_DISABLE_ALTSVC -DCURL_DISABLE_HSTS -DCURL_DISABLE_NETRC \
         -DHAVE_LIBZ -DHAVE_ZLIB_H -D_WIN32_WINNT=0x0A00 -I../include -I. -I"$made/include" -- \
-        $(printf '%s\n' *.c vauth/*.c vtls/*.c | grep -v '^curl_path')
+        $(printf '%s\n' *.c vauth/*.c vquic/*.c vtls/*.c | grep -v '^curl_path')
     cp -r ../include/curl "$made/include"
     describe libcurl 7.88.1 "-lcurl -lz -lws2_32 -lcrypt32 -lbcrypt -lsecur32 -ladvapi32" -DCURL_STATICLIB
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The service control manager keeps no sockets: what comes while kdnetd starts again, machines send again. */
 #include "service/platform/inherited.h"
 
 void inherited_take(void)

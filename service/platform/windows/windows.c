@@ -100,7 +100,7 @@ void platform_set_reuse(uv_os_fd_t descriptor, bool allowed)
     (void)allowed;
 }
 
-bool platform_tell_local(uv_os_fd_t descriptor, bool ipv4)
+bool platform_report_local(uv_os_fd_t descriptor, bool ipv4)
 {
     SOCKET socket = (SOCKET)descriptor;
     return ipv4 ? set_option(socket, IPPROTO_IP, IP_PKTINFO, 1) == 0

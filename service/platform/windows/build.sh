@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# ./dev windows: libraries (once), programs, tests under Wine, build/windows/kdnetd-VERSION-x64.zip and .msi.
+#
+#   build.sh           all of it
+#   build.sh programs  kdnetd.exe, kdnetctl.exe, kdnet-target.exe and the unit tests in build/windows
+#
+# KDNETD_SIGN: a command that signs a file in place, called with its path: each program, then the .msi.
+set -euo pipefail
+
+here=$(cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")" && pwd)
+tree=$(cd -- "$here/../../.." && pwd)
+readonly build=$tree/build/windows jobs=${KDNETD_WIN_JOBS:-2}
+readonly programs=(kdnetd kdnetctl kdnet-target)
+
+say() { printf 'windows: %s\n' "$*" >&2; }
+
+die() {
+    say "$*"
+    exit 1
+}
+
+quietly() {
+    local log status=0
+    log=$(mktemp)
+    "$@" >"$log" 2>&1 </dev/null || status=$?
+    test $status -eq 0 || tail -n 60 "$log" >&2
+    rm -f "$log"
+    return $status
+}
+
+make_programs() {
+    local started=$SECONDS launcher=()
+    "$here/dependencies.sh" make
+    KDNETD_WIN_PREFIX=$("$here/dependencies.sh" folder)
+    export KDNETD_WIN_PREFIX
+    # Another folder of libraries: what CMake remembers of the last one is of no use.
+    if test -f "$build/CMakeCache.txt" && ! grep -qF "$KDNETD_WIN_PREFIX" "$build/CMakeCache.txt"; then
+        rm -rf "$build"
+    fi
+    ! command -v ccache >/dev/null || launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache)
+    quietly cmake -S "$tree" -B "$build" -G Ninja -DCMAKE_TOOLCHAIN_FILE="$here/toolchain.cmake" \
+        -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS_RELEASE="-O2 -g1 -DNDEBUG" -DBUILD_TESTING=ON -DKDNETD_WERROR=ON \
+        "${launcher[@]}" || die "cmake could not configure build/windows"
+    quietly nice cmake --build "$build" --parallel "$jobs" || die "build/windows does not build"
+    say "programs and unit tests are built ($((SECONDS - started)) s)"
+}
+
+sign() { # FILE
+    test -n "${KDNETD_SIGN:-}" || return 0
+    # shellcheck disable=SC2086
+    $KDNETD_SIGN "$1" || die "KDNETD_SIGN could not sign $1"
+}
+
+stage() {
+    local files=$build/package/files name
+    rm -rf "$build/package"
+    mkdir -p "$files"
+    for name in "${programs[@]}"; do
+        x86_64-w64-mingw32-strip -o "$files/$name.exe" "$build/$name.exe"
+        sign "$files/$name.exe"
+    done
+    cp "$tree/docs/windows.md" "$tree/docs/results.md" "$tree/config/kdnetd.yaml.example" "$tree/config/targets.example" \
+        "$tree/config/events.schema.json" "$here/kdnetd.wxs" "$files"
+    cp "$tree/LICENSE" "$files/LICENSE.txt"
+}
+
+make_packages() {
+    local version name
+    version=$(sed -n 's/^CMAKE_PROJECT_VERSION:STATIC=//p' "$build/CMakeCache.txt")
+    name=kdnetd-$version-x64
+    stage
+    (
+        cd "$build/package/files"
+        # wixl finds files by their names in the folder that it runs in.
+        quietly wixl -a x64 -D VERSION="$version" -D FILES=. -o "$build/$name.msi" kdnetd.wxs || die "wixl could not make $name.msi"
+        rm kdnetd.wxs
+    )
+    sign "$build/$name.msi"
+    rm -f "$build/$name.zip"
+    mv "$build/package/files" "$build/package/$name"
+    (cd "$build/package" && quietly zip -q -r "$build/$name.zip" "$name") || die "zip could not make $name.zip"
+    printf '%s\n' "$build/$name.zip" "$build/$name.msi"
+}
+
+case ${1:-} in
+programs) make_programs ;;
+'')
+    make_programs
+    make_packages
+    exec "${PYTHON:-python3}" -B "$tree/tests/windows/under_wine.py" "$build"
+    ;;
+*) die "say nothing, or programs" ;;
+esac

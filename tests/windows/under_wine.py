@@ -1,0 +1,272 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The programs for Windows, under Wine: unit tests, configuration files, the service, the .msi.
+
+usage: under_wine.py BUILD [NAME...]    BUILD: build/windows; NAME: only units, files, messages, service or msi
+
+Wine binds 127.x.y.z to all addresses, so all is on 127.0.0.1. What Wine cannot show is in docs/windows.md.
+"""
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
+SKIPPED = 77
+GUIDAGE = "4B444E45542D544152474554000000011"
+STATUS = {"0x0": "written", "0xC000007F": "failed"}
+MACHINES = 10
+KEY = "1.2.3.4"
+PATIENCE = 90.0
+
+
+def say(text):
+    print(text, flush=True)
+
+
+class Wine:
+    def __init__(self, build):
+        self.build = pathlib.Path(build)
+        self.prefix = self.build / "wine"
+        self.env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
+        self.env |= {"WINEPREFIX": str(self.prefix), "WINEDEBUG": "-all", "WINEDLLOVERRIDES": "mscoree,mshtml=",
+                     "KDNETD_SOURCE": str(TREE), "KDNETD_BUILD": str(self.build),
+                     "KDNETD_DATA": os.environ.get("KDNETD_DATA", str(TREE.parent / "shared/data"))}
+
+    def __enter__(self):
+        if not (self.prefix / "system.reg").exists():
+            subprocess.run(["wine", "wineboot", "-i"], env=self.env, capture_output=True, timeout=300, check=False)
+        # Services die a second after the last ordinary program, unless the server stays.
+        subprocess.run(["wineserver", "-p"], env=self.env, check=False, timeout=60)
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(["wineserver", "-k"], env=self.env, check=False, timeout=60)
+
+    def run(self, *arguments, timeout=120, cwd=None):
+        return subprocess.run(["wine", *map(str, arguments)], env=self.env, capture_output=True, timeout=timeout, cwd=cwd,
+                              stdin=subprocess.DEVNULL)
+
+    @property
+    def data(self):
+        return self.prefix / "drive_c/ProgramData/kdnetd"
+
+
+def expect(true, what, detail=""):
+    if not true:
+        raise AssertionError(f"{what}\n{detail}")
+
+
+def wait(condition, what, detail=lambda: ""):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        expect(time.monotonic() < end, f"waited in vain: {what}", detail())
+        time.sleep(0.2)
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def text(done):
+    return (done.stdout + done.stderr).decode("utf-8", "replace")
+
+
+def check_units(wine):
+    failed, count = [], 0
+    for program in sorted((wine.build / "tests").rglob("test_*.exe")):
+        done = wine.run(program, timeout=300, cwd=program.parent)
+        count += 1
+        if done.returncode != 0:
+            failed.append(f"{program.stem}: {text(done)[-1500:]}")
+    expect(count > 0, "no unit tests were built")
+    expect(not failed, f"{len(failed)} of {count} unit test programs fail", "\n".join(failed))
+    return f"{count} programs"
+
+
+def check_files(wine):
+    """As Windows' editors write them: CRLF, a mark, UTF-16; in a path with a blank and umlauts."""
+    plain = f'listen: "127.0.0.1:50000"\nevents: "-"\ntargets:\n  - {{name: a, key: {KEY}}}\n'
+    kinds = {"crlf": plain.replace("\n", "\r\n").encode(), "bom": b"\xef\xbb\xbf" + plain.encode(),
+             "utf-16le": b"\xff\xfe" + plain.encode("utf-16-le"), "utf-16be": b"\xfe\xff" + plain.encode("utf-16-be")}
+    folder = wine.build / "Über uns äöü"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    folder.chmod(0o700)
+    for kind, content in kinds.items():
+        path = folder / f"{kind} ß.yaml"
+        path.write_bytes(content)
+        path.chmod(0o600)
+        done = wine.run(wine.build / "kdnetd.exe", "--check", "Z:" + str(path).replace("/", "\\"))
+        expect(done.returncode == 0 and f"{kind} ß.yaml is right: 1 targets" in text(done), kind, text(done))
+    wrong = folder / "wrong.yaml"
+    wrong.write_text(plain + "no_such_option: 1\n")
+    wrong.chmod(0o600)
+    done = wine.run(wine.build / "kdnetd.exe", "--check", "Z:" + str(wrong).replace("/", "\\"))
+    expect(done.returncode == 2 and "no_such_option" in text(done), "a mistake is named", text(done))
+    shutil.rmtree(folder)
+    return ", ".join(kinds)
+
+
+def check_programs(wine):
+    for name in ("kdnetd", "kdnetctl", "kdnet-target"):
+        done = wine.run(wine.build / f"{name}.exe", "--version")
+        expect(done.returncode == 0 and done.stdout.decode().startswith(name + " "), name, text(done))
+        expect(b"\r" not in done.stdout, f"{name} prints bytes as they are", done.stdout)
+    return "3 programs"
+
+
+def write_config(wine, port, wrong=False):
+    names = subprocess.run([native("kdnet-target"), "--host", f"127.0.0.1:{port}", "--key", KEY, "--count", str(MACHINES),
+                            "--print-targets"], capture_output=True, text=True, check=True, timeout=60).stdout
+    (wine.data / "targets").write_text(names)
+    config = (f'listen: "127.0.0.1:{port}"\nevents: \'C:\\ProgramData\\kdnetd\\log\\events.jsonl\'\n'
+              f'targets_file: targets\nrva: "{GUIDAGE}:IopFinalCrashDumpStatus=0x3010"\n')
+    (wine.data / "kdnetd.yaml").write_text(config + ("listne: 1\n" if wrong else ""))
+
+
+def native(name):
+    """The simulator of this computer: another build of the same machine than the one under test."""
+    for build in ("release", "demo", "asan"):
+        program = TREE / "build" / build / name
+        if program.exists():
+            return str(program)
+    say(f"nothing tested: {name} of this computer is not built (./dev build)")
+    sys.exit(SKIPPED)
+
+
+def read_events(wine):
+    path = wine.data / "log/events.jsonl"
+    lines = path.read_bytes() if path.exists() else b""
+    expect(b"\r" not in lines, "results have no carriage returns")
+    return [json.loads(line) for line in lines.splitlines()]
+
+
+def results(wine):
+    return {(e["target"], e["verdict"]) for e in read_events(wine)
+            if e["event"] == "crash_status" and e["phase"] == "shutdown"}
+
+
+def read_log(wine):
+    path = wine.data / "log/kdnetd.log"
+    return path.read_text("utf-8", "replace") if path.exists() else ""
+
+
+def crash(port, status, *more):
+    return subprocess.Popen([native("kdnet-target"), "--host", f"127.0.0.1:{port}", "--key", KEY, "--count", str(MACHINES),
+                             "--bind", "127.0.0.1:0", "--scenario", "bugcheck", "--status", status, "--exit",
+                             "--duration-ms", "80000", *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def verb(wine, *words, code=0):
+    done = wine.run(wine.build / "kdnetd.exe", "service", *words)
+    expect(done.returncode == code, f"service {' '.join(words)}: exit status {done.returncode}, not {code}",
+           text(done) + read_log(wine)[-3000:])
+    return text(done)
+
+
+def check_service(wine):
+    shutil.rmtree(wine.data, ignore_errors=True)
+    port = free_port()
+    wine.run(wine.build / "kdnetd.exe", "service", "uninstall")
+    verb(wine, "status", code=3)
+    verb(wine, "install")
+    expect((wine.data / "kdnetd.yaml").exists(), "install writes a first configuration")
+    write_config(wine, port)
+    verb(wine, "start")
+    verb(wine, "status")
+    try:
+        for status, verdict in STATUS.items():
+            machines = crash(port, status)
+            said = machines.communicate(timeout=PATIENCE)[0].decode()
+            expect(machines.returncode == 0, f"machines end well ({machines.returncode})", said + read_log(wine)[-3000:])
+            wait(lambda: len([r for r in results(wine) if r[1] == verdict]) == MACHINES, f"ten results: {verdict}",
+                 lambda: str(results(wine)))
+        expect(read_log(wine).count("verdict=failed") >= MACHINES, "the log has the results", read_log(wine)[-3000:])
+        write_config(wine, port, wrong=True)
+        verb(wine, "reload")
+        wait(lambda: "listne" in read_log(wine), "the mistake is in the log", lambda: read_log(wine)[-2000:])
+        verb(wine, "status")
+        write_config(wine, port)
+        verb(wine, "reload")
+        wait(lambda: "configuration read again" in read_log(wine), "read again", lambda: read_log(wine)[-2000:])
+        before = len(read_events(wine))
+        machines = crash(port, "0x0", "--think", "30")
+        wait(lambda: len(read_events(wine)) > before, "machines crash again")
+        started = time.monotonic()
+        verb(wine, "stop")
+        stopped_s = time.monotonic() - started
+        machines.kill()
+        machines.communicate()
+        verb(wine, "status", code=1)
+        expect("stopping" in read_log(wine), "the end is in the log", read_log(wine)[-1000:])
+        # A wrong configuration at the start: its exit status, and no service that tries again and again.
+        write_config(wine, port, wrong=True)
+        verb(wine, "start", code=1)
+        expect("exit status 2" in text(wine.run(wine.build / "kdnetd.exe", "service", "status")), "exit status 2 is told")
+        listed = text(wine.run(wine.build / "kdnetd.exe", "service", "selftest"))
+        expect("ok           it has a SID" in listed or "cannot tell  it has a SID" in listed or "NOT" in listed, "selftest",
+               listed)
+        expect("ok           %ProgramData%\\kdnetd is closed to other users" in listed, "the folder is closed", listed)
+        expect("ok           the Event Log finds the texts of its messages" in listed, "messages", listed)
+    finally:
+        verb(wine, "uninstall")
+    expect((wine.data / "kdnetd.yaml").exists() and (wine.data / "targets").exists(), "configuration and keys stay")
+    verb(wine, "status", code=3)
+    return f"{2 * MACHINES} results, stopped amid inquiries in {stopped_s:.1f} s"
+
+
+def check_msi(wine):
+    packages = sorted(wine.build.glob("kdnetd-*-x64.msi"))
+    if not packages:
+        return "left out: there is no .msi"
+    package = "Z:" + str(packages[-1]).replace("/", "\\")
+    program = wine.prefix / "drive_c/Program Files/kdnetd/kdnetd.exe"
+    done = wine.run("msiexec", "/i", package, "/qn", timeout=300)
+    expect(done.returncode == 0 and program.exists(), f"install ({done.returncode})", text(done))
+    state = wine.run(program, "service", "status")
+    expect(state.returncode == 1, "the service is there, and stopped", text(state))
+    keys = wine.data / "kept.txt"
+    keys.write_text("an operator's")
+    done = wine.run("msiexec", "/x", package, "/qn", timeout=300)
+    expect(done.returncode == 0 and not program.exists(), f"uninstall ({done.returncode})", text(done))
+    expect(wine.run(wine.build / "kdnetd.exe", "service", "status").returncode == 3, "the service is gone")
+    expect(keys.exists() and (wine.data / "kdnetd.yaml").exists(), "what the operator wrote stays")
+    return "installed, removed; configuration stays"
+
+
+CHECKS = {"programs": check_programs, "files": check_files, "units": check_units, "service": check_service,
+          "msi": check_msi}
+
+
+def main():
+    build, wanted = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2:] or list(CHECKS)
+    for program in ("wine", "wineserver"):
+        if not shutil.which(program):
+            say(f"nothing tested: {program} is not there")
+            sys.exit(SKIPPED)
+    if not (build / "kdnetd.exe").exists():
+        say("nothing tested: kdnetd.exe is not built (./dev windows)")
+        sys.exit(SKIPPED)
+    failed = False
+    with Wine(build) as wine:
+        for name in wanted:
+            started = time.monotonic()
+            try:
+                said = CHECKS[name](wine)
+                say(f"ok     {name} ({time.monotonic() - started:.1f} s): {said}")
+            except (AssertionError, subprocess.TimeoutExpired) as wrong:
+                failed = True
+                say(f"FAILED {name} ({time.monotonic() - started:.1f} s): {wrong}")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
