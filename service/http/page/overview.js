@@ -23,15 +23,15 @@ async function release(name) {
 
 function hands({ status, held, failed }) {
   const rows = [];
-  for (const one of held.targets.slice(0, 8))
+  for (const one of held.targets.slice(0, 5))
     rows.push(hand(true, [target(one.name), " is held"], [`since ${ago(one.since).replace(" ago", "")}`, one.held_until && [", until ", time(one.held_until)]],
       el("button", { class: "main", onclick: () => release(one.name) }, "Release")));
-  if (held.total > 8) rows.push(hand(true, el("a", { href: "/?state=held" }, `${number(held.total - 8)} more machines are held`)));
+  if (held.total > 5) rows.push(hand(true, el("a", { href: "/?state=held" }, `${number(held.total - 5)} more machines are held`)));
   const open = failed.crashes.filter((crash) => !crash.acknowledged);
-  for (const crash of open.slice(0, 8))
+  for (const crash of open.slice(0, 5))
     rows.push(hand(true, ["The dump of ", target(crash.target), " failed"], [`${bugcheck(crash)}, ${why(crash)}, ${ago(crash.time)}`],
       el("button", { onclick: () => acknowledge(crash) }, "Acknowledge")));
-  if (open.length > 8) rows.push(hand(true, el("a", { href: "/?verdict=failed" }, `${number(open.length - 8)} more failed dumps`)));
+  if (open.length > 5) rows.push(hand(true, el("a", { href: "/?verdict=failed" }, `${number(open.length - 5)} more failed dumps`)));
   for (const one of status.listeners.filter((listener) => !listener.open))
     rows.push(hand(true, `The listener ${one.address} is not open`, "machines that use it wait"));
   for (const one of status.degraded)
