@@ -162,6 +162,10 @@ class Daemon:
             self.command += ["--rva", RVA]
         if "--read-deadline" not in options:
             self.command += ["--read-deadline", READ_DEADLINE]
+        if "--http" not in options and "--config" not in options:
+            self.command += ["--http", "none"]  # many run side by side: they would fight for the default
+        if "--http-socket" not in options and "--config" not in options:
+            self.command += ["--http-socket", "none"]
         if events:
             self.command += ["--events", str(events)]
         if prints:

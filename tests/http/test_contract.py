@@ -4,7 +4,10 @@ import json
 import re
 import shutil
 import subprocess
+import time
 import unittest
+import urllib.parse
+import urllib.request
 
 import fake
 
@@ -92,6 +95,37 @@ class Metrics(fake.Case):
         done = subprocess.run(["promtool", "test", "rules", "rules_test.yaml"], cwd=RULES, capture_output=True, text=True,
                               timeout=60)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    @unittest.skipUnless(shutil.which("prometheus"), "prometheus is not installed")
+    def test_a_real_prometheus_scrapes_it(self):
+        server, port = self.fake(), fake.free_port()
+        config = self.folder / "prometheus.yml"
+        config.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "rule_files": [str(RULES / "rules.yaml")],
+                                      "scrape_configs": [{"job_name": "kdnetd", "static_configs": [
+                                          {"targets": [f"127.0.0.1:{server.port}"]}]}]}))
+        log = open(self.folder / "prometheus.log", "w+")
+        self.addCleanup(log.close)
+        process = subprocess.Popen(["prometheus", f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}",
+                                    f"--storage.tsdb.path={self.folder / 'data'}"], stdout=log, stderr=log)
+        try:
+            found = self.wait_sample(port, 'up{job="kdnetd"} == 1 and on(job) kdnetd_build_info{job="kdnetd"}')
+        finally:
+            process.terminate()
+            process.wait(fake.PATIENCE)
+        self.assertTrue(found)
+
+    def wait_sample(self, port, query):
+        address = f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": query})
+        end = time.monotonic() + fake.PATIENCE
+        while time.monotonic() < end:
+            try:
+                found = json.load(urllib.request.urlopen(address, timeout=5))["data"]["result"]
+                if found:
+                    return found
+            except OSError:
+                pass
+            time.sleep(0.2)
+        return None
 
     def test_rules_and_dashboard_name_metrics_that_there_are(self):
         names = self.names()
