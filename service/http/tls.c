@@ -5,7 +5,7 @@
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <uv.h>
 
 static bool fail(char *error, const char *path, const char *what)
 {
@@ -20,11 +20,16 @@ static bool fail(char *error, const char *path, const char *what)
 
 static void stamp(const char *path, struct tls_stamp *out)
 {
-    struct stat status;
+    uv_fs_t request;
     *out = (struct tls_stamp){.size = -1};
-    if (path && stat(path, &status) == 0)
-        *out = (struct tls_stamp){(int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec, status.st_size,
-                                  status.st_ino};
+    if (!path)
+        return;
+    if (uv_fs_stat(NULL, &request, path, NULL) == 0) {
+        const uv_stat_t *status = &request.statbuf;
+        *out = (struct tls_stamp){(int64_t)status->st_mtim.tv_sec * 1000000000 + status->st_mtim.tv_nsec,
+                                  (int64_t)status->st_size, status->st_ino};
+    }
+    uv_fs_req_cleanup(&request);
 }
 
 static void stamp_all(const struct tls_files *files, struct tls_stamp out[static TLS_FILES])

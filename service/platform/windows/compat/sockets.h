@@ -42,6 +42,10 @@
 
 /* Files. Who may use one is said by the access list of its folder, which each new file has: there is nothing to do for
  * modes and owners. */
+#ifndef O_NONBLOCK
+#define O_NONBLOCK 0 /* nothing that open() reaches here waits, and nothing becomes a terminal */
+#define O_NOCTTY   0
+#endif
 #ifndef O_CLOEXEC
 #define O_CLOEXEC _O_NOINHERIT
 #endif
