@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is allowed, and cannot do what it looks like: policies, keys. */
 #include "config/config.h"
-#include "kdnet/crypto/key.h"
+#include "kdnet/key.h"
 
 #include <stddef.h>
 

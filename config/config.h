@@ -22,7 +22,7 @@
 
 #include "config/report.h"
 #include "kdnet/session/evidence.h"
-#include "kdnet/crypto/key.h"
+#include "kdnet/key.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/labels.h"
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 
 #include <openssl/crypto.h>
 #include <stdio.h>

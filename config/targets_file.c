@@ -2,7 +2,7 @@
 #include "config/labels.h"
 #include "config/option.h"
 #include "config/value.h"
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 
 #include <openssl/crypto.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/value.h"
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 
 #ifdef _WIN32
 #include <winsock2.h>

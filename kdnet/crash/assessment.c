@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kdnet/crash/assessment.h"
+#include "kdnet/assessment.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -8,6 +8,7 @@
 #ifndef KDNET_CAUSE_H
 #define KDNET_CAUSE_H
 
+#include "kdnet/event.h"
 #include "kdnet/kernel/kernel.h"
 
 #include <stdbool.h>
@@ -15,7 +16,6 @@
 #include <stdint.h>
 
 #define KDNET_IMAGE_NAME_SIZE   40
-#define KDNET_BUCKET_SIZE       112
 #define KDNET_EXCEPTION_ADDRESS 16U /* of ExceptionAddress in a 64-bit EXCEPTION_RECORD [doc: winnt.h] */
 
 /* What a parameter of a bug check is. */

@@ -7,7 +7,7 @@
 #define OPENSSL_API_COMPAT 0x10100000L
 
 #include "kdnet/crypto/crypto.h"
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/base/wire.h"
 
 #include <limits.h>

@@ -12,6 +12,8 @@
 #ifndef KDNET_CRYPTO_H
 #define KDNET_CRYPTO_H
 
+#include "kdnet/crypto.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,24 +24,19 @@
 
 #define KDNET_CRYPTO_SCRATCH 2048
 
-struct kdnet_crypto;
-
 /* An HMAC-SHA256 key, ready for use: the SHA-256 states after the inner and the outer key block. Secret. */
 struct kdnet_hmac_key {
     uint32_t inner[8], outer[8];
 };
 
-/* NULL when OpenSSL has no AES-256-CBC or no memory. Thread: the new object belongs to one thread at a time. */
-struct kdnet_crypto *kdnet_crypto_new(void);
-/* The same through EVP's calls alone, as kdnet_crypto_new does it by itself when OpenSSL's provider of AES does not
- * offer its functions; and key_filter uses no instructions of the processor's with it. Slower; for tests and
+/* kdnet_crypto_new through EVP's calls alone, as kdnet_crypto_new does it by itself when OpenSSL's provider of AES does
+ * not offer its functions; and key_filter uses no instructions of the processor's with it. Slower; for tests and
  * comparison. */
 struct kdnet_crypto *kdnet_crypto_new_portable(void);
 bool kdnet_crypto_is_portable(const struct kdnet_crypto *crypto);
 /* KDNET_CRYPTO_SCRATCH bytes, aligned to 32, for a room that expands keys by itself; wiped when the object is freed,
  * like the last key that it had. */
 void *kdnet_crypto_scratch(struct kdnet_crypto *crypto);
-void kdnet_crypto_free(struct kdnet_crypto *crypto);
 
 /*
  * CBC without padding; `length` is a multiple of 16, at most INT_MAX. `in` and `out` may be the same place, not overlap

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/crypto/key_filter.h"
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/crypto/key_filter_internal.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/kernel/image_identity.h"
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 
 void kdnet_image_way_next(const struct kdnet_image_way *way, uint32_t *rva, uint32_t *length)
 {

@@ -9,6 +9,7 @@
 #ifndef KDNET_KERNEL_H
 #define KDNET_KERNEL_H
 
+#include "kdnet/kernel.h"
 #include "kdnet/wire/machine.h"
 
 #include <stdbool.h>
@@ -16,11 +17,8 @@
 #include <stdint.h>
 
 #define KDNET_DEBUGGER_DATA_SIZE 0x210 /* of KDDEBUGGER_DATA64, up to and with NtBuildLab; it is longer */
-#define KDNET_BUILD_LAB_SIZE     128   /* with the NUL */
 #define KDNET_PE_HEADER_SIZE     1024  /* enough for the headers of every kernel seen: e_lfanew is under 0x140 */
 #define KDNET_CODEVIEW_SIZE      88    /* RSDS record: 24 bytes and a name of up to 63 characters and NUL */
-#define KDNET_PDB_NAME_SIZE      64
-#define KDNET_GUIDAGE_SIZE       41 /* 32 hex digits, up to 8 of age, NUL */
 #define KDNET_BUGCHECK_VALUES    5
 
 /* Pointers out of KDDEBUGGER_DATA64; all are addresses in the target. */
@@ -30,32 +28,6 @@ struct kdnet_debugger_data {
     uint64_t loaded_module_list;     /* PsLoadedModuleList */
     uint64_t bugcheck_data;          /* KiBugcheckData */
     uint64_t build_lab;              /* NtBuildLab: a string */
-};
-
-/* KiBugCheckData. */
-struct kdnet_bugcheck {
-    uint32_t code;
-    uint64_t parameters[4];
-};
-
-/* What names the symbol file of an image. */
-struct kdnet_pdb {
-    char name[KDNET_PDB_NAME_SIZE]; /* ntkrnlmp.pdb; printable ASCII, cut when longer */
-    uint8_t guid[16];               /* as in the image: first three groups little-endian */
-    uint32_t age;
-};
-
-/*
- * By what a kernel is known again without being read: its build string, and where it has five things that its debugger
- * data names. Both are known before its image is looked at. Two kernels may share the build string (monthly updates
- * do), so each of the five is also a public symbol: a symbol file that has all of them at these RVAs is this kernel's.
- */
-#define KDNET_PRINT_SYMBOLS 5
-
-struct kdnet_image_print {
-    uint32_t machine; /* no padding: prints are compared byte by byte */
-    uint32_t rva[KDNET_PRINT_SYMBOLS];
-    char build_lab[KDNET_BUILD_LAB_SIZE]; /* zeros behind the text */
 };
 
 /* Reads KDNET_DEBUGGER_DATA_SIZE bytes of block. Returns KDNET_OK, KDNET_ERR_SHORT, or KDNET_ERR_FORMAT (no KDBG tag,
@@ -69,9 +41,6 @@ int kdnet_bugcheck_decode(const struct kdnet_machine_layout *layout, const uint8
 /* Whether a load-symbols path names a kernel: ntoskrnl.exe or one of its siblings, in any folder and case [inf: a
  * kernel that calls itself otherwise is identified at its first break]. */
 bool kdnet_is_kernel_path(const char *path, size_t length);
-
-/* The name of the symbol at rva[i]. */
-const char *kdnet_print_symbol(size_t i);
 
 /*
  * Makes the print of a kernel.
@@ -98,9 +67,6 @@ int kdnet_pe_codeview(const uint8_t *directory, size_t length, uint32_t *rva, ui
 
 /* Reads an RSDS record. Returns KDNET_OK, KDNET_ERR_SHORT or KDNET_ERR_FORMAT. */
 int kdnet_pdb_decode(const uint8_t *record, size_t length, struct kdnet_pdb *out);
-
-/* GUID and age as symbol stores have them: 32 hex digits in capitals, then the age in hex. NUL-ended. */
-void kdnet_pdb_guidage(const struct kdnet_pdb *pdb, char out[static KDNET_GUIDAGE_SIZE]);
 
 /*
  * Looks for "*** Fatal System Error: 0xCODE (0xP1,0xP2,0xP3,0xP4)" in debug text (PROTOCOL section 9, step 1).

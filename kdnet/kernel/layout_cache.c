@@ -2,7 +2,18 @@
 #include "kdnet/kernel/layout_cache.h"
 #include "kdnet/wire/machine.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+struct kdnet_layout_cache *kdnet_layout_cache_new(void)
+{
+    return calloc(1, sizeof(struct kdnet_layout_cache));
+}
+
+void kdnet_layout_cache_free(struct kdnet_layout_cache *cache)
+{
+    free(cache);
+}
 
 /* False: the address is not in an image that begins at the version's base. */
 static bool rva_of(const struct kdnet_version *version, uint64_t address, uint32_t *out)

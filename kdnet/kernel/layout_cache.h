@@ -14,6 +14,7 @@
 #ifndef KDNET_LAYOUT_CACHE_H
 #define KDNET_LAYOUT_CACHE_H
 
+#include "kdnet/session.h"
 #include "kdnet/wire/manipulate.h"
 
 #include <stdbool.h>

@@ -3,28 +3,28 @@
  * What a target sends, and what becomes of it: breaks are read and released, prompts and file questions answered.
  * PROTOCOL.md section 5.
  */
-#include "kdnet/wire/debug_io.h"
-#include "kdnet/base/error.h"
-#include "kdnet/wire/file_io.h"
+#include "kdnet/error.h"
 #include "kdnet/session/break_handler_internal.h"
+#include "kdnet/session/budget_internal.h"
+#include "kdnet/session/console_internal.h"
+#include "kdnet/session/dump_facts_internal.h"
+#include "kdnet/session/halt_internal.h"
+#include "kdnet/session/identity_internal.h"
 #include "kdnet/session/probes/context_internal.h"
 #include "kdnet/session/probes/probes_internal.h"
+#include "kdnet/session/reach_internal.h"
+#include "kdnet/session/repeats_internal.h"
+#include "kdnet/session/report_internal.h"
+#include "kdnet/session/resend_internal.h"
+#include "kdnet/session/resume_internal.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ASKED_LATELY_US       1000000U
-#define OTHER_HOST_POKES_MAX  10U /* pokes in a row: half a minute */
-#define ASK_SLOW_US           UINT64_C(5000000)
-#define ASKS_STEADY           6U /* for half a minute */
-#define ASKS_TAKE_OVER        8U
-#define ASKS_FIRST            3U
-#define ASK_DOUBLINGS         9U /* to an hour and a half */
-#define ASKS_QUICK            3U /* the rest wait for the machine's pokes */
-#define STATUS_INVALID_HANDLE 0xc0000008U
-#define ASKED_AGAIN_MAX       3U
-#define IDENTIFY_DIVISOR      8U /* of the read deadline: a kernel that starts is kept no longer */
+#define ASKED_LATELY_US      1000000U
+#define OTHER_HOST_POKES_MAX 10U /* pokes in a row: half a minute */
+#define IDENTIFY_DIVISOR     8U  /* of the read deadline: a kernel that starts is kept no longer */
 
 /* What was waited for has come: on towards the status, as long as that is waited for. */
 static void beyond_deadline(struct kdnet_session *session, uint64_t now_us)
@@ -50,7 +50,7 @@ static void read_on(struct kdnet_session *session, uint64_t now_us)
         kdnet_resume_conclude(session, KDNET_REASON_NONE, now_us);
 }
 
-void kdnet_break_handler_advance(struct kdnet_session *session, uint64_t now_us)
+static void advance(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;
     if (session->active->link.busy)
@@ -154,7 +154,7 @@ static void on_load_symbols(struct kdnet_session *session, uint64_t now_us)
         kdnet_report_held(session, KDNET_BREAK_KIND_LOAD_SYMBOLS, now_us);
     } else if (is_to_be_identified(session) && take_break(session, now_us) && renew_kernel_info(session)) {
         halt->deadline_us = now_us + session->shared->read_deadline_us / IDENTIFY_DIVISOR;
-        kdnet_break_handler_advance(session, now_us);
+        advance(session, now_us);
     } else {
         kdnet_resume_go_on(session);
     }
@@ -178,7 +178,7 @@ bool kdnet_break_handler_waits(struct kdnet_session *session, const struct kdnet
     uint32_t checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
     if (!history || (history->stopped_us != 0 && history->stopped_checksum == checksum))
         return true;
-    history->stopped_us = kdnet_session_people_us(session, now_us);
+    history->stopped_us = kdnet_state_people_us(session, now_us);
     history->stopped_checksum = checksum;
     return true;
 }
@@ -188,7 +188,7 @@ static uint64_t take_stopped(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_history *history = session->history;
     bool same = history->stopped_us != 0 && history->stopped_checksum == session->active->halt.stop.checksum;
-    uint64_t since_us = same ? history->stopped_us : kdnet_session_people_us(session, now_us);
+    uint64_t since_us = same ? history->stopped_us : kdnet_state_people_us(session, now_us);
     history->stopped_us = 0;
     return since_us;
 }
@@ -207,10 +207,10 @@ static void begin_halt(struct kdnet_session *session, uint64_t now_us)
     else if (!renew_kernel_info(session))
         kdnet_resume_conclude(session, KDNET_REASON_UNREADABLE, now_us);
     else
-        kdnet_break_handler_advance(session, now_us);
+        advance(session, now_us);
 }
 
-void kdnet_break_handler_begin_again(struct kdnet_session *session, uint64_t now_us)
+static void begin_again(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;
     kdnet_resume_done(session, now_us);
@@ -244,7 +244,7 @@ static void on_state_change(struct kdnet_session *session, const struct kdnet_pa
         kdnet_link_abandon(&session->active->link);
         kdnet_halt_set_stage(halt, KDNET_STAGE_RESUMING);
         if (!kdnet_is_known(&halt->facts, KDNET_FACT_CONTEXT) || !kdnet_context_ask(session, KDNET_FOR_SAME))
-            kdnet_break_handler_advance(session, now_us);
+            advance(session, now_us);
         return;
     }
     /* A break inside a break: after the inner one the outer may wait on, without a word [inf]. */
@@ -255,145 +255,6 @@ static void on_state_change(struct kdnet_session *session, const struct kdnet_pa
     begin_halt(session, now_us);
 }
 
-static void on_print(struct kdnet_session *session, const struct kdnet_debug_io *io)
-{
-    struct kdnet_active *active = session->active;
-    struct kdnet_bugcheck bugcheck;
-    if (kdnet_bugcheck_from_text(io->text, io->text_length, &bugcheck)) {
-        if (!session->history->crash.printed)
-            session->history->crash = (struct kdnet_crash){.kernel_base = session->history->crash.kernel_base};
-        session->history->crash.printed = true;
-        kdnet_report_bugcheck(session, &bugcheck, false);
-    }
-    if (!session->shared->prints)
-        return;
-    memcpy(active->print, io->text, io->text_length);
-    struct kdnet_event *event = kdnet_session_event(session, KDNET_EVENT_PRINT);
-    event->u.print = (struct kdnet_event_print){.text = active->print, .length = io->text_length};
-}
-
-/*
- * The answer that lets the machine go on. RtlAssert asks "Break repeatedly, break Once, Ignore, terminate Process, or
- * terminate Thread (boipt)?" [ros]: ignore. Without an i among the letters, the first that means to go on; else i all
- * the same.
- */
-static char prompt_answer(const char *text, size_t length)
-{
-    const char *open = memrchr(text, '(', length);
-    const char *close = open ? memchr(open, ')', length - (size_t)(open - text)) : NULL;
-    static const char wishes[] = "igcon";
-    for (const char *wish = wishes; close && *wish != '\0'; ++wish)
-        for (const char *c = open + 1; c < close; ++c)
-            if ((*c | 0x20) == *wish)
-                return *c;
-    return 'i';
-}
-
-/* The policy holds the machine at its question: the answer goes when it is released. */
-static void hold_prompt(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us)
-{
-    struct kdnet_halt *halt = &session->active->halt;
-    memset(halt, 0, sizeof *halt);
-    halt->stop.prompt = halt->stop.load_symbols = true; /* released without a result, as those */
-    halt->since_us = kdnet_session_people_us(session, now_us);
-    halt->action = KDNET_ACTION_HOLD;
-    memcpy(halt->stop.report, payload, length);
-    halt->stop.change.report = halt->stop.report;
-    halt->stop.change.report_length = length;
-    kdnet_resume_hold(session, now_us);
-    kdnet_report_held(session, KDNET_BREAK_KIND_PROMPT, now_us);
-}
-
-static void on_prompt(struct kdnet_session *session, const struct kdnet_debug_io *io, uint64_t now_us)
-{
-    uint8_t payload[KDNET_DEBUG_IO_HEADER + 1];
-    size_t length;
-    char answer = prompt_answer(io->text, io->text_length);
-    struct kdnet_debug_io reply = *io;
-    reply.text = &answer;
-    reply.text_length = io->read_length > 0 ? 1 : 0;
-    reply.read_length = (uint32_t)reply.text_length;
-    if (kdnet_debug_io_encode(&reply, payload, sizeof payload, &length) != KDNET_OK)
-        return;
-    if (session->policy->action[KDNET_BREAK_KIND_PROMPT] == KDNET_ACTION_HOLD)
-        hold_prompt(session, payload, length, now_us);
-    else
-        (void)kdnet_link_send(&session->active->link, KDNET_PACKET_DEBUG_IO, false, payload, length);
-}
-
-/* A question that is cut is answered all the same: what is missing counts as zero. */
-static const uint8_t *pad(const struct kdnet_packet *packet, uint8_t *whole, size_t size, size_t *length)
-{
-    if (packet->payload_length >= size)
-        return packet->payload;
-    memset(whole, 0, size);
-    if (packet->payload_length > 0)
-        memcpy(whole, packet->payload, packet->payload_length);
-    *length = size;
-    return whole;
-}
-
-static void on_debug_io(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
-{
-    struct kdnet_debug_io io;
-    uint8_t whole[KDNET_DEBUG_IO_HEADER];
-    size_t length = packet->payload_length;
-    const uint8_t *payload = pad(packet, whole, sizeof whole, &length);
-    if (kdnet_debug_io_decode(payload, length, &io) != KDNET_OK)
-        return;
-    if (io.api == KDNET_DEBUG_IO_GET_STRING)
-        on_prompt(session, &io, now_us);
-    else
-        on_print(session, &io);
-}
-
-/* We have no replacement for any file: the same 64 bytes with a status, as WinDbg answers [cap frame 238]. */
-static void on_file_io(struct kdnet_session *session, const struct kdnet_packet *packet)
-{
-    struct kdnet_file_io io;
-    uint8_t whole[KDNET_FILE_IO_SIZE], payload[KDNET_FILE_IO_SIZE];
-    size_t length = packet->payload_length;
-    const uint8_t *question = pad(packet, whole, sizeof whole, &length);
-    if (kdnet_file_io_decode(question, length, &io) != KDNET_OK)
-        return;
-    io.status = io.api == KDNET_FILE_IO_CREATE ? KDNET_STATUS_NO_SUCH_FILE : STATUS_INVALID_HANDLE;
-    io.data_length = 0;
-    if (kdnet_file_io_encode(&io, payload, sizeof payload, &length) == KDNET_OK)
-        (void)kdnet_link_send(&session->active->link, KDNET_PACKET_FILE_IO, false, payload, length);
-}
-
-/*
- * The same question while its answer is under way: our RESET brought it again, or the answer's ACK was lost and it is
- * asked anew. The answer goes on; when it has arrived we ask whether the machine still waits.
- */
-static bool is_same_question(struct kdnet_session *session, const struct kdnet_packet *packet)
-{
-    struct kdnet_active *active = session->active;
-    uint32_t checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
-    bool held = active->halt.stop.prompt && active->halt.stage == KDNET_STAGE_HELD;
-    bool same = (held || (active->link.busy && active->link.type == packet->type)) &&
-                active->question_checksum == checksum;
-    active->question_checksum = checksum;
-    active->question_doubted = same;
-    return same;
-}
-
-/*
- * A question that our RESEND has brought again after its answer was acknowledged: the machine did not take the answer,
- * or thinks about it. So the next RESEND comes later, until it has time enough.
- */
-static void count_asked(struct kdnet_session *session, const struct kdnet_packet *packet)
-{
-    bool question = packet->type == KDNET_PACKET_DEBUG_IO || packet->type == KDNET_PACKET_FILE_IO;
-    bool asked = session->resend_slow > 1 || (session->resend_slow > 0 && session->resend_left < ASKS_QUICK);
-    if (!question || !asked)
-        session->resend_repeats = 0;
-    else if (session->resend_repeats < ASKED_AGAIN_MAX)
-        ++session->resend_repeats;
-    if (session->resend_repeats > 1)
-        kdnet_link_diverged(&session->active->link);
-}
-
 /*
  * A reply while no break is known: to a previous process of ours, and the machine is halted; or to what it was asked
  * before we let it go, and it takes its time over that. Then it is asked soon enough whether it runs.
@@ -402,7 +263,7 @@ static void hear_unasked(struct kdnet_session *session, uint64_t now_us)
 {
     bool released = session->history->crash.dumping || (session->resend_slow > 0 && session->resend_left == 0);
     if (!released)
-        kdnet_resend_begin(session, ASKS_MAX, now_us);
+        kdnet_resend_begin(session, KDNET_RESENDS_MAX, now_us);
 }
 
 static void on_reply(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
@@ -415,10 +276,10 @@ static void on_reply(struct kdnet_session *session, const struct kdnet_packet *p
     }
     switch (kdnet_probes_reply(session, packet, now_us)) {
     case KDNET_REPLY_TAKEN:
-        kdnet_break_handler_advance(session, now_us);
+        advance(session, now_us);
         break;
     case KDNET_REPLY_ANOTHER_BREAK:
-        kdnet_break_handler_begin_again(session, now_us);
+        begin_again(session, now_us);
         break;
     case KDNET_REPLY_IGNORED:
         break;
@@ -428,8 +289,7 @@ static void on_reply(struct kdnet_session *session, const struct kdnet_packet *p
 void kdnet_break_handler_packet(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
 {
     if (packet->type != KDNET_PACKET_MANIPULATE) {
-        count_asked(session, packet);
-        session->resend_left = session->resend_slow = 0;
+        kdnet_resend_heard(session, packet);
         if (!is_state_change(packet))
             session->history->stopped_us = 0; /* it has gone on from a break that was not taken */
     }
@@ -442,39 +302,22 @@ void kdnet_break_handler_packet(struct kdnet_session *session, const struct kdne
         on_reply(session, packet, now_us);
         break;
     case KDNET_PACKET_DEBUG_IO:
-        if (is_same_question(session, packet))
+        if (kdnet_console_is_same_question(session, packet))
             break;
         implied_resume(session, now_us);
         kdnet_repeats_end(session);
-        on_debug_io(session, packet, now_us);
+        kdnet_console_debug_io(session, packet, now_us);
         break;
     case KDNET_PACKET_FILE_IO:
-        if (is_same_question(session, packet))
+        if (kdnet_console_is_same_question(session, packet))
             break;
         implied_resume(session, now_us);
         kdnet_repeats_end(session);
-        on_file_io(session, packet);
+        kdnet_console_file_io(session, packet);
         break;
     default: /* trace I/O, control requests and what is unknown want only their ACK */
         break;
     }
-}
-
-void kdnet_session_symbols_came(struct kdnet_session *session, uint64_t now_us)
-{
-    struct kdnet_active *active = session->active;
-    if (!active || active->halt.stage != KDNET_STAGE_READING || !active->halt.dump_status.waiting)
-        return;
-    active->halt.dump_status.waiting = false;
-    kdnet_break_handler_advance(session, now_us);
-}
-
-/* Has it been taken? */
-static void ask_after_answer(struct kdnet_session *session, uint64_t now_us)
-{
-    static const uint8_t doublings[ASKED_AGAIN_MAX + 1] = {0, 2, 4, 7};
-    kdnet_resend_begin(session, ASKS_QUICK, now_us);
-    session->resend_us += (uint64_t)ASK_PERIOD_US << doublings[session->resend_repeats];
 }
 
 void kdnet_break_handler_acked(struct kdnet_session *session, uint64_t now_us)
@@ -483,52 +326,14 @@ void kdnet_break_handler_acked(struct kdnet_session *session, uint64_t now_us)
     if (active->halt.stage == KDNET_STAGE_GOING)
         kdnet_resume_done(session, now_us);
     else if (active->question_doubted || kdnet_link_is_unsure(&active->link))
-        ask_after_answer(session, now_us);
+        kdnet_resend_after_answer(session, now_us);
 }
 
-void kdnet_resend_begin(struct kdnet_session *session, uint8_t times, uint64_t now_us)
+void kdnet_break_handler_heard(struct kdnet_session *session, uint64_t now_us)
 {
-    session->resend_left = times;
-    session->resend_slow = 1;
-    session->resend_us = times > 0 ? now_us : now_us + ASK_SLOW_US;
-}
-
-void kdnet_resend_meet(struct kdnet_session *session, bool took_over, uint64_t now_us)
-{
-    kdnet_resend_begin(session, took_over ? ASKS_TAKE_OVER : ASKS_FIRST, now_us);
-    session->resend_us += ASK_PERIOD_US; /* the handshake's RESEND is the first */
-    if (!took_over)
-        session->resend_slow = ASKS_STEADY;
-}
-
-/* When to ask next: in threes, the next three with the next poke; in the end each time after twice as long. */
-static void plan_ask(struct kdnet_session *session, uint64_t now_us)
-{
-    if (session->resend_left > 0 && --session->resend_left > 0) {
-        session->resend_us = session->resend_left % ASKS_QUICK != 0 ? now_us + ASK_PERIOD_US : KDNET_NEVER;
-        return;
-    }
-    if (session->resend_slow > ASKS_STEADY + ASK_DOUBLINGS) {
-        session->resend_slow = 0; /* from now on as every machine is: kdnet_break_handler_heard */
-        return;
-    }
-    unsigned doublings = session->resend_slow > ASKS_STEADY ? session->resend_slow - ASKS_STEADY : 0;
-    session->resend_us = now_us + (ASK_SLOW_US << doublings);
-    ++session->resend_slow;
-}
-
-static void expire_asks(struct kdnet_session *session, uint64_t now_us)
-{
-    if (session->resend_slow == 0 || session->lost || now_us < session->resend_us)
-        return;
-    if (!kdnet_session_wake(session)) {
-        session->resend_us = now_us + ASK_SLOW_US; /* memory is out */
-        return;
-    }
-    plan_ask(session, now_us);
-    struct kdnet_active *active = session->active;
-    if (active->halt.stage == KDNET_STAGE_RUNNING && !active->link.busy)
-        kdnet_link_control(&active->link, KDNET_PACKET_RESEND, 0);
+    kdnet_resend_poked(session, now_us);
+    kdnet_last_break_poked(session, now_us);
+    kdnet_resume_poked(session, now_us);
 }
 
 void kdnet_break_handler_other_host(struct kdnet_session *session, uint64_t now_us)
@@ -567,7 +372,7 @@ void kdnet_break_handler_rebooted(struct kdnet_session *session, uint64_t now_us
 
 void kdnet_break_handler_expire(struct kdnet_session *session, uint64_t now_us)
 {
-    expire_asks(session, now_us);
+    kdnet_resend_expire(session, now_us);
     if (!session->active)
         return;
     struct kdnet_halt *halt = &session->active->halt;
@@ -582,7 +387,7 @@ void kdnet_break_handler_expire(struct kdnet_session *session, uint64_t now_us)
         break;
     case KDNET_STAGE_HELD:
         if (now_us >= halt->deadline_us)
-            (void)kdnet_session_resume(session, KDNET_ACTION_CONTINUE, now_us);
+            (void)kdnet_break_handler_resume(session, KDNET_ACTION_CONTINUE, now_us);
         break;
     case KDNET_STAGE_RESUMING:
         kdnet_resume_expire_step(session, now_us);
@@ -597,12 +402,33 @@ void kdnet_break_handler_expire(struct kdnet_session *session, uint64_t now_us)
 
 uint64_t kdnet_break_handler_deadline(const struct kdnet_session *session)
 {
-    bool asked = session->resend_slow > 0 && !session->lost;
-    uint64_t asks = asked ? session->resend_us : KDNET_NEVER;
+    uint64_t resend_us = kdnet_resend_deadline(session);
     if (!session->active)
-        return asks;
+        return resend_us;
     const struct kdnet_halt *halt = &session->active->halt;
     bool asking = halt->stage == KDNET_STAGE_GOING && !session->active->link.busy;
     bool waiting = halt->stage == KDNET_STAGE_READING || halt->stage == KDNET_STAGE_HELD || asking;
-    return waiting && halt->deadline_us < asks ? halt->deadline_us : asks;
+    return waiting && halt->deadline_us < resend_us ? halt->deadline_us : resend_us;
+}
+
+void kdnet_break_handler_symbols_came(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_active *active = session->active;
+    if (!active || active->halt.stage != KDNET_STAGE_READING || !active->halt.dump_status.waiting)
+        return;
+    active->halt.dump_status.waiting = false;
+    advance(session, now_us);
+}
+
+int kdnet_break_handler_resume(struct kdnet_session *session, enum kdnet_action action, uint64_t now_us)
+{
+    struct kdnet_active *active = session->active;
+    if (!active || active->halt.stage != KDNET_STAGE_HELD || action == KDNET_ACTION_HOLD)
+        return KDNET_ERR_STATE;
+    active->halt.action = action;
+    active->halt.deadline_us = KDNET_NEVER;
+    kdnet_link_abandon(&active->link);
+    kdnet_halt_set_stage(&active->halt, KDNET_STAGE_RESUMING);
+    advance(session, now_us);
+    return KDNET_OK;
 }

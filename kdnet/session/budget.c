@@ -4,7 +4,8 @@
  * second. What is beyond is counted, and told as one event a kind. The results of crashes have a budget of their own:
  * no flood of other breaks costs one. The clock is when the machine was last heard, so what it costs needs no time.
  */
-#include "kdnet/session/session_internal.h"
+#include "kdnet/session/budget_internal.h"
+#include "kdnet/session/events_internal.h"
 
 #define REPORT_SUPPRESSED_US UINT64_C(10000000) /* after the first that was counted */
 
@@ -70,13 +71,13 @@ uint64_t kdnet_budget_deadline(const struct kdnet_session *session)
 
 void kdnet_budget_expire(struct kdnet_session *session, uint64_t now_us)
 {
-    if (now_us < kdnet_budget_deadline(session) || !kdnet_session_wake(session))
+    if (now_us < kdnet_budget_deadline(session) || !kdnet_state_wake(session))
         return;
     struct kdnet_budget *budget = &session->history->budget;
     for (unsigned type = 0; type < KDNET_EVENT_TYPES; ++type) {
         if (budget->suppressed[type] == 0)
             continue;
-        struct kdnet_event *event = kdnet_session_event(session, KDNET_EVENT_SUPPRESSED);
+        struct kdnet_event *event = kdnet_events_add(session, KDNET_EVENT_SUPPRESSED);
         event->u.suppressed.kind = (enum kdnet_event_type)type;
         event->u.suppressed.count = budget->suppressed[type];
         budget->suppressed[type] = 0;

@@ -3,7 +3,9 @@
  * What the breaks of a crash say of its dump besides the status: facts for the verdict, and for an assessment where
  * there is none. Also the crash that has no last break.
  */
-#include "kdnet/session/break_handler_internal.h"
+#include "kdnet/session/dump_facts_internal.h"
+#include "kdnet/session/events_internal.h"
+#include "kdnet/session/resend_internal.h"
 
 #include <string.h>
 
@@ -70,7 +72,7 @@ void kdnet_dump_judge(struct kdnet_session *session, const struct kdnet_evidence
 void kdnet_last_break_expect(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_awaited_break *awaited = &session->history->awaited;
-    *awaited = (struct kdnet_awaited_break){.expected = true, .since_us = kdnet_session_people_us(session, now_us)};
+    *awaited = (struct kdnet_awaited_break){.expected = true, .since_us = kdnet_state_people_us(session, now_us)};
 }
 
 void kdnet_last_break_came(struct kdnet_session *session)
@@ -81,19 +83,19 @@ void kdnet_last_break_came(struct kdnet_session *session)
 void kdnet_last_break_missing(struct kdnet_session *session, bool rebooted)
 {
     struct kdnet_awaited_break *awaited = &session->history->awaited;
-    if (!awaited->expected || !kdnet_session_wake(session))
+    if (!awaited->expected || !kdnet_state_wake(session))
         return;
     awaited->expected = false;
-    struct kdnet_event_no_last_break *event = &kdnet_session_event(session, KDNET_EVENT_NO_LAST_BREAK)->u.no_last_break;
+    struct kdnet_event_no_last_break *event = &kdnet_events_add(session, KDNET_EVENT_NO_LAST_BREAK)->u.no_last_break;
     event->rebooted = rebooted || awaited->rebooted;
-    event->since_first_us = kdnet_session_people_us(session, session->last_seen_us) - awaited->since_us;
+    event->since_first_us = kdnet_state_people_us(session, session->last_seen_us) - awaited->since_us;
     event->bugcheck = session->history->crash.bugcheck;
 }
 
 void kdnet_last_break_poked(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_history *history = session->history;
-    if (!history || !history->awaited.expected || kdnet_session_is_halted(session))
+    if (!history || !history->awaited.expected || kdnet_state_is_halted(session))
         return;
     if (++history->awaited.pokes == POKES_ASK && history->crash.dumping)
         kdnet_resend_begin(session, POKES_ASK, now_us);

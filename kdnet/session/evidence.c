@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kdnet/session/evidence.h"
 #include "kdnet/base/wire.h"
+#include "kdnet/session/evidence.h"
 
 #include <string.h>
 

@@ -2,7 +2,9 @@
 /*
  * What is known of a machine that stands still. PROTOCOL.md sections 5 and 6.
  */
-#include "kdnet/session/break_handler_internal.h"
+#include "kdnet/kernel/crash.h"
+#include "kdnet/session/halt_internal.h"
+#include "kdnet/session/probes/probe_internal.h"
 
 #include <assert.h>
 

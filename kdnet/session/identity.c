@@ -3,10 +3,11 @@
  * What a session's events belong to: its run, and its crash, from the first break at which its bug check is known until
  * the machine has shown a new boot.
  */
-#include "kdnet/session/identity.h"
-#include "kdnet/crypto/crypto.h"
-#include "kdnet/session/break_handler_internal.h"
 #include "kdnet/base/wire.h"
+#include "kdnet/session/dump_facts_internal.h"
+#include "kdnet/session/halt_internal.h"
+#include "kdnet/session/identity.h"
+#include "kdnet/session/identity_internal.h"
 
 #include <string.h>
 
@@ -56,7 +57,7 @@ static bool find_boot(const struct kdnet_session *session, uint8_t out[static KD
     return true;
 }
 
-void kdnet_session_identify(const struct kdnet_session *session, struct kdnet_event *event)
+void kdnet_identity_fill(const struct kdnet_session *session, struct kdnet_event *event)
 {
     const struct kdnet_identity *own = session->history ? &session->history->identity : NULL;
     struct kdnet_event_identity *of = &event->of;

@@ -8,13 +8,12 @@
 #ifndef KDNET_IDENTITY_H
 #define KDNET_IDENTITY_H
 
+#include "kdnet/event.h"
 #include "kdnet/wire/handshake.h"
 #include "kdnet/kernel/kernel.h"
-#include "kdnet/crypto/key.h"
+#include "kdnet/key.h"
 
 #include <stdint.h>
-
-#define KDNET_IDENTITY_LENGTH 8
 
 /* Of a run: SHA-256(control key | the target random without its counter). Cost: one block of SHA-256. */
 void kdnet_identity_boot(const struct kdnet_key *key, const uint8_t random[static KDNET_RANDOM_LENGTH],

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "kdnet/error.h"
 #include "kdnet/session/link.h"
-#include "kdnet/base/error.h"
 
 #include <limits.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/session/offers_internal.h"
-#include "kdnet/session/session_internal.h"
+#include "kdnet/session/state_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

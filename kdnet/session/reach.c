@@ -4,9 +4,12 @@
  * the way to the status goes first, and its last questions are waited for. Where the network carries no long datagram,
  * the reply to a long read never comes, though the machine acknowledges the request: reads become shorter, once a boot.
  */
-#include "kdnet/session/break_handler_internal.h"
-#include "kdnet/session/probes/probe_internal.h"
 #include "kdnet/base/wire.h"
+#include "kdnet/kernel/crash.h"
+#include "kdnet/session/halt_internal.h"
+#include "kdnet/session/probes/probe_internal.h"
+#include "kdnet/session/reach_internal.h"
+#include "kdnet/session/request_internal.h"
 
 #define ROUND_TRIPS   12U /* of a whole reading */
 #define AWAITED       1U  /* replies that are waited for beyond the deadline */

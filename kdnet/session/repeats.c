@@ -4,7 +4,9 @@
  * again at once, thousands of times a second. That is one break with one result and a counter, and after a few times it
  * is continued once a minute. The first break of a crash, after which its dump is written, never waits.
  */
-#include "kdnet/session/break_handler_internal.h"
+#include "kdnet/kernel/crash.h"
+#include "kdnet/session/halt_internal.h"
+#include "kdnet/session/repeats_internal.h"
 
 #define REPEATS_AT_ONCE   3U
 #define REPEATS_WAIT_US   UINT64_C(60000000)

@@ -2,7 +2,16 @@
 /*
  * The events of a break: each is told once. DESIGN.md section 3.
  */
-#include "kdnet/session/break_handler_internal.h"
+#include "kdnet/crash/trace.h"
+#include "kdnet/kernel/crash.h"
+#include "kdnet/session/dump_facts_internal.h"
+#include "kdnet/session/events_internal.h"
+#include "kdnet/session/halt_internal.h"
+#include "kdnet/session/identity_internal.h"
+#include "kdnet/session/probes/cause_internal.h"
+#include "kdnet/session/probes/evidence_internal.h"
+#include "kdnet/session/repeats_internal.h"
+#include "kdnet/session/report_internal.h"
 
 #include <string.h>
 
@@ -14,7 +23,7 @@ void kdnet_report_kernel(struct kdnet_session *session)
     if (!info || !kdnet_is_known(&info->facts, KDNET_FACT_VERSION) || info->reported)
         return;
     info->reported = true;
-    struct kdnet_event_kernel *kernel = &kdnet_session_event(session, KDNET_EVENT_KERNEL)->u.kernel;
+    struct kdnet_event_kernel *kernel = &kdnet_events_add(session, KDNET_EVENT_KERNEL)->u.kernel;
     kernel->who = (uint8_t)(info->version.major >> 8);
     kernel->build = info->version.minor;
     kernel->machine = info->version.machine;
@@ -32,14 +41,14 @@ void kdnet_report_bugcheck(struct kdnet_session *session, const struct kdnet_bug
                 memcmp(told->data.parameters, data->parameters, sizeof data->parameters) == 0;
     *told = (struct kdnet_event_bugcheck){.known = true, .from_memory = from_memory, .data = *data};
     if (!same)
-        kdnet_session_event(session, KDNET_EVENT_BUGCHECK)->u.bugcheck = *told;
+        kdnet_events_add(session, KDNET_EVENT_BUGCHECK)->u.bugcheck = *told;
 }
 
 static void report_break(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->active->halt;
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
-    struct kdnet_event_break_in *event = &kdnet_session_event(session, KDNET_EVENT_BREAK_IN)->u.break_in;
+    struct kdnet_event_break_in *event = &kdnet_events_add(session, KDNET_EVENT_BREAK_IN)->u.break_in;
     halt->reported.break_in = true;
     event->phase = kdnet_crash_phase(&facts);
     event->exception = facts.exception;
@@ -94,7 +103,7 @@ static void fill_status(const struct kdnet_session *session, enum kdnet_reason i
         memcpy(event->build_lab, info->build_lab, sizeof event->build_lab);
     }
     event->rtt_us = kdnet_link_rtt(&session->active->link);
-    event->read_us = kdnet_session_people_us(session, now_us) - halt->since_us;
+    event->read_us = kdnet_state_people_us(session, now_us) - halt->since_us;
     event->since_first_known = crash->first_released;
     event->since_first_us = crash->first_released ? halt->since_us - crash->first_released_us : 0;
     event->symbols_pending = halt->dump_status.waiting && !kdnet_is_known(&halt->facts, KDNET_FACT_STATUS);
@@ -125,7 +134,7 @@ void kdnet_report_status(struct kdnet_session *session, enum kdnet_reason interr
     kdnet_repeats_keep(session, &status);
     struct kdnet_trace *trace = kdnet_cause_end(session);
     struct kdnet_evidence *evidence = kdnet_evidence_probe_end(session);
-    struct kdnet_event *event = kdnet_session_event(session, KDNET_EVENT_CRASH_STATUS);
+    struct kdnet_event *event = kdnet_events_add(session, KDNET_EVENT_CRASH_STATUS);
     event->u.crash_status = status;
     event->u.crash_status.evidence = evidence;
     session->active->evidence[event - session->active->event] = evidence;
@@ -142,9 +151,9 @@ void kdnet_report_released(struct kdnet_session *session, uint64_t now_us)
     if ((halt->stop.load_symbols || !halt->reported.break_in) && !halt->reported.held)
         return; /* an image, a question, an ordinary shutdown: no break for anybody to see */
     halt->reported.release = halt->action != KDNET_ACTION_HOLD;
-    struct kdnet_event_released *event = &kdnet_session_event(session, KDNET_EVENT_RELEASED)->u.released;
+    struct kdnet_event_released *event = &kdnet_events_add(session, KDNET_EVENT_RELEASED)->u.released;
     event->action = halt->action;
-    event->halted_us = kdnet_session_people_us(session, now_us) - halt->since_us;
+    event->halted_us = kdnet_state_people_us(session, now_us) - halt->since_us;
     event->repeated = halt->resuming.duplicate_breaks + (halt->repeat ? session->history->crash.last.repeated : 0);
     if (halt->action != KDNET_ACTION_CONTINUE)
         return;
@@ -156,7 +165,7 @@ void kdnet_report_released(struct kdnet_session *session, uint64_t now_us)
 void kdnet_report_held(struct kdnet_session *session, enum kdnet_break_kind why, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;
-    struct kdnet_event_held *event = &kdnet_session_event(session, KDNET_EVENT_HELD)->u.held;
+    struct kdnet_event_held *event = &kdnet_events_add(session, KDNET_EVENT_HELD)->u.held;
     halt->reported.held = true;
     event->why = why;
     event->hold_for_us = halt->deadline_us == KDNET_NEVER ? 0 : halt->deadline_us - now_us;
@@ -168,6 +177,6 @@ void kdnet_report_storm(struct kdnet_session *session, uint64_t now_us)
     if (session->history->storm_reported_us != 0 && now_us - session->history->storm_reported_us < STORM_PERIOD_US)
         return;
     session->history->storm_reported_us = now_us;
-    kdnet_session_event(session, KDNET_EVENT_BREAK_STORM)->u.break_storm.unread = session->history->unread;
+    kdnet_events_add(session, KDNET_EVENT_BREAK_STORM)->u.break_storm.unread = session->history->unread;
     session->history->unread = 0;
 }

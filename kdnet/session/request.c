@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests to a machine that stands still: one at a time. PROTOCOL.md section 6. */
-#include "kdnet/base/error.h"
-#include "kdnet/session/break_handler_internal.h"
+#include "kdnet/error.h"
+#include "kdnet/session/request_internal.h"
 
 #define HEADER_MOST 512U /* of an image's headers at once: enough for every kernel seen */
 
@@ -73,12 +73,4 @@ bool kdnet_request_image_way(struct kdnet_session *session, const struct kdnet_i
     request->most = HEADER_MOST;
     request->is_enough = kdnet_image_header_is_enough;
     return kdnet_request_rest(session);
-}
-
-const struct kdnet_session_shared *kdnet_ask_caller(const struct kdnet_session *session)
-{
-    const struct kdnet_session_shared *shared = session->shared;
-    if (shared->asking)
-        shared->asking(shared->user, kdnet_session_key(session));
-    return shared;
 }

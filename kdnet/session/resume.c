@@ -4,19 +4,23 @@
  * taken it. No deadline ends this, and each way through it leaves either something under way with a timer, a chosen
  * hold, or a machine that runs.
  */
-#include "kdnet/base/error.h"
-#include "kdnet/session/break_handler_internal.h"
+#include "kdnet/kernel/crash.h"
+#include "kdnet/session/dump_facts_internal.h"
+#include "kdnet/session/halt_internal.h"
 #include "kdnet/session/probes/context_internal.h"
 #include "kdnet/session/probes/probe_internal.h"
 #include "kdnet/session/probes/probes_internal.h"
-#include "kdnet/base/wire.h"
+#include "kdnet/session/repeats_internal.h"
+#include "kdnet/session/report_internal.h"
+#include "kdnet/session/request_internal.h"
+#include "kdnet/session/resend_internal.h"
+#include "kdnet/session/resume_internal.h"
 
 #include <string.h>
 
 #define STEP_PATIENCE_US    12000000U /* for the reply to a step that was acknowledged; then it goes without */
 #define MUTE_PATIENCE_US    1000000U  /* of one that has answered nothing since such a step */
 #define ASKS_DEAF           4U
-#define ASK_POKES           1200U /* an hour's */
 #define NESTED_ASKS         24U
 #define PROOFS_MAX          20U  /* then the Continue goes out all the same */
 #define GOING_SENDS         12U  /* then only the target's pokes make us repeat a Continue */
@@ -40,7 +44,7 @@ static void crash_goes_on(struct kdnet_session *session, uint64_t now_us)
     switch (kdnet_crash_phase(&facts)) {
     case KDNET_PHASE_BUGCHECK_FIRST:
         crash->first_released = true;
-        crash->first_released_us = kdnet_session_people_us(session, now_us);
+        crash->first_released_us = kdnet_state_people_us(session, now_us);
         crash->dumping = true;
         kdnet_last_break_expect(session, now_us);
         break;
@@ -274,17 +278,6 @@ void kdnet_resume_shut_down(struct kdnet_session *session, uint64_t now_us)
     kdnet_report_held(session, KDNET_BREAK_KIND_SHUTDOWN, now_us);
 }
 
-/*
- * Whatever we believe, a machine that runs is asked about once an hour whether it does not stand still: by its own poke
- * counter, so that this costs no memory, and another moment for each machine.
- */
-static void ask_hourly(struct kdnet_session *session)
-{
-    bool runs = !session->active || (session->active->halt.stage == KDNET_STAGE_RUNNING && !session->active->link.busy);
-    if (runs && kdnet_get_le64(session->target_random) % ASK_POKES == 0 && kdnet_session_wake(session))
-        kdnet_link_control(&session->active->link, KDNET_PACKET_RESEND, 0);
-}
-
 void kdnet_resume_loaded(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->active->halt;
@@ -296,13 +289,9 @@ void kdnet_resume_loaded(struct kdnet_session *session)
         kdnet_resume_go_on(session);
 }
 
-void kdnet_break_handler_heard(struct kdnet_session *session, uint64_t now_us)
+void kdnet_resume_poked(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_active *active = session->active;
-    if (session->resend_left > 0 && session->resend_us == KDNET_NEVER)
-        session->resend_us = now_us;
-    ask_hourly(session);
-    kdnet_last_break_poked(session, now_us);
     if (!active || active->halt.stage != KDNET_STAGE_GOING)
         return;
     struct kdnet_halt *halt = &active->halt;
@@ -327,7 +316,7 @@ void kdnet_break_handler_heard(struct kdnet_session *session, uint64_t now_us)
  * Under a new key nobody knows whether the Continue of before was taken; said again, it could release the next break
  * unread. A machine that is halted answers RESEND with its break; one that runs does not.
  */
-void kdnet_break_handler_rekeyed(struct kdnet_session *session, uint64_t now_us)
+void kdnet_resume_rekeyed(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;
     if (halt->stage != KDNET_STAGE_GOING)
@@ -335,7 +324,7 @@ void kdnet_break_handler_rekeyed(struct kdnet_session *session, uint64_t now_us)
     kdnet_link_abandon(&session->active->link);
     if (halt->resuming.asked == 0) /* one answer to it all, however many keys there are on the way */
         halt->resuming.asked = 1;  /* the handshake's own */
-    halt->deadline_us = now_us + ASK_PERIOD_US;
+    halt->deadline_us = now_us + KDNET_RESEND_PERIOD_US;
 }
 
 static void ask_again(struct kdnet_session *session, uint64_t now_us)
@@ -343,14 +332,14 @@ static void ask_again(struct kdnet_session *session, uint64_t now_us)
     struct kdnet_halt *halt = &session->active->halt;
     if (now_us < halt->deadline_us)
         return;
-    if (halt->resuming.asked++ >= ASKS_MAX) {
+    if (halt->resuming.asked++ >= KDNET_RESENDS_MAX) {
         presume_done(session, now_us);
         return;
     }
     if (halt->resuming.asked == ASKS_DEAF) /* once: its next poke is answered, whenever that comes */
-        kdnet_session_suspect_key(session);
+        kdnet_state_suspect_key(session);
     kdnet_link_control(&session->active->link, KDNET_PACKET_RESEND, 0);
-    halt->deadline_us = now_us + (uint64_t)ASK_PERIOD_US * halt->resuming.asked;
+    halt->deadline_us = now_us + (uint64_t)KDNET_RESEND_PERIOD_US * halt->resuming.asked;
 }
 
 void kdnet_resume_expire_going(struct kdnet_session *session, uint64_t now_us)
@@ -391,26 +380,4 @@ void kdnet_resume_expire_step(struct kdnet_session *session, uint64_t now_us)
     kdnet_probes_failed(session);
     kdnet_link_abandon(link);
     kdnet_resume_go_on(session);
-}
-
-int kdnet_session_resume(struct kdnet_session *session, enum kdnet_action action, uint64_t now_us)
-{
-    struct kdnet_active *active = session->active;
-    if (!active || active->halt.stage != KDNET_STAGE_HELD || action == KDNET_ACTION_HOLD)
-        return KDNET_ERR_STATE;
-    active->halt.action = action;
-    active->halt.deadline_us = KDNET_NEVER;
-    kdnet_link_abandon(&active->link);
-    kdnet_halt_set_stage(&active->halt, KDNET_STAGE_RESUMING);
-    kdnet_break_handler_advance(session, now_us);
-    return KDNET_OK;
-}
-
-int kdnet_session_reboot(struct kdnet_session *session)
-{
-    struct kdnet_active *active = session->active;
-    if (!active || active->halt.stage != KDNET_STAGE_READING)
-        return KDNET_ERR_STATE;
-    active->halt.reboot = true;
-    return KDNET_OK;
 }

@@ -13,8 +13,9 @@
 #ifndef KDNET_DATAGRAM_H
 #define KDNET_DATAGRAM_H
 
+#include "kdnet/datagram.h"
 #include "kdnet/crypto/crypto.h"
-#include "kdnet/crypto/key.h"
+#include "kdnet/key.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,7 +26,8 @@
 #define KDNET_TAG_LENGTH    16
 #define KDNET_BODY_MAX      4016 /* KD header and the largest payload, 4,000 bytes */
 #define KDNET_DATAGRAM_MIN  (KDNET_HEADER_LENGTH + 16 + KDNET_TAG_LENGTH)
-#define KDNET_DATAGRAM_MAX  (KDNET_HEADER_LENGTH + 4032 + KDNET_TAG_LENGTH)
+
+_Static_assert(KDNET_DATAGRAM_MAX == KDNET_HEADER_LENGTH + 4032 + KDNET_TAG_LENGTH, "the largest body, sealed");
 
 enum kdnet_channel {
     KDNET_CHANNEL_DATA = 0,

@@ -7,6 +7,7 @@
 #ifndef KDNET_HANDSHAKE_H
 #define KDNET_HANDSHAKE_H
 
+#include "kdnet/datagram.h"
 #include "kdnet/wire/datagram.h"
 
 #include <stdbool.h>
@@ -19,12 +20,6 @@
 #define KDNET_RESPONSE_LENGTH 322
 #define KDNET_CHECK_LENGTH    12
 #define KDNET_POKE_PERIOD_MS  3000 /* about; for as long as the target runs or is halted */
-
-/* An IPv6 or IPv4-mapped address (::ffff:a.b.c.d) and a port in host order; 0.0.0.0 or :: with port 0 means none. */
-struct kdnet_address {
-    uint8_t ip[16];
-    uint16_t port;
-};
 
 struct kdnet_poke {
     uint8_t random[KDNET_RANDOM_LENGTH]; /* a counter of 8 bytes; the other 24 stay while the target's KDNET runs */

@@ -8,16 +8,11 @@
 #ifndef KDNET_MACHINE_H
 #define KDNET_MACHINE_H
 
+#include "kdnet/kernel.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum kdnet_machine {
-    KDNET_MACHINE_UNKNOWN = 0,
-    KDNET_MACHINE_X86 = 0x14c, /* IMAGE_FILE_MACHINE_*, as GetVersion says it */
-    KDNET_MACHINE_ARM64 = 0xaa64,
-    KDNET_MACHINE_X64 = 0x8664,
-};
 
 #define KDNET_CONTEXT_MAX 1232 /* x64's, the largest */
 
@@ -36,9 +31,6 @@ struct kdnet_machine_layout {
 
 /* NULL for a machine that is not known. */
 const struct kdnet_machine_layout *kdnet_machine_layout(enum kdnet_machine machine);
-
-/* "x64", "x86", "arm64" or "unknown". */
-const char *kdnet_machine_name(enum kdnet_machine machine);
 
 /* Program counter, first argument register: `context` has context_size bytes. 32-bit values come sign-extended, as KD
  * has addresses. */

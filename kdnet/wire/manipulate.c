@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/wire/manipulate.h"
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/base/wire.h"
 
 #include <string.h>

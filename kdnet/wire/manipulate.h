@@ -73,13 +73,6 @@ enum kdnet_continue_status {
 #define KDNET_STATUS_PENDING            0x00000103U /* what WinDbg puts into ReturnStatus of a request [cap] */
 #define KDNET_STATUS_UNSUCCESSFUL       0xc0000001U
 
-/* Who answers GetVersion: the high byte of MajorVersion [doc, cap]. */
-enum kdnet_who {
-    KDNET_WHO_NT = 0,
-    KDNET_WHO_BOOT = 4,
-    KDNET_WHO_HYPERVISOR = 8,
-};
-
 /* DBGKD_GET_VERSION64. */
 struct kdnet_version {
     uint16_t major; /* high byte: who answers; low byte: F free, C checked build */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "service/kdnet-target/internal.h"
 
 #include <string.h>

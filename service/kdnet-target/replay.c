@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/kdnet-target/replay.h"
 #include "kdnet/wire/debug_io.h"
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/base/wire.h"
 #include "service/kdnet-target/internal.h"
 

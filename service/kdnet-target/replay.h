@@ -10,7 +10,7 @@
 #ifndef SERVICE_TARGET_REPLAY_H
 #define SERVICE_TARGET_REPLAY_H
 
-#include "kdnet/crypto/key.h"
+#include "kdnet/key.h"
 #include "kdnet/wire/machine.h"
 
 #include <stdbool.h>

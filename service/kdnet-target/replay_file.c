@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens the KDNET datagrams of a capture and makes a replay of its data channel. */
 #include "kdnet/wire/datagram.h"
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/wire/handshake.h"
 #include "service/capture/capture.h"
 #include "service/kdnet-target/replay.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/kdnetctl/content.h"
-#include "kdnet/base/error.h"
-#include "kdnet/base/names.h"
+#include "kdnet/error.h"
+#include "kdnet/names.h"
 
 #include <string.h>
 

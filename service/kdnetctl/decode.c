@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kdnetctl decode: the KDNET datagrams of a capture, opened and explained. */
-#include "kdnet/base/error.h"
-#include "kdnet/crypto/key.h"
+#include "kdnet/error.h"
+#include "kdnet/key.h"
 #include "service/capture/capture.h"
 #include "service/kdnetctl/commands.h"
 #include "service/kdnetctl/content.h"

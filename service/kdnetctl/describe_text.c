@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kdnet/base/names.h"
+#include "kdnet/names.h"
 #include "service/kdnetctl/describe.h"
 
 #define ADDRESS_DIGITS 16

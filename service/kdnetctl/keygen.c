@@ -2,7 +2,7 @@
 /* kdnetctl keygen: a fresh key for a machine, and what to do with it on both sides. */
 #include "config/config.h"
 #include "kdnet/crypto/crypto.h"
-#include "kdnet/crypto/key.h"
+#include "kdnet/key.h"
 #include "service/kdnetctl/commands.h"
 #include "service/kdnetctl/keygen.h"
 #include "service/kdnetctl/machine_setup.h"

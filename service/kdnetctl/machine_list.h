@@ -8,7 +8,7 @@
 #ifndef SERVICE_CTL_MACHINE_LIST_H
 #define SERVICE_CTL_MACHINE_LIST_H
 
-#include "kdnet/crypto/key.h"
+#include "kdnet/key.h"
 #include "service/kdnetctl/command.h"
 
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/kdnetctl/opener.h"
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -12,7 +12,7 @@
 #ifndef SERVICE_HEARING_H
 #define SERVICE_HEARING_H
 
-#include "kdnet/session/session.h"
+#include "kdnet/session.h"
 
 #include <stdbool.h>
 #include <stddef.h>

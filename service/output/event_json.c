@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "kdnet/crash/trace.h"
 #include "service/output/event_json.h"
-#include "kdnet/base/names.h"
-#include "kdnet/crash/assessment.h"
+#include "kdnet/names.h"
+#include "kdnet/assessment.h"
 #include "service/output/identity.h"
 
 #include <inttypes.h>

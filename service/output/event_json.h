@@ -9,7 +9,7 @@
 #define SERVICE_EVENT_JSON_H
 
 #include "config/config.h"
-#include "kdnet/session/event.h"
+#include "kdnet/event.h"
 #include "service/net/address.h"
 
 #include <stdbool.h>

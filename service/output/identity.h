@@ -7,7 +7,7 @@
 #ifndef SERVICE_IDENTITY_H
 #define SERVICE_IDENTITY_H
 
-#include "kdnet/session/event.h"
+#include "kdnet/event.h"
 
 #include <stdatomic.h>
 #include <stdint.h>

@@ -11,7 +11,7 @@
 #ifndef SERVICE_PUBLISHER_H
 #define SERVICE_PUBLISHER_H
 
-#include "kdnet/session/event.h"
+#include "kdnet/event.h"
 #include "service/output/event_json.h"
 #include "service/output/event_log.h"
 #include "service/output/identity.h"

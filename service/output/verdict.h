@@ -8,7 +8,7 @@
 #define SERVICE_VERDICT_H
 
 #include "config/config.h"
-#include "kdnet/session/event.h"
+#include "kdnet/event.h"
 
 #define VERDICT_HINT_SIZE 1280
 

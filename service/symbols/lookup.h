@@ -12,7 +12,7 @@
 #define SERVICE_LOOKUP_H
 
 #include "config/config.h"
-#include "kdnet/session/session.h"
+#include "kdnet/session.h"
 
 #include <stdbool.h>
 #include <uv.h>

@@ -8,7 +8,7 @@
 #define SERVICE_RVA_H
 
 #include "config/config.h"
-#include "kdnet/session/session.h"
+#include "kdnet/session.h"
 
 /*
  * Looks up `symbol`, with or without "nt!", in the kernel whose symbol file is `pdb`.

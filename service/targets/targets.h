@@ -23,7 +23,7 @@
 #define SERVICE_TARGETS_H
 
 #include "config/config.h"
-#include "kdnet/session/session.h"
+#include "kdnet/session.h"
 #include "service/net/address.h"
 #include "service/targets/keyring.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/worker/reads.h"
-#include "kdnet/crash/assessment.h"
+#include "kdnet/assessment.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -11,9 +11,10 @@
 #ifndef SERVICE_WORKER_H
 #define SERVICE_WORKER_H
 
-#include "kdnet/base/error.h"
+#include "kdnet/crash/trace.h"
+#include "kdnet/error.h"
 #include "kdnet/kernel/layout_cache.h"
-#include "kdnet/session/session.h"
+#include "kdnet/session.h"
 #include "service/worker/admission.h"
 #include "service/net/bucket.h"
 #include "service/worker/forwarding_table.h"

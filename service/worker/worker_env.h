@@ -10,7 +10,7 @@
 #define SERVICE_WORKER_ENV_H
 
 #include "config/config.h"
-#include "kdnet/session/session.h"
+#include "kdnet/session.h"
 #include "service/net/locals.h"
 #include "service/net/steer.h"
 #include "service/output/publisher.h"

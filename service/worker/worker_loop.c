@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "kdnet/crash/trace.h"
 #include "service/runtime/log.h"
 #include "service/worker/forward.h"
 #include "service/worker/listener.h"

@@ -4,8 +4,8 @@
  * library alone: each is connected by its handshake, then pokes of targets in a shuffled order are taken. For 1, 1,000,
  * 100,000 and 1,000,000 targets: the time of one poke, beside its cryptography alone; the memory of a session.
  */
-#include "kdnet/base/error.h"
-#include "kdnet/session/session.h"
+#include "kdnet/error.h"
+#include "kdnet/session.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/crowd.h"
 #include "tests/bench/floor.h"

@@ -16,7 +16,7 @@
  *                                        {"answers":N,"missing":N,"p50_us":…,"p95_us":…,"max_us":…} from sending to the
  * answer identify ROUNDS FROM                 in each round a target that never poked does: as ask does quit
  */
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/crowd.h"
 

@@ -8,7 +8,7 @@
  * 10,000 of them lie in memory, and come in a shuffled order.
  */
 #include "kdnet/wire/datagram.h"
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/floor.h"
 

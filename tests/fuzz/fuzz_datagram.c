@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A payload from anyone: without the key nothing opens. */
 #include "kdnet/wire/datagram.h"
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

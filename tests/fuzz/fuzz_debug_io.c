@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whatever is long enough is read, and its header and text go round; so do texts that may tell of a bug check. */
 #include "kdnet/wire/debug_io.h"
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/kernel/kernel.h"
 #include "tests/fuzz/fuzz.h"
 

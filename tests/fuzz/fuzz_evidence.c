@@ -4,6 +4,7 @@
  * texts, the list of loaded images and their headers. Each read takes a length byte and so many bytes of the input;
  * fewer than were asked for are a page that ends, none is one that is not there.
  */
+#include "kdnet/kernel/layout_cache.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/session/puppet.h"
 

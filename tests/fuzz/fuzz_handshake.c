@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Control bodies and the connection check: what was read is written and read as the same. */
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/wire/handshake.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory of a crashed machine, read as each structure that it could be. */
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/session/evidence.h"
 #include "kdnet/kernel/kernel.h"
 #include "tests/fuzz/fuzz.h"

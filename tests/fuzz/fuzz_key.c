@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A key that was read is written and read as the same. */
-#include "kdnet/base/error.h"
-#include "kdnet/crypto/key.h"
+#include "kdnet/error.h"
+#include "kdnet/key.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

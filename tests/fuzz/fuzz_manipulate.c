@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whatever is long enough is read, and goes round. */
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/wire/manipulate.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -2,7 +2,7 @@
 /* A body from somebody who has the key: seal, open, and read what is in it as the session does. */
 #include "kdnet/wire/datagram.h"
 #include "kdnet/wire/debug_io.h"
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/wire/file_io.h"
 #include "kdnet/wire/handshake.h"
 #include "kdnet/wire/manipulate.h"

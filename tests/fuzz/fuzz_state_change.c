@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/wire/machine.h"
 #include "kdnet/wire/state_change.h"
 #include "tests/fuzz/fuzz.h"

@@ -9,7 +9,7 @@
 #include "kdnet/crypto/crypto.h"
 #include "kdnet/wire/datagram.h"
 #include "kdnet/wire/debug_io.h"
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/wire/file_io.h"
 #include "kdnet/wire/handshake.h"
 #include "kdnet/wire/manipulate.h"

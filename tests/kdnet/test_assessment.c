@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/crash/assessment.h"
+#include "kdnet/assessment.h"
 #include "tests/support/random.h"
 
 static struct kdnet_dump_facts unknown(void)

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "kdnet/crypto/crypto.h"
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "tests/support/bytes.h"
 #include "tests/support/random.h"
 

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "kdnet/wire/datagram.h"
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/base/wire.h"
 #include "tests/support/bytes.h"
 #include "tests/support/random.h"

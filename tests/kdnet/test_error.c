@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 
 #define CODE(name, value, family, text) KDNET_ERR_##name,
 static const int codes[] = {KDNET_ERROR_MAP(CODE)};

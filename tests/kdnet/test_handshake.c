@@ -8,7 +8,7 @@
 #include <openssl/evp.h>
 #include <cmocka.h>
 
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/wire/handshake.h"
 #include "kdnet/base/wire.h"
 #include "tests/support/bytes.h"

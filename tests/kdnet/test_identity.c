@@ -6,7 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/session/identity.h"
 
 static const char key_text[] = "1m770ts6ru0p.3671pemyie4i.2b8djy3wt5et.1p99ir125v4q";

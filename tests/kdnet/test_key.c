@@ -6,8 +6,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/base/error.h"
-#include "kdnet/crypto/key.h"
+#include "kdnet/error.h"
+#include "kdnet/key.h"
 
 static int parse(const char *text, struct kdnet_key *key, enum kdnet_key_fault *fault, int *part)
 {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/crypto/key_filter.h"
 #include "kdnet/crypto/key_filter_internal.h"
 #include "tests/support/bytes.h"

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/session/link.h"
 
 #define FIRST  KDNET_PACKET_FIRST_ID

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/wire/machine.h"
 #include "kdnet/wire/manipulate.h"
 #include "kdnet/wire/state_change.h"

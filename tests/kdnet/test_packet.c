@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/wire/packet.h"
 #include "kdnet/base/wire.h"
 #include "tests/support/bytes.h"

@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/base/wire.h"
 #include "service/kdnetctl/describe.h"
 #include "tests/kdnetctl/frames.h"

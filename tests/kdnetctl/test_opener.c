@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "service/kdnetctl/content.h"
 #include "service/kdnetctl/opener.h"
 #include "tests/kdnetctl/frames.h"

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kdnet/crash/trace.h"
 #include "service/output/event_json.h"
 
 #include <jansson.h>

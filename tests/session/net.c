@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/session/net.h"
 
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "service/kdnet-target/internal.h"
 
 #include <inttypes.h>

@@ -7,7 +7,7 @@
 #define TESTS_SESSION_NET_H
 
 #include "kdnet/wire/packet.h"
-#include "kdnet/session/session.h"
+#include "kdnet/session.h"
 #include "service/kdnet-target/machine.h"
 #include "tests/support/random.h"
 

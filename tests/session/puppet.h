@@ -8,11 +8,11 @@
 #define TESTS_SESSION_PUPPET_H
 
 #include "kdnet/wire/debug_io.h"
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/wire/handshake.h"
 #include "kdnet/wire/manipulate.h"
 #include "kdnet/wire/packet.h"
-#include "kdnet/session/session.h"
+#include "kdnet/session.h"
 #include "kdnet/wire/state_change.h"
 #include "kdnet/base/wire.h"
 

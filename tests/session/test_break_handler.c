@@ -11,7 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/session/session_internal.h"
+#include "kdnet/session/state_internal.h"
 #include "service/kdnet-target/internal.h"
 #include "tests/session/net.h"
 #include "tests/session/puppet.h"

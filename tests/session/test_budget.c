@@ -8,7 +8,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/session/session_internal.h"
+#include "kdnet/kernel/crash.h"
+#include "kdnet/session/state_internal.h"
 #include "tests/session/puppet.h"
 
 #define SECOND_US UINT64_C(1000000)

@@ -10,7 +10,7 @@
 
 #include "kdnet/base/wire.h"
 #include "kdnet/crash/trace.h"
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/wire/manipulate.h"
 #include "tests/session/net.h"
 

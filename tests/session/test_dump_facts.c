@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/crash/assessment.h"
+#include "kdnet/assessment.h"
 #include "service/kdnet-target/machine.h"
 #include "tests/session/net.h"
 

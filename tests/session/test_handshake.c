@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "kdnet/session/offers_internal.h"
-#include "kdnet/session/session_internal.h"
+#include "kdnet/session/state_internal.h"
 #include "tests/session/puppet.h"
 
 #define SECOND_US UINT64_C(1000000)

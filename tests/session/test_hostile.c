@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "kdnet/session/offers_internal.h"
-#include "kdnet/session/session_internal.h"
+#include "kdnet/session/state_internal.h"
 #include "tests/session/puppet.h"
 #include "tests/support/random.h"
 

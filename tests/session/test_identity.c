@@ -9,7 +9,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/session/session_internal.h"
+#include "kdnet/session/identity.h"
+#include "kdnet/session/state_internal.h"
 #include "kdnet/base/wire.h"
 #include "service/kdnet-target/internal.h"
 #include "tests/session/net.h"

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/kernel/layout_cache.h"
 #include "kdnet/base/wire.h"
 #include "service/kdnet-target/machine.h"

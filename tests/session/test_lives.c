@@ -11,6 +11,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "kdnet/kernel/crash.h"
+#include "kdnet/kernel/layout_cache.h"
 #include "kdnet/base/wire.h"
 #include "service/kdnet-target/internal.h"
 #include "tests/session/net.h"

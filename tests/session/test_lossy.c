@@ -10,6 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "kdnet/kernel/layout_cache.h"
 #include "tests/session/net.h"
 
 #define SESSIONS      10000U

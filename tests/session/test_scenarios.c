@@ -11,7 +11,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "kdnet/base/error.h"
+#include "kdnet/kernel/crash.h"
+#include "kdnet/error.h"
 #include "service/kdnet-target/internal.h"
 #include "tests/session/net.h"
 

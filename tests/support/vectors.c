@@ -9,7 +9,7 @@
 #include <pcap/pcap.h>
 #include <cmocka.h>
 
-#include "kdnet/base/error.h"
+#include "kdnet/error.h"
 #include "kdnet/wire/handshake.h"
 #include "kdnet/wire/manipulate.h"
 #include "tests/support/bytes.h"

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* KiBugCheckData: the code of the bug check and its four parameters; zeros in a kernel that has not crashed. */
-#include "kdnet/base/error.h"
-#include "kdnet/session/break_handler_internal.h"
+#include "kdnet/error.h"
+#include "kdnet/session/halt_internal.h"
+#include "kdnet/session/identity_internal.h"
 #include "kdnet/session/probes/probe_internal.h"
+#include "kdnet/session/report_internal.h"
+#include "kdnet/session/request_internal.h"
 
 static bool next(struct kdnet_session *session, uint64_t now_us)
 {

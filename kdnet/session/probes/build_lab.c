@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* NtBuildLab: the kernel's build string. */
-#include "kdnet/session/break_handler_internal.h"
+#include "kdnet/session/halt_internal.h"
 #include "kdnet/session/probes/probe_internal.h"
+#include "kdnet/session/request_internal.h"
 
 #include <string.h>
 

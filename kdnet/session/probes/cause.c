@@ -3,13 +3,15 @@
  * Where a crash came from: asked once a crash, last of all, within a quarter of the read time. Its result and the
  * machine's release are as they are, whatever becomes of it.
  */
-#include "kdnet/crash/trace.h"
 #include "kdnet/base/wire.h"
-#include "kdnet/session/break_handler_internal.h"
+#include "kdnet/crash/trace.h"
+#include "kdnet/kernel/crash.h"
+#include "kdnet/session/halt_internal.h"
+#include "kdnet/session/probes/cause_internal.h"
 #include "kdnet/session/probes/probe_internal.h"
+#include "kdnet/session/request_internal.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define BUDGET_DIVISOR 4U /* of the read deadline */
 

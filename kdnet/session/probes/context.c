@@ -7,11 +7,13 @@
  * whole does not come, or does not arrive, the few registers that count go in pieces (GetContextEx, SetContextEx; the
  * second was never seen [inf]).
  */
-#include "kdnet/base/error.h"
-#include "kdnet/session/break_handler_internal.h"
+#include "kdnet/base/wire.h"
+#include "kdnet/kernel/crash.h"
+#include "kdnet/session/halt_internal.h"
 #include "kdnet/session/probes/context_internal.h"
 #include "kdnet/session/probes/probe_internal.h"
-#include "kdnet/base/wire.h"
+#include "kdnet/session/reach_internal.h"
+#include "kdnet/session/request_internal.h"
 
 #include <string.h>
 

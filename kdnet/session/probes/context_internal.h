@@ -3,7 +3,7 @@
 #ifndef KDNET_CONTEXT_INTERNAL_H
 #define KDNET_CONTEXT_INTERNAL_H
 
-#include "kdnet/session/session_internal.h"
+#include "kdnet/session/state_internal.h"
 
 /* Asks for the registers. KDNET_FOR_PROBE: as the context probe does. */
 bool kdnet_context_ask(struct kdnet_session *session, enum kdnet_purpose purpose);

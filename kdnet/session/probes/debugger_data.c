@@ -3,10 +3,12 @@
  * The kernel's debugger data block: where the bug check data, the build string and the list of images are. The list
  * that leads to it is read first, unless another machine has told where the block lies in this kernel (layout_cache.h).
  */
-#include "kdnet/base/error.h"
 #include "kdnet/base/wire.h"
-#include "kdnet/session/break_handler_internal.h"
+#include "kdnet/error.h"
+#include "kdnet/kernel/layout_cache.h"
+#include "kdnet/session/halt_internal.h"
 #include "kdnet/session/probes/probe_internal.h"
+#include "kdnet/session/request_internal.h"
 
 static void found(struct kdnet_session *session, uint64_t address)
 {

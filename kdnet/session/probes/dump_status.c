@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* IopFinalCrashDumpStatus, the question that all is for. Its address is looked up in the kernel's symbols. */
 #include "kdnet/base/wire.h"
-#include "kdnet/session/break_handler_internal.h"
+#include "kdnet/session/halt_internal.h"
 #include "kdnet/session/probes/probe_internal.h"
+#include "kdnet/session/request_internal.h"
+#include "kdnet/session/symbols_internal.h"
 
 /* Finds the address of the status; false when there is none, with the reason, or when it is not there yet. */
 static bool find(struct kdnet_session *session)

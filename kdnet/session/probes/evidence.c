@@ -4,19 +4,18 @@
  * together. The machine stands still meanwhile: it gets a part of the reading time and no more, and no look-up is
  * waited for.
  */
+#include "kdnet/kernel/crash.h"
+#include "kdnet/session/halt_internal.h"
 #include "kdnet/session/probes/evidence_internal.h"
+#include "kdnet/session/probes/evidence_state_internal.h"
+#include "kdnet/session/probes/module_list_internal.h"
+#include "kdnet/session/request_internal.h"
+#include "kdnet/session/symbols_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define BUDGET_DIVISOR 4U /* of the read deadline: evidence may take a quarter of it */
-
-const struct kdnet_reads *kdnet_evidence_probe_reads(const struct kdnet_session *session)
-{
-    const struct kdnet_reads *reads = session->shared->reads;
-    const struct kdnet_kernel_info *info = session->kernel_info;
-    return reads && info && info->boot_cache && info->boot_cache->version == reads->version ? reads : NULL;
-}
 
 static bool is_kernel(const struct kdnet_read *read)
 {
@@ -24,15 +23,6 @@ static bool is_kernel(const struct kdnet_read *read)
 }
 
 /* --- beginning ---------------------------------------------------------------------------------------------------- */
-
-void kdnet_kernel_info_clear(struct kdnet_kernel_info *info)
-{
-    if (info && info->boot_cache) {
-        free(info->boot_cache->modules);
-        free(info->boot_cache);
-        info->boot_cache = NULL;
-    }
-}
 
 /* Facts of these reads: those of others are forgotten. */
 static bool have_boot_cache(struct kdnet_kernel_info *info, const struct kdnet_reads *reads)
@@ -51,37 +41,6 @@ static void end_unit(struct kdnet_evidence_probe *probe, size_t i, enum kdnet_va
 {
     probe->unit[i].stage = KDNET_UNIT_DONE;
     probe->evidence.value[i].state = (uint8_t)state;
-}
-
-/* Whether something of this value is known from an earlier break of this boot. */
-static bool recall_once(const struct kdnet_boot_cache *cache, struct kdnet_evidence *evidence, size_t i)
-{
-    for (size_t n = 0; n < cache->once_count; ++n) {
-        const struct kdnet_value *value = &cache->once[n];
-        if (cache->once_read[n] != i)
-            continue;
-        evidence->value[i] = *value;
-        if (value->text_length > 0)
-            kdnet_evidence_text(evidence, i, (const uint8_t *)cache->texts + value->text_at, value->text_length, false,
-                                false);
-        return true;
-    }
-    return false;
-}
-
-static void keep_once(struct kdnet_boot_cache *cache, const struct kdnet_evidence *evidence, size_t i)
-{
-    const struct kdnet_value *value = &evidence->value[i];
-    if (cache->once_count == KDNET_ONCE_MAX || value->text_length > sizeof cache->texts - cache->texts_length)
-        return; /* asked again: slower, not wrong */
-    for (size_t n = 0; n < cache->once_count; ++n)
-        if (cache->once_read[n] == i)
-            return;
-    cache->once_read[cache->once_count] = (uint8_t)i;
-    cache->once[cache->once_count] = *value;
-    cache->once[cache->once_count++].text_at = cache->texts_length;
-    memcpy(cache->texts + cache->texts_length, evidence->texts + value->text_at, value->text_length);
-    cache->texts_length = (uint16_t)(cache->texts_length + value->text_length);
 }
 
 /* Looks the symbol of a value up; its address is to be read then, or it is done. */
@@ -129,7 +88,7 @@ static bool begin_units(struct kdnet_session *session, const struct kdnet_reads 
     for (size_t i = 0; i < reads->count; ++i) {
         const struct kdnet_read *read = &reads->read[i];
         if ((!crash && !read->always) ||
-            (read->once && recall_once(session->kernel_info->boot_cache, &probe->evidence, i)))
+            (read->once && kdnet_boot_cache_recall(session->kernel_info->boot_cache, &probe->evidence, i)))
             probe->unit[i].stage = KDNET_UNIT_DONE;
         else if (is_kernel(read))
             resolve(session, i, &session->kernel_info->pdb, kdnet_halt_kernel_base(session));
@@ -365,24 +324,9 @@ struct kdnet_evidence *kdnet_evidence_probe_end(struct kdnet_session *session)
         if (probe->unit[i].stage != KDNET_UNIT_DONE)
             end_unit(probe, i, KDNET_VALUE_TIMEOUT);
         if (reads->read[i].once && probe->evidence.value[i].state == KDNET_VALUE_KNOWN)
-            keep_once(session->kernel_info->boot_cache, &probe->evidence, i);
+            kdnet_boot_cache_keep(session->kernel_info->boot_cache, &probe->evidence, i);
     }
     active->halt.evidence_stage = KDNET_EVIDENCE_OVER;
     active->evidence_probe = NULL; /* the event's from now on */
     return &probe->evidence;
-}
-
-void kdnet_want_symbols(struct kdnet_session *session)
-{
-    const struct kdnet_session_shared *shared = kdnet_ask_caller(session);
-    const char *names[KDNET_READS_MAX + KDNET_PRINT_SYMBOLS + 1] = {KDNET_STATUS_SYMBOL};
-    size_t count = 1;
-    if (!shared->want_rvas)
-        return;
-    for (size_t i = 0; i < KDNET_PRINT_SYMBOLS; ++i)
-        names[count++] = kdnet_print_symbol(i);
-    for (size_t i = 0; shared->reads && i < shared->reads->count && i < KDNET_READS_MAX; ++i)
-        if (is_kernel(&shared->reads->read[i]))
-            names[count++] = shared->reads->read[i].symbol;
-    shared->want_rvas(shared->user, &session->kernel_info->pdb, names, count);
 }

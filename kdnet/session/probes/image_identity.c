@@ -3,8 +3,10 @@
  * The PDB identity of the kernel's image, in three reads (kdnet/kernel/image_identity.h); or what an earlier boot, of
  * this machine or another, has told of a kernel with the same print. How far a former break came is kept.
  */
-#include "kdnet/session/break_handler_internal.h"
+#include "kdnet/session/halt_internal.h"
 #include "kdnet/session/probes/probe_internal.h"
+#include "kdnet/session/request_internal.h"
+#include "kdnet/session/symbols_internal.h"
 
 static bool make_print(const struct kdnet_session *session, struct kdnet_image_print *print)
 {

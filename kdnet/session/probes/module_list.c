@@ -3,7 +3,10 @@
  * Other images than the kernel that values are read from: found in the kernel's list of loaded images, each once in a
  * boot. The list is in the memory of a machine that has crashed: it may be paged out, damaged, loop, or never end.
  */
-#include "kdnet/session/probes/evidence_internal.h"
+#include "kdnet/session/halt_internal.h"
+#include "kdnet/session/probes/evidence_state_internal.h"
+#include "kdnet/session/probes/module_list_internal.h"
+#include "kdnet/session/request_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #ifndef KDNET_PROBE_INTERNAL_H
 #define KDNET_PROBE_INTERNAL_H
 
-#include "kdnet/session/session_internal.h"
+#include "kdnet/session/state_internal.h"
 
 /* A probe has one request under way at a time: kdnet_request_read or kdnet_request_plain, with KDNET_FOR_PROBE. */
 enum kdnet_probe_outcome {

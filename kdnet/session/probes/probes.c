@@ -3,12 +3,17 @@
  * Asks what the table says, in its order, until all is known or the deadline comes; and hands each reply to who has
  * asked. PROTOCOL.md section 7. What cannot change during one boot is asked once.
  */
-#include "kdnet/session/probes/probes_internal.h"
-#include "kdnet/base/error.h"
 #include "kdnet/base/wire.h"
-#include "kdnet/session/break_handler_internal.h"
+#include "kdnet/error.h"
+#include "kdnet/kernel/crash.h"
+#include "kdnet/session/halt_internal.h"
 #include "kdnet/session/probes/context_internal.h"
 #include "kdnet/session/probes/probe_internal.h"
+#include "kdnet/session/probes/probes_internal.h"
+#include "kdnet/session/reach_internal.h"
+#include "kdnet/session/repeats_internal.h"
+#include "kdnet/session/request_internal.h"
+#include "kdnet/session/symbols_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

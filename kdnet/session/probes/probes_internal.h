@@ -3,7 +3,7 @@
 #ifndef KDNET_PROBES_INTERNAL_H
 #define KDNET_PROBES_INTERNAL_H
 
-#include "kdnet/session/session_internal.h"
+#include "kdnet/session/state_internal.h"
 
 /* Sends the next request; false when all that can be known is. Needs a link that is not busy. */
 bool kdnet_probes_next(struct kdnet_session *session, uint64_t now_us);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who answers: Windows, its loader or a hypervisor; of which build, on what machine, and where it is. */
-#include "kdnet/session/break_handler_internal.h"
+#include "kdnet/session/halt_internal.h"
+#include "kdnet/session/identity_internal.h"
 #include "kdnet/session/probes/probe_internal.h"
+#include "kdnet/session/request_internal.h"
+#include "kdnet/version.h"
 
 static bool next(struct kdnet_session *session, uint64_t now_us)
 {

@@ -8,11 +8,14 @@
 #ifndef KDNET_ASSESSMENT_H
 #define KDNET_ASSESSMENT_H
 
-#include "kdnet/kernel/crash.h"
+#include "kdnet/header.h"
+#include "kdnet/verdict.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+KDNET_HEADER_BEGIN
 
 #define KDNET_ASSESSMENT_REASONS     4U
 #define KDNET_ASSESSMENT_REASON_SIZE 72
@@ -94,5 +97,7 @@ bool kdnet_dump_never_set_up(const struct kdnet_dump_facts *facts);
  * out  always written.
  */
 void kdnet_assess(const struct kdnet_dump_facts *facts, struct kdnet_assessment *out);
+
+KDNET_HEADER_END
 
 #endif

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * session_internal: the state of a session, shared by session.c (handshakes, datagrams, time) and break_handler.c (what
- * happens at a break). Not for callers.
+ * state_internal: the state of a session, shared by all rooms of it. Not for callers.
  *
  * An idle target costs struct kdnet_session. The rest is allocated when it is needed: `offers` while keys are agreed
  * on, `active` while packets are exchanged, `kernel_info` once the machine has halted, `history` once it has sent data.
  */
-#ifndef KDNET_SESSION_INTERNAL_H
-#define KDNET_SESSION_INTERNAL_H
+#ifndef KDNET_STATE_INTERNAL_H
+#define KDNET_STATE_INTERNAL_H
 
 #include "kdnet/wire/handshake.h"
 #include "kdnet/kernel/image_identity.h"
 #include "kdnet/session/link.h"
 #include "kdnet/wire/manipulate.h"
-#include "kdnet/session/session.h"
+#include "kdnet/wire/state_change.h"
+#include "kdnet/session.h"
 
 #define KDNET_EVENTS       16
 #define KDNET_NEVER        UINT64_MAX
@@ -167,7 +167,7 @@ struct kdnet_halt {
     struct kdnet_stop stop;
     enum kdnet_stage stage; /* kdnet_halt_set_stage; from here on: how far we are with it */
     enum kdnet_action action;
-    uint64_t since_us;    /* kdnet_session_people_us */
+    uint64_t since_us;    /* kdnet_state_people_us */
     uint64_t deadline_us; /* of reading, or of holding */
     struct kdnet_reported reported;
     bool repeat;      /* the last break of its crash, which it says again and again: nothing new to tell */
@@ -222,7 +222,7 @@ struct kdnet_crash {
     bool printed;                         /* "Fatal System Error" came since the machine last went on */
     bool dumping;                         /* went on from its first break: silent until its dump is written */
     bool first_released;                  /* first_released_us is valid */
-    uint64_t first_released_us;           /* kdnet_session_people_us */
+    uint64_t first_released_us;           /* kdnet_state_people_us */
     uint64_t kernel_base;                 /* of the kernel that was last seen; 0: none */
     struct kdnet_event_bugcheck bugcheck; /* as told */
     char bucket[KDNET_BUCKET_SIZE];       /* empty: not known yet */
@@ -248,7 +248,7 @@ struct kdnet_awaited_break {
     bool expected;
     bool rebooted;     /* the machine has shown another run since */
     uint8_t pokes;     /* that came since */
-    uint64_t since_us; /* kdnet_session_people_us */
+    uint64_t since_us; /* kdnet_state_people_us */
 };
 
 #define KDNET_BUDGET_CRASH                                                                                             \
@@ -325,99 +325,38 @@ void kdnet_probe_states_clear(struct kdnet_probe_states *states);
 /* Frees what a boot owns, not the boot. NULL is fine. */
 void kdnet_kernel_info_clear(struct kdnet_kernel_info *info);
 
-/* The session has another `shared`: what is collected at its break is of its reads from now on. */
-void kdnet_evidence_probe_moved(struct kdnet_session *session);
-
 /* Allocates `active` and `history`. Returns false when memory is out. */
-bool kdnet_session_wake(struct kdnet_session *session);
+bool kdnet_state_wake(struct kdnet_session *session);
 
 /*
  * The target pokes but does not hear us, or seems not to: it may have taken a later response of ours, whose connection
  * check was lost, and use its key. It is asked for a poke, which is answered whatever it says.
  */
-void kdnet_session_suspect_key(struct kdnet_session *session);
-
-/* Room for one event, session id and what it belongs to filled in; with a full queue the oldest gives way. Needs a
- * session that is active. */
-struct kdnet_event *kdnet_session_event(struct kdnet_session *session, enum kdnet_event_type type);
+void kdnet_state_suspect_key(struct kdnet_session *session);
 
 /* The time by which people are told how long something took. */
-static inline uint64_t kdnet_session_people_us(const struct kdnet_session *session, uint64_t now_us)
+static inline uint64_t kdnet_state_people_us(const struct kdnet_session *session, uint64_t now_us)
 {
     const struct kdnet_session_shared *shared = session->shared;
     return now_us + (shared->lag_us ? shared->lag_us(shared->user) : 0);
 }
 
-/* --- identity.c --- */
+/* Counts for the caller. */
+enum kdnet_count { KDNET_COUNT_REJECTED, KDNET_COUNT_REPEATED, KDNET_COUNT_SENT_AGAIN };
+void kdnet_state_count(const struct kdnet_session *session, enum kdnet_count what);
 
-/* A break whose bug check is known: it begins a crash, or is one of the crash before, or another one inside it. */
-void kdnet_identity_broke(struct kdnet_session *session, const struct kdnet_bugcheck *bugcheck);
+/* NULL is fine. */
+void kdnet_active_free(struct kdnet_active *active);
 
-/* Who answers is known: a loader, or a kernel elsewhere, is of a new boot. Needs a known version. */
-void kdnet_identity_met(struct kdnet_session *session);
+/* The target lives: what waited for it goes on. */
+void kdnet_state_heard(struct kdnet_session *session, uint64_t now_us);
 
-/* The machine shows another run of its KDNET. That is a new boot, unless it breaks with the bug check of the crash
- * within dump_for: KDNET may set itself up again on its way into one. */
-void kdnet_identity_rebooted(struct kdnet_session *session, uint64_t now_us);
-void kdnet_identity_expire(struct kdnet_session *session, uint64_t now_us);
+/* Whether the target may be asked for a poke now; if so, that counts as done. */
+bool kdnet_state_may_solicit(struct kdnet_session *session, uint64_t now_us);
 
-/* The machine has shown a new boot: what comes is of no crash. */
-void kdnet_identity_over(struct kdnet_session *session);
-
-/* --- budget.c --- */
-
-/* Takes one from a budget of so many at once and one more each `every_us`; false when it is used up. back_us: its
- * state, 0 at first. */
-bool kdnet_budget_spend(uint64_t *back_us, uint64_t now_us, unsigned at_once, uint64_t every_us);
-
-/* Whether the event may be told; if not, it is counted. Needs a history. */
-bool kdnet_budget_allows(struct kdnet_session *session, const struct kdnet_event *event);
-bool kdnet_budget_is_whole(const struct kdnet_budget *budget, uint64_t now_us);
-
-/* Tells what was suppressed, in time. */
-uint64_t kdnet_budget_deadline(const struct kdnet_session *session);
-void kdnet_budget_expire(struct kdnet_session *session, uint64_t now_us);
-
-/* A data packet of the target, new and whole. */
-void kdnet_break_handler_packet(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us);
-
-/*
- * Whether a data packet is a break that has to wait. If so, remembers when it came first: the machine has halted since
- * then.
- */
-bool kdnet_break_handler_waits(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us);
-
-/* Our answer or Continue has arrived. */
-void kdnet_break_handler_acked(struct kdnet_session *session, uint64_t now_us);
-
-/* An authentic poke of the session came: the machine lives. */
-void kdnet_break_handler_heard(struct kdnet_session *session, uint64_t now_us);
-
-/* The same, naming another host: it has that machine. */
-void kdnet_break_handler_other_host(struct kdnet_session *session, uint64_t now_us);
-
-/*
- * The machine may be halted without our knowing: asks it to say again what it waits with, so many times quickly (0: not
- * at once), then more and more slowly, for an hour and a half, until it says anything. A network that carries pokes and
- * nothing back may last longer than some quick asks.
- */
-void kdnet_resend_begin(struct kdnet_session *session, uint8_t times, uint64_t now_us);
-
-/*
- * The same for a machine that is met for the first time, whose handshake asks at once. One that was connected to
- * another host before, or to a former life of ours, may well stand still: it is asked longer. The others, a whole fleet
- * perhaps, are asked less and less often from the start.
- */
-void kdnet_resend_meet(struct kdnet_session *session, bool took_over, uint64_t now_us);
-
-/* The same run of the machine has another data key: what is under way may or may not have arrived. */
-void kdnet_break_handler_rekeyed(struct kdnet_session *session, uint64_t now_us);
-
-/* The machine has another random than the session before: nothing of the old boot holds. */
-void kdnet_break_handler_rebooted(struct kdnet_session *session, uint64_t now_us);
-
-/* Time passed: deadlines of reading, releasing, holding. */
-void kdnet_break_handler_expire(struct kdnet_session *session, uint64_t now_us);
-uint64_t kdnet_break_handler_deadline(const struct kdnet_session *session);
+static inline bool kdnet_state_is_halted(const struct kdnet_session *session)
+{
+    return session->active && session->active->halt.stage != KDNET_STAGE_RUNNING;
+}
 
 #endif

@@ -8,9 +8,13 @@
 #ifndef KDNET_KEY_H
 #define KDNET_KEY_H
 
+#include "kdnet/header.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+KDNET_HEADER_BEGIN
 
 #define KDNET_KEY_LENGTH      32
 #define KDNET_KEY_PARTS       4
@@ -42,7 +46,7 @@ enum kdnet_key_fault {
 int kdnet_key_parse(const char *text, size_t length, struct kdnet_key *out, enum kdnet_key_fault *fault, int *part);
 
 /* The key as w.x.y.z in lower case, without leading zeros, NUL-ended. */
-void kdnet_key_format(const struct kdnet_key *key, char out[static KDNET_KEY_TEXT_SIZE]);
+void kdnet_key_format(const struct kdnet_key *key, char out[KDNET_KEY_TEXT_SIZE]);
 
 /*
  * Whether somebody could guess the key: its four numbers need fewer than KDNET_KEY_BYTES_LEAST bytes together
@@ -53,5 +57,7 @@ bool kdnet_key_is_guessable(const struct kdnet_key *key);
 
 /* A sentence for a fault, e.g. "has a part over 64 bits". Never NULL. */
 const char *kdnet_key_fault_text(enum kdnet_key_fault fault);
+
+KDNET_HEADER_END
 
 #endif

@@ -12,6 +12,10 @@
 #ifndef KDNET_ERROR_H
 #define KDNET_ERROR_H
 
+#include "kdnet/header.h"
+
+KDNET_HEADER_BEGIN
+
 /* X(name, value, family, text) */
 #define KDNET_ERROR_MAP(X)                                                                                             \
     X(SHORT, -1, KDNET_FAMILY_DROP, "too short for what it claims to be")                                              \
@@ -45,5 +49,7 @@ const char *kdnet_error_text(int code);
 
 /* The family of a code; unknown codes belong to "give up". */
 enum kdnet_error_family kdnet_error_family(int code);
+
+KDNET_HEADER_END
 
 #endif

@@ -17,8 +17,12 @@
 #ifndef KDNET_NAMES_H
 #define KDNET_NAMES_H
 
+#include "kdnet/header.h"
+
 #include <stddef.h>
 #include <stdint.h>
+
+KDNET_HEADER_BEGIN
 
 struct kdnet_name {
     uint32_t value;
@@ -47,5 +51,7 @@ const char *kdnet_status_name(uint32_t status);
  * Returns NULL when it has none.
  */
 const char *kdnet_bugcheck_name(uint32_t code);
+
+KDNET_HEADER_END
 
 #endif

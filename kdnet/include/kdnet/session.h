@@ -2,7 +2,7 @@
 /*
  * session: one target, from its first poke to its last: handshakes, the questions at each break, the resume.
  *
- * Uses all the other rooms. Sans-I/O: datagrams and time go in; datagrams, events and the next deadline come out. Time
+ * Sans-I/O: datagrams and time go in; datagrams, events and the next deadline come out. Time
  * is an argument, in microseconds of any monotonic clock; random bytes and symbols are asked for with callbacks. A
  * session belongs to one thread.
  *
@@ -23,17 +23,22 @@
 #ifndef KDNET_SESSION_H
 #define KDNET_SESSION_H
 
-#include "kdnet/kernel/crash.h"
-#include "kdnet/wire/datagram.h"
-#include "kdnet/session/event.h"
-#include "kdnet/wire/handshake.h"
-#include "kdnet/kernel/layout_cache.h"
+#include "kdnet/header.h"
+#include "kdnet/crypto.h"
+#include "kdnet/datagram.h"
+#include "kdnet/event.h"
+#include "kdnet/key.h"
+#include "kdnet/policy.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+KDNET_HEADER_BEGIN
+
 struct kdnet_session;
+struct kdnet_layout_cache;
+struct kdnet_trace_cache;
 
 /* How a symbol was looked up. */
 enum kdnet_rva_answer {
@@ -126,6 +131,13 @@ struct kdnet_outgoing {
     bool to_sender; /* answers the datagram just received: to where it came from, which may not be the target's address
                      */
 };
+
+/*
+ * Where things lie in kernels that were read before, for all sessions of a thread: with it a kernel of which another
+ * machine has told costs one question fewer. NULL when memory is out; free(NULL) is fine.
+ */
+struct kdnet_layout_cache *kdnet_layout_cache_new(void);
+void kdnet_layout_cache_free(struct kdnet_layout_cache *cache);
 
 /*
  * A session for the machine with this key. `shared` and `policy` are borrowed.
@@ -247,5 +259,7 @@ uint8_t kdnet_session_version(const struct kdnet_session *session);
 /* The identity of its kernel's image, as far as it was learnt in this boot; NULL: not known. Borrowed for the moment.
  */
 const struct kdnet_pdb *kdnet_session_pdb(const struct kdnet_session *session);
+
+KDNET_HEADER_END
 
 #endif

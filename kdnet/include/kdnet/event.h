@@ -2,25 +2,30 @@
 /*
  * event: what a session has to tell (DESIGN.md section 3).
  *
- * Uses crash, evidence, identity. An event owns nothing; `text` and `evidence` are borrowed until the session is
+ * An event owns nothing; `text` and `evidence` are borrowed until the session is
  * called again.
  */
 #ifndef KDNET_EVENT_H
 #define KDNET_EVENT_H
 
-#include "kdnet/crash/assessment.h"
-#include "kdnet/crash/trace.h"
-#include "kdnet/kernel/crash.h"
-#include "kdnet/session/evidence.h"
-#include "kdnet/session/identity.h"
-#include "kdnet/kernel/kernel.h"
-#include "kdnet/wire/manipulate.h"
+#include "kdnet/header.h"
+#include "kdnet/assessment.h"
+#include "kdnet/evidence.h"
+#include "kdnet/kernel.h"
+#include "kdnet/policy.h"
+#include "kdnet/verdict.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+KDNET_HEADER_BEGIN
+
 #define KDNET_SESSION_ID_LENGTH 8
+#define KDNET_BUCKET_SIZE       112 /* of the name of a crash's group, with its NUL */
+#define KDNET_IDENTITY_LENGTH   8   /* of the name of a boot or a crash: the start of a SHA-256 */
+
+struct kdnet_trace;
 
 enum kdnet_event_type {
     KDNET_EVENT_CONNECTED,
@@ -170,5 +175,7 @@ struct kdnet_event {
         struct kdnet_event_no_last_break no_last_break;
     } u;
 };
+
+KDNET_HEADER_END
 
 #endif

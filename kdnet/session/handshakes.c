@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pokes and what answers them; and the data keys that follow, of which only that counts which the target uses. DESIGN
+ * section 5, PROTOCOL section 3.
+ */
+#include "kdnet/base/wire.h"
+#include "kdnet/error.h"
+#include "kdnet/session/break_handler_internal.h"
+#include "kdnet/session/events_internal.h"
+#include "kdnet/session/handshakes_internal.h"
+#include "kdnet/session/identity_internal.h"
+#include "kdnet/session/offers_internal.h"
+#include "kdnet/session/resend_internal.h"
+#include "kdnet/session/resume_internal.h"
+#include "kdnet/session/sequence_internal.h"
+
+#include <string.h>
+
+#define FOREIGN_PATIENCE_US 1000000U /* data under an unknown key for so long: the target and we disagree */
+#define FOREIGN_QUICK       3U       /* new keys without patience: a machine that is halted waits for each */
+#define FOREIGN_DOUBLINGS   6U       /* then patience doubles with each new key that ended nothing: a minute at most */
+#define FOREIGN_FORGET_US   300000000U
+#define OFFER_PATIENCE_US   80000U
+#define OFFER_DOUBT_US      1000000U
+
+/* Answers a poke with a new data key, which counts only when the target uses it; or not, when more runs ask than have
+ * places. */
+static int make_offer(struct kdnet_session *session, const struct kdnet_datagram *datagram,
+                      const struct kdnet_poke *poke, uint64_t now_us)
+{
+    uint8_t body[KDNET_RESPONSE_LENGTH];
+    struct kdnet_response response;
+    struct kdnet_offer *offer = kdnet_offers_place(session, poke->random, now_us);
+    if (!offer)
+        return session->offers ? KDNET_OK : KDNET_ERR_MEMORY;
+    memcpy(response.target_random, poke->random, sizeof response.target_random);
+    int error = session->shared->random(session->shared->user, response.host_random, sizeof response.host_random);
+    if (error != KDNET_OK)
+        return error;
+    *offer = (struct kdnet_offer){.used = true,
+                                  .took_over = !kdnet_address_is_none(&poke->connected),
+                                  .version = datagram->version,
+                                  .served = kdnet_offers_served(session, poke->random),
+                                  .sequence = datagram->sequence,
+                                  .seen_sequence = datagram->sequence,
+                                  .seen_counter = kdnet_get_le64(poke->random),
+                                  .made_us = now_us};
+    memcpy(offer->target_random, response.target_random, sizeof offer->target_random);
+    memcpy(offer->host_random, response.host_random, sizeof offer->host_random);
+    kdnet_response_encode(&response, body);
+    kdnet_data_key(&session->keys.control, body, offer->data_key);
+    kdnet_offers_count(session, offer, now_us);
+    session->response_due = kdnet_offers_number(session, offer);
+    return KDNET_OK;
+}
+
+/*
+ * Whether a poke comes after another of the same run: a recorded one has neither a sequence nor a counter that
+ * advances. A target that sets its KDNET up again on its way into a crash may well begin one of the two anew [inf].
+ */
+static bool is_newer(const struct kdnet_datagram *datagram, const struct kdnet_poke *poke, uint64_t sequence,
+                     uint64_t counter)
+{
+    return datagram->sequence > sequence || kdnet_get_le64(poke->random) > counter;
+}
+
+/* Whether an offer was made for this very poke, or a later one of the same boot was seen. Writes the offer when it was
+ * this one. */
+static bool answered(struct kdnet_session *session, const struct kdnet_datagram *datagram,
+                     const struct kdnet_poke *poke, struct kdnet_offer **same)
+{
+    *same = NULL;
+    bool later = false;
+    for (size_t i = 0; session->offers && i < session->offers->room; ++i) {
+        struct kdnet_offer *offer = &session->offers->offer[i];
+        if (!offer->used || !kdnet_poke_same_run(offer->target_random, poke->random))
+            continue;
+        if (memcmp(offer->target_random, poke->random, sizeof poke->random) == 0)
+            *same = offer;
+        if (!is_newer(datagram, poke, offer->seen_sequence, offer->seen_counter))
+            later = true;
+    }
+    return later;
+}
+
+/*
+ * Whether a poke comes too early after another of its run was answered: two responses under way at once may arrive in
+ * the wrong order, and then the target uses the key that we have given up. It is noted, so that of recordings that are
+ * played in order the machine's own poke is the last one that counts, and its next is answered.
+ */
+static bool comes_early(struct kdnet_session *session, const struct kdnet_datagram *datagram,
+                        const struct kdnet_poke *poke, uint64_t now_us)
+{
+    struct kdnet_offer *newest = kdnet_offers_newest(session, poke->random);
+    if (!newest || now_us - newest->made_us >= KDNET_OFFER_SPACING_US)
+        return false;
+    newest->seen_sequence = datagram->sequence;
+    newest->seen_counter = kdnet_get_le64(poke->random);
+    return true;
+}
+
+/* The machine holds a connection with a host elsewhere than where it sends its pokes, which is us. */
+static bool names_another(const struct kdnet_poke *poke)
+{
+    return !kdnet_address_is_none(&poke->connected) && !kdnet_address_equal(&poke->connected, &poke->host);
+}
+
+/*
+ * Whether a poke that is new wants an answer: DESIGN section 5, PROTOCOL section 3. A machine that we hold and that
+ * names another host has been taken by that one: two hosts would take it from each other for ever. Unless its data
+ * comes to us all the same: then the other address is one of ours.
+ */
+static bool wants_answer(const struct kdnet_session *session, const struct kdnet_poke *poke, uint64_t now_us)
+{
+    const struct kdnet_offer *offered = kdnet_offers_newest(session, poke->random);
+    if (!session->connected)
+        return true;
+    if (!kdnet_poke_same_run(session->target_random, poke->random))
+        return true;
+    if (kdnet_address_is_none(&poke->connected))
+        return true;
+    if (names_another(poke))
+        return session->rekey_wanted && session->foreign_us != 0;
+    /* It may have taken a response whose connection check was lost: then it waits under a key that we do not use. */
+    return session->rekey_wanted || (offered && now_us - offered->made_us >= OFFER_DOUBT_US);
+}
+
+static int receive_poke(struct kdnet_session *session, const struct kdnet_datagram *datagram,
+                        const struct kdnet_poke *poke, uint64_t now_us, struct kdnet_received *received)
+{
+    struct kdnet_offer *same;
+    bool of_session = session->connected && kdnet_poke_same_run(session->target_random, poke->random);
+    bool newer = is_newer(datagram, poke, session->control_sequence, kdnet_get_le64(session->target_random));
+    if (answered(session, datagram, poke, &same)) {
+        kdnet_state_count(session, KDNET_COUNT_REPEATED);
+        if (same) /* the same again, never a second key */
+            session->response_due = kdnet_offers_number(session, same);
+        received->answered = same;
+        return KDNET_OK;
+    }
+    if (of_session && !newer) {
+        kdnet_state_count(session, KDNET_COUNT_REPEATED);
+        return KDNET_ERR_REPEAT;
+    }
+    bool answer = !comes_early(session, datagram, poke, now_us) && wants_answer(session, poke, now_us);
+    if (of_session) {
+        received->fresh = true;
+        session->control_sequence = datagram->sequence;
+        memcpy(session->target_random, poke->random, sizeof session->target_random);
+        kdnet_state_heard(session, now_us);
+        kdnet_offers_forget_until(session, 0, now_us);
+        kdnet_break_handler_heard(session, now_us);
+        if (names_another(poke))
+            kdnet_break_handler_other_host(session, now_us);
+    }
+    if (!answer)
+        return KDNET_OK;
+    int error = make_offer(session, datagram, poke, now_us);
+    received->answered = session->response_due != 0;
+    return error;
+}
+
+int kdnet_handshakes_receive(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us,
+                             struct kdnet_received *received)
+{
+    uint8_t plain[KDNET_DATAGRAM_MAX];
+    struct kdnet_datagram datagram;
+    struct kdnet_poke poke;
+    int error = kdnet_datagram_open(session->shared->crypto, session->keys.control.bytes, &session->keys.hmac, payload,
+                                    length, plain, &datagram);
+    if (error != KDNET_OK)
+        return error;
+    received->authentic = true;
+    received->version = datagram.version;
+    if (datagram.from_host)
+        return KDNET_ERR_FORMAT; /* another host's, or our own sent back */
+    error = kdnet_poke_decode(datagram.body, datagram.body_length, &poke);
+    if (error != KDNET_OK)
+        return error;
+    received->poke = true;
+    error = receive_poke(session, &datagram, &poke, now_us, received);
+    if (error == KDNET_OK && names_another(&poke)) {
+        received->other_host = true;
+        received->other = poke.connected;
+    }
+    return error;
+}
+
+/*
+ * Whether a data packet of ours has gone out to this run of the target, or its count is in doubt. If not, it expects
+ * our first id, whether it counts on over handshakes or begins anew: RESET would say what both know.
+ */
+static bool has_numbered(const struct kdnet_link *link)
+{
+    const struct kdnet_link_memory *memory = &link->memory;
+    return memory->next_id != KDNET_PACKET_FIRST_ID || memory->out_of_step || memory->reset_sent || link->busy;
+}
+
+/* The target uses the key of this offer: it is in force from now on. */
+static int promote(struct kdnet_session *session, const struct kdnet_offer *offer, uint64_t now_us)
+{
+    uint8_t id[KDNET_SESSION_ID_LENGTH];
+    if (!kdnet_state_wake(session))
+        return KDNET_ERR_MEMORY;
+    int error = session->shared->random(session->shared->user, id, sizeof id);
+    if (error != KDNET_OK)
+        return error;
+    static const uint8_t none[KDNET_RANDOM_LENGTH];
+    bool known = memcmp(session->target_random, none, sizeof none) != 0;
+    bool rebooted = known && !kdnet_poke_same_run(session->target_random, offer->target_random);
+    bool keep = !rebooted && session->active->halt.stage != KDNET_STAGE_RUNNING;
+
+    bool numbered = has_numbered(&session->active->link);
+    if (rebooted) {
+        kdnet_break_handler_rebooted(session, now_us);
+        kdnet_identity_rebooted(session, now_us);
+    }
+    kdnet_link_restart(&session->active->link, keep);
+    kdnet_link_sample_first(&session->active->link, now_us - offer->made_us);
+    if (offer->took_over || (known && !rebooted && numbered))
+        session->active->link.memory.out_of_step = true; /* its count of our ids may be another than ours */
+    else if (!rebooted)
+        session->active->link.memory.unsure =
+            true; /* it may have been a former life of ours's, and have forgotten it */
+    kdnet_link_control(&session->active->link, KDNET_PACKET_RESEND, 0);
+    if (offer->took_over || !known)
+        kdnet_resend_meet(session, offer->took_over, now_us);
+    memcpy(session->id, id, sizeof session->id);
+    memcpy(session->data_key, offer->data_key, sizeof session->data_key);
+    memcpy(session->target_random, offer->target_random, sizeof session->target_random);
+    session->control_sequence = offer->sequence;
+    session->version = offer->version;
+    session->connected = true;
+    session->renumbered = session->solicit_due = false;
+    session->solicited_us = now_us; /* what comes late under the old key asks for nothing */
+    kdnet_sequence_restart(session);
+    if (keep)
+        kdnet_resume_rekeyed(session, now_us);
+
+    struct kdnet_event *event = kdnet_events_add(session, KDNET_EVENT_CONNECTED);
+    event->u.connected = (struct kdnet_event_connected){
+        .version = offer->version, .rebooted = rebooted, .took_over = offer->took_over, .first = !known};
+    kdnet_offers_forget_until(session, offer->made_us, now_us);
+    return KDNET_OK;
+}
+
+/* Opens a data datagram with the key in force or an offered one, which it confirms. */
+int kdnet_handshakes_open_data(struct kdnet_session *session, const uint8_t *payload, size_t length, uint8_t *plain,
+                               uint64_t now_us, struct kdnet_datagram *datagram)
+{
+    struct kdnet_crypto *crypto = session->shared->crypto;
+    int error = KDNET_ERR_AUTH;
+    if (session->connected)
+        error = kdnet_datagram_open(crypto, session->data_key, &session->keys.hmac, payload, length, plain, datagram);
+    for (size_t i = 0; error == KDNET_ERR_AUTH && session->offers && i < session->offers->room; ++i) {
+        const struct kdnet_offer *offer = &session->offers->offer[i];
+        if (!offer->used || !kdnet_datagram_may_open(crypto, offer->data_key, payload, length))
+            continue;
+        error = kdnet_datagram_open(crypto, offer->data_key, &session->keys.hmac, payload, length, plain, datagram);
+        if (error != KDNET_OK)
+            continue;
+        if (datagram->from_host)
+            return KDNET_ERR_FORMAT;
+        return promote(session, offer, now_us);
+    }
+    return error;
+}
+
+/*
+ * Whether data that no key of ours opens is reason enough to give the machine that we hold another key. It may have
+ * taken the key of another host that is gone, and be halted: so it is, at once, a few times. But what comes may be
+ * noise with the target's address, or late: it must not make handshake after handshake.
+ */
+static bool is_foreign_enough(struct kdnet_session *session, uint64_t now_us)
+{
+    uint8_t *rekeys = &session->foreign_rekeys;
+    if (session->rekey_wanted)
+        return true;
+    if (now_us - session->solicited_us > FOREIGN_FORGET_US)
+        *rekeys = 0;
+    if (*rekeys < FOREIGN_QUICK) {
+        if (session->solicited_us != 0 && now_us - session->solicited_us < FOREIGN_PATIENCE_US)
+            return false;
+    } else if (now_us - session->foreign_us < (uint64_t)FOREIGN_PATIENCE_US << (*rekeys - FOREIGN_QUICK + 1) ||
+               now_us - session->last_seen_us < FOREIGN_PATIENCE_US) {
+        return false;
+    }
+    if (*rekeys < FOREIGN_QUICK + FOREIGN_DOUBLINGS - 1)
+        ++*rekeys;
+    session->rekey_wanted = true;
+    return true;
+}
+
+/* A response may be on its way to who sends it: for a moment. */
+static bool is_being_answered(const struct kdnet_session *session, uint64_t now_us)
+{
+    const struct kdnet_offer *newest = kdnet_offers_newest(session, NULL);
+    return newest && now_us - newest->made_us < OFFER_PATIENCE_US &&
+           now_us - session->foreign_us < KDNET_OFFER_SPACING_US;
+}
+
+/* Data that no key of ours opens: the target has another host's key, or one of a former life of ours, or it is noise.
+ */
+void kdnet_handshakes_foreign_data(struct kdnet_session *session, uint8_t version, uint64_t now_us)
+{
+    if (session->foreign_us == 0)
+        session->foreign_us = now_us;
+    if (session->connected ? !is_foreign_enough(session, now_us) : is_being_answered(session, now_us))
+        return;
+    if (!kdnet_state_may_solicit(session, now_us))
+        return;
+    session->solicit_due = true;
+    session->solicit_to_sender = true;
+    session->solicit_version = version;
+}

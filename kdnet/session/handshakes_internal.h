@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* handshakes_internal: pokes, and the keys that are agreed on. Not for callers. */
+#ifndef KDNET_HANDSHAKES_INTERNAL_H
+#define KDNET_HANDSHAKES_INTERNAL_H
+
+#include "kdnet/session/state_internal.h"
+
+/* Takes a payload of the control channel, as kdnet_session_receive does. */
+int kdnet_handshakes_receive(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us,
+                             struct kdnet_received *received);
+
+/* Opens a data datagram with the key in force or an offered one, which it confirms. */
+int kdnet_handshakes_open_data(struct kdnet_session *session, const uint8_t *payload, size_t length, uint8_t *plain,
+                               uint64_t now_us, struct kdnet_datagram *datagram);
+
+/* Data came that no key of ours opens: the target has another host's key, or one of a previous process of ours, or the
+ * data are noise. */
+void kdnet_handshakes_foreign_data(struct kdnet_session *session, uint8_t version, uint64_t now_us);
+
+#endif

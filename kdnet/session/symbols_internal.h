@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* symbols_internal: symbols and images, which the caller looks up. Not for callers. */
+#ifndef KDNET_SYMBOLS_INTERNAL_H
+#define KDNET_SYMBOLS_INTERNAL_H
+
+#include "kdnet/session/state_internal.h"
+
+/* What it shares with others, who have been told which machine the next question is for. */
+const struct kdnet_session_shared *kdnet_ask_caller(const struct kdnet_session *session);
+
+/* The kernel's identity is known: says which of its symbols will be asked for. */
+void kdnet_want_symbols(struct kdnet_session *session);
+
+#endif
