@@ -114,7 +114,7 @@ def main():
         link_libraries(folder)
         configure_libevent(folder)
         write_messages(folder)
-        flags = [*FLAGS, f"-I{TREE}", "-isystem", str(WINDOWS / "compat"), "-isystem", name, "-isystem", str(mingw[0])]
+        flags = [*FLAGS, f"-I{TREE}", f"-I{TREE}/kdnet/include", "-isystem", str(WINDOWS / "compat"), "-isystem", name, "-isystem", str(mingw[0])]
         slim = precompile(clang, flags, "compat.h", folder / "compat.pch")
         full = precompile(clang, flags, "sockets.h", folder / "sockets.pch")
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * kdnet: the host side of KDNET, by which Windows kernels are debugged, as a library without I/O. All of it in one
- * header. Where to start: session.h; docs/libkdnet.md has a whole host in 60 lines.
+ * header. Where to start: session.h.
  */
 #ifndef KDNET_KDNET_H
 #define KDNET_KDNET_H
