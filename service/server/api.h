@@ -2,8 +2,8 @@
 /*
  * api: the server as HTTP sees it (http/http_ops.h): what is known of it, once a second, and what operators do.
  *
- * Uses observe, http_ops, server. act.c in worker/ does what is done to machines; server_api.c fills it in, server_act.c carries it there and
- * back, and tells of it.
+ * Uses observe, http_ops, server. act.c in worker/ does what is done to machines; server_api.c fills it in,
+ * server_act.c carries it there and back, and tells of it.
  *
  * Thread: the server's, but for the functions of api_ops, which take any.
  */
