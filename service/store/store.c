@@ -51,6 +51,7 @@ struct store *store_open(const struct store_options *options, const struct store
     store->queue.limit_bytes = STORE_QUEUE_BYTES;
     store->catch_up_due = true;
     store->sinks_due = true;
+    store->opened_us = store_wall_us();
     set_path(store);
     if (uv_thread_create(&store->thread, store_write, store) == 0)
         return store;

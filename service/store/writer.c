@@ -8,6 +8,7 @@
  */
 #include "service/runtime/log.h"
 #include "service/store/catch_up.h"
+#include "service/store/line.h"
 #include "service/store/store_internal.h"
 
 #include <stdio.h>
@@ -241,6 +242,30 @@ static bool commit_found(struct catching *catching)
     return !catching->failed;
 }
 
+static bool is_of_this_run(const struct store *store, const char *text, size_t length)
+{
+    struct store_line line;
+    if (!store_line_parse(text, length, &line))
+        return false;
+    bool is = line.time_us >= store->opened_us;
+    store_line_clear(&line);
+    return is;
+}
+
+/* Sinks that are new begin here: behind what was told before this run, and ahead of what it tells itself. */
+static bool begin_sinks(struct catching *catching)
+{
+    struct store *store = catching->store;
+    if (!commit_found(catching))
+        return false;
+    int code = database_begin(store->database);
+    if (code == 0)
+        code = put_sinks(store);
+    catching->failed = !commit(store, code);
+    store->sinks_due = catching->failed;
+    return !catching->failed;
+}
+
 static bool on_found(void *user, const char *text, size_t length)
 {
     struct catching *catching = user;
@@ -255,6 +280,8 @@ static bool on_found(void *user, const char *text, size_t length)
             return false;
         }
     }
+    if (!has && store->sinks_due && is_of_this_run(store, text, length) && !begin_sinks(catching))
+        return false;
     struct store_queued *copy = has ? NULL : store_queued_new(text, length);
     if (!copy)
         return true;

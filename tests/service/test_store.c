@@ -470,6 +470,31 @@ static unsigned count_files(struct place *place, const char *part)
     return (unsigned)strtoul(answer, NULL, 10);
 }
 
+/* What was told before this run is no news; what this run told before its store was open is. */
+static void test_a_new_sink_begins_with_this_run(void **state)
+{
+    static const char *const sinks[] = {"soc"};
+    struct place *place = new_place();
+    uint64_t behind = 99;
+    char line[256];
+    (void)state;
+    write_results(place, 1, 4);
+    for (unsigned n = 10; n < 13; ++n) {
+        char later[256];
+        (void)snprintf(later, sizeof later, "{\"time\":\"2096%s", event(n, line) + strlen("{\"time\":\"2026"));
+        write_text(place->results, "a", later);
+        write_text(place->results, "a", "\n");
+    }
+    place->options.sinks = sinks;
+    place->options.sink_count = 1;
+    open_store(place);
+    await_told(place, 7);
+    assert_int_equal(store_sinks(place->reader, check_sink, &behind), STORE_DONE);
+    assert_int_equal(behind, 3);
+    close_store(place);
+    remove_place(place);
+}
+
 static void test_sets_a_damaged_file_aside(void **state)
 {
     struct place *place = new_place();
@@ -827,6 +852,7 @@ int main(void)
         cmocka_unit_test(test_finds_crashes),
         cmocka_unit_test(test_acknowledges),
         cmocka_unit_test(test_catches_up_from_the_result_file),
+        cmocka_unit_test(test_a_new_sink_begins_with_this_run),
         cmocka_unit_test(test_sets_a_damaged_file_aside),
         cmocka_unit_test(test_goes_on_when_its_file_is_damaged_or_replaced),
         cmocka_unit_test(test_waits_for_a_folder_that_is_missing),
