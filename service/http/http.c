@@ -186,7 +186,7 @@ static void look_at_tls(struct http *http)
 static void answer_sinks(struct call *call)
 {
     if (call->reader)
-        sinks_read(&call->http->sinks, call->reader);
+        sinks_read(&call->http->sinks, call->reader, call->http->ops);
 }
 
 static void on_sinks(struct call *call)

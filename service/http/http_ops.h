@@ -191,12 +191,24 @@ struct http_acted {
     uint64_t halted, held, heard_last_10s;
 };
 
+/* Of a sink, since the start. */
+struct http_sink {
+    const char *name, *type; /* borrowed for the call */
+    const char *last_error;  /* empty: there was none */
+    uint64_t last_error_us;  /* since 1970 */
+    uint64_t errors, rejected,
+        dropped; /* tries that failed; events that the receiver refused; that left the store before */
+};
+
+typedef void http_sink_fn(void *user, const struct http_sink *sink);
+
 struct http_ops {
     void *user;
 
     void (*status)(void *user, struct http_status *out);
     void (*metrics)(void *user, struct http_metrics *out);
     void (*counters)(void *user, http_counter_fn *each, void *each_user); /* one row each of counters.def */
+    void (*sinks)(void *user, http_sink_fn *each, void *each_user); /* those that run; how far each is says the store */
 
     /* The name of a loop that has not turned for 5 s, or NULL: all have. */
     const char *(*stuck)(void *user);

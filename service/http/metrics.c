@@ -249,6 +249,15 @@ static void put_sinks(struct writer *w, struct sinks *sinks)
     begin(w, GAUGE, "kdnetd_sink_behind_seconds", "How old the oldest event is that a sink has not delivered");
     for (size_t i = 0; i < count; ++i)
         put_labelled(w, "sink", states[i].name, (double)states[i].behind_us / 1e6);
+    begin(w, COUNTER, "kdnetd_sink_errors", "Deliveries that failed and are tried again");
+    for (size_t i = 0; i < count; ++i)
+        put_labelled(w, "sink", states[i].name, (double)states[i].errors);
+    begin(w, COUNTER, "kdnetd_sink_rejected", "Events that a receiver refused for good");
+    for (size_t i = 0; i < count; ++i)
+        put_labelled(w, "sink", states[i].name, (double)states[i].rejected);
+    begin(w, COUNTER, "kdnetd_sink_dropped", "Events that left the store before a sink delivered them");
+    for (size_t i = 0; i < count; ++i)
+        put_labelled(w, "sink", states[i].name, (double)states[i].dropped);
 }
 
 /* Of this process, as Prometheus' own clients name it. */

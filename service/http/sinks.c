@@ -32,11 +32,28 @@ static bool take(void *user, const struct store_sink *sink)
     return found->count < SINKS_MAX;
 }
 
-void sinks_read(struct sinks *sinks, struct store_reader *reader)
+static void add_counts(void *user, const struct http_sink *sink)
+{
+    struct found *found = user;
+    for (size_t i = 0; i < found->count; ++i) {
+        struct sink_state *to = &found->of[i];
+        if (strcmp(to->name, sink->name) != 0)
+            continue;
+        (void)snprintf(to->type, sizeof to->type, "%s", sink->type);
+        (void)snprintf(to->last_error, sizeof to->last_error, "%s", sink->last_error);
+        to->last_error_us = sink->last_error_us;
+        to->errors = sink->errors;
+        to->rejected = sink->rejected;
+        to->dropped = sink->dropped;
+    }
+}
+
+void sinks_read(struct sinks *sinks, struct store_reader *reader, const struct http_ops *ops)
 {
     struct found found = {.count = 0};
     if (store_sinks(reader, take, &found) != STORE_DONE)
         return;
+    ops->sinks(ops->user, add_counts, &found);
     uv_mutex_lock(&sinks->lock);
     sinks->count = found.count;
     memcpy(sinks->of, found.of, found.count * sizeof found.of[0]);
@@ -61,11 +78,15 @@ void sinks_put(struct json_out *json, struct sinks *sinks)
     for (size_t i = 0; i < count; ++i) {
         out_open(json, '{');
         out_put_text(json, "name", states[i].name);
-        out_put_text(json, "type", NULL);
+        out_put_text(json, "type", states[i].type[0] != '\0' ? states[i].type : NULL);
         out_put_whole(json, "behind_events", states[i].behind_events);
         out_put_seconds(json, "behind_seconds", states[i].behind_us);
-        out_put_text(json, "last_error", NULL);
-        out_put_text(json, "last_error_at", NULL);
+        bool failed = states[i].last_error[0] != '\0';
+        out_put_text(json, "last_error", failed ? states[i].last_error : NULL);
+        if (failed)
+            out_put_time(json, "last_error_at", states[i].last_error_us);
+        else
+            out_put_text(json, "last_error_at", NULL);
         out_close(json, '}');
     }
     out_close(json, ']');

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sinks: how far each sink is, as the store knew it last: whoever asks for it does not wait for the store.
+ * sinks: how each sink is, as it and the store knew last: whoever asks for it does not wait for the store.
  *
- * Uses store_read, json_out. Thread: any.
+ * Uses store_read, http_ops, json_out. Thread: any.
  */
 #ifndef SERVICE_HTTP_SINKS_H
 #define SERVICE_HTTP_SINKS_H
 
+#include "service/http/http_ops.h"
 #include "service/http/json_out.h"
 #include "service/store/store_read.h"
 
@@ -21,6 +22,8 @@
 struct sink_state {
     char name[SINKS_NAME_SIZE];
     uint64_t behind_events, behind_us;
+    char type[16], last_error[256]; /* empty: it does not run; there was none */
+    uint64_t last_error_us, errors, rejected, dropped;
 };
 
 struct sinks {
@@ -33,8 +36,8 @@ struct sinks {
 bool sinks_init(struct sinks *sinks);
 void sinks_clear(struct sinks *sinks);
 
-/* Asks the store. On the thread of its reader. */
-void sinks_read(struct sinks *sinks, struct store_reader *reader);
+/* Asks the store, and the sinks. On the thread of the reader. */
+void sinks_read(struct sinks *sinks, struct store_reader *reader, const struct http_ops *ops);
 
 /* Copies what is known. Returns how many there are. */
 size_t sinks_get(struct sinks *sinks, struct sink_state out[static SINKS_MAX]);

@@ -283,8 +283,10 @@ static void on_committed(void *user, const struct store_event *events, size_t co
     struct observe *observe = user;
     if (observe->on_committed)
         observe->on_committed(observe->user, events, count);
+    uv_mutex_lock(&observe->sinks_lock);
     if (observe->sinks)
         sinks_wake(observe->sinks);
+    uv_mutex_unlock(&observe->sinks_lock);
 }
 
 static void on_overrun(void *user, const char *sink, uint64_t count)
@@ -293,8 +295,10 @@ static void on_overrun(void *user, const char *sink, uint64_t count)
     char id[IDENTITY_SIZE];
     struct event_json_service service = {
         .time_us = wall_us(), .collector = observe->collector, .event = "sink_overrun"};
+    uv_mutex_lock(&observe->sinks_lock);
     if (observe->sinks)
         sinks_count_dropped(observe->sinks, sink, count);
+    uv_mutex_unlock(&observe->sinks_lock);
     (void)publisher_service(observe->publisher, &service,
                             json_pack("{s:s,s:I}", "sink", sink, "count", (json_int_t)count), id);
     event_log_ring(observe->publisher->log);
@@ -348,6 +352,8 @@ static void configure_sinks(struct observe *observe, const struct kdnetd_config 
 bool observe_init(struct observe *observe, struct publisher *publisher, const struct kdnetd_config *config)
 {
     observe->publisher = publisher;
+    if (uv_mutex_init(&observe->sinks_lock) != 0)
+        return false;
     memcpy(observe->collector, config->collector, sizeof observe->collector);
     observe->path = observe_store_path(config);
     observe->sinks = observe->path ? sinks_open() : NULL;
@@ -386,14 +392,18 @@ void observe_configure(struct observe *observe, const struct kdnetd_config *conf
 
 bool observe_close(struct observe *observe)
 {
-    if (observe->sinks && !sinks_close(observe->sinks, SINKS_WAIT_MS))
+    uv_mutex_lock(&observe->sinks_lock);
+    struct sinks *sinks = observe->sinks;
+    observe->sinks = NULL; /* the store may still commit */
+    uv_mutex_unlock(&observe->sinks_lock);
+    if (sinks && !sinks_close(sinks, SINKS_WAIT_MS))
         return false;
-    observe->sinks = NULL; /* its address goes, and the store may still commit */
     bool ended = !observe->store || store_close(observe->store, STORE_WAIT_MS);
     if (!ended)
         return false;
     snapshots_free(observe->snapshots);
     free(observe->path);
+    uv_mutex_destroy(&observe->sinks_lock);
     *observe = (struct observe){.snapshots = NULL};
     return true;
 }

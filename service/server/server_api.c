@@ -348,6 +348,32 @@ static void get_counters(void *user, http_counter_fn *each, void *each_user)
     uv_mutex_unlock(&api->lock);
 }
 
+struct telling_sinks {
+    http_sink_fn *each;
+    void *user;
+};
+
+static void tell_sink(void *user, const struct sinks_status *status)
+{
+    const struct telling_sinks *telling = user;
+    telling->each(telling->user, &(struct http_sink){.name = status->name,
+                                                     .type = status->type,
+                                                     .last_error = status->last_error,
+                                                     .last_error_us = status->last_error_us,
+                                                     .errors = status->errors,
+                                                     .rejected = status->rejected,
+                                                     .dropped = status->dropped});
+}
+
+static void get_sinks(void *user, http_sink_fn *each, void *each_user)
+{
+    struct api *api = user;
+    struct telling_sinks telling = {each, each_user};
+    struct sinks *sinks = api->server->observe.sinks;
+    if (sinks)
+        sinks_each(sinks, tell_sink, &telling);
+}
+
 /* Targets */
 
 struct finding {
@@ -558,6 +584,7 @@ void api_ops(struct api *api, struct http_ops *ops)
                              .status = get_status,
                              .metrics = get_metrics,
                              .counters = get_counters,
+                             .sinks = get_sinks,
                              .stuck = find_stuck,
                              .targets = get_targets,
                              .unknown = get_unknown,

@@ -41,8 +41,8 @@ static void snapshots_unpack(const uint64_t word[static SNAPSHOTS_WORDS], uint32
 static void snapshots_read_words(struct snapshots_seat *slot, uint64_t word[static SNAPSHOTS_WORDS], uint32_t *port)
 {
     for (size_t i = 0; i < SNAPSHOTS_WORDS; ++i)
-        word[i] = atomic_load_explicit(&slot->word[i], memory_order_relaxed);
-    *port = atomic_load_explicit(&slot->port, memory_order_relaxed);
+        word[i] = atomic_load_explicit(&slot->word[i], memory_order_acquire);
+    *port = atomic_load_explicit(&slot->port, memory_order_acquire);
 }
 
 void snapshots_read_slot(struct snapshots_seat *slot, struct snapshot *out)
@@ -52,7 +52,6 @@ void snapshots_read_slot(struct snapshots_seat *slot, struct snapshot *out)
     do {
         before = atomic_load_explicit(&slot->sequence, memory_order_acquire);
         snapshots_read_words(slot, word, &port);
-        atomic_thread_fence(memory_order_acquire);
         after = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
     } while (before % 2 != 0 || before != after);
     snapshots_unpack(word, port, out);
@@ -103,7 +102,7 @@ void snapshots_heard(struct snapshots *snapshots, uint32_t slot, uint64_t last_s
     uint32_t sequence;
     if (!snapshots_begin_write(to, &sequence))
         return;
-    atomic_store_explicit(&to->word[SNAPSHOTS_WORD_LAST_SEEN], last_seen_us, memory_order_relaxed);
+    atomic_store_explicit(&to->word[SNAPSHOTS_WORD_LAST_SEEN], last_seen_us, memory_order_release);
     snapshots_end_write(to, sequence);
 }
 
@@ -199,7 +198,7 @@ void snapshots_note_kernel(struct snapshots *snapshots, uint32_t slot, uint16_t 
         return;
     uint64_t word = atomic_load_explicit(&to->word[SNAPSHOTS_WORD_STATE], memory_order_relaxed);
     word = (word & ~(UINT64_C(0xffff) << 32)) | (uint64_t)kernel << 32;
-    atomic_store_explicit(&to->word[SNAPSHOTS_WORD_STATE], word, memory_order_relaxed);
+    atomic_store_explicit(&to->word[SNAPSHOTS_WORD_STATE], word, memory_order_release);
     snapshots_end_write(to, sequence);
     mark_changed(snapshots, slot);
 }

@@ -255,9 +255,22 @@ static void fake_act(void *user, const struct http_act *act,
     done(done_user, &acted);
 }
 
+static void fake_sinks(void *user, http_sink_fn *each, void *each_user)
+{
+    (void)user;
+    each(each_user, &(struct http_sink){.name = "soc",
+                                        .type = "http",
+                                        .last_error = "503 Service Unavailable",
+                                        .last_error_us = 1795692645000000,
+                                        .errors = 3,
+                                        .rejected = 2,
+                                        .dropped = 1});
+}
+
 const struct http_ops fake_ops = {.status = fake_status,
                                   .metrics = fake_metrics,
                                   .counters = fake_counters,
+                                  .sinks = fake_sinks,
                                   .stuck = fake_stuck,
                                   .targets = fake_targets,
                                   .unknown = fake_unknown,

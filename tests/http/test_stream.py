@@ -46,6 +46,13 @@ def ids_of(server, query=""):
     return [json.loads(line)["id"] for line in server.ask(f"/api/v1/events{query}").body.splitlines()]
 
 
+def is_established(server, client):
+    """Whether the server's end of a connection is: not when it has closed it, read or not (proc(5), /proc/net/tcp)."""
+    ends = f"{server.port:04X}", f"{client.getsockname()[1]:04X}"
+    rows = (row.split() for row in open("/proc/net/tcp", encoding="ascii").readlines()[1:])
+    return any((row[1][-4:], row[2][-4:], row[3]) == (*ends, "01") for row in rows)
+
+
 class Streams(fake.Case):
     def stream(self, *args, **more):
         stream = Stream(*args, **more)
@@ -134,6 +141,10 @@ class Streams(fake.Case):
         for _ in range(24):
             server.tell("publish 500")
             self.assertEqual(len(reader.ids(500)), 500)
+        end = time.monotonic() + PATIENCE
+        while any(is_established(server, sock) for sock in stuck):  # it takes two seconds of being behind
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.1)
         for sock in stuck:
             data = fake.read_all(sock)  # ends: the server has closed it
             self.assertLess(len(data), 24 * 500 * 300)
