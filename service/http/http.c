@@ -14,6 +14,7 @@
 
 #define NICE        10 /* a flood of requests takes no processor from the wire */
 #define TLS_LOOK_MS 5000U
+#define FILES_LEAST 64U /* that can be opened; else HTTP is left out */
 
 static const char *const troubles[HTTP_TROUBLES] = {"http", "http_socket", "http_tls", "http_tokens"};
 
@@ -417,8 +418,47 @@ static bool start(struct http *http)
     return false;
 }
 
+/*
+ * Whether there are files enough: libevent ends the program when it cannot open its own, and machines, results and
+ * reloads come first.
+ */
+static bool has_files(void)
+{
+    int files[FILES_LEAST];
+    size_t count = 0;
+    while (count < FILES_LEAST && (files[count] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+        ++count;
+    bool enough = count == FILES_LEAST;
+    while (count > 0)
+        (void)close(files[--count]);
+    return enough;
+}
+
+/* Half of the files that may be open stay for all else; more may be open when the system lets them. */
+static void leave_files(struct http_limits *limits)
+{
+    const rlim_t wanted = 2 * ((rlim_t)limits->connections + limits->local);
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return;
+    struct rlimit more = {.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted, .rlim_max = files.rlim_max};
+    if (files.rlim_cur < more.rlim_cur && setrlimit(RLIMIT_NOFILE, &more) == 0)
+        files = more;
+    const rlim_t most = files.rlim_cur / 2;
+    if (limits->connections > most)
+        limits->connections = (unsigned)most;
+    if (limits->streams > most)
+        limits->streams = (unsigned)most;
+}
+
 struct http *http_open(const struct http_options *options, const struct http_ops *ops, struct store *store)
 {
+    if (!has_files()) {
+        log_plain(CONFIG_LOG_WARNING,
+                  "http: kdnetd serves its machines without it, because few files can be opened; raise "
+                  "the limit (LimitNOFILE=, ulimit -n)");
+        return NULL;
+    }
     struct http *http = calloc(1, sizeof *http);
     if (!http || uv_mutex_init(&http->lock) != 0) {
         free(http);
@@ -435,6 +475,7 @@ struct http *http_open(const struct http_options *options, const struct http_ops
     http->store = store;
     http->limits = options->limits;
     set_limits(&http->limits);
+    leave_files(&http->limits);
     if (init(http, options) && start(http))
         return http;
     mark_closed(http);

@@ -46,7 +46,7 @@ bool ask_parse(struct ask *ask, const struct command *command, int count, char *
     ask->words = arguments + optind;
     ask->word_count = (size_t)(count - optind);
     if (ask->word_count < least)
-        return refuse(ask, command_misuse(command, "an argument is missing; usage: ", command->arguments));
+        return refuse(ask, command_misuse(command, "an argument is missing:", command->arguments));
     if (ask->word_count > most)
         return refuse(ask, command_misuse(command, "one argument too many:", ask->words[most]));
     screen_of(stdout, &ask->screen);

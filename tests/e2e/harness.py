@@ -148,6 +148,17 @@ class Reader(threading.Thread):
                 self.grown.wait(left)
 
 
+def configuration(folder, options):
+    """The text of the configuration that the options name; empty: there is none, or it cannot be read."""
+    words = [str(option) for option in options]
+    if "--config" not in words[:-1]:
+        return ""
+    try:
+        return (pathlib.Path(folder) / words[words.index("--config") + 1]).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
 class Daemon:
     """kdnetd, with its results on a pipe unless `events` names a file. `prefix`: what runs it in its own place."""
 
@@ -162,9 +173,10 @@ class Daemon:
             self.command += ["--rva", RVA]
         if "--read-deadline" not in options:
             self.command += ["--read-deadline", READ_DEADLINE]
-        if "--http" not in options and "--config" not in options:
+        config = configuration(case.folder, options)
+        if "--http" not in options and "http:" not in config:
             self.command += ["--http", "none"]  # many run side by side: they would fight for the default
-        if "--http-socket" not in options and "--config" not in options:
+        if "--http-socket" not in options and "http_socket:" not in config:
             self.command += ["--http-socket", "none"]
         if events:
             self.command += ["--events", str(events)]

@@ -228,7 +228,7 @@ class Listeners(harness.Case):
             with self.subTest(files=files):
                 listens = [harness.place(ip, harness.free_port(ip)) for ip in (self.ip, self.next_ip())]
                 daemon = self.start(*listens, workers=4, prefix=("prlimit", f"--nofile={files}:{files}"))
-                daemon.wait_log("because few files can be opened")
+                daemon.wait_log("workers: fewer serve than were asked for, because few files can be opened")
                 self.crash(daemon, listens[0])
                 daemon.stop()
 

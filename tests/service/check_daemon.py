@@ -44,6 +44,7 @@ class Daemon:
             command += ["--listen", f"{HOST}:{self.port}"]
         if events:
             command += ["--events", self.events_path]
+        command += ["--http", "none", "--http-socket", "none"]  # the defaults belong to one of many that run side by side
         command += list(arguments)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdout=stdout, stderr=log, env={**os.environ, **(environment or {})})

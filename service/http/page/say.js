@@ -64,11 +64,24 @@ const REASONS = {
   unreadable: "its memory could not be read", no_kernel: "a boot loader answered", timeout: "the read took too long",
   lost: "the machine fell silent",
 };
+const reason = (of) => REASONS[of.reason] || of.reason || "";
+
+/* "probably written: the screen showed 100 percent" */
+function assessed({ likely, strength, because }) {
+  const how = strength === "strong" ? "probably" : "perhaps";
+  return `${how} ${VERDICTS[likely] || likely}${because.length ? `: ${because.join(", ")}` : ""}`;
+}
+
+function notStarted(crash) {
+  const last = (crash.phases || []).filter((phase) => phase.phase === "bugcheck_second" || phase.phase === "shutdown").at(-1);
+  if (!last) return "no last break was seen";
+  return last.verdict === "not_started" ? "the machine never began its dump" : `at the last break not known: ${reason(last)}`;
+}
+
 export function why(crash) {
-  if (crash.assessment && typeof crash.assessment === "string") return crash.assessment;
-  if (crash.assessment && crash.assessment.text) return crash.assessment.text;
   if (crash.verdict === "failed") return `status ${crash.status || "not known"}`;
-  if (crash.verdict === "unknown") return REASONS[crash.reason] || crash.reason || "";
-  if (crash.verdict === "not_started") return "no last break was seen";
+  if (crash.assessment && crash.assessment.likely) return assessed(crash.assessment);
+  if (crash.verdict === "unknown") return reason(crash);
+  if (crash.verdict === "not_started") return notStarted(crash);
   return "";
 }
