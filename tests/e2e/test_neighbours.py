@@ -173,9 +173,9 @@ policy: {{ bugcheck_second: continue }}
         return faults, longest, len(text), len(daemon.log.lines)
 
     def check_acted(self, name, summaries):
-        """A neighbour that did nothing shows nothing."""
-        least = {"prints": ("prints", 200), "handshakes": ("handshakes", 50), "bug_checks": ("breaks", 100),
-                 "shutdowns": ("breaks", 100), "resends": ("breaks", 1), "second_break": ("breaks", 2),
+        """A neighbour that did nothing shows nothing; one that halts again and again does so more often than is told at once."""
+        least = {"prints": ("prints", 200), "handshakes": ("handshakes", 50), "bug_checks": ("breaks", 21),
+                 "shutdowns": ("breaks", 21), "resends": ("breaks", 1), "second_break": ("breaks", 2),
                  "deaf": ("breaks", DEAF), "slow": ("breaks", SLOW), "lies": ("breaks", 2 * LIARS),
                  "endless": ("breaks", 2), "fetching": ("breaks", FETCHING), "forger": ("handshakes", 20)}.get(name)
         if least:
