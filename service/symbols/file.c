@@ -162,3 +162,29 @@ void symbol_file_close(struct symbol_file *file)
     }
     *file = (struct symbol_file){.descriptor = -1};
 }
+
+/* Whether `a` comes before `b` among names of one address. */
+static bool comes_first(const char *a, const char *b)
+{
+    if ((a[0] == '?') != (b[0] == '?'))
+        return b[0] == '?';
+    return strcmp(a, b) < 0;
+}
+
+void symbol_address_offer(struct symbol_address *address, uint32_t rva, const char *name)
+{
+    char text[SYMBOL_NAME_SIZE];
+    size_t length = 0;
+    if (rva > address->rva || address->rva - rva >= SYMBOL_REACH || name[0] == 0)
+        return;
+    uint32_t offset = address->rva - rva;
+    for (; name[length] != 0 && length < sizeof text - 1; ++length)
+        text[length] = (char)(name[length] > ' ' && name[length] < 0x7f ? name[length] : '_');
+    text[length] = 0;
+    if (address->answer == SYMBOL_FOUND &&
+        (address->offset < offset || (address->offset == offset && !comes_first(text, address->name))))
+        return;
+    address->answer = SYMBOL_FOUND;
+    address->offset = offset;
+    memcpy(address->name, text, length + 1);
+}

@@ -15,6 +15,8 @@
 
 #define SYMBOL_REASON_SIZE 256 /* of the text that says why a file or a source does not answer */
 #define SYMBOL_PATH_SIZE   1024
+#define SYMBOL_NAME_SIZE   128      /* of a symbol that an address lies in */
+#define SYMBOL_REACH       0x100000 /* bytes behind a symbol that are told by its name */
 
 struct symbol_file {
     const uint8_t *memory; /* borrowed; NULL: the file is on disk */
@@ -37,6 +39,20 @@ struct symbol_name {
 };
 
 #define SYMBOL_NAMES_MAX 40U /* that may be asked at once */
+
+/* An address in an image, and the last public symbol that is not behind it. */
+struct symbol_address {
+    uint32_t rva;
+    enum symbol_answer answer;
+    uint32_t offset;             /* of SYMBOL_FOUND: bytes from the symbol to the address */
+    char name[SYMBOL_NAME_SIZE]; /* of SYMBOL_FOUND: printable ASCII, cut when it is longer */
+};
+
+#define SYMBOL_ADDRESSES_MAX 32U /* that may be asked at once */
+
+/* Keeps `name` when it suits the address better than what is known: it is nearer, or as near and comes first among
+ * names (those of C++ that begin with `?` last), so that files in any order tell the same. */
+void symbol_address_offer(struct symbol_address *address, uint32_t rva, const char *name);
 
 /* Writes a reason, cut when it is too long; what cannot be printed becomes '?'. Returns SYMBOL_NONE. */
 enum symbol_answer symbol_reason(char reason[static SYMBOL_REASON_SIZE], const char *format, ...)

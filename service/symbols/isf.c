@@ -26,6 +26,8 @@ struct search {
     bool symbols_known; /* all of them have been seen */
     size_t wish_count;
     struct wish wishes[SYMBOL_NAMES_MAX];
+    struct symbol_address *addresses; /* borrowed; looked for in the place of names */
+    size_t address_count;
 };
 
 /* Reads the members of an object with `member`, which is called after each name. The next token opens the object; any
@@ -134,9 +136,24 @@ static void share_address(struct search *search, const struct wish *from, int wh
     }
 }
 
+/* A symbol, offered to each address that is looked for. */
+static bool offer_symbol(struct search *search)
+{
+    struct wish symbol = {.name = NULL};
+    char name[JSON_TEXT_SIZE];
+    memcpy(name, search->json.text, sizeof name);
+    if (!take_address(search, &symbol, UNDECORATED))
+        return false;
+    for (size_t i = 0; symbol.found[UNDECORATED] && i < search->address_count; ++i)
+        symbol_address_offer(&search->addresses[i], symbol.rva[UNDECORATED], name);
+    return true;
+}
+
 static bool symbols_member(struct search *search)
 {
     int which = UNDECORATED;
+    if (search->address_count > 0)
+        return offer_symbol(search);
     struct wish *wish = find_wish(search, &which);
     if (!wish)
         return skip_value(search);
@@ -211,18 +228,10 @@ static bool take_wishes(struct search *search, const struct symbol_name *names, 
     return count > 0;
 }
 
-bool isf_find_all(const struct symbol_file *file, const struct kdnet_pdb *wanted, struct symbol_name *names,
-                  size_t count, struct isf *out, char reason[static SYMBOL_REASON_SIZE])
+static bool read_file(struct search *search, const struct symbol_file *file, const struct kdnet_pdb *wanted,
+                      struct symbol_name *names, char *reason)
 {
-    struct search *search = count <= SYMBOL_NAMES_MAX ? calloc(1, sizeof *search) : NULL;
     bool good = false;
-    *out = (struct isf){0};
-    if (!search || !take_wishes(search, names, count)) {
-        (void)symbol_reason(reason, search ? "no symbol has such a name" : "no memory to read it");
-        free(search);
-        return false;
-    }
-    search->table = out;
     json_reader_init(&search->json, &search->flow);
     const char *mistake = flow_open(&search->flow, file);
     if (mistake)
@@ -230,6 +239,43 @@ bool isf_find_all(const struct symbol_file *file, const struct kdnet_pdb *wanted
     else
         good = run(search, wanted, names, reason);
     flow_close(&search->flow);
+    return good;
+}
+
+bool isf_find_addresses(const struct symbol_file *file, const struct kdnet_pdb *wanted,
+                        struct symbol_address *addresses, size_t count, struct isf *out,
+                        char reason[static SYMBOL_REASON_SIZE])
+{
+    struct search *search = count > 0 && count <= SYMBOL_ADDRESSES_MAX ? calloc(1, sizeof *search) : NULL;
+    *out = (struct isf){0};
+    for (size_t i = 0; i < count; ++i)
+        addresses[i].answer = SYMBOL_ABSENT;
+    if (search) {
+        search->table = out;
+        search->addresses = addresses;
+        search->address_count = count;
+    }
+    bool good = search && read_file(search, file, wanted, NULL, reason);
+    if (!search)
+        (void)symbol_reason(reason, "no memory to read it");
+    for (size_t i = 0; !good && i < count; ++i)
+        addresses[i].answer = SYMBOL_NONE;
+    free(search);
+    return good;
+}
+
+bool isf_find_all(const struct symbol_file *file, const struct kdnet_pdb *wanted, struct symbol_name *names,
+                  size_t count, struct isf *out, char reason[static SYMBOL_REASON_SIZE])
+{
+    struct search *search = count <= SYMBOL_NAMES_MAX ? calloc(1, sizeof *search) : NULL;
+    *out = (struct isf){0};
+    if (!search || !take_wishes(search, names, count)) {
+        (void)symbol_reason(reason, search ? "no symbol has such a name" : "no memory to read it");
+        free(search);
+        return false;
+    }
+    search->table = out;
+    bool good = read_file(search, file, wanted, names, reason);
     free(search);
     return good;
 }

@@ -34,7 +34,15 @@ struct isf {
 bool isf_find_all(const struct symbol_file *file, const struct kdnet_pdb *wanted, struct symbol_name *names,
                   size_t count, struct isf *out, char reason[static SYMBOL_REASON_SIZE]);
 
-/* The same for one name: SYMBOL_FOUND with rva, SYMBOL_ABSENT, or SYMBOL_NONE with a reason. */
+/*
+ * Looks up the symbols that addresses lie at or behind, up to SYMBOL_ADDRESSES_MAX, in one pass over the file: each has
+ * SYMBOL_FOUND, or SYMBOL_ABSENT when no symbol lies less than SYMBOL_REACH before it. Otherwise as isf_find_all.
+ */
+bool isf_find_addresses(const struct symbol_file *file, const struct kdnet_pdb *wanted,
+                        struct symbol_address *addresses, size_t count, struct isf *out,
+                        char reason[static SYMBOL_REASON_SIZE]);
+
+/* A look-up of one name: SYMBOL_FOUND with rva, SYMBOL_ABSENT, or SYMBOL_NONE with a reason. */
 enum symbol_answer isf_find(const struct symbol_file *file, const struct kdnet_pdb *wanted, const char *name,
                             uint32_t *rva, struct isf *out, char reason[static SYMBOL_REASON_SIZE]);
 

@@ -204,6 +204,8 @@ void symbol_result_init(struct symbol_result *result)
         result->extras[i].answer = SYMBOL_NONE;
         result->extras[i].source = KDNET_SOURCE_PDB;
     }
+    for (size_t i = 0; i < result->address_count; ++i)
+        result->addresses[i].answer = SYMBOL_NONE;
     symbol_trail_init(&result->trail);
 }
 

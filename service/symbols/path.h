@@ -91,8 +91,8 @@ const char *symbol_source_folder(const struct symbol_source *source);
  * folders that remain are still asked (they may have private symbols), servers are not.
  *
  * pdb      its name may be a path: what is behind the last slash or backslash counts.
- * symbol   without "nt!".
- * result   its extras are the caller's; all else is written.
+ * symbol   without "nt!"; NULL: the symbols of the result's addresses.
+ * result   its extras and addresses are the caller's; all else is written.
  * Blocks as long as the slowest server may.
  */
 void symbol_path_find(const struct symbol_path *path, const struct kdnet_pdb *pdb, const char *symbol,

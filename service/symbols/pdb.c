@@ -10,7 +10,8 @@
 #define STREAM_DBI  3
 
 #define DBI_HEADER_SIZE       64
-#define DEBUG_OMAP_FROM       4 /* in the optional debug header: an array of stream numbers */
+#define DEBUG_OMAP_TO         3 /* in the optional debug header: an array of stream numbers */
+#define DEBUG_OMAP_FROM       4
 #define DEBUG_SECTIONS        5
 #define DEBUG_SECTIONS_BEFORE 10 /* as they were before the image was rearranged */
 
@@ -62,6 +63,7 @@ static void read_debug_streams(struct pdb *pdb, const uint8_t *dbi)
     uint32_t size = kdnet_get_le32(dbi + 48);
     pdb->sections = debug_stream(pdb, at, size, DEBUG_SECTIONS);
     pdb->omap = debug_stream(pdb, at, size, DEBUG_OMAP_FROM);
+    pdb->omap_back = debug_stream(pdb, at, size, DEBUG_OMAP_TO);
     if (pdb->omap != MSF_NO_STREAM)
         pdb->sections = debug_stream(pdb, at, size, DEBUG_SECTIONS_BEFORE);
 }
@@ -219,21 +221,21 @@ static const char *find_in_table(const struct pdb *pdb, const struct table *tabl
 
 /* ---------------------------------------------------------------------------------------------- its address */
 
-/* The last OMAP entry that is not after `rva` says where it went; 0: it was left out of the image. */
-static bool map_moved(const struct pdb *pdb, uint32_t rva, uint32_t *out)
+/* An entry that leads to 0 was left out. */
+bool pdb_map(const struct pdb *pdb, uint16_t omap, uint32_t rva, uint32_t *out)
 {
-    uint32_t low = 0, high = msf_stream_size(&pdb->msf, pdb->omap) / 8;
+    uint32_t low = 0, high = msf_stream_size(&pdb->msf, omap) / 8;
     uint8_t entry[8];
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (!msf_read(&pdb->msf, pdb->omap, (uint64_t)middle * 8, entry, 4))
+        if (!msf_read(&pdb->msf, omap, (uint64_t)middle * 8, entry, 4))
             return false;
         if (kdnet_get_le32(entry) <= rva)
             low = middle + 1;
         else
             high = middle;
     }
-    if (low == 0 || !msf_read(&pdb->msf, pdb->omap, (uint64_t)(low - 1) * 8, entry, sizeof entry))
+    if (low == 0 || !msf_read(&pdb->msf, omap, (uint64_t)(low - 1) * 8, entry, sizeof entry))
         return false;
     uint32_t to = kdnet_get_le32(entry + 4), inside = rva - kdnet_get_le32(entry);
     if (to == 0 || inside > UINT32_MAX - to)
@@ -252,7 +254,7 @@ static bool place_rva(const struct pdb *pdb, const struct place *place, uint32_t
     if (place->offset > UINT32_MAX - start)
         return false;
     if (pdb->omap != MSF_NO_STREAM)
-        return map_moved(pdb, start + place->offset, rva);
+        return pdb_map(pdb, pdb->omap, start + place->offset, rva);
     *rva = start + place->offset;
     return true;
 }

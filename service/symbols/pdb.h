@@ -5,7 +5,8 @@
  * Uses msf. Format: "The PDB File Format" in LLVM's documentation (DBI stream, global and public symbol streams, string
  * hash V1), checked against llvm-pdbutil. A look-up reads a few pages of a file of any size. Public symbols are asked
  * first, then the global ones, which only private symbol files have and which know static variables too. Images that
- * were rearranged after linking, as kernels are, have OMAP tables: addresses go through them.
+ * were rearranged after linking, as kernels are, have OMAP tables: addresses go through them. pdb_address.c has the way
+ * from an address to its name.
  */
 #ifndef SERVICE_SYMBOLS_PDB_H
 #define SERVICE_SYMBOLS_PDB_H
@@ -25,6 +26,7 @@ struct pdb {
     uint16_t globals, publics, records; /* streams */
     uint16_t sections;                  /* stream: section headers that addresses count in */
     uint16_t omap;                      /* stream: from those to the image's; MSF_NO_STREAM: they are the image's */
+    uint16_t omap_back;                 /* stream: the other way */
 };
 
 /* Reads identity and streams. Returns NULL, or a constant text that says what is wrong; close it in either case. */
@@ -43,6 +45,20 @@ bool pdb_is(const struct pdb *pdb, const struct kdnet_pdb *wanted);
  */
 enum symbol_answer pdb_find(const struct pdb *pdb, const char *name, uint32_t *rva,
                             char reason[static SYMBOL_REASON_SIZE]);
+
+/*
+ * Looks up the public symbol that an address of the image lies at or behind, by the file's own address map: a binary
+ * search of a few dozen small reads.
+ *
+ * address  its rva is read, all else written. SYMBOL_ABSENT: no section has the address, or no symbol in its section
+ *          lies less than SYMBOL_REACH before it.
+ * reason   written with SYMBOL_NONE.
+ */
+void pdb_find_address(const struct pdb *pdb, struct symbol_address *address, char reason[static SYMBOL_REASON_SIZE]);
+
+/* Takes an address through one of the two OMAP streams: the last entry that is not behind `rva` says where that went.
+ * False: nowhere. */
+bool pdb_map(const struct pdb *pdb, uint16_t omap, uint32_t rva, uint32_t *out);
 
 /* The hash of names, "string hash V1"; not reduced to buckets. */
 uint32_t pdb_hash(const char *name, size_t length);

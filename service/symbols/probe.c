@@ -112,6 +112,17 @@ enum symbol_answer probe_find(const struct probe *probe, const char *symbol, uin
     return answer;
 }
 
+void probe_find_addresses(const struct probe *probe, struct symbol_address *addresses, size_t count,
+                          enum kdnet_source *source, char reason[static SYMBOL_REASON_SIZE])
+{
+    struct isf isf;
+    *source = probe->kind == PROBE_PDB ? KDNET_SOURCE_PDB : KDNET_SOURCE_ISF;
+    for (size_t i = 0; probe->kind == PROBE_PDB && i < count; ++i)
+        pdb_find_address(&probe->pdb, &addresses[i], reason);
+    if (probe->kind == PROBE_ISF)
+        (void)isf_find_addresses(&probe->file, probe->any ? NULL : &probe->wanted, addresses, count, &isf, reason);
+}
+
 void probe_close(struct probe *probe)
 {
     if (probe->kind == PROBE_PDB)

@@ -46,6 +46,10 @@ enum symbol_answer probe_find(const struct probe *probe, const char *symbol, uin
 enum symbol_answer probe_find_all(const struct probe *probe, struct symbol_name *names, size_t count,
                                   enum kdnet_source *source, char reason[static SYMBOL_REASON_SIZE]);
 
+/* Looks up the symbols that addresses lie at or behind; each has its own answer, and SYMBOL_NONE a reason. */
+void probe_find_addresses(const struct probe *probe, struct symbol_address *addresses, size_t count,
+                          enum kdnet_source *source, char reason[static SYMBOL_REASON_SIZE]);
+
 void probe_close(struct probe *probe);
 
 #endif

@@ -111,6 +111,25 @@ static enum symbol_answer ask_probe(const struct probe *probe, const char *symbo
     return answer;
 }
 
+/* The best answer to any of the addresses. */
+static enum symbol_answer ask_addresses(const struct probe *probe, struct symbol_result *result,
+                                        enum kdnet_source *source, char *reason)
+{
+    enum symbol_answer best = SYMBOL_NONE;
+    struct symbol_address asked[SYMBOL_ADDRESSES_MAX];
+    size_t count = result->address_count < SYMBOL_ADDRESSES_MAX ? result->address_count : SYMBOL_ADDRESSES_MAX;
+    for (size_t i = 0; i < count; ++i)
+        asked[i] = (struct symbol_address){.rva = result->addresses[i].rva};
+    probe_find_addresses(probe, asked, count, source, reason);
+    for (size_t i = 0; i < count; ++i) {
+        if (asked[i].answer < result->addresses[i].answer)
+            result->addresses[i] = asked[i];
+        if (asked[i].answer < best)
+            best = asked[i].answer;
+    }
+    return best;
+}
+
 bool store_ask_file(const char *path, const struct kdnet_pdb *pdb, const char *symbol, struct symbol_result *result)
 {
     struct probe probe;
@@ -122,13 +141,15 @@ bool store_ask_file(const char *path, const struct kdnet_pdb *pdb, const char *s
     if (outcome == UV_ENOENT)
         return false;
     if (outcome == 0) {
-        answer = ask_probe(&probe, symbol, result, &rva, &source, reason);
+        answer = symbol ? ask_probe(&probe, symbol, result, &rva, &source, reason)
+                        : ask_addresses(&probe, result, &source, reason);
         probe_close(&probe);
     }
     symbol_trail_add(&result->trail, path,
-                     answer == SYMBOL_FOUND    ? "found"
-                     : answer == SYMBOL_ABSENT ? "has no such name"
-                                               : reason);
+                     answer == SYMBOL_FOUND  ? "found"
+                     : answer == SYMBOL_NONE ? reason
+                     : symbol                ? "has no such name"
+                                             : "has no symbol there");
     if (answer < result->answer) {
         result->answer = answer;
         result->source = source;

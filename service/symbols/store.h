@@ -42,11 +42,15 @@ struct symbol_result {
     struct symbol_extra *extras; /* the caller's, before the look-up: further names of the same image, answered from the
                                     files that are read for the first one */
     size_t extra_count;          /* up to SYMBOL_NAMES_MAX - 1 */
+    struct symbol_address *addresses; /* the caller's, before a look-up without a name: it is for these */
+    size_t address_count;             /* up to SYMBOL_ADDRESSES_MAX */
 };
 
 /*
  * Looks up a name in the file at `path`, and adds what it answers to the result: FOUND goes before ABSENT before NONE.
  * The extras are looked up along with it.
+ *
+ * symbol  NULL: the symbols of the result's addresses are looked up. FOUND: of one of them.
  *
  * Returns false when there is no such file; nothing is added then.
  */

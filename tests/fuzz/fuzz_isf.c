@@ -36,6 +36,20 @@ static void find_together(const struct symbol_file *file)
     }
 }
 
+/* Each address has the nearest symbol, whatever the order in the file. */
+static void find_addresses(const struct symbol_file *file)
+{
+    struct symbol_address addresses[] = {{.rva = 0}, {.rva = 0x2cc940}, {.rva = UINT32_MAX}};
+    char reason[SYMBOL_REASON_SIZE] = "";
+    struct isf isf;
+    bool read = isf_find_addresses(file, NULL, addresses, sizeof addresses / sizeof addresses[0], &isf, reason);
+    FUZZ_CHECK(read == (reason[0] == 0));
+    for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; ++i) {
+        FUZZ_CHECK((addresses[i].answer == SYMBOL_NONE) == !read);
+        FUZZ_CHECK(addresses[i].answer != SYMBOL_FOUND || addresses[i].offset < SYMBOL_REACH);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct kdnet_pdb wanted = {.guid = {0x11, 0x11, 0x11, 0x11}, .age = 1};
@@ -46,5 +60,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(certain == any || certain == SYMBOL_NONE);
     (void)find(&file, NULL, "NotThere");
     find_together(&file);
+    find_addresses(&file);
     return 0;
 }

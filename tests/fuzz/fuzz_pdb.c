@@ -20,6 +20,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_CHECK((answer == SYMBOL_NONE) == (reason[0] != 0));
         FUZZ_CHECK(memchr(reason, 0, sizeof reason) != NULL);
     }
+    for (uint32_t rva = 0; !mistake && rva < 0x3000; rva += 0x7f0) {
+        char reason[SYMBOL_REASON_SIZE] = "";
+        struct symbol_address address = {.rva = rva};
+        pdb_find_address(&pdb, &address, reason);
+        FUZZ_CHECK(address.rva == rva && (address.answer == SYMBOL_NONE) == (reason[0] != 0));
+        FUZZ_CHECK(address.answer != SYMBOL_FOUND ||
+                   (address.offset < SYMBOL_REACH && memchr(address.name, 0, sizeof address.name)));
+    }
     pdb_close(&pdb);
     return 0;
 }

@@ -4,9 +4,11 @@
 PE and PDB pairs by clang and lld-link, checked symbol by symbol against llvm-pdbutil; cabinets by gcab; the real symbol
 tables in KDNETD_DATA.
 """
+import bisect
 import functools
 import gzip
 import http.server
+import json
 import lzma
 import os
 import random
@@ -132,6 +134,23 @@ class Pairs(unittest.TestCase):
                 self.assertEqual(data["Hidden"][1], "pdb")
                 self.assertTrue(data["Hidden"][0].startswith("0x"))  # private symbols know static variables
 
+    def test_every_address_has_the_name_that_llvm_says_on_each_machine(self):
+        for machine in ("x86_64", "i686", "aarch64"):
+            with self.subTest(machine=machine):
+                pdb, image = make_pair(self.folder, machine, SOURCE)
+                publics = publics_of(pdb, image)
+                at = {f"0x{rva + off:x}": (name, off) for name, rva in publics.items() for off in (0, 1)
+                      if off == 0 or rva + off not in publics.values()}
+                result = answers(pdb, *(word for address in list(at)[:32] for word in ("--at", address)))
+                for address, (name, off) in list(at.items())[:32]:
+                    names = [other for other, rva in publics.items() if rva == publics[name]]
+                    self.assertEqual(result[address], (address, f"{min(names)}+0x{off:x}", "pdb"))
+                text = f"nt!{name}+1"
+                self.assertEqual(answers(pdb, "--at", text, "--base", "0")[text][1].split("+")[1], "0x1")
+                self.assertEqual(answers(pdb, "--at", "f0000000")["f0000000"][1], "absent")
+                self.assertEqual(answers(pdb, "--base", "0xfffff80000000000", "--at", "0xfffff800f0000000"),
+                                 {"0xfffff800f0000000": ("0xf0000000", "absent", "pdb")})
+
     def test_x86_names_carry_an_underscore(self):
         pdb, image = make_pair(self.folder, "i686", SOURCE)
         self.assertIn("_" + STATUS, publics_of(pdb, image))
@@ -246,6 +265,27 @@ class RealTables(unittest.TestCase):
             self.assertEqual([result[name][0] for name in names], known.get(guidage, [result[name][0] for name in names]))
             self.assertEqual(result[STATUS], ("absent", "isf"))
 
+    def test_addresses_in_six_kernels_have_names(self):
+        for path in self.files():
+            guidage = os.path.basename(path).split(".")[0].replace("-", "")
+            symbols = json.loads(lzma.open(path, "rt").read())["symbols"]
+            by_address = {}
+            for name, symbol in symbols.items():
+                by_address.setdefault(symbol["address"], []).append(name)
+            order = sorted(by_address)
+            wanted = {}
+            for name in ("KeBugCheckEx", "KiPageFault", "IofCallDriver", "PspSystemThreadStartup", "KiStartSystemThread"):
+                if name in symbols:
+                    wanted[symbols[name]["address"] + 5] = None
+            for rva in random.Random(path).sample(range(order[0], order[-1]), 24):
+                wanted[rva] = None
+            result = answers("--symbols", ISF, guidage, *(word for rva in wanted for word in ("--at", f"0x{rva:x}")))
+            for rva in wanted:
+                nearest = order[bisect.bisect_right(order, rva) - 1]
+                best = min(by_address[nearest], key=lambda name: (name[0] == "?", name))[:127]
+                expected = (f"0x{rva:x}", f"{best}+0x{rva - nearest:x}", "isf")
+                self.assertEqual(result[f"0x{rva:x}"], expected if rva - nearest < 1 << 20 else expected[:1] + ("absent", "isf"))
+
     def test_evidence_and_prints_are_in_every_kernel(self):
         for path in self.files():
             guidage = os.path.basename(path).split(".")[0].replace("-", "")
@@ -277,7 +317,7 @@ class RealTables(unittest.TestCase):
 
 class Usage(unittest.TestCase):
     def test_misuse_is_told(self):
-        for arguments in ((), ("x",), ("--symbols", "/tmp", "neither", "Name"), ("--nonsense",),
+        for arguments in ((), ("x",), ("--at", "1"), ("--base", "x", "--at", "1", __file__), ("--symbols", "/tmp", "neither", "Name"), ("--nonsense",),
                           ("--symbols", "srv*http://x", "0" * 33, "Name"), ("0" * 33, "Name"),
                           ("--symbols", "/tmp", "../x.pdb/" + "0" * 33, "Name")):
             result = run(*arguments)

@@ -91,6 +91,35 @@ static void table_of_another_kernel_is_refused(void **state)
     assert_int_equal(find_bytes("{" SYMBOLS "}", strlen("{" SYMBOLS "}"), NULL, "A").answer, SYMBOL_FOUND);
 }
 
+static struct symbol_address find_address(const char *text, uint32_t rva)
+{
+    struct symbol_address address = {.rva = rva, .answer = SYMBOL_NONE};
+    struct symbol_file file;
+    struct isf isf;
+    char reason[SYMBOL_REASON_SIZE] = "";
+    symbol_file_memory(&file, text, strlen(text));
+    bool read = isf_find_addresses(&file, NULL, &address, 1, &isf, reason);
+    assert_true(read == (address.answer != SYMBOL_NONE) && read == (reason[0] == 0));
+    return address;
+}
+
+static void address_has_the_name_of_the_nearest_symbol_before_it(void **state)
+{
+    static const char text[] =
+        "{\"symbols\": {\"?cxx\": {\"address\": 16}, \"B\": {\"address\": 16}, \"A\": {\"address\": 32},"
+        " \"C\": {\"type\": {}}, \"D\\u0001\": {\"address\": 48}}}";
+    (void)state;
+    struct symbol_address address = find_address(text, 31);
+    assert_int_equal(address.answer, SYMBOL_FOUND);
+    assert_string_equal(address.name, "B");
+    assert_int_equal(address.offset, 15);
+    assert_string_equal(find_address(text, 32).name, "A");
+    assert_string_equal(find_address(text, 48).name, "D_");
+    assert_int_equal(find_address(text, 15).answer, SYMBOL_ABSENT);
+    assert_int_equal(find_address(text, 48 + SYMBOL_REACH).answer, SYMBOL_ABSENT);
+    assert_int_equal(find_address("{\"symbols\": {", 48).answer, SYMBOL_NONE);
+}
+
 static void text_that_is_no_table_proves_nothing(void **state)
 {
     static const char *const texts[] = {
@@ -224,10 +253,15 @@ static void real_kernels_have_what_they_have(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(address_of_a_symbol_is_its_rva),       cmocka_unit_test(order_of_members_does_not_matter),
-        cmocka_unit_test(underscore_is_tried_for_x86),          cmocka_unit_test(table_of_another_kernel_is_refused),
-        cmocka_unit_test(text_that_is_no_table_proves_nothing), cmocka_unit_test(nesting_is_bounded),
-        cmocka_unit_test(every_truncation_proves_nothing),      cmocka_unit_test(real_kernels_have_what_they_have),
+        cmocka_unit_test(address_of_a_symbol_is_its_rva),
+        cmocka_unit_test(order_of_members_does_not_matter),
+        cmocka_unit_test(underscore_is_tried_for_x86),
+        cmocka_unit_test(table_of_another_kernel_is_refused),
+        cmocka_unit_test(text_that_is_no_table_proves_nothing),
+        cmocka_unit_test(nesting_is_bounded),
+        cmocka_unit_test(every_truncation_proves_nothing),
+        cmocka_unit_test(address_has_the_name_of_the_nearest_symbol_before_it),
+        cmocka_unit_test(real_kernels_have_what_they_have),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

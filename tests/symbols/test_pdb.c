@@ -144,6 +144,74 @@ static void addresses_of_a_rearranged_image_go_through_omap(void **state)
     assert_found(length, "kibugcheckdata", 0x70030);
 }
 
+static struct symbol_address find_address(size_t length, uint32_t rva)
+{
+    struct symbol_address address = {.rva = rva, .answer = SYMBOL_NONE};
+    struct symbol_file file;
+    struct pdb pdb;
+    char reason[SYMBOL_REASON_SIZE] = "";
+    symbol_file_memory(&file, image, length);
+    if (!pdb_open(&pdb, &file))
+        pdb_find_address(&pdb, &address, reason);
+    pdb_close(&pdb);
+    return address;
+}
+
+static void assert_name(size_t length, uint32_t rva, const char *name, uint32_t offset)
+{
+    struct symbol_address address = find_address(length, rva);
+    assert_int_equal(address.answer, SYMBOL_FOUND);
+    assert_string_equal(address.name, name);
+    assert_int_equal(address.offset, offset);
+}
+
+static void address_has_the_name_of_the_nearest_symbol_before_it(void **state)
+{
+    (void)state;
+    size_t length = tiny_pdb_build(&plain, image, NULL);
+    assert_name(length, 0x1000, "KiEntry", 0);
+    assert_name(length, 0x102f, "KiEntry", 0x2f);
+    assert_name(length, 0x1030, "kibugcheckdata", 0);
+    assert_name(length, 0x20fff, "_Decorated", 0xfbf);
+    assert_int_equal(find_address(length, 0xfff).answer, SYMBOL_ABSENT);
+    assert_int_equal(find_address(length, 0x2000).answer, SYMBOL_ABSENT);  /* between sections */
+    assert_int_equal(find_address(length, 0x2000f).answer, SYMBOL_ABSENT); /* before the first of its section */
+    assert_int_equal(find_address(length, UINT32_MAX).answer, SYMBOL_ABSENT);
+}
+
+static void address_of_a_rearranged_image_is_looked_up_where_it_was(void **state)
+{
+    static const uint32_t omap[][2] = {{0x5000, 0x70000}, {0, 0}};
+    static const uint32_t back[][2] = {{0x70000, 0x5000}, {0x70040, 0}, {0x90000, 0x6010}, {0, 0}};
+    (void)state;
+    struct tiny_pdb moved = plain;
+    moved.omap = omap;
+    moved.omap_back = back;
+    moved.sections_before[0] = 0x5000;
+    moved.sections_before[1] = 0x6000;
+    size_t length = tiny_pdb_build(&moved, image, NULL);
+    assert_name(length, 0x70004, "KiEntry", 4);
+    assert_name(length, 0x70031, "kibugcheckdata", 1);
+    assert_name(length, 0x90003, "IopFinalCrashDumpStatus", 3);
+    assert_int_equal(find_address(length, 0x70040).answer, SYMBOL_ABSENT); /* was in nothing */
+    assert_int_equal(find_address(length, 0x1000).answer, SYMBOL_ABSENT);
+}
+
+static void damaged_address_map_is_no_answer(void **state)
+{
+    struct tiny_places places;
+    (void)state;
+    size_t length = tiny_pdb_build(&plain, image, &places);
+    kdnet_put_le32(image + places.publics + 4, 0x7fffffff);
+    assert_int_equal(find_address(length, 0x1000).answer, SYMBOL_NONE);
+    (void)tiny_pdb_build(&plain, image, &places);
+    kdnet_put_le32(image + places.publics, 4); /* the map would be the hash table */
+    assert_int_equal(find_address(length, 0x1000).answer, SYMBOL_NONE);
+    (void)tiny_pdb_build(&plain, image, &places);
+    kdnet_put_le32(image + places.publics + 4, 0);
+    assert_int_equal(find_address(length, 0x1000).answer, SYMBOL_ABSENT);
+}
+
 static void identity_is_guid_and_the_age_of_the_dbi_stream(void **state)
 {
     (void)state;
@@ -287,6 +355,9 @@ int main(void)
         cmocka_unit_test(variables_of_private_symbols_are_found_after_public_ones),
         cmocka_unit_test(symbol_outside_the_image_has_no_address),
         cmocka_unit_test(addresses_of_a_rearranged_image_go_through_omap),
+        cmocka_unit_test(address_has_the_name_of_the_nearest_symbol_before_it),
+        cmocka_unit_test(address_of_a_rearranged_image_is_looked_up_where_it_was),
+        cmocka_unit_test(damaged_address_map_is_no_answer),
         cmocka_unit_test(identity_is_guid_and_the_age_of_the_dbi_stream),
         cmocka_unit_test(file_that_is_cut_short_proves_nothing),
         cmocka_unit_test(impossible_numbers_are_refused),

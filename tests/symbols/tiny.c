@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define STREAMS     10
+#define STREAMS     11
 #define STREAM_MAX  8192
 #define SYMBOLS_MAX 128
 
@@ -79,6 +79,22 @@ static void add_hash_table(struct stream *stream, const struct tiny_symbol *symb
     kdnet_put_le32(stream->bytes + buckets_size, 516 + filled * 4);
 }
 
+/* Offsets of the records, by address. */
+static void add_address_map(struct stream *stream, const struct tiny_symbol *symbols, size_t count,
+                            const uint32_t *where)
+{
+    bool done[SYMBOLS_MAX] = {false};
+    for (size_t n = 0; n < count; ++n) {
+        size_t low = count;
+        for (size_t i = 0; i < count; ++i)
+            if (!done[i] && (low == count || symbols[i].segment < symbols[low].segment ||
+                             (symbols[i].segment == symbols[low].segment && symbols[i].offset < symbols[low].offset)))
+                low = i;
+        done[low] = true;
+        add32(stream, where[low]);
+    }
+}
+
 static void add_dbi(struct stream *stream, const struct tiny_pdb *pdb)
 {
     add32(stream, 0xffffffff);
@@ -93,7 +109,11 @@ static void add_dbi(struct stream *stream, const struct tiny_pdb *pdb)
     kdnet_put_le16(stream->bytes + 58, pdb->machine);
     stream->length = 64;
     for (int i = 0; i < 11; ++i)
-        add16(stream, i == 5 ? 7 : i == 4 && pdb->omap ? 8 : i == 10 && pdb->omap ? 9 : 0xffff);
+        add16(stream, i == 5                     ? 7
+                      : i == 4 && pdb->omap      ? 8
+                      : i == 10 && pdb->omap     ? 9
+                      : i == 3 && pdb->omap_back ? 10
+                                                 : 0xffff);
 }
 
 static void add_sections(struct stream *stream, const uint32_t *addresses)
@@ -103,6 +123,14 @@ static void add_sections(struct stream *stream, const uint32_t *addresses)
         kdnet_put_le32(stream->bytes + stream->length + 8, 0x1000);
         kdnet_put_le32(stream->bytes + stream->length + 12, addresses[i]);
         stream->length += 40;
+    }
+}
+
+static void add_omap(struct stream *stream, const uint32_t (*omap)[2])
+{
+    for (size_t i = 0; omap && (i == 0 || omap[i][0] != 0); ++i) {
+        add32(stream, omap[i][0]);
+        add32(stream, omap[i][1]);
     }
 }
 
@@ -120,13 +148,14 @@ static void fill_streams(const struct tiny_pdb *pdb, struct stream *streams)
     size_t globals = add_records(&streams[6], pdb->globals, globals_at);
     streams[4].length = 28;
     add_hash_table(&streams[4], pdb->publics, publics, publics_at);
+    kdnet_put_le32(streams[4].bytes, (uint32_t)streams[4].length - 28);
+    kdnet_put_le32(streams[4].bytes + 4, (uint32_t)publics * 4);
+    add_address_map(&streams[4], pdb->publics, publics, publics_at);
     add_hash_table(&streams[5], pdb->globals, globals, globals_at);
     add_sections(&streams[7], pdb->sections);
     add_sections(&streams[9], pdb->sections_before);
-    for (size_t i = 0; pdb->omap && (i == 0 || pdb->omap[i][0] != 0); ++i) {
-        add32(&streams[8], pdb->omap[i][0]);
-        add32(&streams[8], pdb->omap[i][1]);
-    }
+    add_omap(&streams[8], pdb->omap);
+    add_omap(&streams[10], pdb->omap_back);
 }
 
 /* Superblock, two free block maps, the streams one after the other, the directory, its map. */

@@ -29,6 +29,7 @@ struct tiny_pdb {
     const struct tiny_symbol *publics, *globals; /* end with a NULL name */
     uint32_t sections[4];                        /* VirtualAddress of each; ends with 0 */
     const uint32_t (*omap)[2];                   /* from, to; ends with {0, 0} at a second place; NULL: none */
+    const uint32_t (*omap_back)[2];              /* from the image to where it was before; NULL: none */
     uint32_t sections_before[4];
 };
 
