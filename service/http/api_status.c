@@ -156,7 +156,7 @@ void api_status(struct call *call)
     out_put_bool(&json, "draining", status->draining);
     put_listeners(&json, status);
     put_targets(&json, status);
-    sinks_put(&json, &call->http->sinks);
+    sink_states_put(&json, &call->http->sinks);
     put_store(&json, call->http->store);
     put_configuration(&json, status);
     out_key(&json, "degraded");

@@ -187,7 +187,7 @@ static void look_at_tls(struct http *http)
 static void answer_sinks(struct call *call)
 {
     if (call->reader)
-        sinks_read(&call->http->sinks, call->reader, call->http->ops);
+        sink_states_read(&call->http->sinks, call->reader, call->http->ops);
 }
 
 static void on_sinks(struct call *call)
@@ -344,7 +344,7 @@ static void clear(struct http *http)
     while (open_notes(http)) /* connections are gone: answers go, too */
         ;
     streams_clear(&http->streams);
-    sinks_clear(&http->sinks);
+    sink_states_clear(&http->sinks);
     tokens_clear(&http->tokens);
     tls_clear(&http->tls);
     clear_settings(&http->settings);
@@ -404,7 +404,7 @@ static bool init(struct http *http, const struct http_options *options)
     http->wakeup = event_new(http->base, http->pipe[0], EV_READ | EV_PERSIST, on_wakeup, http);
     http->second = event_new(http->base, -1, EV_PERSIST, on_second, http);
     return http->wakeup && http->second && http->tcp.retry && http->tcp.pause && http->local.retry &&
-           http->local.pause && streams_init(&http->streams, http) && sinks_init(&http->sinks);
+           http->local.pause && streams_init(&http->streams, http) && sink_states_init(&http->sinks);
 }
 
 static bool start(struct http *http)

@@ -6,7 +6,7 @@
 #include "service/http/call.h"
 #include "service/http/http.h"
 #include "service/http/route.h"
-#include "service/http/sinks.h"
+#include "service/http/sink_states.h"
 #include "service/http/stream.h"
 #include "service/http/tls.h"
 #include "service/http/tokens.h"
@@ -121,7 +121,7 @@ struct http {
     struct tls tls;
     struct streams streams;
     struct jobs memory, reading;
-    struct sinks sinks;
+    struct sink_states sinks;
     bool sinks_asked; /* a question to the store about them is under way */
     size_t outgoing;  /* bytes of answers that wait for their readers */
     unsigned seconds;

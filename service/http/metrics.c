@@ -239,10 +239,10 @@ static void put_store(struct writer *w, struct store *store)
     free(status);
 }
 
-static void put_sinks(struct writer *w, struct sinks *sinks)
+static void put_sinks(struct writer *w, struct sink_states *sinks)
 {
-    struct sink_state states[SINKS_MAX];
-    size_t count = sinks_get(sinks, states);
+    struct sink_state states[SINK_STATES_MAX];
+    size_t count = sink_states_get(sinks, states);
     begin(w, GAUGE, "kdnetd_sink_behind_events", "Events that a sink has not delivered");
     for (size_t i = 0; i < count; ++i)
         put_labelled(w, "sink", states[i].name, (double)states[i].behind_events);

@@ -93,12 +93,4 @@ void event_json_session(const uint8_t session[static KDNET_SESSION_ID_LENGTH],
 /* RFC 3339, UTC, microseconds. NUL-ended. */
 void event_json_time(uint64_t time_us, char out[static EVENT_JSON_TIME_SIZE]);
 
-/*
- * Copies text, with U+FFFD for each byte that is not part of valid UTF-8.
- *
- * out  has room for 3 * length bytes.
- * Returns the bytes written.
- */
-size_t event_json_valid_utf8(const char *text, size_t length, char *out);
-
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* event_log_internal: what event_log.c and its thread, event_log_writer.c, share. Not for others. */
+/* event_log_internal: what event_log.c, its thread (event_log_writer.c) and what it tells of lost lines
+ * (event_log_losses.c) share. */
 #ifndef SERVICE_EVENT_LOG_INTERNAL_H
 #define SERVICE_EVENT_LOG_INTERNAL_H
 
@@ -47,8 +48,26 @@ void event_list_free(struct event_list *list);
 uint64_t event_log_now_ms(void);
 
 /* With the lock held. */
-void event_log_lose(struct event_log *event_log, struct event_line *line); /* counts it, and keeps it for the log */
 void event_log_note_settled(struct event_log *event_log, uint64_t number); /* written up to it, in order */
+
+/* Ends the thread and waits for it a moment. With the lock held. */
+void event_log_abandon(struct event_log *event_log);
+
+/* Counts a line that was lost. A result of a crash is kept for the log, which is written on the loop: here may be a
+ * worker or the writer. With the lock held. */
+void event_log_lose(struct event_log *event_log, struct event_line *line);
+
+/* The next line that waits for its place in the log; NULL: none. With the lock held. */
+struct event_line *event_log_take_lost(struct event_log *event_log);
+
+/* Writes up to `most` of those lines into the log. Returns how many the log took. */
+size_t event_log_tell_lost(struct event_log *event_log, size_t most);
+
+/* Says how many lines were lost: the first loss at once, further ones once a minute, as failures that last. */
+void event_log_tell_losses(struct event_log *event_log, bool now_due);
+
+/* Ends the thread and writes into the log what it left. */
+void event_log_tell_left(struct event_log *event_log);
 
 /* Starts a thread that goes on with `taken`, which is empty then. NULL: no memory, or no thread. With the lock held. */
 struct event_log_writer *event_log_writer_start(struct event_log *event_log, struct event_list *taken);

@@ -5,11 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CACHE_DELAY_MS 1000U  /* results that come soon after each other are written together */
-#define READ_LIMIT_MS  2000U  /* of the cache file */
-#define WRITE_LIMIT_MS 30000U /* it is not written again before that has returned */
-#define CLOSE_LIMIT_MS 3000U  /* for fetches that were asked to end, and the last writing */
-
 /* Any thread may ask; a loop's own time is that loop's alone. */
 static uint32_t now_s(void)
 {
@@ -52,196 +47,20 @@ static void on_wake_closed(uv_handle_t *handle)
     uv_close((uv_handle_t *)&symbols->timer, on_timer_closed);
 }
 
-static void start_write(struct symbols *symbols);
-
 /* Ends when nothing of ours is on a thread; what is new goes to the cache file first. */
 void symbols_go_on_closing(struct symbols *symbols)
 {
     if (!symbols->closing || symbols->attempts || symbols->cache_task || uv_is_closing((uv_handle_t *)&symbols->wake))
         return;
     if (symbols->dirty)
-        start_write(symbols);
+        cache_file_write(symbols);
     if (symbols->cache_task)
         return;
     cache_unlock(&symbols->cache_lock);
     uv_close((uv_handle_t *)&symbols->wake, on_wake_closed);
 }
 
-/* ----------------------------------------------------------------------------------------------- cache file */
-
-/* The file is read or written on a thread, which has all that it touches. */
-struct cache_task {
-    struct task task;
-    struct symbols *symbols; /* not the thread's */
-    bool writes;
-    char *path;
-    struct cache_lock lock;
-    struct remembered remembered; /* read */
-    struct cache_counts counts;
-    struct cache_image image; /* to be written */
-    int error, lock_error;
-};
-
-static void free_cache_task(struct cache_task *work)
-{
-    remembered_clear(&work->remembered);
-    cache_image_clear(&work->image);
-    free(work->path);
-    free(work);
-}
-
-static void run_cache_task(struct task *task)
-{
-    struct cache_task *work = (struct cache_task *)task;
-    work->lock_error = cache_lock(work->path, &work->lock);
-    if (!work->writes)
-        work->error = cache_read(work->path, &work->remembered, &work->counts);
-    else if (work->lock_error == 0)
-        work->error = cache_write(work->path, &work->image);
-    else
-        work->error = work->lock_error;
-}
-
-static void drop_cache_task(struct task *task)
-{
-    struct cache_task *work = (struct cache_task *)task;
-    cache_unlock(&work->lock);
-    free_cache_task(work);
-}
-
-/* What was read, beside what is known already. */
-static void take_read(struct symbols *symbols, const struct remembered *read)
-{
-    struct remembered *remembered = &symbols->remembered;
-    for (uint32_t i = 0; i < read->count; ++i) {
-        const struct remembered_entry *entry = &read->entries[i];
-        struct remembered_key key = entry->key;
-        key.symbol = remembered_name(remembered, read->names[entry->key.symbol]);
-        if (key.symbol == REMEMBERED_NONE || remembered_find(remembered, &key) != REMEMBERED_NONE)
-            continue;
-        uint32_t at = remembered_insert(remembered, &key);
-        if (at == REMEMBERED_NONE)
-            return;
-        struct remembered_entry *mine = &remembered->entries[at];
-        mine->state = entry->state;
-        mine->source = entry->source;
-        mine->rva = entry->rva;
-        mine->unchecked = true;
-    }
-}
-
-static void end_opening(struct symbols *symbols, const struct cache_task *work)
-{
-    if (work) {
-        take_read(symbols, &work->remembered);
-        symbols->cache_ignored = work->counts.unknown;
-        symbols->cache_damaged = work->counts.damaged;
-        symbols->dirty |= work->counts.damaged > 0 || work->counts.unknown > 0;
-    }
-    symbols->opening = false;
-    symbols->news = true;
-    jobs_schedule(symbols);
-}
-
-static void plan_write(struct symbols *symbols);
-
-static void on_cache_done(struct task *task, bool in_time)
-{
-    struct cache_task *work = (struct cache_task *)task;
-    struct symbols *symbols = work->symbols;
-    symbols->cache_task = NULL;
-    symbols->cache_hangs = !in_time;
-    symbols->cache_error = in_time ? work->error : UV_ETIMEDOUT;
-    if (in_time) {
-        symbols->cache_lock = work->lock;
-        work->lock.descriptor = -1;
-    }
-    if (in_time && !work->writes && work->lock_error != 0)
-        symbols->cache_error = work->lock_error;
-    uv_mutex_lock(&symbols->lock);
-    if (symbols->opening && !work->writes)
-        end_opening(symbols, in_time ? work : NULL);
-    uv_mutex_unlock(&symbols->lock);
-    bool told = !work->writes || symbols->cache_error != 0;
-    if (in_time)
-        free_cache_task(work);
-    if (symbols->dirty)
-        plan_write(symbols);
-    if (told && symbols->options.cache && !symbols->closing)
-        symbols->options.cache(symbols->options.user);
-    symbols_tell(symbols);
-    symbols_go_on_closing(symbols);
-}
-
-/* False: no memory, or no thread. */
-static bool start_cache_task(struct symbols *symbols, bool writes)
-{
-    struct cache_task *work = calloc(1, sizeof *work);
-    if (!work)
-        return false;
-    work->symbols = symbols;
-    work->writes = writes;
-    work->lock = symbols->cache_lock;
-    work->path = strdup(symbols->cache_file);
-    remembered_init(&work->remembered, symbols->remembered.capacity, symbols->remembered.seed);
-    work->task.run = run_cache_task;
-    work->task.done = on_cache_done;
-    work->task.drop = drop_cache_task;
-    uv_mutex_lock(&symbols->lock);
-    bool good = work->path && (!writes || cache_image_take(&work->image, &symbols->remembered));
-    uv_mutex_unlock(&symbols->lock);
-    uint64_t limit = symbols->closing ? CLOSE_LIMIT_MS : writes ? WRITE_LIMIT_MS : READ_LIMIT_MS;
-    if (good && task_start(symbols->tasks, &work->task, false, limit)) {
-        symbols->cache_task = work;
-        symbols->cache_lock.descriptor = -1; /* the task has it */
-        return true;
-    }
-    free_cache_task(work);
-    return false;
-}
-
-static void start_write(struct symbols *symbols)
-{
-    symbols->dirty = false;
-    if (symbols->cache_hangs || !symbols->cache_file)
-        return; /* the thread of before may still be at it */
-    if (!start_cache_task(symbols, true))
-        symbols->cache_error = UV_ENOMEM;
-}
-
-static void on_cache_timer(uv_timer_t *timer)
-{
-    struct symbols *symbols = timer->data;
-    if (symbols->cache_task)
-        (void)uv_timer_start(timer, on_cache_timer, CACHE_DELAY_MS, 0);
-    else if (symbols->dirty)
-        start_write(symbols);
-}
-
-static void plan_write(struct symbols *symbols)
-{
-    if (!symbols->cache_file)
-        return;
-    symbols->dirty = true;
-    if (!symbols->closing && !uv_is_active((uv_handle_t *)&symbols->timer))
-        (void)uv_timer_start(&symbols->timer, on_cache_timer, CACHE_DELAY_MS, 0);
-}
-
 /* -------------------------------------------------------------------------------------- what was looked up */
-
-static void keep_explanation(struct symbols *symbols, const struct job *job)
-{
-    if (!symbols->explanations)
-        symbols->explanations = calloc(SYMBOLS_EXPLAINED, sizeof *symbols->explanations);
-    if (!symbols->explanations)
-        return;
-    uint32_t symbol = remembered_name(&symbols->remembered, job->names[0]);
-    struct remembered_key key = remembered_key(&symbols->remembered, &job->pdb, symbol, false);
-    struct explanation *slot = &symbols->explanations[symbols->next_explanation++ % SYMBOLS_EXPLAINED];
-    slot->key = key;
-    slot->known = true;
-    memcpy(slot->text, job->result.trail.text, sizeof slot->text);
-}
 
 /* The answer of an earlier life that is still there; NULL: none. */
 static struct remembered_entry *unchecked_entry(struct symbols *symbols, const struct kdnet_pdb *pdb, uint32_t symbol)
@@ -296,7 +115,7 @@ enum symbols_answer symbols_remember(struct symbols *symbols, struct job *job)
     const struct symbol_extra first = {
         .answer = job->result.answer, .rva = job->result.rva, .source = job->result.source};
     ++symbols->lookups;
-    keep_explanation(symbols, job);
+    explain_keep(symbols, job);
     for (size_t i = 1; i < job->count; ++i)
         (void)remember(symbols, job, i, &job->extras[i - 1]);
     return remember(symbols, job, 0, &first);
@@ -329,7 +148,7 @@ void symbols_tell(struct symbols *symbols)
         symbols->write_due = false;
         uv_mutex_unlock(&symbols->lock);
         if (write_due)
-            plan_write(symbols);
+            cache_file_plan_write(symbols);
         if (news && symbols->options.news && !symbols->closing)
             symbols->options.news(symbols->options.user);
         if (!job)
@@ -351,6 +170,11 @@ static void on_wake(uv_async_t *wake)
 }
 
 /* ------------------------------------------------------------------------------------------------ questions */
+
+const char *symbols_bare(const char *symbol)
+{
+    return strncmp(symbol, "nt!", 3) == 0 ? symbol + 3 : symbol;
+}
 
 /* Adds a name to a job; false: what is remembered has no room. */
 static bool add_name(struct symbols *symbols, struct job *job, uint32_t name, const struct remembered_key *key)
@@ -379,11 +203,6 @@ static bool queue_job(struct symbols *symbols, struct job *job, bool waited_for)
     job->waited_for = waited_for;
     (void)uv_async_send(&symbols->wake);
     return true;
-}
-
-static const char *bare(const char *symbol)
-{
-    return strncmp(symbol, "nt!", 3) == 0 ? symbol + 3 : symbol;
 }
 
 /* What is known of a name without looking it up; *entry is its entry, NULL: none. False: it has to be looked up. */
@@ -430,7 +249,7 @@ static enum symbols_answer find(struct symbols *symbols, uint64_t machine, const
 {
     enum symbols_answer answer = SYMBOLS_NO_SYMBOLS;
     const struct remembered_entry *entry = NULL;
-    uint32_t name = remembered_name(&symbols->remembered, bare(symbol));
+    uint32_t name = remembered_name(&symbols->remembered, symbols_bare(symbol));
     if (name == REMEMBERED_NONE || symbols->closing)
         return SYMBOLS_NO_SYMBOLS;
     if (symbols->opening)
@@ -468,7 +287,7 @@ static struct job *job_of_unknown(struct symbols *symbols, uint64_t machine, con
     for (size_t i = 0; i < count && !symbols->closing && !symbols->opening; ++i) {
         enum symbols_answer answer = SYMBOLS_NO_SYMBOLS;
         const struct remembered_entry *entry = NULL;
-        uint32_t name = remembered_name(&symbols->remembered, bare(names[i]));
+        uint32_t name = remembered_name(&symbols->remembered, symbols_bare(names[i]));
         if (name == REMEMBERED_NONE || recall(symbols, pdb, name, &answer, &entry))
             continue;
         if (!job)
@@ -486,74 +305,6 @@ void symbols_want(struct symbols *symbols, uint64_t machine, const struct kdnet_
     uv_mutex_lock(&symbols->lock);
     (void)queue_job(symbols, job_of_unknown(symbols, machine, pdb, names, count), false);
     uv_mutex_unlock(&symbols->lock);
-}
-
-/* -------------------------------------------------------------------------------------------------- telling */
-
-static bool same_key(const struct remembered_key *a, const struct remembered_key *b)
-{
-    return a->symbol == b->symbol && a->file == b->file && a->age == b->age &&
-           memcmp(a->guid, b->guid, sizeof a->guid) == 0;
-}
-
-/* The look-up of a name that is under way; NULL: none. */
-static const struct job *job_of(struct symbols *symbols, const struct kdnet_pdb *pdb, uint32_t name)
-{
-    struct remembered_key asked = remembered_key(&symbols->remembered, pdb, name, false);
-    uint32_t at = remembered_find(&symbols->remembered, &asked);
-    const struct remembered_entry *entry = at != REMEMBERED_NONE ? &symbols->remembered.entries[at] : NULL;
-    bool pending = entry && entry->state == REMEMBERED_PENDING && entry->rva < SYMBOLS_WAITING_MAX;
-    return pending ? symbols->jobs[entry->rva] : NULL;
-}
-
-static const char *explanation_of(struct symbols *symbols, const struct kdnet_pdb *pdb, uint32_t name)
-{
-    struct remembered_key asked = remembered_key(&symbols->remembered, pdb, name, false);
-    for (uint32_t i = 0; symbols->explanations && i < SYMBOLS_EXPLAINED; ++i) {
-        uint32_t newest_first = (symbols->next_explanation - 1 - i) % SYMBOLS_EXPLAINED;
-        const struct explanation *slot = &symbols->explanations[newest_first];
-        if (slot->known && same_key(&slot->key, &asked))
-            return slot->text;
-    }
-    struct remembered_key proved = remembered_key(&symbols->remembered, pdb, name, true);
-    if (remembered_find(&symbols->remembered, &proved) != REMEMBERED_NONE)
-        return "remembered from an earlier look-up";
-    return symbols->places && symbols->places->path.count > 0 ? "not looked up yet"
-                                                              : "no places for symbols are configured";
-}
-
-static void explain(struct symbols *symbols, const struct kdnet_pdb *pdb, uint32_t name, char *out, size_t size)
-{
-    const struct job *job = job_of(symbols, pdb, name);
-    if (job && jobs_say(symbols, job, out, size))
-        return;
-    const char *text = job                ? "a look-up is under way"
-                       : symbols->opening ? "what was looked up before is being read"
-                                          : explanation_of(symbols, pdb, name);
-    (void)snprintf(out, size, "%s", text);
-}
-
-void symbols_explain(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *symbol, char *out, size_t size)
-{
-    uv_mutex_lock(&symbols->lock);
-    uint32_t name = remembered_name(&symbols->remembered, bare(symbol));
-    if (size > 0 && name != REMEMBERED_NONE)
-        explain(symbols, pdb, name, out, size);
-    else if (size > 0)
-        (void)snprintf(out, size, "no symbol has such a name");
-    uv_mutex_unlock(&symbols->lock);
-}
-
-bool symbols_server(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *symbol, char *out, size_t size)
-{
-    uv_mutex_lock(&symbols->lock);
-    uint32_t name = remembered_name(&symbols->remembered, bare(symbol));
-    const struct job *job = name != REMEMBERED_NONE ? job_of(symbols, pdb, name) : NULL;
-    const char *server = job ? jobs_server(symbols, job) : NULL;
-    if (server)
-        (void)snprintf(out, size, "%s", server);
-    uv_mutex_unlock(&symbols->lock);
-    return server != NULL;
 }
 
 void symbols_stats(struct symbols *symbols, struct symbols_stats *out)
@@ -623,7 +374,7 @@ int symbols_open(struct symbols **out, uv_loop_t *loop, const struct symbols_opt
     symbols->cache_lock.descriptor = -1;
     remembered_init(&symbols->remembered, options->capacity != 0 ? options->capacity : SYMBOLS_CAPACITY,
                     make_seed(symbols));
-    symbols->opening = symbols->cache_file && start_cache_task(symbols, false);
+    symbols->opening = symbols->cache_file && cache_file_start(symbols, false);
     *out = symbols;
     return 0;
 }

@@ -105,9 +105,6 @@ enum symbols_answer symbols_find(struct symbols *symbols, uint64_t machine, cons
 void symbols_want(struct symbols *symbols, uint64_t machine, const struct kdnet_pdb *pdb, const char *const *names,
                   size_t count);
 
-/* The symbol server that a file of this image is being fetched from; false: none. */
-bool symbols_server(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *symbol, char *out, size_t size);
-
 /* What was tried for a name and what each place answered, as one line of printable ASCII; cut to `size`. */
 void symbols_explain(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *symbol, char *out, size_t size);
 

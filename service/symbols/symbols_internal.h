@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * symbols_internal: what the files of symbols share. symbols.c has questions, answers and the cache file, jobs.c the
- * look-ups: which source is asked when, on which thread, and what becomes of it.
+ * symbols_internal: what the files of symbols share. symbols.c has questions and answers, explain.c what is said of
+ * them, cache_file.c the cache file, jobs.c the look-ups (which source is asked when), attempts.c the questions to one
+ * source.
  */
 #ifndef SERVICE_SYMBOLS_SYMBOLS_INTERNAL_H
 #define SERVICE_SYMBOLS_SYMBOLS_INTERNAL_H
@@ -121,10 +122,42 @@ bool jobs_say(const struct symbols *symbols, const struct job *job, char *out, s
 /* The server that a job's file is being fetched from; NULL: none. */
 const char *jobs_server(const struct symbols *symbols, const struct job *job);
 
+/* --- attempts.c --- */
+
 struct places *places_new(struct symbol_path *path);
 void places_leave(struct places *places);
 
+/* The name of a source in logs and explanations: its folder's, or its server's. */
+const char *places_label(const struct places *places, size_t source, bool remote);
+
+/* Whether an attempt in that source was given up and has not returned. Of the process: a reload must not ask the same
+ * folder again and again. */
+bool attempt_hangs(const char *label);
+
+/* Asks one source for the names of `job`; without a job: whether it can be used. False: no thread, or no memory. With
+ * the lock held, on the loop. */
+bool attempt_start(struct symbols *symbols, struct job *job, size_t source, bool remote);
+
+/* --- cache_file.c; on the loop --- */
+
+#define CLOSE_LIMIT_MS 3000U /* for fetches that were asked to end, and the last writing */
+
+/* Reads or writes the file on a thread. False: no memory, or no thread. */
+bool cache_file_start(struct symbols *symbols, bool writes);
+
+/* Writes it in a while, or now. */
+void cache_file_plan_write(struct symbols *symbols);
+void cache_file_write(struct symbols *symbols);
+
+/* --- explain.c; with the lock held --- */
+
+/* Keeps what a job that is over has tried. */
+void explain_keep(struct symbols *symbols, const struct job *job);
+
 /* --- symbols.c --- */
+
+/* A symbol's name without "nt!". */
+const char *symbols_bare(const char *symbol);
 
 /* Remembers what a job has found. With the lock held. */
 enum symbols_answer symbols_remember(struct symbols *symbols, struct job *job);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/http/sinks.h"
+#include "service/http/sink_states.h"
 
 #include <stdio.h>
 #include <string.h>
 
-bool sinks_init(struct sinks *sinks)
+bool sink_states_init(struct sink_states *sinks)
 {
     sinks->ready = uv_mutex_init(&sinks->lock) == 0;
     return sinks->ready;
 }
 
-void sinks_clear(struct sinks *sinks)
+void sink_states_clear(struct sink_states *sinks)
 {
     if (sinks->ready)
         uv_mutex_destroy(&sinks->lock);
@@ -19,7 +19,7 @@ void sinks_clear(struct sinks *sinks)
 
 struct found {
     size_t count;
-    struct sink_state of[SINKS_MAX];
+    struct sink_state of[SINK_STATES_MAX];
 };
 
 static bool take(void *user, const struct store_sink *sink)
@@ -29,7 +29,7 @@ static bool take(void *user, const struct store_sink *sink)
     (void)snprintf(to->name, sizeof to->name, "%s", sink->name);
     to->behind_events = sink->behind_events;
     to->behind_us = sink->behind_us;
-    return found->count < SINKS_MAX;
+    return found->count < SINK_STATES_MAX;
 }
 
 static void add_counts(void *user, const struct http_sink *sink)
@@ -48,7 +48,7 @@ static void add_counts(void *user, const struct http_sink *sink)
     }
 }
 
-void sinks_read(struct sinks *sinks, struct store_reader *reader, const struct http_ops *ops)
+void sink_states_read(struct sink_states *sinks, struct store_reader *reader, const struct http_ops *ops)
 {
     struct found found = {.count = 0};
     if (store_sinks(reader, take, &found) != STORE_DONE)
@@ -60,7 +60,7 @@ void sinks_read(struct sinks *sinks, struct store_reader *reader, const struct h
     uv_mutex_unlock(&sinks->lock);
 }
 
-size_t sinks_get(struct sinks *sinks, struct sink_state out[static SINKS_MAX])
+size_t sink_states_get(struct sink_states *sinks, struct sink_state out[static SINK_STATES_MAX])
 {
     uv_mutex_lock(&sinks->lock);
     size_t count = sinks->count;
@@ -69,10 +69,10 @@ size_t sinks_get(struct sinks *sinks, struct sink_state out[static SINKS_MAX])
     return count;
 }
 
-void sinks_put(struct json_out *json, struct sinks *sinks)
+void sink_states_put(struct json_out *json, struct sink_states *sinks)
 {
-    struct sink_state states[SINKS_MAX];
-    size_t count = sinks_get(sinks, states);
+    struct sink_state states[SINK_STATES_MAX];
+    size_t count = sink_states_get(sinks, states);
     out_key(json, "sinks");
     out_open(json, '[');
     for (size_t i = 0; i < count; ++i) {
