@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/option.h"
 #include "config/store.h"
 #include "config/value.h"
 
@@ -241,6 +242,7 @@ bool config_check(struct kdnetd_config *config, struct config_report *report)
     check_rvas(config, report);
     check_reads(config, report);
     check_sinks(config, report);
+    good = config_check_nats(config, report) && good;
     if (!good || !check_targets(config, report))
         config_report_add(report, &nowhere, "out of memory");
     config_report_sort(report);

@@ -149,7 +149,12 @@ struct config_texts {
 };
 
 /* In the order of the words of options.def. */
-enum config_sink_type { CONFIG_SINK_HTTP, CONFIG_SINK_SYSLOG, CONFIG_SINK_JOURNAL };
+enum config_sink_type {
+    CONFIG_SINK_HTTP,
+    CONFIG_SINK_SYSLOG,
+    CONFIG_SINK_JOURNAL,
+    CONFIG_SINK_NATS, /* no word: it is made of the option nats */
+};
 enum config_sink_format {
     CONFIG_FORMAT_NDJSON,
     CONFIG_FORMAT_HEC,
@@ -164,9 +169,11 @@ enum config_transport { CONFIG_TRANSPORT_TCP, CONFIG_TRANSPORT_TLS, CONFIG_TRANS
 /* CONFIG_SET_name of each option (options.def): settings exist once, so a second file that makes one again is a
  * mistake; the command line may. */
 enum config_setting {
-#define OPTION(name, ...)       CONFIG_SET_##name,
-#define RETAIN_FIELD(name, ...) CONFIG_SET_retain_##name,
-#define POLICY_FIELD(name, ...) CONFIG_SET_policy_##name,
+#define OPTION(name, ...)         CONFIG_SET_##name,
+#define RETAIN_FIELD(name, ...)   CONFIG_SET_retain_##name,
+#define POLICY_FIELD(name, ...)   CONFIG_SET_policy_##name,
+#define NATS_FIELD(name, ...)     CONFIG_SET_nats_##name,
+#define NATS_TLS_FIELD(name, ...) CONFIG_SET_nats_tls_##name,
 #include "config/options.def"
     CONFIG_SETTINGS,
     CONFIG_SET_POLICY = CONFIG_SET_policy_bugcheck_first, /* and one for each kind of break */
@@ -191,12 +198,22 @@ enum config_setting {
 #define CONFIG_MEMBER_SINKS(member)
 #define CONFIG_MEMBER_POLICY(member)
 #define CONFIG_MEMBER_RETAIN(member)
+#define CONFIG_MEMBER_NATS(member)
+#define CONFIG_MEMBER_NATS_TLS(member)
 #define CONFIG_MEMBER_HOLD(member)
+
+/* A NATS JetStream. */
+struct config_nats {
+#define NATS_FIELD(name, type, member, ...)     CONFIG_MEMBER_##type(member)
+#define NATS_TLS_FIELD(name, type, member, ...) CONFIG_MEMBER_##type(member)
+#include "config/options.def"
+};
 
 /* A place where events go. */
 struct config_sink {
 #define SINK_FIELD(name, type, member, ...) CONFIG_MEMBER_##type(member)
 #include "config/options.def"
+    struct config_nats nats; /* of CONFIG_SINK_NATS */
     struct config_place place;
 };
 
@@ -232,6 +249,7 @@ struct kdnetd_config {
     size_t sink_count, sink_capacity;
 
     struct config_policy policy; /* for all targets; nothing in it is unset */
+    struct config_nats nats;     /* no servers: none */
 #define OPTION(name, type, member, ...)       CONFIG_MEMBER_##type(member)
 #define RETAIN_FIELD(name, type, member, ...) CONFIG_MEMBER_##type(member)
 #include "config/options.def"
@@ -371,6 +389,13 @@ uint64_t config_hold_for(const struct kdnetd_config *config, const struct config
 bool config_copy_sink(const struct config_sink *sink, struct config_sink *out);
 void config_clear_sink(struct config_sink *sink);
 bool config_same_sink(const struct config_sink *a, const struct config_sink *b);
+
+/* The files of the option nats: each that cannot be read, or that holds a key and is open to others, is a mistake. They
+ * are read by the service's user, so ask as that. True: none is. */
+bool config_check_nats_files(const struct kdnetd_config *config, struct config_report *report);
+
+/* The bucket of address hints; NULL: there is none. */
+const char *config_nats_hints(const struct config_nats *nats);
 
 /* One label after the other: `at` is NULL, or the key of the one before. Returns the next key, behind whose NUL its
  * value is; NULL: that was the last. `labels` NULL: there are none. */

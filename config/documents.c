@@ -271,7 +271,7 @@ static void write_group(FILE *out, const struct config_option *option, const cha
     (void)snprintf(lead, sizeof lead, "%s%s", off, is_list ? "  - " : "  ");
     for (size_t i = 0; i < group->count; ++i) {
         const struct config_option *field = &group->options[i];
-        const char *value = is_list ? field->sample : field->standard;
+        const char *value = !is_list && field->standard ? field->standard : field->sample;
         if (!value)
             continue;
         write_field(out, field, lead, value);

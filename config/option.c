@@ -51,6 +51,18 @@ static const struct config_option sink_fields[] = {
 #include "config/options.def"
 };
 
+static const struct config_option nats_fields[] = {
+#define NATS_FIELD(name, type, member, value, help, ...)                                                               \
+    {ROW(name, type, config_nats, member, value, help), .setting = CONFIG_SET_nats_##name, __VA_ARGS__},
+#include "config/options.def"
+};
+
+static const struct config_option nats_tls_fields[] = {
+#define NATS_TLS_FIELD(name, type, member, value, help, ...)                                                           \
+    {ROW(name, type, config_nats, member, value, help), .setting = CONFIG_SET_nats_tls_##name, __VA_ARGS__},
+#include "config/options.def"
+};
+
 _Static_assert(CONFIG_SET_policy_hold_for - CONFIG_SET_POLICY == CONFIG_BREAKS, "the rows of policy are in this order");
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -68,6 +80,7 @@ const struct config_group *config_group_of(enum config_type type)
     static const struct config_group rva = GROUP(rva_fields, sizeof(struct config_rva));
     static const struct config_group read = GROUP(read_fields, sizeof(struct config_read));
     static const struct config_group sink = GROUP(sink_fields, sizeof(struct config_sink));
+    static const struct config_group nats = GROUP(nats_fields, 0), nats_tls = GROUP(nats_tls_fields, 0);
     switch (type) {
     case CONFIG_TYPE_POLICY:
         return &policy;
@@ -81,15 +94,20 @@ const struct config_group *config_group_of(enum config_type type)
         return &read;
     case CONFIG_TYPE_SINKS:
         return &sink;
+    case CONFIG_TYPE_NATS:
+        return &nats;
+    case CONFIG_TYPE_NATS_TLS:
+        return &nats_tls;
     default:
         return NULL;
     }
 }
 
-/* A policy is a struct of its own. */
+/* A policy and nats are structs of their own. */
 void *config_group_base(const struct config_option *option, void *base)
 {
-    return option->type == CONFIG_TYPE_POLICY ? (char *)base + option->offset : (char *)base;
+    bool is_struct = option->type == CONFIG_TYPE_POLICY || option->type == CONFIG_TYPE_NATS;
+    return is_struct ? (char *)base + option->offset : (char *)base;
 }
 
 const struct config_option *config_find_option(const struct config_group *group, const char *name)

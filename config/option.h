@@ -49,6 +49,8 @@ enum config_shape {
     TYPE(OLD_KEYS, VALUES)                                                                                             \
     TYPE(POLICY, GROUP)                                                                                                \
     TYPE(RETAIN, GROUP)                                                                                                \
+    TYPE(NATS, GROUP)                                                                                                  \
+    TYPE(NATS_TLS, GROUP)                                                                                              \
     TYPE(TARGETS, ENTRIES)                                                                                             \
     TYPE(RVAS, ENTRIES)                                                                                                \
     TYPE(READS, ENTRIES)                                                                                               \
@@ -84,12 +86,14 @@ struct config_option {
     const char *least, *most;  /* in the option's own notation */
     const char *words, *kind;  /* divided by spaces; what they are */
     const char *remedy;        /* what to write in the place of an empty text */
-    const char *standard;      /* default, as it is written */
-    const char *unsaid;        /* default in words, when there is no standard */
-    const char *sample;        /* a value for the example; of a list one a line */
-    const char *more;          /* further sentences for the manual and the example */
-    const char *command;       /* on the command line, when it is not the name with - in the place of _ */
-    const char *command_help;  /* in the place of help there */
+    /* Of a text: false when it cannot be meant; what is wrong and the remedy are in `error`. */
+    bool (*check)(const char *text, char *error);
+    const char *standard;     /* default, as it is written */
+    const char *unsaid;       /* default in words, when there is no standard */
+    const char *sample;       /* a value for the example; of a list one a line */
+    const char *more;         /* further sentences for the manual and the example */
+    const char *command;      /* on the command line, when it is not the name with - in the place of _ */
+    const char *command_help; /* in the place of help there */
 };
 
 /* A number's digits, for a row's limits. */
@@ -150,6 +154,20 @@ void config_set_entry_defaults(const struct config_group *group, void *entry);
 
 /* A text is one of an option's words, or it has none. False: `error` says what is wrong. */
 bool config_check_words(const struct config_option *option, const char *text, unsigned *index, char *error);
+
+/* The checks of rows: nats.c. */
+bool config_check_nats_server(const char *text, char *error);
+bool config_check_nats_word(const char *text, char *error);
+bool config_check_nats_subject(const char *text, char *error);
+
+/* What only shows when the whole group is there; then the sink that it makes. False: out of memory. */
+bool config_check_nats(struct kdnetd_config *config, struct config_report *report);
+
+/* The values of a group's fields: `to` is a plain copy of `from` before, and owns its texts afterwards. False: out of
+ * memory, and `to` is cleared. */
+bool config_copy_fields(const struct config_group *group, const void *from, void *to);
+void config_clear_fields(const struct config_group *group, void *base);
+bool config_same_fields(const struct config_group *group, const void *a, const void *b);
 
 /* Defaults of all settings that have one; and what they own, freed. */
 void config_set_defaults(struct kdnetd_config *config);

@@ -152,6 +152,8 @@ static bool take_text(const struct config_option *option, void *base, const char
     unsigned index = 0;
     if (text[0] != '\0' && option->words && !config_check_words(option, text, &index, error))
         return false;
+    if (text[0] != '\0' && option->check && !option->check(text, error))
+        return false;
     if (text[0] != '\0')
         return config_store_text(texts, text) || wrong(error, no_memory);
     (void)snprintf(error, CONFIG_ERROR_SIZE, "is empty; write %s", option->remedy);
@@ -167,6 +169,8 @@ bool config_take_listed(struct config_walk *walk, const struct config_option *op
     case CONFIG_TYPE_OLD_KEYS:
         return take_old_key(base, text, spot, error);
     case CONFIG_TYPE_TEXTS:
+        /* A password in a server's URL is a secret as a key is. */
+        walk->has_keys = walk->has_keys || (option->check == config_check_nats_server && strchr(text, '@'));
         return take_text(option, base, text, error);
     default:
         return follow(walk, text, option->type == CONFIG_TYPE_INCLUDES, spot, error);

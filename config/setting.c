@@ -52,25 +52,10 @@ bool config_make_setting(struct kdnetd_config *config, const struct config_optio
     return true;
 }
 
-/* Calls `visit` for each setting that is one value. */
-static void visit_settings(struct kdnetd_config *config,
-                           void (*visit)(struct kdnetd_config *, const struct config_option *, void *base))
-{
-    for (size_t i = 0; i < config_top.count; ++i) {
-        const struct config_option *option = &config_top.options[i];
-        const struct config_group *group = config_group_of(option->type);
-        if (config_shape(option->type) == CONFIG_VALUE)
-            visit(config, option, config);
-        for (size_t j = 0; config_shape(option->type) == CONFIG_GROUP && j < group->count; ++j)
-            visit(config, &group->options[j], config_group_base(option, config));
-    }
-}
-
-static void set_default(struct kdnetd_config *config, const struct config_option *option, void *base)
+static void set_default(const struct config_option *option, void *base)
 {
     char error[CONFIG_ERROR_SIZE];
     union config_any value;
-    (void)config;
     memset(&value, 0, sizeof value);
     if (option->standard && config_parse_option(option, option->standard, &value, error))
         put(option, base, &value);
@@ -79,29 +64,27 @@ static void set_default(struct kdnetd_config *config, const struct config_option
 void config_set_entry_defaults(const struct config_group *group, void *entry)
 {
     for (size_t i = 0; i < group->count; ++i)
-        set_default(NULL, &group->options[i], entry);
+        if (config_shape(group->options[i].type) == CONFIG_VALUE)
+            set_default(&group->options[i], entry);
+}
+
+/* The rows nest no deeper than two groups, so this does not either. */
+static void set_group_defaults(const struct config_group *group, void *base)
+{
+    config_set_entry_defaults(group, base);
+    for (size_t i = 0; i < group->count; ++i)
+        if (config_shape(group->options[i].type) == CONFIG_GROUP)
+            set_group_defaults(config_group_of(group->options[i].type), config_group_base(&group->options[i], base));
 }
 
 void config_set_defaults(struct kdnetd_config *config)
 {
-    visit_settings(config, set_default);
-}
-
-static void clear_text(struct kdnetd_config *config, const struct config_option *option, void *base)
-{
-    (void)config;
-    if (option->type == CONFIG_TYPE_TEXT)
-        free(*(char **)(void *)((char *)base + option->offset));
+    set_group_defaults(&config_top, config);
 }
 
 void config_clear_settings(struct kdnetd_config *config)
 {
-    visit_settings(config, clear_text);
-    for (size_t i = 0; i < config_top.count; ++i) {
-        const struct config_option *option = &config_top.options[i];
-        if (option->type == CONFIG_TYPE_TEXTS)
-            config_store_clear_texts((struct config_texts *)(void *)((char *)config + option->offset));
-    }
+    config_clear_fields(&config_top, config);
 }
 
 bool config_is_set(const struct kdnetd_config *config, enum config_setting setting)

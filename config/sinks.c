@@ -62,76 +62,25 @@ const char *config_check_sink(const struct config_sink *sink, char *error)
     return NULL;
 }
 
-static void *member_of(const struct config_option *field, const struct config_sink *sink)
-{
-    return (char *)(uintptr_t)sink + field->offset;
-}
-
-static bool copy_texts(const struct config_texts *from, struct config_texts *to)
-{
-    *to = (struct config_texts){.text = NULL};
-    for (size_t i = 0; i < from->count; ++i)
-        if (!config_store_text(to, from->text[i]))
-            return false;
-    return true;
-}
-
 bool config_copy_sink(const struct config_sink *sink, struct config_sink *out)
 {
-    const struct config_group *group = config_group_of(CONFIG_TYPE_SINKS);
-    bool good = true;
     *out = *sink;
-    for (size_t i = 0; i < group->count; ++i) {
-        const struct config_option *field = &group->options[i];
-        char **text = member_of(field, out);
-        if (field->type == CONFIG_TYPE_TEXTS) {
-            good = copy_texts(member_of(field, sink), member_of(field, out)) && good;
-        } else if (field->type == CONFIG_TYPE_TEXT && *text) {
-            *text = strdup(*text);
-            good = *text && good;
-        }
-    }
-    if (!good)
-        config_clear_sink(out);
-    return good;
+    if (!config_copy_fields(config_group_of(CONFIG_TYPE_SINKS), sink, out))
+        return false;
+    if (config_copy_fields(config_group_of(CONFIG_TYPE_NATS), &sink->nats, &out->nats))
+        return true;
+    config_clear_fields(config_group_of(CONFIG_TYPE_SINKS), out);
+    return false;
 }
 
 void config_clear_sink(struct config_sink *sink)
 {
-    const struct config_group *group = config_group_of(CONFIG_TYPE_SINKS);
-    for (size_t i = 0; i < group->count; ++i) {
-        const struct config_option *field = &group->options[i];
-        char **text = member_of(field, sink);
-        if (field->type == CONFIG_TYPE_TEXTS)
-            config_store_clear_texts(member_of(field, sink));
-        else if (field->type == CONFIG_TYPE_TEXT) {
-            free(*text);
-            *text = NULL;
-        }
-    }
-}
-
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-static bool same_texts(const struct config_texts *a, const struct config_texts *b)
-{
-    if (a->count != b->count)
-        return false;
-    for (size_t i = 0; i < a->count; ++i)
-        if (strcmp(a->text[i], b->text[i]) != 0)
-            return false;
-    return true;
+    config_clear_fields(config_group_of(CONFIG_TYPE_SINKS), sink);
+    config_clear_fields(config_group_of(CONFIG_TYPE_NATS), &sink->nats);
 }
 
 bool config_same_sink(const struct config_sink *a, const struct config_sink *b)
 {
-    return strcmp(a->name, b->name) == 0 && a->type == b->type && a->format == b->format && a->gzip == b->gzip &&
-           strcmp(a->index, b->index) == 0 && a->batch == b->batch && a->transport == b->transport &&
-           a->facility == b->facility && same_text(a->url, b->url) && same_text(a->token_file, b->token_file) &&
-           same_text(a->ca_file, b->ca_file) && same_text(a->address, b->address) &&
-           same_texts(&a->events, &b->events) && same_texts(&a->verdicts, &b->verdicts) &&
-           same_texts(&a->labels, &b->labels);
+    return a->type == b->type && config_same_fields(config_group_of(CONFIG_TYPE_SINKS), a, b) &&
+           config_same_fields(config_group_of(CONFIG_TYPE_NATS), &a->nats, &b->nats);
 }

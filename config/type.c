@@ -73,6 +73,8 @@ static bool parse_name(const struct config_option *option, const char *text, voi
 
 static bool parse_text(const struct config_option *option, const char *text, void *out, char *error)
 {
+    if (text[0] != '\0' && option->check && !option->check(text, error))
+        return false;
     char *copy = text[0] != '\0' ? strdup(text) : NULL;
     if (copy)
         *(char **)out = copy;

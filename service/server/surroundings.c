@@ -177,6 +177,7 @@ bool surroundings_check(const struct kdnetd_config *config, struct config_report
     check_listens(config, report);
     check_wildcards(config, report);
     check_events(config, report);
+    (void)config_check_nats_files(config, report);
     config_report_sort(report);
     return report->count == before;
 }

@@ -114,8 +114,9 @@ static uint64_t jitter(struct feed *feed, uint64_t ms)
 static uint64_t backoff(struct feed *feed)
 {
     uint64_t ms = FEED_FIRST_MS << (feed->fails < 9 ? feed->fails : 9);
+    uint64_t longest = feed->longest_ms > 0 ? feed->longest_ms : FEED_LAST_MS;
     ++feed->fails;
-    return jitter(feed, ms < FEED_LAST_MS ? ms : FEED_LAST_MS);
+    return jitter(feed, ms < longest ? ms : longest);
 }
 
 static void log_failing(const struct feed *feed)

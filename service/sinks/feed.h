@@ -41,6 +41,7 @@ struct feed_env {
 struct feed {
     const struct feed_env *env;
     const char *name;
+    unsigned longest_ms;   /* between two tries; 0: FEED_LAST_MS */
     unsigned held_back_ms; /* the receiver does not acknowledge: what was sent may be lost for so long */
 
     uint64_t at; /* read and delivered */

@@ -55,9 +55,12 @@ struct sink_type {
     /* Delivers all of `events`, none of which is done. Their order is the store's. */
     void (*deliver)(struct sink_link *link, struct sink_event *const *events, size_t count, struct sink_answer *answer);
     void (*close)(struct sink_link *link);
+    unsigned longest_ms; /* between two tries; 0: it grows to minutes */
+    /* Each second or so, when nothing is to be delivered, too; NULL: it has nothing to do then. */
+    void (*tick)(struct sink_link *link);
 };
 
-extern const struct sink_type sink_http, sink_syslog, sink_journal;
+extern const struct sink_type sink_http, sink_syslog, sink_journal, sink_nats;
 
 /* words.c: what an event says, in one sentence; how loud it is. */
 enum sink_severity { SINK_ERROR = 3, SINK_WARNING = 4, SINK_NOTICE = 5 };

@@ -90,12 +90,18 @@ static enum feed_read read_batch(void *user, uint64_t after, struct feed_batch *
     return result == STORE_DONE && reading.good ? FEED_READ : FEED_UNAVAILABLE;
 }
 
+/* NULL: it cannot be set up. */
+static struct sink_link *link_of(struct sink *sink)
+{
+    if (!sink->link)
+        sink->link = sink->type->open(&sink->config, sink->collector, &sink->stop);
+    return sink->link;
+}
+
 static void deliver(void *user, struct sink_event *const *events, size_t count, struct sink_answer *answer)
 {
     struct sink *sink = user;
-    if (!sink->link)
-        sink->link = sink->type->open(&sink->config, sink->collector, &sink->stop);
-    if (sink->link)
+    if (link_of(sink))
         sink->type->deliver(sink->link, events, count, answer);
     else
         (void)snprintf(answer->text, sizeof answer->text, "it cannot be set up: out of memory, or not in this build");
@@ -166,8 +172,10 @@ static void run(void *user)
         feed_init(&sink->feed, &sink->env, sink->config.name, cursor, uv_hrtime());
         bool is_stream = sink->config.type == CONFIG_SINK_SYSLOG && sink->config.transport != CONFIG_TRANSPORT_UDP;
         sink->feed.held_back_ms = is_stream ? HELD_BACK_MS : 0;
+        sink->feed.longest_ms = sink->type->longest_ms;
         while (!atomic_load(&sink->stop) && feed_turn(&sink->feed))
-            ;
+            if (sink->type->tick && link_of(sink))
+                sink->type->tick(sink->link);
     }
     if (sink->link)
         sink->type->close(sink->link);
@@ -189,6 +197,7 @@ static const struct sink_type *type_of(const struct config_sink *config)
         [CONFIG_SINK_HTTP] = &sink_http,
         [CONFIG_SINK_SYSLOG] = &sink_syslog,
         [CONFIG_SINK_JOURNAL] = &sink_journal,
+        [CONFIG_SINK_NATS] = &sink_nats,
     };
     return types[config->type];
 }
@@ -338,7 +347,7 @@ void sinks_count_dropped(struct sinks *sinks, const char *name, uint64_t count)
 
 void sinks_each(struct sinks *sinks, void (*each)(void *user, const struct sinks_status *status), void *user)
 {
-    static const char *const types[] = {"http", "syslog", "journal"};
+    static const char *const types[] = {"http", "syslog", "journal", "nats"};
     uv_mutex_lock(&sinks->lock);
     for (struct sink *sink = sinks->first; sink; sink = sink->next) {
         struct sinks_status status = {.name = sink->config.name, .type = types[sink->config.type]};

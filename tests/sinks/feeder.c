@@ -49,7 +49,7 @@ int main(int argc, char **argv)
 {
     struct kdnetd_config config;
     struct config_report report;
-    const char *names[CONFIG_SINKS_MAX];
+    const char *names[CONFIG_SINKS_MAX + 1]; /* and that of nats */
     if (argc != 3)
         return 2;
     config_init(&config);

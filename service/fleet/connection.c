@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/fleet/connection.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* libnats prints what it is not asked for, otherwise. */
+static void on_error(natsConnection *connection, natsSubscription *subscription, natsStatus status, void *closure)
+{
+    (void)connection;
+    (void)subscription;
+    (void)status;
+    (void)closure;
+}
+
+void fleet_explain(natsConnection *connection, natsStatus status, char error[static FLEET_ERROR_SIZE])
+{
+    const char *last = NULL;
+    if (connection && natsConnection_GetLastError(connection, &last) == NATS_OK)
+        last = NULL; /* that is none */
+    if (!last || last[0] == '\0')
+        last = nats_GetLastError(NULL);
+    if (!last || last[0] == '\0' || strcmp(last, natsStatus_GetText(status)) == 0)
+        (void)snprintf(error, FLEET_ERROR_SIZE, "NATS: %s", natsStatus_GetText(status));
+    else
+        (void)snprintf(error, FLEET_ERROR_SIZE, "NATS: %s: %.180s", natsStatus_GetText(status), last);
+}
+
+static bool uses_tls(const struct config_nats *config)
+{
+    for (size_t i = 0; i < config->servers.count; ++i)
+        if (strncmp(config->servers.text[i], "tls://", 6) == 0)
+            return true;
+    return config->tls_ca || config->tls_cert;
+}
+
+static natsStatus set_tls(natsOptions *options, const struct config_nats *config)
+{
+    natsStatus status = natsOptions_SetSecure(options, true);
+    if (status == NATS_OK && config->tls_ca)
+        status = natsOptions_LoadCATrustedCertificates(options, config->tls_ca);
+    if (status == NATS_OK && config->tls_cert)
+        status = natsOptions_LoadCertificatesChain(options, config->tls_cert, config->tls_key);
+    return status;
+}
+
+/* What is set, in order, until one fails. */
+static natsStatus set_options(natsOptions *options, const struct config_nats *config, const char *name)
+{
+    natsStatus status = natsOptions_SetServers(options, (const char **)(uintptr_t)config->servers.text,
+                                               (int)config->servers.count);
+#define SET(call)                                                                                                      \
+    if (status == NATS_OK)                                                                                             \
+    status = (call)
+    SET(natsOptions_SetName(options, name));
+    SET(natsOptions_SetTimeout(options, FLEET_CONNECT_MS));
+    SET(natsOptions_SetWriteDeadline(options, FLEET_CONNECT_MS));
+    SET(natsOptions_SetMaxReconnect(options, -1));
+    SET(natsOptions_SetReconnectWait(options, FLEET_RETRY_MS));
+    SET(natsOptions_SetReconnectJitter(options, FLEET_RETRY_MS / 4, FLEET_RETRY_MS / 4));
+    SET(natsOptions_SetReconnectBufSize(options, FLEET_BUFFER));
+    SET(natsOptions_SetPingInterval(options, FLEET_PING_MS));
+    SET(natsOptions_SetMaxPingsOut(options, 2));
+    SET(natsOptions_SetErrorHandler(options, on_error, NULL));
+    SET(config->credentials ? natsOptions_SetUserCredentialsFromFiles(options, config->credentials, NULL) : NATS_OK);
+    SET(uses_tls(config) ? set_tls(options, config) : NATS_OK);
+#undef SET
+    return status;
+}
+
+natsConnection *fleet_connect(const struct config_nats *config, const char *name, char error[static FLEET_ERROR_SIZE])
+{
+    natsOptions *options = NULL;
+    natsConnection *connection = NULL;
+    natsStatus status = natsOptions_Create(&options);
+    if (status == NATS_OK)
+        status = set_options(options, config, name);
+    if (status == NATS_OK)
+        status = natsConnection_Connect(&connection, options);
+    if (status != NATS_OK)
+        fleet_explain(NULL, status, error);
+    natsOptions_Destroy(options);
+    return status == NATS_OK ? connection : NULL;
+}
+
+void fleet_token(const char *name, char out[static FLEET_TOKEN_SIZE])
+{
+    size_t length = 0;
+    for (; *name != '\0' && length + 4 <= FLEET_TOKEN_SIZE; ++name) {
+        if (*name != '.')
+            out[length++] = *name;
+        else
+            length += (size_t)snprintf(out + length, FLEET_TOKEN_SIZE - length, "%%2E");
+    }
+    out[length] = '\0';
+}
