@@ -12,6 +12,8 @@
 #define SECOND_US   UINT64_C(1000000)
 #define STEPS_MAX   5000U /* deadlines in two minutes */
 #define ANSWERS_MAX 12U   /* datagrams for one */
+#define READS_MAX   32U   /* in a run */
+#define INPUT_MAX   1024U /* a block of its structures */
 
 enum operation { BODY, PACKET, REPLY, CONTROL, WAIT, POKE, OPERATIONS };
 
@@ -21,6 +23,7 @@ struct rest {
     size_t length;
 };
 static struct rest rest;
+static unsigned reads; /* answered; fuzz_evidence has the long walks */
 
 static bool answers_from_input(struct puppet *p, struct kdnet_manipulate *reply, uint8_t *data)
 {
@@ -29,8 +32,8 @@ static bool answers_from_input(struct puppet *p, struct kdnet_manipulate *reply,
         reply->u.version.debugger_data_list = 0xfffff80012350000U;
         return true;
     }
-    size_t length = rest.length < 1024 ? rest.length : 1024;
-    if (reply->api != KDNET_API_READ_VIRTUAL_MEMORY || length == 0)
+    size_t length = rest.length;
+    if (reply->api != KDNET_API_READ_VIRTUAL_MEMORY || length == 0 || ++reads > READS_MAX)
         return reply->api != KDNET_API_CONTINUE && reply->api != KDNET_API_CONTINUE2;
     if (length > reply->u.memory.count)
         length = reply->u.memory.count;
@@ -133,6 +136,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct puppet *p = puppet_again();
     p->answer = answers_from_input;
     p->knows_rva = true;
+    if (size > INPUT_MAX)
+        size = INPUT_MAX;
+    reads = 0;
     rest = (struct rest){.bytes = data, .length = size};
     puppet_connect(p);
     p->replies = false;
