@@ -6,8 +6,8 @@
  *             [--name NAME]... [--targets N] [--crashes N] [--request-ms N] [--idle-ms N] [--late-ms N]
  *             [--connections N] [--local N] [--streams N] [--retry-ms N] [--ping-ms N] [--no-store] [--scene NAME]
  *
- * Commands on standard input, a line each: `publish N` (events), `configure` (read tokens and certificate again),
- * `stuck NAME`, `ready 0|1`, `quit`; each is answered by a line on standard output.
+ * Commands on standard input, a line each: `publish N` (events), `crash`, `configure` (read tokens and certificate
+ * again), `stuck NAME`, `ready 0|1`, `quit`; each is answered by a line on standard output.
  */
 #include "config/value.h"
 #include "service/http/http.h"
@@ -83,6 +83,8 @@ static bool run(struct http *http, char *line)
     line[strcspn(line, "\n")] = '\0';
     if (strncmp(line, "publish ", 8) == 0)
         fake_publish(http, number);
+    else if (strcmp(line, "crash") == 0)
+        fake_crash(http);
     else if (strcmp(line, "configure") == 0)
         (void)http_configure(http, &http_options);
     else if (strncmp(line, "stuck ", 6) == 0)

@@ -10,6 +10,8 @@
 #include <time.h>
 
 #define HOUR_US UINT64_C(3600000000)
+/* Of use in JSON as it is. */
+#define HOSTILE "<img src=x onerror=alert(1)>"
 
 struct event {
     char id[64], type[32], target[65];
@@ -41,6 +43,12 @@ static bool is_storm(void)
     return strcmp(fake_world.scene, "storm") == 0;
 }
 
+/* Every state is there, and texts of machines try to be markup. */
+static bool is_hostile(void)
+{
+    return strcmp(fake_world.scene, "hostile") == 0;
+}
+
 static unsigned draw(size_t number, unsigned sides)
 {
     uint64_t x = (number + 1) * UINT64_C(0x9e3779b97f4a7c15);
@@ -54,6 +62,8 @@ static enum http_state state_of(size_t number)
     unsigned roll = draw(number, 1000);
     if (number == 0)
         return HTTP_STATE_HELD;
+    if (is_hostile() && number < HTTP_STATES)
+        return (enum http_state)number == HTTP_STATE_HELD ? HTTP_STATE_NEVER_SEEN : (enum http_state)number;
     if (is_storm() && roll < 300)
         return roll < 40 ? HTTP_STATE_HALTED : roll < 220 ? HTTP_STATE_DUMPING : HTTP_STATE_REBOOTING;
     return roll < 2    ? HTTP_STATE_HELD
@@ -73,7 +83,7 @@ static void name_of(size_t number, char out[static 32])
 }
 
 struct made {
-    char name[32], address[48], labels[64], crash[20], boot[20];
+    char name[32], address[48], labels[96], crash[20], boot[20];
     struct http_target target;
 };
 
@@ -84,7 +94,9 @@ static void make_target(size_t number, struct made *out)
     (void)snprintf(out->address, sizeof out->address, "10.%zu.%zu.%zu:51111", number >> 16, (number >> 8) & 255,
                    number & 255);
     (void)snprintf(out->labels, sizeof out->labels, "{\"rack\":\"b%u\",\"site\":\"%s\"}", draw(number, 40),
-                   draw(number, 2) ? "north" : "south");
+                   is_hostile()      ? HOSTILE
+                   : draw(number, 2) ? "north"
+                                     : "south");
     (void)snprintf(out->crash, sizeof out->crash, "%016zx", number + 1);
     (void)snprintf(out->boot, sizeof out->boot, "%016zx", number * 7919 + 1);
     bool known = state != HTTP_STATE_NEVER_SEEN;
@@ -324,6 +336,16 @@ void fake_publish(struct http *http, size_t count)
     (void)pthread_mutex_unlock(&lock);
 }
 
+/* A machine crashes: the newest crash, and its event. */
+void fake_crash(struct http *http)
+{
+    (void)pthread_mutex_lock(&lock);
+    ++fake_world.newer;
+    ++fake_world.crashes;
+    (void)pthread_mutex_unlock(&lock);
+    fake_publish(http, 4);
+}
+
 void fake_make(void)
 {
     started_us = now_us();
@@ -423,8 +445,11 @@ static size_t make_crash(size_t number, struct store_crash *out, char json[stati
     } codes[] = {{"0x000000D1", "DRIVER_IRQL_NOT_LESS_OR_EQUAL", "examplenic.sys+0x1234"},
                  {"0x0000003B", "SYSTEM_SERVICE_EXCEPTION", "win32kfull.sys+0x9a10"},
                  {"0x00000133", "DPC_WATCHDOG_VIOLATION", "storport.sys+0x77f0"}};
+    size_t serial = number - fake_world.newer; /* those that came later have negative ones */
+    number = serial;
     unsigned kind = draw(number, 10) < 7 ? 0 : draw(number, 3), verdict = draw(number * 3, 5);
-    uint64_t time_us = started_us - number * HOUR_US / (is_storm() ? 2000 : 3);
+    int64_t ago_us = (int64_t)serial * (int64_t)HOUR_US / (is_storm() ? 2000 : 3);
+    uint64_t time_us = (int64_t)serial < 0 ? started_us - serial : started_us - (uint64_t)ago_us;
     char time[JSON_TIME_SIZE], end[JSON_TIME_SIZE];
     out_format_time(time_us, time);
     out_format_time(time_us + 42000000, end);
@@ -447,9 +472,10 @@ static size_t make_crash(size_t number, struct store_crash *out, char json[stati
         "\"evidence\":"
         "{\"CrashdumpDumpType\":\"0x00000007\",\"IopFinalCrashDumpStatus\":\"0x00000000\"},\"labels\":{\"rack\":\"b%"
         "u\"},\"acknowledged\":%s}",
-        crash, name, time, codes[kind].code, codes[kind].name, best[verdict], verdict == 4 ? "\"no_symbols\"" : "null",
-        verdict == 2 ? "0xC000007F" : "0x00000000", codes[kind].code + 8, codes[kind].module, crash, time, crash, end,
-        best[verdict], 40000 + draw(number, 9000), draw(number, 40),
+        crash, name, time, codes[kind].code, is_hostile() ? HOSTILE "_" HOSTILE : codes[kind].name, best[verdict],
+        verdict == 4 ? "\"no_symbols\"" : "null", verdict == 2 ? "0xC000007F" : "0x00000000",
+        codes[kind].code + strspn(codes[kind].code + 2, "0") + 2, is_hostile() ? HOSTILE : codes[kind].module, crash,
+        time, crash, end, best[verdict], 40000 + draw(number, 9000), draw(number, 40),
         draw(number, 4) == 0 ? "{\"by\":\"alice\",\"time\":\"2026-11-26T07:00:00.000000Z\",\"note\":\"seen\"}"
                              : "null");
     *out = (struct store_crash){.crash = crash,

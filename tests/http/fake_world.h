@@ -11,8 +11,9 @@
 
 struct fake_world {
     size_t targets, crashes;
+    size_t newer; /* crashes that came after the start */
     bool no_store, ready;
-    const char *scene; /* "calm" or "storm" */
+    const char *scene; /* "calm", "storm" or "hostile" */
 };
 
 extern struct fake_world fake_world;
@@ -22,6 +23,7 @@ extern struct store *const fake_store;
 void fake_make(void);
 void fake_clear(void);
 void fake_publish(struct http *http, size_t count);
+void fake_crash(struct http *http);
 void fake_set_stuck(const char *name); /* "none": no loop is */
 
 #endif

@@ -2,14 +2,20 @@
 // The API: questions, acts and the stream. A token is asked for when one is needed, and kept for this tab only.
 
 const KEY = "kdnetd-token";
+const PATIENCE = 20000;
 let askForToken = null; // (detail) => Promise<string or null>
+let asking = null, refused = false;
 
 export function onToken(ask) {
   askForToken = ask;
 }
 
-function headers(more) {
-  const token = sessionStorage.getItem(KEY);
+// The person wants to be asked again.
+export function askAgain() {
+  refused = false;
+}
+
+function headers(more, token) {
   return token ? { ...more, Authorization: `Bearer ${token}` } : { ...more };
 }
 
@@ -21,19 +27,30 @@ export class Problem extends Error {
   }
 }
 
-async function send(path, options, again = true) {
-  const answer = await fetch(path, { ...options, headers: headers(options.headers), cache: "no-store" });
-  if (answer.ok) return answer;
-  const body = await answer.json().catch(() => ({}));
-  if ((answer.status === 401 || answer.status === 403) && again && askForToken) {
-    sessionStorage.removeItem(KEY);
-    const token = await askForToken(body.detail || "A token is needed.");
-    if (token) {
-      sessionStorage.setItem(KEY, token);
-      return send(path, options, false);
-    }
+const needsToken = (answer, body) => answer.status === 401 || (answer.status === 403 && /\btoken\b/.test(body.detail || ""));
+
+// Several requests may find at once that a token is needed: one question for all of them. Who does not want to give
+// one is not asked again until something is to be done with it.
+async function takeToken(used, status, detail, acts) {
+  if (sessionStorage.getItem(KEY) !== used) return true;
+  if (!askForToken || (refused && !acts)) return false;
+  asking ??= askForToken(detail || "A token is needed.").finally(() => { asking = null; });
+  const token = await asking;
+  refused = !token;
+  if (token) sessionStorage.setItem(KEY, token);
+  else if (status === 401) sessionStorage.removeItem(KEY);
+  return Boolean(token);
+}
+
+async function send(path, options) {
+  for (;;) {
+    const used = sessionStorage.getItem(KEY);
+    const answer = await fetch(path, { ...options, headers: headers(options.headers, used), cache: "no-store" });
+    if (answer.ok) return answer;
+    const body = await answer.json().catch(() => ({}));
+    if (needsToken(answer, body) && await takeToken(used, answer.status, body.detail, options.method === "POST")) continue;
+    throw new Problem(body, answer.status);
   }
-  throw new Problem(body, answer.status);
 }
 
 export async function get(path, parameters = {}) {
@@ -42,7 +59,7 @@ export async function get(path, parameters = {}) {
     for (const one of Array.isArray(value) ? value : [value])
       if (one !== undefined && one !== null && one !== "") query.append(name, one);
   const text = query.toString();
-  return (await send(`/api/v1/${path}${text ? `?${text}` : ""}`, {})).json();
+  return (await send(`/api/v1/${path}${text ? `?${text}` : ""}`, { signal: AbortSignal.timeout(PATIENCE) })).json();
 }
 
 export async function post(path, body) {

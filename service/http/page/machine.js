@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One machine: what happened in its crash, why the verdict is what it is, what can be done.
 import { get } from "/page/api.js";
-import { act, ask } from "/page/main.js";
-import { ago, bugcheck, COLOURS, el, span, STATES, time, verdict, why } from "/page/say.js";
+import { act, ask, name as nameTab } from "/page/main.js";
+import { ago, breakable, bugcheck, COLOURS, el, place, span, STATES, time, verdict, why } from "/page/say.js";
 
 const PHASES = {
   bugcheck_first: "Bug check: first break", bugcheck_second: "Bug check: last break", shutdown: "Last break before the reboot",
@@ -14,7 +14,7 @@ async function confirm(title, detail, submit, path, body, done) {
 }
 
 function buttons(one, crash) {
-  const path = `targets/${one.name}`, list = [];
+  const path = `targets/${encodeURIComponent(one.name)}`, list = [];
   if (one.state === "held") {
     list.push(el("button", { class: "main", onclick: () => confirm(`Release ${one.name}?`, "The machine goes on from where it was stopped.", "Release", `${path}/release`, null, `${one.name}: released`) }, "Release"));
     list.push(el("button", { onclick: () => confirm(`Hand ${one.name} to a debugger?`, "kdnetd is silent to it for ten minutes, so that WinDbg at this address can take it.", "Hand over", `${path}/release`, { to_debugger: "10m" }, `${one.name}: handed over`) }, "To a debugger"));
@@ -52,28 +52,28 @@ function sentences(crash) {
   else said.push(`Whether a dump was written is not known${why(crash) ? `: ${why(crash)}` : ""}.`);
   if (crash.dump_ms !== null) said.push(`It had ${span(crash.dump_ms)} between its first and its last break.`);
   if (crash.halted_ms !== null) said.push(`kdnetd kept it still for ${span(crash.halted_ms)} in all.`);
-  if (crash.bucket) said.push(`Its group is ${crash.bucket}.`);
+  if (place(crash)) said.push(place(crash).startsWith("in ") ? `It crashed ${place(crash)}.` : `Its group is ${crash.bucket}.`);
   if (crash.acknowledged) said.push(`Seen by ${crash.acknowledged.by}${crash.acknowledged.note ? `: ${crash.acknowledged.note}` : ""}.`);
-  return el("div", { class: "said" }, said.map((text) => el("p", {}, text)));
+  return el("div", { class: "said" }, said.map((text) => el("p", {}, breakable(text))));
 }
 
 const text = (value) => typeof value === "string" ? value : JSON.stringify(value);
 
 function facts(rows) {
-  return el("dl", { class: "facts" }, rows.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+  return el("dl", { class: "facts" }, rows.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => [el("dt", {}, breakable(name)), el("dd", {}, value)]));
 }
 
 function history(crashes, shown) {
   return el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "Its crashes"), el("span", { class: "quiet" }, crashes.length === 20 ? "newest 20" : String(crashes.length))),
-    el("div", { class: "scroll" }, el("table", {}, el("tbody", {}, crashes.map((crash) => el("tr", { class: crash === shown ? "at" : "" },
-      el("td", { class: "t" }, el("a", { href: `/?crash=${crash.crash}`, "data-key": `h-${crash.crash}` }, time(crash.time))), el("td", {}, bugcheck(crash)), el("td", {}, verdict(crash.verdict))))))));
+    el("table", { class: "rows history" }, el("tbody", {}, crashes.map((crash) => el("tr", { class: crash === shown ? "at" : "", "data-key": crash.crash },
+      el("td", { class: "t" }, el("a", { href: `/?crash=${crash.crash}`, "aria-current": crash === shown && "true" }, time(crash.time))), el("td", { class: "what" }, breakable(bugcheck(crash))), el("td", { class: "end" }, verdict(crash.verdict)))))));
 }
 
 function crashCards(one, crash) {
   const parameters = crash.bugcheck?.parameters?.join("  ");
   const evidence = Object.entries(crash.evidence || {});
-  return [el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, bugcheck(crash)), verdict(crash.verdict)),
-    sentences(crash), parameters && el("p", { class: "mono quiet" }, parameters)),
+  return [el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, breakable(bugcheck(crash))), verdict(crash.verdict)),
+    sentences(crash), parameters && el("p", { class: "mono quiet parameters" }, parameters)),
   el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "What happened")), line(one, crash)),
   evidence.length > 0 && el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "Evidence"), el("span", { class: "quiet" }, "as the machine's memory has it")),
     facts(evidence.map(([name, value]) => [name, el("span", { class: "mono" }, text(value))])))];
@@ -86,6 +86,7 @@ export function machine() {
     wants: (type, event) => event.target === name && type !== "print",
     async draw(query) {
       const wanted = query.get("crash"), crash = wanted ? await get(`crashes/${encodeURIComponent(wanted)}`) : null;
+      nameTab(0);
       name = crash ? crash.target : query.get("target");
       const one = await get(`targets/${encodeURIComponent(name)}`).catch((error) => { if (error.status === 404 && crash) return null; throw error; });
       const machine = one || { name, state: "never_seen", labels: crash.labels, crashes: [crash] };

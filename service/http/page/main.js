@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page: which view the address names, the keyboard, and the stream that keeps views fresh.
-import { get, onToken, post, Problem, stream } from "/page/api.js";
-import { el, number } from "/page/say.js";
+import { askAgain, get, onToken, post, Problem, stream } from "/page/api.js";
+import { morph } from "/page/morph.js";
+import { count, el } from "/page/say.js";
 import { overview } from "/page/overview.js";
 import { machines } from "/page/machines.js";
 import { machine } from "/page/machine.js";
@@ -9,7 +10,13 @@ import { machine } from "/page/machine.js";
 const main = document.getElementById("main");
 const dialog = document.getElementById("dialog");
 const search = document.getElementById("q");
-let view = null, drawn = 0;
+const notice = document.getElementById("notice");
+let view = null, drawn = 0, shownAt = null, collector = "";
+
+// How many things need a hand, in the tab's name.
+export function name(needs) {
+  document.title = `${needs > 0 ? `(${needs}) ` : ""}${collector ? `${collector} · ` : ""}kdnetd`;
+}
 
 export function toast(text) {
   const at = document.getElementById("toast");
@@ -24,7 +31,7 @@ export function ask(title, detail, { label, type = "text", submit, value = "" })
     const close = (answer) => { dialog.close(); done(answer); };
     dialog.replaceChildren(el("form", { method: "dialog", onsubmit: (event) => { event.preventDefault(); close(field ? field.value : ""); } },
       el("h2", { id: "dialog-title" }, title), detail && el("p", { class: "quiet" }, detail),
-      label && el("label", {}, label, field),
+      label && el("label", {}, el("span", {}, label), field),
       el("div", { class: "row" }, el("button", { type: "button", onclick: () => close(null) }, "Cancel"),
         el("button", { class: "main" }, submit))));
     dialog.oncancel = () => done(null);
@@ -49,6 +56,7 @@ export function go(address) {
   history.pushState(null, "", address);
   show();
   scrollTo(0, 0);
+  main.focus({ preventScroll: true });
 }
 
 function choose(query) {
@@ -57,20 +65,49 @@ function choose(query) {
   return overview;
 }
 
+function again(button) {
+  askAgain();
+  button.disabled = true;
+  draw();
+}
+
+// What is shown stays when kdnetd does not answer, with a word on its age.
+function fail(error) {
+  const answered = error instanceof Problem;
+  if (!answered && shownAt) {
+    notice.textContent = `kdnetd does not answer. This is how it was at ${shownAt.toLocaleTimeString(undefined, { hourCycle: "h23" })}; the page tries again by itself.`;
+    return;
+  }
+  const text = answered ? error.message : "kdnetd does not answer. The page tries again by itself.";
+  const button = el("button", { class: "main", onclick: (event) => again(event.target) }, error.status === 401 ? "Use a token" : "Try again");
+  main.replaceChildren(el("section", { class: "card alarm", role: "alert" }, el("h1", {}, answered ? error.body.title || "It did not work" : "No answer"), el("p", {}, text),
+    el("div", { class: "actions" }, button, location.search && el("a", { class: "button", href: "/" }, "Overview"))));
+}
+
+let pressed = false, waiting = null;
+function put(fresh) {
+  const nodes = fresh.flat(3).filter(Boolean);
+  if (shownAt) morph(main, nodes); else main.replaceChildren(...nodes);
+  view.ready?.(main);
+}
+addEventListener("pointerdown", () => { pressed = true; });
+for (const type of ["pointerup", "pointercancel", "blur"])
+  addEventListener(type, () => { pressed = false; setTimeout(() => { if (waiting && !pressed) { put(waiting); waiting = null; } }); });
+
 async function draw() {
   const turn = ++drawn, query = new URLSearchParams(location.search);
   try {
-    const fresh = await view.draw(query);
-    if (turn !== drawn || !fresh) return;
-    const at = document.activeElement?.dataset?.key;
-    main.replaceChildren(...fresh);
-    if (at) main.querySelector(`[data-key="${CSS.escape(at)}"]`)?.focus();
-    view.ready?.(main);
+    const fresh = await view.draw(query, draw);
+    if (turn !== drawn) return;
+    notice.textContent = "";
+    main.setAttribute("aria-busy", "false");
+    if (fresh && pressed && shownAt) waiting = fresh;
+    else if (fresh) { waiting = null; put(fresh); }
+    shownAt = new Date();
   } catch (error) {
     if (turn !== drawn) return;
-    const text = error instanceof Problem ? error.message : "kdnetd does not answer. This page tries again.";
-    main.replaceChildren(el("p", { class: "alarm", role: "alert" }, text), el("button", { onclick: draw }, "Try again"));
-    if (!(error instanceof Problem)) console.error(error);
+    fail(error);
+    if (!(error instanceof Problem || error instanceof TypeError || error.name === "TimeoutError")) console.error(error);
   }
 }
 
@@ -78,6 +115,8 @@ function show() {
   const query = new URLSearchParams(location.search);
   view?.end?.();
   view = choose(query)();
+  shownAt = waiting = null;
+  main.setAttribute("aria-busy", "true");
   if (document.activeElement !== search) search.value = query.get("q") || "";
   draw();
 }
@@ -102,7 +141,7 @@ search.addEventListener("input", () => {
     query.set("view", "machines");
     history.replaceState(null, "", `/?${query}`);
     if (was?.name === "machines") draw(); else show();
-  }, 120);
+  }, 80);
 });
 document.getElementById("search").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -111,8 +150,8 @@ document.getElementById("search").addEventListener("submit", (event) => {
 });
 
 function move(step) {
-  const links = [...main.querySelectorAll("tbody tr a:first-of-type")];
-  const at = links.indexOf(document.activeElement);
+  const links = [...main.querySelectorAll("tbody tr")].map((row) => row.querySelector("a")).filter(Boolean);
+  const at = links.findIndex((link) => link.closest("tr").contains(document.activeElement));
   links[Math.max(0, Math.min(links.length - 1, at + step))]?.focus();
 }
 
@@ -128,11 +167,20 @@ document.addEventListener("keydown", (event) => {
   keys[event.key]();
 });
 
-// Fresh views: at most one drawing a second, however many events come.
-let due = 0, last = 0;
+// Fresh views: twice a second at most, less often where drawing takes long, however many events come.
+let due = 0, begun = 0, cost = 0, busy = false, dirty = false;
+async function refresh() {
+  due = 0;
+  busy = true;
+  begun = Date.now();
+  await draw();
+  cost = Date.now() - begun;
+  busy = false;
+  if (dirty) soon();
+}
 function soon() {
-  if (due) return;
-  due = setTimeout(() => { due = 0; last = Date.now(); draw(); }, Math.max(150, 1000 - (Date.now() - last)));
+  dirty = busy;
+  if (!due && !busy) due = setTimeout(refresh, Math.max(50, Math.max(500, 3 * cost) - (Date.now() - begun)));
 }
 stream((type, event) => { if (view?.wants?.(type, event) ?? true) soon(); }, (state) => {
   const live = document.getElementById("live");
@@ -140,11 +188,12 @@ stream((type, event) => { if (view?.wants?.(type, event) ?? true) soon(); }, (st
   live.textContent = state === "on" ? "live" : "not connected";
   if (state === "on") soon();
 });
-setInterval(() => { if (document.visibilityState === "visible" && !dialog.open) draw(); }, 30000);
+setInterval(() => { if (document.visibilityState === "visible" && !dialog.open) soon(); }, 15000);
 
 get("status").then((status) => {
-  document.getElementById("collector").textContent = status.collector;
-  document.getElementById("version").textContent = `kdnetd ${status.version}, ${number(status.workers)} workers`;
-  document.title = `kdnetd ${status.collector}`;
+  collector = status.collector;
+  document.getElementById("collector").textContent = collector;
+  document.getElementById("version").textContent = `kdnetd ${status.version}, ${count(status.workers, "worker")}`;
+  name(0);
 }).catch(() => {});
 show();

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // For the person on duty: what needs a hand, what crashes, how all machines are.
 import { get } from "/page/api.js";
-import { act, ask, go } from "/page/main.js";
-import { ago, bugcheck, COLOURS, count, el, number, span, STATES, time, verdict, why } from "/page/say.js";
+import { act, ask, name as nameTab } from "/page/main.js";
+import { ORDER, squares } from "/page/map.js";
+import { ago, breakable, bugcheck, COLOURS, count, el, lasting, number, place, span, STATES, time, verdict, why } from "/page/say.js";
 
 const target = (name) => el("a", { href: `/?target=${encodeURIComponent(name)}`, "data-key": `t-${name}` }, name);
 
-function hand(bad, text, detail, ...buttons) {
-  return el("li", { class: bad ? "bad" : "" }, el("span", {}, text, detail && el("span", { class: "quiet" }, " ", detail)), buttons);
+function hand(key, bad, text, detail, button) {
+  return el("li", { class: bad ? "bad" : "", "data-key": key }, el("div", {}, text, detail && el("span", { class: "quiet" }, detail)), button);
 }
 
 async function acknowledge(crash) {
@@ -21,24 +22,34 @@ async function release(name) {
     act(`targets/${name}/release`, null, `${name}: released`);
 }
 
-function hands({ status, held, failed }) {
-  const rows = [];
-  for (const one of held.targets.slice(0, 5))
-    rows.push(hand(true, [target(one.name), " is held"], [`since ${ago(one.since).replace(" ago", "")}`, one.held_until && [", until ", time(one.held_until)]],
-      el("button", { class: "main", onclick: () => release(one.name) }, "Release")));
-  if (held.total > 5) rows.push(hand(true, el("a", { href: "/?state=held" }, `${number(held.total - 5)} more machines are held`)));
-  const open = failed.crashes.filter((crash) => !crash.acknowledged);
-  for (const crash of open.slice(0, 5))
-    rows.push(hand(true, ["The dump of ", target(crash.target), " failed"], [`${bugcheck(crash)}, ${why(crash)}, ${ago(crash.time)}`],
-      el("button", { onclick: () => acknowledge(crash) }, "Acknowledge")));
-  if (open.length > 5) rows.push(hand(true, el("a", { href: "/?verdict=failed" }, `${number(open.length - 5)} more failed dumps`)));
-  for (const one of status.listeners.filter((listener) => !listener.open))
-    rows.push(hand(true, `The listener ${one.address} is not open`, "machines that use it wait"));
+const SHOWN = 5, ASKED = 100;
+
+function heldRows(held) {
+  return held.targets.slice(0, SHOWN).map((one) => hand(`held-${one.name}`, true, [target(one.name), " is held"], [lasting(one.since), one.held_until && [", until ", time(one.held_until)]],
+    el("button", { class: "main", onclick: () => release(one.name) }, "Release")));
+}
+
+function failedRows(open) {
+  return open.slice(0, SHOWN).map((crash) => hand(`failed-${crash.crash}`, true, ["The dump of ", target(crash.target), " failed"], [breakable(`${bugcheck(crash)}, ${why(crash)}`), `, ${ago(crash.time)}`],
+    el("button", { onclick: () => acknowledge(crash) }, "Acknowledge")));
+}
+
+function degradedRows(status) {
+  const rows = status.listeners.filter((listener) => !listener.open).map((one) => hand(`l-${one.address}`, true, `The listener ${one.address} is not open`, "machines that use it wait"));
   for (const one of status.degraded)
-    rows.push(hand(false, [`${one.what}${one.name ? ` ${one.name}` : ""}: ${one.why}`], `since ${ago(one.since).replace(" ago", "")}`));
-  if (status.configuration.error) rows.push(hand(false, `The last configuration does not count: ${status.configuration.error}`));
-  if (status.draining) rows.push(hand(false, "kdnetd is draining: balancers send machines elsewhere"));
+    rows.push(hand(`d-${one.what}-${one.name}`, false, [el("b", {}, one.what), one.name ? ` ${one.name}: ` : ": ", one.why], lasting(one.since)));
+  if (status.configuration.error) rows.push(hand("configuration", false, `The last configuration does not count: ${status.configuration.error}`));
+  if (status.draining) rows.push(hand("draining", false, "kdnetd is draining: balancers send machines elsewhere"));
   return rows;
+}
+
+// The rows, and how many things they stand for.
+function hands({ status, held, failed }) {
+  const open = failed.crashes.filter((crash) => !crash.acknowledged), rest = degradedRows(status);
+  const more = failed.total > ASKED ? "at least " : "";
+  const rows = [...heldRows(held), held.total > SHOWN && hand("held-more", true, el("a", { href: "/?state=held" }, `${count(held.total - SHOWN, "more machine is", "more machines are")} held`)),
+    ...failedRows(open), open.length > SHOWN && hand("failed-more", true, el("a", { href: "/?verdict=failed" }, `${more}${count(open.length - SHOWN, "more dump")} failed`)), ...rest];
+  return { rows: rows.filter(Boolean), needs: held.total + open.length + rest.length, more };
 }
 
 function calm(status) {
@@ -49,23 +60,28 @@ function calm(status) {
   return el("p", { class: "calm" }, all === 0 ? null : tick, el("span", {}, text));
 }
 
+const VERDICT_ORDER = ["written", "failed", "not_started", "unknown"];
+
+function group(bucket, most) {
+  const told = VERDICT_ORDER.filter((name) => bucket.verdicts?.[name] > 0);
+  const length = new Date(bucket.last) - new Date(bucket.first);
+  return el("li", { "data-key": `b-${bucket.bucket}` }, el("b", {}, breakable(bucket.bucket)), el("span", { class: "n" }, count(bucket.machines, "machine")),
+    el("span", { class: "bar", "aria-hidden": "true" }, told.map((name) => el("i", { class: name, style: { width: `${100 * bucket.verdicts[name] / most}%` } }))),
+    el("span", { class: "quiet" }, count(bucket.count, "crash", "crashes"), length >= 1000 && ` in ${span(length)}`, ", the last at ", time(bucket.last)),
+    el("span", { class: "quiet n" }, told.map((name) => `${number(bucket.verdicts[name])} ${name.replace("_", " ")}`).join(", ")));
+}
+
 function groups(buckets) {
   if (!buckets || buckets.length === 0) return null;
   const most = Math.max(...buckets.map((bucket) => bucket.count));
-  const colours = { written: "--accent", failed: "--bad", not_started: "--warn", unknown: "--warn" };
-  return el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "Crashes of one kind"), el("span", { class: "quiet" }, "last 24 hours")),
-    el("ul", { class: "groups" }, buckets.slice(0, 6).map((bucket) => el("li", {},
-      el("b", {}, bucket.bucket), el("span", {}, count(bucket.machines, "machine")),
-      el("span", { class: "quiet" }, [count(bucket.count, "crash", "crashes"), ` in ${span(new Date(bucket.last) - new Date(bucket.first))}, last `, time(bucket.last)]), el("span"),
-      el("span", { class: "bar", role: "img", "aria-label": Object.entries(bucket.verdicts || {}).map(([name, n]) => `${name} ${n}`).join(", ") },
-        Object.entries(bucket.verdicts || {}).map(([name, n]) =>
-          n > 0 && el("i", { style: { width: `${100 * n / most}%`, background: `var(${colours[name] || "--quiet"})` } })))))));
+  return el("section", { class: "card", "data-key": "groups" }, el("div", { class: "head" }, el("h2", {}, "Crashes of one kind"), el("span", { class: "quiet" }, "last 24 hours")),
+    el("ul", { class: "groups" }, buckets.slice(0, 6).map((bucket) => group(bucket, most))));
 }
 
 function crashRow(crash) {
-  return el("tr", {}, el("td", { class: "t" }, el("a", { href: `/?crash=${crash.crash}`, "data-key": `c-${crash.crash}` }, time(crash.time))),
-    el("td", {}, target(crash.target)), el("td", {}, bugcheck(crash), crash.bucket && el("span", { class: "why" }, crash.bucket)),
-    el("td", {}, verdict(crash.verdict), el("span", { class: "why" }, why(crash))), el("td", { class: "n wide" }, span(crash.dump_ms)));
+  return el("tr", { "data-key": crash.crash }, el("td", { class: "t" }, el("a", { href: `/?crash=${crash.crash}` }, time(crash.time))),
+    el("td", { class: "name" }, target(crash.target)), el("td", { class: "what" }, breakable(bugcheck(crash)), place(crash) && el("span", { class: "why" }, breakable(place(crash)))),
+    el("td", { class: "end" }, verdict(crash.verdict), el("span", { class: "why" }, why(crash))), el("td", { class: "n wide" }, span(crash.dump_ms)));
 }
 
 function filters(query) {
@@ -74,12 +90,13 @@ function filters(query) {
     .map(([name, text]) => el("a", { href: name ? `/?verdict=${name}` : "/", "aria-current": (name === now) && "true" }, text)));
 }
 
-function newest(crashes, query) {
+function newest(crashes, query, older) {
   const body = crashes.crashes.length === 0
     ? el("p", { class: "quiet" }, query.get("verdict") ? "No crash has this verdict." : "No machine has crashed since this store began.")
-    : el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, "Time"), el("th", {}, "Machine"), el("th", {}, "What crashed"), el("th", {}, "Dump"), el("th", { class: "n wide" }, "Took"))),
-      el("tbody", {}, crashes.crashes.map(crashRow))));
-  return el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "Newest crashes"), el("span", { class: "quiet" }, number(crashes.total)), filters(query)), body);
+    : el("table", { class: "rows crashes" }, el("thead", {}, el("tr", {}, ["Time", "Machine", "What crashed", "Dump"].map((name) => el("th", { scope: "col" }, name)), el("th", { scope: "col", class: "n wide" }, "Took"))),
+      el("tbody", {}, crashes.crashes.map(crashRow)));
+  return el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "Newest crashes"), el("span", { class: "quiet" }, number(crashes.total)), filters(query)), body,
+    crashes.next && el("button", { class: "plain more", onclick: older }, "Show older crashes"));
 }
 
 // Crashes by hour, of the last two days: written at the bottom, what failed on it.
@@ -101,87 +118,65 @@ function hours(crashes) {
     const title = el("title", { svg: true }, `${width - 1 - at} hours ago: ${count(total, "crash", "crashes")}, ${bin.failed} failed`);
     return [...rects, el("rect", { svg: true, class: "hit", x: at * 10, y: 0, width: 10, height: 60 }, title)];
   });
-  const total = bins.reduce((sum, bin) => sum + bin.written + bin.other + bin.failed, 0);
-  return el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "Crashes by hour"), el("span", { class: "quiet" }, `${number(total)} in 48 hours${crashes.length === 1000 ? ", newest 1,000 drawn" : ""}`)),
-    el("svg", { class: "hours", viewBox: "0 0 480 61", preserveAspectRatio: "none", role: "img", "aria-label": `${total} crashes in 48 hours` }, bars, el("line", { svg: true, x1: 0, x2: 480, y1: 60.5, y2: 60.5 })),
+  const total = bins.reduce((sum, bin) => sum + bin.written + bin.other + bin.failed, 0), peak = Math.max(...bins.map((bin) => bin.written + bin.other + bin.failed));
+  if (total === 0) return null;
+  return el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "Crashes by hour"), el("span", { class: "quiet" }, crashes.length === 1000 ? "the newest 1,000 of 48 hours" : `${number(total)} in 48 hours, at most ${number(peak)} in one`)),
+    el("svg", { class: "hours", viewBox: "0 0 480 61", preserveAspectRatio: "none", role: "img", "aria-label": `${count(total, "crash", "crashes")} in 48 hours, at most ${number(peak)} in one hour` }, bars, el("line", { svg: true, x1: 0, x2: 480, y1: 60.5, y2: 60.5 })),
     el("div", { class: "axis" }, el("span", {}, "48 h ago"), el("span", {}, "24 h"), el("span", {}, "now")));
 }
 
-// All machines as small squares, those that need a look first.
-const ORDER = ["held", "halted", "dumping", "rebooting", "handed_over", "lost", "never_seen", "connected"];
-function squares(map, status) {
-  const canvas = el("canvas", { role: "img", "aria-label": `${count(map.total, "machine")} by state` }), tip = el("span", { class: "tip", hidden: true });
-  const rank = map.states.map((name) => ORDER.indexOf(name));
-  const list = Array.from(map.letters, (letter, at) => [letter.charCodeAt(0) - 97, at]).sort((a, b) => rank[a[0]] - rank[b[0]] || a[1] - b[1]);
-  let size = 12, columns = 1;
-  const paint = () => {
-    const width = Math.max(200, canvas.parentElement?.clientWidth || 600), scale = devicePixelRatio || 1;
-    size = Math.max(2, Math.min(18, Math.floor(Math.sqrt(width * 260 / Math.max(1, list.length)))));
-    columns = Math.max(1, Math.floor(width / size));
-    const rows = Math.ceil(list.length / columns), gap = size > 3 ? 1 : size > 2 ? .5 : 0;
-    canvas.width = columns * size * scale; canvas.height = Math.max(1, rows) * size * scale;
-    canvas.style.width = `${columns * size}px`; canvas.style.height = `${rows * size}px`;
-    const pen = canvas.getContext("2d"), style = getComputedStyle(document.documentElement);
-    const colours = map.states.map((name) => style.getPropertyValue(COLOURS[name]).trim());
-    pen.scale(scale, scale);
-    list.forEach(([state], at) => {
-      pen.fillStyle = colours[state];
-      pen.fillRect((at % columns) * size, Math.floor(at / columns) * size, size - gap, size - gap);
-    });
-  };
-  const find = (event) => {
-    const box = canvas.getBoundingClientRect();
-    return list[Math.floor((event.clientY - box.top) / size) * columns + Math.floor((event.clientX - box.left) / size)];
-  };
-  canvas.addEventListener("mousemove", (event) => {
-    const at = find(event);
-    tip.hidden = !at;
-    if (!at) return;
-    const box = canvas.getBoundingClientRect(), x = event.clientX - box.left;
-    tip.textContent = `${map.names[at[1]]}: ${STATES[map.states[at[0]]][0]}`;
-    tip.style.left = x > box.width / 2 ? "" : `${x + 12}px`;
-    tip.style.right = x > box.width / 2 ? `${box.width - x + 12}px` : "";
-    tip.style.top = `${event.clientY - box.top - 10}px`;
-  });
-  canvas.addEventListener("mouseleave", () => { tip.hidden = true; });
-  canvas.addEventListener("click", (event) => { const at = find(event); if (at) go(`/?target=${encodeURIComponent(map.names[at[1]])}`); });
+function machinesCard(map, status) {
   const legend = el("ul", { class: "legend" }, ORDER.filter((name) => status.targets[name] > 0).map((name) => el("li", {},
-    el("a", { href: `/?state=${name}`, title: STATES[name][1] }, el("i", { style: { background: `var(${COLOURS[name]})` } }), STATES[name][0], el("b", {}, number(status.targets[name]))))));
-  const card = el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "Machines"), el("span", { class: "quiet" }, number(map.total)), el("a", { href: "/?view=machines" }, "List")),
-    map.total > 0 ? [el("div", { class: "map" }, canvas, tip), legend] : el("p", { class: "quiet" }, "None is configured."));
-  return { card, paint };
+    el("a", { href: `/?state=${name}`, title: STATES[name][1] }, el("i", { style: { background: `var(${COLOURS[name]})` } }), STATES[name][0], " ", el("b", {}, number(status.targets[name]))))));
+  return el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "Machines"), el("span", { class: "quiet" }, number(map.total)), map.total > 0 && el("a", { href: "/?view=machines" }, "List")),
+    map.total > 0 ? [el("div", { class: "map", "data-keep": "map" }), legend] : el("p", { class: "quiet" }, "None is configured."));
 }
 
-function unknown(sources) {
+function unknownCard(sources) {
   if (!sources || sources.total === 0) return null;
   return el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "Unknown machines"), el("span", { class: "quiet" }, number(sources.total))),
-    el("ul", { class: "groups" }, sources.unknown.slice(0, 4).map((one) => el("li", {}, el("b", {}, one.address), time(one.last_seen),
-      el("span", { class: "quiet" }, one.hint), el("span")))));
+    el("ul", { class: "groups" }, sources.unknown.slice(0, 4).map((one) => el("li", {}, el("b", {}, one.address), el("span", { class: "n quiet" }, time(one.last_seen)),
+      el("span", { class: "quiet all" }, one.hint)))));
+}
+
+// What costs much is asked for less often: a twentieth of the time at most.
+function paced(read, least) {
+  let value = null, due = 0;
+  return async () => {
+    if (Date.now() < due) return value;
+    const begun = Date.now();
+    value = await read();
+    due = Date.now() + Math.max(least, 20 * (Date.now() - begun));
+    return value;
+  };
 }
 
 export function overview() {
-  let paint = null, map = null, mapped = 0;
-  const resize = () => paint?.();
-  addEventListener("resize", resize);
   const missing = (error) => { if (error.status === 503 || error.status === 404) return null; throw error; };
+  const drawing = squares(), resize = () => drawing.paint();
+  const recent = paced(() => get("crashes", { since: "48h", limit: 1000 }).catch(missing), 2000), map = paced(() => get("map"), 400);
+  const buckets = paced(() => get("buckets", { since: "24h" }).catch(missing), 400), unknown = paced(() => get("unknown").catch(missing), 400);
+  let asked = innerWidth < 1050 ? 12 : 30, again = null;
+  addEventListener("resize", resize);
+  const older = () => { asked = Math.min(1000, asked * 4); again(); };
   return {
     name: "overview",
     wants: (type) => type !== "print",
-    async draw(query) {
-      const [status, held, failed, crashes, recent, buckets, sources] = await Promise.all([get("status"), get("targets", { state: "held", limit: 20 }),
-        get("crashes", { verdict: "failed", since: "7d", limit: 100 }).catch(missing), get("crashes", { verdict: query.get("verdict"), limit: 40 }).catch(missing),
-        get("crashes", { since: "48h", limit: 1000 }).catch(missing), get("buckets", { since: "24h" }).catch(missing), get("unknown").catch(missing)]);
-      const all = Object.values(status.targets).reduce((a, b) => a + b, 0);
-      if (!map || Date.now() - mapped > (all > 20000 ? 10000 : 1500)) { map = await get("map"); mapped = Date.now(); }
-      const rows = hands({ status, held, failed: failed || { crashes: [] } }), square = squares(map, status);
-      paint = square.paint;
-      const needs = el("section", { class: "card", "aria-label": "What needs a hand" }, rows.length > 0
-        ? [el("div", { class: "head" }, el("h2", {}, "Needs a hand"), el("span", { class: "quiet" }, number(rows.length))), el("ul", { class: "hands" }, rows)] : calm(status));
-      return [el("h1", { class: "hidden" }, "Overview"), needs, el("div", { class: "columns" },
-        el("div", { class: "stack" }, groups(buckets && buckets.buckets), crashes ? newest(crashes, query) : el("section", { class: "card" }, el("p", { class: "quiet" }, "There is no store, so crashes are not kept: the result file has them."))),
-        el("div", { class: "stack" }, square.card, hours(recent ? recent.crashes : []), unknown(sources)))];
+    async draw(query, redraw) {
+      again = redraw;
+      const [status, held, failed, crashes, past, kinds, sources, all] = await Promise.all([get("status"), get("targets", { state: "held", limit: 20 }),
+        get("crashes", { verdict: "failed", since: "7d", limit: ASKED }).catch(missing), get("crashes", { verdict: query.get("verdict"), limit: asked }).catch(missing),
+        recent(), buckets(), unknown(), map()]);
+      const { rows, needs, more } = hands({ status, held, failed: failed || { crashes: [], total: 0 } });
+      drawing.take(all);
+      nameTab(needs);
+      const top = el("section", { class: `card ${rows.some((row) => row.classList.contains("bad")) ? "bad" : rows.length > 0 ? "warn" : ""}`, "aria-label": "What needs a hand" }, rows.length > 0
+        ? [el("div", { class: "head" }, el("h2", {}, "Needs a hand"), el("span", { class: "quiet" }, `${more}${number(needs)}`)), el("ul", { class: "hands" }, rows)] : calm(status));
+      return [el("h1", { class: "hidden" }, "Overview"), top, el("div", { class: "columns" },
+        el("div", { class: "stack" }, groups(kinds && kinds.buckets), crashes ? newest(crashes, query, older) : el("section", { class: "card" }, el("p", { class: "quiet" }, "There is no store, so crashes are not kept: the result file has them."))),
+        el("div", { class: "stack" }, machinesCard(all, status), hours(past ? past.crashes : []), unknownCard(sources)))];
     },
-    ready: () => paint?.(),
+    ready: (main) => drawing.show(main.querySelector(".map")),
     end: () => removeEventListener("resize", resize),
   };
 }

@@ -6,7 +6,7 @@ export function el(name, attributes = {}, ...children) {
     ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (key === "svg" || value === null || value === undefined || value === false) continue;
-    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    if (key.startsWith("on")) element[key] = value;
     else if (key === "style") for (const [property, text] of Object.entries(value)) element.style.setProperty(property, text);
     else element.setAttribute(key, value === true ? "" : value);
   }
@@ -35,9 +35,18 @@ export function span(ms) {
   return s < 172800 ? `${Math.floor(s / 3600)} h ${Math.floor(s / 60) % 60} min` : `${Math.floor(s / 86400)} days`;
 }
 
+const past = (text) => Math.max(0, Date.now() - new Date(text));
+
+/* A machine that is connected is heard every few seconds. */
 export function ago(text) {
-  return text ? `${span(Math.max(0, Date.now() - new Date(text)))} ago` : "never";
+  if (!text) return "never";
+  return past(text) < 10000 ? "just now" : `${span(past(text))} ago`;
 }
+
+export const lasting = (text) => `for ${span(past(text))}`;
+
+/* A long name may be broken behind its underscores. */
+export const breakable = (text) => text.split(/(?<=[_!+@\\/])/).flatMap((part, at) => at > 0 ? [el("wbr"), part] : [part]);
 
 export const STATES = {
   held: ["held", "stopped and waiting for a hand"], halted: ["halted", "being read"],
@@ -52,6 +61,9 @@ export const COLOURS = {
 
 const VERDICTS = { written: "written", failed: "failed", not_started: "not started", unknown: "unknown" };
 export const verdict = (name) => el("span", { class: `verdict ${name in VERDICTS ? name : ""}` }, VERDICTS[name] || name || "none yet");
+
+/* Of "D1 in driver.sys+0x1234", what is not said by the bug check already. */
+export const place = (crash) => (crash.bucket || "").replace(/^[0-9A-F]+ (?=in )/, "");
 
 export function bugcheck(crash) {
   const bug = crash.bugcheck;
