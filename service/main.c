@@ -56,13 +56,28 @@ static int check(const struct options *options)
     return right ? EXIT_SUCCESS : EXIT_USAGE;
 }
 
+/* A service of Windows has no standard error: its mistakes are in its log. */
+static void say_mistakes(const struct config_report *report)
+{
+    struct log_line line;
+    if (platform_log_is_stderr()) {
+        config_report_print(report, stderr);
+        return;
+    }
+    for (size_t i = 0; config_report_line(report, i); ++i) {
+        log_begin(&line, CONFIG_LOG_ERROR, "configuration");
+        log_text(&line, "mistake", config_report_line(report, i));
+        log_end(&line);
+    }
+}
+
 static int serve(const struct options *options)
 {
     struct kdnetd_config config;
     struct config_report report;
     config_report_init(&report);
     bool right = options_load(options, NULL, &config, &report);
-    config_report_print(&report, stderr);
+    say_mistakes(&report);
     config_report_clear(&report);
     int status = EXIT_USAGE;
     if (right)

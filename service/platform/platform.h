@@ -25,6 +25,9 @@ void platform_hide_memory(void);
 /* Writes a line to standard error if that takes it now. False: it does not; nothing was written. */
 bool platform_write_log(const char *text, size_t length);
 
+/* Whether lines of the log go to standard error. False: to a log of this system, and nobody reads standard error. */
+bool platform_log_is_stderr(void);
+
 enum platform_socket {
     PLATFORM_SHARED = 1,   /* others of ours may be bound to the same address (SO_REUSEPORT) */
     PLATFORM_BESIDE = 2,   /* others that allow it may have its port at an address that overlaps (SO_REUSEADDR) */

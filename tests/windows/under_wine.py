@@ -123,13 +123,20 @@ def check_programs(wine):
     return "3 programs"
 
 
+def write_closed(path, content):
+    """Wine makes an access list of a file's mode: what others may read is refused."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(content)
+
+
 def write_config(wine, port, wrong=False):
     names = subprocess.run([native("kdnet-target"), "--host", f"127.0.0.1:{port}", "--key", KEY, "--count", str(MACHINES),
                             "--print-targets"], capture_output=True, text=True, check=True, timeout=60).stdout
-    (wine.data / "targets").write_text(names)
+    write_closed(wine.data / "targets", names)
     config = (f'listen: "127.0.0.1:{port}"\nevents: \'C:\\ProgramData\\kdnetd\\log\\events.jsonl\'\n'
-              f'targets_file: targets\nrva: "{GUIDAGE}:IopFinalCrashDumpStatus=0x3010"\n')
-    (wine.data / "kdnetd.yaml").write_text(config + ("listne: 1\n" if wrong else ""))
+              f'targets_file: targets\nrva: ["{GUIDAGE}:IopFinalCrashDumpStatus=0x3010"]\n')
+    write_closed(wine.data / "kdnetd.yaml", config + ("listne: 1\n" if wrong else ""))
 
 
 def native(name):
@@ -209,7 +216,9 @@ def check_service(wine):
         expect("stopping" in read_log(wine), "the end is in the log", read_log(wine)[-1000:])
         # A wrong configuration at the start: its exit status, and no service that tries again and again.
         write_config(wine, port, wrong=True)
+        before = read_log(wine).count("listne")
         verb(wine, "start", code=1)
+        expect(read_log(wine).count("listne") > before, "its mistake is in the log", read_log(wine)[-2000:])
         expect("exit status 2" in text(wine.run(wine.build / "kdnetd.exe", "service", "status")), "exit status 2 is told")
         listed = text(wine.run(wine.build / "kdnetd.exe", "service", "selftest"))
         expect("ok           it has a SID" in listed or "cannot tell  it has a SID" in listed or "NOT" in listed, "selftest",

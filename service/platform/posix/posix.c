@@ -64,6 +64,11 @@ bool platform_write_log(const char *text, size_t length)
     return written >= 0;
 }
 
+bool platform_log_is_stderr(void)
+{
+    return true;
+}
+
 static int set_option(int descriptor, int level, int name, int value)
 {
     return setsockopt(descriptor, level, name, &value, sizeof value) == 0 ? 0 : uv_translate_sys_error(errno);

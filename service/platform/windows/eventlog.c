@@ -92,8 +92,8 @@ static void tell_lost(void)
 /* Results of crashes are told in any case: each is of one machine's crash. */
 static void tell_line(const char *line, size_t length)
 {
-    static const char *const keys[STRINGS - 1] = {"msg",      "target",        "verdict", "status", "status_name",
-                                                  "bugcheck", "bugcheck_name", "phase",   "address"};
+    static const char *const keys[STRINGS - 2] = {"target",   "verdict",       "status", "status_name",
+                                                  "bugcheck", "bugcheck_name", "phase",  "address"};
     static char texts[STRINGS][STRING_SIZE]; /* of the one thread */
     WORD type = 0;
     DWORD event = log_line_event(line, length, &type);
@@ -105,8 +105,9 @@ static void tell_line(const char *line, size_t length)
     }
     if (eventlog.lost > 0)
         tell_lost();
-    for (size_t i = 0; i + 1 < STRINGS; ++i)
-        (void)log_line_value(line, length, keys[i], texts[i], STRING_SIZE);
+    log_line_message(line, length, texts[0], STRING_SIZE);
+    for (size_t i = 0; i + 2 < STRINGS; ++i)
+        (void)log_line_value(line, length, keys[i], texts[i + 1], STRING_SIZE);
     (void)snprintf(texts[STRINGS - 1], STRING_SIZE, "%.*s", (int)(length > 0 ? length - 1 : 0), line);
     tell_event(event, type, texts, STRINGS);
 }

@@ -66,6 +66,12 @@ bool log_line_value(const char *line, size_t length, const char *key, char *out,
     return false;
 }
 
+void log_line_message(const char *line, size_t length, char *out, size_t size)
+{
+    if (!log_line_value(line, length, "mistake", out, size) && !log_line_value(line, length, "advice", out, size))
+        (void)log_line_value(line, length, "msg", out, size);
+}
+
 struct kind {
     const char *key, *begins; /* the value of this key begins so */
     DWORD event;

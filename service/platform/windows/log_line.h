@@ -12,6 +12,9 @@
  */
 bool log_line_value(const char *line, size_t length, const char *key, char *out, size_t size);
 
+/* What a line says in one string: its mistake or advice where it has one, else its message. */
+void log_line_message(const char *line, size_t length, char *out, size_t size);
+
 /* The Event Log's ID for a line (messages.mc), 0: it is for the log file alone; `type`: EVENTLOG_..._TYPE. */
 unsigned long log_line_event(const char *line, size_t length, unsigned short *type);
 

@@ -33,6 +33,11 @@ bool platform_write_log(const char *text, size_t length)
     return eventlog_is_open() ? eventlog_write_line(text, length) : console_write(text, length);
 }
 
+bool platform_log_is_stderr(void)
+{
+    return !eventlog_is_open();
+}
+
 /* Sockets. */
 
 static int last_error(void)
