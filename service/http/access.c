@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/http/http_internal.h"
+#include "service/http/system.h"
 #include "service/net/address.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #define HOST_SIZE 256
 
@@ -79,21 +78,6 @@ bool access_check_host(struct call *call)
     return false;
 }
 
-static void name_user(struct call *call)
-{
-    struct ucred peer = {.uid = (uid_t)-1};
-    socklen_t size = sizeof peer;
-    struct passwd entry, *found = NULL;
-    char buffer[4096];
-    (void)snprintf(call->by, sizeof call->by, "local");
-    if (getsockopt(bufferevent_getfd(call->connection->bev), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
-        return;
-    if (getpwuid_r(peer.uid, &entry, buffer, sizeof buffer, &found) == 0 && found)
-        (void)snprintf(call->by, sizeof call->by, "local:%s", entry.pw_name);
-    else
-        (void)snprintf(call->by, sizeof call->by, "local:%lu", (unsigned long)peer.uid);
-}
-
 static bool refuse_token(struct call *call, const char *detail)
 {
     call_problem(call, HTTP_PROBLEM_TOKEN_MISSING, "Authorization", "%s", detail);
@@ -124,7 +108,7 @@ bool access_check(struct call *call)
     if (endpoint->local) {
         call->role = CALL_ROLE_ACT;
         if (call->route->access == ROUTE_ACT)
-            name_user(call);
+            system_name_user(bufferevent_getfd(call->connection->bev), call->by);
         return true;
     }
     if (!check_token(call))

@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/http/http_internal.h"
+#include "service/http/system.h"
 #include "service/runtime/log.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#define NICE        10 /* a flood of requests takes no processor from the wire */
 #define TLS_LOOK_MS 5000U
-#define FILES_LEAST 64U /* that can be opened; else HTTP is left out */
 
 static const char *const troubles[HTTP_TROUBLES] = {"http", "http_socket", "http_tls", "http_tokens"};
 
@@ -33,12 +26,6 @@ bool http_read_needs_token(const struct endpoint *endpoint)
 
 /* Notes. */
 
-static void wake(struct http *http)
-{
-    while (write(http->pipe[1], "", 1) < 0 && errno == EINTR)
-        ;
-}
-
 bool http_post(struct http *http, struct note *note)
 {
     note->next = NULL;
@@ -51,7 +38,7 @@ bool http_post(struct http *http, struct note *note)
             http->first_note = note;
         http->last_note = note;
         if (!http->woken)
-            wake(http);
+            system_wake(http->wake);
         http->woken = true;
     }
     uv_mutex_unlock(&http->lock);
@@ -76,10 +63,8 @@ static bool open_notes(struct http *http)
 static void on_wakeup(evutil_socket_t socket, short what, void *user)
 {
     struct http *http = user;
-    char bytes[256];
-    (void)what;
-    while (read(socket, bytes, sizeof bytes) > 0)
-        ;
+    (void)socket, (void)what;
+    system_take_wakeup(http->wake);
     (void)open_notes(http);
     uv_mutex_lock(&http->streams.lock);
     bool intake = http->streams.intake_first || http->streams.gap;
@@ -312,9 +297,7 @@ static void run(void *user)
 {
     struct http *http = user;
     const struct timeval second = {1, 0};
-#ifdef __linux__
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
-#endif
+    system_yield();
     (void)event_add(http->wakeup, NULL);
     (void)event_add(http->second, &second);
     apply_settings(http);
@@ -327,14 +310,6 @@ static void on_close(struct note *note, struct http *http)
     free(note);
     http->closing = true;
     (void)event_base_loopbreak(http->base);
-}
-
-static bool open_pipe(struct http *http)
-{
-    if (pipe2(http->pipe, O_NONBLOCK | O_CLOEXEC) == 0)
-        return true;
-    http->pipe[0] = http->pipe[1] = -1;
-    return false;
 }
 
 static void clear(struct http *http)
@@ -354,9 +329,7 @@ static void clear(struct http *http)
         event_free(http->second);
     if (http->base)
         event_base_free(http->base);
-    for (int i = 0; i < 2; ++i)
-        if (http->pipe[i] >= 0)
-            (void)close(http->pipe[i]);
+    system_close_wakeup(http->wake);
 }
 
 static void mark_closed(struct http *http)
@@ -397,11 +370,11 @@ static bool init(struct http *http, const struct http_options *options)
     http->base = config ? event_base_new_with_config(config) : NULL;
     if (config)
         event_config_free(config);
-    if (!http->base || !open_pipe(http) || !copy_settings(&http->settings, options))
+    if (!http->base || !system_open_wakeup(http->wake) || !copy_settings(&http->settings, options))
         return false;
     endpoint_init(&http->tcp, http, false);
     endpoint_init(&http->local, http, true);
-    http->wakeup = event_new(http->base, http->pipe[0], EV_READ | EV_PERSIST, on_wakeup, http);
+    http->wakeup = event_new(http->base, http->wake[0], EV_READ | EV_PERSIST, on_wakeup, http);
     http->second = event_new(http->base, -1, EV_PERSIST, on_second, http);
     return http->wakeup && http->second && http->tcp.retry && http->tcp.pause && http->local.retry &&
            http->local.pause && streams_init(&http->streams, http) && sink_states_init(&http->sinks);
@@ -418,42 +391,9 @@ static bool start(struct http *http)
     return false;
 }
 
-/*
- * Whether there are files enough: libevent ends the program when it cannot open its own, and machines, results and
- * reloads come first.
- */
-static bool has_files(void)
-{
-    int files[FILES_LEAST];
-    size_t count = 0;
-    while (count < FILES_LEAST && (files[count] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
-        ++count;
-    bool enough = count == FILES_LEAST;
-    while (count > 0)
-        (void)close(files[--count]);
-    return enough;
-}
-
-/* Half of the files that may be open stay for all else; more may be open when the system lets them. */
-static void leave_files(struct http_limits *limits)
-{
-    const rlim_t wanted = 2 * ((rlim_t)limits->connections + limits->local);
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
-        return;
-    struct rlimit more = {.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted, .rlim_max = files.rlim_max};
-    if (files.rlim_cur < more.rlim_cur && setrlimit(RLIMIT_NOFILE, &more) == 0)
-        files = more;
-    const rlim_t most = files.rlim_cur / 2;
-    if (limits->connections > most)
-        limits->connections = (unsigned)most;
-    if (limits->streams > most)
-        limits->streams = (unsigned)most;
-}
-
 struct http *http_open(const struct http_options *options, const struct http_ops *ops, struct store *store)
 {
-    if (!has_files()) {
+    if (!system_has_files()) {
         log_plain(CONFIG_LOG_WARNING,
                   "http: kdnetd serves its machines without it, because few files can be opened; raise "
                   "the limit (LimitNOFILE=, ulimit -n)");
@@ -468,14 +408,14 @@ struct http *http_open(const struct http_options *options, const struct http_ops
     TAILQ_INIT(&http->tcp.streaming);
     TAILQ_INIT(&http->local.connections);
     TAILQ_INIT(&http->local.streaming);
-    http->pipe[0] = http->pipe[1] = -1;
+    http->wake[0] = http->wake[1] = -1;
     http->tcp.socket = http->local.socket = -1;
     http->owners = 1;
     http->ops = ops;
     http->store = store;
     http->limits = options->limits;
     set_limits(&http->limits);
-    leave_files(&http->limits);
+    system_leave_files(&http->limits);
     if (init(http, options) && start(http))
         return http;
     mark_closed(http);
@@ -487,7 +427,7 @@ struct http *http_open(const struct http_options *options, const struct http_ops
 void http_publish(struct http *http, const struct store_event *events, size_t count)
 {
     if (http && streams_take(&http->streams, events, count))
-        wake(http);
+        system_wake(http->wake);
 }
 
 bool http_close(struct http *http)

@@ -109,7 +109,7 @@ struct http {
     uv_thread_t thread;
     struct event_base *base;
     struct event *wakeup, *second;
-    int pipe[2];
+    evutil_socket_t wake[2];
 
     uv_mutex_t lock; /* of notes, degraded and woken */
     struct note *first_note, *last_note;

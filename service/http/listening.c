@@ -1,28 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/http/http_internal.h"
+#include "service/http/system.h"
 #include "service/net/address.h"
 #include "service/runtime/log.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#define ACCEPT_MAX    64 /* connections in one round of the loop */
-#define BACKLOG       512
-#define PAUSE_MS      200
-#define GONE_MS       60000
-#define SOCKET_NAME   "kdnetd.sock"
-#define DEFAULT_GROUP "kdnetd-operators"
-#define SOCKET_MODE   0660
+#define ACCEPT_MAX 64 /* connections in one round of the loop */
+#define PAUSE_MS   200
 
 /* Connections. */
 
@@ -49,11 +35,6 @@ static unsigned places(const struct endpoint *endpoint)
 
 static void admit(struct endpoint *endpoint, evutil_socket_t socket)
 {
-    int on = 1, gone_ms = GONE_MS;
-    if (!endpoint->local) {
-        (void)setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        (void)setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &gone_ms, sizeof gone_ms);
-    }
     if (endpoint->count >= places(endpoint))
         connection_evict(endpoint);
     if (endpoint->count >= places(endpoint))
@@ -73,142 +54,29 @@ static void make_room(struct endpoint *endpoint)
 static void on_accept(evutil_socket_t socket, short what, void *user)
 {
     struct endpoint *endpoint = user;
-    (void)what;
+    (void)socket, (void)what;
     for (int i = 0; i < ACCEPT_MAX; ++i) {
-        int peer = accept4(socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (peer >= 0) {
-            admit(endpoint, peer);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        evutil_socket_t peer = -1;
+        enum system_accepted accepted = system_accept(endpoint, &peer);
+        if (accepted == SYSTEM_NONE_WAITS)
+            return;
+        if (accepted == SYSTEM_NO_DESCRIPTORS) {
             make_room(endpoint);
             return;
-        } else if (errno != EINTR && errno != ECONNABORTED) {
-            return;
         }
+        if (accepted == SYSTEM_ACCEPTED)
+            admit(endpoint, peer);
     }
 }
 
 /* Opening. */
 
-static bool fail(char *error, const char *what, const char *remedy)
-{
-    (void)snprintf(error, HTTP_DETAIL_SIZE, "%s: %s; %s", what, strerror(errno), // NOLINT(concurrency-mt-unsafe)
-                   remedy);
-    return false;
-}
-
-static int open_tcp(const struct endpoint *endpoint, char *error)
+static evutil_socket_t open_tcp(const struct endpoint *endpoint, char *error)
 {
     struct address address = address_from_config(&endpoint->http->settings.address);
     struct sockaddr_storage name;
-    int on = 1;
     address_to_socket(&address, &name);
-    socklen_t size = name.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-    int fd = socket(name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        (void)fail(error, "no socket", "look at the limits of this service (LimitNOFILE=)");
-        return -1;
-    }
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (name.ss_family == AF_INET6)
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    if (bind(fd, (struct sockaddr *)&name, size) != 0 || listen(fd, BACKLOG) != 0) {
-        (void)fail(error, "cannot be listened on",
-                   "is another kdnetd running, or the address of another computer? Set "
-                   "`http: none` where it is not needed");
-        (void)close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-/* A file that an earlier process left; one that somebody listens on, or that is no socket, stays. */
-static void remove_leftover(const struct sockaddr_un *name)
-{
-    struct stat status;
-    if (lstat(name->sun_path, &status) != 0 || !S_ISSOCK(status.st_mode))
-        return;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return;
-    if (connect(fd, (const struct sockaddr *)name, sizeof *name) != 0 && errno == ECONNREFUSED)
-        (void)unlink(name->sun_path);
-    (void)close(fd);
-}
-
-/* Returns whether there is such a group. */
-static bool find_group(const char *name, gid_t *out)
-{
-    struct group entry, *found = NULL;
-    char buffer[16384];
-    if (getgrnam_r(name, &entry, buffer, sizeof buffer, &found) != 0 || !found)
-        return false;
-    *out = found->gr_gid;
-    return true;
-}
-
-/* The folder of a path gives its group to what is made in it. */
-static bool gives_group(const char *path)
-{
-    struct stat status;
-    char folder[HTTP_PATH_SIZE];
-    (void)snprintf(folder, sizeof folder, "%s", path);
-    char *slash = strrchr(folder, '/');
-    if (slash)
-        *slash = '\0';
-    return slash && stat(folder[0] != '\0' ? folder : "/", &status) == 0 && (status.st_mode & S_ISGID) != 0;
-}
-
-/* Without the group it is the socket of kdnetd's own group, or of its folder's. */
-static void give_to_group(const struct endpoint *endpoint)
-{
-    const char *told = endpoint->http->settings.group, *name = told ? told : DEFAULT_GROUP;
-    gid_t group = 0;
-    struct log_line line;
-    bool known = find_group(name, &group);
-    if (known && chown(endpoint->path, (uid_t)-1, group) == 0)
-        return;
-    if (!told && (!known || gives_group(endpoint->path)))
-        return;
-    log_begin(&line, CONFIG_LOG_WARNING,
-              known ? "http_socket_group: the socket cannot be given to this group; make kdnetd's user a member of it"
-                    : "http_socket_group: there is no such group; make it, or name another");
-    log_text(&line, "group", name);
-    log_text(&line, "socket", endpoint->path);
-    log_end(&line);
-}
-
-static int open_local(struct endpoint *endpoint, char *error)
-{
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    struct stat status;
-    (void)snprintf(name.sun_path, sizeof name.sun_path, "%s", endpoint->path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        (void)fail(error, "no socket", "look at the limits of this service (LimitNOFILE=)");
-        return -1;
-    }
-    remove_leftover(&name);
-    (void)fchmod(fd, SOCKET_MODE); /* Linux gives the file this mode: it is never open to others */
-    if (bind(fd, (struct sockaddr *)&name, sizeof name) != 0) {
-        (void)fail(error, "cannot be listened on",
-                   "is another kdnetd running, is its folder there, and may kdnetd's "
-                   "user write it? Set http_socket");
-        (void)close(fd);
-        return -1;
-    }
-    (void)chmod(endpoint->path, SOCKET_MODE); /* the process may hide more */
-    give_to_group(endpoint);
-    if (listen(fd, BACKLOG) != 0) {
-        (void)fail(error, "cannot be listened on", "set http_socket");
-        (void)unlink(endpoint->path);
-        (void)close(fd);
-        return -1;
-    }
-    if (lstat(endpoint->path, &status) == 0) {
-        endpoint->device = status.st_dev;
-        endpoint->inode = status.st_ino;
-    }
-    return fd;
+    return system_listen((const struct sockaddr *)&name, error);
 }
 
 static void name_of(const struct endpoint *endpoint, char out[static HTTP_ADDRESS_SIZE])
@@ -281,14 +149,14 @@ static void open_endpoint(struct endpoint *endpoint)
     char error[HTTP_DETAIL_SIZE] = "";
     if (!endpoint->wanted || endpoint->socket >= 0)
         return;
-    int fd = -1;
+    evutil_socket_t fd = -1;
     if (may_open(endpoint, error))
-        fd = endpoint->local ? open_local(endpoint, error) : open_tcp(endpoint, error);
+        fd = endpoint->local ? system_listen_local(endpoint, error) : open_tcp(endpoint, error);
     if (fd >= 0)
         endpoint->event = event_new(endpoint->http->base, fd, EV_READ | EV_PERSIST, on_accept, endpoint);
     if (fd < 0 || !endpoint->event) {
         if (fd >= 0)
-            (void)close(fd);
+            system_close(fd);
         note_failure(endpoint, error[0] != '\0' ? error : "out of memory");
         return;
     }
@@ -305,14 +173,6 @@ static void on_retry(evutil_socket_t socket, short what, void *user)
 
 /* Configuring. */
 
-static void unlink_own(const struct endpoint *endpoint)
-{
-    struct stat status;
-    if (endpoint->local && lstat(endpoint->path, &status) == 0 && (uint64_t)status.st_dev == endpoint->device &&
-        (uint64_t)status.st_ino == endpoint->inode)
-        (void)unlink(endpoint->path);
-}
-
 static void close_socket(struct endpoint *endpoint)
 {
     (void)evtimer_del(endpoint->retry);
@@ -321,9 +181,9 @@ static void close_socket(struct endpoint *endpoint)
         return;
     event_free(endpoint->event);
     endpoint->event = NULL;
-    (void)close(endpoint->socket);
+    system_close(endpoint->socket);
     endpoint->socket = -1;
-    unlink_own(endpoint);
+    system_unlink_local(endpoint);
 }
 
 static void close_connections(struct connection_list *list)
@@ -335,32 +195,12 @@ static void close_connections(struct connection_list *list)
     }
 }
 
-static bool has_folder(const char *path)
-{
-    struct stat status;
-    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
-}
-
-/* The first of the folders that is there. False: none is. */
-static bool find_path(char out[static HTTP_PATH_SIZE])
-{
-    const char *folders[] = {getenv("RUNTIME_DIRECTORY"), "/run/kdnetd", // NOLINT(concurrency-mt-unsafe)
-                             getenv("XDG_RUNTIME_DIR")};                 // NOLINT(concurrency-mt-unsafe)
-    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; ++i) {
-        int length = folders[i] && has_folder(folders[i]) ? snprintf(out, HTTP_PATH_SIZE, "%s/" SOCKET_NAME, folders[i])
-                                                          : 0;
-        if (length > 0 && length < HTTP_PATH_SIZE)
-            return true;
-    }
-    return false;
-}
-
 static void configure_local(struct http *http)
 {
     struct endpoint *endpoint = &http->local;
     const char *told = http->settings.socket;
     char path[HTTP_PATH_SIZE] = "";
-    bool wanted = told ? strcmp(told, "none") != 0 : find_path(path);
+    bool wanted = told ? strcmp(told, "none") != 0 : system_local_path(path);
     if (told && wanted && strlen(told) >= sizeof path) {
         (void)snprintf(endpoint->path, sizeof endpoint->path, "%.100s", told);
         endpoint->wanted = false;

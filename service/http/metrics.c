@@ -2,14 +2,12 @@
 /* /metrics: what Prometheus scrapes, as text 0.0.4 or as OpenMetrics 1.0.0. */
 #include "service/http/api.h"
 #include "service/http/http_internal.h"
+#include "service/http/system.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
-#include <dirent.h>
-#include <unistd.h>
 
 #define LABELS_SIZE 512
 #define TEXT_TYPE   "text/plain; version=0.0.4; charset=utf-8"
@@ -262,68 +260,13 @@ static void put_sinks(struct writer *w, struct sink_states *sinks)
 
 /* Of this process, as Prometheus' own clients name it. */
 
-static double boot_seconds(void)
-{
-    char line[128];
-    double seconds = 0;
-    FILE *file = fopen("/proc/stat", "re");
-    while (file && fgets(line, sizeof line, file))
-        if (strncmp(line, "btime ", 6) == 0)
-            seconds = strtod(line + 6, NULL);
-    if (file)
-        (void)fclose(file);
-    return seconds;
-}
-
-struct process {
-    double start_seconds, virtual_bytes, resident_bytes;
-};
-
-/* proc(5): after the name in parentheses the fields 3 and on. */
-static void read_process(struct process *out)
-{
-    char text[1024] = "";
-    FILE *file = fopen("/proc/self/stat", "re");
-    size_t length = file ? fread(text, 1, sizeof text - 1, file) : 0;
-    if (file)
-        (void)fclose(file);
-    text[length] = '\0';
-    char *at = strrchr(text, ')'), *rest = NULL;
-    for (int field = 3; at && (at = strtok_r(field == 3 ? at + 1 : NULL, " ", &rest)); ++field) {
-        double value = strtod(at, NULL);
-        if (field == 22)
-            out->start_seconds = boot_seconds() + value / (double)sysconf(_SC_CLK_TCK);
-        else if (field == 23)
-            out->virtual_bytes = value;
-        else if (field == 24)
-            out->resident_bytes = value * (double)sysconf(_SC_PAGESIZE);
-    }
-}
-
-static size_t count_descriptors(void)
-{
-    size_t count = 0;
-    DIR *folder = opendir("/proc/self/fd");
-    while (folder && readdir(folder)) // NOLINT(concurrency-mt-unsafe)
-        ++count;
-    if (folder)
-        (void)closedir(folder);
-    return count > 3 ? count - 3 : 0; /* . and .. and the folder itself */
-}
-
 static void put_process(struct writer *w)
 {
-    struct rusage usage = {.ru_maxrss = 0};
-    struct rlimit files = {.rlim_cur = 0};
-    struct process process = {.start_seconds = 0};
-    (void)getrusage(RUSAGE_SELF, &usage);
-    (void)getrlimit(RLIMIT_NOFILE, &files);
-    read_process(&process);
-    double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-    put_one(w, COUNTER, "process_cpu_seconds", "Processor time that kdnetd has used", cpu);
-    put_one(w, GAUGE, "process_open_fds", "Open descriptors", (double)count_descriptors());
-    put_one(w, GAUGE, "process_max_fds", "Descriptors that may be open", (double)files.rlim_cur);
+    struct system_process process;
+    system_measure(&process);
+    put_one(w, COUNTER, "process_cpu_seconds", "Processor time that kdnetd has used", process.cpu_seconds);
+    put_one(w, GAUGE, "process_open_fds", "Open descriptors", process.open_files);
+    put_one(w, GAUGE, "process_max_fds", "Descriptors that may be open", process.max_files);
     put_one(w, GAUGE, "process_virtual_memory_bytes", "Address space", process.virtual_bytes);
     put_one(w, GAUGE, "process_resident_memory_bytes", "Memory in use", process.resident_bytes);
     put_one(w, GAUGE, "process_start_time_seconds", "When kdnetd was started", process.start_seconds);

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/http/tokens.h"
+#include "service/http/system.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define FILE_MAX      ((size_t)1 << 20)
 #define NAME_MAX_SIZE 65
@@ -127,59 +124,17 @@ bool tokens_parse(const char *text, size_t length, struct tokens *tokens, char e
     return true;
 }
 
-static bool is_private(int file, char *error)
-{
-    struct stat status;
-    if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
-        (void)snprintf(error, TOKENS_ERROR_SIZE, "is no ordinary file; name one");
-        return false;
-    }
-    if ((status.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
-        (void)snprintf(error, TOKENS_ERROR_SIZE,
-                       "can be read or changed by others (mode %03o); chmod 640 it, and chown it to root:kdnetd",
-                       (unsigned)(status.st_mode & 0777));
-        return false;
-    }
-    return true;
-}
-
-static bool read_file(int file, char *text, size_t *length, char *error)
-{
-    *length = 0;
-    for (;;) {
-        ssize_t n = read(file, text + *length, FILE_MAX - *length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            (void)snprintf(error, TOKENS_ERROR_SIZE, "cannot be read: %s",
-                           strerror(errno)); // NOLINT(concurrency-mt-unsafe)
-        if (n <= 0)
-            return n == 0;
-        *length += (size_t)n;
-        if (*length == FILE_MAX) {
-            (void)snprintf(error, TOKENS_ERROR_SIZE, "is larger than 1 MiB; take tokens out");
-            return false;
-        }
-    }
-}
-
 bool tokens_read(const char *path, struct tokens *tokens, char error[static TOKENS_ERROR_SIZE])
 {
     size_t length = 0;
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    char *text = file >= 0 ? malloc(FILE_MAX) : NULL;
-    if (file < 0)
-        (void)snprintf(error, TOKENS_ERROR_SIZE, "cannot be opened: %s; check its path, and let kdnetd's user read it",
-                       strerror(errno)); // NOLINT(concurrency-mt-unsafe)
-    else if (!text)
+    char *text = malloc(FILE_MAX);
+    if (!text)
         (void)snprintf(error, TOKENS_ERROR_SIZE, "out of memory");
-    bool good = text && is_private(file, error) && read_file(file, text, &length, error) &&
+    bool good = text && system_read_secret(path, text, FILE_MAX, &length, error) &&
                 tokens_parse(text, length, tokens, error);
     if (text)
         OPENSSL_cleanse(text, length);
     free(text);
-    if (file >= 0)
-        (void)close(file);
     return good;
 }
 
