@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #define TOKEN_FILE_MAX 4096
 
 const struct command_option command_common[] = {
@@ -45,33 +42,6 @@ bool client_take_option(struct client_options *options, int option)
     }
 }
 
-static bool is_socket(const char *path)
-{
-    struct stat status;
-    return stat(path, &status) == 0 && S_ISSOCK(status.st_mode);
-}
-
-static bool try_folder(struct client *client, const char *name, const char *otherwise)
-{
-    const char *folder = name ? getenv(name) : otherwise;
-    if (!folder || folder[0] == '\0')
-        return false;
-    size_t length = name ? strcspn(folder, ":") : strlen(folder);
-    (void)snprintf(client->place, sizeof client->place, "%.*s/kdnetd.sock", (int)length, folder);
-    return is_socket(client->place);
-}
-
-/* The places where kdnetd puts its socket unless told, in the same order. */
-static void find_socket(struct client *client)
-{
-    client->by_socket = true;
-    client->searched = true;
-    if (try_folder(client, "RUNTIME_DIRECTORY", NULL) || try_folder(client, NULL, "/run/kdnetd") ||
-        try_folder(client, "XDG_RUNTIME_DIR", NULL))
-        return;
-    (void)snprintf(client->place, sizeof client->place, "/run/kdnetd/kdnetd.sock");
-}
-
 static const char *of_environment(const char *name)
 {
     const char *text = getenv(name);
@@ -93,7 +63,8 @@ static int find_place(struct client *client, const struct client_options *option
     if (url && strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
         return command_misuse(client->command, "a URL begins with http:// or https://; this does not:", url);
     if (!place) {
-        find_socket(client);
+        client_find_place(client);
+        client->searched = true;
         return COMMAND_OK;
     }
     client->by_socket = socket != NULL;
@@ -151,6 +122,8 @@ int client_open(struct client **out, const struct command *command, const struct
         return COMMAND_FAILED;
     client->command = command;
     int status = find_place(client, options);
+    if (!token_file && client->searched)
+        token_file = client_usual_token();
     if (status == COMMAND_OK && token_file && !client->by_socket)
         status = read_token(client, token_file);
     if (status == COMMAND_OK)
@@ -185,10 +158,12 @@ static int say_unreachable(const struct client *client)
 {
     (void)fprintf(stderr, "kdnetctl %s: kdnetd cannot be reached at ", client->command->name);
     command_print_argument(stderr, client->place);
-    (void)fprintf(stderr, ": %s\n%s", client->fault,
-                  client->searched ? "Is it running? See: systemctl status kdnetd. --socket PATH or --url URL names "
-                                     "another place.\n"
-                                   : "Is it running there? See: systemctl status kdnetd\n");
+    (void)fprintf(stderr, ": %s\n", client->fault);
+    if (client->searched)
+        (void)fprintf(stderr, "Is it running? See: %s. --socket PATH or --url URL names another place.\n",
+                      client_how_to_look());
+    else
+        (void)fprintf(stderr, "Is it running there? See: %s\n", client_how_to_look());
     return COMMAND_UNREACHABLE;
 }
 

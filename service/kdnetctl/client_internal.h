@@ -19,6 +19,11 @@ struct client {
     void *transport;
 };
 
+/* Where kdnetd of this computer answers, unless told: client_place_posix.c or client_place_windows.c. */
+void client_find_place(struct client *client);
+const char *client_usual_token(void); /* a file with a token for it; NULL: none is needed, or none can be read */
+const char *client_how_to_look(void); /* a command that says whether kdnetd runs */
+
 int client_transport_open(struct client *client);
 void client_transport_close(struct client *client);
 

@@ -152,18 +152,18 @@ build_libuv() {
     describe libuv 1.44.2 "-luv -lpsapi -luser32 -ladvapi32 -liphlpapi -luserenv -lws2_32 -ldbghelp -lole32"
 }
 
-# libcrypto alone, with what kdnetd calls: AES, SHA-2, HMAC, random bytes.
+# With what kdnetd calls, AES, SHA-2, HMAC, random bytes, and what TLS 1.2 and 1.3 want of today's clients.
 build_openssl() {
     local version without=(shared tests dso engine legacy comp dtls cmp cms ct ts srp psk idea seed camellia aria bf cast
-        rc2 rc4 md4 mdc2 rmd160 whirlpool sm2 sm3 sm4 siphash ocsp gost ui-console deprecated ec dh dsa chacha poly1305
-        blake2 des scrypt sock rfc3779 autoload-config multiblock)
+        rc2 rc4 md4 mdc2 rmd160 whirlpool sm2 sm3 sm4 siphash ocsp gost ui-console deprecated dh dsa chacha poly1305
+        blake2 des scrypt rfc3779 autoload-config multiblock)
     unpack "$1"
     version=$(sed -n 's/^MAJOR=//p; s/^MINOR=/./p; s/^PATCH=/./p' VERSION.dat | tr -d '\n')
     CC=gcc-posix AR=gcc-ar-posix RANLIB=gcc-ranlib-posix ./Configure mingw64 --cross-compile-prefix="$host-" \
         "${without[@]/#/no-}" --prefix="$prefix"
     make -s -j"$jobs" build_generated
-    make -s -j"$jobs" libcrypto.a
-    cp libcrypto.a "$made/lib"
+    make -s -j"$jobs" libcrypto.a libssl.a
+    cp libcrypto.a libssl.a "$made/lib"
     cp -r include/openssl "$made/include"
     rm -f "$made"/include/openssl/*.in
     describe libcrypto "$version" "-lcrypto -lws2_32 -lcrypt32 -lgdi32"
@@ -266,21 +266,19 @@ build_curl() {
     describe libcurl 7.88.1 "-lcurl -lz -lws2_32 -lcrypt32 -lbcrypt -lsecur32 -ladvapi32" -DCURL_STATICLIB
 }
 
-# With the configuration that its sources bring for Windows, instead of CMake's many tries.
+# With the configuration that its sources bring for Windows, instead of CMake's many tries; without its HTTP and DNS.
 build_libevent() {
     unpack "$1"
-    printf '#define EVENT__HAVE_%s 1\n' STDINT_H INTTYPES_H STRTOK_R SYS_TIME_H UINT8_T UINT16_T UINT32_T UINT64_T \
+    printf '#define EVENT__HAVE_%s 1\n' STDINT_H INTTYPES_H STRTOK_R SYS_TIME_H UINT8_T UINT16_T UINT32_T UINT64_T OPENSSL \
         >>WIN32-Code/nmake/event2/event-config.h
     library event -DHAVE_CONFIG_H -D_WIN32_WINNT=0x0A00 -DWIN32_LEAN_AND_MEAN -IWIN32-Code/nmake -Iinclude -Icompat \
-        -I. -- event.c buffer.c bufferevent.c bufferevent_sock.c bufferevent_pair.c bufferevent_filter.c \
-        bufferevent_ratelim.c listener.c evmap.c log.c evutil.c evutil_rand.c evutil_time.c strlcpy.c signal.c \
-        evthread.c evthread_win32.c buffer_iocp.c bufferevent_async.c event_iocp.c win32select.c evdns.c evrpc.c \
-        event_tagging.c http.c
+        -I. -I"$made/include" -- event.c buffer.c bufferevent.c bufferevent_sock.c bufferevent_pair.c \
+        bufferevent_filter.c bufferevent_ratelim.c bufferevent_openssl.c listener.c evmap.c log.c evutil.c \
+        evutil_rand.c evutil_time.c strlcpy.c signal.c evthread.c evthread_win32.c buffer_iocp.c bufferevent_async.c \
+        event_iocp.c win32select.c
     cp -r include/* WIN32-Code/nmake/event2 "$made/include"
-    local libs="-levent -lws2_32 -liphlpapi -lshell32 -ladvapi32" name
-    for name in libevent libevent_core libevent_extra; do
-        describe "$name" 2.1.12 "$libs"
-    done
+    describe libevent_core 2.1.12 "-levent -lws2_32 -liphlpapi -lshell32 -ladvapi32"
+    describe libevent_openssl 2.1.12 "-levent -lssl -lcrypto -lws2_32 -lcrypt32"
 }
 
 # The one file of all sources is made by this computer's own compiler and tclsh.

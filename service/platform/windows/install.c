@@ -8,6 +8,7 @@
 #include "service/platform/windows/text.h"
 
 #include <getopt.h>
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #define STOP_MS        30000U
 #define PRESHUTDOWN_MS 20000U
 #define DAY_S          86400U
+#define TOKEN_BYTES    32
 #define MAY_DELETE     0x00010000U /* DELETE, a name that sockets.h gives back */
 
 struct install {
@@ -86,25 +88,53 @@ static int parse(struct install *install, int argc, char **argv)
     return MANAGER_DONE;
 }
 
-static DWORD write_configuration(const wchar_t *path)
+/* A file that is not there yet; one that is stays. */
+static DWORD write_new(const wchar_t *path, const char *const *texts, size_t count)
 {
-    wchar_t *log = folders_path(FOLDERS_LOG);
-    char *log_text = log ? text_from_wide(log) : NULL;
-    DWORD error = ERROR_SUCCESS;
+    DWORD written = 0, error = ERROR_SUCCESS;
     HANDLE file = CreateFileW(path, GENERIC_WRITE, 0, NULL, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, NULL);
     if (file == INVALID_HANDLE_VALUE)
-        error = GetLastError() == ERROR_FILE_EXISTS ? ERROR_SUCCESS : GetLastError();
-    if (file != INVALID_HANDLE_VALUE) {
-        DWORD written = 0;
-        char events[PATH_SIZE];
-        int length = snprintf(events, sizeof events, "events: '%s\\events.jsonl'\n", log_text ? log_text : ".");
-        if (!WriteFile(file, first_configuration, sizeof first_configuration - 1, &written, NULL) ||
-            !WriteFile(file, events, (DWORD)length, &written, NULL))
+        return GetLastError() == ERROR_FILE_EXISTS ? ERROR_SUCCESS : GetLastError();
+    for (size_t i = 0; error == ERROR_SUCCESS && i < count; ++i)
+        if (!WriteFile(file, texts[i], (DWORD)strlen(texts[i]), &written, NULL))
             error = GetLastError();
-        (void)CloseHandle(file);
+    (void)CloseHandle(file);
+    return error;
+}
+
+/* kdnetctl's token for this computer: who may read it may act. */
+static DWORD write_token(void)
+{
+    unsigned char secret[TOKEN_BYTES];
+    char line[2 * TOKEN_BYTES + 32] = "kdnetctl act ";
+    const char *texts[] = {line};
+    wchar_t *path = folders_path(L"\\tokens");
+    if (!path || RAND_bytes(secret, sizeof secret) != 1) {
+        free(path);
+        return ERROR_OUTOFMEMORY;
     }
-    free(log_text);
-    free(log);
+    size_t used = strlen(line);
+    for (size_t i = 0; i < sizeof secret; ++i)
+        used += (size_t)snprintf(line + used, sizeof line - used, "%02x", secret[i]);
+    (void)snprintf(line + used, sizeof line - used, "\n");
+    DWORD error = write_new(path, texts, 1);
+    SecureZeroMemory(secret, sizeof secret);
+    SecureZeroMemory(line, sizeof line);
+    free(path);
+    return error;
+}
+
+static DWORD write_configuration(const wchar_t *path)
+{
+    wchar_t *root = folders_path(FOLDERS_ROOT);
+    char *root_text = root ? text_from_wide(root) : NULL;
+    char places[2 * PATH_SIZE];
+    const char *texts[] = {first_configuration, places};
+    (void)snprintf(places, sizeof places, "events: '%.*s\\log\\events.jsonl'\nhttp_tokens: '%.*s\\tokens'\n",
+                   PATH_SIZE - 64, root_text ? root_text : ".", PATH_SIZE - 64, root_text ? root_text : ".");
+    DWORD error = write_new(path, texts, 2);
+    free(root_text);
+    free(root);
     return error;
 }
 
@@ -183,6 +213,7 @@ static void finish(const struct install *install, SC_HANDLE service)
     if (error != ERROR_SUCCESS)
         (void)fprintf(stderr, "kdnetd: the folder %%ProgramData%%\\kdnetd%ls\n", failed);
     warn("folders and who may use them", error);
+    warn("kdnetctl's token", write_token());
     warn("the first configuration", write_configuration(install->config));
     warn("event source", register_events(install->program));
     if (install->firewall && !firewall_allow(install->program))
