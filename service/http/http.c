@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TLS_LOOK_MS 5000U
+#define TLS_LOOK_MS   5000U
+#define BUCKETS_EVERY 10U /* seconds */
 
 static const char *const troubles[HTTP_TROUBLES] = {"http", "http_socket", "http_tls", "http_tokens"};
 
@@ -168,11 +169,18 @@ static void look_at_tls(struct http *http)
     }
 }
 
-/* Each second what the store knows of its sinks is fetched, so that a status need not wait for it. */
+/*
+ * What the store knows of its sinks each second, and of the largest groups of crashes each ten seconds: a status and
+ * /metrics do not wait for it.
+ */
 static void answer_sinks(struct call *call)
 {
-    if (call->reader)
-        sink_states_read(&call->http->sinks, call->reader, call->http->ops);
+    struct http *http = call->http;
+    if (!call->reader)
+        return;
+    sink_states_read(&http->sinks, call->reader, http->ops);
+    if (http->buckets_asked++ % BUCKETS_EVERY == 0)
+        bucket_states_read(&http->buckets, call->reader, call_now_us());
 }
 
 static void on_sinks(struct call *call)

@@ -6,6 +6,7 @@
 #include "service/http/call.h"
 #include "service/http/http.h"
 #include "service/http/route.h"
+#include "service/http/bucket_states.h"
 #include "service/http/sink_states.h"
 #include "service/http/stream.h"
 #include "service/http/tls.h"
@@ -122,8 +123,10 @@ struct http {
     struct streams streams;
     struct jobs memory, reading;
     struct sink_states sinks;
-    bool sinks_asked; /* a question to the store about them is under way */
-    size_t outgoing;  /* bytes of answers that wait for their readers */
+    struct bucket_states buckets;
+    unsigned buckets_asked; /* by the store's thread only */
+    bool sinks_asked;       /* a question to the store about them is under way */
+    size_t outgoing;        /* bytes of answers that wait for their readers */
     unsigned seconds;
     bool closing;
     unsigned owners; /* http_open's, and one for each act that is not answered; under the lock */

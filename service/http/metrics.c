@@ -258,6 +258,18 @@ static void put_sinks(struct writer *w, struct sink_states *sinks)
         put_labelled(w, "sink", states[i].name, (double)states[i].dropped);
 }
 
+static void put_buckets(struct writer *w, struct bucket_states *buckets)
+{
+    begin(w, GAUGE, "kdnetd_bucket_machines",
+          "Machines that crashed within 10 minutes, of each of the largest groups of one fault; kdnetctl buckets names "
+          "them");
+    for (unsigned i = 0; i < BUCKET_STATES_RANKS; ++i) {
+        char rank[12];
+        (void)snprintf(rank, sizeof rank, "%u", i + 1);
+        put_labelled(w, "rank", rank, (double)atomic_load_explicit(&buckets->machines[i], memory_order_relaxed));
+    }
+}
+
 /* Of this process, as Prometheus' own clients name it. */
 
 static void put_process(struct writer *w)
@@ -310,6 +322,7 @@ static void write_all(struct call *call, struct writer *w, const struct http_sta
     put_counters(w, ops);
     put_store(w, call->http->store);
     put_sinks(w, &call->http->sinks);
+    put_buckets(w, &call->http->buckets);
     put_process(w);
     if (call->http->settings.metrics_targets)
         put_each_target(w, ops);

@@ -203,6 +203,7 @@ static void fake_metrics(void *user, struct http_metrics *out)
     memcpy(out->break_names, breaks, sizeof breaks);
     out->crashes = fake_world.crashes;
     out->crash_status[0][0] = 3;
+    out->crash_status[2][2] = fake_world.newer; /* shutdown, failed */
     out->halted.bucket[6] = 5;
     out->halted.count = 5;
     out->halted.sum_us = 40000;

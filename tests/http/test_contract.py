@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """openapi.yaml, the rules for Prometheus and the dashboard say what the server does."""
+import contextlib
 import json
 import re
 import shutil
 import subprocess
-import time
 import unittest
 import urllib.parse
-import urllib.request
 
+import alerting
 import fake
 
 try:
@@ -96,36 +96,24 @@ class Metrics(fake.Case):
                               timeout=60)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
-    @unittest.skipUnless(shutil.which("prometheus"), "prometheus is not installed")
+    @unittest.skipUnless(alerting.PROMETHEUS, "prometheus is not installed")
     def test_a_real_prometheus_scrapes_it(self):
-        server, port = self.fake(), fake.free_port()
-        config = self.folder / "prometheus.yml"
-        config.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "rule_files": [str(RULES / "rules.yaml")],
-                                      "scrape_configs": [{"job_name": "kdnetd", "static_configs": [
-                                          {"targets": [f"127.0.0.1:{server.port}"]}]}]}))
-        log = open(self.folder / "prometheus.log", "w+")
-        self.addCleanup(log.close)
-        process = subprocess.Popen(["prometheus", f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}",
-                                    f"--storage.tsdb.path={self.folder / 'data'}"], stdout=log, stderr=log)
-        try:
-            found = self.wait_sample(port, 'up{job="kdnetd"} == 1 and on(job) kdnetd_build_info{job="kdnetd"}')
-        finally:
-            process.terminate()
-            process.wait(fake.PATIENCE)
-        self.assertTrue(found)
-
-    def wait_sample(self, port, query):
-        address = f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": query})
-        end = time.monotonic() + fake.PATIENCE
-        while time.monotonic() < end:
-            try:
-                found = json.load(urllib.request.urlopen(address, timeout=5))["data"]["result"]
-                if found:
-                    return found
-            except OSError:
-                pass
-            time.sleep(0.2)
-        return None
+        """And Alertmanager, where it is installed, is told of a failed dump: once."""
+        server, port, manager_port = self.fake(), fake.free_port(), fake.free_port()
+        with contextlib.ExitStack() as programs:
+            manager = alerting.start_alertmanager(self.folder, manager_port) if alerting.ALERTMANAGER else None
+            prometheus = alerting.start_prometheus(self.folder, port, server.port, RULES / "rules.yaml", manager_port)
+            for program in filter(None, (manager, prometheus)):
+                programs.callback(program.close)
+            failed = 'kdnetd_crash_status_total{phase="shutdown",verdict="failed"}'
+            self.assertTrue(alerting.wait(lambda: alerting.samples(port, f"up == 1 and on(job) {failed} == 0")), prometheus.said())
+            if not manager:
+                self.skipTest("prometheus-alertmanager is not installed; Prometheus scrapes")
+            server.tell("crash")
+            self.assertTrue(alerting.wait(lambda: alerting.alerts(manager_port, "KdnetdDumpFailed")),
+                            prometheus.said() + manager.said())
+            alert, = alerting.alerts(manager_port, "KdnetdDumpFailed")
+        self.assertEqual((alert["labels"]["verdict"], alert["labels"]["severity"]), ("failed", "critical"))
 
     def test_rules_and_dashboard_name_metrics_that_there_are(self):
         names = self.names()

@@ -22,6 +22,9 @@ import threading
 import time
 import unittest
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "http"))
+import alerting  # noqa: E402
+
 FEEDER = None
 PATIENCE = 60.0
 SECOND_1 = int(datetime.datetime.fromisoformat("2026-11-25T10:00:01+00:00").timestamp())
@@ -279,6 +282,24 @@ class Formats(Case):
         self.assertEqual(taken[3]["labels"]["alertname"], "KdnetdTargetLost")
         self.assertEqual((taken[0]["startsAt"], taken[0]["endsAt"]), ("2026-11-25T10:00:01.000001Z", "2026-11-26T10:00:01.000001Z"))
         self.assertIn("DISK_FULL", taken[1]["annotations"]["summary"])
+
+    @unittest.skipUnless(alerting.ALERTMANAGER, "prometheus-alertmanager is not installed")
+    def test_a_real_alertmanager_takes_one_alert_of_a_failed_dump(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        manager = alerting.start_alertmanager(self.folder, port)
+        try:
+            self.assertTrue(alerting.wait(lambda: alerting.ask(port, "/api/v2/status")), manager.said())
+            process = self.start({"name": "s", "type": "http", "format": "alertmanager", "url": f"http://127.0.0.1:{port}", "verdict": ["failed"]})
+            now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+            self.tell(process, event(1, time=now), event(2, verdict="failed", time=now), event(3, kind="connected", time=now))
+            self.assertTrue(alerting.wait(lambda: alerting.alerts(port, "KdnetdCrashDump")), manager.said())
+            alert, = alerting.alerts(port, "KdnetdCrashDump")
+            self.finish(process)
+        finally:
+            manager.close()
+        self.assertEqual((alert["labels"]["verdict"], alert["labels"]["target"], alert["startsAt"][:19]), ("failed", "web-17", now[:19]))
 
     def test_slack_says_how_many_more_there_are(self):
         hostile = event(1, verdict="failed", status_name="<script>&")
