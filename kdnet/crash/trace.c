@@ -31,7 +31,8 @@ void kdnet_trace_begin(struct kdnet_trace_search *search, const struct kdnet_tra
     search->budget = start->storm ? KDNET_TRACE_IN_STORM : KDNET_TRACE_BLOCKS;
     search->stage = KDNET_TRACE_ADDRESS;
     search->frame = start->frame;
-    search->walk = 0;
+    search->walk = search->weighed = 0;
+    search->code_read = false;
     search->walked = start->module_list == 0;
     search->module_count = 0;
     kdnet_blocks_clear(&search->blocks);
@@ -107,6 +108,12 @@ static uint8_t find_image(const struct kdnet_trace *trace, uint64_t address)
     return KDNET_TRACE_NO_IMAGE;
 }
 
+/* An image that a crash can be blamed on. */
+static bool is_others(const struct kdnet_trace *trace, uint8_t image)
+{
+    return image < trace->image_count && !kdnet_image_is_of_crash_path(trace->image[image].name);
+}
+
 static uint8_t add_image(struct kdnet_trace *trace, const struct kdnet_image_place *image)
 {
     if (trace->image_count == KDNET_TRACE_IMAGES)
@@ -115,18 +122,53 @@ static uint8_t add_image(struct kdnet_trace *trace, const struct kdnet_image_pla
     return trace->image_count++;
 }
 
+/* Whether an image's header is paged out. */
+static bool has_no_header(struct kdnet_trace_search *search, uint64_t base)
+{
+    uint32_t start;
+    return kdnet_blocks_u32(&search->blocks, base, &start) == KDNET_BLOCKS_UNREADABLE;
+}
+
+/* Whether the code around an address is that of an image, as two machines told it: OK. The code of a fault is there
+ * when the image's header is paged out. */
+static enum kdnet_unwind_result has_code(struct kdnet_trace_search *search, const struct kdnet_image_place *image,
+                                         uint64_t address)
+{
+    uint8_t bytes[KDNET_BLOCK_SIZE];
+    uint64_t at = address - address % KDNET_BLOCK_SIZE;
+    const uint8_t *known = kdnet_trace_cache_piece(search->start.cache, image, (uint32_t)(at - image->base));
+    if (at < image->base || !known)
+        return KDNET_UNWIND_END;
+    enum kdnet_unwind_result result = read_memory(search, at, bytes, sizeof bytes);
+    return result != KDNET_UNWIND_OK                 ? result
+           : memcmp(bytes, known, sizeof bytes) == 0 ? KDNET_UNWIND_OK
+                                                     : KDNET_UNWIND_END;
+}
+
+/* Whether an image lies where it is guessed. */
+static enum kdnet_unwind_result check_guess(struct kdnet_trace_search *search, const struct kdnet_image_place *guess,
+                                            uint64_t address)
+{
+    struct kdnet_image_header header;
+    enum kdnet_unwind_result result = kdnet_image_header(search->start.machine, &search->blocks, guess->base, &header);
+    if (result == KDNET_UNWIND_NEEDS)
+        return result;
+    if (result != KDNET_UNWIND_OK)
+        return has_no_header(search, guess->base) ? has_code(search, guess, address) : KDNET_UNWIND_END;
+    return header.size == guess->size && header.stamp == guess->stamp ? KDNET_UNWIND_OK : KDNET_UNWIND_END;
+}
+
 /* An image where other machines had it, if its header is there. */
 static enum kdnet_unwind_result guess_image(struct kdnet_trace_search *search, uint64_t address)
 {
     struct kdnet_image_place guess;
     for (unsigned n = 0; n < 4 && kdnet_trace_cache_guess(search->start.cache, address, n, &guess); ++n) {
-        struct kdnet_image_header header;
-        enum kdnet_unwind_result result = kdnet_image_header(search->start.machine, &search->blocks, guess.base,
-                                                             &header);
+        if (!lies_in(address, guess.base, guess.size))
+            continue;
+        enum kdnet_unwind_result result = check_guess(search, &guess, address);
         if (result == KDNET_UNWIND_NEEDS)
             return result;
-        if (result == KDNET_UNWIND_OK && header.size == guess.size && header.stamp == guess.stamp &&
-            lies_in(address, guess.base, guess.size) && add_image(&search->trace, &guess) != KDNET_TRACE_NO_IMAGE)
+        if (result == KDNET_UNWIND_OK && add_image(&search->trace, &guess) != KDNET_TRACE_NO_IMAGE)
             return KDNET_UNWIND_OK;
     }
     return KDNET_UNWIND_END;
@@ -220,6 +262,20 @@ static enum kdnet_unwind_result find_module(struct kdnet_trace_search *search, u
     return result;
 }
 
+/* The list is walked for an address that nobody can place: the first two machines with it may be asked as much as the
+ * first two with a kernel. */
+static void weigh_walk(struct kdnet_trace_search *search, uint64_t address)
+{
+    const struct kdnet_trace_start *start = &search->start;
+    const struct kdnet_image_place *kernel = &search->trace.image[0];
+    if (!start->cache || start->storm || search->trace.image_count == 0 || search->weighed == address)
+        return;
+    search->weighed = address;
+    if (!kdnet_trace_cache_is_walked(start->cache, kernel, address, start->teller))
+        search->budget = KDNET_TRACE_BLOCKS;
+    kdnet_trace_cache_learn_walk(start->cache, kernel, address, start->teller);
+}
+
 /* The image that an address lies in; END: none is known. */
 static enum kdnet_unwind_result locate(struct kdnet_trace_search *search, uint64_t address, uint8_t *image)
 {
@@ -229,8 +285,10 @@ static enum kdnet_unwind_result locate(struct kdnet_trace_search *search, uint64
     if (kdnet_machine_is_user_address(search->start.machine, address))
         return KDNET_UNWIND_END;
     enum kdnet_unwind_result result = guess_image(search, address);
-    if (result == KDNET_UNWIND_END)
+    if (result == KDNET_UNWIND_END) {
+        weigh_walk(search, address);
         result = find_module(search, address);
+    }
     *image = find_image(&search->trace, address);
     return result;
 }
@@ -283,6 +341,20 @@ static void learn(struct kdnet_trace_search *search, uint8_t image, uint64_t add
         kdnet_trace_cache_learn_hint(search->start.cache, search->start.teller, &search->trace.image[image], address);
 }
 
+/* The code around an address in an image that may be blamed: learned from the first machines, so that the image is
+ * known on others that have paged its header out. NEEDS, or OK. */
+static enum kdnet_unwind_result learn_code(struct kdnet_trace_search *search, uint8_t image, uint64_t address)
+{
+    uint8_t byte;
+    struct kdnet_trace *trace = &search->trace;
+    if (!search->start.cache || search->budget != KDNET_TRACE_BLOCKS || !is_others(trace, image) || search->code_read)
+        return KDNET_UNWIND_OK;
+    if (read_memory(search, address - address % KDNET_BLOCK_SIZE, &byte, 1) == KDNET_UNWIND_NEEDS)
+        return KDNET_UNWIND_NEEDS;
+    search->code_read = true;
+    return KDNET_UNWIND_OK;
+}
+
 /* In a storm a machine is asked little when others have told where such an address lies; else as any other. */
 static void weigh_storm(struct kdnet_trace_search *search)
 {
@@ -305,7 +377,8 @@ static enum kdnet_unwind_result find_cause(struct kdnet_trace_search *search)
     struct kdnet_trace *trace = &search->trace;
     weigh_storm(search);
     if (trace->address != 0) {
-        if (locate(search, trace->address, &trace->address_image) == KDNET_UNWIND_NEEDS)
+        if (locate(search, trace->address, &trace->address_image) == KDNET_UNWIND_NEEDS ||
+            learn_code(search, trace->address_image, trace->address) == KDNET_UNWIND_NEEDS)
             return KDNET_UNWIND_NEEDS;
         learn(search, trace->address_image, trace->address);
     }
@@ -328,6 +401,8 @@ static enum kdnet_unwind_result find_frame(struct kdnet_trace_search *search)
     struct kdnet_image_header header = {.size = 0};
     uint8_t image;
     enum kdnet_unwind_result result = locate(search, search->frame.pc, &image);
+    if (result == KDNET_UNWIND_OK)
+        result = learn_code(search, image, search->frame.pc);
     if (result == KDNET_UNWIND_OK) {
         place = (struct kdnet_unwind_image){.base = search->trace.image[image].base,
                                             .size = search->trace.image[image].size};
@@ -393,11 +468,6 @@ bool kdnet_trace_next(struct kdnet_trace_search *search, uint64_t *want)
 }
 
 /* --- groups ------------------------------------------------------------------------------------------------------- */
-
-static bool is_others(const struct kdnet_trace *trace, uint8_t image)
-{
-    return image < trace->image_count && !kdnet_image_is_of_crash_path(trace->image[image].name);
-}
 
 const struct kdnet_image_place *kdnet_trace_blames(const struct kdnet_trace *trace, uint64_t *address)
 {

@@ -21,7 +21,7 @@
 #define KDNET_TRACE_IMAGES   8U
 #define KDNET_TRACE_MODULES  256U /* images in the kernel's list that are looked at */
 #define KDNET_TRACE_NO_IMAGE UINT8_MAX
-#define KDNET_TRACE_BLOCKS   60U /* round trips: of the first two machines with a kernel */
+#define KDNET_TRACE_BLOCKS   60U /* round trips: of the first two machines with a kernel, or with an image on it */
 #define KDNET_TRACE_FAMILIAR 12U /* of the others */
 #define KDNET_TRACE_IN_STORM 3U  /* of any, while very many crash together */
 
@@ -65,8 +65,10 @@ struct kdnet_trace_search {
     unsigned asked, budget;
     enum { KDNET_TRACE_ADDRESS, KDNET_TRACE_KERNEL, KDNET_TRACE_CAUSE, KDNET_TRACE_STACK, KDNET_TRACE_DONE } stage;
     struct kdnet_frame frame;
-    uint64_t walk; /* the next entry of the list; 0: not begun */
-    bool walked;   /* to its end */
+    uint64_t walk;    /* the next entry of the list; 0: not begun */
+    bool walked;      /* to its end */
+    bool code_read;   /* of the image that may be blamed */
+    uint64_t weighed; /* the address that the list was walked for last */
     unsigned module_count;
     struct kdnet_trace_module module[KDNET_TRACE_MODULES];
     struct kdnet_blocks blocks;

@@ -125,6 +125,40 @@ void kdnet_trace_cache_learn_kernel(struct kdnet_trace_cache *cache, const struc
         known->teller[known->tellers++] = teller;
 }
 
+/* --- walks -------------------------------------------------------------------------------------------------------- */
+
+static struct kdnet_trace_walk *find_walk(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
+                                          uint64_t address)
+{
+    for (size_t i = 0; i < KDNET_TRACE_WALKS; ++i) {
+        struct kdnet_trace_walk *walk = &cache->walk[i];
+        if (walk->tellers > 0 && walk->place == address % PAGE && walk->stamp == kernel->stamp &&
+            walk->size == kernel->size)
+            return walk;
+    }
+    return NULL;
+}
+
+bool kdnet_trace_cache_is_walked(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
+                                 uint64_t address, uint64_t teller)
+{
+    const struct kdnet_trace_walk *walk = cache ? find_walk(cache, kernel, address) : NULL;
+    return walk && walk->tellers == 2 && walk->teller[0] != teller && walk->teller[1] != teller;
+}
+
+void kdnet_trace_cache_learn_walk(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
+                                  uint64_t address, uint64_t teller)
+{
+    struct kdnet_trace_walk *walk = find_walk(cache, kernel, address);
+    if (!walk) {
+        walk = &cache->walk[cache->next_walk++ % KDNET_TRACE_WALKS];
+        *walk = (struct kdnet_trace_walk){
+            .stamp = kernel->stamp, .size = kernel->size, .place = (uint16_t)(address % PAGE)};
+    }
+    if (walk->tellers == 0 || (walk->tellers == 1 && walk->teller[0] != teller))
+        walk->teller[walk->tellers++] = teller;
+}
+
 /* --- groups ------------------------------------------------------------------------------------------------------- */
 
 bool kdnet_trace_cache_may_ask(struct kdnet_trace_cache *cache, const struct kdnet_bugcheck *bugcheck, uint64_t now_us)

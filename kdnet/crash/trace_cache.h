@@ -20,6 +20,7 @@
 #define KDNET_TRACE_HINTS    64U
 #define KDNET_TRACE_KERNELS  8U
 #define KDNET_TRACE_GROUPS   16U
+#define KDNET_TRACE_WALKS    64U
 #define KDNET_TRACE_EVERY_US UINT64_C(60000000) /* of crashes that look alike, in a storm */
 
 /* A block of an image's constant memory. */
@@ -46,6 +47,14 @@ struct kdnet_trace_kernel {
     uint64_t teller[2];
 };
 
+/* A kernel's list of images was walked for an address with this place in its page, and by which machines. */
+struct kdnet_trace_walk {
+    uint32_t stamp, size; /* of the kernel */
+    uint16_t place;
+    uint8_t tellers; /* up to 2 */
+    uint64_t teller[2];
+};
+
 /* Crashes that look alike, and when one of them was traced while very many crashed together. */
 struct kdnet_trace_group {
     uint32_t code;
@@ -55,11 +64,12 @@ struct kdnet_trace_group {
 
 /* Zeros: nothing is known yet. */
 struct kdnet_trace_cache {
-    size_t next_piece, next_hint, next_kernel, next_group;
+    size_t next_piece, next_hint, next_kernel, next_group, next_walk;
     struct kdnet_trace_piece piece[KDNET_TRACE_PIECES];
     struct kdnet_trace_hint hint[KDNET_TRACE_HINTS];
     struct kdnet_trace_kernel kernel[KDNET_TRACE_KERNELS];
     struct kdnet_trace_group group[KDNET_TRACE_GROUPS];
+    struct kdnet_trace_walk walk[KDNET_TRACE_WALKS];
 };
 
 /* NULL when memory is out. */
@@ -90,5 +100,12 @@ bool kdnet_trace_cache_is_familiar(const struct kdnet_trace_cache *cache, const 
                                    uint64_t teller);
 void kdnet_trace_cache_learn_kernel(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
                                     uint64_t teller);
+
+/* Whether two other machines with this kernel walked the list for an address like this one: a third one learns nothing
+ * that they could not tell. */
+bool kdnet_trace_cache_is_walked(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
+                                 uint64_t address, uint64_t teller);
+void kdnet_trace_cache_learn_walk(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
+                                  uint64_t address, uint64_t teller);
 
 #endif
