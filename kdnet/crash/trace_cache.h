@@ -10,6 +10,7 @@
 #define KDNET_TRACE_CACHE_H
 
 #include "kdnet/crash/cause.h"
+#include "kdnet/crash/dump_log.h"
 #include "kdnet/unwind/blocks.h"
 
 #include <stdbool.h>
@@ -70,6 +71,7 @@ struct kdnet_trace_cache {
     struct kdnet_trace_kernel kernel[KDNET_TRACE_KERNELS];
     struct kdnet_trace_group group[KDNET_TRACE_GROUPS];
     struct kdnet_trace_walk walk[KDNET_TRACE_WALKS];
+    struct kdnet_dump_log_paths logs; /* believed only for where to look */
 };
 
 /* NULL when memory is out. */

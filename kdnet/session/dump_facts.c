@@ -5,6 +5,7 @@
  */
 #include "kdnet/session/dump_facts_internal.h"
 #include "kdnet/session/events_internal.h"
+#include "kdnet/session/probes/dump_log_internal.h"
 #include "kdnet/session/resend_internal.h"
 
 #include <string.h>
@@ -25,6 +26,12 @@ static bool find_value(const struct kdnet_evidence *evidence, const char *symbol
         return true;
     }
     return false;
+}
+
+uint64_t kdnet_dump_pointer(const struct kdnet_evidence *evidence, const char *symbol)
+{
+    uint64_t pointer = 0;
+    return find_value(evidence, symbol, KDNET_READ_POINTER, &pointer) ? pointer : 0;
 }
 
 static enum kdnet_pointer_fact pointer_fact(const struct kdnet_evidence *evidence, const char *symbol)
@@ -60,9 +67,13 @@ void kdnet_dump_judge(struct kdnet_session *session, const struct kdnet_evidence
     }
     facts->since_first_known = status->since_first_known;
     facts->since_first_us = status->since_first_us;
+    bool completed = kdnet_dump_log_end(session, &facts->log);
     if (status->conclusion.verdict == KDNET_VERDICT_UNKNOWN && kdnet_dump_never_set_up(facts)) {
         status->conclusion.verdict = KDNET_VERDICT_NOT_STARTED;
         status->conclusion.source = KDNET_SOURCE_DUMP_BLOCK;
+    } else if (status->conclusion.verdict == KDNET_VERDICT_UNKNOWN && completed) {
+        status->conclusion.verdict = KDNET_VERDICT_WRITTEN;
+        status->conclusion.source = KDNET_SOURCE_DUMP_LOG;
     }
     facts->verdict = status->conclusion.verdict;
 }

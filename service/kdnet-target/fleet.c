@@ -226,6 +226,8 @@ static void configure(const struct fleet *fleet, uint32_t index, const struct ma
         .bugcheck = o->bugcheck,
         .no_reboot = o->no_reboot,
         .no_dump = o->no_dump,
+        .dump_log = o->dump_log,
+        .images = o->images,
         .cause = o->cause,
         .lenient = o->lenient,
         .think = o->think,

@@ -239,6 +239,13 @@ void memory_blame(struct machine *m);
 uint64_t memory_stack(const struct machine *m);
 
 uint64_t memory_address(const struct machine *m, uint32_t rva);
+void memory_put_pointer(const struct machine *m, uint8_t *at, uint64_t value);
+
+/* pool.c: further images in the kernel's list, and the dump log. */
+uint64_t pool_log(const struct machine *m);                                /* where the log is; 0: there is none */
+uint64_t pool_first_image(const struct machine *m, uint64_t without_them); /* entry of the list */
+/* Fills a page of it; behind the last image comes the entry `then`. False: the address is not in the pool. */
+bool pool_fill(const struct machine *m, uint64_t address, uint8_t *page, uint64_t then);
 
 /* scenario.c */
 bool scenario_choose(struct machine *m);

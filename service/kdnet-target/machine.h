@@ -78,6 +78,7 @@ enum machine_rva {
     MACHINE_RVA_BLAMED = 0x3520,           /* the UNICODE_STRING of KiBugCheckDriver */
     MACHINE_RVA_MODULES = 0x3600,          /* entries of PsLoadedModuleList, 0x100 bytes each, with their names */
     MACHINE_RVA_FALSE_DATA = 0x3800,       /* where a lying kernel has its debugger data */
+    MACHINE_RVA_DUMP_AREA = 0x3c00,        /* what CrashdmpDumpBlock points to: a pointer to the dump log at 48 */
     MACHINE_RVA_END = 0x4000,              /* nothing is mapped from here on */
 };
 
@@ -134,6 +135,8 @@ struct machine_config {
     uint32_t cause;             /* the bug check names the instruction so far in the driver; 0: any address */
     bool no_reboot;             /* automatic reboot is off: bugcheck ends in a second break */
     bool no_dump;               /* none is set up: its block and its driver are null, the status stays FFFFFFFF */
+    bool dump_log;              /* the log of its dump is in its memory; on ARM64 in UTF-16 */
+    uint32_t images;            /* in its list besides the kernel and the driver */
     bool lenient;               /* take host packets of any id */
     struct machine_think think;
     uint32_t loss_percent;     /* of the datagrams, each way */

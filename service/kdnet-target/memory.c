@@ -207,7 +207,7 @@ static void fill_driver_headers(const struct machine *m, uint8_t *page)
     put_unwind(page, DRIVER_UNWIND);
 }
 
-static void put_pointer(const struct machine *m, uint8_t *at, uint64_t value)
+void memory_put_pointer(const struct machine *m, uint8_t *at, uint64_t value)
 {
     if (m->layout->pointer_size == 8)
         kdnet_put_le64(at, value);
@@ -235,7 +235,7 @@ static void put_string(const struct machine *m, uint8_t *page, uint32_t at, uint
     uint16_t length = (uint16_t)(2 * strlen(characters));
     kdnet_put_le16(page + at % PAGE, length);
     kdnet_put_le16(page + at % PAGE + 2, (uint16_t)(length + 2));
-    put_pointer(m, page + at % PAGE + m->layout->pointer_size, memory_address(m, text));
+    memory_put_pointer(m, page + at % PAGE + m->layout->pointer_size, memory_address(m, text));
     for (size_t i = 0; characters[i] != '\0'; ++i)
         kdnet_put_le16(page + text % PAGE + 2 * i, (uint8_t)characters[i]);
 }
@@ -246,8 +246,8 @@ static void put_module(const struct machine *m, uint8_t *page, uint32_t at, uint
 {
     bool wide = m->layout->pointer_size == 8;
     uint8_t *entry = page + at % PAGE;
-    put_pointer(m, entry, next);
-    put_pointer(m, entry + (wide ? 0x30 : 0x18), base);
+    memory_put_pointer(m, entry, next);
+    memory_put_pointer(m, entry + (wide ? 0x30 : 0x18), base);
     kdnet_put_le32(entry + (wide ? 0x40 : 0x20), IMAGE_SIZE);
     put_string(m, page, at + (wide ? 0x58U : 0x2cU), at + 0x80, name);
 }
@@ -256,9 +256,10 @@ static void put_module(const struct machine *m, uint8_t *page, uint32_t at, uint
 static void put_dump(const struct machine *m, uint8_t *page)
 {
     uint32_t progress = m->dump_status == DUMP_NOT_STARTED ? 0 : m->dump_status == 0 ? 100 : 45;
-    uint64_t block = m->config.no_dump ? 0 : memory_address(m, MACHINE_RVA_MODULES);
-    put_pointer(m, page + MACHINE_RVA_DUMP_BLOCK % PAGE, block);
-    put_pointer(m, page + MACHINE_RVA_DUMP_DRIVER % PAGE, m->config.no_dump ? 0 : m->driver_base);
+    uint64_t block = m->config.no_dump ? 0 : memory_address(m, MACHINE_RVA_DUMP_AREA);
+    memory_put_pointer(m, page + MACHINE_RVA_DUMP_AREA % PAGE + 0x48, pool_log(m));
+    memory_put_pointer(m, page + MACHINE_RVA_DUMP_BLOCK % PAGE, block);
+    memory_put_pointer(m, page + MACHINE_RVA_DUMP_DRIVER % PAGE, m->config.no_dump ? 0 : m->driver_base);
     kdnet_put_le32(page + MACHINE_RVA_DUMP_PROGRESS % PAGE, progress);
     kdnet_put_le32(page + MACHINE_RVA_ALLOW_DUMP % PAGE, 1);
 }
@@ -272,15 +273,16 @@ static void put_evidence(const struct machine *m, uint8_t *page)
     kdnet_put_le64(page + MACHINE_RVA_BOOT_TIME % PAGE, MACHINE_BOOT_TIME);
     page[MACHINE_RVA_PROCESSORS % PAGE] = 4;
     if (m->crashed)
-        put_pointer(m, page + MACHINE_RVA_BUGCHECK_DRIVER % PAGE, memory_address(m, MACHINE_RVA_BLAMED));
+        memory_put_pointer(m, page + MACHINE_RVA_BUGCHECK_DRIVER % PAGE, memory_address(m, MACHINE_RVA_BLAMED));
     put_string(m, page, MACHINE_RVA_BLAMED, MACHINE_RVA_BLAMED + 0x20, "faulty.sys");
-    put_pointer(m, page + MACHINE_RVA_LOADED_MODULES % PAGE, memory_address(m, first));
-    put_pointer(m, page + MACHINE_RVA_LOADED_MODULES % PAGE + m->layout->pointer_size, memory_address(m, second));
-    put_module(m, page, first, memory_address(m, second), m->kernel_base, "ntoskrnl.exe");
+    memory_put_pointer(m, page + MACHINE_RVA_LOADED_MODULES % PAGE, memory_address(m, first));
+    memory_put_pointer(m, page + MACHINE_RVA_LOADED_MODULES % PAGE + m->layout->pointer_size,
+                       memory_address(m, second));
+    put_module(m, page, first, pool_first_image(m, memory_address(m, second)), m->kernel_base, "ntoskrnl.exe");
     put_module(m, page, second, memory_address(m, MACHINE_RVA_LOADED_MODULES), m->driver_base, "faulty.sys");
     if (m->lies & LIE_LISTS) {
-        put_pointer(m, page + second % PAGE, memory_address(m, ENDLESS));
-        put_pointer(m, page + MACHINE_RVA_BLAMED % PAGE + m->layout->pointer_size, memory_address(m, ENDLESS));
+        memory_put_pointer(m, page + second % PAGE, memory_address(m, ENDLESS));
+        memory_put_pointer(m, page + MACHINE_RVA_BLAMED % PAGE + m->layout->pointer_size, memory_address(m, ENDLESS));
         kdnet_put_le16(page + MACHINE_RVA_BLAMED % PAGE, LONGEST_TEXT);
         kdnet_put_le16(page + MACHINE_RVA_BLAMED % PAGE + 2, LONGEST_TEXT);
     }
@@ -306,9 +308,9 @@ static void fill_data(const struct machine *m, uint8_t *page)
     kdnet_put_le32(page + MACHINE_RVA_DUMP_STATUS % PAGE, m->dump_status);
     kdnet_put_le32(page + MACHINE_RVA_AUTO_REBOOT % PAGE, m->config.no_reboot ? 0 : 1);
     if (m->crashed) {
-        put_pointer(m, bugcheck, m->bugcheck.code);
+        memory_put_pointer(m, bugcheck, m->bugcheck.code);
         for (size_t i = 0; i < 4; ++i)
-            put_pointer(m, bugcheck + pointer * (i + 1), m->bugcheck.parameters[i]);
+            memory_put_pointer(m, bugcheck + pointer * (i + 1), m->bugcheck.parameters[i]);
     }
     kdnet_put_le64(page + MACHINE_RVA_DATA_LIST % PAGE, block);
     kdnet_put_le64(page + MACHINE_RVA_DATA_LIST % PAGE + 8, block);
@@ -355,6 +357,8 @@ static bool fill_page(const struct machine *m, uint64_t address, uint8_t *page)
             fill_code(m, page);
         return true;
     }
+    if (pool_fill(m, address, page, memory_address(m, MACHINE_RVA_MODULES + 0x100)))
+        return true;
     if (memory_stack(m) != 0 && address - STACK < PAGE) {
         fill_stack(m, page);
         return true;

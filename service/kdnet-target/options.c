@@ -48,6 +48,8 @@ enum option_id {
     OPT_TIMES,
     OPT_NO_REBOOT,
     OPT_NO_DUMP,
+    OPT_DUMP_LOG,
+    OPT_IMAGES,
     OPT_NEW_PORT,
     OPT_LENIENT,
     OPT_ONE_KEY,
@@ -91,6 +93,8 @@ static const struct option long_options[] = {
     {"times", required_argument, NULL, OPT_TIMES},
     {"no-reboot", no_argument, NULL, OPT_NO_REBOOT},
     {"no-dump", no_argument, NULL, OPT_NO_DUMP},
+    {"dump-log", no_argument, NULL, OPT_DUMP_LOG},
+    {"images", required_argument, NULL, OPT_IMAGES},
     {"new-port", no_argument, NULL, OPT_NEW_PORT},
     {"lenient", no_argument, NULL, OPT_LENIENT},
     {"one-key", no_argument, NULL, OPT_ONE_KEY},
@@ -127,6 +131,8 @@ static void print_help(void)
         "  --cause 0xN          the bug check names the instruction at faulty.sys+0xN, and so does the stack (x64)\n"
         "  --no-reboot          automatic reboot is off: a bug check ends in a second break (as bugcheck-hold)\n"
         "  --no-dump            no dump is set up: its block and its driver are null, the status stays FFFFFFFF\n"
+        "  --dump-log           the log of the dump is in the machine's memory\n"
+        "  --images N           images in the kernel's list besides kernel and driver, up to 1000 (default 0)\n"
         "  --dump-ms N          silence while the dump is written (default 300)\n"
         "  --reboot-ms N        silence of a reboot (default 200)\n"
         "  --new-port           a machine comes back from a reboot with another source port\n"
@@ -290,6 +296,9 @@ static bool parse_flag(struct options *o, int id)
     case OPT_NO_REBOOT:
         o->no_reboot = true;
         return true;
+    case OPT_DUMP_LOG:
+        o->dump_log = true;
+        return true;
     case OPT_NO_DUMP:
         o->no_dump = true;
         return true;
@@ -402,6 +411,8 @@ static bool parse_one(struct options *o, int id, const char *name)
         return parse_u32(name, optarg, 0, UINT32_MAX, &o->status);
     case OPT_BUGCHECK:
         return parse_u32(name, optarg, 1, UINT32_MAX, &o->bugcheck);
+    case OPT_IMAGES:
+        return parse_u32(name, optarg, 0, 1000, &o->images);
     case OPT_CAUSE:
         return parse_u32(name, optarg, 0x1000, 0x1fff, &o->cause);
     case OPT_PROTOCOL:

@@ -20,7 +20,7 @@ struct options {
     bool has_key, has_replay_key, has_status;
     uint32_t count;
     const char *scenario;
-    uint32_t status, bugcheck, cause;
+    uint32_t status, bugcheck, cause, images;
     uint32_t version; /* 0: the default, or the capture's */
     uint64_t seed;
     enum kdnet_machine machine;
@@ -31,7 +31,7 @@ struct options {
     uint32_t loss;        /* percent */
     uint32_t rate, times; /* 0: as the scenario has it */
     const char *replay;
-    bool no_reboot, no_dump, new_port, lenient, one_key, print_targets, exit_when_ended, json;
+    bool no_reboot, no_dump, dump_log, new_port, lenient, one_key, print_targets, exit_when_ended, json;
 };
 
 enum options_result {

@@ -72,6 +72,19 @@ static json_t *value_json(const struct kdnet_event_crash_status *status, size_t 
     return builder_hex(value->number, kind <= KDNET_READ_U32 ? digits[kind] : BUILDER_ADDRESS_DIGITS);
 }
 
+/* What the log of this crash's dump said. */
+static json_t *dump_log_object(const struct kdnet_dump_log_facts *log)
+{
+    struct builder b = {.object = json_object()};
+    builder_put(&b, "last_line", builder_foreign_text(log->last_line, strlen(log->last_line)));
+    builder_put(&b, "percent", log->percent_known ? json_integer((json_int_t)log->percent) : json_null());
+    builder_put(&b, "pages", log->pages_known ? json_integer((json_int_t)log->pages) : json_null());
+    builder_put(&b, "pages_written", log->pages_known ? json_integer((json_int_t)log->pages_written) : json_null());
+    builder_put(&b, "type", log->size_known ? json_integer((json_int_t)log->type) : json_null());
+    builder_put(&b, "size", log->size_known ? json_integer((json_int_t)log->size) : json_null());
+    return b.object;
+}
+
 static json_t *evidence_object(const struct kdnet_event_crash_status *status)
 {
     struct builder b = {.object = json_object()};
@@ -81,6 +94,8 @@ static json_t *evidence_object(const struct kdnet_event_crash_status *status)
     for (size_t i = 0; evidence && i < evidence->reads->count; ++i)
         if (is_reported(&evidence->value[i]))
             builder_put(&b, evidence->reads->read[i].name, value_json(status, i));
+    if (status->dump.log.known)
+        builder_put(&b, "dump_log", dump_log_object(&status->dump.log));
     return b.object;
 }
 
@@ -174,6 +189,10 @@ void event_crash_put(struct builder *b, const struct kdnet_event_crash_status *s
     builder_put(b, "status_name", builder_text_or_null(name));
     builder_put(b, "verdict", builder_text(kdnet_verdict_name(status->conclusion.verdict)));
     builder_put(b, "reason", reason == KDNET_REASON_NONE ? json_null() : builder_text(kdnet_reason_name(reason)));
+    builder_put(b, "dump_log",
+                builder_text(status->dump.log.known   ? "found"
+                             : status->dump.log.tried ? "not_found"
+                                                      : "not_tried"));
     builder_put(b, "assessment", assessment_object(status));
     builder_put(b, "source", source_object(status));
     builder_put(b, "bugcheck", event_crash_bugcheck(&status->bugcheck));

@@ -288,7 +288,7 @@ static void names_are_those_of_the_results(void **state)
     static const char *const verdicts[] = {"unknown", "written", "not_started", "failed"};
     static const char *const reasons[] = {"none",      "symbol_absent", "no_symbols", "unreadable",
                                           "no_kernel", "timeout",       "lost"};
-    static const char *const sources[] = {"none", "pdb", "isf", "rva", "phase", "pdb_http", "dump_block"};
+    static const char *const sources[] = {"none", "pdb", "isf", "rva", "phase", "pdb_http", "dump_block", "dump_log"};
     static const char *const actions[] = {"continue", "hold", "reboot"};
     static const char *const kinds[] = {"bugcheck_first", "bugcheck_second", "shutdown", "break",
                                         "exception",      "load_symbols",    "prompt"};
@@ -314,7 +314,7 @@ static void names_of_values_that_do_not_exist_are_texts_all_the_same(void **stat
     assert_string_equal(kdnet_phase_name((enum kdnet_phase)5), "unknown");
     assert_string_equal(kdnet_verdict_name((enum kdnet_verdict)4), "unknown");
     assert_string_equal(kdnet_reason_name((enum kdnet_reason)7), "unknown");
-    assert_string_equal(kdnet_source_name((enum kdnet_source)7), "unknown");
+    assert_string_equal(kdnet_source_name((enum kdnet_source)8), "unknown");
     assert_string_equal(kdnet_action_name((enum kdnet_action)3), "unknown");
     assert_string_equal(kdnet_break_kind_name(KDNET_BREAK_KINDS), "unknown");
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "kdnet/assessment.h"
+#include "kdnet/crash/trace_cache.h"
 #include "service/kdnet-target/machine.h"
 #include "tests/session/net.h"
 
@@ -54,6 +55,9 @@ static int set_up(void **state)
     net_shared_init(&shared);
     shared.find_rva = find_rva;
     shared.reads = &reads;
+    shared.trace_cache = kdnet_trace_cache_new();
+    if (!shared.trace_cache)
+        return -1;
     reads = (struct kdnet_reads){.version = 1};
     for (size_t i = 0; i < COUNT(symbols); ++i) {
         struct kdnet_read *read = &reads.read[reads.count++];
@@ -69,6 +73,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
+    kdnet_trace_cache_free(shared.trace_cache);
     net_shared_clear(&shared);
     return 0;
 }
@@ -186,6 +191,81 @@ static void nothing_that_was_not_read_counts(void **state)
     net_pair_clear(&pair);
 }
 
+/* --- dump log ----------------------------------------------------------------------------------------------------- */
+
+static const struct kdnet_event_crash_status *run_log(struct net_pair *pair, const struct machine_config *config)
+{
+    run(pair, config, 20);
+    assert_int_equal(net_count(pair, KDNET_EVENT_CRASH_STATUS), 2);
+    const struct kdnet_event_crash_status *first = &net_event(pair, KDNET_EVENT_CRASH_STATUS, 0)->u.crash_status;
+    assert_false(first->dump.log.tried);
+    return &net_event(pair, KDNET_EVENT_CRASH_STATUS, 1)->u.crash_status;
+}
+
+static void log_of_this_crash_proves_that_it_was_written(void **state)
+{
+    static const enum kdnet_machine kinds[] = {KDNET_MACHINE_X64, KDNET_MACHINE_X86, KDNET_MACHINE_ARM64};
+    (void)state;
+    for (size_t i = 0; i < COUNT(kinds); ++i) {
+        struct net_pair pair;
+        struct machine_config config = {.scenario = "bugcheck", .machine = kinds[i], .dump_log = true};
+        const struct kdnet_event_crash_status *last = run_log(&pair, &config);
+        assert_int_equal(last->conclusion.verdict, KDNET_VERDICT_WRITTEN);
+        assert_int_equal(last->conclusion.source, KDNET_SOURCE_DUMP_LOG);
+        assert_string_equal(last->dump.log.last_line, "Dump completed successfully.");
+        assert_int_equal(last_assessment(&pair).likely, KDNET_LIKELY_NONE); /* there is a verdict */
+        net_pair_clear(&pair);
+    }
+}
+
+static void log_without_its_last_line_is_evidence(void **state)
+{
+    (void)state;
+    struct net_pair pair;
+    struct machine_config config = {.scenario = "bugcheck", .status = 0xc0000185U, .dump_log = true, .no_reboot = true};
+    const struct kdnet_event_crash_status *last = run_log(&pair, &config);
+    assert_int_equal(last->conclusion.verdict, KDNET_VERDICT_UNKNOWN);
+    assert_true(last->dump.log.known);
+    assert_int_equal(last->dump.log.percent, 45);
+    assert_string_equal(kdnet_likely_name(last_assessment(&pair).likely), "failed");
+    net_pair_clear(&pair);
+}
+
+static void log_is_looked_for_within_bounds(void **state)
+{
+    static const struct machine_config configs[] = {
+        {.scenario = "bugcheck"},                                          /* it has none */
+        {.scenario = "bugcheck", .dump_log = true},                        /* to be found */
+        {.scenario = "bugcheck", .dump_log = true, .seed = 8},             /* where another machine had it */
+        {.scenario = "bugcheck", .machine = KDNET_MACHINE_X86, .seed = 9}, /* and has not */
+    };
+    uint32_t asked[COUNT(configs)];
+    (void)state;
+    for (size_t i = 0; i < COUNT(configs); ++i) {
+        struct net_pair pair;
+        struct machine_result result;
+        const struct kdnet_event_crash_status *last = run_log(&pair, &configs[i]);
+        assert_true(last->dump.log.tried);
+        assert_int_equal(last->dump.log.known, configs[i].dump_log);
+        machine_result(pair.machine, pair.now_us, &result);
+        asked[i] = result.requests;
+        net_pair_clear(&pair);
+        hidden = KDNET_DUMP_BLOCK_SYMBOL; /* without either place nothing is tried */
+        reads.count = 1;
+        ++reads.version;
+        run(&pair, &configs[i], 20);
+        assert_false(net_event(&pair, KDNET_EVENT_CRASH_STATUS, 1)->u.crash_status.dump.log.tried);
+        machine_result(pair.machine, pair.now_us, &result);
+        assert_in_range(asked[i] - result.requests, 1, 64 + 8); /* and the reads of evidence */
+        net_pair_clear(&pair);
+        hidden = NULL;
+        reads.count = COUNT(symbols);
+        ++reads.version;
+    }
+    print_message("dump log: %u, %u, then %u requests of a crash\n", asked[0], asked[1], asked[2]);
+    assert_true(asked[2] < asked[1]);
+}
+
 /* --- no last break ------------------------------------------------------------------------------------------------ */
 
 static void machine_that_survives_is_told_and_not_lost(void **state)
@@ -244,15 +324,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(null_at_both_breaks_is_not_started),
-        TEST(second_break_counts_as_the_last),
-        TEST(null_at_the_last_break_alone_is_no_verdict),
-        TEST(screen_tells_how_the_dump_probably_ended),
-        TEST(nothing_that_was_not_read_counts),
-        TEST(machine_that_survives_is_told_and_not_lost),
-        TEST(machine_that_starts_anew_without_a_word_is_told),
-        TEST(no_other_crash_has_such_an_event),
-        TEST(long_dump_is_not_a_missing_break),
+        TEST(null_at_both_breaks_is_not_started),         TEST(second_break_counts_as_the_last),
+        TEST(null_at_the_last_break_alone_is_no_verdict), TEST(screen_tells_how_the_dump_probably_ended),
+        TEST(nothing_that_was_not_read_counts),           TEST(log_of_this_crash_proves_that_it_was_written),
+        TEST(log_without_its_last_line_is_evidence),      TEST(log_is_looked_for_within_bounds),
+        TEST(machine_that_survives_is_told_and_not_lost), TEST(machine_that_starts_anew_without_a_word_is_told),
+        TEST(no_other_crash_has_such_an_event),           TEST(long_dump_is_not_a_missing_break),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);

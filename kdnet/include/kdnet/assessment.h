@@ -40,13 +40,18 @@ struct kdnet_dump_setup {
     uint32_t progress; /* BcpLastProgressDisplayed, percent */
 };
 
+#define KDNET_DUMP_LOG_LINE_SIZE 96 /* of the last line of a dump log that is kept, with its NUL */
+
 /* What the dump log in the machine's memory said, when it is the log of this very crash. */
 struct kdnet_dump_log_facts {
-    bool known; /* the log was found; its last line did not say that the dump was completed */
+    bool tried; /* the machine's memory was searched */
+    bool known; /* the log was found */
     bool percent_known, pages_known, size_known;
     uint32_t percent;
     uint64_t pages, pages_written;
+    uint32_t type; /* of the dump, when size_known */
     uint64_t size; /* bytes of the dump */
+    char last_line[KDNET_DUMP_LOG_LINE_SIZE];
 };
 
 struct kdnet_dump_facts {

@@ -51,7 +51,8 @@ KDNET_HEADER_BEGIN
     X(PHASE, "phase")                                                                                                  \
     X(PDB_HTTP, "pdb_http") /* a PDB that came over http://, and may have been changed on its way */                   \
     X(DUMP_BLOCK,                                                                                                      \
-      "dump_block") /* the verdict rests on the dump block, or the dump driver's base: null at both breaks */
+      "dump_block")         /* the verdict rests on the dump block, or the dump driver's base: null at both breaks */  \
+    X(DUMP_LOG, "dump_log") /* the verdict rests on the last line of this crash's dump log */
 
 #define KDNET_PHASE_ENUM(name, text)   KDNET_PHASE_##name,
 #define KDNET_VERDICT_ENUM(name, text) KDNET_VERDICT_##name,

@@ -155,19 +155,10 @@ const struct kdnet_probe kdnet_probe_cause = {
     .failed = failed,
 };
 
-/* That of this break; NULL: nothing was asked. */
-static struct cause_state *find_state(const struct kdnet_probe_states *states)
-{
-    for (unsigned i = 0; i < states->count; ++i)
-        if (states->of[i] == &kdnet_probe_cause)
-            return states->state[i];
-    return NULL;
-}
-
 struct kdnet_trace *kdnet_cause_end(struct kdnet_session *session)
 {
     struct kdnet_crash *crash = &session->history->crash;
-    struct cause_state *state = find_state(&session->active->states);
+    struct cause_state *state = kdnet_probe_state_find(session, &kdnet_probe_cause);
     if (!state || !state->begun || crash->bucket[0] != '\0')
         return NULL;
     const struct kdnet_trace_search *search = &state->search;

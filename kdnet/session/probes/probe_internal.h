@@ -75,10 +75,14 @@ extern const struct kdnet_probe kdnet_probe_build_lab;
 extern const struct kdnet_probe kdnet_probe_image_identity;
 extern const struct kdnet_probe kdnet_probe_dump_status;
 extern const struct kdnet_probe kdnet_probe_evidence;
+extern const struct kdnet_probe kdnet_probe_dump_log;
 extern const struct kdnet_probe kdnet_probe_cause;
 
 /* The probe's own state at this break; NULL when memory is out: then it has no request. It lasts until the next break,
  * or until nothing is under way any more. */
 void *kdnet_probe_state(struct kdnet_session *session, const struct kdnet_probe *probe);
+
+/* The same; NULL when it has none yet. */
+void *kdnet_probe_state_find(const struct kdnet_session *session, const struct kdnet_probe *probe);
 
 #endif

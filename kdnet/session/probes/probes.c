@@ -79,16 +79,22 @@ bool kdnet_probes_next(struct kdnet_session *session, uint64_t now_us)
 
 /* --- states ------------------------------------------------------------------------------------------------------- */
 
+void *kdnet_probe_state_find(const struct kdnet_session *session, const struct kdnet_probe *probe)
+{
+    const struct kdnet_probe_states *states = &session->active->states;
+    for (size_t at = 0; at < states->count; ++at)
+        if (states->of[at] == probe)
+            return states->state[at];
+    return NULL;
+}
+
 void *kdnet_probe_state(struct kdnet_session *session, const struct kdnet_probe *probe)
 {
     struct kdnet_probe_states *states = &session->active->states;
-    size_t at = 0;
-    while (at < states->count && states->of[at] != probe)
-        ++at;
-    if (at < states->count)
-        return states->state[at];
-    if (at == KDNET_PROBE_STATES)
-        return NULL;
+    void *known = kdnet_probe_state_find(session, probe);
+    size_t at = states->count;
+    if (known || at == KDNET_PROBE_STATES)
+        return known;
     states->state[at] = calloc(1, probe->state_size);
     states->of[at] = probe;
     states->count += states->state[at] != NULL;

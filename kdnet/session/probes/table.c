@@ -24,6 +24,7 @@ const struct kdnet_probe_row kdnet_probe_table[] = {
     {&kdnet_probe_dump_status, BREAK},
     {&kdnet_probe_build_lab, BREAK},
     {&kdnet_probe_evidence, BREAK},
+    {&kdnet_probe_dump_log, BREAK},
     {&kdnet_probe_cause, BREAK},
 };
 
