@@ -29,7 +29,7 @@ _kdnetctl() {
         import) options=' --out --help' ;;
         check) options=' --help' ;;
         decode) options=' --key --text --json --help' ;;
-        symbols) options=' --symbols --help' ;;
+        symbols) options=' --symbols --at --base --help' ;;
         esac
     fi
     if [ "$COMP_CWORD" -eq 1 ] || [ "${word#-}" != "$word" ]; then

@@ -175,4 +175,6 @@ complete -c kdnetctl -n '__fish_seen_subcommand_from decode' -l text -d 'a line 
 complete -c kdnetctl -n '__fish_seen_subcommand_from decode' -l json -d 'a JSON object a line, then {"summary":{...}}'
 complete -c kdnetctl -n '__fish_seen_subcommand_from decode' -l help -d 'all about the command'
 complete -c kdnetctl -n '__fish_seen_subcommand_from symbols' -l symbols -d 'DIR, srv*DIR, srv*DIR*URL, or several with ; between them, as for WinDbg; may be' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from symbols' -l at -d 'look up which symbol this address of the image lies in; may be repeated. An RVA in' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from symbols' -l base -d 'where the image lies: addresses are then those of the machine, not RVAs' -r
 complete -c kdnetctl -n '__fish_seen_subcommand_from symbols' -l help -d 'all about the command'
