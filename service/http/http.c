@@ -310,7 +310,8 @@ static void run(void *user)
     (void)event_add(http->second, &second);
     apply_settings(http);
     (void)open_notes(http);
-    (void)event_base_loop(http->base, EVLOOP_NO_EXIT_ON_EMPTY);
+    if (!http->closing) /* the loop forgets a break from before it began */
+        (void)event_base_loop(http->base, EVLOOP_NO_EXIT_ON_EMPTY);
 }
 
 static void on_close(struct note *note, struct http *http)

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kdnetd starts and ends: the whole server in this process, with its workers' threads and sockets at any free port of
+ * loopback. What the system asks of it comes from a list of the test; what cannot be had is refused as the test says.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <openssl/rand.h>
+
+#include "service/platform/platform.h"
+#include "service/server/server.h"
+#include "service/server/server_internal.h"
+#include "service/worker/worker_loop.h"
+#include "tests/service/captured_log.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define EVERY_MS 1
+
+static struct {
+    char folder[64], path[96], events[96];
+    struct options options;
+    enum request asked[4]; /* of it, one after the other */
+    size_t count, at;
+    uv_timer_t timer;
+    void (*call)(void *user, enum request request);
+    void *user;
+    int socket_error;         /* 0: sockets can be had */
+    unsigned workers_refused; /* how many of them cannot start; counted from the second on */
+    bool no_worker, no_random;
+} fake;
+
+void __wrap_requests_watch(struct requests *requests, uv_loop_t *loop, void (*call)(void *user, enum request request),
+                           void *user);
+void __wrap_requests_close(struct requests *requests);
+int __wrap_platform_udp_socket(const struct sockaddr *local, unsigned how, uv_os_sock_t *out);
+int __real_platform_udp_socket(const struct sockaddr *local, unsigned how, uv_os_sock_t *out);
+int __wrap_worker_start(struct worker *worker);
+int __real_worker_start(struct worker *worker);
+int __wrap_RAND_bytes(unsigned char *out, int length);
+int __real_RAND_bytes(unsigned char *out, int length);
+
+static void on_timer(uv_timer_t *timer)
+{
+    const struct server *server = fake.user;
+    bool busy = server->reload || (server->summary.log_due && !server->stopping);
+    if (busy && !server->joined)
+        return; /* one after the other */
+    if (fake.at < fake.count)
+        fake.call(fake.user, fake.asked[fake.at++]);
+    if (fake.at == fake.count && !uv_is_closing((uv_handle_t *)timer))
+        uv_close((uv_handle_t *)timer, NULL);
+}
+
+void __wrap_requests_watch(struct requests *requests, uv_loop_t *loop, void (*call)(void *user, enum request request),
+                           void *user)
+{
+    (void)requests;
+    fake.call = call;
+    fake.user = user;
+    assert_int_equal(uv_timer_init(loop, &fake.timer), 0);
+    assert_int_equal(uv_timer_start(&fake.timer, on_timer, EVERY_MS, EVERY_MS), 0);
+}
+
+void __wrap_requests_close(struct requests *requests)
+{
+    (void)requests;
+}
+
+int __wrap_platform_udp_socket(const struct sockaddr *local, unsigned how, uv_os_sock_t *out)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    (void)local;
+    if (fake.socket_error != 0)
+        return fake.socket_error;
+    return __real_platform_udp_socket((const struct sockaddr *)(const void *)&any, how, out);
+}
+
+int __wrap_worker_start(struct worker *worker)
+{
+    return fake.no_worker || (worker->number > 0 && fake.workers_refused > 0) ? UV_EAGAIN : __real_worker_start(worker);
+}
+
+int __wrap_RAND_bytes(unsigned char *out, int length)
+{
+    return fake.no_random ? 0 : __real_RAND_bytes(out, length);
+}
+
+static void write_configuration(void)
+{
+    static const char format[] =
+        "listen: [\"127.0.0.1:50000\"]\nworkers: 2\nevents: %s\nhttp: none\nhttp_socket: %s/http\n"
+        "targets:\n  - {name: web-17, key: 1.2.3.4}\n";
+    FILE *file = fopen(fake.path, "w");
+    assert_non_null(file);
+    assert_true(fprintf(file, format, fake.events, fake.folder) > 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(fake.path, 0600), 0);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&fake, 0, sizeof fake);
+    (void)snprintf(fake.folder, sizeof fake.folder, "/tmp/kdnetd-test-XXXXXX");
+    assert_non_null(mkdtemp(fake.folder));
+    (void)snprintf(fake.path, sizeof fake.path, "%s/kdnetd.yaml", fake.folder);
+    (void)snprintf(fake.events, sizeof fake.events, "%s/events.jsonl", fake.folder);
+    assert_int_equal(setenv("STATE_DIRECTORY", fake.folder, 1), 0);
+    write_configuration();
+    fake.options.config_path = fake.path;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    char command[128];
+    (void)state;
+    (void)snprintf(command, sizeof command, "rm -rf %s", fake.folder);
+    return system(command);
+}
+
+/* Runs it until it has ended. Returns what the log said. */
+static const char *run(bool *good)
+{
+    struct kdnetd_config config;
+    struct config_report report;
+    config_report_init(&report);
+    assert_true(options_load(&fake.options, NULL, &config, &report));
+    config_report_clear(&report);
+    captured_begin();
+    *good = server_run(&fake.options, &config);
+    const char *text = captured_end();
+    config_clear(&config);
+    return text;
+}
+
+static void ask(size_t count, const enum request *requests)
+{
+    memcpy(fake.asked, requests, count * sizeof requests[0]);
+    fake.count = count;
+}
+
+static void it_serves_until_it_is_told_to_stop(void **state)
+{
+    static const enum request requests[] = {REQUEST_SUMMARY, REQUEST_STOP};
+    bool good;
+    (void)state;
+    ask(2, requests);
+    const char *text = run(&good);
+    print_message("%s", text);
+    assert_true(good);
+    assert_non_null(strstr(text, "msg=listening listen=127.0.0.1:50000"));
+    assert_non_null(strstr(text, "msg=serving"));
+    assert_non_null(strstr(text, "targets=1 workers=2 listeners=1"));
+    const char *summary = strstr(text, "msg=summary");
+    assert_non_null(summary);
+    const char *stopping = strstr(summary, "msg=stopping");
+    assert_non_null(stopping);
+    assert_non_null(strstr(stopping, "msg=summary")); /* the last */
+}
+
+static void a_reload_is_done_and_one_after_the_word_to_stop_is_not(void **state)
+{
+    static const enum request requests[] = {REQUEST_RELOAD, REQUEST_STOP, REQUEST_RELOAD};
+    bool good;
+    (void)state;
+    ask(3, requests);
+    const char *text = run(&good);
+    assert_true(good);
+    const char *again = strstr(text, "configuration read again");
+    assert_non_null(again);
+    const char *stopping = strstr(again, "msg=stopping");
+    assert_non_null(stopping);
+    assert_null(strstr(stopping, "configuration read again"));
+}
+
+static void told_twice_it_stops_at_once(void **state)
+{
+    static const enum request requests[] = {REQUEST_STOP, REQUEST_STOP};
+    bool good;
+    (void)state;
+    ask(2, requests);
+    (void)run(&good);
+    assert_true(good);
+}
+
+static void without_a_socket_it_does_not_start(void **state)
+{
+    bool good;
+    (void)state;
+    fake.socket_error = UV_EADDRINUSE;
+    const char *text = run(&good);
+    assert_false(good);
+    assert_non_null(strstr(text, "no listener can be opened"));
+    assert_null(strstr(text, "msg=serving"));
+}
+
+static void with_too_few_threads_fewer_workers_serve(void **state)
+{
+    static const enum request requests[] = {REQUEST_STOP};
+    bool good;
+    (void)state;
+    ask(1, requests);
+    fake.workers_refused = 1;
+    const char *text = run(&good);
+    assert_true(good);
+    assert_non_null(strstr(text, "fewer serve than were asked for"));
+    assert_non_null(strstr(text, "workers=1"));
+}
+
+static void without_any_thread_it_does_not_start(void **state)
+{
+    bool good;
+    (void)state;
+    fake.no_worker = true;
+    const char *text = run(&good);
+    assert_false(good);
+    assert_non_null(strstr(text, "look at the limits of this service"));
+}
+
+static void without_random_bytes_it_does_not_start(void **state)
+{
+    bool good;
+    (void)state;
+    fake.no_random = true;
+    const char *text = run(&good);
+    assert_false(good);
+    assert_non_null(strstr(text, "no random bytes"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(it_serves_until_it_is_told_to_stop),
+        TEST(a_reload_is_done_and_one_after_the_word_to_stop_is_not),
+        TEST(told_twice_it_stops_at_once),
+        TEST(without_a_socket_it_does_not_start),
+        TEST(with_too_few_threads_fewer_workers_serve),
+        TEST(without_any_thread_it_does_not_start),
+        TEST(without_random_bytes_it_does_not_start),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
