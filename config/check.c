@@ -236,6 +236,7 @@ bool config_check(struct kdnetd_config *config, struct config_report *report)
 {
     size_t before = report->count;
     struct config_spot nowhere = {.file = "configuration"};
+    config_set_text_defaults(config);
     bool good = config->listen_count > 0 || add_default_listens(config);
     check_listens(config, report);
     check_ports(config, report);

@@ -169,8 +169,14 @@ bool config_copy_fields(const struct config_group *group, const void *from, void
 void config_clear_fields(const struct config_group *group, void *base);
 bool config_same_fields(const struct config_group *group, const void *a, const void *b);
 
-/* Defaults of all settings that have one; and what they own, freed. */
+/* Defaults of all settings that have one, but for texts: these are memory of their own, and an empty configuration has
+ * none, so that it can be left without a clear. */
 void config_set_defaults(struct kdnetd_config *config);
+
+/* Texts that are not set get their defaults. */
+void config_set_text_defaults(struct kdnetd_config *config);
+
+/* Frees what settings own. */
 void config_clear_settings(struct kdnetd_config *config);
 
 /* On the command line: an option's name, and the option of a name. The options are found by config_command_at, the

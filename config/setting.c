@@ -68,18 +68,27 @@ void config_set_entry_defaults(const struct config_group *group, void *entry)
             set_default(&group->options[i], entry);
 }
 
-/* The rows nest no deeper than two groups, so this does not either. */
-static void set_group_defaults(const struct config_group *group, void *base)
+/* Texts that are set already stay. The rows nest no deeper than two groups, so this does not either. */
+static void set_group_defaults(const struct config_group *group, void *base, bool texts)
 {
-    config_set_entry_defaults(group, base);
-    for (size_t i = 0; i < group->count; ++i)
-        if (config_shape(group->options[i].type) == CONFIG_GROUP)
-            set_group_defaults(config_group_of(group->options[i].type), config_group_base(&group->options[i], base));
+    for (size_t i = 0; i < group->count; ++i) {
+        const struct config_option *option = &group->options[i];
+        if (config_shape(option->type) == CONFIG_GROUP)
+            set_group_defaults(config_group_of(option->type), config_group_base(option, base), texts);
+        else if (config_shape(option->type) == CONFIG_VALUE && (option->type == CONFIG_TYPE_TEXT) == texts &&
+                 (!texts || !*(char **)(void *)((char *)base + option->offset)))
+            set_default(option, base);
+    }
 }
 
 void config_set_defaults(struct kdnetd_config *config)
 {
-    set_group_defaults(&config_top, config);
+    set_group_defaults(&config_top, config, false);
+}
+
+void config_set_text_defaults(struct kdnetd_config *config)
+{
+    set_group_defaults(&config_top, config, true);
 }
 
 void config_clear_settings(struct kdnetd_config *config)
