@@ -7,6 +7,7 @@
 #include "kdnet/session/break_handler_internal.h"
 #include "kdnet/session/budget_internal.h"
 #include "kdnet/session/console_internal.h"
+#include "kdnet/session/demand_internal.h"
 #include "kdnet/session/dump_facts_internal.h"
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/identity_internal.h"
@@ -33,6 +34,12 @@ static void beyond_deadline(struct kdnet_session *session, uint64_t now_us)
         kdnet_resume_conclude(session, KDNET_REASON_TIMEOUT, now_us);
 }
 
+/* A look-up is waited for, until the deadline; but not by a machine that would run if nobody had stopped it. */
+static bool may_conclude(const struct kdnet_session *session)
+{
+    return !session->active->halt.dump_status.waiting || kdnet_demand_stopped_it(session);
+}
+
 /* A machine that is read: asks the next question, or concludes. */
 static void read_on(struct kdnet_session *session, uint64_t now_us)
 {
@@ -46,8 +53,8 @@ static void read_on(struct kdnet_session *session, uint64_t now_us)
         kdnet_report_break(session);
     if (halt->late)
         beyond_deadline(session, now_us);
-    else if (!kdnet_probes_next(session, now_us) && !halt->dump_status.waiting)
-        kdnet_resume_conclude(session, KDNET_REASON_NONE, now_us);
+    else if (!kdnet_probes_next(session, now_us) && may_conclude(session))
+        kdnet_resume_conclude(session, halt->dump_status.waiting ? KDNET_REASON_NO_SYMBOLS : KDNET_REASON_NONE, now_us);
 }
 
 static void advance(struct kdnet_session *session, uint64_t now_us)
@@ -169,7 +176,8 @@ bool kdnet_break_handler_waits(struct kdnet_session *session, const struct kdnet
 {
     const struct kdnet_active *active = session->active;
     const struct kdnet_link_memory *memory = active ? &active->link.memory : &session->link;
-    if (!is_state_change(packet) || (active && (active->link.busy || active->halt.stage != KDNET_STAGE_RUNNING)) ||
+    if (!is_state_change(packet) || kdnet_demand_stopped_it(session) ||
+        (active && (active->link.busy || active->halt.stage != KDNET_STAGE_RUNNING)) ||
         kdnet_link_is_repeat(memory, packet))
         return false;
     if (!session->history)
@@ -202,6 +210,8 @@ static void begin_halt(struct kdnet_session *session, uint64_t now_us)
     halt->deadline_us = now_us + session->shared->read_deadline_us;
     session->history->crash.dumping = false;
     halt->unread = !halt->stop.load_symbols && !halt->stop.shutdown && !take_break(session, now_us);
+    if (!halt->stop.load_symbols)
+        kdnet_demand_halted(session, halt->stop.shutdown);
     if (halt->stop.load_symbols)
         on_load_symbols(session, now_us);
     else if (!renew_kernel_info(session))
@@ -363,6 +373,7 @@ void kdnet_break_handler_rebooted(struct kdnet_session *session, uint64_t now_us
     kdnet_halt_set_stage(halt, KDNET_STAGE_RUNNING);
     session->history->crash.dumping = false;
     session->history->awaited.rebooted = true;
+    kdnet_demand_halted(session, true);
     session->history->cleared_reported = false;
     session->history->stopped_us = 0;
     kdnet_kernel_info_clear(session->kernel_info);
@@ -429,6 +440,34 @@ int kdnet_break_handler_resume(struct kdnet_session *session, enum kdnet_action 
     active->halt.deadline_us = KDNET_NEVER;
     kdnet_link_abandon(&active->link);
     kdnet_halt_set_stage(&active->halt, KDNET_STAGE_RESUMING);
+    advance(session, now_us);
+    return KDNET_OK;
+}
+
+/* Its registers stay as they are: they are not read again, so that it can be let go without them. */
+int kdnet_break_handler_read(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_active *active = session->active;
+    if (!active || active->halt.stage != KDNET_STAGE_HELD || !active->halt.reported.status)
+        return KDNET_ERR_STATE;
+    struct kdnet_halt *halt = &active->halt;
+    if (!renew_kernel_info(session))
+        return KDNET_ERR_MEMORY;
+    kdnet_demand_reread(session);
+    kdnet_link_abandon(&active->link);
+    halt->again = true;
+    halt->again_us = kdnet_state_people_us(session, now_us);
+    halt->held_until_us = halt->deadline_us;
+    halt->deadline_us = now_us + session->shared->read_deadline_us;
+    halt->reported.status = halt->unread = halt->late = false;
+    halt->awaited = 0;
+    kdnet_settle(&halt->facts, KDNET_FACT_BUGCHECK, false);
+    kdnet_settle(&halt->facts, KDNET_FACT_STATUS, false);
+    halt->facts.tried = (uint16_t)(halt->facts.tried & ~(unsigned)(KDNET_FACT_BUGCHECK | KDNET_FACT_STATUS));
+    halt->dump_status = (struct kdnet_dump_status){0};
+    halt->evidence_stage = KDNET_EVIDENCE_NOT_YET;
+    halt->request.purpose = KDNET_FOR_NOTHING;
+    kdnet_halt_set_stage(halt, KDNET_STAGE_READING);
     advance(session, now_us);
     return KDNET_OK;
 }

@@ -36,4 +36,7 @@ void kdnet_break_handler_symbols_came(struct kdnet_session *session, uint64_t no
 /* Lets a held machine go on, now. Returns KDNET_OK or KDNET_ERR_STATE (it is not held). */
 int kdnet_break_handler_resume(struct kdnet_session *session, enum kdnet_action action, uint64_t now_us);
 
+/* Reads a machine that is held at a break again. Returns KDNET_OK, KDNET_ERR_STATE or KDNET_ERR_MEMORY. */
+int kdnet_break_handler_read(struct kdnet_session *session, uint64_t now_us);
+
 #endif

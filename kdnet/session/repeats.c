@@ -5,6 +5,7 @@
  * is continued once a minute. The first break of a crash, after which its dump is written, never waits.
  */
 #include "kdnet/kernel/crash.h"
+#include "kdnet/session/demand_internal.h"
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/repeats_internal.h"
 
@@ -20,7 +21,8 @@ static bool may_be_last(const struct kdnet_session *session, const struct kdnet_
     enum kdnet_phase phase = kdnet_crash_phase(facts);
     if (phase == KDNET_PHASE_BUGCHECK_SECOND)
         return true;
-    return phase == KDNET_PHASE_BREAK && facts->breakpoint && (crash->first_released || crash->bugcheck.known);
+    return phase == KDNET_PHASE_BREAK && facts->breakpoint && (crash->first_released || crash->bugcheck.known) &&
+           !kdnet_demand_is_answer(session, true);
 }
 
 bool kdnet_repeats_is_one(const struct kdnet_session *session)

@@ -4,6 +4,7 @@
  */
 #include "kdnet/crash/trace.h"
 #include "kdnet/kernel/crash.h"
+#include "kdnet/session/demand_internal.h"
 #include "kdnet/session/dump_facts_internal.h"
 #include "kdnet/session/events_internal.h"
 #include "kdnet/session/halt_internal.h"
@@ -103,7 +104,7 @@ static void fill_status(const struct kdnet_session *session, enum kdnet_reason i
         memcpy(event->build_lab, info->build_lab, sizeof event->build_lab);
     }
     event->rtt_us = kdnet_link_rtt(&session->active->link);
-    event->read_us = kdnet_state_people_us(session, now_us) - halt->since_us;
+    event->read_us = kdnet_state_people_us(session, now_us) - (halt->again ? halt->again_us : halt->since_us);
     event->since_first_known = crash->first_released;
     event->since_first_us = crash->first_released ? halt->since_us - crash->first_released_us : 0;
     event->symbols_pending = halt->dump_status.waiting && !kdnet_is_known(&halt->facts, KDNET_FACT_STATUS);
@@ -115,6 +116,7 @@ void kdnet_report_status(struct kdnet_session *session, enum kdnet_reason interr
 {
     struct kdnet_halt *halt = &session->active->halt;
     struct kdnet_event_crash_status status = {.phase = KDNET_PHASE_BREAK};
+    kdnet_demand_told(session);
     if (halt->reported.status || halt->unread)
         return;
     halt->reported.status = true;
@@ -127,9 +129,9 @@ void kdnet_report_status(struct kdnet_session *session, enum kdnet_reason interr
     kdnet_dump_judge(session, kdnet_evidence_probe_look(session), &status);
     if (status.phase != KDNET_PHASE_BUGCHECK_FIRST && status.phase != KDNET_PHASE_BOOT)
         kdnet_last_break_came(session);
-    if (halt->repeat && kdnet_repeats_is_reported(session, &status))
+    if (halt->repeat && !halt->again && kdnet_repeats_is_reported(session, &status))
         return;
-    if (halt->repeat)
+    if (halt->repeat && !halt->again)
         report_break(session);
     kdnet_repeats_keep(session, &status);
     struct kdnet_trace *trace = kdnet_cause_end(session);

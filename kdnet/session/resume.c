@@ -5,6 +5,7 @@
  * hold, or a machine that runs.
  */
 #include "kdnet/kernel/crash.h"
+#include "kdnet/session/demand_internal.h"
 #include "kdnet/session/dump_facts_internal.h"
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/probes/context_internal.h"
@@ -239,6 +240,26 @@ static bool await_reply(struct kdnet_session *session)
     return true;
 }
 
+/* A machine that was read again stands as before, until the same time as before. */
+static void hold_on(struct kdnet_session *session)
+{
+    struct kdnet_halt *halt = &session->active->halt;
+    kdnet_link_abandon(&session->active->link);
+    kdnet_halt_set_stage(halt, KDNET_STAGE_HELD);
+    halt->again = false;
+    halt->deadline_us = halt->held_until_us;
+}
+
+/* What becomes of a machine at this break. One that a host has stopped is never kept. */
+static enum kdnet_action choose_action(const struct kdnet_session *session, const struct kdnet_break_facts *facts)
+{
+    if (session->active->halt.reboot)
+        return KDNET_ACTION_REBOOT;
+    if (kdnet_demand_is_answer(session, false))
+        return KDNET_ACTION_CONTINUE;
+    return session->policy->action[kdnet_crash_break_kind(facts)];
+}
+
 void kdnet_resume_conclude(struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;
@@ -246,7 +267,11 @@ void kdnet_resume_conclude(struct kdnet_session *session, enum kdnet_reason inte
     if (halt->unread)
         kdnet_report_storm(session, now_us);
     kdnet_report_status(session, interrupted, now_us);
-    halt->action = halt->reboot ? KDNET_ACTION_REBOOT : session->policy->action[kdnet_crash_break_kind(&facts)];
+    if (halt->again && !halt->reboot) {
+        hold_on(session);
+        return;
+    }
+    halt->action = choose_action(session, &facts);
     halt->deadline_us = KDNET_NEVER;
     halt->resuming.interrupted = interrupted == KDNET_REASON_TIMEOUT && session->active->link.sends > 0;
     uint64_t wait_us = halt->repeat && halt->action != KDNET_ACTION_REBOOT ? kdnet_repeats_wait_us(session) : 0;

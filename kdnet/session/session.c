@@ -3,6 +3,7 @@
 #include "kdnet/error.h"
 #include "kdnet/session/break_handler_internal.h"
 #include "kdnet/session/budget_internal.h"
+#include "kdnet/session/demand_internal.h"
 #include "kdnet/session/events_internal.h"
 #include "kdnet/session/handshakes_internal.h"
 #include "kdnet/session/identity_internal.h"
@@ -116,7 +117,7 @@ static bool is_nothing(const struct kdnet_history *history, uint64_t now_us)
     return !history->identity.crash_known && !crash->printed && !crash->dumping && !crash->first_released &&
            crash->kernel_base == 0 && !crash->bugcheck.known && !crash->last.known && history->breaks_us == 0 &&
            history->storm_reported_us == 0 && history->stopped_us == 0 && !history->awaited.expected &&
-           kdnet_budget_is_whole(&history->budget, now_us);
+           !kdnet_demand_lasts(history, now_us) && kdnet_budget_is_whole(&history->budget, now_us);
 }
 
 /* Gives the memory of an active session back when nothing of it is needed. */
@@ -270,6 +271,26 @@ static bool next_response(struct kdnet_session *session, struct kdnet_outgoing *
     return seal_control(session, offer->version, offer->sequence, body, sizeof body, out);
 }
 
+static bool seal_data(struct kdnet_session *session, const uint8_t *body, size_t length, struct kdnet_outgoing *out)
+{
+    struct kdnet_datagram datagram = {.version = session->version,
+                                      .channel = KDNET_CHANNEL_DATA,
+                                      .from_host = true,
+                                      .sequence = ++session->sequence,
+                                      .body = body,
+                                      .body_length = length};
+    out->to_sender = false;
+    return kdnet_datagram_seal(session->shared->crypto, session->data_key, &session->keys.hmac, &datagram, out->payload,
+                               sizeof out->payload, &out->length) == KDNET_OK;
+}
+
+/* A break-in request is no packet of the link: it has no id, and no ACK. */
+static bool next_break_in(struct kdnet_session *session, struct kdnet_outgoing *out)
+{
+    static const uint8_t body[1] = {KDNET_BREAK_IN_BYTE};
+    return kdnet_demand_take_due(session) && seal_data(session, body, sizeof body, out);
+}
+
 static bool next_packet(struct kdnet_session *session, uint64_t now_us, struct kdnet_outgoing *out)
 {
     uint8_t body[KDNET_PACKET_HEADER + KDNET_LINK_PAYLOAD_MAX];
@@ -281,15 +302,7 @@ static bool next_packet(struct kdnet_session *session, uint64_t now_us, struct k
         return false;
     if (session->active->link.sends > sends && sends > 0)
         kdnet_state_count(session, KDNET_COUNT_SENT_AGAIN);
-    struct kdnet_datagram datagram = {.version = session->version,
-                                      .channel = KDNET_CHANNEL_DATA,
-                                      .from_host = true,
-                                      .sequence = ++session->sequence,
-                                      .body = body,
-                                      .body_length = length};
-    out->to_sender = false;
-    return kdnet_datagram_seal(session->shared->crypto, session->data_key, &session->keys.hmac, &datagram, out->payload,
-                               sizeof out->payload, &out->length) == KDNET_OK;
+    return seal_data(session, body, length, out);
 }
 
 bool kdnet_session_next_control(struct kdnet_session *session, struct kdnet_outgoing *out)
@@ -307,7 +320,8 @@ bool kdnet_session_next_control(struct kdnet_session *session, struct kdnet_outg
 bool kdnet_session_next_datagram(struct kdnet_session *session, uint64_t now_us, struct kdnet_outgoing *out)
 {
     bool due = session->response_due || session->solicit_due;
-    bool made = due ? kdnet_session_next_control(session, out) : next_packet(session, now_us, out);
+    bool made = due ? kdnet_session_next_control(session, out)
+                    : next_packet(session, now_us, out) || next_break_in(session, out);
     if (!made)
         rest(session); /* thousands that connect at once need that memory one after the other */
     return made;
@@ -330,10 +344,13 @@ uint64_t kdnet_session_deadline(const struct kdnet_session *session)
     uint64_t link = session->active ? kdnet_link_deadline(&session->active->link) : KDNET_NEVER;
     uint64_t halt = kdnet_break_handler_deadline(session);
     uint64_t budget = kdnet_budget_deadline(session);
+    uint64_t demand = kdnet_demand_deadline(session);
     if (link < deadline)
         deadline = link;
     if (budget < deadline)
         deadline = budget;
+    if (demand < deadline)
+        deadline = demand;
     return halt < deadline ? halt : deadline;
 }
 
@@ -365,6 +382,7 @@ void kdnet_session_expire(struct kdnet_session *session, uint64_t now_us)
     }
     if (now_us >= lost_deadline(session))
         lose(session, now_us);
+    kdnet_demand_expire(session, now_us);
     kdnet_budget_expire(session, now_us);
 }
 
@@ -465,6 +483,25 @@ int kdnet_session_resume(struct kdnet_session *session, enum kdnet_action action
 void kdnet_session_identify(const struct kdnet_session *session, struct kdnet_event *event)
 {
     kdnet_identity_fill(session, event);
+}
+
+int kdnet_session_read(struct kdnet_session *session, uint64_t now_us)
+{
+    return kdnet_break_handler_read(session, now_us);
+}
+
+int kdnet_session_break_in(struct kdnet_session *session, uint64_t now_us)
+{
+    return kdnet_demand_begin(session, now_us);
+}
+
+enum kdnet_demand kdnet_session_demand(const struct kdnet_session *session)
+{
+    const struct kdnet_history *history = session->history;
+    if (!history)
+        return KDNET_DEMAND_NONE;
+    bool over = history->demand.now == KDNET_DEMAND_HALTED && !kdnet_state_is_halted(session);
+    return over ? KDNET_DEMAND_DONE : history->demand.now;
 }
 
 int kdnet_session_reboot(struct kdnet_session *session)

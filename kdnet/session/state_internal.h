@@ -172,6 +172,9 @@ struct kdnet_halt {
     struct kdnet_reported reported;
     bool repeat;      /* the last break of its crash, which it says again and again: nothing new to tell */
     bool reboot;      /* an operator wants it to reboot when it has been read */
+    bool again;       /* it is held, and read again: then it is held as before, until: */
+    uint64_t held_until_us;
+    uint64_t again_us; /* since when; kdnet_state_people_us */
     bool unread;      /* one break too many: only a bug check is read */
     bool late;        /* the deadline has come, and something was waited for */
     unsigned awaited; /* replies that were waited for beyond the deadline, besides who it is */
@@ -263,6 +266,17 @@ struct kdnet_budget {
     uint64_t report_us; /* when to tell what was suppressed; 0: nothing was */
 };
 
+/* A read that an operator demands (demand.c). */
+struct kdnet_demand_state {
+    enum kdnet_demand now;
+    bool held;         /* of a machine that was held; else of a running one */
+    bool due;          /* a break-in request is to go out */
+    uint8_t steps;     /* requests and RESENDs so far */
+    uint64_t begun_us; /* while it is asked, with: */
+    uint64_t next_us;
+    uint64_t ended_us; /* when the machine had been heard last before it was over */
+};
+
 /* What a machine did before that still counts: its crash, and its breaks of late. */
 struct kdnet_history {
     struct kdnet_crash crash;
@@ -274,6 +288,7 @@ struct kdnet_history {
     uint64_t stopped_us;        /* when a break came first that was not taken yet (breaks_wait); 0: none waits */
     uint32_t stopped_checksum;
     bool cleared_reported; /* that a former debugger's single step was cleared, in this boot */
+    struct kdnet_demand_state demand;
     struct kdnet_budget budget;
 };
 

@@ -153,8 +153,7 @@ void link_receive(struct machine *m, const uint8_t *body, size_t length, uint64_
 {
     struct kdnet_packet packet;
     if (length == 1 && body[0] == KDNET_BREAK_IN_BYTE) {
-        if (m->wait == WAIT_NONE)
-            m->break_in = true;
+        m->break_in = true; /* while it stands, too: it breaks in when it goes on [ros] */
         return;
     }
     int error = kdnet_packet_decode(body, length, &packet);

@@ -297,6 +297,7 @@ static void fall_silent(struct machine *m, uint32_t ms, uint64_t now_us)
 static void start_kernel(struct machine *m, enum kdnet_who who)
 {
     m->who = who;
+    m->break_in = false;
     machine_forget_connection(m, true);
     memory_place(m);
     machine_poke_now(m);

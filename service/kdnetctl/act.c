@@ -196,7 +196,7 @@ const struct command command_reboot = {
 
 static int run_read(int count, char **arguments)
 {
-    struct act act = {.after = "/read", .done = "is read; see: kdnetctl show"};
+    struct act act = {.after = "/read", .done = "was read; kdnetctl show NAME, or events, has the result"};
     if (!ask_begin(&act.ask, &command_read, count, arguments, 1, MACHINES_MAX))
         return act.ask.status;
     if (ask_given(&act.ask, OPTION_BREAK_IN))
@@ -211,10 +211,12 @@ static const struct command_option read_options[] = {
     {"yes", NULL, OPTION_YES, "also when it is about more than one machine"},
     {0}};
 
-const struct command command_read = {.name = "read",
-                                     .summary = "read the crash status of a machine again",
-                                     .arguments = "NAME... [--break-in] [--yes]",
-                                     .text = "Reads a held machine again; the result is an event as any other.\n",
-                                     .options = read_options,
-                                     .asks = true,
-                                     .run = run_read};
+const struct command command_read = {
+    .name = "read",
+    .summary = "read the crash status of a machine again",
+    .arguments = "NAME... [--break-in] [--yes]",
+    .text = "Reads a held machine again, or a running one, which is stopped for it. The result is\n"
+            "an event as any other: kdnetctl show NAME has it.\n",
+    .options = read_options,
+    .asks = true,
+    .run = run_read};

@@ -92,7 +92,7 @@ void api_act(void *user, const struct http_act *act, void (*done)(void *done_use
  * could not be done, otherwise NULL. */
 struct config_report;
 void api_reloaded(struct server *server, const struct config_report *report, const char *failure);
-/* The service ends: nobody waits for a reload any more. */
+/* The service ends: nobody waits for a reload or a read any more. */
 void api_refuse_waiting(struct server *server);
 
 #endif

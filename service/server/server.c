@@ -69,6 +69,7 @@ static void finish(struct server *server)
     close_handle((uv_handle_t *)&server->second_timer);
     close_handle((uv_handle_t *)&server->watchdog_timer);
     close_handle((uv_handle_t *)&server->stop_timer);
+    close_handle((uv_handle_t *)&server->read_timer);
     requests_close(&server->requests);
     mailbox_close(&server->mailbox);
     lookup_close(server->lookup);
@@ -101,7 +102,7 @@ static bool event_log_waits(struct server *server)
 static bool machines_wait(const struct server *server)
 {
     const struct summary *summary = &server->summary;
-    return summary->ended < server->stop_round || summary->totals.halted > summary->totals.held;
+    return summary->ended < server->stop_round || summary->totals.halted > summary->totals.held || server->reads > 0;
 }
 
 static void on_stop_look(uv_timer_t *timer)
@@ -238,7 +239,8 @@ static void on_prepare(uv_prepare_t *prepare)
 
 static void init_handles(struct server *server)
 {
-    uv_timer_t *timers[] = {&server->second_timer, &server->watchdog_timer, &server->stop_timer, &server->end_timer};
+    uv_timer_t *timers[] = {&server->second_timer, &server->watchdog_timer, &server->stop_timer, &server->end_timer,
+                            &server->read_timer};
     for (size_t i = 0; i < sizeof timers / sizeof timers[0]; ++i) {
         (void)uv_timer_init(&server->loop, timers[i]);
         timers[i]->data = server;

@@ -15,12 +15,16 @@
 
 #define ERRORS_MAX 20U /* mistakes of a configuration that are told */
 #define HEARD_US   10000000U
+#define LOOK_MS    50U                /* between two looks at a machine that is being read */
+#define LOOK_US    UINT64_C(20000000) /* then it is left to itself: its result is told all the same */
 
 struct acting {
     struct target_request request; /* to the worker */
     struct message back;           /* to the server's thread */
     struct server *server;
-    struct acting *next; /* of those that wait for a reload */
+    struct acting *next; /* of those that wait for a reload, or for a machine to be read */
+    bool looks;          /* its machine is being read */
+    uint64_t begun_us;
     enum http_action action;
     bool break_in;
     uint64_t for_us;
@@ -58,6 +62,7 @@ static const char *action_name(enum http_action action)
 static void end(struct acting *acting, struct http_acted *acted)
 {
     struct server *server = acting->server;
+    server->reads -= acting->looks;
     if (server->finished) { /* nothing is told any more */
         acting->done(acting->user, acted);
         free(acting);
@@ -83,6 +88,7 @@ static void end(struct acting *acting, struct http_acted *acted)
 static void refuse(struct acting *acting, enum http_outcome outcome, const char *detail)
 {
     const struct http_acted acted = {.outcome = outcome, .detail = detail};
+    acting->server->reads -= acting->looks;
     acting->done(acting->user, &acted);
     free(acting);
 }
@@ -105,6 +111,30 @@ static enum act act_of(const struct acting *acting)
     }
 }
 
+static const char *read_detail(const struct acting *acting)
+{
+    switch (acting->result.state) {
+    case TARGET_CONNECTED:
+        return acting->break_in ? "something else is under way with this machine: ask again"
+                                : "the machine runs: with break_in it is stopped for as long as the reads take";
+    case TARGET_HELD:
+        return "the machine is held at a question, at the load of an image or at its shutdown: there is nothing to "
+               "read; release it";
+    case TARGET_HALTED:
+        return "the machine is being read now: its result comes by itself";
+    case TARGET_DUMPING:
+        return "the machine writes its dump and is not disturbed: its result comes when it has";
+    case TARGET_REBOOTING:
+        return "the machine starts anew: ask again when it is connected";
+    case TARGET_HANDED_OVER:
+        return "another debugger has the machine: take it back first";
+    case TARGET_NEVER_SEEN:
+    case TARGET_LOST:
+    default:
+        return "nothing comes from the machine: look at it, and at kdnetctl doctor";
+    }
+}
+
 static const char *state_detail(const struct acting *acting)
 {
     switch (acting->action) {
@@ -113,12 +143,30 @@ static const char *state_detail(const struct acting *acting)
     case HTTP_ACTION_REBOOT:
         return "only a machine that is held or being read can be told to reboot";
     case HTTP_ACTION_READ:
-        return "this version of kdnetd reads a machine at its breaks alone: neither a held nor a running one is read "
-               "on "
-               "demand";
+        return read_detail(acting);
     default:
         return "only a held machine can be let go: one that is being read goes on by itself";
     }
+}
+
+static void on_look(uv_timer_t *timer);
+
+/* Its turn to be looked at comes; false: it has taken too long. */
+static bool wait_for_read(struct acting *acting)
+{
+    struct server *server = acting->server;
+    uint64_t now_us = worker_now_us();
+    if (!acting->looks)
+        acting->begun_us = now_us;
+    if (now_us - acting->begun_us >= LOOK_US || server->finished)
+        return false;
+    server->reads += !acting->looks;
+    acting->looks = true;
+    acting->next = server->read_waits;
+    server->read_waits = acting;
+    if (!uv_is_active((uv_handle_t *)&server->read_timer))
+        (void)uv_timer_start(&server->read_timer, on_look, LOOK_MS, 0);
+    return true;
 }
 
 static void handle_target_acted(struct message *message, void *owner)
@@ -139,12 +187,36 @@ static void handle_target_acted(struct message *message, void *owner)
         acted.retry_s = (unsigned)(acting->result.wait_us / 1000000 + 1);
         acted.detail = "a machine is stopped to be read once a minute at most: wait";
         break;
+    case ACT_UNDER_WAY:
+        if (wait_for_read(acting))
+            return;
+        break;
+    case ACT_UNANSWERED:
+        acted.outcome = HTTP_WRONG_STATE;
+        acted.state = target_state_name(acting->result.state);
+        acted.detail = "the machine was asked to stop and has not answered within 5 s: it runs on, or its network "
+                       "loses what kdnetd sends. If it stops later, it is read and let go at once";
+        break;
     case ACT_NO_MEMORY:
         acted.outcome = HTTP_BUSY;
         acted.detail = "memory is out: try again";
         break;
     }
     end(acting, &acted);
+}
+
+static void on_look(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    if (server->joined)
+        return; /* api_refuse_waiting is for them */
+    struct acting *acting = server->read_waits;
+    server->read_waits = NULL;
+    while (acting) {
+        struct acting *next = acting->next;
+        target_request_post(&server->env, &acting->request, acting->request.worker);
+        acting = next;
+    }
 }
 
 static void handle_target_missing(struct message *message, void *owner)
@@ -159,7 +231,7 @@ static void act_on_target(struct target_request *request, struct worker *worker,
     struct acting *acting = (struct acting *)request;
     acting->back.handle = target ? handle_target_acted : handle_target_missing;
     if (target)
-        acting->result = act_on(worker, target, act_of(acting), acting->for_us);
+        acting->result = acting->looks ? act_look(target) : act_on(worker, target, act_of(acting), acting->for_us);
     mailbox_post(&acting->server->mailbox, &acting->back);
 }
 
@@ -322,11 +394,13 @@ void api_reloaded(struct server *server, const struct config_report *report, con
 
 void api_refuse_waiting(struct server *server)
 {
-    while (server->reload_waits) {
-        struct acting *acting = server->reload_waits;
-        server->reload_waits = acting->next;
-        refuse(acting, HTTP_NOT_READY, "kdnetd is stopping");
-    }
+    struct acting **lists[] = {&server->reload_waits, &server->read_waits};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; ++i)
+        while (*lists[i]) {
+            struct acting *acting = *lists[i];
+            *lists[i] = acting->next;
+            refuse(acting, HTTP_NOT_READY, "kdnetd is stopping");
+        }
 }
 
 /* Coming in */

@@ -115,6 +115,9 @@ struct server {
     struct observe observe;
     struct api api;
     struct acting *reload_waits; /* who asked for the reload that is under way */
+    struct acting *read_waits;   /* whose machines are being read */
+    uv_timer_t read_timer;       /* looks at these machines */
+    unsigned reads;              /* of them, and those that are being looked at */
     bool draining;
     struct lookup *lookup;
     struct summary summary;

@@ -21,6 +21,8 @@ enum act { ACT_RELEASE, ACT_TO_DEBUGGER, ACT_TAKE_BACK, ACT_REBOOT, ACT_READ, AC
 
 enum act_outcome {
     ACT_DONE,
+    ACT_UNDER_WAY,   /* a read has begun: act_look says what becomes of it */
+    ACT_UNANSWERED,  /* a running machine was asked to stop, and did not; `state` as below */
     ACT_WRONG_STATE, /* `state` says which it is in */
     ACT_TOO_OFTEN,   /* `wait_us` says for how long */
     ACT_NO_MEMORY,
@@ -37,5 +39,8 @@ enum target_state act_state(const struct target *target);
 
 /* `for_us`: of ACT_TO_DEBUGGER; 0: ACT_HAND_OVER_US. Sends what is to be sent. */
 struct act_result act_on(struct worker *worker, struct target *target, enum act act, uint64_t for_us);
+
+/* What has become of the read that was begun last: ACT_UNDER_WAY, ACT_DONE or ACT_UNANSWERED. */
+struct act_result act_look(const struct target *target);
 
 #endif

@@ -74,6 +74,7 @@ void worker_configure(struct worker *worker, const struct kdnetd_config *config)
     shared->lost_after_us = config->lost_after_ms * 1000;
     shared->dump_for_us = config->dump_for_ms * 1000;
     shared->prints = config->prints;
+    shared->break_in_allowed = config->break_in == CONFIG_BREAK_IN_ALLOWED;
     shared->want_rvas = places ? want_rvas : NULL;
     shared->recall_image = places ? recall_image : NULL;
     shared->remember_image = places ? remember_image : NULL;

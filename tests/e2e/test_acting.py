@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an operator does to machines through the API, and what is known of them over a restart of kdnetd."""
+import contextlib
 import http.client
 import json
 import signal
 import socket
+import threading
 import time
 
 import harness
@@ -93,6 +95,96 @@ class Acting(harness.Case):
         daemon.stop()
         self.assertEqual(self.actions(), [("release", "m", True), ("release", "m", False), ("take_back", "m", False),
                                           ("read", "m", False)])
+
+    def told(self, kind):
+        lines = (self.folder / "events.json").read_text().splitlines()
+        return [e for e in map(json.loads, lines) if e["event"] == kind]
+
+    def results(self):
+        return self.told("crash_status")
+
+    def test_a_held_machine_is_read_again(self):
+        daemon = self.begin("--policy", "break=hold")
+        machine = harness.Machines(self, daemon.listen[0], KEY, scenario="int3")
+        self.until_state("held")
+        self.act("read")
+        self.until_state("held")
+        self.act("read", {"break_in": False})
+        self.until_state("held")
+        self.assertEqual([e["phase"] for e in self.results()], ["break"] * 3)
+        self.act("release")
+        machine.wait()
+        self.until_state("connected")
+        answer = self.act("read", expect=409)
+        self.assertEqual(answer["state"], "connected")
+        self.assertIn("break_in", answer["detail"])
+        daemon.stop()
+        self.assertEqual([(name, ok) for name, _, ok in self.actions()],
+                         [("read", True), ("read", True), ("release", True), ("read", False)])
+
+    def break_in_configuration(self, more=""):
+        path = self.folder / "kdnetd.yaml"
+        path.write_text("break_in: allowed\npolicy: {break: reboot}\n" + more)
+        return "--config", path
+
+    def test_a_running_machine_is_stopped_and_read(self):
+        daemon = self.begin(*self.break_in_configuration())
+        machine = harness.Machines(self, daemon.listen[0], KEY, scenario="idle", end=False)
+        before = self.until_state("connected")
+        action = self.act("read", {"break_in": True})
+        result, = self.results()  # it is told when the answer comes
+        self.assertEqual((result["phase"], result["crash"], result["target"]), ("break", None, "m"))
+        self.until_state("connected")
+        answer = self.act("read", {"break_in": True}, expect=429)
+        self.assertIn("minute", answer["detail"])
+        machine.process.kill()
+        machine.process.wait()
+        daemon.stop()
+        self.assertEqual(self.actions(), [("read", "m", True), ("read", "m", False)])
+        self.assertEqual(self.told("action")[0]["id"], action["id"])
+        released, = self.told("released")
+        self.assertEqual(released["action"], "continue")
+        self.assertEqual(before["session"], result["session"])  # and it has not started anew
+
+    def test_a_machine_that_does_not_stop_is_told(self):
+        daemon = self.begin(*self.break_in_configuration())
+        self.assertEqual(self.act("read", {"break_in": True}, expect=409)["state"], "never_seen")
+        machine = harness.Machines(self, daemon.listen[0], KEY, scenario="idle", end=False)
+        self.until_state("connected")
+        machine.process.send_signal(signal.SIGSTOP)
+        answer = self.act("read", {"break_in": True}, expect=409)
+        self.assertEqual(answer["state"], "connected")
+        self.assertIn("has not answered", answer["detail"])
+        machine.process.send_signal(signal.SIGCONT)
+        self.until(self.results, "the request waited in its socket, and is answered late")
+        self.until_state("connected")
+        machine.process.kill()
+        machine.process.wait()
+        daemon.stop()
+        failed = self.told("action")[-1]
+        self.assertFalse(failed["ok"])
+        self.assertIn("has not answered", failed["detail"])
+
+    def test_a_collector_that_dies_leaves_no_machine_stopped(self):
+        daemon = self.begin(*self.break_in_configuration())
+        machine = harness.Machines(self, daemon.listen[0], KEY, "--think", "40", scenario="idle", end=False)
+        self.until_state("connected")
+        asking = threading.Thread(target=self.ask_and_forget, args=("/api/v1/targets/m/read", {"break_in": True}))
+        asking.start()
+        self.until(lambda: self.target()["state"] == "halted", "m is stopped")
+        daemon.process.send_signal(signal.SIGKILL)
+        daemon.process.wait()
+        asking.join()
+        self.socket.unlink(missing_ok=True)
+        self.begin(*self.break_in_configuration(), listen=daemon.listen)
+        self.until(lambda: not self.target()["stale"] and self.target()["state"] == "connected" and self.results(),
+                   "m runs")
+        machine.process.kill()
+        machine.process.wait()
+
+    def ask_and_forget(self, path, body):
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            self.ask("POST", path, body)
 
     def test_a_held_machine_reboots(self):
         daemon = self.begin("--policy", "break=hold")

@@ -95,6 +95,9 @@ struct kdnet_session_shared {
     struct kdnet_trace_cache *trace_cache; /* crashes are traced to their cause. NULL: they are not */
     bool crash_storm;                      /* very many machines are halted: they are asked little about that */
     struct kdnet_session_counts *counts;   /* NULL: not counted */
+    /* Running machines may be stopped to be read (kdnet_session_break_in): a break that a host has asked for is always
+     * continued, whatever the policy says of breaks. A previous process may have asked for it. */
+    bool break_in_allowed;
 };
 
 /*
@@ -233,6 +236,32 @@ int kdnet_session_resume(struct kdnet_session *session, enum kdnet_action action
 /* Lets a machine that is being read reboot when that is over, whatever its policy says. Returns KDNET_OK or
  * KDNET_ERR_STATE (it is not being read, or was told to go on already). */
 int kdnet_session_reboot(struct kdnet_session *session);
+
+/* What became of the read that was demanded last. */
+enum kdnet_demand {
+    KDNET_DEMAND_NONE,       /* nobody has demanded one of late */
+    KDNET_DEMAND_ASKED,      /* a running machine was asked to break in */
+    KDNET_DEMAND_HALTED,     /* it is being read */
+    KDNET_DEMAND_DONE,       /* its result is told */
+    KDNET_DEMAND_UNANSWERED, /* it did not break in within KDNET_BREAK_IN_FOR_US. If it does later, it is read and
+                                continued */
+};
+
+#define KDNET_BREAK_IN_FOR_US UINT64_C(5000000)
+
+/*
+ * Reads a machine again that is held at a break, and tells one more result; it is held until the same time as before.
+ * Returns KDNET_OK, KDNET_ERR_STATE (it is not held, or at no break) or KDNET_ERR_MEMORY.
+ */
+int kdnet_session_read(struct kdnet_session *session, uint64_t now_us);
+
+/*
+ * Stops a running machine, reads it as at any break, and lets it go on at once, whatever its policy says: what is still
+ * looked up is not waited for. Returns KDNET_OK (kdnet_session_demand says what becomes of it), KDNET_ERR_STATE (it is
+ * not connected, is lost, halted, writes its dump, or was asked already) or KDNET_ERR_MEMORY.
+ */
+int kdnet_session_break_in(struct kdnet_session *session, uint64_t now_us);
+enum kdnet_demand kdnet_session_demand(const struct kdnet_session *session);
 
 /* Fetches into the cache what the next poke of an idle session will touch; reads nothing of it. */
 void kdnet_session_prefetch(const struct kdnet_session *session);
