@@ -2,6 +2,7 @@
 /* HTTP by libcurl. */
 #include "service/kdnetctl/client_internal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,12 +145,38 @@ static void set_method(CURL *curl, const char *method, const char *text)
         (void)curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, text ? text : "");
 }
 
+/* Why the Unix socket could not be opened; curl would name localhost and a port. */
+static const char *socket_fault(CURL *curl)
+{
+    long error = 0;
+    (void)curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &error);
+    switch (error) {
+    case ENOENT:
+        return "there is no such socket: no kdnetd runs here, or its http_socket is another";
+    case ECONNREFUSED:
+        return "no kdnetd listens at this socket any more";
+    case EACCES:
+    case EPERM:
+        return "this user may not open the socket: be in the group kdnetd-operators, or root";
+    case ENOTSOCK:
+        return "this is no socket";
+    case ENAMETOOLONG:
+        return "the path is too long for a socket";
+    case 0:
+        return "no kdnetd listens at this socket";
+    default:
+        return strerror((int)error); // NOLINT(concurrency-mt-unsafe): kdnetctl has one thread
+    }
+}
+
 static long finish(struct client *client, CURL *curl, struct exchange *exchange, CURLcode code, const char *error)
 {
     long status = 0;
     (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     if (exchange->body.too_long)
         (void)snprintf(client->fault, sizeof client->fault, "its answer is too long for a kdnetd");
+    else if (code == CURLE_COULDNT_CONNECT && client->by_socket)
+        (void)snprintf(client->fault, sizeof client->fault, "%s", socket_fault(curl));
     else if (code != CURLE_OK)
         (void)snprintf(client->fault, sizeof client->fault, "%s", error[0] != '\0' ? error : curl_easy_strerror(code));
     return code == CURLE_OK || exchange->ended ? status : 0;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define NAMES_MAX 64
+#define NAME_SIZE 40
 
 static void print_help(FILE *stream)
 {
@@ -30,13 +31,37 @@ static int unknown(const char *name)
     for (size_t i = 0; command_all[i] && i + 3 < NAMES_MAX; ++i)
         names[i + 2] = command_all[i]->name;
     const char *nearest = command_nearest(name, names);
-    (void)fprintf(stderr, "kdnetctl: unknown %s '", name[0] == '-' ? "option" : "command");
+    (void)fputs("kdnetctl: unknown command '", stderr);
     command_print_argument(stderr, name);
     if (nearest)
         (void)fprintf(stderr, "'; did you mean %s?", nearest);
     else
         (void)fputc('\'', stderr);
     (void)fputs("\nTry: kdnetctl --help\n", stderr);
+    return COMMAND_USAGE;
+}
+
+/* An option where a command should be. */
+static int no_command(const char *option)
+{
+    const char *names[NAMES_MAX] = {"help", "version"};
+    char typed[NAME_SIZE] = "";
+    size_t start = strspn(option, "-"), length = strcspn(option + start, "=");
+    for (size_t i = 0; command_common[i].name && i + 3 < NAMES_MAX; ++i)
+        names[i + 2] = command_common[i].name;
+    if (length < sizeof typed)
+        memcpy(typed, option + start, length);
+    const char *nearest = command_nearest(typed, names);
+    if (nearest && strcmp(nearest, typed) == 0) {
+        (void)fprintf(stderr, "kdnetctl: --%s goes with a command, and none is named\nTry: kdnetctl --help\n", typed);
+        return COMMAND_USAGE;
+    }
+    (void)fputs("kdnetctl: unknown option '", stderr);
+    command_print_argument(stderr, option);
+    (void)fputc('\'', stderr);
+    if (nearest)
+        (void)fprintf(stderr, "; did you mean --%s?", nearest);
+    (void)fputs("\nOptions of a command stand behind it. Try: kdnetctl --help\n", stderr);
     return COMMAND_USAGE;
 }
 
@@ -110,5 +135,7 @@ int main(int argc, char **argv)
     if (strcmp(name, "completion") == 0)
         return complete(argc > 2 ? argv[2] : NULL);
     const struct command *command = command_find(name);
-    return command ? command->run(argc - 1, argv + 1) : unknown(name);
+    if (command)
+        return command->run(argc - 1, argv + 1);
+    return name[0] == '-' ? no_command(name) : unknown(name);
 }

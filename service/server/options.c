@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/value.h"
 #include "service/server/options.h"
 #include "service/symbols/check.h"
 
@@ -8,6 +9,7 @@
 #include <uv.h>
 
 #define MOST_OPTIONS 96
+#define LONGEST_NAME 40
 
 /* What getopt_long returns for options without a letter; those with a value are VALUE. */
 enum { VALUE = 1000, CONFIG, CHECK, CORE_DUMPS, HELP, VERSION };
@@ -86,9 +88,35 @@ static bool take(struct options *options, int option, const char *name)
         options->task = OPTIONS_VERSION;
         return true;
     default:
-        (void)fputs("kdnetd: see kdnetd --help\n", stderr);
-        return false;
+        return false; /* complain has said what is wrong */
     }
+}
+
+/* Of an option that getopt_long refuses, as it was written; `option` is what that returned. */
+static void complain(int option, const char *written, const struct option *list)
+{
+    const char *names[MOST_OPTIONS];
+    char name[LONGEST_NAME + 1] = "";
+    size_t count = 0, length = strcspn(written + strspn(written, "-"), "=");
+    bool known = false;
+    if (length < sizeof name)
+        memcpy(name, written + strspn(written, "-"), length);
+    for (; list[count].name; ++count) {
+        names[count] = list[count].name;
+        known = known || strcmp(name, list[count].name) == 0;
+    }
+    const char *likely = config_suggest(name, names, count);
+    if (option == ':')
+        (void)fprintf(stderr, "kdnetd: --%s wants a value behind it", name);
+    else if (known)
+        (void)fprintf(stderr, "kdnetd: --%s takes no value", name);
+    else if (length >= sizeof name)
+        (void)fprintf(stderr, "kdnetd: unknown option");
+    else
+        (void)fprintf(stderr, "kdnetd: unknown option \"%.*s%s\"", (int)strspn(written, "-"), written, name);
+    if (option != ':' && !known && likely)
+        (void)fprintf(stderr, "; did you mean --%s?", likely);
+    (void)fputs("\nTry: kdnetd --help\n", stderr);
 }
 
 /* All of them for getopt_long, their names in `commands`. */
@@ -110,10 +138,16 @@ bool options_parse(struct options *options, int argc, char **argv)
     *options = (struct options){.task = OPTIONS_SERVE};
     int index = 0;
     list_options(list, commands);
-    for (int option = getopt_long(argc, argv, "", list, &index); option != -1;
-         option = getopt_long(argc, argv, "", list, &index)) // NOLINT(concurrency-mt-unsafe)
-        if (!take(options, option, list[index].name))
+    opterr = 0; /* complain says it */
+    for (int option = getopt_long(argc, argv, ":", list, &index); option != -1;
+         option = getopt_long(argc, argv, ":", list, &index)) { // NOLINT(concurrency-mt-unsafe)
+        const char letter[3] = {'-', (char)optopt};
+        bool is_letter = optopt > 0 && optopt < VALUE;
+        if (option == '?' || option == ':')
+            complain(option, is_letter ? letter : argv[optind - 1], list);
+        if (option == '?' || option == ':' || !take(options, option, list[index].name))
             return false;
+    }
     if (options->task == OPTIONS_CHECK && !options->config_path && optind < argc)
         options->config_path = argv[optind++];
     if (optind < argc) {

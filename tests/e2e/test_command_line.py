@@ -88,6 +88,10 @@ class Check(harness.Case):
             done = self.run_kdnetd(*options)
             self.assertEqual((done.returncode, done.stdout), (2, ""), options)
             self.assertTrue(done.stderr, options)
+        for wrong, said in (("--lisen=x", "did you mean --listen?"), ("--listen", "--listen wants a value"),
+                            ("--help=1", "--help takes no value"), ("--polcy", "did you mean --policy?"),
+                            ("-l", 'unknown option "-l"')):
+            self.assertIn(said, self.run_kdnetd(wrong).stderr)
 
     def test_help_and_version(self):
         for option in ("--help", "--version"):

@@ -271,6 +271,19 @@ class Reaching(Case):
                 done = self.run_program(command, *arguments, code=3)
                 self.assertIn("cannot be reached", done.stderr)
                 self.assertIn(arguments[1], done.stderr)
+                self.assertNotIn("port 80", done.stderr)
+
+    def test_a_socket_that_nobody_serves(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/kdnetd.sock"
+            self.assertIn("there is no such socket", self.run_program("status", "--socket", path, code=3).stderr)
+            with socket.socket(socket.AF_UNIX) as left:
+                left.bind(path)
+            self.assertIn("no kdnetd listens at this socket", self.run_program("status", "--socket", path, code=3).stderr)
+
+    def test_an_option_without_a_command(self):
+        self.assertIn("did you mean --socket?", self.run_program("--sokcet", "x", code=2).stderr)
+        self.assertIn("none is named", self.run_program("--socket", "x", code=2).stderr)
 
     def test_the_socket_is_searched(self):
         self.run_program("status", env=environment(XDG_RUNTIME_DIR=self.folder))
