@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is allowed, and cannot do what it looks like: policies, keys. */
-#include "config/config.h"
+/* What is allowed, and cannot do what it looks like: policies, keys; advice_http.c: HTTP. */
+#include "config/advice.h"
 #include "kdnet/key.h"
 
 #include <stddef.h>
@@ -39,7 +39,7 @@ static void advise_policy(const struct kdnetd_config *config, const struct confi
     }
 }
 
-static const char *file_of(const struct kdnetd_config *config, const struct config_place *place)
+const char *advice_file(const struct kdnetd_config *config, const struct config_place *place)
 {
     bool is_option = place->source == CONFIG_SOURCE_OPTIONS || place->source >= config->source_count;
     return is_option ? "command line" : config->sources[place->source];
@@ -56,7 +56,7 @@ static void advise_keys(const struct kdnetd_config *config, struct config_report
     if (!first)
         return;
     const struct config_place *place = &first->place;
-    struct config_spot spot = {file_of(config, place), place->source, place->line, place->column, first->name};
+    struct config_spot spot = {advice_file(config, place), place->source, place->line, place->column, first->name};
     config_report_add(
         report, &spot,
         "warning: keys that can be guessed: %zu of %zu, this one first; who has a key can read and change "
@@ -70,15 +70,16 @@ void config_advise(const struct kdnetd_config *config, struct config_report *rep
         const struct config_place *place = &config->set_at[CONFIG_SET_POLICY + kind];
         struct config_policy one = {.hold_for_ms = config->policy.hold_for_ms};
         one.action[kind] = config->policy.action[kind];
-        struct config_spot spot = {file_of(config, place), place->source, place->line, place->column, "policy"};
+        struct config_spot spot = {advice_file(config, place), place->source, place->line, place->column, "policy"};
         advise_policy(config, &one, &spot, report);
     }
     for (size_t i = 0; i < config->target_count; ++i) {
         const struct config_target *target = &config->targets[i];
         const struct config_place *place = &target->place;
-        struct config_spot spot = {file_of(config, place), place->source, place->line, place->column, target->name};
+        struct config_spot spot = {advice_file(config, place), place->source, place->line, place->column, target->name};
         advise_policy(config, &target->policy, &spot, report);
     }
     advise_keys(config, report);
+    advise_http(config, report);
     config_report_sort(report);
 }

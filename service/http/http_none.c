@@ -3,10 +3,13 @@
 #include "service/http/http.h"
 #include "service/runtime/log.h"
 
+#include <string.h>
+
 struct http *http_open(const struct http_options *options, const struct http_ops *ops, struct store *store)
 {
     (void)ops, (void)store;
-    if (options->address_told || options->socket)
+    bool wants_socket = options->socket && strcmp(options->socket, "none") != 0;
+    if ((options->address_told && options->address.port != 0) || wants_socket)
         log_plain(CONFIG_LOG_WARNING,
                   "http: this kdnetd was built without libevent; install libevent-dev and build anew");
     return NULL;

@@ -118,6 +118,22 @@ static void keys_that_can_be_guessed_are_told_once(void **state)
     expect_advice(f, "targets:\n- {name: a, key: 1.2.3.4}\n", 1, "1 of 1");
 }
 
+static void http_that_stays_closed_or_is_too_open_is_told(void **state)
+{
+    struct fixture *f = *state;
+    expect_advice(f, "http: 0.0.0.0:9471\n", 2, "a.yaml:1:");
+    expect_advice(f, "http: 0.0.0.0:9471\n", 2, "there is no certificate");
+    expect_advice(f, "http: 192.0.2.1:9471\nhttp_tls_cert: /a\nhttp_tls_key: /b\n", 1, "set http_tokens");
+    expect_advice(f, "http: '[2001:db8::1]:9471'\nhttp_tls_cert: /a\nhttp_tls_key: /b\nhttp_tokens: /c\n", 0, NULL);
+    expect_advice(f, "http: 0.0.0.0:1\nhttp_tls_cert: /a\nhttp_tls_key: /b\nhttp_read: open\n", 1, "kernel addresses");
+    expect_advice(f, "http_tls_cert: /a\n", 1, "set http_tls_key");
+    expect_advice(f, "http_tls_key: /a\n", 1, "set http_tls_cert");
+    expect_advice(f, "http_client_ca: /a\n", 1, "http_tls_cert");
+    expect_advice(f, "http_read: token\n", 1, "a.yaml:1:");
+    expect_advice(f, "http: 127.0.0.1:9471\nhttp_read: open\n", 0, NULL);
+    expect_advice(f, "http: none\nhttp_read: token\n", 0, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +146,7 @@ int main(void)
         TEST(clear_makes_the_struct_as_new),
         TEST(policies_that_cannot_work_are_told_and_are_no_mistake),
         TEST(keys_that_can_be_guessed_are_told_once),
+        TEST(http_that_stays_closed_or_is_too_open_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
