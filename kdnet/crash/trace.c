@@ -18,15 +18,16 @@ enum {
     ENTRY32_LENGTH = 0x34,
 };
 
-#define RECORD32_ADDRESS 12U /* of ExceptionAddress in a 32-bit EXCEPTION_RECORD [doc: winnt.h] */
-#define KERNEL_NAME      "ntoskrnl.exe"
-#define IMAGE_SIZE_MAX   0x40000000U
+#define RECORD32_ADDRESS   12U  /* of ExceptionAddress in a 32-bit EXCEPTION_RECORD [doc: winnt.h] */
+#define DEBUG_ENTRIES_SIZE 448U /* of a debug directory that are looked at: 16 entries */
+#define KERNEL_NAME        "ntoskrnl.exe"
+#define IMAGE_SIZE_MAX     0x40000000U
 
 void kdnet_trace_begin(struct kdnet_trace_search *search, const struct kdnet_trace_start *start)
 {
     search->start = *start;
     memset(&search->trace, 0, sizeof search->trace);
-    search->trace.address_image = KDNET_TRACE_NO_IMAGE;
+    search->trace.address_image = search->trace.pdb_image = KDNET_TRACE_NO_IMAGE;
     search->asked = 0;
     search->budget = start->storm ? KDNET_TRACE_IN_STORM : KDNET_TRACE_BLOCKS;
     search->stage = KDNET_TRACE_ADDRESS;
@@ -382,7 +383,9 @@ static enum kdnet_unwind_result find_cause(struct kdnet_trace_search *search)
             return KDNET_UNWIND_NEEDS;
         learn(search, trace->address_image, trace->address);
     }
-    search->stage = search->start.frame_known && !search->start.storm ? KDNET_TRACE_STACK : KDNET_TRACE_DONE;
+    search->stage = search->start.storm         ? KDNET_TRACE_DONE
+                    : search->start.frame_known ? KDNET_TRACE_STACK
+                                                : KDNET_TRACE_IDENTITY;
     return KDNET_UNWIND_OK;
 }
 
@@ -418,7 +421,43 @@ static enum kdnet_unwind_result find_frame(struct kdnet_trace_search *search)
     bool more = add_frame(search, image);
     search->frame = caller;
     if (result == KDNET_UNWIND_END || !more)
-        search->stage = KDNET_TRACE_DONE;
+        search->stage = KDNET_TRACE_IDENTITY;
+    return KDNET_UNWIND_OK;
+}
+
+/* Which symbol file belongs to an image, by its own headers. */
+static enum kdnet_unwind_result read_identity(struct kdnet_trace_search *search, uint64_t base, struct kdnet_pdb *out)
+{
+    uint8_t header[KDNET_PE_HEADER_SIZE], directory[DEBUG_ENTRIES_SIZE], record[KDNET_CODEVIEW_SIZE];
+    uint32_t rva = 0, size = 0;
+    enum kdnet_unwind_result result = read_memory(search, base, header, sizeof header);
+    if (result != KDNET_UNWIND_OK || kdnet_pe_debug_directory(header, sizeof header, &rva, &size) != 0)
+        return result == KDNET_UNWIND_NEEDS ? result : KDNET_UNWIND_END;
+    size = size < sizeof directory ? size : sizeof directory;
+    result = read_memory(search, base + rva, directory, size);
+    if (result != KDNET_UNWIND_OK || kdnet_pe_codeview(directory, size, &rva, &size) != 0)
+        return result == KDNET_UNWIND_NEEDS ? result : KDNET_UNWIND_END;
+    size = size < sizeof record ? size : sizeof record;
+    result = read_memory(search, base + rva, record, size);
+    if (result != KDNET_UNWIND_OK || kdnet_pdb_decode(record, size, out) != 0)
+        return result == KDNET_UNWIND_NEEDS ? result : KDNET_UNWIND_END;
+    return KDNET_UNWIND_OK;
+}
+
+/* Of the image that is blamed; the kernel's own is known from elsewhere. */
+static enum kdnet_unwind_result find_identity(struct kdnet_trace_search *search)
+{
+    struct kdnet_trace *trace = &search->trace;
+    uint64_t address;
+    const struct kdnet_image_place *image = kdnet_trace_blames(trace, &address);
+    enum kdnet_unwind_result result = image && image != &trace->image[0]
+                                          ? read_identity(search, image->base, &trace->pdb)
+                                          : KDNET_UNWIND_END;
+    if (result == KDNET_UNWIND_NEEDS)
+        return result;
+    if (result == KDNET_UNWIND_OK)
+        trace->pdb_image = (uint8_t)(image - trace->image);
+    search->stage = KDNET_TRACE_DONE;
     return KDNET_UNWIND_OK;
 }
 
@@ -433,6 +472,8 @@ static enum kdnet_unwind_result work(struct kdnet_trace_search *search)
         return find_cause(search);
     case KDNET_TRACE_STACK:
         return find_frame(search);
+    case KDNET_TRACE_IDENTITY:
+        return find_identity(search);
     case KDNET_TRACE_DONE:
     default:
         return KDNET_UNWIND_END;
@@ -442,7 +483,7 @@ static enum kdnet_unwind_result work(struct kdnet_trace_search *search)
 static void end(struct kdnet_trace_search *search)
 {
     struct kdnet_trace *trace = &search->trace;
-    trace->cut = search->stage != KDNET_TRACE_DONE;
+    trace->cut = search->stage < KDNET_TRACE_IDENTITY;
     if (trace->cut && search->stage == KDNET_TRACE_STACK && trace->frame_count < KDNET_TRACE_FRAMES)
         (void)add_frame(search, find_image(trace, search->frame.pc));
     search->stage = KDNET_TRACE_DONE;

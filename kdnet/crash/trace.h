@@ -17,17 +17,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KDNET_TRACE_FRAMES   16U
-#define KDNET_TRACE_IMAGES   8U
-#define KDNET_TRACE_MODULES  256U /* images in the kernel's list that are looked at */
-#define KDNET_TRACE_NO_IMAGE UINT8_MAX
-#define KDNET_TRACE_BLOCKS   60U /* round trips: of the first two machines with a kernel, or with an image on it */
-#define KDNET_TRACE_FAMILIAR 12U /* of the others */
-#define KDNET_TRACE_IN_STORM 3U  /* of any, while very many crash together */
+#define KDNET_TRACE_FRAMES    16U
+#define KDNET_TRACE_IMAGES    8U
+#define KDNET_TRACE_MODULES   256U /* images in the kernel's list that are looked at */
+#define KDNET_TRACE_NO_IMAGE  UINT8_MAX
+#define KDNET_TRACE_NAME_SIZE 64
+#define KDNET_TRACE_BLOCKS    60U /* round trips: of the first two machines with a kernel, or with an image on it */
+#define KDNET_TRACE_FAMILIAR  12U /* of the others */
+#define KDNET_TRACE_IN_STORM  3U  /* of any, while very many crash together */
 
 struct kdnet_trace_frame {
     uint64_t address;
     uint8_t image; /* in `image`, or KDNET_TRACE_NO_IMAGE */
+};
+
+/* The public symbol that an address lies at or behind. */
+struct kdnet_trace_name {
+    uint32_t offset;
+    char text[KDNET_TRACE_NAME_SIZE]; /* empty: not known */
 };
 
 /* What is known of a crash's cause. */
@@ -38,6 +45,9 @@ struct kdnet_trace {
     bool cut; /* there may be more frames: the budget was used up */
     struct kdnet_trace_frame frame[KDNET_TRACE_FRAMES];
     struct kdnet_image_place image[KDNET_TRACE_IMAGES]; /* [0] is the kernel */
+    struct kdnet_pdb pdb;                               /* of image[pdb_image] */
+    uint8_t pdb_image;                                  /* the image that is blamed, or KDNET_TRACE_NO_IMAGE */
+    struct kdnet_trace_name address_name, frame_name[KDNET_TRACE_FRAMES]; /* filled by who knows symbols */
 };
 
 struct kdnet_trace_start {
@@ -63,7 +73,14 @@ struct kdnet_trace_search {
     struct kdnet_trace_start start;
     struct kdnet_trace trace; /* as far as it is known: valid at any time */
     unsigned asked, budget;
-    enum { KDNET_TRACE_ADDRESS, KDNET_TRACE_KERNEL, KDNET_TRACE_CAUSE, KDNET_TRACE_STACK, KDNET_TRACE_DONE } stage;
+    enum {
+        KDNET_TRACE_ADDRESS,
+        KDNET_TRACE_KERNEL,
+        KDNET_TRACE_CAUSE,
+        KDNET_TRACE_STACK,
+        KDNET_TRACE_IDENTITY,
+        KDNET_TRACE_DONE
+    } stage;
     struct kdnet_frame frame;
     uint64_t walk;    /* the next entry of the list; 0: not begun */
     bool walked;      /* to its end */

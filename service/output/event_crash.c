@@ -129,15 +129,35 @@ static json_t *assessment_object(const struct kdnet_event_crash_status *status)
     return b.object;
 }
 
-/* "examplenic.sys+0x1234"; an address alone where no image is known. */
-static json_t *place_text(const struct kdnet_trace *trace, uint8_t image, uint64_t address)
+/* "examplenic.sys!ExampleRead+0x12"; without a name "examplenic.sys+0x1234"; an address alone where no image is known.
+ */
+static json_t *place_text(const struct kdnet_trace *trace, uint8_t image, uint64_t address,
+                          const struct kdnet_trace_name *name)
 {
-    char text[KDNET_IMAGE_NAME_SIZE + 24];
+    char text[KDNET_IMAGE_NAME_SIZE + KDNET_TRACE_NAME_SIZE + 24];
     if (image >= trace->image_count)
         return builder_hex(address, BUILDER_ADDRESS_DIGITS);
     const struct kdnet_image_place *place = &trace->image[image];
-    (void)snprintf(text, sizeof text, "%s+0x%" PRIx64, place->name, address - place->base);
+    if (name->text[0] != '\0')
+        (void)snprintf(text, sizeof text, "%s!%s+0x%" PRIx32, place->name, name->text, name->offset);
+    else
+        (void)snprintf(text, sizeof text, "%s+0x%" PRIx64, place->name, address - place->base);
     return builder_text(text);
+}
+
+/* The symbol file of the image; null: not known. */
+static json_t *image_pdb(const struct kdnet_trace *trace, uint8_t image)
+{
+    char guid[2 * sizeof trace->pdb.guid + 1], guidage[KDNET_GUIDAGE_SIZE];
+    if (image != trace->pdb_image)
+        return json_null();
+    struct builder b = {.object = json_object()};
+    kdnet_pdb_guidage(&trace->pdb, guidage);
+    (void)snprintf(guid, sizeof guid, "%.32s", guidage);
+    builder_put(&b, "name", builder_foreign_text(trace->pdb.name, strlen(trace->pdb.name)));
+    builder_put(&b, "guid", builder_text(guid));
+    builder_put(&b, "age", json_integer((json_int_t)trace->pdb.age));
+    return b.object;
 }
 
 static json_t *module_object(const struct kdnet_trace *trace, uint8_t image, uint64_t address)
@@ -151,6 +171,7 @@ static json_t *module_object(const struct kdnet_trace *trace, uint8_t image, uin
     builder_put(&b, "offset", builder_hex(address - place->base, 1));
     builder_put(&b, "stamp", builder_hex(place->stamp, BUILDER_STATUS_DIGITS));
     builder_put(&b, "size", json_integer((json_int_t)place->size));
+    builder_put(&b, "pdb", image_pdb(trace, image));
     return b.object;
 }
 
@@ -160,6 +181,7 @@ static json_t *cause_object(const struct kdnet_trace *trace)
         return json_null();
     struct builder b = {.object = json_object()};
     builder_put(&b, "address", builder_hex(trace->address, BUILDER_ADDRESS_DIGITS));
+    builder_put(&b, "place", place_text(trace, trace->address_image, trace->address, &trace->address_name));
     builder_put(&b, "module", module_object(trace, trace->address_image, trace->address));
     return b.object;
 }
@@ -168,7 +190,8 @@ static json_t *stack_array(struct builder *b, const struct kdnet_trace *trace)
 {
     json_t *stack = json_array();
     for (unsigned i = 0; trace && i < trace->frame_count; ++i)
-        if (json_array_append_new(stack, place_text(trace, trace->frame[i].image, trace->frame[i].address)) != 0)
+        if (json_array_append_new(
+                stack, place_text(trace, trace->frame[i].image, trace->frame[i].address, &trace->frame_name[i])) != 0)
             b->failed = true;
     return stack;
 }

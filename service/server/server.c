@@ -329,6 +329,7 @@ static void init_env(struct server *server)
                                                  .asking = lookup_asking,
                                                  .find = lookup_find,
                                                  .want = lookup_want,
+                                                 .name = lookup_name,
                                                  .recall = lookup_recall,
                                                  .remember = lookup_remember,
                                                  .explain = lookup_explain};

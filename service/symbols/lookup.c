@@ -359,6 +359,21 @@ void lookup_want(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const 
     uv_mutex_unlock(&lookup->lock);
 }
 
+bool lookup_name(struct lookup_asker *asker, const struct kdnet_pdb *pdb, uint32_t rva, char *name, size_t size,
+                 uint32_t *offset)
+{
+    struct lookup *lookup = asker->lookup;
+    struct symbol_address address;
+    uv_mutex_lock(&lookup->lock);
+    bool known = lookup->has_places && symbols_name(lookup->symbols, pdb, rva, &address) == SYMBOLS_FOUND;
+    uv_mutex_unlock(&lookup->lock);
+    if (!known)
+        return false;
+    (void)snprintf(name, size, "%s", address.name);
+    *offset = address.offset;
+    return true;
+}
+
 /* With the lock held, as the next two. */
 static struct image *find_image(const struct lookup *lookup, const struct kdnet_image_print *print)
 {

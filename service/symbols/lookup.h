@@ -52,6 +52,11 @@ enum kdnet_rva_answer lookup_find(struct lookup_asker *asker, const struct kdnet
                                   uint32_t *rva, enum kdnet_source *source);
 void lookup_want(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *const *symbols, size_t count);
 
+/* Which public symbol of the image's an address lies at or behind, as far as it is known. False: not now; then it is
+ * looked up in the symbol files that are on this computer. */
+bool lookup_name(struct lookup_asker *asker, const struct kdnet_pdb *pdb, uint32_t rva, char *name, size_t size,
+                 uint32_t *offset);
+
 /* The questions that follow on the asker's loop are for the machine with this key; the key is not kept. */
 void lookup_asking(struct lookup_asker *asker, const struct kdnet_key *key);
 

@@ -5,12 +5,15 @@
  */
 #include "service/symbols/symbols_internal.h"
 
+#include "kdnet/base/wire.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#define NAMES_KEPT    1024U
+#define NAMES_KEPT     1024U
+#define WAYS           4U
 #define NAMES_LIMIT_MS 10000U
-#define NS_PER_S      1000000000U
+#define NS_PER_S       1000000000U
 
 enum name_state { NAME_WANTED = 1, NAME_ASKED, NAME_FOUND, NAME_ABSENT, NAME_NONE };
 
@@ -46,18 +49,26 @@ static bool is_of(const struct name *name, const struct kdnet_pdb *pdb)
     return name->pdb.age == pdb->age && memcmp(name->pdb.guid, pdb->guid, sizeof pdb->guid) == 0;
 }
 
+/* The places that an address may have, WAYS in a row. */
+static struct name *places_of(struct names *names, const struct kdnet_pdb *pdb, uint32_t rva)
+{
+    uint32_t hash = (kdnet_get_le32(pdb->guid) ^ rva) * 0x9e3779b1U;
+    return &names->name[hash % (NAMES_KEPT / WAYS) * WAYS];
+}
+
 static struct name *find_name(struct names *names, const struct kdnet_pdb *pdb, uint32_t rva)
 {
-    for (size_t i = 0; i < NAMES_KEPT; ++i)
-        if (names->name[i].state != 0 && names->name[i].address.rva == rva && is_of(&names->name[i], pdb))
-            return &names->name[i];
+    struct name *name = places_of(names, pdb, rva);
+    for (size_t i = 0; i < WAYS; ++i)
+        if (name[i].state != 0 && name[i].address.rva == rva && is_of(&name[i], pdb))
+            return &name[i];
     return NULL;
 }
 
-/* The oldest gives way. */
+/* One of those gives way. */
 static struct name *add_name(struct names *names, const struct kdnet_pdb *pdb, uint32_t rva)
 {
-    struct name *name = &names->name[names->next++ % NAMES_KEPT];
+    struct name *name = &places_of(names, pdb, rva)[names->next++ % WAYS];
     *name = (struct name){.pdb = *pdb, .state = NAME_WANTED, .address = {.rva = rva}};
     return name;
 }

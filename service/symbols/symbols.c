@@ -24,6 +24,7 @@ static void free_symbols(void *user)
     places_leave(symbols->places);
     remembered_clear(&symbols->remembered);
     free(symbols->explanations);
+    free(symbols->names);
     free(symbols->cache_file);
     uv_mutex_destroy(&symbols->lock);
     free(symbols);
@@ -50,7 +51,8 @@ static void on_wake_closed(uv_handle_t *handle)
 /* Ends when nothing of ours is on a thread; what is new goes to the cache file first. */
 void symbols_go_on_closing(struct symbols *symbols)
 {
-    if (!symbols->closing || symbols->attempts || symbols->cache_task || uv_is_closing((uv_handle_t *)&symbols->wake))
+    if (!symbols->closing || symbols->attempts || symbols->cache_task || names_are_asked(symbols) ||
+        uv_is_closing((uv_handle_t *)&symbols->wake))
         return;
     if (symbols->dirty)
         cache_file_write(symbols);
@@ -165,6 +167,7 @@ static void on_wake(uv_async_t *wake)
     struct symbols *symbols = wake->data;
     uv_mutex_lock(&symbols->lock);
     jobs_schedule(symbols);
+    names_schedule(symbols);
     uv_mutex_unlock(&symbols->lock);
     symbols_tell(symbols);
 }
@@ -399,6 +402,7 @@ int symbols_set_places(struct symbols *symbols, struct symbol_path *path)
     struct places *before = symbols->places;
     symbols->places = places;
     forget_none(symbols);
+    names_forget(symbols);
     if (before)
         symbol_path_stop(&before->path);
     jobs_restart(symbols);

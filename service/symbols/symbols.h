@@ -105,6 +105,16 @@ enum symbols_answer symbols_find(struct symbols *symbols, uint64_t machine, cons
 void symbols_want(struct symbols *symbols, uint64_t machine, const struct kdnet_pdb *pdb, const char *const *names,
                   size_t count);
 
+/*
+ * Which public symbol an address of an image lies at or behind, by the symbol files that are on this computer: those in
+ * folders, and those that servers have brought for names. Nothing is fetched, and nobody is told when it ends.
+ *
+ * out   written on FOUND only.
+ * Cost: a lock and a hash table of the 1,024 addresses that are kept.
+ */
+enum symbols_answer symbols_name(struct symbols *symbols, const struct kdnet_pdb *pdb, uint32_t rva,
+                                 struct symbol_address *out);
+
 /* What was tried for a name and what each place answered, as one line of printable ASCII; cut to `size`. */
 void symbols_explain(struct symbols *symbols, const struct kdnet_pdb *pdb, const char *symbol, char *out, size_t size);
 

@@ -67,6 +67,7 @@ struct explanation {
 };
 
 struct cache_task;
+struct names;
 
 struct symbols {
     uv_mutex_t lock; /* of all below that questions touch: what is remembered, jobs, explanations, counts */
@@ -82,6 +83,7 @@ struct symbols {
     bool news;        /* answers that were pending have changed without a look-up */
     bool opening, closing, write_due;
     uint64_t lookups, turned_away;
+    struct names *names; /* NULL: nobody has asked for any */
     struct explanation *explanations;
     uint32_t next_explanation;
 
@@ -148,6 +150,17 @@ bool cache_file_start(struct symbols *symbols, bool writes);
 /* Writes it in a while, or now. */
 void cache_file_plan_write(struct symbols *symbols);
 void cache_file_write(struct symbols *symbols);
+
+/* --- names.c; with the lock held, on the loop --- */
+
+/* Starts to look up names that are wanted, when none are being looked up. */
+void names_schedule(struct symbols *symbols);
+
+/* Whether some are. */
+bool names_are_asked(const struct symbols *symbols);
+
+/* That there are none was said of the places before. */
+void names_forget(struct symbols *symbols);
 
 /* --- explain.c; with the lock held --- */
 

@@ -51,6 +51,13 @@ static void want_rvas(void *user, const struct kdnet_pdb *pdb, const char *const
         worker->env->symbols->want(worker->asker, pdb, symbols, count);
 }
 
+static bool find_name(void *user, const struct kdnet_pdb *pdb, uint32_t rva, char *name, size_t size, uint32_t *offset)
+{
+    const struct worker *worker = user;
+    return worker->asker && !worker->stopping &&
+           worker->env->symbols->name(worker->asker, pdb, rva, name, size, offset);
+}
+
 static bool recall_image(void *user, const struct kdnet_image_print *print, struct kdnet_pdb *pdb)
 {
     const struct worker *worker = user;
@@ -76,6 +83,7 @@ void worker_configure(struct worker *worker, const struct kdnetd_config *config)
     shared->prints = config->prints;
     shared->break_in_allowed = config->break_in == CONFIG_BREAK_IN_ALLOWED;
     shared->want_rvas = places ? want_rvas : NULL;
+    shared->find_name = places ? find_name : NULL;
     shared->recall_image = places ? recall_image : NULL;
     shared->remember_image = places ? remember_image : NULL;
     reads_make(&worker->reads, config);

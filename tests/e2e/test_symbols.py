@@ -85,6 +85,24 @@ class Symbols(harness.Case):
         first, last = self.crash(daemon, 4, "--no-dump")[2:]
         self.assertEqual((first["verdict"], first["assessment"]), ("not_started", None))
         self.assertEqual((last["verdict"], last["source"]["from"], last["assessment"]), ("not_started", "dump_block", None))
+        last = self.crash(daemon, 6, "--status", "0", "--dump-log")[-1]
+        self.assertEqual((last["verdict"], last["source"]["from"], last["dump_log"]), ("written", "dump_log", "found"))
+        self.assertEqual(last["evidence"]["dump_log"]["last_line"], "Dump completed successfully.")
+        daemon.stop()
+
+    def test_frames_have_the_names_that_tables_on_disk_give(self):
+        store = self.table(self.place("store"), {"KiBugCheckData": 0x3040, "KiExample": 0x1600})
+        self.table(store, {"FaultyRead": 0x1200}, pdb="faulty.pdb", guid=DRIVER_GUID)
+        daemon = self.start("--symbols", store)
+        wanted = {"ntoskrnl.exe!KiExample+0x100", "faulty.sys!FaultyRead+0x34"}
+        for crashes in range(1, 6):  # nobody waits for names: the next machine has them
+            first = self.crash(daemon, 2 * crashes, "--cause", "0x1234")[2 * crashes - 2]
+            if wanted <= set(first["stack"]):
+                break
+        self.assertLessEqual(wanted, set(first["stack"]))
+        self.assertEqual(first["cause"]["place"], "faulty.sys!FaultyRead+0x34")
+        self.assertEqual(first["cause"]["module"]["pdb"], {"name": "faulty.pdb", "guid": DRIVER_GUID, "age": AGE})
+        self.assertEqual(first["bucket"], "D1 faulty.sys+0x1234@5F3A1B2C")  # the same, whatever is known
         daemon.stop()
 
     def test_a_kernel_without_symbols_is_told_with_what_was_tried(self):

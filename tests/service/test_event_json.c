@@ -422,7 +422,7 @@ static void an_assessment_stands_beside_an_unknown_verdict(void **state)
 static void cause_stack_and_bucket_are_told(void **state)
 {
     (void)state;
-    static const struct kdnet_trace trace = {
+    static struct kdnet_trace trace = {
         .address = 0xfffff80012341234U,
         .address_image = 1,
         .frame_count = 2,
@@ -446,6 +446,19 @@ static void cause_stack_and_bucket_are_told(void **state)
     assert_text(json_object_get(cause, "module"), "offset", "0x1234");
     assert_text(json_array_get(stack, 0), NULL, "ntoskrnl.exe+0x1500");
     assert_text(json_array_get(stack, 1), NULL, "0xFFFFF90000000001");
+    assert_text(cause, "place", "nic.sys+0x1234");
+    assert_null_field(json_object_get(cause, "module"), "pdb");
+    json_decref(object);
+    trace.pdb_image = 1;
+    trace.pdb = (struct kdnet_pdb){.guid = {1, 2}, .age = 3, .name = "nic.pdb"};
+    trace.address_name = (struct kdnet_trace_name){.offset = 0x34, .text = "NicRead"};
+    trace.frame_name[0] = (struct kdnet_trace_name){.offset = 5, .text = "KiStop"};
+    object = made(&event, &v4);
+    assert_text(json_object_get(object, "cause"), "place", "nic.sys!NicRead+0x34");
+    assert_text(json_array_get(json_object_get(object, "stack"), 0), NULL, "ntoskrnl.exe!KiStop+0x5");
+    const json_t *pdb = json_object_get(json_object_get(json_object_get(object, "cause"), "module"), "pdb");
+    assert_text(pdb, "name", "nic.pdb");
+    assert_int_equal(json_string_length(json_object_get(pdb, "guid")), 32);
     json_decref(object);
 }
 

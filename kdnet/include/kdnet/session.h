@@ -71,6 +71,9 @@ struct kdnet_session_shared {
     /* Says that these symbols of an image will be asked for, so that they can be looked up together and soon; the first
      * matters most. NULL: nobody minds. */
     void (*want_rvas)(void *user, const struct kdnet_pdb *pdb, const char *const *symbols, size_t count);
+    /* Which public symbol of an image an address lies at or behind, without waiting: NUL-ended, and how far behind.
+     * False: not known now. NULL: nobody knows. */
+    bool (*find_name)(void *user, const struct kdnet_pdb *pdb, uint32_t rva, char *name, size_t size, uint32_t *offset);
     /* What the kernel with this print turned out to be earlier, on machines that may be believed. False: not known, or
      * not certain; then this machine is asked. NULL: nothing is remembered. */
     bool (*recall_image)(void *user, const struct kdnet_image_print *print, struct kdnet_pdb *pdb);

@@ -28,6 +28,7 @@ enum {
 
 struct cause_state {
     bool begun, over;
+    unsigned named; /* frames whose names were asked for */
     uint64_t until_us;
     struct kdnet_trace_search search;
 };
@@ -105,6 +106,37 @@ static void begin(struct kdnet_session *session, struct cause_state *state, uint
     kdnet_trace_begin(&state->search, &start);
 }
 
+/* The name of an address in an image whose symbol file is known: NULL, of none other. */
+static const struct kdnet_pdb *pdb_of(const struct kdnet_session *session, const struct kdnet_trace *trace,
+                                      uint8_t image)
+{
+    bool kernel = image == 0 && trace->image_count > 0 &&
+                  kdnet_is_known(&session->kernel_info->facts, KDNET_FACT_IDENTITY);
+    return kernel                                                       ? &session->kernel_info->pdb
+           : image != KDNET_TRACE_NO_IMAGE && image == trace->pdb_image ? &trace->pdb
+                                                                        : NULL;
+}
+
+static void name_address(const struct kdnet_session *session, const struct kdnet_trace *trace, uint8_t image,
+                         uint64_t address, struct kdnet_trace_name *out)
+{
+    const struct kdnet_session_shared *shared = session->shared;
+    const struct kdnet_pdb *pdb = pdb_of(session, trace, image);
+    if (pdb && shared->find_name && out->text[0] == '\0' &&
+        !shared->find_name(shared->user, pdb, (uint32_t)(address - trace->image[image].base), out->text,
+                           sizeof out->text, &out->offset))
+        out->text[0] = '\0';
+}
+
+/* Names that are known, from a frame on; others are asked for, so that they may be known when the result is told. */
+static void name_from(const struct kdnet_session *session, struct kdnet_trace *trace, unsigned first)
+{
+    if (trace->address != 0 && first == 0)
+        name_address(session, trace, trace->address_image, trace->address, &trace->address_name);
+    for (unsigned i = first; i < trace->frame_count; ++i)
+        name_address(session, trace, trace->frame[i].image, trace->frame[i].address, &trace->frame_name[i]);
+}
+
 /* Once a crash: at its first break that is read. */
 static bool is_wanted(const struct kdnet_session *session)
 {
@@ -127,6 +159,9 @@ static bool next(struct kdnet_session *session, uint64_t now_us)
     state->search.start.cache = session->shared->trace_cache; /* the session may have moved */
     state->over = now_us >= state->until_us || !kdnet_trace_next(&state->search, &want) ||
                   !kdnet_request_read(session, KDNET_FOR_PROBE, want, KDNET_BLOCK_SIZE);
+    if (state->search.trace.frame_count > state->named)
+        name_from(session, &state->search.trace, state->named);
+    state->named = state->search.trace.frame_count;
     return !state->over;
 }
 
@@ -174,7 +209,8 @@ struct kdnet_trace *kdnet_cause_end(struct kdnet_session *session)
     struct kdnet_trace *trace = malloc(sizeof *trace);
     if (trace) {
         *trace = search->trace;
-        trace->cut |= search->stage != KDNET_TRACE_DONE;
+        trace->cut |= search->stage < KDNET_TRACE_IDENTITY;
+        name_from(session, trace, 0);
     }
     return trace;
 }
