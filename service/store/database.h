@@ -69,6 +69,9 @@ struct database_gone {
     char sink[STORE_TEXT_SIZE]; /* the one that is furthest behind */
 };
 
+/* The time of the event that was stored last; 0: there is none. */
+int database_newest_us(struct database *database, uint64_t *time_us);
+
 /* Takes out the oldest events beyond the bounds, at most `most`, and the crashes that are older. */
 int database_retain(struct database *database, unsigned days, uint64_t bytes, uint64_t now_us, unsigned most,
                     struct database_gone *gone);

@@ -165,6 +165,13 @@ int database_targets(struct database *database, void (*each)(void *user, const s
     return NO_FILE;
 }
 
+int database_newest_us(struct database *database, uint64_t *time_us)
+{
+    (void)database;
+    *time_us = 0;
+    return NO_FILE;
+}
+
 int database_retain(struct database *database, unsigned days, uint64_t bytes, uint64_t now_us, unsigned most,
                     struct database_gone *gone)
 {

@@ -118,6 +118,18 @@ static int give_back_pages(struct database *database)
     return sqlite3_exec(database->db, "PRAGMA incremental_vacuum(1000)", NULL, NULL, NULL);
 }
 
+int database_newest_us(struct database *database, uint64_t *time_us)
+{
+    static const char sql[] = "SELECT time FROM events ORDER BY seq DESC LIMIT 1";
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(database->db, sql, -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    *time_us = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
+    (void)sqlite3_finalize(statement);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : code;
+}
+
 int database_retain(struct database *database, unsigned days, uint64_t bytes, uint64_t now_us, unsigned most,
                     struct database_gone *gone)
 {

@@ -64,6 +64,8 @@ struct store {
     struct store_note *notes; /* the same */
     bool catch_up_due, sinks_due, targets_told;
     uint64_t opened_us;           /* wall clock when the store was opened: this run's events are of then or later */
+    uint64_t age_us, aged_ms;     /* the time by which events are old, and when it was looked at last; 0: not yet */
+    bool age_told;                /* that it is far behind the clock */
     uint64_t retry_ms, second_ms; /* when the file is tried again; when once-a-second work was done last */
     uint64_t newest;              /* seq; also of files that were replaced, and of events without a file */
     bool told;                    /* the log was told that it is degraded */

@@ -16,7 +16,10 @@
 #include <string.h>
 
 #define SECOND_MS    1000U
-#define RETAIN_ROWS  5000U /* of one transaction */
+#define HOUR_US      UINT64_C(3600000000)
+#define DAY_US       (24 * HOUR_US)
+#define BEHIND_US    (30 * DAY_US) /* a fleet may well have had nothing to tell for some weeks */
+#define RETAIN_ROWS  5000U         /* of one transaction */
 #define TARGETS_MOST 2000U
 
 static void close_file(struct store *store)
@@ -65,6 +68,16 @@ static void tell_targets(struct store *store)
     (void)database_targets(store->database, store->callbacks.on_target, store->callbacks.user);
 }
 
+/* From where the time goes on by which events are old: find_age_us. Before anything is added. */
+static void begin_age(struct store *store)
+{
+    uint64_t newest_us = 0;
+    if (store->age_us != 0 || database_newest_us(store->database, &newest_us) != 0)
+        return;
+    store->age_us = newest_us > 0 ? newest_us + DAY_US : store_wall_us();
+    store->aged_ms = store_clock_ms();
+}
+
 /* Opens the file, or sets it aside: then the next call makes a new one. */
 static void open_file(struct store *store)
 {
@@ -82,6 +95,7 @@ static void open_file(struct store *store)
         database_skip_to(store->database, store->newest);
         store->catch_up_due = true; /* it is another file than before */
     }
+    begin_age(store);
     store->sinks_due = true;
     (void)atomic_fetch_add(&store->generation, 1);
     tell_targets(store);
@@ -351,6 +365,32 @@ static void tell_gone(struct store *store, const struct database_gone *gone)
         store->callbacks.on_overrun(store->callbacks.user, gone->sink, gone->overrun);
 }
 
+/*
+ * The time by which events are old: the clock's, but it goes forward no faster than twice as fast as time does, from a
+ * day after the newest event on. So a clock that jumps ahead by years, or is wrong at the start, empties no store.
+ */
+static uint64_t find_age_us(struct store *store)
+{
+    uint64_t wall_us = store_wall_us(), now_ms = store_clock_ms();
+    struct log_line line;
+    if (store->age_us == 0)
+        return 0; /* the file could not be asked: nothing is too old */
+    store->age_us += 2 * (now_ms - store->aged_ms) * 1000;
+    store->aged_ms = now_ms;
+    if (store->age_us > wall_us)
+        store->age_us = wall_us;
+    bool behind = wall_us - store->age_us > BEHIND_US;
+    if (behind && !store->age_told) {
+        log_begin(&line, CONFIG_LOG_WARNING,
+                  "the clock is far ahead of the newest stored event: is it right? Events leave the store by their age "
+                  "at most twice as fast as time passes, until it has caught up");
+        log_number(&line, "ahead_hours", (wall_us - store->age_us) / HOUR_US);
+        log_end(&line);
+    }
+    store->age_told = behind;
+    return store->age_us;
+}
+
 static void retain(struct store *store)
 {
     struct database_gone gone;
@@ -359,7 +399,7 @@ static void retain(struct store *store)
     int code = database_begin(store->database);
     if (code == 0)
         code = database_retain(store->database, store->settings.retain_days, store->settings.retain_bytes,
-                               store_wall_us(), RETAIN_ROWS, &gone);
+                               find_age_us(store), RETAIN_ROWS, &gone);
     if (commit(store, code))
         tell_gone(store, &gone);
 }
@@ -399,6 +439,7 @@ static void move(struct store *store)
     close_file(store);
     store->catch_up_due = true;
     store->told = false;
+    store->age_us = 0;
     uv_mutex_lock(&store->lock);
     store->status.state = path ? STORE_DEGRADED : STORE_OFF;
     store->status.error[0] = '\0';

@@ -675,6 +675,28 @@ static void test_old_events_go(void **state)
     remove_place(place);
 }
 
+/* As when the computer comes up with a clock that is years ahead. */
+static void test_a_clock_that_is_ahead_empties_no_store(void **state)
+{
+    char line[256];
+    struct place *place = new_place();
+    (void)state;
+    place->options.retain_days = 36500;
+    open_store(place);
+    for (unsigned n = 1; n <= 10; ++n)
+        add(place, event(n, line));
+    await_told(place, 10);
+    close_store(place);
+    place->options.retain_days = 2; /* the events are older, by the clock */
+    open_store(place);
+    await_state(place, STORE_OK);
+    uv_sleep(2500); /* retain looks once a second */
+    struct listing left = events(place, &(struct store_event_query){0});
+    assert_int_equal(left.count, 10);
+    close_store(place);
+    remove_place(place);
+}
+
 static void test_copies_itself(void **state)
 {
     char line[256], to[96], error[STORE_ERROR_SIZE];
@@ -860,6 +882,7 @@ int main(void)
         cmocka_unit_test(test_lines_without_room_come_from_the_result_file),
         cmocka_unit_test(test_retains_days_and_bytes),
         cmocka_unit_test(test_old_events_go),
+        cmocka_unit_test(test_a_clock_that_is_ahead_empties_no_store),
         cmocka_unit_test(test_copies_itself),
         cmocka_unit_test(test_no_file_is_no_store),
         cmocka_unit_test(test_a_kill_loses_nothing_that_was_shown),
