@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The key filter by AES instructions: eight keys at a time, from 32 bytes of key to the answer. Their schedule stays in
- * the crypto's scratch until the next keys come. Included by key_filter_x86.c and key_filter_vaes.c, for registers of
- * 16 and 32 bytes; they say what `reg` is, and its operations.
+ * the crypto's scratch until the next keys come. Included by key_filter_x86.c, key_filter_arm_linux.c and
+ * key_filter_vaes.c, for registers of 16, 16 and 32 bytes; they say what `reg` is, and its operations, and `reg_one`,
+ * of one block.
  *
  * AES-256 as in FIPS 197: the key expansion of section 5.2, and the equivalent inverse cipher of 5.3.5, which is what
  * AESDEC computes. The words of several keys are expanded side by side: word i of all of them is in one register, so
@@ -61,14 +62,14 @@ INLINED void next_words(reg w[static 4], reg t)
 /* SubWord of four words; AESENCLAST does ShiftRows, too, which the order of the bytes takes back. */
 INLINED reg sub_word(reg word)
 {
-    const __m128i order = _mm_setr_epi8(0, 13, 10, 7, 4, 1, 14, 11, 8, 5, 2, 15, 12, 9, 6, 3);
+    const reg_one order = reg_order(0, 13, 10, 7, 4, 1, 14, 11, 8, 5, 2, 15, 12, 9, 6, 3);
     return reg_encrypt_last(reg_shuffle(word, reg_all(order)), reg_words(0));
 }
 
 /* SubWord(RotWord(word)) XOR Rcon. */
 INLINED reg sub_rot_word(reg word, int rcon)
 {
-    const __m128i order = _mm_setr_epi8(1, 14, 11, 4, 5, 2, 15, 8, 9, 6, 3, 12, 13, 10, 7, 0);
+    const reg_one order = reg_order(1, 14, 11, 4, 5, 2, 15, 8, 9, 6, 3, 12, 13, 10, 7, 0);
     return reg_encrypt_last(reg_shuffle(word, reg_all(order)), reg_words(rcon));
 }
 
@@ -136,7 +137,7 @@ INLINED unsigned find_zeros(const reg state[static 4], uint32_t tag)
 WITH_AES __attribute__((noinline)) static unsigned try_block(const struct schedule *schedule,
                                                              const struct kdnet_key_filter_block *block, uint32_t tag)
 {
-    reg cipher = reg_all(_mm_loadu_si128((const void *)block->bytes)), state[4 * GROUPS];
+    reg cipher = reg_all(reg_block(block->bytes)), state[4 * GROUPS];
     unsigned bits = 0;
 #pragma GCC unroll 8
     for (size_t i = 0; i < 4 * GROUPS; ++i)

@@ -8,6 +8,7 @@
 #define REG_KEYS   2
 
 typedef __m256i reg;
+typedef __m128i reg_one;
 
 #define reg_xor(a, b)              _mm256_xor_si256(a, b)
 #define reg_and(a, b)              _mm256_and_si256(a, b)
@@ -15,6 +16,8 @@ typedef __m256i reg;
 #define reg_high_words(a, b)       _mm256_unpackhi_epi32(a, b)
 #define reg_low_halves(a, b)       _mm256_unpacklo_epi64(a, b)
 #define reg_high_halves(a, b)      _mm256_unpackhi_epi64(a, b)
+#define reg_order(...)             _mm_setr_epi8(__VA_ARGS__)
+#define reg_block(bytes)           _mm_loadu_si128((const void *)(bytes))
 #define reg_shuffle(a, order)      _mm256_shuffle_epi8(a, order)
 #define reg_all(block)             _mm256_broadcastsi128_si256(block)
 #define reg_words(word)            _mm256_set1_epi32(word)

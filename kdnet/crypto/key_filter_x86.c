@@ -8,7 +8,7 @@
 #define REG_TARGET "aes,sse4.1"
 #define REG_KEYS   1
 
-typedef __m128i reg;
+typedef __m128i reg, reg_one;
 
 #define reg_xor(a, b)              _mm_xor_si128(a, b)
 #define reg_and(a, b)              _mm_and_si128(a, b)
@@ -16,6 +16,8 @@ typedef __m128i reg;
 #define reg_high_words(a, b)       _mm_unpackhi_epi32(a, b)
 #define reg_low_halves(a, b)       _mm_unpacklo_epi64(a, b)
 #define reg_high_halves(a, b)      _mm_unpackhi_epi64(a, b)
+#define reg_order(...)             _mm_setr_epi8(__VA_ARGS__)
+#define reg_block(bytes)           _mm_loadu_si128((const void *)(bytes))
 #define reg_shuffle(a, order)      _mm_shuffle_epi8(a, order)
 #define reg_all(block)             (block)
 #define reg_words(word)            _mm_set1_epi32(word)
