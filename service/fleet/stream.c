@@ -5,9 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SECOND_NS    INT64_C(1000000000)
-#define COPIES       3
-#define SUBJECT_SIZE 1024
+#define SECOND_NS INT64_C(1000000000)
+#define COPIES    3
 
 static const char collector_mark[] = "{collector}", target_mark[] = "{target}";
 
@@ -100,29 +99,28 @@ static bool make(natsConnection *connection, jsStreamConfig *config, char error[
     return status == NATS_OK && judge_found(config, has_subject, window_s, error);
 }
 
-/* Each token with a placeholder is any: kdnet.crash.*.*. */
-static void make_filter(const char *pattern, char out[static SUBJECT_SIZE])
+void fleet_filter(const char *pattern, char out[static FLEET_SUBJECT_SIZE])
 {
     size_t length = 0;
-    while (*pattern != '\0' && length + 2 < SUBJECT_SIZE) {
+    while (*pattern != '\0' && length + 2 < FLEET_SUBJECT_SIZE) {
         size_t token = strcspn(pattern, ".");
         bool is_any = memchr(pattern, '{', token) != NULL;
-        int added = snprintf(out + length, SUBJECT_SIZE - length, "%.*s%s", is_any ? 1 : (int)token,
+        int added = snprintf(out + length, FLEET_SUBJECT_SIZE - length, "%.*s%s", is_any ? 1 : (int)token,
                              is_any ? "*" : pattern, pattern[token] == '.' ? "." : "");
         length += (size_t)added;
         pattern += token + (pattern[token] == '.');
     }
-    out[length < SUBJECT_SIZE ? length : SUBJECT_SIZE - 1] = '\0';
+    out[length < FLEET_SUBJECT_SIZE ? length : FLEET_SUBJECT_SIZE - 1] = '\0';
 }
 
 bool fleet_make_stream(natsConnection *connection, const char *name, const char *pattern,
                        char error[static FLEET_ERROR_SIZE])
 {
-    char filter[SUBJECT_SIZE];
+    char filter[FLEET_SUBJECT_SIZE];
     const char *subjects[] = {filter};
     jsStreamConfig config;
     (void)jsStreamConfig_Init(&config);
-    make_filter(pattern, filter);
+    fleet_filter(pattern, filter);
     config.Name = name;
     config.Subjects = subjects;
     config.SubjectsLen = 1;
@@ -133,7 +131,7 @@ bool fleet_make_stream(natsConnection *connection, const char *name, const char 
 
 bool fleet_make_bucket(natsConnection *connection, const char *name, char error[static FLEET_ERROR_SIZE])
 {
-    char stream[SUBJECT_SIZE], keys[SUBJECT_SIZE];
+    char stream[FLEET_SUBJECT_SIZE], keys[FLEET_SUBJECT_SIZE];
     const char *subjects[] = {keys};
     jsStreamConfig config;
     (void)jsStreamConfig_Init(&config);

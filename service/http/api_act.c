@@ -34,7 +34,8 @@ static void refuse(struct call *call, const struct http_acted *acted)
         [HTTP_NOT_READY] = {HTTP_PROBLEM_NOT_READY, "kdnetd starts or stops; try again later"},
     };
     enum http_problem kind = problems[acted->outcome].kind;
-    if (acted->outcome == HTTP_NO_SUCH_TARGET && call->route->answer == api_acknowledge)
+    if (acted->outcome == HTTP_NO_SUCH_TARGET &&
+        (call->route->answer == api_acknowledge || call->route->answer == api_republish))
         kind = HTTP_PROBLEM_NOT_FOUND;
     call_problem(call, kind, NULL, "%s", acted->detail ? acted->detail : problems[acted->outcome].detail);
     if (acted->outcome == HTTP_TOO_OFTEN)
@@ -212,4 +213,18 @@ void api_acknowledge(struct call *call)
         act(call,
             &(struct http_act){
                 .action = HTTP_ACTION_ACKNOWLEDGE, .by = call->by, .crash = call->argument, .note = note ? note : ""});
+}
+
+void api_republish(struct call *call)
+{
+    uint64_t since_us = 0;
+    const char *since = json_string_value(json_object_get(call->body, "since"));
+    if (!list_is_name(call->argument))
+        call_problem(call, HTTP_PROBLEM_NOT_FOUND, NULL, "there is no such sink; GET /api/v1/status lists them");
+    else if (!since || !query_time(since, call_now_us(), &since_us))
+        call_problem(call, HTTP_PROBLEM_BAD_REQUEST, "since",
+                     "since is missing or no time; send RFC 3339, or a duration back from now such as 2d");
+    else if (check_members(call, "since"))
+        act(call, &(struct http_act){
+                      .action = HTTP_ACTION_REPUBLISH, .by = call->by, .sink = call->argument, .since_us = since_us});
 }

@@ -157,6 +157,7 @@ enum http_action {
     HTTP_ACTION_DRAIN,
     HTTP_ACTION_UNDRAIN,
     HTTP_ACTION_ACKNOWLEDGE, /* `crash`, `note` */
+    HTTP_ACTION_REPUBLISH,   /* `sink` delivers again what was told since `since_us` */
 };
 
 struct http_act {
@@ -166,11 +167,13 @@ struct http_act {
     uint64_t for_us;          /* TO_DEBUGGER; 0: ten minutes */
     bool break_in;            /* READ */
     const char *crash, *note; /* ACKNOWLEDGE */
+    const char *sink;         /* REPUBLISH */
+    uint64_t since_us;
 };
 
 enum http_outcome {
     HTTP_ACTED,          /* 202 (targets), 200 (others) */
-    HTTP_NO_SUCH_TARGET, /* 404; of ACKNOWLEDGE: no such crash */
+    HTTP_NO_SUCH_TARGET, /* 404; of ACKNOWLEDGE: no such crash; of REPUBLISH: no such sink */
     HTTP_WRONG_STATE,    /* 409, with `state` */
     HTTP_FORBIDDEN,      /* 403: `detail` names the option */
     HTTP_TOO_OFTEN,      /* 429, with `retry_s` */

@@ -29,6 +29,7 @@ static const struct route routes[] = {
     {"POST", "/api/v1/targets/*/reboot", " ", ROUTE_ACT, ROUTE_HERE, api_reboot},
     {"POST", "/api/v1/targets/*/take_back", " ", ROUTE_ACT, ROUTE_HERE, api_take_back},
     {"POST", "/api/v1/targets/*/read", " ", ROUTE_ACT, ROUTE_HERE, api_read},
+    {"POST", "/api/v1/sinks/*/republish", " ", ROUTE_ACT, ROUTE_HERE, api_republish},
     {"POST", "/api/v1/reload", " ", ROUTE_ACT, ROUTE_HERE, api_reload},
     {"POST", "/api/v1/drain", " ", ROUTE_ACT, ROUTE_HERE, api_drain},
     {"DELETE", "/api/v1/drain", " ", ROUTE_ACT, ROUTE_HERE, api_undrain},

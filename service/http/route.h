@@ -61,6 +61,7 @@ void api_reload(struct call *call);
 void api_drain(struct call *call);
 void api_undrain(struct call *call);
 void api_acknowledge(struct call *call);
+void api_republish(struct call *call);
 void stream_answer(struct call *call);
 void metrics_answer(struct call *call);
 void page_answer(struct call *call);

@@ -195,11 +195,19 @@ void command_print_help(const struct command *command, FILE *stream)
                                  : "0 success, 1 failed, 2 wrong usage, 3 kdnetd cannot be reached, 4 no such target.");
 }
 
-const struct command *const command_all[] = {
-    &command_status,  &command_health,  &command_targets, &command_show,    &command_crashes, &command_ack,
-    &command_buckets, &command_events,  &command_watch,   &command_release, &command_reboot,  &command_read,
-    &command_doctor,  &command_unknown, &command_reload,  &command_drain,   &command_token,   &command_backup,
-    &command_keygen,  &command_import,  &command_check,   &command_decode,  &command_symbols, NULL};
+const struct command *const command_all[] = {&command_status,    &command_health,
+                                             &command_targets,   &command_show,
+                                             &command_crashes,   &command_ack,
+                                             &command_buckets,   &command_events,
+                                             &command_watch,     &command_release,
+                                             &command_reboot,    &command_read,
+                                             &command_doctor,    &command_unknown,
+                                             &command_reload,    &command_drain,
+                                             &command_token,     &command_backup,
+                                             &command_republish, &command_fleet,
+                                             &command_keygen,    &command_import,
+                                             &command_check,     &command_decode,
+                                             &command_symbols,   NULL};
 
 const struct command *command_find(const char *name)
 {

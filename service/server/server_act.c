@@ -27,7 +27,8 @@ struct acting {
     uint64_t begun_us;
     enum http_action action;
     bool break_in;
-    uint64_t for_us;
+    uint64_t for_us, since_us;
+    char sink[CONFIG_NAME_SIZE];
     char by[HTTP_ID_SIZE], crash[HTTP_ID_SIZE], note[STORE_NOTE_MAX + 1];
     struct act_result result;
     enum store_result stored;
@@ -54,7 +55,7 @@ static const char *action_name(enum http_action action)
         [HTTP_ACTION_TAKE_BACK] = "take_back", [HTTP_ACTION_REBOOT] = "reboot",
         [HTTP_ACTION_READ] = "read",           [HTTP_ACTION_RELOAD] = "reload",
         [HTTP_ACTION_DRAIN] = "drain",         [HTTP_ACTION_UNDRAIN] = "undrain",
-        [HTTP_ACTION_ACKNOWLEDGE] = "ack"};
+        [HTTP_ACTION_ACKNOWLEDGE] = "ack",     [HTTP_ACTION_REPUBLISH] = "republish"};
     return names[action];
 }
 
@@ -295,6 +296,20 @@ static void begin_acknowledge(struct acting *acting)
         refuse(acting, HTTP_STORE, "there is no store: set `store:`");
 }
 
+/* Sinks */
+
+static void begin_republish(struct acting *acting)
+{
+    struct sinks *sinks = acting->server->observe.sinks;
+    struct http_acted acted = {.outcome = HTTP_ACTED};
+    if (!sinks)
+        refuse(acting, HTTP_STORE, "there is no store that sinks are fed from: set `store:`");
+    else if (!sinks_republish(sinks, acting->sink, acting->since_us))
+        refuse(acting, HTTP_NO_SUCH_TARGET, "there is no such sink; GET /api/v1/status lists them");
+    else
+        end(acting, &acted);
+}
+
 /* Draining */
 
 static void drain(struct acting *acting)
@@ -424,6 +439,9 @@ static void handle_act(struct message *message, void *owner)
     case HTTP_ACTION_ACKNOWLEDGE:
         begin_acknowledge(acting);
         break;
+    case HTTP_ACTION_REPUBLISH:
+        begin_republish(acting);
+        break;
     default:
         begin_target(acting);
     }
@@ -451,12 +469,14 @@ void api_act(void *user, const struct http_act *act, void (*done)(void *done_use
     acting->action = act->action;
     acting->break_in = act->break_in;
     acting->for_us = act->for_us;
+    acting->since_us = act->since_us;
     acting->done = done;
     acting->user = done_user;
     copy_text(acting->request.name, sizeof acting->request.name, act->target);
     copy_text(acting->by, sizeof acting->by, act->by);
     copy_text(acting->crash, sizeof acting->crash, act->crash);
     copy_text(acting->note, sizeof acting->note, act->note);
+    copy_text(acting->sink, sizeof acting->sink, act->sink);
     acting->back.handle = handle_act;
     mailbox_post(&api->server->mailbox, &acting->back);
 }

@@ -303,6 +303,13 @@ static enum delivered deliver_batch(struct feed *feed, struct feed_batch *batch)
     return result;
 }
 
+void feed_go_back(struct feed *feed, uint64_t seq)
+{
+    feed->at = seq < feed->at ? seq : feed->at;
+    feed->acknowledged = seq < feed->acknowledged ? seq : feed->acknowledged;
+    feed->mark_count = 0;
+}
+
 bool feed_turn(struct feed *feed)
 {
     struct feed_batch batch = {.events = NULL};

@@ -64,6 +64,9 @@ void feed_init(struct feed *feed, const struct feed_env *env, const char *name, 
 /* Reads and delivers a batch, or waits. False: it is to end. */
 bool feed_turn(struct feed *feed);
 
+/* Goes back to behind `seq`, to deliver again; never forward. */
+void feed_go_back(struct feed *feed, uint64_t seq);
+
 /* A line into a batch; false: out of memory. It is an object and has an id, or is left out. */
 bool feed_add(struct feed_batch *batch, uint64_t seq, uint64_t time_us, const char *line, size_t length);
 void feed_clear(struct feed_batch *batch);

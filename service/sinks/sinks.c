@@ -34,6 +34,8 @@ struct sink {
     uv_mutex_t lock; /* of all below */
     uv_cond_t wakeup;
     bool woken;
+    bool goes_back;    /* to what was told since the next: asked, and not done yet */
+    uint64_t since_us; /* since 1970 */
     struct told told;
     atomic_bool stop, ended;
 };
@@ -153,6 +155,47 @@ static void publish(void *user)
     uv_mutex_unlock(&sink->lock);
 }
 
+/* Going back */
+
+static bool take_going_back(struct sink *sink, uint64_t *since_us)
+{
+    uv_mutex_lock(&sink->lock);
+    bool goes_back = sink->goes_back;
+    *since_us = sink->since_us;
+    sink->goes_back = false;
+    uv_mutex_unlock(&sink->lock);
+    return goes_back;
+}
+
+static bool ask_back(struct sink *sink, uint64_t since_us)
+{
+    uv_mutex_lock(&sink->lock);
+    sink->since_us = sink->goes_back && sink->since_us < since_us ? sink->since_us : since_us;
+    sink->goes_back = sink->woken = true;
+    uv_cond_signal(&sink->wakeup);
+    uv_mutex_unlock(&sink->lock);
+    return true;
+}
+
+static bool take_first(void *user, const struct store_event *event)
+{
+    *(uint64_t *)user = event->seq;
+    return false;
+}
+
+/* The cursor in the store goes back, too, in the order of acknowledgements: a restart goes on from there. */
+static void go_back(struct sink *sink)
+{
+    uint64_t since_us, first = 0;
+    if (!take_going_back(sink, &since_us))
+        return;
+    const struct store_event_query query = {.since_us = since_us, .limit = 1};
+    if (store_events(sink->reader, &query, take_first, &first) != STORE_DONE)
+        (void)ask_back(sink, since_us); /* when the store can be read again */
+    else if (first > 0 && store_sink_back(sink->sinks->store, sink->config.name, first - 1))
+        feed_go_back(&sink->feed, first - 1);
+}
+
 /* A sink */
 
 /* The store makes the cursor of a sink that is new. False: it is to end. */
@@ -173,9 +216,11 @@ static void run(void *user)
         bool is_stream = sink->config.type == CONFIG_SINK_SYSLOG && sink->config.transport != CONFIG_TRANSPORT_UDP;
         sink->feed.held_back_ms = is_stream ? HELD_BACK_MS : 0;
         sink->feed.longest_ms = sink->type->longest_ms;
-        while (!atomic_load(&sink->stop) && feed_turn(&sink->feed))
+        while (!atomic_load(&sink->stop) && feed_turn(&sink->feed)) {
+            go_back(sink);
             if (sink->type->tick && link_of(sink))
                 sink->type->tick(sink->link);
+        }
     }
     if (sink->link)
         sink->type->close(sink->link);
@@ -343,6 +388,16 @@ void sinks_count_dropped(struct sinks *sinks, const char *name, uint64_t count)
         uv_mutex_unlock(&sink->lock);
     }
     uv_mutex_unlock(&sinks->lock);
+}
+
+bool sinks_republish(struct sinks *sinks, const char *name, uint64_t since_us)
+{
+    bool found = false;
+    uv_mutex_lock(&sinks->lock);
+    for (struct sink *sink = sinks->first; sink && !found; sink = sink->next)
+        found = strcmp(sink->config.name, name) == 0 && ask_back(sink, since_us);
+    uv_mutex_unlock(&sinks->lock);
+    return found;
 }
 
 void sinks_each(struct sinks *sinks, void (*each)(void *user, const struct sinks_status *status), void *user)

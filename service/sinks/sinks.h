@@ -46,6 +46,10 @@ void sinks_wake(struct sinks *sinks);
 /* The store's on_overrun. */
 void sinks_count_dropped(struct sinks *sinks, const char *name, uint64_t count);
 
+/* Delivers again what was told since then, to the sink of that name, as soon as it is done with what it has in hand.
+ * False: there is no such sink. */
+bool sinks_republish(struct sinks *sinks, const char *name, uint64_t since_us);
+
 void sinks_each(struct sinks *sinks, void (*each)(void *user, const struct sinks_status *status), void *user);
 
 /* Ends all: what was not delivered is delivered after the next start. False: one did not end within `wait_ms`; what it

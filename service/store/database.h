@@ -54,7 +54,7 @@ int database_add_to_crash(struct database *database, const struct store_line *li
 
 int database_acknowledge(struct database *database, const char *crash, const char *by, const char *note,
                          uint64_t time_us, bool *found);
-int database_sink_ack(struct database *database, const char *sink, uint64_t seq);
+int database_sink_ack(struct database *database, const char *sink, uint64_t seq, bool goes_back);
 /* Cursors of other sinks than these go; each of these has one afterwards, behind the newest event if it is new. */
 int database_keep_sinks(struct database *database, const char *const *sinks, size_t count);
 

@@ -29,6 +29,7 @@
     X(HAS_CRASH, "SELECT 1 FROM crashes WHERE crash=?1")                                                               \
     X(ACKNOWLEDGE, "INSERT OR REPLACE INTO acknowledged(crash,by,time,note) VALUES(?1,?2,?3,?4)")                      \
     X(SINK_ACK, "INSERT INTO sinks(name,seq) VALUES(?1,?2) ON CONFLICT(name) DO UPDATE SET seq=max(seq,excluded.seq)") \
+    X(SINK_BACK, "UPDATE sinks SET seq=min(seq,?2) WHERE name=?1")                                                     \
     X(ADD_SINK, "INSERT OR IGNORE INTO sinks(name,seq) VALUES(?1,?2)")                                                 \
     X(DROP_SINKS, "DELETE FROM sinks WHERE name NOT IN (SELECT value FROM json_each(?1))")                             \
     X(SLOWEST_SINK, "SELECT name,seq FROM sinks ORDER BY seq LIMIT 1")                                                 \

@@ -103,9 +103,9 @@ int database_acknowledge(struct database *database, const char *crash, const cha
     return database_step_once(database, statement);
 }
 
-int database_sink_ack(struct database *database, const char *sink, uint64_t seq)
+int database_sink_ack(struct database *database, const char *sink, uint64_t seq, bool goes_back)
 {
-    sqlite3_stmt *statement = database_statement(database, STATEMENT_SINK_ACK);
+    sqlite3_stmt *statement = database_statement(database, goes_back ? STATEMENT_SINK_BACK : STATEMENT_SINK_ACK);
     database_bind_text(statement, 1, sink);
     (void)sqlite3_bind_int64(statement, 2, (sqlite3_int64)seq);
     return database_step_once(database, statement);

@@ -134,11 +134,12 @@ int database_acknowledge(struct database *database, const char *crash, const cha
     return NO_FILE;
 }
 
-int database_sink_ack(struct database *database, const char *sink, uint64_t seq)
+int database_sink_ack(struct database *database, const char *sink, uint64_t seq, bool goes_back)
 {
     (void)database;
     (void)sink;
     (void)seq;
+    (void)goes_back;
     return NO_FILE;
 }
 

@@ -166,6 +166,13 @@ bool store_sink_ack(struct store *store, const char *sink, uint64_t seq)
     return add_note(store, &made);
 }
 
+bool store_sink_back(struct store *store, const char *sink, uint64_t seq)
+{
+    struct store_note made = {.is_sink = true, .goes_back = true, .seq = seq};
+    (void)snprintf(made.crash, sizeof made.crash, "%s", sink);
+    return add_note(store, &made);
+}
+
 void store_status(struct store *store, struct store_status *out)
 {
     uv_mutex_lock(&store->lock);

@@ -139,6 +139,9 @@ bool store_acknowledge(struct store *store, const char *crash, const char *by, c
 /* A sink has delivered all up to `seq`: its cursor, committed with the next group. */
 bool store_sink_ack(struct store *store, const char *sink, uint64_t seq);
 
+/* A sink is to deliver again what is behind `seq`: its cursor goes back, behind all store_sink_ack before. */
+bool store_sink_back(struct store *store, const char *sink, uint64_t seq);
+
 void store_status(struct store *store, struct store_status *out);
 
 /* A reader found the file damaged: the writer looks at it. Any thread. */

@@ -13,7 +13,7 @@
 /* An acknowledgement of a crash, or of what a sink has delivered, that waits for the writer. */
 struct store_note {
     struct store_note *next;
-    bool is_sink;
+    bool is_sink, goes_back;
     char crash[STORE_TEXT_SIZE]; /* or the sink's name */
     char by[STORE_TEXT_SIZE];
     char note[STORE_NOTE_MAX + 1];

@@ -137,7 +137,7 @@ static int put_notes(struct store *store)
     for (struct store_note *note = store->notes; note && code == 0; note = note->next) {
         bool found = true;
         code = note->is_sink
-                   ? database_sink_ack(store->database, note->crash, note->seq)
+                   ? database_sink_ack(store->database, note->crash, note->seq, note->goes_back)
                    : database_acknowledge(store->database, note->crash, note->by, note->note, note->time_us, &found);
         note->result = found ? STORE_DONE : STORE_MISSING;
     }

@@ -4,7 +4,7 @@ _kdnetctl() {
     local word=${COMP_WORDS[COMP_CWORD]} options=
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        options='help status health targets show crashes ack buckets events watch release reboot read doctor unknown reload drain token backup keygen import check decode symbols'
+        options='help status health targets show crashes ack buckets events watch release reboot read doctor unknown reload drain token backup republish fleet keygen import check decode symbols'
     else
         case ${COMP_WORDS[1]} in
         status) options=' --socket --url --token-file --json --utc --help' ;;
@@ -25,6 +25,8 @@ _kdnetctl() {
         drain) options=' --undo --socket --url --token-file --json --utc --help' ;;
         token) options=' --role --file --help' ;;
         backup) options=' --store --socket --url --token-file --json --utc --help' ;;
+        republish) options=' --since --sink --socket --url --token-file --json --utc --help' ;;
+        fleet) options=' --servers --config --stream --subject --credentials --ca --cert --key --since --target --verdict --interval --count --socket --url --token-file --json --utc --help' ;;
         keygen) options=' --host-ip --port --busparams --nodhcp --noumex --ps1 --from --out --help' ;;
         import) options=' --out --help' ;;
         check) options=' --help' ;;

@@ -19,6 +19,8 @@ complete -c kdnetctl -n __fish_use_subcommand -f -a reload -d 'read the configur
 complete -c kdnetctl -n __fish_use_subcommand -f -a drain -d 'let balancers send machines elsewhere'
 complete -c kdnetctl -n __fish_use_subcommand -f -a token -d 'make a token for the HTTP interface'
 complete -c kdnetctl -n __fish_use_subcommand -f -a backup -d 'copy the store while kdnetd goes on'
+complete -c kdnetctl -n __fish_use_subcommand -f -a republish -d 'let a sink deliver again what was told since then'
+complete -c kdnetctl -n __fish_use_subcommand -f -a fleet -d 'show what all collectors have told, from NATS'
 complete -c kdnetctl -n __fish_use_subcommand -f -a keygen -d 'make a key for a machine, and say what to run there'
 complete -c kdnetctl -n __fish_use_subcommand -f -a import -d 'make a targets file of a CSV file'
 complete -c kdnetctl -n __fish_use_subcommand -f -a check -d 'name every mistake of a configuration'
@@ -158,6 +160,33 @@ complete -c kdnetctl -n '__fish_seen_subcommand_from backup' -l token-file -d 'a
 complete -c kdnetctl -n '__fish_seen_subcommand_from backup' -l json -d 'a JSON object a line'
 complete -c kdnetctl -n '__fish_seen_subcommand_from backup' -l utc -d 'times in UTC, not in this computer\'s zone'
 complete -c kdnetctl -n '__fish_seen_subcommand_from backup' -l help -d 'all about the command'
+complete -c kdnetctl -n '__fish_seen_subcommand_from republish' -l since -d 'RFC 3339, or a duration back from now, as 2d' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from republish' -l sink -d 'the sink; that of the option nats is called nats' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from republish' -l socket -d 'kdnetd\'s Unix socket (KDNETD_SOCKET)' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from republish' -l url -d 'kdnetd\'s address, as http://127.0.0.1:9471 (KDNETD_URL)' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from republish' -l token-file -d 'a token for --url, alone or as in http_tokens (KDNETD_TOKEN_FILE)' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from republish' -l json -d 'a JSON object a line'
+complete -c kdnetctl -n '__fish_seen_subcommand_from republish' -l utc -d 'times in UTC, not in this computer\'s zone'
+complete -c kdnetctl -n '__fish_seen_subcommand_from republish' -l help -d 'all about the command'
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l servers -d 'servers of NATS; else those of the configuration' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l config -d 'kdnetd\'s configuration, whose option nats is taken' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l stream -d 'the stream (CRASH)' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l subject -d 'of events (kdnet.crash.{collector}.{target})' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l credentials -d 'a .creds file' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l ca -d 'certificates (PEM) that the servers are checked by' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l cert -d 'certificate (PEM) that is shown to the servers' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l key -d 'its private key (PEM)' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l since -d 'only what the servers took since then: 7d, or a time in UTC' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l target -d 'of targets and crashes: only those of this machine' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l verdict -d 'of targets and crashes: only those with it' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l interval -d 'of watch: between two looks (2s)' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l count -d 'of watch: ends after so many looks (never)' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l socket -d 'kdnetd\'s Unix socket (KDNETD_SOCKET)' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l url -d 'kdnetd\'s address, as http://127.0.0.1:9471 (KDNETD_URL)' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l token-file -d 'a token for --url, alone or as in http_tokens (KDNETD_TOKEN_FILE)' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l json -d 'a JSON object a line'
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l utc -d 'times in UTC, not in this computer\'s zone'
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l help -d 'all about the command'
 complete -c kdnetctl -n '__fish_seen_subcommand_from keygen' -l host-ip -d 'kdnetd\'s address as the machine reaches it, IPv4 or IPv6' -r
 complete -c kdnetctl -n '__fish_seen_subcommand_from keygen' -l port -d 'kdnetd\'s UDP port (50000); Windows takes 49152-65535, Microsoft recommends 50000-50039' -r
 complete -c kdnetctl -n '__fish_seen_subcommand_from keygen' -l busparams -d 'the network card that KDNET takes, when there are several: bus, device, function, decimal' -r
