@@ -73,7 +73,8 @@ class Publish(feeding.Case):
         self.assertLessEqual(subjects, {f"kdnet.crash.{c}.{t}" for c in ("c%2E1", "c2") for t in ("web%2E1", "web-2", "-")})
         for _, headers, data in client.messages():
             self.assertIn(f"Nats-Msg-Id: {json.loads(data)['id']}\r\n", headers)
-        self.assertEqual({json.loads(data)["collector"] for _, _, data in client.messages("KV_CRASH_collectors")}, {"c.1", "c2"})
+        nats.wait_until(lambda: {json.loads(data)["collector"] for _, _, data in client.messages("KV_CRASH_collectors")} == {"c.1", "c2"},
+                        "a collector does not say that it is there")
         self.assertEqual(one.counts()["errors"], 0)
 
     def test_nothing_is_lost_while_servers_and_collectors_are_killed(self):

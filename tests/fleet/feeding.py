@@ -73,9 +73,11 @@ class Case(unittest.TestCase):
 
     def check_ids(self, client, wanted):
         """Each id is there; a consumer that takes ids has each once, and so has the stream, within its window."""
-        def ids():
-            return [json.loads(data)["id"] for _, _, data in client.messages()]
-        nats.wait_until(lambda: wanted <= set(ids()), lambda: f"missing: {sorted(wanted - set(ids()))[:5]}")
-        found = ids()
+        found = []
+
+        def has_all():
+            found[:] = [json.loads(data)["id"] for _, _, data in client.messages()]
+            return wanted <= set(found)
+        nats.wait_until(has_all, lambda: f"missing: {sorted(wanted - set(found))[:5]}")
         self.assertEqual(set(found), wanted)
         self.assertEqual(len(found), len(wanted), "doubled in the stream")

@@ -158,7 +158,7 @@ class Client:
         head = ("NATS/1.0\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers.items()) + "\r\n").encode()
         self.send(f"HPUB {subject} {reply} {len(head)} {len(head) + len(data)}\r\n".encode() + head + data + b"\r\n")
 
-    def request(self, subject, body="", patience=5.0, headers=None):
+    def request(self, subject, body="", patience=30.0, headers=None):
         """The answer's JSON; None: nobody answered."""
         self.number += 1
         reply = f"{self.inbox}.{self.number}"
