@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs for Windows, under Wine: unit tests, configuration files, the service, the .msi.
 
-usage: under_wine.py BUILD [NAME...]    BUILD: build/windows; NAME: only units, files, messages, service or msi
+usage: under_wine.py BUILD [NAME...]    BUILD: build/windows; NAME: only programs, files, units, service or msi
 
 Wine binds 127.x.y.z to all addresses, so all is on 127.0.0.1. What Wine cannot show is in docs/windows.md.
 """
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 SKIPPED = 77
@@ -69,8 +70,8 @@ def wait(condition, what, detail=lambda: ""):
         time.sleep(0.2)
 
 
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+def free_port(kind=socket.SOCK_DGRAM):
+    with socket.socket(socket.AF_INET, kind) as taken:
         taken.bind(("127.0.0.1", 0))
         return taken.getsockname()[1]
 
@@ -130,11 +131,12 @@ def write_closed(path, content):
     path.write_text(content)
 
 
-def write_config(wine, port, wrong=False):
+def write_config(wine, port, http, wrong=False):
     names = subprocess.run([native("kdnet-target"), "--host", f"127.0.0.1:{port}", "--key", KEY, "--count", str(MACHINES),
                             "--print-targets"], capture_output=True, text=True, check=True, timeout=60).stdout
     write_closed(wine.data / "targets", names)
     config = (f'listen: "127.0.0.1:{port}"\nevents: \'C:\\ProgramData\\kdnetd\\log\\events.jsonl\'\n'
+              f'http: "127.0.0.1:{http}"\nhttp_tokens: \'C:\\ProgramData\\kdnetd\\tokens\'\n'
               f'targets_file: targets\nrva: ["{GUIDAGE}:IopFinalCrashDumpStatus=0x3010"]\n')
     write_closed(wine.data / "kdnetd.yaml", config + ("listne: 1\n" if wrong else ""))
 
@@ -179,14 +181,31 @@ def verb(wine, *words, code=0):
     return text(done)
 
 
+def check_http(wine, port):
+    """The page, the metrics, and kdnetctl with the token that install has made."""
+    if not (wine.build / "kdnetctl.exe").exists():
+        return
+    for path, word in {"/": b"<html", "/metrics": b"process_cpu_seconds_total", "/api/v1/targets": b'"targets"'}.items():
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE) as answer:
+            body = answer.read()
+        expect(word in body, f"HTTP serves {path}", body[:500])
+    wine.env["KDNETD_URL"] = f"http://127.0.0.1:{port}"
+    for words in (["status"], ["targets"], ["crashes"], ["reload"]):
+        done = wine.run(wine.build / "kdnetctl.exe", *words)
+        expect(done.returncode == 0, f"kdnetctl {words[0]}", text(done) + read_log(wine)[-2000:])
+
+
 def check_service(wine):
     shutil.rmtree(wine.data, ignore_errors=True)
-    port = free_port()
+    port, http = free_port(), free_port(socket.SOCK_STREAM)
     wine.run(wine.build / "kdnetd.exe", "service", "uninstall")
     verb(wine, "status", code=3)
     verb(wine, "install")
-    expect((wine.data / "kdnetd.yaml").exists(), "install writes a first configuration")
-    write_config(wine, port)
+    for name in ("kdnetd.yaml", "tokens"):
+        file = wine.data / name
+        expect(file.exists() and file.stat().st_mode & 0o77 == 0, f"install writes {name}, and nobody else reads it",
+               oct(file.stat().st_mode) if file.exists() else "not there")
+    write_config(wine, port, http)
     verb(wine, "start")
     verb(wine, "status")
     try:
@@ -197,13 +216,16 @@ def check_service(wine):
             wait(lambda: len([r for r in results(wine) if r[1] == verdict]) == MACHINES, f"ten results: {verdict}",
                  lambda: str(results(wine)))
         expect(read_log(wine).count("verdict=failed") >= MACHINES, "the log has the results", read_log(wine)[-3000:])
-        write_config(wine, port, wrong=True)
+        check_http(wine, http)
+        expect((wine.data / "state/kdnetd.db").exists(), "the store is in the folder state")
+        write_config(wine, port, http, wrong=True)
         verb(wine, "reload")
         wait(lambda: "listne" in read_log(wine), "the mistake is in the log", lambda: read_log(wine)[-2000:])
         verb(wine, "status")
-        write_config(wine, port)
+        write_config(wine, port, http)
+        again = read_log(wine).count("configuration read again")
         verb(wine, "reload")
-        wait(lambda: "configuration read again" in read_log(wine), "read again", lambda: read_log(wine)[-2000:])
+        wait(lambda: read_log(wine).count("configuration read again") > again, "read again", lambda: read_log(wine)[-2000:])
         before = len(read_events(wine))
         machines = crash(port, "0x0", "--think", "30")
         wait(lambda: len(read_events(wine)) > before, "machines crash again")
@@ -215,7 +237,7 @@ def check_service(wine):
         verb(wine, "status", code=1)
         expect("stopping" in read_log(wine), "the end is in the log", read_log(wine)[-1000:])
         # A wrong configuration at the start: its exit status, and no service that tries again and again.
-        write_config(wine, port, wrong=True)
+        write_config(wine, port, http, wrong=True)
         before = read_log(wine).count("listne")
         verb(wine, "start", code=1)
         expect(read_log(wine).count("listne") > before, "its mistake is in the log", read_log(wine)[-2000:])
@@ -251,6 +273,12 @@ def check_msi(wine):
     return "installed, removed; configuration stays"
 
 
+def is_older(program):
+    built = program.stat().st_mtime
+    rooms = [TREE / room for room in ("kdnet", "config", "service")]
+    return any(path.stat().st_mtime > built for room in rooms for path in room.rglob("*.[ch]"))
+
+
 CHECKS = {"programs": check_programs, "files": check_files, "units": check_units, "service": check_service,
           "msi": check_msi}
 
@@ -261,8 +289,12 @@ def main():
         if not shutil.which(program):
             say(f"nothing tested: {program} is not there")
             sys.exit(SKIPPED)
-    if not (build / "kdnetd.exe").exists():
+    program = build / "kdnetd.exe"
+    if not program.exists():
         say("nothing tested: kdnetd.exe is not built (./dev windows)")
+        sys.exit(SKIPPED)
+    if is_older(program):
+        say("nothing tested: kdnetd.exe is older than its sources (./dev windows)")
         sys.exit(SKIPPED)
     failed = False
     with Wine(build) as wine:

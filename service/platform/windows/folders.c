@@ -100,3 +100,13 @@ unsigned long folders_make(const wchar_t *service, const wchar_t **failed)
     free(sid);
     return error;
 }
+
+unsigned long folders_close_file(wchar_t *path, const wchar_t *service)
+{
+    wchar_t sddl[SDDL_SIZE], *sid = folders_service_sid(service);
+    if (!sid)
+        return ERROR_OUTOFMEMORY;
+    (void)swprintf(sddl, SDDL_SIZE, L"D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FR;;;%ls)", sid);
+    free(sid);
+    return set_list(path, sddl);
+}

@@ -21,4 +21,7 @@ wchar_t *folders_service_sid(const wchar_t *name);
  */
 unsigned long folders_make(const wchar_t *service, const wchar_t **failed);
 
+/* Lets SYSTEM and Administrators (all) and the service (reads) use a file, and nobody else. Returns 0 or an error. */
+unsigned long folders_close_file(wchar_t *path, const wchar_t *service);
+
 #endif

@@ -89,12 +89,13 @@ static int parse(struct install *install, int argc, char **argv)
 }
 
 /* A file that is not there yet; one that is stays. */
-static DWORD write_new(const wchar_t *path, const char *const *texts, size_t count)
+static DWORD write_new(wchar_t *path, const char *const *texts, size_t count)
 {
     DWORD written = 0, error = ERROR_SUCCESS;
     HANDLE file = CreateFileW(path, GENERIC_WRITE, 0, NULL, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, NULL);
     if (file == INVALID_HANDLE_VALUE)
         return GetLastError() == ERROR_FILE_EXISTS ? ERROR_SUCCESS : GetLastError();
+    error = folders_close_file(path, SERVICE_STATE_NAME);
     for (size_t i = 0; error == ERROR_SUCCESS && i < count; ++i)
         if (!WriteFile(file, texts[i], (DWORD)strlen(texts[i]), &written, NULL))
             error = GetLastError();
@@ -124,7 +125,7 @@ static DWORD write_token(void)
     return error;
 }
 
-static DWORD write_configuration(const wchar_t *path)
+static DWORD write_configuration(wchar_t *path)
 {
     wchar_t *root = folders_path(FOLDERS_ROOT);
     char *root_text = root ? text_from_wide(root) : NULL;

@@ -118,6 +118,15 @@ static void end(void)
     tell_stopped(service.outcome);
 }
 
+/* Where state and store are unless the configuration says it; systemd does the same. */
+static void name_state(void)
+{
+    wchar_t *folder = folders_path(FOLDERS_STATE);
+    if (folder && !_wgetenv(L"STATE_DIRECTORY"))
+        (void)_wputenv_s(L"STATE_DIRECTORY", folder);
+    free(folder);
+}
+
 static void WINAPI service_main(DWORD count, wchar_t **arguments)
 {
     (void)count;
@@ -130,6 +139,7 @@ static void WINAPI service_main(DWORD count, wchar_t **arguments)
     wchar_t *folder = folders_path(FOLDERS_LOG);
     eventlog_open(folder);
     free(folder);
+    name_state();
     service.outcome = service.run(service.argc, service.argv);
     if (service.timer)
         (void)DeleteTimerQueueTimer(NULL, service.timer, INVALID_HANDLE_VALUE);
