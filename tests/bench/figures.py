@@ -8,6 +8,7 @@ import statistics
 import threading
 import time
 
+from figures_http import http
 from rig import Crowd, Floor, Kdnetd, Trouble, bursts_at_once, cores, cpu_ns, free_port, resident_bytes
 
 POKE_S = 3.0  # a target pokes about every 3 s
@@ -426,4 +427,5 @@ ALL = {
                        goal=lambda row: ("ours", "at_most", 2) if row["unit"] == "times" else None),
     "idle": idle,
     "symbols": programs("symbols", "tiny"),
+    "http": http,
 }

@@ -2,6 +2,8 @@
 """Requests, good and bad: what is answered, and what nothing comes of."""
 import json
 import socket
+import subprocess
+import sys
 import time
 import unittest
 
@@ -330,6 +332,17 @@ class Connections(fake.Case):
         self.assertEqual(fake.read_all(idle[0]), b"")
         for sock in idle + slow:
             sock.close()
+
+    def test_the_unix_socket_is_served_while_tcp_is_pressed(self):
+        """Streams that are read and some that never are, slow requests, a flood: kdnetctl's socket has its own places."""
+        server = self.fake("--connections", 150, "--streams", 80)
+        crush = [sys.executable, "-B", str(fake.SOURCE / "tests" / "bench" / "crush.py"), f"127.0.0.1:{server.port}", "80", "10", "60", "2000"]
+        with subprocess.Popen(crush, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as crowd:
+            self.assertEqual(crowd.stdout.readline(), "ready\n")
+            for _ in range(5):
+                server.tell("publish 50")
+                self.assertEqual(server.ask("/healthz", local=True).status, 200)
+            crowd.communicate("end\n", timeout=PATIENCE)
 
     def test_an_address_that_is_taken_is_tried_again(self):
         with socket.socket() as other:
