@@ -78,12 +78,12 @@ static void a_mistake_is_the_message(void **state)
     (void)state;
     static const struct {
         const char *line, *message;
-    } lines[] = {{"level=error msg=configuration mistake=\"k.yaml:3:1: listne: is no option\"\n",
-                  "k.yaml:3:1: listne: is no option"},
-                 {"level=warning msg=\"the configuration is right, and perhaps not what was meant\" advice=\"b c\"\n",
-                  "b c"},
-                 {"level=notice msg=serving\n", "serving"},
-                 {"level=notice\n", ""}};
+    } lines[] = {
+        {"level=error msg=configuration mistake=\"k.yaml:3:1: listne: is no option\"\n",
+         "k.yaml:3:1: listne: is no option"},
+        {"level=warning msg=\"the configuration is right, and perhaps not what was meant\" advice=\"b c\"\n", "b c"},
+        {"level=notice msg=serving\n", "serving"},
+        {"level=notice\n", ""}};
     char out[64];
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; ++i) {
         log_line_message(lines[i].line, strlen(lines[i].line), out, sizeof out);
@@ -124,10 +124,8 @@ static void texts_are_in_the_program(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_of_a_line),
-        cmocka_unit_test(a_torn_line_ends),
-        cmocka_unit_test(each_kind_has_its_id),
-        cmocka_unit_test(a_mistake_is_the_message),
+        cmocka_unit_test(values_of_a_line),         cmocka_unit_test(a_torn_line_ends),
+        cmocka_unit_test(each_kind_has_its_id),     cmocka_unit_test(a_mistake_is_the_message),
         cmocka_unit_test(texts_are_in_the_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
