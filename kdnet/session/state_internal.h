@@ -170,14 +170,14 @@ struct kdnet_halt {
     uint64_t since_us;    /* kdnet_state_people_us */
     uint64_t deadline_us; /* of reading, or of holding */
     struct kdnet_reported reported;
-    bool repeat;      /* the last break of its crash, which it says again and again: nothing new to tell */
-    bool reboot;      /* an operator wants it to reboot when it has been read */
-    bool again;       /* it is held, and read again: then it is held as before, until: */
+    bool repeat; /* the last break of its crash, which it says again and again: nothing new to tell */
+    bool reboot; /* an operator wants it to reboot when it has been read */
+    bool again;  /* it is held, and read again: then it is held as before, until: */
     uint64_t held_until_us;
     uint64_t again_us; /* since when; kdnet_state_people_us */
-    bool unread;      /* one break too many: only a bug check is read */
-    bool late;        /* the deadline has come, and something was waited for */
-    unsigned awaited; /* replies that were waited for beyond the deadline, besides who it is */
+    bool unread;       /* one break too many: only a bug check is read */
+    bool late;         /* the deadline has come, and something was waited for */
+    unsigned awaited;  /* replies that were waited for beyond the deadline, besides who it is */
     enum kdnet_evidence_stage evidence_stage;
     struct kdnet_facts facts;
     struct kdnet_bugcheck bugcheck;

@@ -35,10 +35,10 @@ struct observe_counts {
 };
 
 struct observe {
-    struct snapshots *snapshots; /* NULL: neither API nor store wants them */
-    struct store *store;         /* NULL: it could not be opened */
-    uv_mutex_t sinks_lock;       /* of the next, which the store's thread sees */
-    struct sinks *sinks;         /* that the store feeds; NULL: it has no file */
+    struct snapshots *snapshots;                  /* NULL: neither API nor store wants them */
+    struct store *store;                          /* NULL: it could not be opened */
+    uv_mutex_t sinks_lock;                        /* of the next, which the store's thread sees */
+    struct sinks *sinks;                          /* that the store feeds; NULL: it has no file */
     const char *sink_names[CONFIG_SINKS_MAX + 1]; /* and that of nats */
     void (*on_committed)(void *user, const struct store_event *events, size_t count); /* NULL: nobody listens */
     void *user;
