@@ -26,6 +26,19 @@ static void put_last_crash(struct json_out *json, const struct http_target *targ
     out_close(json, '}');
 }
 
+static void put_other_host(struct json_out *json, const struct http_target *target)
+{
+    out_key(json, "other_host");
+    if (target->other_host_us == 0) {
+        out_null(json);
+        return;
+    }
+    out_open(json, '{');
+    out_put_text(json, "address", target->other_host);
+    out_put_time(json, "at", target->other_host_us);
+    out_close(json, '}');
+}
+
 static void put_number(struct json_out *json, const char *key, bool known, uint64_t number)
 {
     out_key(json, key);
@@ -51,6 +64,7 @@ void api_put_target(struct json_out *json, const struct http_target *target)
     put_number(json, "worker", target->worker >= 0, target->worker >= 0 ? (uint64_t)target->worker : 0);
     out_put_time(json, "held_until", target->held_until_us);
     put_last_crash(json, target);
+    put_other_host(json, target);
     out_put_raw(json, "labels", target->labels);
     out_put_bool(json, "stale", target->stale);
 }

@@ -38,8 +38,10 @@ struct http_target {
     const char *name; /* never NULL */
     enum http_state state;
     uint64_t since_us, last_seen_us, held_until_us;
-    const char *address; /* with its port */
-    unsigned version;    /* 0: not known */
+    uint64_t other_host_us; /* when another host's work on it was seen, lately; 0: it was not */
+    const char *other_host; /* that host's address; NULL: not known */
+    const char *address;    /* with its port */
+    unsigned version;       /* 0: not known */
     const char *boot, *session;
     const char *kernel; /* {"build_lab","machine","pdb"} as JSON */
     const char *listener;

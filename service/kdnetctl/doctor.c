@@ -263,6 +263,21 @@ static void check_lost(struct doctor *doctor)
         seen);
 }
 
+/* A machine that another host has, too, as its pokes tell. */
+static void check_other_host(struct doctor *doctor)
+{
+    const json_t *other = fields_at(doctor->target, "other_host");
+    const char *address = fields_text(other, "address", "a host that it does not name");
+    if (!json_is_object(other))
+        return;
+    doctor_report(doctor, "other_host", DOCTOR_WRONG, "another host has the machine, too: %s", address);
+    doctor_blame(
+        doctor, "other_host",
+        "A machine talks to one host alone, and kdnetd does not fight for it. Stop the debugger at %s (WinDbg, kd, "
+        "another kdnetd), or take the target out of one of the two configurations.",
+        address);
+}
+
 static void check_state(struct doctor *doctor, bool unknown)
 {
     const char *state = fields_text(doctor->target, "state", "?");
@@ -359,6 +374,8 @@ static void examine(struct doctor *doctor)
             doctor_check_firewall(doctor, first_listener(doctor));
         if (address)
             doctor_check_way(doctor, address);
+        if (doctor->target)
+            check_other_host(doctor);
         if (doctor->target)
             check_state(doctor, unknown);
         else

@@ -10,8 +10,11 @@
 #define HEX_SIZE  (2 * SNAPSHOTS_ID_LENGTH + 1)
 #define TEXT_SIZE 2048 /* of labels as JSON; 16 of 32 and 64 bytes, escaped, may need more: then they are cut off */
 
+#define OTHER_HOST_US UINT64_C(300000000) /* so long it is told that another host has a machine */
+
 struct finding {
     struct server *server;
+    uint64_t now_us; /* since 1970 */
     const struct http_target_query *query;
     http_target_fn *each;
     void *user;
@@ -106,8 +109,13 @@ static const char *listener_of(struct server *server, uint16_t port, char out[st
 static bool hand_on(struct finding *finding, const struct snapshot_view *view)
 {
     const struct snapshot *snapshot = &view->snapshot;
-    char address[ADDRESS_TEXT_SIZE], boot[HEX_SIZE], session[HEX_SIZE], labels[TEXT_SIZE], listener[HTTP_ADDRESS_SIZE];
+    const struct snapshot_more *more = &view->more;
+    bool other = more->other_host_us != 0 && more->other_host_us + OTHER_HOST_US > finding->now_us;
+    char host[ADDRESS_TEXT_SIZE], address[ADDRESS_TEXT_SIZE], boot[HEX_SIZE], session[HEX_SIZE], labels[TEXT_SIZE],
+        listener[HTTP_ADDRESS_SIZE];
     address_format(&snapshot->address, address);
+    if (other)
+        address_format(&more->other_host, host);
     format_id(snapshot->has_boot, snapshot->boot, boot);
     format_id(snapshot->has_session, snapshot->session, session);
     format_labels(view->labels, labels);
@@ -117,6 +125,8 @@ static bool hand_on(struct finding *finding, const struct snapshot_view *view)
         .since_us = snapshot->since_us,
         .last_seen_us = snapshot->last_seen_us,
         .held_until_us = snapshot->state == TARGET_HELD ? view->more.held_until_us : 0,
+        .other_host_us = other ? more->other_host_us : 0,
+        .other_host = other && more->other_host.port != 0 ? host : NULL,
         .address = snapshot->has_address ? address : NULL,
         .version = snapshot->version,
         .boot = api_text_or_null(boot),
@@ -149,7 +159,10 @@ static bool on_view(void *user, const struct snapshot_view *view)
 size_t api_get_targets(void *user, const struct http_target_query *query, http_target_fn *each, void *each_user)
 {
     struct api *api = user;
-    struct finding finding = {.server = api->server, .query = query, .each = each, .user = each_user};
+    uv_timeval64_t now = {0};
+    (void)uv_gettimeofday(&now);
+    uint64_t now_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_usec;
+    struct finding finding = {.server = api->server, .now_us = now_us, .query = query, .each = each, .user = each_user};
     struct snapshots *snapshots = api->server->observe.snapshots;
     if (snapshots && query->name)
         (void)snapshots_look(snapshots, query->name, on_view, &finding);

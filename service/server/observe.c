@@ -71,6 +71,10 @@ void observe_target_changed(struct observe *observe, struct worker *worker, stru
     bool is_new = snapshots_publish(observe->snapshots, target->snapshot, &made, wall);
     if (is_new && made.state == TARGET_HELD)
         snapshots_note_hold(observe->snapshots, target->snapshot, hold_us > 0 ? wall + hold_us : 0);
+    const struct target_more *more = target->more;
+    if (more && more->other_host_us != 0)
+        snapshots_note_other_host(observe->snapshots, target->snapshot, &more->other_host,
+                                  people_us(more->other_host_us, wall));
 }
 
 void observe_target_gone(struct observe *observe, struct target *target)

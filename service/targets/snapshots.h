@@ -60,6 +60,9 @@ struct snapshot_more {
     uint64_t crash_us; /* of its first break; 0: it has none */
     char crash[2 * SNAPSHOTS_ID_LENGTH + 1];
     char verdict[16]; /* the best so far */
+    struct address other_host;
+    uint64_t other_host_us; /* when another host's work on it was seen last; 0: never. Its address: port 0 when it is
+                               not known */
 };
 
 struct snapshots;
@@ -105,6 +108,8 @@ void snapshots_restore(struct snapshots *snapshots, uint32_t slot, const struct 
 void snapshots_note_crash(struct snapshots *snapshots, uint32_t slot, const char *crash, const char *verdict,
                           uint64_t time_us);
 void snapshots_note_hold(struct snapshots *snapshots, uint32_t slot, uint64_t until_us);
+void snapshots_note_other_host(struct snapshots *snapshots, uint32_t slot, const struct address *host,
+                               uint64_t time_us);
 /* The number of a kernel, {"build_lab","machine","pdb"} as JSON; 0: too many are known. Thread: any. */
 uint16_t snapshots_kernel(struct snapshots *snapshots, const char *json);
 void snapshots_note_kernel(struct snapshots *snapshots, uint32_t slot, uint16_t kernel);

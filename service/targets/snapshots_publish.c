@@ -177,6 +177,17 @@ void snapshots_note_hold(struct snapshots *snapshots, uint32_t slot, uint64_t un
     uv_mutex_unlock(&snapshots->more_lock);
 }
 
+void snapshots_note_other_host(struct snapshots *snapshots, uint32_t slot, const struct address *host, uint64_t time_us)
+{
+    uv_mutex_lock(&snapshots->more_lock);
+    struct snapshot_more *more = more_of(snapshots, slot);
+    if (more) {
+        more->other_host = *host;
+        more->other_host_us = time_us;
+    }
+    uv_mutex_unlock(&snapshots->more_lock);
+}
+
 uint16_t snapshots_kernel(struct snapshots *snapshots, const char *json)
 {
     size_t at = 0;

@@ -55,8 +55,10 @@ struct target_more {
     /* two machines with one key: the live place goes back and forth; another host: warned of now and then */
     struct address moved_from;
     uint64_t moved_us, warned_us;
-    uint64_t silent_until_us; /* of one that is handed over */
-    uint64_t broken_in_us;    /* when it was last stopped to be read; 0: never */
+    struct address other_host; /* as the machine named it; port 0: it did not */
+    uint64_t other_host_us;    /* when the work of another host was seen last; 0: never */
+    uint64_t silent_until_us;  /* of one that is handed over */
+    uint64_t broken_in_us;     /* when it was last stopped to be read; 0: never */
     unsigned back_and_forth;
     uint8_t configured[16]; /* only when `elsewhere`: its configured IP address */
     struct keyring *ring;   /* NULL: its target has one key */

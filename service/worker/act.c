@@ -12,7 +12,7 @@ enum target_state act_state(const struct target *target)
     if (!kdnet_session_is_connected(session))
         return !target->seen ? TARGET_NEVER_SEEN : target->rebooting ? TARGET_REBOOTING : TARGET_LOST;
     if (kdnet_session_is_halted(session) || kdnet_session_is_waiting(session))
-        return target->held && kdnet_session_demand(session) != KDNET_DEMAND_HALTED ? TARGET_HELD : TARGET_HALTED;
+        return target->held ? TARGET_HELD : TARGET_HALTED;
     if (kdnet_session_is_dumping(session))
         return TARGET_DUMPING;
     return target->rebooting ? TARGET_REBOOTING : TARGET_CONNECTED;
@@ -23,9 +23,12 @@ static struct act_result done(void)
     return (struct act_result){.outcome = ACT_DONE};
 }
 
+/* One that is read again is held still, but is to be let alone as if it was not. */
 static struct act_result wrong_state(const struct target *target)
 {
-    return (struct act_result){.outcome = ACT_WRONG_STATE, .state = act_state(target)};
+    enum target_state state = act_state(target);
+    bool again = state == TARGET_HELD && kdnet_session_demand(target->session) == KDNET_DEMAND_HALTED;
+    return (struct act_result){.outcome = ACT_WRONG_STATE, .state = again ? TARGET_HALTED : state};
 }
 
 static struct act_result resume(struct worker *worker, struct target *target, enum kdnet_action action)

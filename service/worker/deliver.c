@@ -11,7 +11,8 @@
 #define CRASH_STORM         500U /* machines halted at a time, of all workers */
 #define BACK_AND_FORTH      3    /* moves to where it came from within a minute: two machines with one key */
 #define OTHER_HOST_EVERY_US UINT64_C(600000000)
-#define NEWEST_VERSION      5 /* of KDNET, that was seen */
+#define OTHER_HOST_SHOWN_US UINT64_C(30000000) /* between two publications that it is so still */
+#define NEWEST_VERSION      5                  /* of KDNET, that was seen */
 
 /* Memory or OpenSSL failed: the session starts anew; its machine's next poke finds it. */
 static void give_up(struct worker *worker, struct target *target, int code)
@@ -71,17 +72,25 @@ static void log_moved(struct target *target, const struct address *from, const s
 }
 
 /* Another debugger answers this machine, too. It keeps what it takes: we only say so, now and then. */
-static void say_other_host(struct target *target, const struct arrival *a, const struct kdnet_received *received)
+static void say_other_host(struct worker *worker, struct target *target, const struct arrival *a,
+                           const struct kdnet_received *received)
 {
     struct log_line line;
     char machine[ADDRESS_TEXT_SIZE], host[ADDRESS_TEXT_SIZE];
     struct address other = {.port = received->other.port};
     struct target_more *more = targets_more(target);
-    if (!more || (more->warned_us != 0 && a->now_us - more->warned_us < OTHER_HOST_EVERY_US))
+    if (!more)
         return;
-    more->warned_us = a->now_us;
     bool named = !kdnet_address_is_none(&received->other);
     memcpy(other.ip, received->other.ip, sizeof other.ip);
+    if (more->other_host_us == 0 || a->now_us - more->other_host_us >= OTHER_HOST_SHOWN_US) {
+        more->other_host = other;
+        more->other_host_us = a->now_us;
+        worker_target_changed(worker, target);
+    }
+    if (more->warned_us != 0 && a->now_us - more->warned_us < OTHER_HOST_EVERY_US)
+        return;
+    more->warned_us = a->now_us;
     address_format(a->source, machine);
     address_format(&other, host);
     log_begin(&line, CONFIG_LOG_WARNING,
@@ -207,7 +216,7 @@ bool deliver_datagram(struct worker *worker, struct target *target, const struct
     update_address(worker, target, a, &received);
     note_admission(worker, target, a, &received);
     if (received.other_host)
-        say_other_host(target, a, &received);
+        say_other_host(worker, target, a, &received);
     pump_drain_events(worker, target, a->now_us);
     if (a->pending_sends && a->channel == KDNET_CHANNEL_DATA)
         pump_queue_send(worker, target, a);

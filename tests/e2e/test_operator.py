@@ -125,6 +125,16 @@ class Doctor(Operated):
         self.wait_cause("elsewhere", "wrong_listener")
         daemon.stop()
 
+    def test_a_machine_that_another_host_has_too(self):
+        daemon = self.begin(f"shared {KEYS[0]}", f"there {KEYS[1]}")
+        self.machine(daemon.listen[0], KEYS[1])
+        self.machine(daemon.listen[0], KEYS[0], scenario="elsewhere")
+        self.wait_state("there", "connected")
+        self.wait_cause("shared", "other_host")
+        self.assertIn("192.0.2.99", self.ask("doctor", "shared", code=1)[-1]["next_step"])
+        self.assertIsNone(self.diagnose("there"))
+        daemon.stop()
+
     def test_a_machine_that_stopped_poking(self):
         daemon = self.begin(f"gone {KEYS[0]}", f"there {KEYS[1]}", options=("--lost-after", "15s"))
         self.machine(daemon.listen[0], KEYS[1])
