@@ -137,12 +137,31 @@ static void print_parameters(const struct ask *ask, const json_t *crash)
     }
 }
 
+/* Where it came from, and the frames that led there. */
+static void print_cause(const struct ask *ask, const json_t *crash)
+{
+    size_t i;
+    const json_t *frame;
+    char text[FIELDS_SIZE];
+    ask_print_field(ask, "cause", fields_text(crash, "cause.place", fields_cell(crash, "cause.address", text)));
+    ask_print_field(ask, "driver blamed", fields_text(crash, "evidence.bugcheck_driver", "-"));
+    json_array_foreach((json_t *)fields_at(crash, "stack"), i, frame)
+    { // NOLINT(cert-exp05-c)
+        char name[32];
+        (void)snprintf(name, sizeof name, "frame %zu", i);
+        if (json_is_string(frame))
+            ask_print_field(ask, name, json_string_value(frame));
+    }
+}
+
 static void print_evidence(const struct ask *ask, const json_t *crash)
 {
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)fields_at(crash, "evidence"), name, value)
     { // NOLINT(cert-exp05-c)
+        if (json_is_object(value) || strcmp(name, "bugcheck_driver") == 0)
+            continue; /* told elsewhere */
         char line[2 * FIELDS_SIZE], text[FIELDS_SIZE];
         (void)snprintf(line, sizeof line, "%.100s %s", name, fields_cell(value, "", text));
         ask_print_field(ask, "evidence", line);
@@ -167,8 +186,10 @@ void crashes_print_one(const struct ask *ask, const json_t *crash)
     if (explain(crash))
         ask_print_field(ask, "meaning", explain(crash)->what);
     print_parameters(ask, crash);
+    print_cause(ask, crash);
     if (explain(crash))
         ask_print_field(ask, "look at", explain(crash)->next);
+    ask_print_field(ask, "dump log", fields_text(crash, "evidence.dump_log.last_line", "-"));
     ask_print_field(ask, "dump took", fields_duration(crash, "dump_ms", text));
     ask_print_field(ask, "halted", fields_duration(crash, "halted_ms", text));
     ask_print_field(ask, "kernel", fields_cell(crash, "kernel.build_lab", text));

@@ -170,6 +170,9 @@ static void take_status(struct crash_row *row, const struct store_line *line)
     take_verdict(row, line);
     renew(row->json, "bugcheck", line->root);
     renew(row->json, "bucket", line->root);
+    renew(row->json, "cause", line->root);
+    if (json_array_size(json_object_get(line->root, "stack")) > 0)
+        renew(row->json, "stack", line->root);
     renew(row->json, "labels", line->root);
     if (json_is_object(evidence))
         (void)json_object_update(json_object_get(row->json, "evidence"), evidence);

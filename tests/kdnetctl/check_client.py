@@ -122,8 +122,11 @@ class Reading(Case):
         text = self.run_program("show", "web-1").stdout
         for word in ("held", "2026-11-26 10:00:00+01:00", "15519032be73d58a", CRASH, "written", "5.0 s"):
             self.assertIn(word, text)
+        self.fake.crashes[0].update(cause={"address": "0xFFFFF800EE42C90B", "place": "examplenic.sys+0x190b"},
+                                    stack=["ntoskrnl.exe!KiPageFault+0x42e", "examplenic.sys+0x190b"])
+        self.fake.crashes[0]["evidence"]["dump_log"] = {"last_line": "Dump completed successfully."}
         text = self.run_program("show", CRASH).stdout
-        for word in ("DRIVER_IRQL_NOT_LESS_OR_EQUAL", "0xFFFFF800EE42C90B", "shutdown", "dump_block", "bad pointer",
+        for word in ("ntoskrnl.exe!KiPageFault+0x42e", "examplenic.sys+0x190b", "Dump completed successfully.","DRIVER_IRQL_NOT_LESS_OR_EQUAL", "0xFFFFF800EE42C90B", "shutdown", "dump_block", "bad pointer",
                      "instruction that did it", "cause.module"):
             self.assertIn(word, text)
         self.assertEqual(self.lines("show", CRASH), self.fake.crashes)
