@@ -215,7 +215,7 @@ def render(include, version):
         " * Licence: these are names and numbers only; the mingw-w64 headers that they come from are in the public",
         " * domain or under the Zope Public License 2.1 (see the package's copyright file).",
         " */",
-        '#include "kdnet/names.h"',
+        '#include "kdnet/base/names.h"',
         "",
         "/* clang-format off */",
         *render_table("kdnet_status_names", status_names(include)),

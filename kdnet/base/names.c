@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kdnet/names.h"
+#include "kdnet/base/names.h"
 
 #define SEVERITY_ERROR 3u /* the two top bits of an NTSTATUS */
 

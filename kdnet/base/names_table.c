@@ -6,7 +6,7 @@
  * Licence: these are names and numbers only; the mingw-w64 headers that they come from are in the public
  * domain or under the Zope Public License 2.1 (see the package's copyright file).
  */
-#include "kdnet/names.h"
+#include "kdnet/base/names.h"
 
 /* clang-format off */
 const struct kdnet_name kdnet_status_names[] = {

@@ -9,13 +9,13 @@
 #define KDNET_CAUSE_H
 
 #include "kdnet/event.h"
+#include "kdnet/trace.h"
 #include "kdnet/kernel/kernel.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define KDNET_IMAGE_NAME_SIZE   40
 #define KDNET_EXCEPTION_ADDRESS 16U /* of ExceptionAddress in a 64-bit EXCEPTION_RECORD [doc: winnt.h] */
 
 /* What a parameter of a bug check is. */
@@ -47,14 +47,6 @@ extern const size_t kdnet_cause_rule_count;
  */
 uint64_t kdnet_cause_address(enum kdnet_machine machine, const struct kdnet_bugcheck *bugcheck,
                              enum kdnet_cause_kind *kind);
-
-/* An image in memory, as far as a bucket needs it. */
-struct kdnet_image_place {
-    char name[KDNET_IMAGE_NAME_SIZE]; /* "examplenic.sys": printable ASCII, lower case, cut when longer */
-    uint64_t base;
-    uint32_t size;
-    uint32_t stamp; /* TimeDateStamp */
-};
 
 /* Whether an image is the kernel's own machinery of a crash: nt, hal, or what runs on the way into one. A bucket blames
  * others first. */

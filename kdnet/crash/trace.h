@@ -11,44 +11,17 @@
 
 #include "kdnet/crash/cause.h"
 #include "kdnet/crash/trace_cache.h"
+#include "kdnet/trace.h"
 #include "kdnet/unwind/unwind.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define KDNET_TRACE_FRAMES    16U
-#define KDNET_TRACE_IMAGES    8U
-#define KDNET_TRACE_MODULES   256U /* images in the kernel's list that are looked at */
-#define KDNET_TRACE_NO_IMAGE  UINT8_MAX
-#define KDNET_TRACE_NAME_SIZE 64
-#define KDNET_TRACE_BLOCKS    60U /* round trips: of the first two machines with a kernel, or with an image on it */
-#define KDNET_TRACE_FAMILIAR  12U /* of the others */
-#define KDNET_TRACE_IN_STORM  3U  /* of any, while very many crash together */
-
-struct kdnet_trace_frame {
-    uint64_t address;
-    uint8_t image; /* in `image`, or KDNET_TRACE_NO_IMAGE */
-};
-
-/* The public symbol that an address lies at or behind. */
-struct kdnet_trace_name {
-    uint32_t offset;
-    char text[KDNET_TRACE_NAME_SIZE]; /* empty: not known */
-};
-
-/* What is known of a crash's cause. */
-struct kdnet_trace {
-    uint64_t address; /* 0: none */
-    uint8_t address_image;
-    uint8_t frame_count, image_count;
-    bool cut; /* there may be more frames: the budget was used up */
-    struct kdnet_trace_frame frame[KDNET_TRACE_FRAMES];
-    struct kdnet_image_place image[KDNET_TRACE_IMAGES]; /* [0] is the kernel */
-    struct kdnet_pdb pdb;                               /* of image[pdb_image] */
-    uint8_t pdb_image;                                  /* the image that is blamed, or KDNET_TRACE_NO_IMAGE */
-    struct kdnet_trace_name address_name, frame_name[KDNET_TRACE_FRAMES]; /* filled by who knows symbols */
-};
+#define KDNET_TRACE_MODULES  256U /* images in the kernel's list that are looked at */
+#define KDNET_TRACE_BLOCKS   60U  /* round trips: of the first two machines with a kernel, or with an image on it */
+#define KDNET_TRACE_FAMILIAR 12U  /* of the others */
+#define KDNET_TRACE_IN_STORM 3U   /* of any, while very many crash together */
 
 struct kdnet_trace_start {
     enum kdnet_machine machine;
@@ -102,8 +75,5 @@ void kdnet_trace_give(struct kdnet_trace_search *search, const uint8_t *data, si
 /* The group that a crash belongs to. */
 void kdnet_trace_bucket(const struct kdnet_trace *trace, uint32_t code, uint16_t build,
                         char out[static KDNET_BUCKET_SIZE]);
-
-/* Where a crash is blamed on: the address and its image; NULL: nowhere. */
-const struct kdnet_image_place *kdnet_trace_blames(const struct kdnet_trace *trace, uint64_t *address);
 
 #endif

@@ -74,10 +74,6 @@ struct kdnet_trace_cache {
     struct kdnet_dump_log_paths logs; /* believed only for where to look */
 };
 
-/* NULL when memory is out. */
-struct kdnet_trace_cache *kdnet_trace_cache_new(void);
-void kdnet_trace_cache_free(struct kdnet_trace_cache *cache);
-
 /* A block of an image that two machines told alike; NULL: there is none. */
 const uint8_t *kdnet_trace_cache_piece(const struct kdnet_trace_cache *cache, const struct kdnet_image_place *image,
                                        uint32_t rva);

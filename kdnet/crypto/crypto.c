@@ -19,6 +19,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/provider.h>
+#include <openssl/rand.h>
 #include <openssl/sha.h>
 
 #define SHA256_BLOCK    64
@@ -284,6 +285,11 @@ void kdnet_sha256_pair(const uint8_t *a, size_t a_length, const uint8_t *b, size
 int kdnet_crypto_differ(const uint8_t *a, const uint8_t *b, size_t length)
 {
     return CRYPTO_memcmp(a, b, length);
+}
+
+int kdnet_crypto_random(uint8_t *out, size_t length)
+{
+    return length <= INT_MAX && RAND_bytes(out, (int)length) == 1 ? KDNET_OK : KDNET_ERR_RANDOM;
 }
 
 void kdnet_crypto_wipe(void *secret, size_t length)

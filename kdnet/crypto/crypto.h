@@ -61,6 +61,9 @@ void kdnet_sha256_pair(const uint8_t *a, size_t a_length, const uint8_t *b, size
 /* Nonzero when the bytes differ; takes the same time wherever they do. */
 int kdnet_crypto_differ(const uint8_t *a, const uint8_t *b, size_t length);
 
+/* Random bytes fit for keys, OpenSSL's. Returns KDNET_OK or KDNET_ERR_RANDOM. */
+int kdnet_crypto_random(uint8_t *out, size_t length);
+
 /* Overwrites secrets so that the compiler cannot leave it out. */
 void kdnet_crypto_wipe(void *secret, size_t length);
 

@@ -47,6 +47,7 @@ int kdnet_key_parse(const char *text, size_t length, struct kdnet_key *out, enum
 {
     struct kdnet_key key;
     size_t position = 0;
+    length = text ? length : 0;
     for (int i = 0; i < KDNET_KEY_PARTS; ++i) {
         uint64_t value = 0;
         enum kdnet_key_fault wrong = parse_part(text, length, &position, &value);

@@ -22,10 +22,11 @@ NAME_FUNCTION(kdnet_source_name, kdnet_source, KDNET_SOURCE_MAP)
 NAME_FUNCTION(kdnet_action_name, kdnet_action, KDNET_ACTION_MAP)
 NAME_FUNCTION(kdnet_break_kind_name, kdnet_break_kind, KDNET_BREAK_MAP)
 
+const struct kdnet_policy kdnet_policy_default = {.action = {[KDNET_BREAK_KIND_BUGCHECK_SECOND] = KDNET_ACTION_HOLD}};
+
 void kdnet_policy_init(struct kdnet_policy *policy)
 {
-    *policy = (struct kdnet_policy){.hold_for_us = 0};
-    policy->action[KDNET_BREAK_KIND_BUGCHECK_SECOND] = KDNET_ACTION_HOLD;
+    *policy = kdnet_policy_default;
 }
 
 enum kdnet_phase kdnet_crash_phase(const struct kdnet_break_facts *facts)

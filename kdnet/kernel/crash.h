@@ -70,4 +70,7 @@ enum kdnet_leftover kdnet_crash_leftover(const struct kdnet_state_change *change
 struct kdnet_conclusion kdnet_crash_conclude(enum kdnet_phase phase, bool status_known, uint32_t status,
                                              enum kdnet_source source, enum kdnet_reason reason);
 
+/* What kdnet_policy_init fills in. */
+extern const struct kdnet_policy kdnet_policy_default;
+
 #endif

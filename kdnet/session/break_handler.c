@@ -154,7 +154,7 @@ static void on_load_symbols(struct kdnet_session *session, uint64_t now_us)
         kdnet_last_break_missing(session, true);
         kdnet_identity_over(session);
     }
-    halt->action = session->policy->action[KDNET_BREAK_KIND_LOAD_SYMBOLS];
+    halt->action = kdnet_state_action(session, KDNET_BREAK_KIND_LOAD_SYMBOLS);
     halt->deadline_us = KDNET_NEVER;
     if (halt->action == KDNET_ACTION_HOLD) {
         kdnet_resume_hold(session, now_us);
@@ -434,7 +434,9 @@ void kdnet_break_handler_symbols_came(struct kdnet_session *session, uint64_t no
 int kdnet_break_handler_resume(struct kdnet_session *session, enum kdnet_action action, uint64_t now_us)
 {
     struct kdnet_active *active = session->active;
-    if (!active || active->halt.stage != KDNET_STAGE_HELD || action == KDNET_ACTION_HOLD)
+    if (!active || active->halt.stage != KDNET_STAGE_HELD)
+        return KDNET_ERR_STATE;
+    if (action != KDNET_ACTION_CONTINUE && action != KDNET_ACTION_REBOOT)
         return KDNET_ERR_STATE;
     active->halt.action = action;
     active->halt.deadline_us = KDNET_NEVER;

@@ -72,7 +72,7 @@ static void on_prompt(struct kdnet_session *session, const struct kdnet_debug_io
     reply.read_length = (uint32_t)reply.text_length;
     if (kdnet_debug_io_encode(&reply, payload, sizeof payload, &length) != KDNET_OK)
         return;
-    if (session->policy->action[KDNET_BREAK_KIND_PROMPT] == KDNET_ACTION_HOLD)
+    if (kdnet_state_action(session, KDNET_BREAK_KIND_PROMPT) == KDNET_ACTION_HOLD)
         hold_prompt(session, payload, length, now_us);
     else
         (void)kdnet_link_send(&session->active->link, KDNET_PACKET_DEBUG_IO, false, payload, length);

@@ -13,6 +13,7 @@
 #include "kdnet/session/resend_internal.h"
 #include "kdnet/session/resume_internal.h"
 #include "kdnet/session/sequence_internal.h"
+#include "kdnet/session/shared_internal.h"
 
 #include <string.h>
 
@@ -34,7 +35,7 @@ static int make_offer(struct kdnet_session *session, const struct kdnet_datagram
     if (!offer)
         return session->offers ? KDNET_OK : KDNET_ERR_MEMORY;
     memcpy(response.target_random, poke->random, sizeof response.target_random);
-    int error = session->shared->random(session->shared->user, response.host_random, sizeof response.host_random);
+    int error = kdnet_random(session, response.host_random, sizeof response.host_random);
     if (error != KDNET_OK)
         return error;
     *offer = (struct kdnet_offer){.used = true,
@@ -202,7 +203,7 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
     uint8_t id[KDNET_SESSION_ID_LENGTH];
     if (!kdnet_state_wake(session))
         return KDNET_ERR_MEMORY;
-    int error = session->shared->random(session->shared->user, id, sizeof id);
+    int error = kdnet_random(session, id, sizeof id);
     if (error != KDNET_OK)
         return error;
     static const uint8_t none[KDNET_RANDOM_LENGTH];

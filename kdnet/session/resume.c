@@ -257,7 +257,7 @@ static enum kdnet_action choose_action(const struct kdnet_session *session, cons
         return KDNET_ACTION_REBOOT;
     if (kdnet_demand_is_answer(session, false))
         return KDNET_ACTION_CONTINUE;
-    return session->policy->action[kdnet_crash_break_kind(facts)];
+    return kdnet_state_action(session, kdnet_crash_break_kind(facts));
 }
 
 void kdnet_resume_conclude(struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us)
@@ -293,7 +293,7 @@ void kdnet_resume_conclude(struct kdnet_session *session, enum kdnet_reason inte
 void kdnet_resume_shut_down(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;
-    halt->action = session->policy->action[KDNET_BREAK_KIND_SHUTDOWN];
+    halt->action = kdnet_state_action(session, KDNET_BREAK_KIND_SHUTDOWN);
     halt->deadline_us = KDNET_NEVER;
     if (halt->action != KDNET_ACTION_HOLD) {
         kdnet_resume_next(session);

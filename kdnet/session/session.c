@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/base/prefetch.h"
 #include "kdnet/error.h"
+#include "kdnet/kernel/crash.h"
 #include "kdnet/session/break_handler_internal.h"
 #include "kdnet/session/budget_internal.h"
 #include "kdnet/session/demand_internal.h"
@@ -24,6 +25,8 @@
 struct kdnet_session *kdnet_session_new(const struct kdnet_session_shared *shared, const struct kdnet_policy *policy,
                                         const struct kdnet_key *key)
 {
+    if (!shared || !shared->crypto || !key)
+        return NULL;
     void *memory = malloc(sizeof(struct kdnet_session));
     return memory ? kdnet_session_init(memory, shared, policy, key) : NULL;
 }
@@ -39,7 +42,7 @@ struct kdnet_session *kdnet_session_init(void *memory, const struct kdnet_sessio
     struct kdnet_session *session = memory;
     memset(session, 0, sizeof *session);
     session->shared = shared;
-    session->policy = policy;
+    session->policy = policy ? policy : &kdnet_policy_default;
     kdnet_keys_init(&session->keys, key);
     kdnet_link_memory_init(&session->link);
     return session;
@@ -92,7 +95,7 @@ void kdnet_session_restart(struct kdnet_session *session)
 
 void kdnet_session_set_policy(struct kdnet_session *session, const struct kdnet_policy *policy)
 {
-    session->policy = policy;
+    session->policy = policy ? policy : &kdnet_policy_default;
 }
 
 const struct kdnet_policy *kdnet_session_policy(const struct kdnet_session *session)
@@ -108,7 +111,9 @@ void kdnet_session_move(struct kdnet_session *session, const struct kdnet_sessio
 
 bool kdnet_session_may_open(struct kdnet_session *session, const uint8_t *payload, size_t length)
 {
-    return kdnet_datagram_may_open(session->shared->crypto, session->keys.control.bytes, payload, length);
+    uint8_t version, channel;
+    return kdnet_datagram_peek(payload, length, &version, &channel) == KDNET_OK &&
+           kdnet_datagram_may_open(session->shared->crypto, session->keys.control.bytes, payload, length);
 }
 
 static bool is_nothing(const struct kdnet_history *history, uint64_t now_us)

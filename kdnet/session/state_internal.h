@@ -356,6 +356,13 @@ static inline uint64_t kdnet_state_people_us(const struct kdnet_session *session
     return now_us + (shared->lag_us ? shared->lag_us(shared->user) : 0);
 }
 
+/* What the policy does at a break of this kind; continue when it says nothing that there is. */
+static inline enum kdnet_action kdnet_state_action(const struct kdnet_session *session, enum kdnet_break_kind kind)
+{
+    enum kdnet_action action = session->policy->action[kind];
+    return action == KDNET_ACTION_HOLD || action == KDNET_ACTION_REBOOT ? action : KDNET_ACTION_CONTINUE;
+}
+
 /* Counts for the caller. */
 enum kdnet_count { KDNET_COUNT_REJECTED, KDNET_COUNT_REPEATED, KDNET_COUNT_SENT_AGAIN };
 void kdnet_state_count(const struct kdnet_session *session, enum kdnet_count what);

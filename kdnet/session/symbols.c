@@ -12,6 +12,13 @@ const struct kdnet_session_shared *kdnet_ask_caller(const struct kdnet_session *
     return shared;
 }
 
+enum kdnet_rva_answer kdnet_find_rva(const struct kdnet_session *session, const struct kdnet_pdb *pdb,
+                                     const char *symbol, uint32_t *rva, enum kdnet_source *source)
+{
+    const struct kdnet_session_shared *shared = kdnet_ask_caller(session);
+    return shared->find_rva ? shared->find_rva(shared->user, pdb, symbol, rva, source) : KDNET_RVA_NO_SYMBOLS;
+}
+
 static bool is_kernel(const struct kdnet_read *read)
 {
     return strcmp(read->module, "nt") == 0;

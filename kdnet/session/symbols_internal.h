@@ -8,6 +8,10 @@
 /* What it shares with others, who have been told which machine the next question is for. */
 const struct kdnet_session_shared *kdnet_ask_caller(const struct kdnet_session *session);
 
+/* Looks a symbol up, as kdnet_session_shared.find_rva does. */
+enum kdnet_rva_answer kdnet_find_rva(const struct kdnet_session *session, const struct kdnet_pdb *pdb,
+                                     const char *symbol, uint32_t *rva, enum kdnet_source *source);
+
 /* The kernel's identity is known: says which of its symbols will be asked for. */
 void kdnet_want_symbols(struct kdnet_session *session);
 

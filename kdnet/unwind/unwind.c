@@ -28,26 +28,26 @@ static bool take(struct unwinding *u, enum kdnet_blocks_result result)
 
 static bool may_read(struct unwinding *u)
 {
-    return u->result == KDNET_UNWIND_OK && (++u->reads <= KDNET_UNWIND_READS_MAX || unwind_fail(u));
+    return u->result == KDNET_UNWIND_OK && (++u->reads <= KDNET_UNWIND_READS_MAX || kdnet_unwind_fail(u));
 }
 
-bool unwind_fail(struct unwinding *u)
+bool kdnet_unwind_fail(struct unwinding *u)
 {
     u->result = KDNET_UNWIND_END;
     return false;
 }
 
-bool unwind_read(struct unwinding *u, uint64_t address, uint8_t *out, size_t length)
+bool kdnet_unwind_read(struct unwinding *u, uint64_t address, uint8_t *out, size_t length)
 {
     return may_read(u) && take(u, kdnet_blocks_read(u->memory, address, out, length));
 }
 
-bool unwind_u32(struct unwinding *u, uint64_t address, uint32_t *out)
+bool kdnet_unwind_u32(struct unwinding *u, uint64_t address, uint32_t *out)
 {
     return may_read(u) && take(u, kdnet_blocks_u32(u->memory, address, out));
 }
 
-bool unwind_u64(struct unwinding *u, uint64_t address, uint64_t *out)
+bool kdnet_unwind_u64(struct unwinding *u, uint64_t address, uint64_t *out)
 {
     return may_read(u) && take(u, kdnet_blocks_u64(u->memory, address, out));
 }
@@ -69,16 +69,16 @@ static uint32_t choose(const struct search *s, uint32_t rva, unsigned round)
     return s->low + (uint32_t)(part < count ? part : count - 1);
 }
 
-bool unwind_find(struct unwinding *u, uint32_t rva, uint32_t entry_size, uint8_t *entry)
+bool kdnet_unwind_find(struct unwinding *u, uint32_t rva, uint32_t entry_size, uint8_t *entry)
 {
     const struct kdnet_unwind_image *image = u->image;
     uint64_t table = image->base + image->table_rva;
     if (image->table_rva > image->size || image->table_size > image->size - image->table_rva)
-        return unwind_fail(u);
+        return kdnet_unwind_fail(u);
     struct search s = {.high = image->table_size / entry_size, .high_begin = image->size};
     for (unsigned round = 0; s.low < s.high; ++round) {
         uint32_t at = choose(&s, rva, round), begin;
-        if (!unwind_u32(u, table + (uint64_t)at * entry_size, &begin))
+        if (!kdnet_unwind_u32(u, table + (uint64_t)at * entry_size, &begin))
             return false;
         if (begin <= rva) {
             s.low = at + 1;
@@ -88,7 +88,7 @@ bool unwind_find(struct unwinding *u, uint32_t rva, uint32_t entry_size, uint8_t
             s.high_begin = begin;
         }
     }
-    return s.low > 0 && unwind_read(u, table + (uint64_t)(s.low - 1) * entry_size, entry, entry_size);
+    return s.low > 0 && kdnet_unwind_read(u, table + (uint64_t)(s.low - 1) * entry_size, entry, entry_size);
 }
 
 /* --- images ------------------------------------------------------------------------------------------------------- */
@@ -97,16 +97,16 @@ static bool read_header(struct unwinding *u, enum kdnet_machine machine, uint64_
 {
     uint8_t nt[NT_HEADERS_MAX];
     uint32_t dos = 0, at = 0;
-    if (!unwind_u32(u, base, &dos) || !unwind_u32(u, base + DOS_NT_AT, &at))
+    if (!kdnet_unwind_u32(u, base, &dos) || !kdnet_unwind_u32(u, base + DOS_NT_AT, &at))
         return false;
     if ((dos & 0xffff) != 0x5a4d || at > KDNET_BLOCK_SIZE - sizeof nt)
-        return unwind_fail(u);
-    if (!unwind_read(u, base + at, nt, sizeof nt))
+        return kdnet_unwind_fail(u);
+    if (!kdnet_unwind_read(u, base + at, nt, sizeof nt))
         return false;
     uint16_t magic = kdnet_get_le16(nt + NT_MAGIC);
     if (kdnet_get_le32(nt) != 0x4550 || kdnet_get_le16(nt + NT_MACHINE) != (uint16_t)machine ||
         (magic != MAGIC_PE32 && magic != MAGIC_PE64))
-        return unwind_fail(u);
+        return kdnet_unwind_fail(u);
     const uint8_t *count = nt + (magic == MAGIC_PE64 ? NT64_COUNT : NT32_COUNT);
     const uint8_t *directory = count + 4 + (size_t)8 * EXCEPTION_DIRECTORY;
     *out = (struct kdnet_image_header){.size = kdnet_get_le32(nt + NT_IMAGE_SIZE),
@@ -134,13 +134,13 @@ static bool step(enum kdnet_machine machine, struct unwinding *u, struct kdnet_f
 {
     switch (machine) {
     case KDNET_MACHINE_X64:
-        return unwind_x64(u, frame);
+        return kdnet_unwind_x64(u, frame);
     case KDNET_MACHINE_ARM64:
-        return unwind_arm64(u, frame);
+        return kdnet_unwind_arm64(u, frame);
     case KDNET_MACHINE_X86:
-        return unwind_x86(u, frame);
+        return kdnet_unwind_x86(u, frame);
     default:
-        return unwind_fail(u);
+        return kdnet_unwind_fail(u);
     }
 }
 

@@ -191,16 +191,16 @@ static bool read_xdata(struct unwinding *u, uint32_t rva, struct function *f)
 {
     uint64_t at = u->image->base + rva;
     uint32_t header = 0, more = 0;
-    if (!unwind_u32(u, at, &header))
+    if (!kdnet_unwind_u32(u, at, &header))
         return false;
     if ((header >> 18 & 3) != 0)
-        return unwind_fail(u);
+        return kdnet_unwind_fail(u);
     at += 4;
     f->length = (header & 0x3ffff) * INSTRUCTION;
     f->one_at_end = header >> 21 & 1;
     unsigned epilogs = header >> 22 & 31, words = header >> 27;
     if (epilogs == 0 && words == 0) {
-        if (!unwind_u32(u, at, &more))
+        if (!kdnet_unwind_u32(u, at, &more))
             return false;
         at += 4;
         epilogs = more & 0xffff;
@@ -213,7 +213,7 @@ static bool read_xdata(struct unwinding *u, uint32_t rva, struct function *f)
     at += (uint64_t)f->scope_count * 4;
     f->code[f->code_count] = CODE_END;
     for (size_t done = 0; done < f->code_count; done += 4)
-        if (!unwind_read(u, at + done, f->code + done, 4))
+        if (!kdnet_unwind_read(u, at + done, f->code + done, 4))
             return false;
     return true;
 }
@@ -221,7 +221,7 @@ static bool read_xdata(struct unwinding *u, uint32_t rva, struct function *f)
 static bool find_function(struct unwinding *u, uint32_t rva, struct function *f)
 {
     uint8_t entry[ENTRY_SIZE];
-    if (!unwind_find(u, rva, ENTRY_SIZE, entry))
+    if (!kdnet_unwind_find(u, rva, ENTRY_SIZE, entry))
         return false;
     uint32_t data = kdnet_get_le32(entry + 4);
     memset(f, 0, offsetof(struct function, code));
@@ -235,7 +235,7 @@ static bool find_function(struct unwinding *u, uint32_t rva, struct function *f)
         f->length = (data >> 2 & 0x7ff) * INSTRUCTION;
         f->one_at_end = true;
         if ((data & 3) == 3 || !expand(data, f))
-            return unwind_fail(u);
+            return kdnet_unwind_fail(u);
     }
     return rva - f->begin < f->length;
 }
@@ -297,8 +297,8 @@ struct walk {
 static bool load(struct walk *w, unsigned reg, uint64_t address)
 {
     if (reg > KDNET_ARM64_LR)
-        return unwind_fail(w->u);
-    return unwind_u64(w->u, address, &w->frame->x[reg]);
+        return kdnet_unwind_fail(w->u);
+    return kdnet_unwind_u64(w->u, address, &w->frame->x[reg]);
 }
 
 /* A pair at sp + offset, and behind it those of save_next; then sp goes up by `pop`. */
@@ -366,14 +366,14 @@ static bool undo_pair(struct walk *w, unsigned code)
         w->frame->sp += 8 * (z + 1);
     else if (top == 0xde) /* save_freg_x */
         w->frame->sp += 8 * ((code & 0x1f) + 1ULL);
-    return top != 0xdf || unwind_fail(w->u); /* alloc_z: how long a vector is, is not known */
+    return top != 0xdf || kdnet_unwind_fail(w->u); /* alloc_z: how long a vector is, is not known */
 }
 
 static bool undo_machine_frame(struct walk *w)
 {
     uint64_t at = w->frame->sp;
     w->by_machine_frame = true;
-    return unwind_u64(w->u, at, &w->frame->sp) && unwind_u64(w->u, at + 8, &w->frame->pc);
+    return kdnet_unwind_u64(w->u, at, &w->frame->sp) && kdnet_unwind_u64(w->u, at + 8, &w->frame->pc);
 }
 
 static bool undo_context(struct walk *w)
@@ -383,7 +383,8 @@ static bool undo_context(struct walk *w)
     for (unsigned i = 0; i <= KDNET_ARM64_LR; ++i)
         if (!load(w, i, at + CONTEXT_X0 + (uint64_t)8 * i))
             return false;
-    return unwind_u64(w->u, at + CONTEXT_SP, &w->frame->sp) && unwind_u64(w->u, at + CONTEXT_PC, &w->frame->pc);
+    return kdnet_unwind_u64(w->u, at + CONTEXT_SP, &w->frame->sp) &&
+           kdnet_unwind_u64(w->u, at + CONTEXT_PC, &w->frame->pc);
 }
 
 /* Codes from e0 on. */
@@ -400,7 +401,7 @@ static bool undo_long(struct walk *w, const uint8_t *code)
         w->frame->sp = w->frame->x[KDNET_ARM64_FP] - (uint64_t)8 * code[1];
         return true;
     case CODE_SAVE_NEXT:
-        return ++w->next_pairs <= PAIRS_MAX || unwind_fail(w->u);
+        return ++w->next_pairs <= PAIRS_MAX || kdnet_unwind_fail(w->u);
     case CODE_MACHINE_FRAME:
         return undo_machine_frame(w);
     case CODE_CONTEXT:
@@ -413,7 +414,7 @@ static bool undo_long(struct walk *w, const uint8_t *code)
     case CODE_CLEAR_UNWOUND:
         return true;
     default:
-        return unwind_fail(w->u);
+        return kdnet_unwind_fail(w->u);
     }
 }
 
@@ -423,7 +424,7 @@ static bool undo_codes(struct walk *w, const struct function *f, size_t from)
         const uint8_t *code = f->code + i;
         size_t length = length_of(code[0]);
         if (i + length > f->code_count)
-            return unwind_fail(w->u);
+            return kdnet_unwind_fail(w->u);
         bool done = code[0] < 0xc0   ? undo_short(w, code[0])
                     : code[0] < 0xe0 ? undo_pair(w, (unsigned)code[0] << 8 | code[1])
                                      : undo_long(w, code);
@@ -462,7 +463,7 @@ static bool find_codes(struct unwinding *u, const struct function *f, uint32_t o
     }
     for (unsigned i = 0; i < f->scope_count && i < SCOPES_MAX; ++i) {
         uint32_t scope = 0;
-        if (!unwind_u32(u, f->scopes + (uint64_t)4 * i, &scope))
+        if (!kdnet_unwind_u32(u, f->scopes + (uint64_t)4 * i, &scope))
             return false;
         if (in_epilog(f, offset, (scope & 0x3ffff) * INSTRUCTION, scope >> 22, from))
             return true;
@@ -475,7 +476,7 @@ static uint64_t without_pac(uint64_t address)
     return address >> PAC_SIGN_BIT & 1 ? address | ~PAC_ADDRESS : address & PAC_ADDRESS;
 }
 
-bool unwind_arm64(struct unwinding *u, struct kdnet_frame *frame)
+bool kdnet_unwind_arm64(struct unwinding *u, struct kdnet_frame *frame)
 {
     struct function f;
     struct walk w = {.u = u, .frame = frame};

@@ -16,12 +16,12 @@ struct unwinding {
 };
 
 /* Each returns false, and sets `result`, when the memory is missing or unreadable, or the call has read too much. */
-bool unwind_read(struct unwinding *u, uint64_t address, uint8_t *out, size_t length);
-bool unwind_u32(struct unwinding *u, uint64_t address, uint32_t *out);
-bool unwind_u64(struct unwinding *u, uint64_t address, uint64_t *out);
+bool kdnet_unwind_read(struct unwinding *u, uint64_t address, uint8_t *out, size_t length);
+bool kdnet_unwind_u32(struct unwinding *u, uint64_t address, uint32_t *out);
+bool kdnet_unwind_u64(struct unwinding *u, uint64_t address, uint64_t *out);
 
 /* Ends the call: what was read makes no sense. Returns false. */
-bool unwind_fail(struct unwinding *u);
+bool kdnet_unwind_fail(struct unwinding *u);
 
 /*
  * Finds the entry of the exception directory that an RVA belongs to: the last one whose begin is not above it.
@@ -29,10 +29,10 @@ bool unwind_fail(struct unwinding *u);
  * entry_size  12 (x64) or 8 (ARM64).
  * Returns false with result OK when there is none.
  */
-bool unwind_find(struct unwinding *u, uint32_t rva, uint32_t entry_size, uint8_t *entry);
+bool kdnet_unwind_find(struct unwinding *u, uint32_t rva, uint32_t entry_size, uint8_t *entry);
 
-bool unwind_x64(struct unwinding *u, struct kdnet_frame *frame);
-bool unwind_arm64(struct unwinding *u, struct kdnet_frame *frame);
-bool unwind_x86(struct unwinding *u, struct kdnet_frame *frame);
+bool kdnet_unwind_x64(struct unwinding *u, struct kdnet_frame *frame);
+bool kdnet_unwind_arm64(struct unwinding *u, struct kdnet_frame *frame);
+bool kdnet_unwind_x86(struct unwinding *u, struct kdnet_frame *frame);
 
 #endif

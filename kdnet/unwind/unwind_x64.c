@@ -47,21 +47,21 @@ static bool read_info(struct unwinding *u, uint32_t rva, struct info *out)
 {
     uint8_t header[INFO_HEADER], chained[ENTRY_SIZE];
     uint64_t at = u->image->base + rva;
-    if (!unwind_read(u, at, header, sizeof header))
+    if (!kdnet_unwind_read(u, at, header, sizeof header))
         return false;
     uint8_t version = header[0] & 7;
     if (version != 1 && version != 2)
-        return unwind_fail(u);
+        return kdnet_unwind_fail(u);
     *out = (struct info){.flags = header[0] >> 3,
                          .prolog = header[1],
                          .count = header[2],
                          .frame_register = header[3] & 15,
                          .frame_offset = header[3] >> 4};
-    if (out->count > 0 && !unwind_read(u, at + INFO_HEADER, out->code, (size_t)2 * out->count))
+    if (out->count > 0 && !kdnet_unwind_read(u, at + INFO_HEADER, out->code, (size_t)2 * out->count))
         return false;
     if (!(out->flags & FLAG_CHAINED))
         return true;
-    if (!unwind_read(u, at + INFO_HEADER + (size_t)2 * ((out->count + 1U) & ~1U), chained, sizeof chained))
+    if (!kdnet_unwind_read(u, at + INFO_HEADER + (size_t)2 * ((out->count + 1U) & ~1U), chained, sizeof chained))
         return false;
     out->chained = decode_function(chained);
     return true;
@@ -145,7 +145,7 @@ static bool take_pop(struct unwinding *u, struct code *c, struct kdnet_frame *fr
     if (!comes(c, upper ? 2 : 1) || (b[upper] & 0xf8) != 0x58)
         return false;
     unsigned reg = (b[upper] & 7U) | (unsigned)upper << 3;
-    if (!unwind_u64(u, frame->sp, &frame->x[reg]))
+    if (!kdnet_unwind_u64(u, frame->sp, &frame->x[reg]))
         return false;
     frame->sp += 8;
     c->at += upper ? 2 : 1;
@@ -176,14 +176,14 @@ static bool read_code(struct unwinding *u, uint64_t address, uint8_t *out, size_
 {
     size_t room = (size_t)(KDNET_BLOCK_SIZE - address % KDNET_BLOCK_SIZE);
     *length = room < EPILOG_MAX ? room : EPILOG_MAX;
-    if (!unwind_read(u, address, out, *length)) {
+    if (!kdnet_unwind_read(u, address, out, *length)) {
         if (u->result == KDNET_UNWIND_NEEDS)
             return false;
         u->result = KDNET_UNWIND_OK; /* paged out: then by the codes */
         *length = 0;
         return true;
     }
-    if (*length < EPILOG_MAX && unwind_read(u, address + *length, out + *length, EPILOG_MAX - *length))
+    if (*length < EPILOG_MAX && kdnet_unwind_read(u, address + *length, out + *length, EPILOG_MAX - *length))
         *length = EPILOG_MAX;
     if (u->result == KDNET_UNWIND_NEEDS)
         return false;
@@ -231,7 +231,7 @@ static bool undo_machine_frame(struct unwinding *u, struct kdnet_frame *frame, b
 {
     uint64_t at = frame->sp + (has_error ? 8 : 0);
     undo->by_machine_frame = true;
-    return unwind_u64(u, at, &frame->pc) && unwind_u64(u, at + MACHINE_FRAME_RSP, &frame->sp);
+    return kdnet_unwind_u64(u, at, &frame->pc) && kdnet_unwind_u64(u, at + MACHINE_FRAME_RSP, &frame->sp);
 }
 
 static bool undo_code(struct unwinding *u, const struct info *info, const uint8_t *code, struct kdnet_frame *frame,
@@ -241,10 +241,10 @@ static bool undo_code(struct unwinding *u, const struct info *info, const uint8_
     switch (code[1] & 15) {
     case PUSH_NONVOL:
         frame->sp += 8;
-        return unwind_u64(u, frame->sp - 8, &frame->x[reg]);
+        return kdnet_unwind_u64(u, frame->sp - 8, &frame->x[reg]);
     case ALLOC_LARGE:
         frame->sp += operand(code, slots, 8);
-        return reg <= 1 || unwind_fail(u);
+        return reg <= 1 || kdnet_unwind_fail(u);
     case ALLOC_SMALL:
         frame->sp += 8 * reg + 8;
         return true;
@@ -253,7 +253,7 @@ static bool undo_code(struct unwinding *u, const struct info *info, const uint8_
         return true;
     case SAVE_NONVOL:
     case SAVE_NONVOL_FAR:
-        return unwind_u64(u, undo->base + operand(code, slots, 8), &frame->x[reg]);
+        return kdnet_unwind_u64(u, undo->base + operand(code, slots, 8), &frame->x[reg]);
     case PUSH_MACHFRAME:
         return undo_machine_frame(u, frame, reg == 1, undo);
     case EPILOG:
@@ -262,7 +262,7 @@ static bool undo_code(struct unwinding *u, const struct info *info, const uint8_
     case SAVE_XMM128_FAR:
         return true;
     default:
-        return unwind_fail(u);
+        return kdnet_unwind_fail(u);
     }
 }
 
@@ -274,7 +274,7 @@ static bool undo_codes(struct unwinding *u, const struct info *info, uint32_t of
         const uint8_t *code = info->code + (size_t)2 * i;
         unsigned slots = slots_of(code);
         if (i + slots > info->count)
-            return unwind_fail(u);
+            return kdnet_unwind_fail(u);
         if ((code[1] & 15) != EPILOG && code[0] <= offset && !undo_code(u, info, code, frame, undo))
             return false;
         i += slots;
@@ -300,7 +300,7 @@ static bool undo_function(struct unwinding *u, struct info *info, uint32_t offse
         if (!(info->flags & FLAG_CHAINED) || undo->by_machine_frame)
             return true;
         if (depth >= KDNET_UNWIND_CHAIN_MAX)
-            return unwind_fail(u);
+            return kdnet_unwind_fail(u);
         if (!read_info(u, info->chained.info, info))
             return false;
         offset = UINT32_MAX; /* the whole prolog of that function was done */
@@ -311,27 +311,27 @@ static bool undo_function(struct unwinding *u, struct info *info, uint32_t offse
 static bool return_to_caller(struct unwinding *u, struct kdnet_frame *frame)
 {
     frame->sp += 8;
-    return unwind_u64(u, frame->sp - 8, &frame->pc);
+    return kdnet_unwind_u64(u, frame->sp - 8, &frame->pc);
 }
 
 /* An entry may point to another one, which has the unwind info. */
 static bool find_function(struct unwinding *u, uint32_t rva, struct function *out)
 {
     uint8_t entry[ENTRY_SIZE];
-    if (!unwind_find(u, rva, ENTRY_SIZE, entry))
+    if (!kdnet_unwind_find(u, rva, ENTRY_SIZE, entry))
         return false;
     *out = decode_function(entry);
     if (rva >= out->end)
         return false;
     if (!(out->info & 1))
         return true;
-    if (!unwind_read(u, u->image->base + (out->info & ~1U), entry, sizeof entry))
+    if (!kdnet_unwind_read(u, u->image->base + (out->info & ~1U), entry, sizeof entry))
         return false;
     out->info = kdnet_get_le32(entry + 8);
-    return !(out->info & 1) || unwind_fail(u);
+    return !(out->info & 1) || kdnet_unwind_fail(u);
 }
 
-bool unwind_x64(struct unwinding *u, struct kdnet_frame *frame)
+bool kdnet_unwind_x64(struct unwinding *u, struct kdnet_frame *frame)
 {
     struct function f;
     struct info info;

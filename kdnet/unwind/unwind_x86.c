@@ -2,13 +2,13 @@
 /* x86: there is no unwind data; frames are chained by ebp where a function keeps it. */
 #include "kdnet/unwind/unwind_internal.h"
 
-bool unwind_x86(struct unwinding *u, struct kdnet_frame *frame)
+bool kdnet_unwind_x86(struct unwinding *u, struct kdnet_frame *frame)
 {
     uint64_t ebp = kdnet_machine_address(KDNET_MACHINE_X86, frame->x[KDNET_X64_RBP]);
     uint32_t next = 0, pc = 0;
     if (ebp < frame->sp || ebp % 4 != 0)
-        return unwind_fail(u);
-    if (!unwind_u32(u, ebp, &next) || !unwind_u32(u, ebp + 4, &pc))
+        return kdnet_unwind_fail(u);
+    if (!kdnet_unwind_u32(u, ebp, &next) || !kdnet_unwind_u32(u, ebp + 4, &pc))
         return false;
     frame->pc = kdnet_machine_address(KDNET_MACHINE_X86, pc);
     frame->sp = ebp + 8;

@@ -28,7 +28,7 @@ void kdnet_keys_clear(struct kdnet_keys *keys)
 
 int kdnet_datagram_peek(const uint8_t *payload, size_t length, uint8_t *version, uint8_t *channel)
 {
-    if (length < KDNET_DATAGRAM_MIN)
+    if (!payload || length < KDNET_DATAGRAM_MIN)
         return KDNET_ERR_SHORT;
     if (memcmp(payload, magic, sizeof magic) != 0)
         return KDNET_ERR_MAGIC;

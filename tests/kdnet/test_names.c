@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "kdnet/names.h"
+#include "kdnet/base/names.h"
 
 #define HEADER      "/usr/share/mingw-w64/include/ntstatus.h"
 #define EXIT_SKIP   77

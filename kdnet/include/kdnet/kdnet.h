@@ -17,6 +17,7 @@
 #include "kdnet/names.h"
 #include "kdnet/policy.h"
 #include "kdnet/session.h"
+#include "kdnet/trace.h"
 #include "kdnet/verdict.h"
 #include "kdnet/version.h"
 

@@ -35,7 +35,7 @@ enum kdnet_key_fault {
 };
 
 /*
- * Reads `length` bytes of text as a key.
+ * Reads `length` bytes of text as a key. No text (NULL) is none.
  *
  * out     written only on KDNET_OK.
  * fault   may be NULL; otherwise what is wrong.

@@ -12,28 +12,16 @@
  * name of the other headers (IO_*, MCA_*, HIDP_STATUS_*). 0 is STATUS_SUCCESS. So 80 is STATUS_ABANDONED, not
  * STATUS_ABANDONED_WAIT_0.
  *
- * All functions: any thread, no allocation; the texts and tables are constant and live for ever.
+ * All functions: any thread, no allocation; the texts are constant and live for ever.
  */
 #ifndef KDNET_NAMES_H
 #define KDNET_NAMES_H
 
 #include "kdnet/header.h"
 
-#include <stddef.h>
 #include <stdint.h>
 
 KDNET_HEADER_BEGIN
-
-struct kdnet_name {
-    uint32_t value;
-    const char *name; /* as the header spells it; never NULL, ASCII letters, digits and underscores */
-};
-
-/* The tables, for tests and listings; look up with the functions below. */
-extern const struct kdnet_name kdnet_status_names[];
-extern const size_t kdnet_status_name_count;
-extern const struct kdnet_name kdnet_bugcheck_names[];
-extern const size_t kdnet_bugcheck_name_count;
 
 /*
  * The name of an NTSTATUS, such as "STATUS_DISK_FULL" for C000007F.

@@ -29,6 +29,7 @@
 #include "kdnet/event.h"
 #include "kdnet/key.h"
 #include "kdnet/policy.h"
+#include "kdnet/trace.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,17 +56,19 @@ struct kdnet_session_counts {
     uint64_t sent_again; /* ours */
 };
 
-/* What many sessions share; borrowed for as long as they live. May be changed between calls. */
+/* What many sessions share; borrowed for as long as they live. May be changed between calls. Begin with
+ * kdnet_session_shared_init: a member that a later version adds is off then. */
 struct kdnet_session_shared {
     struct kdnet_crypto *crypto;
     void *user; /* handed to the callbacks */
-    /* Fills `out` with random bytes fit for keys. Returns KDNET_OK or KDNET_ERR_RANDOM. */
+    /* Fills `out` with random bytes fit for keys. Returns KDNET_OK or KDNET_ERR_RANDOM. NULL: OpenSSL does. */
     int (*random)(void *user, uint8_t *out, size_t length);
     /* Says for which machine the questions below are that follow, by its key; borrowed for the call. NULL: nobody
      * minds.
      */
     void (*asking)(void *user, const struct kdnet_key *key);
-    /* Looks up a symbol of a kernel, without waiting. Writes rva and source only when it is found. */
+    /* Looks up a symbol of a kernel, without waiting. Writes rva and source only when it is found. NULL: there are no
+     * symbols. */
     enum kdnet_rva_answer (*find_rva)(void *user, const struct kdnet_pdb *pdb, const char *symbol, uint32_t *rva,
                                       enum kdnet_source *source);
     /* Says that these symbols of an image will be asked for, so that they can be looked up together and soon; the first
@@ -114,6 +117,9 @@ struct kdnet_session_shared {
 #define KDNET_LOST_AFTER_US    30000000U
 #define KDNET_DUMP_FOR_US      1800000000U
 
+/* Defaults: OpenSSL's random bytes, no symbols, no evidence, the times above. */
+void kdnet_session_shared_init(struct kdnet_session_shared *shared, struct kdnet_crypto *crypto);
+
 /* What became of a received datagram. */
 struct kdnet_received {
     bool authentic;  /* opened with a key of this target */
@@ -146,8 +152,8 @@ struct kdnet_layout_cache *kdnet_layout_cache_new(void);
 void kdnet_layout_cache_free(struct kdnet_layout_cache *cache);
 
 /*
- * A session for the machine with this key. `shared` and `policy` are borrowed.
- * NULL when memory is out.
+ * A session for the machine with this key. `shared` and `policy` are borrowed; policy NULL: the defaults.
+ * NULL when memory is out, or when key, shared or shared->crypto is NULL.
  */
 struct kdnet_session *kdnet_session_new(const struct kdnet_session_shared *shared, const struct kdnet_policy *policy,
                                         const struct kdnet_key *key);
@@ -176,7 +182,8 @@ void kdnet_session_restart(struct kdnet_session *session);
 /* For one of kdnet_session_new: kdnet_session_clear, and its memory. NULL is fine. */
 void kdnet_session_free(struct kdnet_session *session);
 
-/* Gives another policy to a session that goes on; it counts from the next break. */
+/* Gives another policy to a session that goes on; it counts from the next break. NULL: the defaults. An action in it
+ * that is none of enum kdnet_action counts as continue. */
 void kdnet_session_set_policy(struct kdnet_session *session, const struct kdnet_policy *policy);
 
 /* The one that it has; borrowed. */
@@ -233,7 +240,8 @@ void kdnet_session_symbols_came(struct kdnet_session *session, uint64_t now_us);
  */
 void kdnet_session_admit(struct kdnet_session *session, uint64_t now_us);
 
-/* Lets a held machine go on, now. Returns KDNET_OK or KDNET_ERR_STATE (it is not held). */
+/* Lets a held machine go on, now: continue or reboot. Returns KDNET_OK or KDNET_ERR_STATE (it is not held, or the
+ * action is another one). */
 int kdnet_session_resume(struct kdnet_session *session, enum kdnet_action action, uint64_t now_us);
 
 /* Lets a machine that is being read reboot when that is over, whatever its policy says. Returns KDNET_OK or

@@ -13,8 +13,7 @@ static bool find(struct kdnet_session *session)
     struct kdnet_dump_status *status = &halt->dump_status;
     uint32_t rva;
     kdnet_want_symbols(session);
-    switch (kdnet_ask_caller(session)->find_rva(session->shared->user, &session->kernel_info->pdb, KDNET_STATUS_SYMBOL,
-                                                &rva, &status->source)) {
+    switch (kdnet_find_rva(session, &session->kernel_info->pdb, KDNET_STATUS_SYMBOL, &rva, &status->source)) {
     case KDNET_RVA_FOUND:
         status->address = kdnet_halt_address(session, kdnet_halt_kernel_base(session) + rva);
         status->address_known = true;

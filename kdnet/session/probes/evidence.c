@@ -50,7 +50,7 @@ static void resolve(struct kdnet_session *session, size_t i, const struct kdnet_
     const struct kdnet_read *read = &session->shared->reads->read[i];
     enum kdnet_source source;
     uint32_t rva;
-    switch (kdnet_ask_caller(session)->find_rva(session->shared->user, pdb, read->symbol, &rva, &source)) {
+    switch (kdnet_find_rva(session, pdb, read->symbol, &rva, &source)) {
     case KDNET_RVA_FOUND:
         probe->unit[i].address = kdnet_halt_address(session, base + rva + read->offset[0]);
         probe->unit[i].stage = KDNET_UNIT_READ;
