@@ -9,12 +9,6 @@
 #define COST_HARDWARE 5U   /* a key 6 or 9 ns, a block 1 or 2 */
 #define COST_PORTABLE 20U  /* a key 45 ns, a block 2 to 3 */
 
-void kdnet_key_filter_take(const uint8_t *payload, size_t length, struct kdnet_key_filter_block *block, uint32_t *tag)
-{
-    memcpy(block->bytes, payload + KDNET_HEADER_LENGTH, sizeof block->bytes);
-    memcpy(tag, payload + length - KDNET_TAG_LENGTH, sizeof *tag);
-}
-
 static uint32_t start_of(const struct kdnet_key_filter_block *block)
 {
     uint32_t start;

@@ -3,7 +3,7 @@
  * key_filter: which of many payloads could which of many keys have sealed: the filter of kdnet_datagram_may_open, for
  * many at a time.
  *
- * Uses crypto, datagram. A key's schedule costs as much as several blocks, and blocks that are decrypted together cost
+ * Uses crypto. A key's schedule costs as much as several blocks, and blocks that are decrypted together cost
  * a few nanoseconds each: so thousands of strangers' pokes are tried against each key at once, not each poke against
  * each key.
  *
@@ -18,7 +18,7 @@
 #ifndef KDNET_KEY_FILTER_H
 #define KDNET_KEY_FILTER_H
 
-#include "kdnet/wire/datagram.h"
+#include "kdnet/crypto/crypto.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,7 +28,7 @@
 #define KDNET_KEY_FILTER_BLOCKS_MAX 65536U      /* in a batch */
 #define KDNET_KEY_FILTER_KEYS_MAX   65536U
 
-/* What the filter needs of a payload. */
+/* What the filter needs of a payload: kdnet_datagram_filter_block. */
 struct kdnet_key_filter_block {
     uint8_t bytes[KDNET_AES_BLOCK]; /* the first of its ciphertext */
 };
@@ -44,9 +44,6 @@ struct kdnet_key_filter_batch {
 struct kdnet_key_filter_hit {
     uint16_t key, block;
 };
-
-/* Takes them out of a payload that passed kdnet_datagram_peek; `tag` is the start of its tag. */
-void kdnet_key_filter_take(const uint8_t *payload, size_t length, struct kdnet_key_filter_block *block, uint32_t *tag);
 
 /*
  * Tries keys on a batch until some of them have hits, or all are tried.

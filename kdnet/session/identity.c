@@ -4,7 +4,6 @@
  * the machine has shown a new boot.
  */
 #include "kdnet/base/wire.h"
-#include "kdnet/session/dump_facts_internal.h"
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/identity.h"
 #include "kdnet/session/identity_internal.h"
@@ -83,14 +82,11 @@ static uint64_t kernel_base_of(const struct kdnet_kernel_info *boot)
                : 0;
 }
 
-void kdnet_identity_met(struct kdnet_session *session)
+bool kdnet_identity_is_new_boot(const struct kdnet_session *session)
 {
     uint64_t then = session->history->identity.kernel_base, now = kernel_base_of(session->kernel_info);
     bool loader = session->kernel_info->version.major >> 8 == KDNET_WHO_BOOT;
-    if (!loader && (then == 0 || now == 0 || then == now))
-        return;
-    kdnet_last_break_missing(session, true);
-    kdnet_identity_over(session);
+    return loader || (then != 0 && now != 0 && then != now);
 }
 
 void kdnet_identity_broke(struct kdnet_session *session, const struct kdnet_bugcheck *bugcheck)

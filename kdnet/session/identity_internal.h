@@ -8,8 +8,8 @@
 /* A break whose bug check is known: it begins a crash, or is one of the crash before, or another one inside it. */
 void kdnet_identity_broke(struct kdnet_session *session, const struct kdnet_bugcheck *bugcheck);
 
-/* Who answers is known: a loader, or a kernel elsewhere, is of a new boot. Needs a known version. */
-void kdnet_identity_met(struct kdnet_session *session);
+/* Whether who answers is of another boot than the crash: a loader, or a kernel elsewhere. Needs a known version. */
+bool kdnet_identity_is_new_boot(const struct kdnet_session *session);
 
 /* The machine shows another run of its KDNET. That is a new boot, unless it breaks with the bug check of the crash
  * within dump_for: KDNET may set itself up again on its way into one. */

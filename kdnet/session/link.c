@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/error.h"
 #include "kdnet/session/link.h"
+#include "kdnet/session/link_internal.h"
 
 #include <limits.h>
 #include <string.h>
 
-#define NEVER               UINT64_MAX
-#define TO_RESET            20U /* timeouts; even the shortest are over ten seconds together */
-#define RESETS_UNHEARD      3U
-#define DAMAGED_MAX         3U
-#define RTO_MARGIN_MIN_US   20000U
-#define BROUGHT_WAIT_US     20000U /* for the packet that comes behind the answer to a RESET */
-#define FAR_BELOW           4U     /* a sample of less than this part of what was measured: the path is another */
-#define LOST_IN_A_ROW       2U
-#define KEPT_MAX            15U
-#define FIRST_SAMPLE_MAX_US (KDNET_LINK_RTO_GROWN_US / 3U) /* with its margin a second */
+#define NEVER           UINT64_MAX
+#define TO_RESET        20U /* timeouts; even the shortest are over ten seconds together */
+#define RESETS_UNHEARD  3U
+#define DAMAGED_MAX     3U
+#define BROUGHT_WAIT_US 20000U /* for the packet that comes behind the answer to a RESET */
 
 void kdnet_link_memory_init(struct kdnet_link_memory *memory)
 {
@@ -26,156 +22,6 @@ void kdnet_link_init(struct kdnet_link *link, const struct kdnet_link_memory *me
     memset(link, 0, sizeof *link);
     link->memory = *memory;
     link->timer_us = NEVER;
-}
-
-/* RFC 6298's estimate, with a floor for loopback and a ceiling for machines that are waited for. */
-static uint64_t estimate(uint32_t rtt_us, uint32_t rttvar_us)
-{
-    uint64_t margin = 4ULL * rttvar_us;
-    uint64_t rto = rtt_us + (margin > RTO_MARGIN_MIN_US ? margin : RTO_MARGIN_MIN_US);
-    if (rtt_us == 0)
-        return KDNET_LINK_RTO_FIRST_US;
-    if (rto < KDNET_LINK_RTO_MIN_US)
-        return KDNET_LINK_RTO_MIN_US;
-    return rto < KDNET_LINK_RTO_MAX_US ? rto : KDNET_LINK_RTO_MAX_US;
-}
-
-static uint64_t grown(uint64_t rto, unsigned steps, uint64_t most)
-{
-    while (steps-- > 0 && rto < most)
-        rto = rto * 3 / 2 < most ? rto * 3 / 2 : most;
-    return rto;
-}
-
-static uint64_t timeout_after(const struct kdnet_link *link, unsigned timeouts)
-{
-    const struct kdnet_link_memory *memory = &link->memory;
-    uint64_t rto = grown(estimate(memory->rtt_us, memory->rttvar_us), memory->rtt_kept, KDNET_LINK_RTO_MAX_US);
-    return grown(rto, timeouts, KDNET_LINK_RTO_GROWN_US);
-}
-
-/* A RESET is answered at once, by whoever listens. */
-static uint64_t reset_timeout(const struct kdnet_link *link)
-{
-    uint64_t rto = estimate(link->memory.rtt_us, link->memory.rttvar_us);
-    return grown(rto, link->timeouts, KDNET_LINK_RTO_GROWN_US);
-}
-
-/* A target may think about a request that it has acknowledged. */
-static uint64_t reply_timeout_after(const struct kdnet_link *link, unsigned timeouts)
-{
-    const struct kdnet_link_memory *memory = &link->memory;
-    uint64_t ack = timeout_after(link, 0);
-    uint64_t rto = grown(estimate(memory->reply_us, memory->replyvar_us), memory->reply_kept, KDNET_LINK_RTO_MAX_US);
-    return grown(rto > ack ? rto : ack, timeouts, KDNET_LINK_RTO_GROWN_US);
-}
-
-uint64_t kdnet_link_timeout(const struct kdnet_link *link)
-{
-    return timeout_after(link, 0);
-}
-
-uint64_t kdnet_link_reply_timeout(const struct kdnet_link *link)
-{
-    return reply_timeout_after(link, 0);
-}
-
-/* Smooths; but what was measured on another path, or before the target was busy, does not linger. */
-static void smooth(uint32_t *rtt_us, uint32_t *rttvar_us, uint64_t sample_us)
-{
-    uint32_t rtt = sample_us == 0 ? 1 : sample_us > UINT32_MAX ? UINT32_MAX : (uint32_t)sample_us;
-    if (*rtt_us == 0 || rtt < *rtt_us / FAR_BELOW) {
-        *rtt_us = rtt;
-        *rttvar_us = rtt / 2;
-        return;
-    }
-    uint32_t difference = rtt > *rtt_us ? rtt - *rtt_us : *rtt_us - rtt;
-    *rttvar_us = (uint32_t)((3ULL * *rttvar_us + difference) / 4);
-    *rtt_us = (uint32_t)((7ULL * *rtt_us + rtt) / 8);
-    if (*rtt_us == 0)
-        *rtt_us = 1;
-}
-
-void kdnet_link_sample(struct kdnet_link *link, uint64_t sample_us)
-{
-    smooth(&link->memory.rtt_us, &link->memory.rttvar_us, sample_us);
-    link->memory.rtt_kept = 0;
-}
-
-void kdnet_link_sample_first(struct kdnet_link *link, uint64_t most_us)
-{
-    uint64_t sample_us = most_us < FIRST_SAMPLE_MAX_US ? most_us : FIRST_SAMPLE_MAX_US;
-    if (link->memory.rtt_us == 0 || most_us < link->memory.rtt_us)
-        kdnet_link_sample(link, sample_us);
-}
-
-/* Steps of growth after which a timeout is no shorter than what has just been waited: the next one is measured. */
-static unsigned steps_to(uint64_t rto, uint64_t waited_us)
-{
-    unsigned steps = 0;
-    while (steps < KEPT_MAX && rto < waited_us && rto < KDNET_LINK_RTO_MAX_US) {
-        rto = rto * 3 / 2;
-        ++steps;
-    }
-    return steps;
-}
-
-/*
- * Karn: what was sent twice measures nothing, but its patience is kept. What was sent again only a few times, and comes
- * as soon after the last as was measured so far, had been lost: then patience is given back, step by step.
- */
-static unsigned keep(unsigned kept, uint64_t rto, unsigned again, uint64_t waited_us, uint64_t since_last_us)
-{
-    bool lost = again <= LOST_IN_A_ROW && since_last_us <= rto;
-    return (lost ? kept / 2 : steps_to(rto, waited_us)) & KEPT_MAX;
-}
-
-static void keep_rtt(struct kdnet_link *link, uint64_t waited_us, uint64_t since_last_us)
-{
-    struct kdnet_link_memory *memory = &link->memory;
-    uint64_t rto = estimate(memory->rtt_us, memory->rttvar_us);
-    memory->rtt_kept = keep(memory->rtt_kept, rto, link->sends - 1, waited_us, since_last_us) & KEPT_MAX;
-}
-
-static void measure_ack(struct kdnet_link *link, uint64_t now_us)
-{
-    if (link->acked || link->begun_us == 0 || now_us < link->begun_us)
-        return;
-    if (link->sends == 1) {
-        kdnet_link_sample(link, now_us - link->begun_us);
-        return;
-    }
-    keep_rtt(link, now_us - link->begun_us, now_us - link->last_us);
-    link->again_id = link->id;
-    link->again_us = now_us - link->begun_us;
-}
-
-/* Each that was sent again is acknowledged, too: none had been lost, and the first ACK was that of the first. */
-static void measure_second_ack(struct kdnet_link *link, uint32_t id)
-{
-    if (link->again_us == 0 || id != link->again_id)
-        return;
-    kdnet_link_sample(link, link->again_us);
-    link->again_us = 0;
-}
-
-static void measure_reply(struct kdnet_link *link, uint64_t now_us)
-{
-    struct kdnet_link_memory *memory = &link->memory;
-    uint64_t waited_us = now_us - link->begun_us;
-    if (link->sends == 0 || link->begun_us == 0 || now_us < link->begun_us)
-        return;
-    if (!link->acked) /* no ACK came sooner, or it came while a RESET was out */
-        keep_rtt(link, waited_us, now_us - link->last_us);
-    if (link->sends == 1 && !link->asked) {
-        smooth(&memory->reply_us, &memory->replyvar_us, waited_us);
-        memory->reply_kept = 0;
-    } else {
-        uint64_t last_us = link->asked && link->asked_us > link->last_us ? link->asked_us : link->last_us;
-        uint64_t rto = estimate(memory->reply_us, memory->replyvar_us);
-        unsigned again = link->sends - 1 + link->timeouts;
-        memory->reply_kept = keep(memory->reply_kept, rto, again, waited_us, now_us - last_us) & KEPT_MAX;
-    }
 }
 
 void kdnet_link_control(struct kdnet_link *link, uint16_t type, uint32_t id)
@@ -234,7 +80,7 @@ void kdnet_link_done(struct kdnet_link *link)
 
 void kdnet_link_replied(struct kdnet_link *link, uint64_t now_us)
 {
-    measure_reply(link, now_us);
+    kdnet_link_measure_reply(link, now_us);
     link->memory.mute = false;
     kdnet_link_done(link);
 }
@@ -343,10 +189,10 @@ void kdnet_link_restart(struct kdnet_link *link, bool keep)
 
 static void receive_ack(struct kdnet_link *link, uint32_t id, uint64_t now_us, enum kdnet_link_news *news)
 {
-    measure_second_ack(link, id);
+    kdnet_link_measure_second_ack(link, id);
     if (!link->busy || id != link->id || link->sends == 0 || link->resetting || link->awaiting)
         return;
-    measure_ack(link, now_us);
+    kdnet_link_measure_ack(link, now_us);
     if (!link->wants_reply) {
         kdnet_link_done(link);
         *news = KDNET_LINK_ACKED;
@@ -356,7 +202,7 @@ static void receive_ack(struct kdnet_link *link, uint32_t id, uint64_t now_us, e
     link->due = false;
     link->timeouts = link->reset_at = 0;
     link->acked_us = link->acked_us != 0 ? link->acked_us : now_us;
-    link->timer_us = now_us + reply_timeout_after(link, 0);
+    link->timer_us = now_us + kdnet_link_reply_timeout_after(link, 0);
 }
 
 /*
@@ -373,7 +219,7 @@ static void receive_resend(struct kdnet_link *link, uint64_t now_us)
         return;
     }
     ++link->timeouts;
-    link->answer_us = now_us + timeout_after(link, link->timeouts);
+    link->answer_us = now_us + kdnet_link_timeout_after(link, link->timeouts);
     link->due = true;
 }
 
@@ -481,14 +327,15 @@ static bool next_control(struct kdnet_link *link, uint64_t now_us, struct kdnet_
     if (packet->type != KDNET_PACKET_ACK)
         link->asked_us = now_us;
     if (packet->type == KDNET_PACKET_RESET) {
-        if (now_us - link->reset_us > 2 * timeout_after(link, 0)) /* those of before were lost, or their answers */
+        if (now_us - link->reset_us >
+            2 * kdnet_link_timeout_after(link, 0)) /* those of before were lost, or their answers */
             link->resets_out = link->resets_own = 0;
         link->reset_us = now_us;
         ++link->resets_out;
         ++link->resets_own;
     }
     if (packet->type == KDNET_PACKET_RESET && link->resetting)
-        link->timer_us = now_us + reset_timeout(link);
+        link->timer_us = now_us + kdnet_link_reset_timeout(link);
     return true;
 }
 
@@ -503,7 +350,7 @@ static bool next_data(struct kdnet_link *link, uint64_t now_us, struct kdnet_pac
     ++link->sends;
     if (link->begun_us == 0)
         link->begun_us = now_us;
-    link->timer_us = now_us + timeout_after(link, link->timeouts);
+    link->timer_us = now_us + kdnet_link_timeout_after(link, link->timeouts);
     return true;
 }
 
@@ -553,7 +400,7 @@ void kdnet_link_expire(struct kdnet_link *link, uint64_t now_us)
     } else if (link->acked) {
         link->asked = true;
         kdnet_link_control(link, KDNET_PACKET_RESEND, 0);
-        link->timer_us = now_us + reply_timeout_after(link, link->timeouts);
+        link->timer_us = now_us + kdnet_link_reply_timeout_after(link, link->timeouts);
     } else {
         link->due = true;
     }
@@ -586,14 +433,4 @@ void kdnet_link_wake(struct kdnet_link *link, uint64_t now_us)
         link->timeouts = link->reset_at = 0;
         link->timer_us = now_us;
     }
-}
-
-uint32_t kdnet_link_rtt(const struct kdnet_link *link)
-{
-    return link->memory.rtt_us;
-}
-
-uint32_t kdnet_link_reply_rtt(const struct kdnet_link *link)
-{
-    return link->memory.reply_us > 0 ? link->memory.reply_us : link->memory.rtt_us;
 }

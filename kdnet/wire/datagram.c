@@ -53,6 +53,13 @@ bool kdnet_datagram_may_open(struct kdnet_crypto *crypto, const uint8_t aes_key[
     return (block[0] | block[1] | block[2]) == 0;
 }
 
+void kdnet_datagram_filter_block(const uint8_t *payload, size_t length, struct kdnet_key_filter_block *block,
+                                 uint32_t *tag)
+{
+    memcpy(block->bytes, payload + KDNET_HEADER_LENGTH, sizeof block->bytes);
+    memcpy(tag, payload + length - KDNET_TAG_LENGTH, sizeof *tag);
+}
+
 int kdnet_datagram_open(struct kdnet_crypto *crypto, const uint8_t aes_key[static KDNET_AES_KEY_LENGTH],
                         const struct kdnet_hmac_key *hmac, const uint8_t *payload, size_t length, uint8_t *plain,
                         struct kdnet_datagram *out)

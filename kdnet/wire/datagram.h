@@ -15,6 +15,7 @@
 
 #include "kdnet/datagram.h"
 #include "kdnet/crypto/crypto.h"
+#include "kdnet/crypto/key_filter.h"
 #include "kdnet/key.h"
 
 #include <stdbool.h>
@@ -70,6 +71,10 @@ int kdnet_datagram_peek(const uint8_t *payload, size_t length, uint8_t *version,
  */
 bool kdnet_datagram_may_open(struct kdnet_crypto *crypto, const uint8_t aes_key[static KDNET_AES_KEY_LENGTH],
                              const uint8_t *payload, size_t length);
+
+/* What kdnet_key_filter needs of a payload that passed kdnet_datagram_peek; `tag` is the start of its tag. */
+void kdnet_datagram_filter_block(const uint8_t *payload, size_t length, struct kdnet_key_filter_block *block,
+                                 uint32_t *tag);
 
 /*
  * Authenticates and decrypts one UDP payload.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/worker/key_search.h"
+#include "kdnet/wire/datagram.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -170,8 +171,8 @@ static void fill_batch(struct key_search *key_search, struct key_search_port *po
     while (port->first != 0 && batch->count < KEY_SEARCH_BATCH) {
         const struct search_poke *search_poke = &key_search->slots[port->first - 1];
         batch->slots[batch->count] = port->first;
-        kdnet_key_filter_take(search_poke->payload, search_poke->length, &batch->blocks[batch->count],
-                              &batch->tags[batch->count]);
+        kdnet_datagram_filter_block(search_poke->payload, search_poke->length, &batch->blocks[batch->count],
+                                    &batch->tags[batch->count]);
         ++batch->count;
         port->first = search_poke->next;
     }

@@ -48,6 +48,18 @@ class Documents(unittest.TestCase):
                 seen += 1
         self.assertGreater(seen, 0)
 
+    def test_each_fact_is_where_a_newcomer_is_sent(self):
+        """CONTRIBUTING's questions: a file each, and what is to be found in it."""
+        table = text_of(os.path.join(TREE, "CONTRIBUTING.md")).partition("## Where is the fact?")[2]
+        rows = re.findall(r"^\| ([^|]+\?) \| ([^|]+) \| `([^`|]+)` \|$", table, re.M)
+        self.assertGreaterEqual(len(rows), 10)
+        self.assertEqual(len(rows), table.count("? |"), "a row has another form")
+        for question, files, fact in rows:
+            with self.subTest(question=question):
+                paths = [os.path.join(TREE, path) for path in LINK.findall(files)]
+                self.assertTrue(paths and all(os.path.isfile(path) for path in paths), files)
+                self.assertTrue(all(fact in text_of(path) for path in paths), f"{fact} is not there")
+
     def test_the_readme_is_short(self):
         self.assertLess(len(text_of(os.path.join(TREE, "README.md")).split()), README_WORDS_MAX)
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the includes of the sources by room and fails when one points the wrong way.
 
-A room is a folder of kdnet/ or service/. It may include the rooms that ARROWS names, and itself; kdnet/ and config/ lie
-below all of service/. Within a room no files include each other in a circle: a header, its NAME_internal.h and its source count
+A room is a folder of kdnet/ or service/, with what is below it. It may include the rooms that ARROWS names, and itself;
+kdnet/ and config/ lie below all of service/, kdnet/include (what is installed) below all of kdnet/. Within a room no files include each other in a circle: a header, its NAME_internal.h and its source count
 as one. A header NAME_internal.h is included from its own room alone.
 
     check_includes.py [--draw] [TREE]
@@ -14,6 +14,14 @@ import sys
 
 # Room -> the rooms below it that it may include. "*": all.
 ARROWS = {
+    "kdnet/include": set(),
+    "kdnet/base": set(),
+    "kdnet/crypto": {"kdnet/base"},
+    "kdnet/wire": {"kdnet/crypto", "kdnet/base"},
+    "kdnet/kernel": {"kdnet/wire", "kdnet/base"},
+    "kdnet/unwind": {"kdnet/wire", "kdnet/base"},
+    "kdnet/crash": {"kdnet/unwind", "kdnet/kernel", "kdnet/base"},
+    "kdnet/session": {"kdnet/crash", "kdnet/kernel", "kdnet/wire", "kdnet/crypto", "kdnet/base"},
     "service": "*",  # main.c
     "service/server": "*",
     "service/worker": {"service/targets", "service/net", "service/runtime", "service/platform", "service/output"},
@@ -44,27 +52,30 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 def room_of(path):
     """service/platform/linux/x.c is of the room service/platform."""
     parts = pathlib.PurePosixPath(path).parts
-    return "/".join(parts[:2]) if parts[0] == "service" and len(parts) > 2 else parts[0]
+    return "/".join(parts[:2]) if parts[0] in ("service", "kdnet") and len(parts) > 2 else parts[0]
 
 
 def sources(tree):
-    for top in ("service", "config"):
+    for top in ("service", "config", "kdnet"):
         for path in sorted((tree / top).rglob("*")):
             if path.suffix in (".c", ".h", ".def"):
                 yield path.relative_to(tree).as_posix()
 
 
-def includes(tree):
-    """(file, included file), of the tree's own files."""
+def includes(tree, planted):
+    """(file, included file), of the tree's own files; `planted`: files and what is added to their text."""
     for name in sources(tree):
-        for included in INCLUDE.findall((tree / name).read_text()):
-            if (tree / included).exists() and (name, included) not in DEBTS:
-                yield name, included
+        for included in INCLUDE.findall((tree / name).read_text() + planted.get(name, "")):
+            places = [place for place in (included, f"kdnet/include/{included}") if (tree / place).exists()]
+            if places and (name, included) not in DEBTS:
+                yield name, places[0]
 
 
 def is_allowed(room, other):
     if room == other:
         return True
+    if room.startswith("kdnet/"):
+        return other == "kdnet/include" or other in ARROWS.get(room, ())
     if room == "config":
         return other.startswith("kdnet")
     if other.split("/")[0] in BELOW:
@@ -98,10 +109,10 @@ def circles(edges):
     return [circle for circle in found if len(circle) > 1]
 
 
-def check(tree):
+def check(tree, planted=None):
     """Returns the complaints, one a line."""
     complaints, inside, folders = [], set(), set()
-    for name, included in includes(tree):
+    for name, included in includes(tree, planted or {}):
         room, other = room_of(name), room_of(included)
         if not is_allowed(room, other):
             complaints.append(f"{name} includes {included}: {room} may not include {other}")
@@ -120,7 +131,7 @@ def check(tree):
 
 def draw(tree):
     arrows = {}
-    for name, included in includes(tree):
+    for name, included in includes(tree, {}):
         room, other = room_of(name), room_of(included)
         if room != other:
             arrows.setdefault(room, set()).add(other)

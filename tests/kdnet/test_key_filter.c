@@ -9,6 +9,7 @@
 #include "kdnet/error.h"
 #include "kdnet/crypto/key_filter.h"
 #include "kdnet/crypto/key_filter_internal.h"
+#include "kdnet/wire/datagram.h"
 #include "tests/support/bytes.h"
 #include "tests/support/random.h"
 
@@ -68,7 +69,7 @@ static int setup(void **state)
     for (size_t i = 0; i < PAYLOADS; ++i) {
         if (!world.crypto || !seal(i))
             return -1;
-        kdnet_key_filter_take(world.payload[i], LENGTH, &world.blocks[i], &world.tags[i]);
+        kdnet_datagram_filter_block(world.payload[i], LENGTH, &world.blocks[i], &world.tags[i]);
     }
     return 0;
 }
@@ -130,7 +131,7 @@ static void it_says_the_same_as_may_open(void **state)
         for (size_t at = KDNET_HEADER_LENGTH; at < LENGTH; ++at)
             world.payload[i][at] = (uint8_t)((size_t)world.payload[i][at] * 5 + i);
     for (size_t i = 0; i < PAYLOADS; ++i)
-        kdnet_key_filter_take(world.payload[i], LENGTH, &world.blocks[i], &world.tags[i]);
+        kdnet_datagram_filter_block(world.payload[i], LENGTH, &world.blocks[i], &world.tags[i]);
     size_t found = filter_one(&key, PAYLOADS), at = 0;
     for (size_t i = 0; i < PAYLOADS; ++i) {
         bool may = kdnet_datagram_may_open(world.crypto, key.bytes, world.payload[i], LENGTH);

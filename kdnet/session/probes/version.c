@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who answers: Windows, its loader or a hypervisor; of which build, on what machine, and where it is. */
+#include "kdnet/session/dump_facts_internal.h"
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/identity_internal.h"
 #include "kdnet/session/probes/probe_internal.h"
 #include "kdnet/session/request_internal.h"
-#include "kdnet/version.h"
 
 static bool next(struct kdnet_session *session, uint64_t now_us)
 {
@@ -40,7 +40,10 @@ static enum kdnet_probe_outcome take(struct kdnet_session *session, const struct
     kdnet_settle(&info->facts, KDNET_FACT_VERSION, true);
     kdnet_settle(&info->facts, KDNET_FACT_KERNEL, kdnet_kernel_info_is_nt(info) && kdnet_halt_layout(session));
     end_crash(session);
-    kdnet_identity_met(session);
+    if (kdnet_identity_is_new_boot(session)) {
+        kdnet_last_break_missing(session, true);
+        kdnet_identity_over(session);
+    }
     return KDNET_PROBE_TAKEN;
 }
 
