@@ -5,6 +5,7 @@
  */
 #include "kdnet/session/dump_facts_internal.h"
 #include "kdnet/session/events_internal.h"
+#include "kdnet/session/evidence.h"
 #include "kdnet/session/probes/dump_log_internal.h"
 #include "kdnet/session/resend_internal.h"
 
@@ -13,31 +14,10 @@
 #define POKES_ASK  3U  /* of a machine that ought to write its dump: it may stand at a break that we did not hear */
 #define POKES_TOLD 10U /* half a minute's: it runs */
 
-/* The value of a symbol of the kernel itself; false: it was not read. */
-static bool find_value(const struct kdnet_evidence *evidence, const char *symbol, enum kdnet_read_kind kind,
-                       uint64_t *number)
-{
-    for (size_t i = 0; evidence && i < evidence->reads->count; ++i) {
-        const struct kdnet_read *read = &evidence->reads->read[i];
-        if (evidence->value[i].state != KDNET_VALUE_KNOWN || read->kind != kind || read->steps != 0 ||
-            read->offset[0] != 0 || strcmp(read->module, "nt") != 0 || strcmp(read->symbol, symbol) != 0)
-            continue;
-        *number = evidence->value[i].number;
-        return true;
-    }
-    return false;
-}
-
-uint64_t kdnet_dump_pointer(const struct kdnet_evidence *evidence, const char *symbol)
-{
-    uint64_t pointer = 0;
-    return find_value(evidence, symbol, KDNET_READ_POINTER, &pointer) ? pointer : 0;
-}
-
 static enum kdnet_pointer_fact pointer_fact(const struct kdnet_evidence *evidence, const char *symbol)
 {
     uint64_t pointer = 0;
-    if (!find_value(evidence, symbol, KDNET_READ_POINTER, &pointer))
+    if (!kdnet_evidence_find(evidence, symbol, KDNET_READ_POINTER, &pointer))
         return KDNET_POINTER_UNKNOWN;
     return pointer == 0 ? KDNET_POINTER_NULL : KDNET_POINTER_SET;
 }
@@ -47,7 +27,7 @@ static struct kdnet_dump_setup setup_of(const struct kdnet_evidence *evidence)
     struct kdnet_dump_setup setup = {.block = pointer_fact(evidence, KDNET_DUMP_BLOCK_SYMBOL),
                                      .driver = pointer_fact(evidence, KDNET_DUMP_DRIVER_SYMBOL)};
     uint64_t progress = 0;
-    setup.progress_known = find_value(evidence, KDNET_DUMP_PROGRESS_SYMBOL, KDNET_READ_U32, &progress);
+    setup.progress_known = kdnet_evidence_find(evidence, KDNET_DUMP_PROGRESS_SYMBOL, KDNET_READ_U32, &progress);
     setup.progress = (uint32_t)progress;
     return setup;
 }

@@ -9,9 +9,6 @@
 void kdnet_dump_judge(struct kdnet_session *session, const struct kdnet_evidence *evidence,
                       struct kdnet_event_crash_status *status);
 
-/* The pointer that a symbol of the kernel had at this break; 0: null, or not known. */
-uint64_t kdnet_dump_pointer(const struct kdnet_evidence *evidence, const char *symbol);
-
 /* A crash goes on from its first break; and its last one has come. */
 void kdnet_last_break_expect(struct kdnet_session *session, uint64_t now_us);
 void kdnet_last_break_came(struct kdnet_session *session);

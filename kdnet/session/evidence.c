@@ -145,3 +145,17 @@ void kdnet_evidence_text(struct kdnet_evidence *evidence, size_t i, const uint8_
     value->state = !more ? KDNET_VALUE_KNOWN : used > 0 ? KDNET_VALUE_CUT : KDNET_VALUE_NO_ROOM;
     evidence->texts_length = (uint16_t)(evidence->texts_length + used);
 }
+
+bool kdnet_evidence_find(const struct kdnet_evidence *evidence, const char *symbol, enum kdnet_read_kind kind,
+                         uint64_t *number)
+{
+    for (size_t i = 0; evidence && i < evidence->reads->count; ++i) {
+        const struct kdnet_read *read = &evidence->reads->read[i];
+        if (evidence->value[i].state != KDNET_VALUE_KNOWN || read->kind != kind || read->steps != 0 ||
+            read->offset[0] != 0 || strcmp(read->module, "nt") != 0 || strcmp(read->symbol, symbol) != 0)
+            continue;
+        *number = evidence->value[i].number;
+        return true;
+    }
+    return false;
+}

@@ -42,6 +42,10 @@ bool kdnet_module_may_be(const char *module, uint16_t name_length);
 /* Whether an image's name in UTF-16 is this module's, with an extension or without; case does not matter. */
 bool kdnet_module_is(const char *module, const uint8_t *name, size_t length);
 
+/* The value of a symbol of the kernel itself; false: it was not read. evidence: NULL when there is none. */
+bool kdnet_evidence_find(const struct kdnet_evidence *evidence, const char *symbol, enum kdnet_read_kind kind,
+                         uint64_t *number);
+
 /* Keeps a number. */
 void kdnet_evidence_number(struct kdnet_evidence *evidence, size_t i, const uint8_t *data, size_t length);
 

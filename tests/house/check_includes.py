@@ -20,7 +20,7 @@ ARROWS = {
     "kdnet/wire": {"kdnet/crypto", "kdnet/base"},
     "kdnet/kernel": {"kdnet/wire", "kdnet/base"},
     "kdnet/unwind": {"kdnet/wire", "kdnet/base"},
-    "kdnet/crash": {"kdnet/unwind", "kdnet/kernel", "kdnet/base"},
+    "kdnet/crash": {"kdnet/unwind", "kdnet/kernel", "kdnet/wire", "kdnet/base"},
     "kdnet/session": {"kdnet/crash", "kdnet/kernel", "kdnet/wire", "kdnet/crypto", "kdnet/base"},
     "service": "*",  # main.c
     "service/server": "*",

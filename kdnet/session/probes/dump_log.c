@@ -6,7 +6,6 @@
 #include "kdnet/crash/dump_log.h"
 #include "kdnet/crash/trace_cache.h"
 #include "kdnet/kernel/crash.h"
-#include "kdnet/session/dump_facts_internal.h"
 #include "kdnet/session/evidence.h"
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/probes/dump_log_internal.h"
@@ -36,6 +35,13 @@ static bool is_wanted(const struct kdnet_session *session)
            !kdnet_is_known(&halt->facts, KDNET_FACT_STATUS) && halt->bugcheck.code != 0 && is_last_break(session);
 }
 
+/* The pointer that a symbol of the kernel had at this break; 0: null, or not known. */
+static uint64_t pointer_at(const struct kdnet_evidence *evidence, const char *symbol)
+{
+    uint64_t pointer = 0;
+    return kdnet_evidence_find(evidence, symbol, KDNET_READ_POINTER, &pointer) ? pointer : 0;
+}
+
 static void begin(struct kdnet_session *session, struct dump_log_state *state, uint64_t now_us)
 {
     const struct kdnet_kernel_info *info = session->kernel_info;
@@ -44,8 +50,8 @@ static void begin(struct kdnet_session *session, struct dump_log_state *state, u
     struct kdnet_dump_log_start start = {
         .machine = (enum kdnet_machine)info->version.machine,
         .bugcheck = session->active->halt.bugcheck,
-        .block = kdnet_halt_address(session, kdnet_dump_pointer(evidence, KDNET_DUMP_BLOCK_SYMBOL)),
-        .driver = kdnet_halt_address(session, kdnet_dump_pointer(evidence, KDNET_DUMP_DRIVER_SYMBOL)),
+        .block = kdnet_halt_address(session, pointer_at(evidence, KDNET_DUMP_BLOCK_SYMBOL)),
+        .driver = kdnet_halt_address(session, pointer_at(evidence, KDNET_DUMP_DRIVER_SYMBOL)),
     };
     if (path)
         start.path = *path;
