@@ -4,10 +4,12 @@
  * the machine has shown a new boot.
  */
 #include "kdnet/base/wire.h"
+#include "kdnet/error.h"
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/identity.h"
 #include "kdnet/session/identity_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define BUGCHECK_LENGTH (4 + 4 * 8)
@@ -72,7 +74,7 @@ void kdnet_identity_fill(const struct kdnet_session *session, struct kdnet_event
 void kdnet_identity_over(struct kdnet_session *session)
 {
     struct kdnet_identity *own = &session->history->identity;
-    own->crash_known = own->nested_known = own->doubted = false;
+    own->crash_known = own->nested_known = own->doubted = own->recalled.known = false;
 }
 
 static uint64_t kernel_base_of(const struct kdnet_kernel_info *boot)
@@ -89,17 +91,46 @@ bool kdnet_identity_is_new_boot(const struct kdnet_session *session)
     return loader || (then != 0 && now != 0 && then != now);
 }
 
+/* The crash that the caller remembers is this one, when its run and this bug check give it its name. */
+static bool is_recalled(struct kdnet_session *session, const struct kdnet_bugcheck *bugcheck)
+{
+    struct kdnet_identity *own = &session->history->identity;
+    struct kdnet_crash *crash = &session->history->crash;
+    const struct kdnet_crash_memory *recalled = &own->recalled;
+    uint8_t name[KDNET_IDENTITY_LENGTH];
+    if (!recalled->known)
+        return false;
+    own->recalled.known = false;
+    kdnet_identity_crash(recalled->boot, bugcheck, name);
+    if (memcmp(name, recalled->crash, sizeof name) != 0)
+        return false;
+    memcpy(own->crash, name, sizeof own->crash);
+    memcpy(own->crash_boot, recalled->boot, sizeof own->crash_boot);
+    if (recalled->released && !crash->first_released) {
+        crash->first_released = true;
+        crash->first_released_us = recalled->released_us;
+    }
+    return true;
+}
+
+static bool make_name(struct kdnet_session *session, const struct kdnet_bugcheck *bugcheck)
+{
+    struct kdnet_identity *own = &session->history->identity;
+    if (!find_boot(session, own->crash_boot))
+        return false;
+    kdnet_identity_crash(own->crash_boot, bugcheck, own->crash);
+    return true;
+}
+
 void kdnet_identity_broke(struct kdnet_session *session, const struct kdnet_bugcheck *bugcheck)
 {
     struct kdnet_identity *own = &session->history->identity;
-    uint8_t run[KDNET_IDENTITY_LENGTH];
     if (own->crash_known && is_same(&own->first, bugcheck)) {
         own->doubted = own->nested_known = false;
     } else if (own->crash_known) {
         own->nested = *bugcheck;
         own->nested_known = true;
-    } else if (find_boot(session, run)) {
-        kdnet_identity_crash(run, bugcheck, own->crash);
+    } else if (is_recalled(session, bugcheck) || make_name(session, bugcheck)) {
         own->first = *bugcheck;
         own->crash_known = true;
         own->kernel_base = kernel_base_of(session->kernel_info);
@@ -114,6 +145,32 @@ void kdnet_identity_rebooted(struct kdnet_session *session, uint64_t now_us)
         return;
     own->doubted = true;
     own->doubted_us = now_us;
+}
+
+void kdnet_session_crash(const struct kdnet_session *session, struct kdnet_crash_memory *out)
+{
+    const struct kdnet_history *history = session->history;
+    *out = (struct kdnet_crash_memory){.known = history && history->identity.crash_known};
+    if (history && !out->known)
+        *out = history->identity.recalled;
+    if (!history || !history->identity.crash_known)
+        return;
+    memcpy(out->crash, history->identity.crash, sizeof out->crash);
+    memcpy(out->boot, history->identity.crash_boot, sizeof out->boot);
+    out->released = history->crash.first_released;
+    out->released_us = history->crash.first_released_us;
+}
+
+int kdnet_session_recall_crash(struct kdnet_session *session, const struct kdnet_crash_memory *memory)
+{
+    if (!memory->known || (session->history && session->history->identity.crash_known))
+        return KDNET_OK;
+    if (!session->history)
+        session->history = calloc(1, sizeof *session->history);
+    if (!session->history)
+        return KDNET_ERR_MEMORY;
+    session->history->identity.recalled = *memory;
+    return KDNET_OK;
 }
 
 void kdnet_identity_expire(struct kdnet_session *session, uint64_t now_us)

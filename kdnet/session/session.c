@@ -119,10 +119,11 @@ bool kdnet_session_may_open(struct kdnet_session *session, const uint8_t *payloa
 static bool is_nothing(const struct kdnet_history *history, uint64_t now_us)
 {
     const struct kdnet_crash *crash = &history->crash;
-    return !history->identity.crash_known && !crash->printed && !crash->dumping && !crash->first_released &&
-           crash->kernel_base == 0 && !crash->bugcheck.known && !crash->last.known && history->breaks_us == 0 &&
-           history->storm_reported_us == 0 && history->stopped_us == 0 && !history->awaited.expected &&
-           !kdnet_demand_lasts(history, now_us) && kdnet_budget_is_whole(&history->budget, now_us);
+    return !history->identity.crash_known && !history->identity.recalled.known && !crash->printed && !crash->dumping &&
+           !crash->first_released && crash->kernel_base == 0 && !crash->bugcheck.known && !crash->last.known &&
+           history->breaks_us == 0 && history->storm_reported_us == 0 && history->stopped_us == 0 &&
+           !history->awaited.expected && !kdnet_demand_lasts(history, now_us) &&
+           kdnet_budget_is_whole(&history->budget, now_us);
 }
 
 /* Gives the memory of an active session back when nothing of it is needed. */
@@ -473,6 +474,11 @@ bool kdnet_session_id(const struct kdnet_session *session, uint8_t *id)
 uint8_t kdnet_session_version(const struct kdnet_session *session)
 {
     return session->version;
+}
+
+void kdnet_session_doubt(struct kdnet_session *session)
+{
+    session->rekey_wanted = session->rekey_wanted || session->connected;
 }
 
 void kdnet_session_symbols_came(struct kdnet_session *session, uint64_t now_us)

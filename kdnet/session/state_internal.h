@@ -241,9 +241,11 @@ struct kdnet_identity {
     bool doubted; /* the machine has shown another run since the last break of the crash: a new boot, perhaps */
     uint8_t boot[KDNET_IDENTITY_LENGTH];
     uint8_t crash[KDNET_IDENTITY_LENGTH];
-    uint64_t doubted_us;                 /* since when */
-    uint64_t kernel_base;                /* of the kernel that crashed; 0: not known */
-    struct kdnet_bugcheck first, nested; /* nested: another bug check inside the crash, the newest */
+    uint8_t crash_boot[KDNET_IDENTITY_LENGTH]; /* in which the crash got its name */
+    struct kdnet_crash_memory recalled;        /* what the caller remembers; counts when the machine says the same */
+    uint64_t doubted_us;                       /* since when */
+    uint64_t kernel_base;                      /* of the kernel that crashed; 0: not known */
+    struct kdnet_bugcheck first, nested;       /* nested: another bug check inside the crash, the newest */
 };
 
 /* A crash that went on from its first break is to break in once more (dump_facts.c). */

@@ -308,19 +308,24 @@ static void on_overrun(void *user, const char *sink, uint64_t count)
     event_log_ring(observe->publisher->log);
 }
 
-char *observe_store_path(const struct kdnetd_config *config)
+char *observe_state_path(const struct kdnetd_config *config, const char *name)
 {
     char path[4096];
     const char *folder = config->state ? config->state : getenv("STATE_DIRECTORY");
-    if (config->store)
-        return strcmp(config->store, "none") == 0 ? NULL : strdup(config->store);
     if (!folder || folder[0] == '\0')
         return NULL;
     /* systemd separates several by a colon: the first is meant. */
     size_t length = config->state ? strlen(folder) : strcspn(folder, ":");
-    if (snprintf(path, sizeof path, "%.*s/kdnetd.db", (int)length, folder) >= (int)sizeof path)
+    if (snprintf(path, sizeof path, "%.*s/%s", (int)length, folder, name) >= (int)sizeof path)
         return NULL;
     return strdup(path);
+}
+
+char *observe_store_path(const struct kdnetd_config *config)
+{
+    if (config->store)
+        return strcmp(config->store, "none") == 0 ? NULL : strdup(config->store);
+    return observe_state_path(config, "kdnetd.db");
 }
 
 static struct store_options options_of(struct observe *observe, const struct kdnetd_config *config)

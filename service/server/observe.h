@@ -70,6 +70,9 @@ void observe_refresh(struct observe *observe, struct worker *worker, uint32_t *a
 
 void observe_metrics(const struct observe *observe, struct http_metrics *out);
 
+/* Where a file of the folder of what kdnetd remembers is; NULL: there is no such folder. The caller frees it. */
+char *observe_state_path(const struct kdnetd_config *config, const char *name);
+
 /* Where the store is; NULL: there is none. The caller frees it. */
 char *observe_store_path(const struct kdnetd_config *config);
 

@@ -75,6 +75,9 @@ static bool prepare(struct reload *reload)
         return false;
     for (unsigned i = 0; i < reload->server->worker_count; ++i)
         reload->apply[i].reload = reload;
+    reload->homes = reload->server->hinting.hints ? calloc(count + 1, 1) : NULL;
+    for (size_t i = 0; reload->homes && i < count; ++i)
+        reload->homes[i] = hinting_home(reload->server, reload->config.targets[i].name);
     for (size_t i = 0; i < count; ++i)
         reload->policy_of[i] = policies_of(&reload->policies, &reload->config, &reload->config.targets[i]);
     return true;
@@ -87,10 +90,12 @@ static void free_prepared(struct reload *reload)
     free(reload->rings);
     free(reload->policy_of);
     free(reload->stays);
+    free(reload->homes);
     free(reload->apply);
     reload->rings = NULL;
     reload->policy_of = NULL;
     reload->stays = NULL;
+    reload->homes = NULL;
     reload->apply = NULL;
 }
 

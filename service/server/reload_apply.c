@@ -103,9 +103,10 @@ static bool is_its_worker(const struct worker *worker, const struct reload *relo
     size_t index = config_key_target(&reload->config, number);
     const struct config_target *target = &reload->config.targets[index];
     const struct worker_env *env = worker->env;
-    unsigned home = target->has_address ? steer_worker(&env->steer, target->address.ip)
-                                        : (unsigned)(index % env->worker_count);
-    return home == worker->number;
+    if (target->has_address)
+        return steer_worker(&env->steer, target->address.ip) == worker->number;
+    bool hinted = reload->homes && reload->homes[index] != HINTING_ANYWHERE;
+    return (hinted ? reload->homes[index] : (unsigned)(index % env->worker_count)) == worker->number;
 }
 
 static bool add_target(struct worker *worker, struct apply *apply, size_t number)

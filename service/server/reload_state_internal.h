@@ -47,6 +47,7 @@ struct reload {
     const struct kdnet_policy *let_go;     /* of machines whose targets are removed */
     struct keyring **rings;                /* by target: of its keys; by `rings_lock` */
     uv_mutex_t rings_lock;
+    uint8_t *homes;      /* by target: the worker that it begins at, or HINTING_ANYWHERE; NULL: no hints */
     bool *stays;         /* by key: it has a row; each is written by one worker */
     struct apply *apply; /* of each worker */
     enum reload_step step;

@@ -71,6 +71,7 @@ static void finish(struct server *server)
     close_handle((uv_handle_t *)&server->stop_timer);
     close_handle((uv_handle_t *)&server->read_timer);
     requests_close(&server->requests);
+    hinting_stop(server);
     mailbox_close(&server->mailbox);
     lookup_close(server->lookup);
     server->lookup = NULL;
@@ -78,7 +79,7 @@ static void finish(struct server *server)
     api_refuse_waiting(server);
     server->good = event_log_give_up(&server->event_log);
     server->hangs = !event_log_close(&server->event_log);
-    if (!api_end(&server->api) || !observe_close(&server->observe))
+    if (!hinting_end(server) || !api_end(&server->api) || !observe_close(&server->observe))
         server->hangs = true;
     if (server->hangs)
         uv_stop(&server->loop);
@@ -313,6 +314,7 @@ static void on_target_changed(void *user, struct worker *worker, struct target *
 {
     struct server *server = user;
     observe_target_changed(&server->observe, worker, target);
+    hinting_target_changed(server, worker, target);
 }
 
 static void on_target_gone(void *user, struct worker *worker, struct target *target)
@@ -320,6 +322,7 @@ static void on_target_gone(void *user, struct worker *worker, struct target *tar
     struct server *server = user;
     (void)worker;
     observe_target_gone(&server->observe, target);
+    hinting_target_gone(server, target);
 }
 
 static void init_env(struct server *server)
@@ -343,7 +346,8 @@ static void init_env(struct server *server)
                                       .trouble = ports_trouble,
                                       .unknown_poke = unknown_report_poke,
                                       .target_changed = on_target_changed,
-                                      .target_gone = on_target_gone};
+                                      .target_gone = on_target_gone,
+                                      .hinted = hinting_hinted};
 }
 
 static bool init_parts(struct server *server)
@@ -361,8 +365,10 @@ static bool init_parts(struct server *server)
         log_plain(CONFIG_LOG_ERROR, "out of memory");
         return false;
     }
-    if (locals_init(&server->locals) == 0 && server->lookup && init_workers(server))
+    if (locals_init(&server->locals) == 0 && server->lookup && init_workers(server)) {
+        hinting_init(server);
         return true;
+    }
     log_plain(CONFIG_LOG_ERROR, "out of memory, threads or files, or OpenSSL has no AES-256; look at the limits of "
                                 "this service (MemoryMax=, TasksMax=, LimitNOFILE=)");
     return false;
@@ -415,6 +421,7 @@ static bool run_loop(struct server *server)
     for (unsigned i = 0; i < server->started; ++i)
         worker_run(&server->workers[i]);
     start_handles(server);
+    hinting_begin(server);
     say_serving(server);
     platform_notify_ready();
     summary_status(server);

@@ -6,6 +6,7 @@
 #include "service/net/locals.h"
 #include "service/platform/requests.h"
 #include "service/server/api.h"
+#include "service/server/hinting.h"
 #include "service/server/observe.h"
 #include "service/runtime/mailbox.h"
 #include "service/server/options.h"
@@ -44,6 +45,7 @@ struct port {
     struct address local;
     bool open, wanted, closing;
     bool logged_slow;
+    bool elsewhere;                           /* its address is not here: freebind */
     uv_os_sock_t sockets[CONFIG_WORKERS_MAX]; /* while it is open: the workers' */
     unsigned left;                            /* workers that have not closed it */
     unsigned deaf;                            /* workers that cannot receive */
@@ -113,6 +115,7 @@ struct server {
     struct event_log event_log;
     struct publisher publisher;
     struct observe observe;
+    struct hinting hinting;
     struct api api;
     struct acting *reload_waits; /* who asked for the reload that is under way */
     struct acting *read_waits;   /* whose machines are being read */

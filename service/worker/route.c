@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "service/worker/ask.h"
 #include "service/worker/deliver.h"
 #include "service/worker/forward.h"
 #include "service/worker/migration.h"
@@ -33,6 +34,8 @@ static void unknown_data(struct worker *worker, const struct arrival *a)
     if (deliver_to_configured(worker, a, &configured))
         return;
     ++a->listener->counts.unknown_data;
+    if (ask_hinted(worker, a))
+        return;
     size_t allowance = solicit_allowance(worker, a);
     if (allowance == 0)
         return;
@@ -45,7 +48,7 @@ static void unknown_data(struct worker *worker, const struct arrival *a)
 static void unknown_poke(struct worker *worker, const struct arrival *a)
 {
     bool configured = false;
-    if (!deliver_to_configured(worker, a, &configured))
+    if (!deliver_to_configured(worker, a, &configured) && !ask_hinted(worker, a))
         unknown_poke_add(a, 0);
 }
 

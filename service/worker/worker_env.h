@@ -23,6 +23,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+struct ask_machine;
 struct lookup;
 struct lookup_asker;
 struct target;
@@ -75,6 +76,9 @@ struct worker_env {
      * NULL: nobody wants to know.
      */
     void (*target_changed)(void *user, struct worker *worker, struct target *target);
+    /* Whose machine was here last, as far as is known; false: nobody's. NULL: nothing is known of that. */
+    bool (*hinted)(void *user, const struct address *source, uint16_t local_port, unsigned *worker,
+                   struct ask_machine *out);
     /* The row goes: its target was taken out or gets another name, or its key is used no more. NULL: as above. */
     void (*target_gone)(void *user, struct worker *worker, struct target *target);
 };

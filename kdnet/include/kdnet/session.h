@@ -120,6 +120,15 @@ struct kdnet_session_shared {
 /* Defaults: OpenSSL's random bytes, no symbols, no evidence, the times above. */
 void kdnet_session_shared_init(struct kdnet_session_shared *shared, struct kdnet_crypto *crypto);
 
+/* The crash that a machine is in, for who may have to go on with it: another host, or this one after a restart. */
+struct kdnet_crash_memory {
+    bool known;
+    bool released;    /* it went on from its first break */
+    uint8_t crash[8]; /* its name, and the run of the machine's KDNET in which it got that */
+    uint8_t boot[8];
+    uint64_t released_us; /* when it did: of the clock of what people are told (lag_us) */
+};
+
 /* What became of a received datagram. */
 struct kdnet_received {
     bool authentic;  /* opened with a key of this target */
@@ -230,6 +239,18 @@ void kdnet_session_identify(const struct kdnet_session *session, struct kdnet_ev
 /* When kdnet_session_expire wants to be called; UINT64_MAX: never. */
 uint64_t kdnet_session_deadline(const struct kdnet_session *session);
 void kdnet_session_expire(struct kdnet_session *session, uint64_t now_us);
+
+/* The crash that the machine is in; else the one that is remembered, and that it has not confirmed yet. */
+void kdnet_session_crash(const struct kdnet_session *session, struct kdnet_crash_memory *out);
+
+/*
+ * What is remembered of a crash that the machine was in. It counts only when the machine's own bug check gives the
+ * crash that name. Returns KDNET_OK or KDNET_ERR_MEMORY.
+ */
+int kdnet_session_recall_crash(struct kdnet_session *session, const struct kdnet_crash_memory *memory);
+
+/* Another host may have answered the machine meanwhile: its next poke is answered, whatever it says. */
+void kdnet_session_doubt(struct kdnet_session *session);
 
 /* A look-up that was pending has ended: the session asks again, if it waits. */
 void kdnet_session_symbols_came(struct kdnet_session *session, uint64_t now_us);

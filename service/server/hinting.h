@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hinting: address hints as the service uses them: workers say where their machines are, and machines that another
+ * process or collector had are asked to poke when this one takes over.
+ *
+ * Uses hints, hints_file, ask, observe's folder. A round asks each hint once, machines in a crash first: at the start,
+ * when an address of a listener comes to this computer (freebind), and when a machine shows that another had it.
+ *
+ * Thread: the server's, but for the functions that say otherwise.
+ */
+#ifndef SERVICE_HINTING_H
+#define SERVICE_HINTING_H
+
+#include "config/config.h"
+#include "service/fleet/hints.h"
+#include "service/fleet/hints_file.h"
+#include "service/worker/ask.h"
+#include "service/worker/worker.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#define HINTING_PLACES 16U /* different addresses of ours that are looked for in a round */
+
+struct server;
+
+struct hinting {
+    struct hints *hints;     /* NULL: there is no folder for them, and no bucket */
+    struct hints_file *file; /* NULL: none */
+    struct message wanted_message;
+    atomic_bool wanted; /* the message is on its way */
+    bool timers_ready, watching, asking, again;
+    uint64_t begun_us;
+    struct hints_round round;
+    uv_timer_t round_timer, place_timer;
+    uv_poll_t place_poll; /* of changes of this computer's addresses */
+    int place_socket;     /* -1: changes are looked for */
+    uv_interface_address_t *here;
+    int here_count;
+};
+
+/* Before any worker has rows: reads the file in the state's folder. Without a folder nothing happens. */
+void hinting_init(struct server *server);
+
+/* The workers run, and listeners are open: asks for the first time. */
+void hinting_begin(struct server *server);
+
+/* Closes its handles. */
+void hinting_stop(struct server *server);
+
+/* No worker runs any more. False: the disk hangs. */
+bool hinting_end(struct server *server);
+
+/* Which worker a target without an address begins at; HINTING_ANYWHERE: nothing is known. Thread: any. */
+#define HINTING_ANYWHERE UINT8_MAX
+uint8_t hinting_home(struct server *server, const char *name);
+
+/* As worker_env.h has them. Thread: a worker's. */
+void hinting_target_changed(struct server *server, struct worker *worker, struct target *target);
+void hinting_target_gone(struct server *server, struct target *target);
+bool hinting_hinted(void *user, const struct address *source, uint16_t local_port, unsigned *worker,
+                    struct ask_machine *out);
+
+/* Machines may have come here from another collector. Thread: any. */
+void hinting_want_round(struct server *server);
+
+#endif

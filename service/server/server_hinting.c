@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/server/hinting.h"
+#include "service/platform/platform.h"
+#include "service/runtime/log.h"
+#include "service/server/server_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ROUND_MS       5                 /* between two slices of a round */
+#define ROUND_SLICE    ASK_MACHINES      /* machines asked in a slice, of a worker */
+#define ROUND_GAP_US   UINT64_C(5000000) /* between two rounds that machines ask for */
+#define PLACE_MS       50                /* between two looks for our addresses, where nobody tells of them */
+#define LOOPBACK       127
+#define CLOSE_MS       2000U
+#define US_A_SECOND    UINT64_C(1000000)
+#define HINTS_FILE     "hints"
+#define RELEASED_MAX_S UINT64_C(864000) /* a first break that is longer ago is not believed */
+
+static uint64_t wall_us(void)
+{
+    uv_timeval64_t now = {0};
+    (void)uv_gettimeofday(&now);
+    return (uint64_t)now.tv_sec * US_A_SECOND + (uint64_t)now.tv_usec;
+}
+
+/* The time by which sessions tell people how long something took. */
+static uint64_t people_us(void)
+{
+    return worker_now_us() + worker_lag_us();
+}
+
+/* What workers say. */
+
+static void note_crash(const struct kdnet_crash_memory *crash, struct hint *hint)
+{
+    uint64_t ago_us = people_us() - crash->released_us, wall = wall_us();
+    hint->crash_known = crash->known;
+    if (!crash->known)
+        return;
+    memcpy(hint->crash, crash->crash, sizeof hint->crash);
+    memcpy(hint->crash_boot, crash->boot, sizeof hint->crash_boot);
+    hint->released_us = crash->released && ago_us < wall ? wall - ago_us : 0;
+}
+
+/* What another knew of its crash goes on here, when the machine says the same. */
+static void recall_crash(const struct hint *hint, struct target *target)
+{
+    uint64_t wall = wall_us(), ago_us = wall - hint->released_us, people = people_us();
+    struct kdnet_crash_memory crash = {.known = hint->crash_known,
+                                       .released = hint->released_us > 0 && hint->released_us <= wall &&
+                                                   ago_us < RELEASED_MAX_S * US_A_SECOND};
+    if (!crash.known)
+        return;
+    memcpy(crash.crash, hint->crash, sizeof crash.crash);
+    memcpy(crash.boot, hint->crash_boot, sizeof crash.boot);
+    crash.released_us = people - ago_us; /* before the start of our clock it is below 0, and the difference right */
+    (void)kdnet_session_recall_crash(target->session, &crash);
+}
+
+static bool make_hint(const struct worker *worker, const struct target *target, struct hint *out)
+{
+    const struct address route = targets_route(target);
+    const struct listener *listener = target->live.listener;
+    struct kdnet_event event = {.type = KDNET_EVENT_CONNECTED};
+    struct kdnet_crash_memory crash;
+    const uint8_t *local = address_is_any(&listener->local) ? locals_ip(worker->env->locals, route.via)
+                                                            : listener->local.ip;
+    if (!local)
+        return false;
+    *out = (struct hint){.machine = route, .version = kdnet_session_version(target->session)};
+    out->local.port = listener->local.port;
+    memcpy(out->local.ip, local, sizeof out->local.ip);
+    kdnet_session_identify(target->session, &event);
+    out->boot_known = event.of.boot_known;
+    memcpy(out->boot, event.of.boot, sizeof out->boot);
+    kdnet_session_crash(target->session, &crash);
+    note_crash(&crash, out);
+    return true;
+}
+
+void hinting_target_changed(struct server *server, struct worker *worker, struct target *target)
+{
+    struct hints *hints = server->hinting.hints;
+    struct hint before, hint;
+    if (!hints || !targets_stands_for_all(target))
+        return;
+    hints_place(hints, targets_name(target), (struct hint_place){.row = target->id, .worker = worker->number});
+    if (!kdnet_session_is_connected(target->session) || !targets_is_live(target))
+        return;
+    if (hints_take_others(hints, targets_name(target), &before)) {
+        recall_crash(&before, target);
+        hinting_want_round(server);
+    }
+    if (make_hint(worker, target, &hint))
+        (void)hints_note(hints, targets_name(target), &hint, wall_us());
+}
+
+void hinting_target_gone(struct server *server, struct target *target)
+{
+    if (server->hinting.hints && targets_stands_for_all(target))
+        hints_remove(server->hinting.hints, targets_name(target));
+}
+
+static void fill_machine(const struct hint_question *question, struct ask_machine *out)
+{
+    memcpy(out->name, question->name, sizeof out->name);
+    out->row = question->place.row;
+    out->machine = question->hint.machine;
+    out->local = question->hint.local;
+    out->version = question->hint.version;
+}
+
+bool hinting_hinted(void *user, const struct address *source, uint16_t local_port, unsigned *worker,
+                    struct ask_machine *out)
+{
+    struct server *server = user;
+    struct hint_question question;
+    if (!server->hinting.hints || !hints_at(server->hinting.hints, source, local_port, &question))
+        return false;
+    fill_machine(&question, out);
+    *worker = question.place.worker;
+    return true;
+}
+
+uint8_t hinting_home(struct server *server, const char *name)
+{
+    struct hint hint;
+    if (!server->hinting.hints || !hints_find(server->hinting.hints, name, &hint))
+        return HINTING_ANYWHERE;
+    return (uint8_t)steer_worker(&server->env.steer, hint.machine.ip);
+}
+
+/* Rounds. */
+
+/* Whether an address is one of this computer. All of 127.0.0.0/8 is. */
+static bool is_here(const struct hinting *hinting, const struct address *local)
+{
+    struct address mine;
+    if (address_is_ipv4(local) && local->ip[12] == LOOPBACK)
+        return true;
+    for (int i = 0; i < hinting->here_count; ++i)
+        if (address_from_socket((const struct sockaddr *)&hinting->here[i].address, &mine) &&
+            address_same_ip(&mine, local->ip))
+            return true;
+    return hinting->here_count == 0; /* this system does not tell */
+}
+
+static void look_here(struct hinting *hinting)
+{
+    if (hinting->here)
+        uv_free_interface_addresses(hinting->here, hinting->here_count);
+    hinting->here = NULL;
+    hinting->here_count = 0;
+    if (uv_interface_addresses(&hinting->here, &hinting->here_count) != 0) {
+        hinting->here = NULL;
+        hinting->here_count = 0;
+    }
+}
+
+/* Nothing is sent from an address that is elsewhere. */
+static bool may_ask(void *user, const struct hint *hint)
+{
+    const struct server *server = user;
+    return !server->config.freebind || is_here(&server->hinting, &hint->local);
+}
+
+/* A slice: so many machines of each worker at the most. False: the round is over. */
+static bool ask_some(struct server *server)
+{
+    struct hinting *hinting = &server->hinting;
+    struct ask *asks[CONFIG_WORKERS_MAX] = {NULL};
+    struct hint_question question;
+    unsigned left = ROUND_SLICE;
+    while (left > 0 && hints_next_question(hinting->hints, &hinting->round, &question)) {
+        struct ask **ask = &asks[question.place.worker % server->worker_count];
+        --left;
+        if (!*ask && !(*ask = calloc(1, sizeof **ask)))
+            break;
+        fill_machine(&question, &(*ask)->machines[(*ask)->count++]);
+    }
+    for (unsigned i = 0; i < server->worker_count; ++i)
+        if (asks[i])
+            ask_post(&server->env, asks[i], i);
+    if (hinting->round.at != HINTS_NO_ROW)
+        return true;
+    hinting->round.at = 0;
+    hinting->round.crashed = !hinting->round.crashed;
+    return !hinting->round.crashed;
+}
+
+static void on_round(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    struct hinting *hinting = &server->hinting;
+    if (!server->joined && ask_some(server))
+        return;
+    hinting->asking = false;
+    (void)uv_timer_stop(timer);
+}
+
+static void begin_round(struct server *server)
+{
+    struct hinting *hinting = &server->hinting;
+    if (!hinting->timers_ready || server->stopping)
+        return;
+    hinting->begun_us = worker_now_us();
+    look_here(hinting);
+    hinting->round = (struct hints_round){
+        .crashed = true, .now_s = hinting->begun_us / US_A_SECOND + 1, .may_ask = may_ask, .user = server};
+    hinting->asking = true;
+    (void)uv_timer_start(&hinting->round_timer, on_round, 0, ROUND_MS);
+}
+
+static void handle_wanted(struct message *message, void *owner)
+{
+    struct server *server = owner;
+    struct hinting *hinting = &server->hinting;
+    (void)message;
+    atomic_store(&hinting->wanted, false);
+    if (!hinting->asking && worker_now_us() - hinting->begun_us >= ROUND_GAP_US)
+        begin_round(server);
+}
+
+void hinting_want_round(struct server *server)
+{
+    struct hinting *hinting = &server->hinting;
+    if (atomic_exchange(&hinting->wanted, true))
+        return;
+    hinting->wanted_message.handle = handle_wanted;
+    mailbox_post(&server->mailbox, &hinting->wanted_message);
+}
+
+/* Our addresses. */
+
+/* Whether an address of a listener has come since the last look. */
+static bool look_at_places(struct server *server)
+{
+    bool came = false;
+    look_here(&server->hinting);
+    for (struct port *port = server->ports; port; port = port->next) {
+        bool here = address_is_any(&port->local) || is_here(&server->hinting, &port->local);
+        came = came || (here && port->elsewhere);
+        port->elsewhere = !here;
+    }
+    return came;
+}
+
+static void say_came(void)
+{
+    log_plain(CONFIG_LOG_NOTICE, "an address that is listened on has come to this computer: machines that another "
+                                 "collector had are asked to poke");
+}
+
+static void look_for_places(struct server *server)
+{
+    if (server->stopping || !server->config.freebind || !look_at_places(server))
+        return;
+    say_came();
+    begin_round(server);
+}
+
+static void on_place_timer(uv_timer_t *timer)
+{
+    look_for_places(timer->data);
+}
+
+static void on_place_poll(uv_poll_t *poll, int status, int events)
+{
+    struct server *server = poll->data;
+    (void)events;
+    if (status < 0 || !platform_address_changes_read(server->hinting.place_socket)) {
+        (void)uv_poll_stop(poll);
+        (void)uv_timer_start(&server->hinting.place_timer, on_place_timer, PLACE_MS, PLACE_MS);
+        return;
+    }
+    look_for_places(server);
+}
+
+static void watch_places(struct server *server)
+{
+    struct hinting *hinting = &server->hinting;
+    hinting->place_socket = platform_address_changes_open();
+    if (hinting->place_socket >= 0 && uv_poll_init(&server->loop, &hinting->place_poll, hinting->place_socket) == 0) {
+        hinting->place_poll.data = server;
+        hinting->watching = true;
+        (void)uv_poll_start(&hinting->place_poll, UV_READABLE, on_place_poll);
+    } else if (server->config.freebind) {
+        (void)uv_timer_start(&hinting->place_timer, on_place_timer, PLACE_MS, PLACE_MS);
+    }
+}
+
+/* Start and end. */
+
+static void read_file(struct server *server)
+{
+    struct hinting *hinting = &server->hinting;
+    char *path = observe_state_path(&server->config, HINTS_FILE);
+    if (!path)
+        return;
+    hinting->hints = hints_new(server->seed);
+    for (size_t i = 0; hinting->hints && i < server->config.target_count; ++i)
+        hints_place(hinting->hints, server->config.targets[i].name, (struct hint_place){.row = HINTS_NO_ROW});
+    hinting->file = hinting->hints ? hints_file_open(hinting->hints, path) : NULL;
+    if (!hinting->file)
+        log_plain(CONFIG_LOG_ERROR, "out of memory or threads: where machines are is not remembered");
+    free(path);
+}
+
+void hinting_init(struct server *server)
+{
+    server->hinting.place_socket = -1;
+    read_file(server);
+}
+
+void hinting_begin(struct server *server)
+{
+    struct hinting *hinting = &server->hinting;
+    if (!hinting->hints)
+        return;
+    (void)uv_timer_init(&server->loop, &hinting->round_timer);
+    (void)uv_timer_init(&server->loop, &hinting->place_timer);
+    hinting->round_timer.data = hinting->place_timer.data = server;
+    hinting->timers_ready = true;
+    (void)look_at_places(server);
+    watch_places(server);
+    begin_round(server);
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    struct server *server = handle->data;
+    platform_address_changes_close(server->hinting.place_socket);
+}
+
+void hinting_stop(struct server *server)
+{
+    struct hinting *hinting = &server->hinting;
+    if (!hinting->timers_ready)
+        return;
+    hinting->timers_ready = false;
+    uv_close((uv_handle_t *)&hinting->round_timer, NULL);
+    uv_close((uv_handle_t *)&hinting->place_timer, NULL);
+    if (hinting->watching)
+        uv_close((uv_handle_t *)&hinting->place_poll, on_poll_closed);
+    else if (hinting->place_socket >= 0)
+        platform_address_changes_close(hinting->place_socket);
+}
+
+bool hinting_end(struct server *server)
+{
+    struct hinting *hinting = &server->hinting;
+    if (!hints_file_close(hinting->file, CLOSE_MS))
+        return false;
+    hints_free(hinting->hints);
+    if (hinting->here)
+        uv_free_interface_addresses(hinting->here, hinting->here_count);
+    hinting->hints = NULL;
+    hinting->file = NULL;
+    hinting->here = NULL;
+    return true;
+}
