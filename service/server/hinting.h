@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "service/fleet/hints.h"
 #include "service/fleet/hints_file.h"
+#include "service/fleet/hints_kv.h"
 #include "service/worker/ask.h"
 #include "service/worker/worker.h"
 
@@ -27,8 +28,11 @@
 struct server;
 
 struct hinting {
-    struct hints *hints;     /* NULL: there is no folder for them, and no bucket */
-    struct hints_file *file; /* NULL: none */
+    struct hints *hints;          /* NULL: there is no folder for them, and no bucket */
+    struct hints_file *file;      /* NULL: none */
+    struct hints_kv *kv;          /* NULL: none */
+    _Atomic uint64_t round_hr_us; /* when the last round began: uv_hrtime / 1000 */
+    atomic_bool late;             /* others' hints have come */
     struct message wanted_message;
     atomic_bool wanted; /* the message is on its way */
     bool timers_ready, watching, asking, again;

@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUND_MS       5                 /* between two slices of a round */
-#define ROUND_SLICE    ASK_MACHINES      /* machines asked in a slice, of a worker */
-#define ROUND_GAP_US   UINT64_C(5000000) /* between two rounds that machines ask for */
-#define PLACE_MS       50                /* between two looks for our addresses, where nobody tells of them */
+#define ROUND_MS       5                  /* between two slices of a round */
+#define ROUND_SLICE    ASK_MACHINES       /* machines asked in a slice, of a worker */
+#define ROUND_GAP_US   UINT64_C(5000000)  /* between two rounds that machines ask for */
+#define LATE_US        UINT64_C(10000000) /* hints that come so long after a round began are asked, too */
+#define LATE_GAP_US    UINT64_C(100000)
+#define PLACE_MS       50 /* between two looks for our addresses, where nobody tells of them */
 #define LOOPBACK       127
 #define CLOSE_MS       2000U
 #define US_A_SECOND    UINT64_C(1000000)
@@ -205,6 +207,7 @@ static void begin_round(struct server *server)
     if (!hinting->timers_ready || server->stopping)
         return;
     hinting->begun_us = worker_now_us();
+    atomic_store(&hinting->round_hr_us, uv_hrtime() / 1000);
     look_here(hinting);
     hinting->round = (struct hints_round){
         .crashed = true, .now_s = hinting->begun_us / US_A_SECOND + 1, .may_ask = may_ask, .user = server};
@@ -216,9 +219,11 @@ static void handle_wanted(struct message *message, void *owner)
 {
     struct server *server = owner;
     struct hinting *hinting = &server->hinting;
+    uint64_t since_us = worker_now_us() - hinting->begun_us;
     (void)message;
     atomic_store(&hinting->wanted, false);
-    if (!hinting->asking && worker_now_us() - hinting->begun_us >= ROUND_GAP_US)
+    bool late = atomic_exchange(&hinting->late, false) && since_us < LATE_US && since_us >= LATE_GAP_US;
+    if (!hinting->asking && (late || since_us >= ROUND_GAP_US))
         begin_round(server);
 }
 
@@ -229,6 +234,15 @@ void hinting_want_round(struct server *server)
         return;
     hinting->wanted_message.handle = handle_wanted;
     mailbox_post(&server->mailbox, &hinting->wanted_message);
+}
+
+/* On the thread that watches the bucket. What comes long after a round is for the next one. */
+static void on_others(void *user)
+{
+    struct server *server = user;
+    atomic_store(&server->hinting.late, true);
+    if (uv_hrtime() / 1000 - atomic_load(&server->hinting.round_hr_us) < LATE_US)
+        hinting_want_round(server);
 }
 
 /* Our addresses. */
@@ -292,25 +306,29 @@ static void watch_places(struct server *server)
 
 /* Start and end. */
 
-static void read_file(struct server *server)
+static void open_hints(struct server *server, const char *path, bool has_bucket)
 {
     struct hinting *hinting = &server->hinting;
-    char *path = observe_state_path(&server->config, HINTS_FILE);
-    if (!path)
-        return;
     hinting->hints = hints_new(server->seed);
     for (size_t i = 0; hinting->hints && i < server->config.target_count; ++i)
         hints_place(hinting->hints, server->config.targets[i].name, (struct hint_place){.row = HINTS_NO_ROW});
-    hinting->file = hinting->hints ? hints_file_open(hinting->hints, path) : NULL;
-    if (!hinting->file)
-        log_plain(CONFIG_LOG_ERROR, "out of memory or threads: where machines are is not remembered");
-    free(path);
+    hinting->file = hinting->hints && path ? hints_file_open(hinting->hints, path) : NULL;
+    hinting->kv = hinting->hints ? hints_kv_open(hinting->hints, &server->config, on_others, server) : NULL;
+    if ((path && !hinting->file) || (has_bucket && !hinting->kv))
+        log_plain(CONFIG_LOG_ERROR,
+                  "address hints: out of memory or threads, or this build has no NATS: where machines "
+                  "are is not remembered, or not told to other collectors");
 }
 
 void hinting_init(struct server *server)
 {
+    const struct config_nats *nats = &server->config.nats;
+    bool has_bucket = nats->servers.count > 0 && config_nats_hints(nats) != NULL;
+    char *path = observe_state_path(&server->config, HINTS_FILE);
     server->hinting.place_socket = -1;
-    read_file(server);
+    if (path || has_bucket)
+        open_hints(server, path, has_bucket);
+    free(path);
 }
 
 void hinting_begin(struct server *server)
@@ -350,6 +368,9 @@ void hinting_stop(struct server *server)
 bool hinting_end(struct server *server)
 {
     struct hinting *hinting = &server->hinting;
+    if (!hints_kv_close(hinting->kv, CLOSE_MS))
+        return false;
+    hinting->kv = NULL;
     if (!hints_file_close(hinting->file, CLOSE_MS))
         return false;
     hints_free(hinting->hints);

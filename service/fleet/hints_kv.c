@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/fleet/hints_kv.h"
+#include "service/fleet/stream.h"
+#include "service/runtime/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#define BUCKET_SIZE  CONFIG_NAME_SIZE
+#define SUBJECT_SIZE (BUCKET_SIZE + FLEET_TOKEN_SIZE + 8)
+#define PREFIX       "$KV."
+#define TURN_MS      100 /* so long others' hints are waited for, before ours are put */
+#define TURN_PUTS    512U
+#define TURN_HINTS   4096U /* of others, before ours have a turn */
+#define NS_A_SECOND  UINT64_C(1000000000)
+
+struct hints_kv {
+    struct hints *hints;
+    void (*came)(void *user);
+    void *user;
+    struct config_nats nats; /* our own texts */
+    char bucket[BUCKET_SIZE], collector[CONFIG_NAME_SIZE];
+    uv_thread_t thread;
+    uv_mutex_t lock;
+    uv_cond_t changed;
+    bool stopping, ended; /* by `lock` */
+    natsConnection *connection;
+    natsSubscription *watch;
+    bool in_trouble;
+};
+
+static void clear_nats(struct config_nats *nats)
+{
+    for (size_t i = 0; i < nats->servers.count; ++i)
+        free(nats->servers.text[i]);
+    free(nats->servers.text);
+    free(nats->credentials);
+    free(nats->tls_ca);
+    free(nats->tls_cert);
+    free(nats->tls_key);
+    *nats = (struct config_nats){.servers = {.count = 0}};
+}
+
+static bool copy_text(const char *from, char **to)
+{
+    *to = from ? strdup(from) : NULL;
+    return !from || *to;
+}
+
+static bool copy_nats(const struct config_nats *from, struct config_nats *to)
+{
+    *to = (struct config_nats){.servers = {.count = 0}};
+    to->servers.text = calloc(from->servers.count + 1, sizeof *to->servers.text);
+    for (size_t i = 0; to->servers.text && i < from->servers.count; ++i) {
+        if (!copy_text(from->servers.text[i], &to->servers.text[i]))
+            return false;
+        to->servers.count = i + 1;
+    }
+    return to->servers.text && copy_text(from->credentials, &to->credentials) && copy_text(from->tls_ca, &to->tls_ca) &&
+           copy_text(from->tls_cert, &to->tls_cert) && copy_text(from->tls_key, &to->tls_key);
+}
+
+static void say_trouble(struct hints_kv *kv, const char *error)
+{
+    struct log_line line;
+    if (kv->in_trouble == (error != NULL))
+        return;
+    kv->in_trouble = error != NULL;
+    log_begin(&line, error ? CONFIG_LOG_WARNING : CONFIG_LOG_NOTICE,
+              error ? "address hints: the bucket cannot be reached, and is tried again; until then another collector "
+                      "that takes over finds halted machines by their next poke"
+                    : "address hints: the bucket is reached");
+    log_text(&line, "bucket", kv->bucket);
+    log_text(&line, "error", error);
+    log_end(&line);
+}
+
+static natsStatus subscribe(struct hints_kv *kv)
+{
+    char subject[SUBJECT_SIZE], stream[BUCKET_SIZE + 4];
+    jsCtx *js = NULL;
+    jsSubOptions options;
+    jsErrCode code = 0;
+    (void)snprintf(subject, sizeof subject, PREFIX "%s.>", kv->bucket);
+    (void)snprintf(stream, sizeof stream, "KV_%s", kv->bucket);
+    natsStatus status = natsConnection_JetStream(&js, kv->connection, NULL);
+    if (status == NATS_OK)
+        status = jsSubOptions_Init(&options);
+    if (status != NATS_OK)
+        return status;
+    options.Stream = stream;
+    options.Ordered = true;
+    options.Config.DeliverPolicy = js_DeliverLastPerSubject;
+    status = js_SubscribeSync(&kv->watch, js, subject, NULL, &options, &code);
+    jsCtx_Destroy(js);
+    return status;
+}
+
+static void disconnect(struct hints_kv *kv)
+{
+    natsSubscription_Destroy(kv->watch);
+    natsConnection_Destroy(kv->connection);
+    kv->watch = NULL;
+    kv->connection = NULL;
+}
+
+static bool reach(struct hints_kv *kv)
+{
+    char error[FLEET_ERROR_SIZE] = "";
+    if (!kv->connection)
+        kv->connection = fleet_connect(&kv->nats, kv->collector, error);
+    bool good = kv->connection && fleet_make_bucket(kv->connection, kv->bucket, error);
+    natsStatus status = good ? subscribe(kv) : NATS_ERR;
+    if (good && status != NATS_OK)
+        fleet_explain(kv->connection, status, error);
+    if (status != NATS_OK)
+        disconnect(kv);
+    say_trouble(kv, status == NATS_OK ? NULL : error);
+    return status == NATS_OK;
+}
+
+/* The name that a key stands for; false: it is none. */
+static bool name_of(const struct hints_kv *kv, const char *subject, char name[static CONFIG_NAME_SIZE])
+{
+    size_t prefix = sizeof PREFIX + strlen(kv->bucket), length = 0; /* with the dot behind the bucket */
+    if (!subject || strlen(subject) <= prefix)
+        return false;
+    for (const char *at = subject + prefix; *at != '\0'; ++length) {
+        bool is_dot = strncmp(at, "%2E", 3) == 0;
+        if (length + 1 >= CONFIG_NAME_SIZE)
+            return false;
+        name[length] = is_dot ? '.' : *at;
+        at += is_dot ? 3 : 1;
+    }
+    name[length] = '\0';
+    return true;
+}
+
+/* Takes what others say. False: the watch is over. */
+static bool take_others(struct hints_kv *kv)
+{
+    bool some = false;
+    natsStatus status = NATS_OK;
+    for (unsigned i = 0; i < TURN_HINTS; ++i) {
+        natsMsg *message = NULL;
+        char name[CONFIG_NAME_SIZE];
+        struct hint hint;
+        status = natsSubscription_NextMsg(&message, kv->watch, i == 0 ? TURN_MS : 1);
+        if (status != NATS_OK)
+            break;
+        int length = natsMsg_GetDataLength(message);
+        if (length > 0 && length < (int)HINTS_TEXT_SIZE && name_of(kv, natsMsg_GetSubject(message), name) &&
+            hint_parse(natsMsg_GetData(message), (size_t)length, &hint))
+            some = hints_offer(kv->hints, name, &hint, true) || some;
+        natsMsg_Destroy(message);
+    }
+    if (some)
+        kv->came(kv->user);
+    return status == NATS_OK || status == NATS_TIMEOUT;
+}
+
+static bool put_ours(struct hints_kv *kv)
+{
+    char name[CONFIG_NAME_SIZE], token[FLEET_TOKEN_SIZE], subject[SUBJECT_SIZE], text[HINTS_TEXT_SIZE];
+    struct hint hint;
+    uint64_t now_s = uv_hrtime() / NS_A_SECOND + 1;
+    for (unsigned i = 0; i < TURN_PUTS && natsConnection_Status(kv->connection) == NATS_CONN_STATUS_CONNECTED; ++i) {
+        if (!hints_next_due(kv->hints, HINTS_TO_PUBLISH, now_s, name, &hint))
+            break;
+        fleet_token(name, token);
+        (void)snprintf(subject, sizeof subject, PREFIX "%s.%s", kv->bucket, token);
+        size_t length = hint_format(&hint, text);
+        if (length > 0 && natsConnection_Publish(kv->connection, subject, text, (int)length) != NATS_OK)
+            return false;
+    }
+    return natsConnection_Status(kv->connection) != NATS_CONN_STATUS_CLOSED;
+}
+
+static bool is_stopping(struct hints_kv *kv, unsigned wait_ms)
+{
+    uv_mutex_lock(&kv->lock);
+    if (!kv->stopping && wait_ms > 0)
+        (void)uv_cond_timedwait(&kv->changed, &kv->lock, wait_ms * UINT64_C(1000000));
+    bool stopping = kv->stopping;
+    uv_mutex_unlock(&kv->lock);
+    return stopping;
+}
+
+static void run(void *user)
+{
+    struct hints_kv *kv = user;
+    bool reached = false;
+    while (!is_stopping(kv, reached ? 0 : TURN_MS)) {
+        if (!reached) {
+            reached = reach(kv);
+            if (!reached && is_stopping(kv, FLEET_RETRY_MS))
+                break;
+            continue;
+        }
+        if (take_others(kv) && put_ours(kv))
+            continue;
+        disconnect(kv);
+        reached = false;
+    }
+    disconnect(kv);
+    nats_ReleaseThreadMemory();
+    uv_mutex_lock(&kv->lock);
+    kv->ended = true;
+    uv_cond_signal(&kv->changed);
+    uv_mutex_unlock(&kv->lock);
+}
+
+static void free_kv(struct hints_kv *kv)
+{
+    clear_nats(&kv->nats);
+    uv_cond_destroy(&kv->changed);
+    uv_mutex_destroy(&kv->lock);
+    free(kv);
+}
+
+struct hints_kv *hints_kv_open(struct hints *hints, const struct kdnetd_config *config, void (*came)(void *user),
+                               void *user)
+{
+    const char *bucket = config_nats_hints(&config->nats);
+    struct hints_kv *kv = bucket && config->nats.servers.count > 0 ? calloc(1, sizeof *kv) : NULL;
+    if (!kv || uv_mutex_init(&kv->lock) != 0) {
+        free(kv);
+        return NULL;
+    }
+    (void)uv_cond_init(&kv->changed);
+    kv->hints = hints;
+    kv->came = came;
+    kv->user = user;
+    (void)snprintf(kv->bucket, sizeof kv->bucket, "%s", bucket);
+    memcpy(kv->collector, config->collector, sizeof kv->collector);
+    hints_want(hints, HINTS_TO_PUBLISH);
+    if (copy_nats(&config->nats, &kv->nats) && uv_thread_create(&kv->thread, run, kv) == 0)
+        return kv;
+    free_kv(kv);
+    return NULL;
+}
+
+bool hints_kv_close(struct hints_kv *kv, unsigned wait_ms)
+{
+    uint64_t until_ns = uv_hrtime() + wait_ms * UINT64_C(1000000);
+    if (!kv)
+        return true;
+    uv_mutex_lock(&kv->lock);
+    kv->stopping = true;
+    uv_cond_signal(&kv->changed);
+    while (!kv->ended && uv_hrtime() < until_ns)
+        (void)uv_cond_timedwait(&kv->changed, &kv->lock, UINT64_C(50000000));
+    bool ended = kv->ended;
+    uv_mutex_unlock(&kv->lock);
+    if (!ended)
+        return false;
+    (void)uv_thread_join(&kv->thread);
+    free_kv(kv);
+    return true;
+}
