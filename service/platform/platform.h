@@ -3,7 +3,6 @@
  * platform: what differs between operating systems; one file of each row is built.
  *
  *   posix/posix.c | windows/windows.c                                                  standard error, files, sockets
- *   linux/addresses.c | posix/addresses_none.c                                           changes of addresses
  *   systemd/notify_systemd.c | posix/notify_none.c | windows/notify_windows.c          the service manager
  */
 #ifndef SERVICE_PLATFORM_H
@@ -46,11 +45,8 @@ void platform_set_reuse(uv_os_fd_t descriptor, bool allowed);
 /* Datagrams of a socket come with the address that they were sent to. False: this system does not tell. */
 bool platform_report_local(uv_os_fd_t descriptor, bool ipv4);
 
-/* A descriptor that can be read when an address has come to this computer or gone. -1: this system does not tell. */
-int platform_address_changes_open(void);
-/* Takes what is there. False: it tells nothing any more. */
-bool platform_address_changes_read(int descriptor);
-void platform_address_changes_close(int descriptor);
+/* Whether an address is one of this computer now: what is sent to it would come from it. A few system calls. */
+bool platform_address_is_here(const struct sockaddr_storage *address);
 
 /* Whether sockets can share an address, so that there can be several workers. */
 bool platform_can_share(void);

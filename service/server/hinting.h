@@ -23,7 +23,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define HINTING_PLACES 16U /* different addresses of ours that are looked for in a round */
+#define HINTING_PLACES 16U /* of our addresses, that a round remembers to be here or elsewhere */
 
 struct server;
 
@@ -35,14 +35,15 @@ struct hinting {
     atomic_bool late;             /* others' hints have come */
     struct message wanted_message;
     atomic_bool wanted; /* the message is on its way */
-    bool timers_ready, watching, asking, again;
+    bool timers_ready, asking;
     uint64_t begun_us;
     struct hints_round round;
+    struct {
+        struct address local;
+        bool here;
+    } places[HINTING_PLACES];
+    size_t place_count;
     uv_timer_t round_timer, place_timer;
-    uv_poll_t place_poll; /* of changes of this computer's addresses */
-    int place_socket;     /* -1: changes are looked for */
-    uv_interface_address_t *here;
-    int here_count;
 };
 
 /* Before any worker has rows: reads the file in the state's folder. Without a folder nothing happens. */

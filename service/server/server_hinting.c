@@ -12,7 +12,7 @@
 #define ROUND_GAP_US   UINT64_C(5000000)  /* between two rounds that machines ask for */
 #define LATE_US        UINT64_C(10000000) /* hints that come so long after a round began are asked, too */
 #define LATE_GAP_US    UINT64_C(100000)
-#define PLACE_MS       50 /* between two looks for our addresses, where nobody tells of them */
+#define PLACE_MS       20 /* between two looks for our addresses, with freebind */
 #define LOOPBACK       127
 #define CLOSE_MS       2000U
 #define US_A_SECOND    UINT64_C(1000000)
@@ -135,36 +135,35 @@ uint8_t hinting_home(struct server *server, const char *name)
 
 /* Rounds. */
 
-/* Whether an address is one of this computer. All of 127.0.0.0/8 is. */
-static bool is_here(const struct hinting *hinting, const struct address *local)
+/* Whether an address is one of this computer. All of 127.0.0.0/8 is, but speaks from 127.0.0.1. */
+static bool is_here(const struct address *local)
 {
-    struct address mine;
+    struct sockaddr_storage address;
     if (address_is_ipv4(local) && local->ip[12] == LOOPBACK)
         return true;
-    for (int i = 0; i < hinting->here_count; ++i)
-        if (address_from_socket((const struct sockaddr *)&hinting->here[i].address, &mine) &&
-            address_same_ip(&mine, local->ip))
-            return true;
-    return hinting->here_count == 0; /* this system does not tell */
+    address_to_socket(local, &address);
+    return platform_address_is_here(&address);
 }
 
-static void look_here(struct hinting *hinting)
+/* The same, remembered for the round, which may have a million hints of one address. */
+static bool was_here(struct hinting *hinting, const struct address *local)
 {
-    if (hinting->here)
-        uv_free_interface_addresses(hinting->here, hinting->here_count);
-    hinting->here = NULL;
-    hinting->here_count = 0;
-    if (uv_interface_addresses(&hinting->here, &hinting->here_count) != 0) {
-        hinting->here = NULL;
-        hinting->here_count = 0;
+    for (size_t i = 0; i < hinting->place_count; ++i)
+        if (address_same_ip(&hinting->places[i].local, local->ip))
+            return hinting->places[i].here;
+    bool here = is_here(local);
+    if (hinting->place_count < HINTING_PLACES) {
+        hinting->places[hinting->place_count].local = *local;
+        hinting->places[hinting->place_count++].here = here;
     }
+    return here;
 }
 
 /* Nothing is sent from an address that is elsewhere. */
 static bool may_ask(void *user, const struct hint *hint)
 {
-    const struct server *server = user;
-    return !server->config.freebind || is_here(&server->hinting, &hint->local);
+    struct server *server = user;
+    return !server->config.freebind || was_here(&server->hinting, &hint->local);
 }
 
 /* A slice: so many machines of each worker at the most. False: the round is over. */
@@ -208,9 +207,9 @@ static void begin_round(struct server *server)
         return;
     hinting->begun_us = worker_now_us();
     atomic_store(&hinting->round_hr_us, uv_hrtime() / 1000);
-    look_here(hinting);
     hinting->round = (struct hints_round){
         .crashed = true, .now_s = hinting->begun_us / US_A_SECOND + 1, .may_ask = may_ask, .user = server};
+    hinting->place_count = 0;
     hinting->asking = true;
     (void)uv_timer_start(&hinting->round_timer, on_round, 0, ROUND_MS);
 }
@@ -251,9 +250,8 @@ static void on_others(void *user)
 static bool look_at_places(struct server *server)
 {
     bool came = false;
-    look_here(&server->hinting);
     for (struct port *port = server->ports; port; port = port->next) {
-        bool here = address_is_any(&port->local) || is_here(&server->hinting, &port->local);
+        bool here = address_is_any(&port->local) || is_here(&port->local);
         came = came || (here && port->elsewhere);
         port->elsewhere = !here;
     }
@@ -279,31 +277,6 @@ static void on_place_timer(uv_timer_t *timer)
     look_for_places(timer->data);
 }
 
-static void on_place_poll(uv_poll_t *poll, int status, int events)
-{
-    struct server *server = poll->data;
-    (void)events;
-    if (status < 0 || !platform_address_changes_read(server->hinting.place_socket)) {
-        (void)uv_poll_stop(poll);
-        (void)uv_timer_start(&server->hinting.place_timer, on_place_timer, PLACE_MS, PLACE_MS);
-        return;
-    }
-    look_for_places(server);
-}
-
-static void watch_places(struct server *server)
-{
-    struct hinting *hinting = &server->hinting;
-    hinting->place_socket = platform_address_changes_open();
-    if (hinting->place_socket >= 0 && uv_poll_init(&server->loop, &hinting->place_poll, hinting->place_socket) == 0) {
-        hinting->place_poll.data = server;
-        hinting->watching = true;
-        (void)uv_poll_start(&hinting->place_poll, UV_READABLE, on_place_poll);
-    } else if (server->config.freebind) {
-        (void)uv_timer_start(&hinting->place_timer, on_place_timer, PLACE_MS, PLACE_MS);
-    }
-}
-
 /* Start and end. */
 
 static void open_hints(struct server *server, const char *path, bool has_bucket)
@@ -325,7 +298,6 @@ void hinting_init(struct server *server)
     const struct config_nats *nats = &server->config.nats;
     bool has_bucket = nats->servers.count > 0 && config_nats_hints(nats) != NULL;
     char *path = observe_state_path(&server->config, HINTS_FILE);
-    server->hinting.place_socket = -1;
     if (path || has_bucket)
         open_hints(server, path, has_bucket);
     free(path);
@@ -341,14 +313,9 @@ void hinting_begin(struct server *server)
     hinting->round_timer.data = hinting->place_timer.data = server;
     hinting->timers_ready = true;
     (void)look_at_places(server);
-    watch_places(server);
+    if (server->config.freebind)
+        (void)uv_timer_start(&hinting->place_timer, on_place_timer, PLACE_MS, PLACE_MS);
     begin_round(server);
-}
-
-static void on_poll_closed(uv_handle_t *handle)
-{
-    struct server *server = handle->data;
-    platform_address_changes_close(server->hinting.place_socket);
 }
 
 void hinting_stop(struct server *server)
@@ -359,10 +326,6 @@ void hinting_stop(struct server *server)
     hinting->timers_ready = false;
     uv_close((uv_handle_t *)&hinting->round_timer, NULL);
     uv_close((uv_handle_t *)&hinting->place_timer, NULL);
-    if (hinting->watching)
-        uv_close((uv_handle_t *)&hinting->place_poll, on_poll_closed);
-    else if (hinting->place_socket >= 0)
-        platform_address_changes_close(hinting->place_socket);
 }
 
 bool hinting_end(struct server *server)
@@ -374,10 +337,7 @@ bool hinting_end(struct server *server)
     if (!hints_file_close(hinting->file, CLOSE_MS))
         return false;
     hints_free(hinting->hints);
-    if (hinting->here)
-        uv_free_interface_addresses(hinting->here, hinting->here_count);
     hinting->hints = NULL;
     hinting->file = NULL;
-    hinting->here = NULL;
     return true;
 }
