@@ -17,7 +17,7 @@ SKIPPED = 77
 VIP, HOST, PORT = "10.88.0.10", "10.88.0.1", 50000
 OWN = {"a": "10.88.0.2", "b": "10.88.0.3"}
 IP = shutil.which("ip") or "/usr/sbin/ip"
-NATS = shutil.which("nats-server") or "/usr/sbin/nats-server"
+NATS = os.environ.get("KDNETD_NATS_SERVER") or shutil.which("nats-server") or "/usr/sbin/nats-server"
 KEEPALIVED = shutil.which("keepalived") or "/usr/sbin/keepalived"
 _numbers = itertools.count(1)
 

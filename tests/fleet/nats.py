@@ -14,7 +14,8 @@ import sys
 import threading
 import time
 
-SERVER = shutil.which("nats-server") or ("/usr/sbin/nats-server" if os.path.exists("/usr/sbin/nats-server") else None)
+SERVER = (os.environ.get("KDNETD_NATS_SERVER") or
+          shutil.which("nats-server", path=os.environ.get("PATH", "") + ":/usr/sbin"))
 PATIENCE = 60.0
 SKIPPED = 77
 
