@@ -26,8 +26,10 @@ Cell = collections.namedtuple("Cell", "ms profile loss kind")
 
 
 def told(event):
-    """The phase of a result. A kdnetd that began in the middle, and had no time to ask, does not know of the crash."""
-    return "bugcheck_first" if event["phase"] == "break" and event["reason"] == "timeout" else event["phase"]
+    """The phase of a result. A kdnetd that began in the middle, and had no time to ask, does not know of the crash: it has
+    not seen what was printed, and may have read the status, but not the bug check, by its deadline."""
+    unasked = event["phase"] == "break" and (event["reason"] == "timeout" or event["bugcheck"] is None)
+    return "bugcheck_first" if unasked else event["phase"]
 
 
 class Group:
