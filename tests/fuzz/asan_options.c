@@ -7,5 +7,5 @@ const char *__asan_default_options(void); /* NOLINT(bugprone-reserved-identifier
 
 const char *__asan_default_options(void)
 {
-    return "quarantine_size_mb=1:thread_local_quarantine_size_kb=64:malloc_context_size=4";
+    return "quarantine_size_mb=1:thread_local_quarantine_size_kb=64:malloc_context_size=1:max_malloc_fill_size=0";
 }

@@ -12,12 +12,12 @@
 #define SECOND_US   UINT64_C(1000000)
 #define STEPS_MAX   5000U /* deadlines in two minutes */
 #define ANSWERS_MAX 12U   /* datagrams for one */
-#define READS_MAX   32U   /* in a run */
-#define INPUT_MAX   1024U /* a block of its structures */
+#define READS_MAX   16U   /* in a run */
+#define INPUT_MAX   512U  /* a block of its structures */
 
 enum operation { BODY, PACKET, REPLY, CONTROL, WAIT, POKE, OPERATIONS };
 
-/* The base of each of its structures is the same block of 1 KiB that the input ends with. */
+/* The base of each of its structures is the same block of 512 bytes that the input ends with. */
 struct rest {
     const uint8_t *bytes;
     size_t length;
