@@ -175,7 +175,7 @@ class Installed(unittest.TestCase):
     def test_host_by_cmake(self):
         build = self.folder / "cmake"
         languages = "C;CXX" if CXX else "C"
-        run(CMAKE, "-S", HERE / "user", "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DHOST={HOST}",
+        run(CMAKE, "-G", "Ninja", "-S", HERE / "user", "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DHOST={HOST}",
             f"-DLANGUAGES={languages}", f"-DCMAKE_C_COMPILER={CC}")
         run(CMAKE, "--build", build, "--parallel", "2")
         programs = sorted(path for path in build.glob("host_*") if path.is_file() and os.access(path, os.X_OK))
