@@ -16,7 +16,7 @@ import time
 
 SERVER = (os.environ.get("KDNETD_NATS_SERVER") or
           shutil.which("nats-server", path=os.environ.get("PATH", "") + ":/usr/sbin"))
-PATIENCE = 60.0
+PATIENCE = 120.0
 SKIPPED = 77
 
 
