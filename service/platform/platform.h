@@ -45,8 +45,8 @@ void platform_set_reuse(uv_os_fd_t descriptor, bool allowed);
 /* Datagrams of a socket come with the address that they were sent to. False: this system does not tell. */
 bool platform_report_local(uv_os_fd_t descriptor, bool ipv4);
 
-/* Whether an address is one of this computer now: what is sent to it would come from it. A few system calls. */
-bool platform_address_is_here(const struct sockaddr_storage *address);
+/* The address that datagrams to `to` would come from now; false: there is none. Nothing is sent. A few system calls. */
+bool platform_source_of(const struct sockaddr_storage *to, struct sockaddr_storage *source);
 
 /* Whether sockets can share an address, so that there can be several workers. */
 bool platform_can_share(void);

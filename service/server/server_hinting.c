@@ -135,14 +135,17 @@ uint8_t hinting_home(struct server *server, const char *name)
 
 /* Rounds. */
 
-/* Whether an address is one of this computer. All of 127.0.0.0/8 is, but speaks from 127.0.0.1. */
+/* Whether an address is one of this computer: what is sent to it would come from it. All of 127.0.0.0/8 is, but speaks
+ * from 127.0.0.1. Not asked by bind, which ip_nonlocal_bind lets through, nor by netlink, which the unit forbids. */
 static bool is_here(const struct address *local)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage to, from = {0};
+    struct address source;
     if (address_is_ipv4(local) && local->ip[12] == LOOPBACK)
         return true;
-    address_to_socket(local, &address);
-    return platform_address_is_here(&address);
+    address_to_socket(local, &to);
+    return platform_source_of(&to, &from) && address_from_socket((const struct sockaddr *)&from, &source) &&
+           address_same_ip(&source, local->ip);
 }
 
 /* The same, remembered for the round, which may have a million hints of one address. */

@@ -150,26 +150,16 @@ static socklen_t length_of(const struct sockaddr_storage *address)
     return address->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 }
 
-static bool same_ip(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+bool platform_source_of(const struct sockaddr_storage *to, struct sockaddr_storage *source)
 {
-    if (a->ss_family == AF_INET)
-        return ((const struct sockaddr_in *)a)->sin_addr.s_addr == ((const struct sockaddr_in *)b)->sin_addr.s_addr;
-    return memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr, &((const struct sockaddr_in6 *)b)->sin6_addr,
-                  sizeof(struct in6_addr)) == 0;
-}
-
-/* Not by bind, which ip_nonlocal_bind lets through; nor by netlink, which the unit forbids. Nothing is sent. */
-bool platform_address_is_here(const struct sockaddr_storage *address)
-{
-    struct sockaddr_storage source = {0};
-    socklen_t length = sizeof source;
-    int descriptor = socket(address->ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    socklen_t length = sizeof *source;
+    int descriptor = socket(to->ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (descriptor < 0)
         return false;
-    bool here = connect(descriptor, (const struct sockaddr *)address, length_of(address)) == 0 &&
-                getsockname(descriptor, (struct sockaddr *)&source, &length) == 0 && same_ip(address, &source);
+    bool known = connect(descriptor, (const struct sockaddr *)to, length_of(to)) == 0 &&
+                 getsockname(descriptor, (struct sockaddr *)source, &length) == 0;
     (void)close(descriptor);
-    return here;
+    return known;
 }
 
 void platform_raise_limits(void)

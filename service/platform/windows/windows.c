@@ -117,25 +117,16 @@ static int length_of(const struct sockaddr_storage *address)
     return address->ss_family == AF_INET ? (int)sizeof(struct sockaddr_in) : (int)sizeof(struct sockaddr_in6);
 }
 
-static bool same_ip(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+bool platform_source_of(const struct sockaddr_storage *to, struct sockaddr_storage *source)
 {
-    if (a->ss_family == AF_INET)
-        return ((const struct sockaddr_in *)a)->sin_addr.s_addr == ((const struct sockaddr_in *)b)->sin_addr.s_addr;
-    return memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr, &((const struct sockaddr_in6 *)b)->sin6_addr,
-                  sizeof(struct in6_addr)) == 0;
-}
-
-bool platform_address_is_here(const struct sockaddr_storage *address)
-{
-    struct sockaddr_storage source = {0};
-    int length = sizeof source;
-    SOCKET probe = socket(address->ss_family, SOCK_DGRAM, 0);
+    int length = sizeof *source;
+    SOCKET probe = socket(to->ss_family, SOCK_DGRAM, 0);
     if (probe == INVALID_SOCKET)
         return false;
-    bool here = connect(probe, (const struct sockaddr *)address, length_of(address)) == 0 &&
-                getsockname(probe, (struct sockaddr *)&source, &length) == 0 && same_ip(address, &source);
+    bool known = connect(probe, (const struct sockaddr *)to, length_of(to)) == 0 &&
+                 getsockname(probe, (struct sockaddr *)source, &length) == 0;
     (void)closesocket(probe);
-    return here;
+    return known;
 }
 
 bool platform_can_share(void)
