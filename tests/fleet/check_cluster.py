@@ -61,7 +61,8 @@ class Cluster(feeding.Case):
         for one in servers:
             nats.wait_until(one.listens, f"{one.name} does not listen")
         feeder.wait_delivered(COUNT)
-        self.check_ids(self.wait_ready(servers), {feeding.event(n)["id"] for n in range(COUNT)})
+        self.check_ids(self.wait_ready(servers), {feeding.event(n)["id"] for n in range(COUNT)}, "leader killed, then all brokers",
+                       feeder)
         self.assertEqual(feeder.counts()["rejected"], 0)
 
 

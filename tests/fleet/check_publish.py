@@ -90,7 +90,8 @@ class Publish(feeding.Case):
         feeder.kill()  # kill -9, wherever it is
         feeder.start()
         feeder.tell(*[feeding.event(n) for n in range(600, 700)])
-        self.check_ids(nats.Client(self, server.port), {feeding.event(n)["id"] for n in range(700)})
+        self.check_ids(nats.Client(self, server.port), {feeding.event(n)["id"] for n in range(700)}, "broker killed, then the collector",
+                       feeder)
         nats.wait_until(lambda: not feeder.counts()["failing"], lambda: feeder.counts())
 
     def test_a_stream_that_was_deleted_is_made_again(self):
@@ -102,7 +103,7 @@ class Publish(feeding.Case):
         self.assertTrue(client.request("$JS.API.STREAM.DELETE.CRASH")["success"])
         feeder.tell(*[feeding.event(n) for n in range(50, 100)])
         feeder.wait_delivered(100)
-        self.check_ids(client, {feeding.event(n)["id"] for n in range(50, 100)})
+        self.check_ids(client, {feeding.event(n)["id"] for n in range(50, 100)}, "stream deleted", feeder)
 
     def test_servers_that_say_nothing_are_left(self):
         server = self.server()
@@ -117,7 +118,7 @@ class Publish(feeding.Case):
         nats.wait_until(lambda: feeder.counts()["failing"], "it does not say that it fails")
         relay.silent = False
         feeder.wait_delivered(100)
-        self.check_ids(nats.Client(self, server.port), {feeding.event(n)["id"] for n in range(100)})
+        self.check_ids(nats.Client(self, server.port), {feeding.event(n)["id"] for n in range(100)}, "broker silent", feeder)
 
     def test_an_event_that_is_too_large_costs_itself_alone(self):
         server = self.server(more="max_payload: 65536")

@@ -7,9 +7,11 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
 import nats
+import report
 
 FEEDER = None  # set by who starts the tests
 
@@ -30,6 +32,7 @@ class Feeder:
         self.config = self.folder / "kdnetd.yaml"
         self.config.write_text(json.dumps({"collector": name, "nats": {"servers": servers, **options}}))
         self.config.chmod(0o600)
+        self.told = {}  # when, by id
         self.start()
         case.addCleanup(self.kill)
 
@@ -41,6 +44,7 @@ class Feeder:
 
     def tell(self, *events):
         for one in events:
+            self.told.setdefault(one["id"], time.time())
             self.process.stdin.write(json.dumps(one) + "\n")
         self.process.stdin.flush()
 
@@ -71,13 +75,18 @@ class Case(unittest.TestCase):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kdnetd-fleet-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
 
-    def check_ids(self, client, wanted):
-        """Each id is there; a consumer that takes ids has each once, and so has the stream, within its window."""
+    def check_ids(self, client, wanted, fault=None, feeder=None):
+        """Each id is there; a consumer that takes ids has each once, and so has the stream, within its window. What the named
+        fault cost is told."""
         found = []
 
         def has_all():
-            found[:] = [json.loads(data)["id"] for _, _, data in client.messages()]
-            return wanted <= set(found)
-        nats.wait_until(has_all, lambda: f"missing: {sorted(wanted - set(found))[:5]}")
-        self.assertEqual(set(found), wanted)
+            found[:] = [(event["id"], when) for event, when in client.taken()]
+            return wanted <= {id for id, _ in found}
+        nats.wait_until(has_all, lambda: f"missing: {sorted(wanted - {id for id, _ in found})[:5]}")
+        taken = dict(reversed(found))
+        if fault:
+            report.tell(fault, lost=len(wanted - set(taken)), doubled=len(found) - len(taken),
+                        gap_ms=report.gap_ms(taken, {id: when for id, when in feeder.told.items() if id in wanted}))
+        self.assertEqual(set(taken), wanted)
         self.assertEqual(len(found), len(wanted), "doubled in the stream")

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two collectors and their machines in network namespaces of a test's own: a bridge with the machines, and a computer
 for each collector. The address that machines send to is VIP; who has it is up to the test, or to keepalived."""
+import ctypes
 import itertools
 import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
@@ -19,6 +22,7 @@ OWN = {"a": "10.88.0.2", "b": "10.88.0.3"}
 IP = shutil.which("ip") or "/usr/sbin/ip"
 NATS = os.environ.get("KDNETD_NATS_SERVER") or shutil.which("nats-server") or "/usr/sbin/nats-server"
 KEEPALIVED = shutil.which("keepalived") or "/usr/sbin/keepalived"
+CLONE_NEWNET = 0x40000000
 _numbers = itertools.count(1)
 
 
@@ -68,6 +72,22 @@ class Lan:
     def inside(self, side=None):
         """What runs a program there; None: beside the machines."""
         return (IP, "netns", "exec", self.of[side] if side else self.lan)
+
+    def connect(self, host, port):
+        """A TCP connection from beside the machines: a socket stays in the namespace in which it was made."""
+        made = []
+
+        def make():
+            with open(f"/run/netns/{self.lan}", encoding="ascii") as namespace:
+                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET) != 0:
+                    return
+            made.append(socket.create_connection((host, port), 10))
+        thread = threading.Thread(target=make)
+        thread.start()
+        thread.join()
+        if not made:
+            raise AssertionError(f"{host}:{port} cannot be reached inside {self.lan}")
+        return made[0]
 
     def give(self, side):
         """The address moves to this collector: the switch and the machines know at once, as by a gratuitous ARP."""

@@ -14,6 +14,8 @@ import sys
 import threading
 import time
 
+import report
+
 SERVER = (os.environ.get("KDNETD_NATS_SERVER") or
           shutil.which("nats-server", path=os.environ.get("PATH", "") + ":/usr/sbin"))
 PATIENCE = 120.0
@@ -107,10 +109,10 @@ def cluster(case, folder, count=3, **options):
 
 
 class Client:
-    """CONNECT, PUB, SUB over one socket; a thread reads."""
+    """CONNECT, PUB, SUB over one socket; a thread reads. `opened`: a socket that is connected to a server already."""
 
-    def __init__(self, case, port, user=None):
-        self.socket = socket.create_connection(("127.0.0.1", port), 10)
+    def __init__(self, case, port, user=None, opened=None):
+        self.socket = opened or socket.create_connection(("127.0.0.1", port), 10)
         self.socket.settimeout(None)
         self.file = self.socket.makefile("rb")
         self.lock, self.queues, self.number = threading.Lock(), {}, 0
@@ -178,14 +180,22 @@ class Client:
         answer = self.request(f"$JS.API.STREAM.INFO.{stream}")
         return answer if answer and "error" not in answer else None
 
-    def messages(self, stream="CRASH"):
-        """All of a stream: (subject, headers, data)."""
-        state, found = (self.info(stream) or {"state": {"first_seq": 1, "last_seq": 0}})["state"], []
+    def all(self, stream):
+        """The answers of the servers for each message of a stream."""
+        state = (self.info(stream) or {"state": {"first_seq": 1, "last_seq": 0}})["state"]
         for seq in range(state["first_seq"], state["last_seq"] + 1):
             one = (self.request(f"$JS.API.STREAM.MSG.GET.{stream}", {"seq": seq}) or {}).get("message")
             if one:
-                found.append((one["subject"], base64.b64decode(one.get("hdrs", "")).decode(), base64.b64decode(one.get("data", ""))))
-        return found
+                yield one
+
+    def messages(self, stream="CRASH"):
+        """All of a stream: (subject, headers, data)."""
+        return [(one["subject"], base64.b64decode(one.get("hdrs", "")).decode(), base64.b64decode(one.get("data", "")))
+                for one in self.all(stream)]
+
+    def taken(self, stream="CRASH"):
+        """(event, when the servers took it, in seconds) for each message of a stream."""
+        return [(json.loads(base64.b64decode(one["data"])), report.seconds(one["time"])) for one in self.all(stream)]
 
     def count(self, stream="CRASH"):
         info = self.info(stream)
