@@ -3,7 +3,7 @@
  * capture: UDP datagrams out of a pcap or pcapng file, with their time and addresses.
  *
  * Uses libpcap for pcap files, pcapng.h for pcapng files, gunzip.h for either that is compressed with gzip, frame.h for
- * what lies between the link and UDP, fragments.h for IP packets in parts.
+ * what lies between the link and UDP, and for the type of a datagram, fragments.h for IP packets in parts.
  *
  *   struct capture *capture = capture_open("a.pcapng", error);
  *   while ((result = capture_next(capture, &datagram)) == CAPTURE_DATAGRAM) ...
@@ -15,7 +15,7 @@
 #ifndef SERVICE_CAPTURE_CAPTURE_H
 #define SERVICE_CAPTURE_CAPTURE_H
 
-#include "kdnet/wire/handshake.h"
+#include "service/capture/frame.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -24,16 +24,6 @@
 #define CAPTURE_ERROR_SIZE 512
 
 struct capture;
-
-struct capture_datagram {
-    uint64_t number;     /* of the frame in the capture, from 1, as Wireshark counts; of parts, the last to come */
-    int64_t time_us;     /* since 1970, UTC; between the years 1970 and 9999 whatever the file says */
-    int64_t relative_us; /* since the first frame */
-    struct kdnet_address from, to;
-    const uint8_t *payload; /* borrowed until the next call */
-    size_t length;          /* bytes that were captured */
-    size_t wire_length;     /* bytes that were sent; more than length when the snapshot length cut it */
-};
 
 struct capture_counts {
     uint64_t frames;

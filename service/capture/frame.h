@@ -2,7 +2,7 @@
 /*
  * frame: the UDP datagram in one captured frame, below link headers, IP and tunnels.
  *
- * Uses capture.h for its types, and of kdnet wire. Understands Ethernet, 802.1Q and QinQ tags, MPLS labels, Linux
+ * Uses wire of kdnet. Understands Ethernet, 802.1Q and QinQ tags, MPLS labels, Linux
  * cooked captures v1 and v2, raw IP, BSD null and loopback; IPv4 with options; IPv6 with extension headers; the tunnels
  * VXLAN (RFC 7348), Geneve (RFC 8926), GRE (RFC 2784, 2890), IP in IP (RFC 2003, 4213), four of them one in the other
  * at most. A tunnel that holds no UDP datagram is itself the datagram.
@@ -12,11 +12,22 @@
 #ifndef SERVICE_CAPTURE_FRAME_H
 #define SERVICE_CAPTURE_FRAME_H
 
-#include "service/capture/capture.h"
+#include "kdnet/wire/handshake.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* A UDP datagram of a capture; frame_read leaves the number and the times alone. */
+struct capture_datagram {
+    uint64_t number;     /* of the frame in the capture, from 1, as Wireshark counts; of parts, the last to come */
+    int64_t time_us;     /* since 1970, UTC; between the years 1970 and 9999 whatever the file says */
+    int64_t relative_us; /* since the first frame */
+    struct kdnet_address from, to;
+    const uint8_t *payload; /* borrowed until the next call */
+    size_t length;          /* bytes that were captured */
+    size_t wire_length;     /* bytes that were sent; more than length when the snapshot length cut it */
+};
 
 /* What a frame holds. */
 enum frame_kind {
