@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/kdnetctl/commands.h"
+#include "service/kdnetctl/command.h"
 #include "service/kdnetctl/printable.h"
 
 #include <stdarg.h>
@@ -193,26 +193,4 @@ void command_print_help(const struct command *command, FILE *stream)
     (void)fprintf(stream, "\nExit status: %s\n",
                   command->exits ? command->exits
                                  : "0 success, 1 failed, 2 wrong usage, 3 kdnetd cannot be reached, 4 no such target.");
-}
-
-const struct command *const command_all[] = {&command_status,    &command_health,
-                                             &command_targets,   &command_show,
-                                             &command_crashes,   &command_ack,
-                                             &command_buckets,   &command_events,
-                                             &command_watch,     &command_release,
-                                             &command_reboot,    &command_read,
-                                             &command_doctor,    &command_unknown,
-                                             &command_reload,    &command_drain,
-                                             &command_token,     &command_backup,
-                                             &command_republish, &command_fleet,
-                                             &command_keygen,    &command_import,
-                                             &command_check,     &command_decode,
-                                             &command_symbols,   NULL};
-
-const struct command *command_find(const char *name)
-{
-    for (const struct command *const *command = command_all; *command; ++command)
-        if (strcmp((*command)->name, name) == 0)
-            return *command;
-    return NULL;
 }

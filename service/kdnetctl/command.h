@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command: the commands of kdnetctl, and what they share.
+ * command: a command of kdnetctl, and what all of them share. commands.h lists them.
  *
  * A command is a row: name, arguments, options, texts, and the function that runs it. The help, the parsing of options,
  * the completions of shells, and the test of the manual page are made from these rows. A command gets its arguments
@@ -41,14 +41,8 @@ struct command {
     int (*run)(int count, char **arguments);
 };
 
-/* All commands, in the order of the help. Ends with NULL. */
-extern const struct command *const command_all[];
-
 /* The options that every command takes that asks kdnetd. Ends with a NULL name. */
 extern const struct command_option command_common[];
-
-/* The command of that name, or NULL. */
-const struct command *command_find(const char *name);
 
 void command_print_help(const struct command *command, FILE *stream);
 
@@ -76,8 +70,5 @@ const char *command_nearest(const char *typed, const char *const *names);
 
 /* Prints a text to a stream as one line's part: what cannot be printed is escaped. */
 void command_print_argument(FILE *stream, const char *argument);
-
-/* Prints the completions of a shell; false: there are none for it. */
-bool command_print_completions(const char *shell, FILE *out);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* commands: the row of each command; all but command.c and completion.c need only their own. */
+/* commands: the row of each command, and the list of all. A file with a command needs only its own row. */
 #ifndef SERVICE_CTL_COMMANDS_H
 #define SERVICE_CTL_COMMANDS_H
 
@@ -30,5 +30,14 @@ extern const struct command command_targets;
 extern const struct command command_token;
 extern const struct command command_unknown;
 extern const struct command command_watch;
+
+/* All commands, in the order of the help. Ends with NULL. */
+extern const struct command *const command_all[];
+
+/* The command of that name, or NULL. */
+const struct command *command_find(const char *name);
+
+/* Prints the completions of a shell; false: there are none for it. */
+bool command_print_completions(const char *shell, FILE *out);
 
 #endif
