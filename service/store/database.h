@@ -2,7 +2,7 @@
 /*
  * database: the store's SQLite file, as its writer uses it. Not for others.
  *
- * Uses line, store. database.c has the file and its schema, event_row.c what is put into it, crash_row.c the crashes,
+ * Uses line, rows. database.c has the file and its schema, event_row.c what is put into it, crash_row.c the crashes,
  * retain.c what goes. Functions that return an int return 0 or an SQLite code; database_error says it in words.
  * Between database_begin and database_commit nothing is there yet; after any error call database_rollback.
  *
@@ -12,7 +12,7 @@
 #define SERVICE_STORE_DATABASE_H
 
 #include "service/store/line.h"
-#include "service/store/store.h"
+#include "service/store/rows.h"
 
 struct database;
 

@@ -2,10 +2,10 @@
 /*
  * store: what was told, kept in a SQLite file: events, crashes, the targets' last state, the sinks' cursors.
  *
- * Uses log, jansson and SQLite. A writer thread owns the file. It takes event lines from a bounded queue and commits
- * them in groups (STORE_COMMIT_MS or STORE_COMMIT_ROWS, whichever comes first), with synchronous=FULL: what a reader
- * or on_committed has shown is there after a power cut. The store gates nothing: results go to the result file whatever
- * becomes of it.
+ * Uses rows, log, jansson and SQLite. A writer thread owns the file. It takes event lines from a bounded queue and
+ * commits them in groups (STORE_COMMIT_MS or STORE_COMMIT_ROWS, whichever comes first), with synchronous=FULL: what a
+ * reader or on_committed has shown is there after a power cut. The store gates nothing: results go to the result file
+ * whatever becomes of it.
  *
  * Trouble: a disk that is full or read-only, a file that is damaged, replaced or deleted. The store is `degraded` then:
  * one log line says so, one says when it is over, and the writer tries again each second. A damaged file is set aside
@@ -21,6 +21,8 @@
 #ifndef SERVICE_STORE_H
 #define SERVICE_STORE_H
 
+#include "service/store/rows.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,39 +32,11 @@
 #define STORE_QUEUE_BYTES    ((size_t)32 << 20) /* of lines that wait to be committed */
 #define STORE_CATCH_UP_BYTES ((uint64_t)64 << 20)
 #define STORE_RETRY_MS       1000U
-#define STORE_ERROR_SIZE     256
 #define STORE_NOTE_MAX       1000U /* bytes of an acknowledgement's note */
 #define STORE_RETAIN_DAYS    90U
 #define STORE_RETAIN_BYTES   ((uint64_t)10 << 30)
 
 struct store;
-
-/* An event that is committed; all of it is borrowed for the call. */
-struct store_event {
-    uint64_t seq;
-    uint64_t time_us; /* since 1970, UTC */
-    const char *id;
-    const char *type;   /* "crash_status" and so on */
-    const char *target; /* NULL: of none */
-    const char *crash;  /* NULL: of none */
-    const char *line;   /* the JSON object, without its line end; NUL-ended */
-    size_t length;
-    bool caught_up; /* from the result file: it was told by an earlier process, or while the store was degraded */
-};
-
-/* A target's last state, as stored. */
-struct store_target {
-    const char *name;
-    const char *state;                              /* as the API names it */
-    uint64_t since_us, last_seen_us, held_until_us; /* 0: not known */
-    const char *address;                            /* "192.0.2.7:51111"; NULL: not known. As all texts below */
-    unsigned version;                               /* of KDNET; 0: not known */
-    const char *boot, *session;                     /* 16 hex digits */
-    const char *kernel;                             /* {"build_lab","machine","pdb"} as JSON */
-    const char *listener;
-    const char *crash, *verdict; /* of its newest crash */
-    uint64_t crash_us;
-};
 
 enum store_state { STORE_OFF, STORE_OK, STORE_DEGRADED };
 
