@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a host may not do to a machine that it only asks and lets go: PROTOCOL.md sections 5 and 6. */
 #include "kdnet/base/wire.h"
-#include "service/kdnet-target/internal.h"
+#include "service/kdnet-target/machine_internal.h"
 
 #include <string.h>
 

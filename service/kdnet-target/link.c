@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/error.h"
-#include "service/kdnet-target/internal.h"
+#include "service/kdnet-target/machine_internal.h"
 
 #include <string.h>
 

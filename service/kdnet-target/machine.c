@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/error.h"
 #include "kdnet/base/wire.h"
-#include "service/kdnet-target/internal.h"
+#include "service/kdnet-target/machine_internal.h"
 #include "service/kdnet-target/replay.h"
 
 #include <stdlib.h>

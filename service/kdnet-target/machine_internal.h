@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * internal: what the files of a simulated machine share.
+ * machine_internal: what the files of a simulated machine share.
  *
- *   machine.c   control channel, data channel envelope, timers, output, observers
- *   link.c      KD packets: ids, ACK, RESEND, RESET, send again
- *   path.c      a slow path: datagrams that are under way, or that a machine is too busy to look at
- *   think.c     how long a machine takes over a packet
- *   requests.c  answers to manipulate requests; what a continue does
- *   harm.c      what a host may not do to a machine
- *   halt.c      state changes, questions: what the machine stands still for
- *   memory.c    the kernel image and its data, made up when it is read
- *   script.c    scripts
- *   scenario.c  the engine that plays them
- *   replay.c    the script that comes from a capture
+ *   machine.c       control channel, data channel envelope, timers, output, observers
+ *   link.c          KD packets: ids, ACK, RESEND, RESET, send again
+ *   path.c          a slow path: datagrams that are under way, or that a machine is too busy to look at
+ *   think.c         how long a machine takes over a packet
+ *   requests.c      answers to manipulate requests; what a continue does
+ *   harm.c          what a host may not do to a machine
+ *   halt.c          state changes, questions: what the machine stands still for
+ *   memory.c        the kernel image and its data, made up when it is read
+ *   script.c        scripts
+ *   scenario.c      the engine that plays them
+ *   replay_play.c   plays the script that comes from a capture
  */
-#ifndef SERVICE_TARGET_INTERNAL_H
-#define SERVICE_TARGET_INTERNAL_H
+#ifndef SERVICE_TARGET_MACHINE_INTERNAL_H
+#define SERVICE_TARGET_MACHINE_INTERNAL_H
 
 #include "kdnet/wire/manipulate.h"
 #include "kdnet/wire/packet.h"
 #include "kdnet/wire/state_change.h"
 #include "service/kdnet-target/machine.h"
-#include "service/kdnet-target/replay.h"
 
 #define OUTBOX_SIZE        16
 #define RECENT_POKES       2
@@ -256,7 +255,7 @@ bool scenario_prompt_goes_on(const char *answer);
 bool scenario_holds(const struct machine *m);
 void scenario_beg(struct machine *m, uint64_t now_us);
 
-/* replay.c */
+/* replay_play.c */
 bool replay_run_step(struct machine *m, uint64_t now_us); /* false at the end */
 void replay_payload(struct machine *m, uint8_t *out, size_t size, uint16_t *type, size_t *length);
 void replay_answer(struct machine *m, const struct kdnet_manipulate *request);

@@ -2,7 +2,7 @@
 /* The memory of a simulated machine: four pages of kernel (or loader), two of a driver, made up when they are read. */
 #include "kdnet/base/wire.h"
 #include "kdnet/crash/cause.h"
-#include "service/kdnet-target/internal.h"
+#include "service/kdnet-target/machine_internal.h"
 #include "service/kdnet-target/script.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The pool of a simulated machine: entries of images that are loaded besides its driver, all of them paged out, and the
  * log of its dump. */
-#include "service/kdnet-target/internal.h"
+#include "service/kdnet-target/machine_internal.h"
 #include "kdnet/base/wire.h"
 
 #include <inttypes.h>

@@ -3,7 +3,7 @@
 #include "kdnet/wire/debug_io.h"
 #include "kdnet/error.h"
 #include "kdnet/wire/file_io.h"
-#include "service/kdnet-target/internal.h"
+#include "service/kdnet-target/machine_internal.h"
 
 #include <string.h>
 

@@ -4,7 +4,8 @@
 #include "kdnet/error.h"
 #include "kdnet/wire/file_io.h"
 #include "kdnet/base/wire.h"
-#include "service/kdnet-target/internal.h"
+#include "service/kdnet-target/machine_internal.h"
+#include "service/kdnet-target/replay.h"
 #include "service/kdnet-target/script.h"
 
 #include <stdio.h>

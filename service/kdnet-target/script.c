@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/kdnet-target/script.h"
-#include "service/kdnet-target/internal.h"
+#include "service/kdnet-target/machine_internal.h"
 
 #define PROMPT_TEXT                                                                                                    \
     "*** Assertion failed: Irp->IoStatus.Status != STATUS_PENDING\n***   Source File: driver.c, line 417\n\n"          \

@@ -4,7 +4,7 @@
  * meanwhile, and what comes waits on its network card; one that is alert goes on listening.
  */
 #include "kdnet/base/wire.h"
-#include "service/kdnet-target/internal.h"
+#include "service/kdnet-target/machine_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include "tests/session/net.h"
 
 #include "kdnet/error.h"
-#include "service/kdnet-target/internal.h"
+#include "service/kdnet-target/machine_internal.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

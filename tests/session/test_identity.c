@@ -12,7 +12,7 @@
 #include "kdnet/session/identity.h"
 #include "kdnet/session/state_internal.h"
 #include "kdnet/base/wire.h"
-#include "service/kdnet-target/internal.h"
+#include "service/kdnet-target/machine_internal.h"
 #include "tests/session/net.h"
 #include "tests/session/puppet.h"
 

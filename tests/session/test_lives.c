@@ -14,7 +14,7 @@
 #include "kdnet/kernel/crash.h"
 #include "kdnet/kernel/layout_cache.h"
 #include "kdnet/base/wire.h"
-#include "service/kdnet-target/internal.h"
+#include "service/kdnet-target/machine_internal.h"
 #include "tests/session/net.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

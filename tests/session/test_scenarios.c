@@ -13,7 +13,7 @@
 
 #include "kdnet/kernel/crash.h"
 #include "kdnet/error.h"
-#include "service/kdnet-target/internal.h"
+#include "service/kdnet-target/machine_internal.h"
 #include "tests/session/net.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
