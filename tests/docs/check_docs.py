@@ -63,6 +63,9 @@ class Documents(unittest.TestCase):
     def test_the_readme_is_short(self):
         self.assertLess(len(text_of(os.path.join(TREE, "README.md")).split()), README_WORDS_MAX)
 
+    def test_the_manual_is_six_pages(self):
+        self.assertLessEqual(len(glob.glob(f"{TREE}/docs/*")), 6)
+
     @unittest.skipUnless(shutil.which("mandoc"), "mandoc is not here")
     def test_the_manual_pages_are_clean(self):
         pages = [*glob.glob(f"{TREE}/service/man/*.[0-9]"), *glob.glob(f"{TREE}/config/*.[0-9]")]

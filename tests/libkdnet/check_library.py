@@ -185,7 +185,7 @@ class Installed(unittest.TestCase):
                 self.check(program)
 
     def test_the_page_has_this_program(self):
-        program, page = HOST.read_text(), (SOURCE / "docs/libkdnet.md").read_text()
+        program, page = HOST.read_text(), (SOURCE / "kdnet/include/kdnet/README.md").read_text()
         self.assertLessEqual(len(program.splitlines()), 60)
         self.assertIn(f"```c\n{program}```\n", page)
 
