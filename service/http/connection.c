@@ -96,7 +96,7 @@ static uint64_t deadline_ms(const struct connection *c)
 static void set_timer(struct connection *c)
 {
     uint64_t now = http_now_ms(), at = deadline_ms(c), left = at > now ? at - now : 0;
-    struct timeval time = {(time_t)(left / 1000), (suseconds_t)(left % 1000 * 1000)};
+    struct timeval time = {(long)(left / 1000), (long)(left % 1000 * 1000)};
     (void)evtimer_add(c->timer, &time);
 }
 

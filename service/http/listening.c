@@ -103,8 +103,7 @@ static void tell(struct endpoint *endpoint, enum config_log_level level, const c
 static void note_failure(struct endpoint *endpoint, const char *error)
 {
     struct http *http = endpoint->http;
-    const struct timeval later = {(time_t)(http->limits.retry_ms / 1000),
-                                  (suseconds_t)(http->limits.retry_ms % 1000 * 1000)};
+    const struct timeval later = {(long)(http->limits.retry_ms / 1000), (long)(http->limits.retry_ms % 1000 * 1000)};
     char name[HTTP_ADDRESS_SIZE];
     name_of(endpoint, name);
     if (!endpoint->warned)

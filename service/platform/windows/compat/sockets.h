@@ -13,12 +13,13 @@
 #include <winsock2.h>
 #include <ws2tcpip.h>
 
-/* An option's value is of any type, and what closes one direction has a name of its own. */
+/* A socket is a number with a sign in libevent, an option's value is of any type, and what closes one direction has a
+ * name of its own. */
+#define getsockname(socket, name, size) (getsockname)((SOCKET)(socket), name, size)
+#define shutdown(socket, how)           (shutdown)((SOCKET)(socket), how)
 #define setsockopt(socket, level, name, value, size)                                                                   \
     (setsockopt)((SOCKET)(socket), level, name, (const char *)(value), (int)(size))
 #define SHUT_WR SD_SEND
-
-typedef long suseconds_t; /* of a struct timeval, as Windows has it */
 
 #undef far
 #undef near
