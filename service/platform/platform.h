@@ -48,8 +48,12 @@ bool platform_report_local(uv_os_fd_t descriptor, bool ipv4);
 /* The address that datagrams to `to` would come from now; false: there is none. Nothing is sent. A few system calls. */
 bool platform_source_of(const struct sockaddr_storage *to, struct sockaddr_storage *source);
 
-/* Whether sockets can share an address, so that there can be several workers. */
+/* Whether sockets can share an address, so that each worker has one. False: worker 0 has the only one; the others send
+ * with it (platform_udp_lend), and are passed what is for them. */
 bool platform_can_share(void);
+
+/* Gives a handle the duplicate of a socket that another loop receives from, to send with. Returns 0 or a UV_ code. */
+int platform_udp_lend(uv_udp_t *udp, uv_os_sock_t socket);
 
 /* Lets this process open as many files as it may. */
 void platform_raise_limits(void);

@@ -76,13 +76,21 @@ static bool is_being_closed(const struct server *server, const struct address *l
     return false;
 }
 
+/* Worker 0's, or another one of its address; where there can be none, the same one once more. */
+static int bind_one(struct port *port, unsigned worker, unsigned how)
+{
+    struct sockaddr_storage address;
+    if (worker > 0 && !platform_can_share())
+        return inherited_duplicate(port->sockets[0], &port->sockets[worker]);
+    address_to_socket(&port->local, &address);
+    return platform_udp_socket((const struct sockaddr *)&address, how, &port->sockets[worker]);
+}
+
 /* Each worker's socket, in order: so the kernel counts them, too. */
 static int bind_all(const struct server *server, struct port *port, unsigned how)
 {
-    struct sockaddr_storage address;
-    address_to_socket(&port->local, &address);
     for (unsigned i = 0; i < server->worker_count; ++i) {
-        int error = platform_udp_socket((const struct sockaddr *)&address, how, &port->sockets[i]);
+        int error = bind_one(port, i, how);
         if (error == 0)
             continue;
         while (i > 0)
@@ -172,7 +180,7 @@ static int open_sockets(const struct server *server, struct port *port, bool *st
     if (inherited > 0)
         return take_inherited(server, port, inherited, server->config.freebind ? PLATFORM_FREEBIND : 0, steered);
     unsigned how = server->config.freebind ? PLATFORM_FREEBIND : 0;
-    unsigned shared = server->worker_count > 1 ? PLATFORM_SHARED : 0;
+    unsigned shared = server->worker_count > 1 && platform_can_share() ? PLATFORM_SHARED : 0;
     int error = probe(port, how);
     if (error == UV_EADDRINUSE)
         return bind_beside(server, port, how | shared);

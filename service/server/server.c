@@ -263,12 +263,8 @@ static void start_handles(struct server *server)
 static unsigned choose_workers(const struct kdnetd_config *config)
 {
     unsigned count = config->workers > 0 ? config->workers : uv_available_parallelism();
-    if (!platform_can_share()) {
-        if (count > 1)
-            log_plain(CONFIG_LOG_WARNING, "workers: this system gives the datagrams of a port to one socket alone "
-                                          "(SO_REUSEPORT), so one worker serves all machines");
-        return 1;
-    }
+    if (config->workers == 0 && !platform_can_share())
+        return 1; /* all datagrams go through worker 0: others help only where machines cost it much */
     return limits_workers(count < CONFIG_WORKERS_MAX ? count : CONFIG_WORKERS_MAX, config->listen_count);
 }
 

@@ -149,13 +149,17 @@ static int begin_receiving(struct listener *listener, uv_os_sock_t socket, bool 
 {
     const struct receiver_calls calls = {
         .ready = on_ready, .batch = on_batch, .via = any ? find_via : NULL, .user = listener};
-    int error = uv_udp_open(&listener->udp, socket);
+    bool lent = listener->worker->number > 0 && !platform_can_share();
+    int error = lent ? platform_udp_lend(&listener->udp, socket) : uv_udp_open(&listener->udp, socket);
     if (error != 0) {
         platform_close_socket(socket);
         return error;
     }
     platform_set_reuse((uv_os_fd_t)socket, false); /* which libuv has allowed */
-    return receiver_open(&listener->receiver, &listener->udp, &calls);
+    error = receiver_open(&listener->receiver, &listener->udp, &calls);
+    if (error == 0 && lent)
+        receiver_watch(listener->receiver, false);
+    return error;
 }
 
 int listener_open(struct worker *worker, uint32_t id, const struct address *local, uv_os_sock_t socket, bool any)

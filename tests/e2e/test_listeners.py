@@ -31,9 +31,9 @@ class Listeners(harness.Case):
         daemon.wait_log('msg="configuration read again"', after=before)
         return before
 
-    def crash(self, daemon, listen, count=1):
+    def crash(self, daemon, listen, count=1, bind=None):
         """A machine crashes there, and is served."""
-        machine = harness.Machines(self, listen, KEY, scenario="bugcheck")
+        machine = harness.Machines(self, listen, KEY, *(("--bind", f"{bind}:0") if bind else ()), scenario="bugcheck")
         machine.wait()
         daemon.wait_event("crash_status", "a", phase="shutdown", count=count)
 
@@ -207,11 +207,11 @@ class Listeners(harness.Case):
         self.assertEqual(daemon.log_text().count("cannot be received"), 1)
         daemon.stop()
 
-    def test_without_shared_ports_one_worker_serves(self):
+    def test_without_shared_ports_workers_send_with_the_socket_of_the_first(self):
         daemon, listen = self.sandboxed(f"reuseport={errno.ENOPROTOOPT}", workers=3)
-        self.assertIn("workers=1 ", daemon.wait_log("msg=serving"))
-        daemon.wait_log("one worker serves all machines")
-        self.crash(daemon, listen)
+        self.assertIn("workers=3 ", daemon.wait_log("msg=serving"))
+        for count in (1, 2, 3):
+            self.crash(daemon, listen, count=count, bind=self.next_ip())
         daemon.stop()
 
     def test_without_ipv6_the_rest_serves(self):

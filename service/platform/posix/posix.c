@@ -229,6 +229,11 @@ bool platform_can_share(void)
     return can;
 }
 
+int platform_udp_lend(uv_udp_t *udp, uv_os_sock_t socket)
+{
+    return uv_udp_open(udp, socket);
+}
+
 bool platform_steer(uv_os_sock_t socket, const struct steer *steer, bool ipv4)
 {
     struct program program = {.length = 0};

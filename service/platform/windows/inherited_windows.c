@@ -21,9 +21,12 @@ size_t inherited_close_rest(void)
 
 int inherited_duplicate(uv_os_sock_t socket, uv_os_sock_t *out)
 {
-    (void)socket;
-    (void)out;
-    return UV_ENOSYS;
+    WSAPROTOCOL_INFOW information;
+    if (WSADuplicateSocketW(socket, GetCurrentProcessId(), &information) != 0)
+        return uv_translate_sys_error(WSAGetLastError());
+    *out = WSASocketW(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, &information, 0,
+                      WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    return *out == INVALID_SOCKET ? uv_translate_sys_error(WSAGetLastError()) : 0;
 }
 
 void inherited_keep(const struct sockaddr *local, unsigned index, uv_os_sock_t socket)

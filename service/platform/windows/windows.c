@@ -134,6 +134,13 @@ bool platform_can_share(void)
     return false;
 }
 
+/* Not by uv_udp_open: a socket belongs to one completion port, and worker 0's loop has it. */
+int platform_udp_lend(uv_udp_t *udp, uv_os_sock_t socket)
+{
+    udp->socket = socket;
+    return 0;
+}
+
 bool platform_steer(uv_os_sock_t socket, const struct steer *steer, bool ipv4)
 {
     (void)socket;
