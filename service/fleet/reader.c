@@ -3,6 +3,10 @@
 
 #include <stdlib.h>
 
+#define OPEN_MS    2000 /* for an answer when it is opened */
+#define OPEN_TRIES 8U   /* servers give a reader to one of them, also to one that has died: then nobody answers */
+#define OPEN_LATER 250  /* ms between two tries when they have no leader */
+
 struct fleet_reader {
     natsConnection *connection;
     jsCtx *js;
@@ -16,7 +20,7 @@ static natsStatus count_left(struct fleet_reader *reader)
     jsConsumerInfo *info = NULL;
     jsOptions options;
     (void)jsOptions_Init(&options);
-    options.Wait = FLEET_WAIT_MS;
+    options.Wait = OPEN_MS;
     natsStatus status = natsSubscription_GetConsumerInfo(&info, reader->subscription, &options, NULL);
     if (status == NATS_OK)
         reader->left = info->NumPending + info->Delivered.Consumer;
@@ -24,20 +28,46 @@ static natsStatus count_left(struct fleet_reader *reader)
     return status;
 }
 
-static natsStatus subscribe(struct fleet_reader *reader, const char *stream, const char *filter, uint64_t since_us)
+static natsStatus subscribe(struct fleet_reader *reader, const char *stream, const char *filter, uint64_t since_us,
+                            jsErrCode *why)
 {
     jsSubOptions options;
     jsOptions ask;
     (void)jsSubOptions_Init(&options);
     (void)jsOptions_Init(&ask);
-    ask.Wait = FLEET_WAIT_MS;
+    ask.Wait = OPEN_MS;
     options.Stream = stream;
     options.Ordered = true;
     if (since_us > 0) {
         options.Config.DeliverPolicy = js_DeliverByStartTime;
         options.Config.OptStartTime = (int64_t)since_us * 1000;
     }
-    return js_SubscribeSync(&reader->subscription, reader->js, filter, &ask, &options, NULL);
+    return js_SubscribeSync(&reader->subscription, reader->js, filter, &ask, &options, why);
+}
+
+/* True: another try may do better; at once, when time has passed already. */
+static bool may_try_again(natsStatus status, jsErrCode why)
+{
+    if (status == NATS_TIMEOUT)
+        return true;
+    if (why != JSClusterNotAvailErr && why != JSClusterNotLeaderErr && why != JSClusterNoPeersErr)
+        return false;
+    nats_Sleep(OPEN_LATER);
+    return true;
+}
+
+static natsStatus try_open(struct fleet_reader *reader, const char *stream, const char *filter, uint64_t since_us,
+                           jsErrCode *why)
+{
+    *why = (jsErrCode)0;
+    natsStatus status = subscribe(reader, stream, filter, since_us, why);
+    if (status == NATS_OK)
+        status = count_left(reader);
+    if (status != NATS_OK) {
+        natsSubscription_Destroy(reader->subscription);
+        reader->subscription = NULL;
+    }
+    return status;
 }
 
 struct fleet_reader *fleet_reader_open(natsConnection *connection, const char *stream, const char *filter,
@@ -45,12 +75,13 @@ struct fleet_reader *fleet_reader_open(natsConnection *connection, const char *s
 {
     struct fleet_reader *reader = calloc(1, sizeof *reader);
     natsStatus status = reader ? natsConnection_JetStream(&reader->js, connection, NULL) : NATS_NO_MEMORY;
-    if (status == NATS_OK) {
+    bool again = status == NATS_OK;
+    jsErrCode why;
+    for (unsigned i = 0; again && i < OPEN_TRIES; ++i) {
         reader->connection = connection;
-        status = subscribe(reader, stream, filter, since_us);
+        status = try_open(reader, stream, filter, since_us, &why);
+        again = status != NATS_OK && may_try_again(status, why);
     }
-    if (status == NATS_OK)
-        status = count_left(reader);
     if (status == NATS_OK)
         return reader;
     fleet_explain(connection, status, error);

@@ -15,6 +15,7 @@ import time
 import unittest
 from unittest import mock
 
+import fleet
 import machines
 import screen
 
@@ -124,6 +125,24 @@ class Drawing(unittest.TestCase):
         self.assertTrue(text.endswith(f"step {screen.STEPS_MAX + 4}"), text)
         self.assertLessEqual(len(text), 40)
         self.assertEqual(len(timeline.steps), screen.STEPS_MAX)
+
+    def test_two_collectors_fit_a_terminal_of_80_columns_and_one_of_160(self):
+        picture = fleet.FleetScreen(mock.Mock(encoding="utf-8"))
+        shown = [machines.Machine(i, *row[:3], [row[3]]) for i, row in enumerate(fleet.MACHINES)]
+        for one in shown:
+            for mark, word in (("", "run"), ("✖", "c1 break"), ("", "dump"), ("✘", "c2 failed IO_DEVICE_ERROR"), ("", "reboot"), ("", "run")):
+                one.timeline.add(mark, word, None, mark == "✖")
+        panel = [[("machines send to ", None), ("127.0.0.1:65535", "strong")], *[[("c1 ".ljust(50), "good")]] * 4]
+        for columns, rows in ((80, 24), (160, 40), (60, 18)):
+            picture.size = os.terminal_size((columns, rows))
+            lines = [ESCAPE.sub("", line) for line in picture.frame(shown, panel, ["x" * 200] * 5, "Ctrl-C ends it all.", fleet.TITLE)]
+            self.assertLessEqual(len(lines), rows)
+            self.assertLess(max(map(len, lines)), columns)
+            self.assertEqual(lines[-1], "Ctrl-C ends it all.")
+            text = "\n".join(lines)
+            self.assertIn("machines send to 127.0.0.1:65535", text)
+            if rows > 18:
+                self.assertEqual([name for name, *_ in fleet.MACHINES if not re.search(f"^{name} .*c2 failed", text, re.M)], [])
 
     def test_json_is_broken_and_nothing_of_it_is_lost(self):
         event = {"event": "crash_status", "text": "x" * 200, "parts": list(range(50)), "a": {"b": None}}

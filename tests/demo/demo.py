@@ -413,9 +413,13 @@ def main():
     parser.add_argument("--replay", help="a capture that one more machine plays")
     parser.add_argument("--replay-key", default="8.8.8.8", help="the key of that capture (default %(default)s)")
     options = parser.parse_args()
+    return play(Demo(options))
+
+
+def play(demo):
+    """Runs it, and hands the terminal back however it ends; the exit status."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, on_signal)
-    demo = Demo(options)
     try:
         return demo.run()
     except Trouble as trouble:

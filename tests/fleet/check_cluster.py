@@ -20,17 +20,10 @@ class Cluster(feeding.Case):
         return client
 
     def wait_placing(self, client):
-        """Until the three take a stream of three replicas: newer servers may say for a while that they have no peers."""
-        stream = {"name": "PLACE", "subjects": ["place"], "num_replicas": 3, "storage": "file"}
-
-        def is_placed():
-            answer = client.request("$JS.API.STREAM.CREATE.PLACE", stream, patience=5)
-            return answer is not None and answer.get("error") is None
         try:
-            nats.wait_until(is_placed, "the servers place no stream of three replicas")
+            nats.wait_until(lambda: nats.is_placing(client), "the servers place no stream of three replicas")
         except AssertionError as error:
             self.skipTest(f"nothing tested: {error}")
-        client.request("$JS.API.STREAM.DELETE.PLACE")
 
     def test_nothing_is_lost_while_the_leader_and_then_all_are_killed(self):
         servers = nats.cluster(self, self.folder)

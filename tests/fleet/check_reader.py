@@ -100,6 +100,27 @@ class Reader(feeding.Case):
             self.fleet(*wrong, code=2 if wrong[0] != "watch" else 3)
 
 
+class OneServerDead(feeding.Case):
+    """Servers may give a reader to one of them that has died, and then nobody answers it: it is asked for again."""
+
+    def test_the_stream_is_read_all_the_same(self):
+        servers = nats.cluster(self, self.folder)
+        client = nats.Client(self, servers[0].port)
+        try:
+            nats.wait_until(lambda: nats.is_placing(client), "the servers place no stream of three replicas")
+        except AssertionError as error:
+            self.skipTest(f"nothing tested: {error}")
+        made = client.request("$JS.API.STREAM.CREATE.CRASH", {"name": "CRASH", "subjects": ["kdnet.crash.>"], "num_replicas": 3,
+                                                              "storage": "file"})
+        self.assertNotIn("error", made)
+        self.assertIn("seq", client.request("kdnet.crash.c1.web-1", feeding.event(1)))
+        dead = next(one for one in servers[1:] if one.name != client.info()["cluster"]["leader"])
+        dead.kill()
+        for _ in range(6):
+            done = subprocess.run([KDNETCTL, "fleet", "crashes", "--json", "--servers", servers[0].url], capture_output=True, timeout=120)
+            self.assertEqual((done.returncode, [json.loads(line)["target"] for line in done.stdout.splitlines()]), (0, ["web-1"]), done)
+
+
 if __name__ == "__main__":
     nats.skip_without_server()
     KDNETCTL = sys.argv.pop(1)

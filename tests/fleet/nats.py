@@ -20,11 +20,12 @@ SERVER = (os.environ.get("KDNETD_NATS_SERVER") or
           shutil.which("nats-server", path=os.environ.get("PATH", "") + ":/usr/sbin"))
 PATIENCE = 120.0
 SKIPPED = 77
+PREPARE = None  # a function that runs in each server's process before the server
 
 
 def skip_without_server():
     if not SERVER:
-        print("nothing tested: nats-server is not there (Debian: nats-server)")
+        print("nothing tested: nats-server is not there (Debian: nats-server; or name it in KDNETD_NATS_SERVER)")
         sys.exit(SKIPPED)
 
 
@@ -72,7 +73,7 @@ class Server:
     def start(self, wait=True):
         self.write()
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen([SERVER, "-c", str(self.folder / "conf")], stdout=log, stderr=log)
+            self.process = subprocess.Popen([SERVER, "-c", str(self.folder / "conf")], stdout=log, stderr=log, preexec_fn=PREPARE)
         if wait:
             wait_until(self.listens, lambda: f"{self.name} does not listen: " + (self.folder / "log").read_text()[-2000:])
         return self
@@ -106,6 +107,16 @@ def cluster(case, folder, count=3, **options):
     for one in servers:
         wait_until(one.listens, f"{one.name} does not listen")
     return servers
+
+
+def is_placing(client):
+    """Whether three servers take a stream of three replicas: newer ones may say for a while that they have no peers."""
+    stream = {"name": "PLACE", "subjects": ["place"], "num_replicas": 3, "storage": "file"}
+    answer = client.request("$JS.API.STREAM.CREATE.PLACE", stream, patience=5)
+    if answer is None or answer.get("error"):
+        return False
+    client.request("$JS.API.STREAM.DELETE.PLACE")
+    return True
 
 
 class Client:
