@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/http/http_internal.h"
+#include "service/http/state_internal.h"
 #include "service/http/system.h"
 #include "service/net/address.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What changes something: each is handed to the server, and answered when the server has. */
 #include "service/http/api.h"
-#include "service/http/http_internal.h"
+#include "service/http/state_internal.h"
 #include "service/http/lists.h"
 
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How kdnetd itself is: health, readiness, status, and who pokes without a target. */
 #include "service/http/api.h"
-#include "service/http/http_internal.h"
+#include "service/http/http.h"
+#include "service/http/state_internal.h"
 
 #include <stdlib.h>
 

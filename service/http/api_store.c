@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the store knows: crashes, buckets and events. */
 #include "service/http/api.h"
-#include "service/http/http_internal.h"
+#include "service/http/state_internal.h"
 #include "service/http/lists.h"
 
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/http/http_internal.h"
+#include "service/http/state_internal.h"
+#include "service/http/stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/http/http_internal.h"
+#include "service/http/http.h"
+#include "service/http/state_internal.h"
+#include "service/http/stream.h"
 #include "service/http/system.h"
 #include "service/runtime/log.h"
 
@@ -10,84 +12,17 @@
 #define TLS_LOOK_MS   5000U
 #define BUCKETS_EVERY 10U /* seconds */
 
-static const char *const troubles[HTTP_TROUBLES] = {"http", "http_socket", "http_tls", "http_tokens"};
-
-uint64_t http_now_ms(void)
-{
-    return uv_hrtime() / 1000000;
-}
-
-bool http_read_needs_token(const struct endpoint *endpoint)
-{
-    const struct settings *settings = &endpoint->http->settings;
-    if (endpoint->local)
-        return false;
-    return settings->read_told ? settings->read_needs_token : !endpoint->loopback;
-}
-
-/* Notes. */
-
-bool http_post(struct http *http, struct note *note)
-{
-    note->next = NULL;
-    uv_mutex_lock(&http->lock);
-    bool open = !http->closed;
-    if (open) {
-        if (http->last_note)
-            http->last_note->next = note;
-        else
-            http->first_note = note;
-        http->last_note = note;
-        if (!http->woken)
-            system_wake(http->wake);
-        http->woken = true;
-    }
-    uv_mutex_unlock(&http->lock);
-    return open;
-}
-
-static bool open_notes(struct http *http)
-{
-    uv_mutex_lock(&http->lock);
-    struct note *note = http->first_note;
-    http->first_note = http->last_note = NULL;
-    http->woken = false;
-    uv_mutex_unlock(&http->lock);
-    bool some = note != NULL;
-    for (struct note *next = NULL; note; note = next) {
-        next = note->next;
-        note->open(note, http);
-    }
-    return some;
-}
-
 static void on_wakeup(evutil_socket_t socket, short what, void *user)
 {
     struct http *http = user;
     (void)socket, (void)what;
     system_take_wakeup(http->wake);
-    (void)open_notes(http);
+    (void)http_open_notes(http);
     uv_mutex_lock(&http->streams.lock);
     bool intake = http->streams.intake_first || http->streams.gap;
     uv_mutex_unlock(&http->streams.lock);
     if (intake)
         streams_wake(&http->streams);
-}
-
-/* Troubles. */
-
-bool http_set_trouble(struct http *http, enum http_trouble trouble, const char *name, const char *why)
-{
-    struct http_degraded *at = &http->trouble[trouble];
-    uv_mutex_lock(&http->lock);
-    bool other = strcmp(at->why, why ? why : "") != 0;
-    if (why && at->why[0] == '\0')
-        at->since_us = call_now_us();
-    (void)snprintf(at->what, sizeof at->what, "%s", troubles[trouble]);
-    (void)snprintf(at->name, sizeof at->name, "%s", name);
-    (void)snprintf(at->why, sizeof at->why, "%s", why ? why : "");
-    uv_mutex_unlock(&http->lock);
-    return other;
 }
 
 size_t http_degraded(struct http *http, struct http_degraded *out, size_t most)
@@ -206,7 +141,7 @@ static void on_second(evutil_socket_t socket, short what, void *user)
 {
     struct http *http = user;
     (void)socket, (void)what;
-    streams_second(http);
+    stream_second(http);
     ask_sinks(http);
     if (++http->seconds % (TLS_LOOK_MS / 1000) == 0)
         look_at_tls(http);
@@ -309,7 +244,7 @@ static void run(void *user)
     (void)event_add(http->wakeup, NULL);
     (void)event_add(http->second, &second);
     apply_settings(http);
-    (void)open_notes(http);
+    (void)http_open_notes(http);
     if (!http->closing) /* the loop forgets a break from before it began */
         (void)event_base_loop(http->base, EVLOOP_NO_EXIT_ON_EMPTY);
 }
@@ -325,7 +260,7 @@ static void clear(struct http *http)
 {
     endpoint_close(&http->tcp);
     endpoint_close(&http->local);
-    while (open_notes(http)) /* connections are gone: answers go, too */
+    while (http_open_notes(http)) /* connections are gone: answers go, too */
         ;
     streams_clear(&http->streams);
     sink_states_clear(&http->sinks);
@@ -348,29 +283,6 @@ static void mark_closed(struct http *http)
     uv_mutex_unlock(&http->lock);
 }
 
-static void let_go(struct http *http)
-{
-    uv_mutex_lock(&http->lock);
-    bool last = --http->owners == 0;
-    uv_mutex_unlock(&http->lock);
-    if (!last)
-        return;
-    uv_mutex_destroy(&http->lock);
-    free(http);
-}
-
-void http_begin_act(struct http *http)
-{
-    uv_mutex_lock(&http->lock);
-    ++http->owners;
-    uv_mutex_unlock(&http->lock);
-}
-
-void http_end_act(struct http *http)
-{
-    let_go(http);
-}
-
 static bool init(struct http *http, const struct http_options *options)
 {
     struct event_config *config = event_config_new();
@@ -386,7 +298,8 @@ static bool init(struct http *http, const struct http_options *options)
     http->wakeup = event_new(http->base, http->wake[0], EV_READ | EV_PERSIST, on_wakeup, http);
     http->second = event_new(http->base, -1, EV_PERSIST, on_second, http);
     return http->wakeup && http->second && http->tcp.retry && http->tcp.pause && http->local.retry &&
-           http->local.pause && streams_init(&http->streams, http) && sink_states_init(&http->sinks);
+           http->local.pause && streams_init(&http->streams, http->base, stream_on_tick) &&
+           sink_states_init(&http->sinks);
 }
 
 static bool start(struct http *http)
@@ -429,7 +342,7 @@ struct http *http_open(const struct http_options *options, const struct http_ops
         return http;
     mark_closed(http);
     clear(http);
-    let_go(http);
+    http_end_act(http);
     return NULL;
 }
 
@@ -454,6 +367,6 @@ bool http_close(struct http *http)
         return false; /* its calls are posted to what stays */
     mark_closed(http);
     clear(http);
-    let_go(http);
+    http_end_act(http);
     return true;
 }

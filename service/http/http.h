@@ -2,41 +2,24 @@
 /*
  * http: the API, metrics and the page, on a Unix socket and a TCP address.
  *
- * Uses http_ops, store, log, libevent, OpenSSL and jansson. A thread of its own has all connections; it sees the server
- * by http_ops alone, and never touches the state of a worker. Two more threads answer what may take long: one asks the
- * store, whose disk may hang, the other what is in memory. None of them is ever waited for. What cannot be opened
- * or read (socket, certificate, tokens) is told once, is `degraded`, and is tried again.
+ * Uses http_limits, http_ops, store, log, libevent, OpenSSL and jansson. A thread of its own has all connections; it
+ * sees the server by http_ops alone, and never touches the state of a worker. Two more threads answer what may take
+ * long: one asks the store, whose disk may hang, the other what is in memory. None of them is ever waited for. What
+ * cannot be opened or read (socket, certificate, tokens) is told once, is `degraded`, and is tried again.
  *
- * Bounded: connections, streams, sizes and times by HTTP_*, bytes of answers that wait for their readers.
+ * Bounded: connections, streams, sizes and times by HTTP_* of http_limits.h, bytes of answers that wait for their
+ * readers.
  */
 #ifndef SERVICE_HTTP_HTTP_H
 #define SERVICE_HTTP_HTTP_H
 
 #include "config/config.h"
+#include "service/http/http_limits.h"
 #include "service/http/http_ops.h"
 #include "service/store/store.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-
-#define HTTP_CONNECTIONS_MAX   1024U /* by TCP */
-#define HTTP_LOCAL_MAX         64U   /* by the Unix socket */
-#define HTTP_STREAMS_MAX       800U  /* of those by TCP */
-#define HTTP_LOCAL_STREAMS_MAX 48U
-#define HTTP_REQUEST_MS        30000U /* from accept, or from the last response, to the end of a request */
-#define HTTP_IDLE_MS           60000U /* between two requests; and of a response that its reader does not take */
-#define HTTP_LATE_MS           10000U /* for a request that begins late in HTTP_IDLE_MS */
-#define HTTP_CALL_MS           30000U /* until a question to the store is given up */
-#define HTTP_LINGER_MS         2000U  /* for a refused request to be read away */
-#define HTTP_RETRY_MS          30000U /* until a socket that cannot be opened is tried again */
-#define HTTP_PING_MS           15000U /* comments on streams */
-#define HTTP_BODY_MAX          ((size_t)64 << 10)
-#define HTTP_ANSWERS_MAX       ((size_t)64 << 20) /* bytes of answers that wait for their readers, all together */
-
-/* The times and places above, for tests to make them small; all zero: as above. */
-struct http_limits {
-    unsigned connections, local, streams, request_ms, idle_ms, late_ms, call_ms, retry_ms, ping_ms;
-};
 
 /* Texts are copied. */
 struct http_options {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/http/http_internal.h"
+#include "service/http/state_internal.h"
 #include "service/store/store_read.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* /metrics: what Prometheus scrapes, as text 0.0.4 or as OpenMetrics 1.0.0. */
 #include "service/http/api.h"
-#include "service/http/http_internal.h"
+#include "service/http/state_internal.h"
 #include "service/http/system.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The page: files that are compiled in. */
 #include "service/http/page.h"
-#include "service/http/http_internal.h"
+#include "service/http/state_internal.h"
 
 #include <string.h>
 

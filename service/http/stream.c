@@ -1,29 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/http/http_internal.h"
+#include "service/http/state_internal.h"
 #include "service/http/json_out.h"
 #include "service/http/lists.h"
+#include "service/http/stream.h"
 #include "service/store/store_read.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FRAME_KIND_SIZE 32
-#define OUTPUT_LOW      ((size_t)64 << 10) /* more is put in when less than this waits */
-#define PAGE_BYTES      ((size_t)512 << 10)
-
-/* An event as readers get it. */
-struct frame {
-    struct frame *next; /* in the intake */
-    unsigned references;
-    uint64_t seq;
-    uint64_t before; /* bytes of all frames before it */
-    char id[HTTP_ID_SIZE];
-    char type[FRAME_KIND_SIZE];
-    char target[HTTP_NAME_SIZE]; /* empty: none */
-    size_t length;
-    char text[];
-};
+#define OUTPUT_LOW ((size_t)64 << 10) /* more is put in when less than this waits */
+#define PAGE_BYTES ((size_t)512 << 10)
 
 enum stream_from { FROM_NOW, FROM_RING, FROM_STORE, FROM_RESYNC };
 
@@ -54,128 +41,6 @@ static void read_page(struct call *call);
 static const struct route locate_route = {.thread = ROUTE_STORE, .answer = locate};
 static const struct route page_route = {.thread = ROUTE_STORE, .answer = read_page};
 
-/* Frames. */
-
-static struct frame *new_frame(const struct store_event *event)
-{
-    size_t room = strlen(event->id) + strlen(event->type) + event->length + sizeof "id: \nevent: \ndata: \n\n";
-    struct frame *frame = malloc(sizeof *frame + room);
-    if (!frame)
-        return NULL;
-    *frame = (struct frame){.references = 1, .seq = event->seq};
-    (void)snprintf(frame->id, sizeof frame->id, "%s", event->id);
-    (void)snprintf(frame->type, sizeof frame->type, "%s", event->type);
-    (void)snprintf(frame->target, sizeof frame->target, "%s", event->target ? event->target : "");
-    frame->length = (size_t)snprintf(frame->text, room, "id: %s\nevent: %s\ndata: %.*s\n\n", event->id, event->type,
-                                     (int)event->length, event->line);
-    return frame;
-}
-
-static void drop_frame(struct frame *frame)
-{
-    if (--frame->references == 0)
-        free(frame);
-}
-
-static void on_sent(const void *data, size_t length, void *user)
-{
-    (void)data, (void)length;
-    drop_frame(user);
-}
-
-static bool add_frame(struct evbuffer *out, struct frame *frame)
-{
-    ++frame->references;
-    if (evbuffer_add_reference(out, frame->text, frame->length, on_sent, frame) == 0)
-        return true;
-    --frame->references;
-    return false;
-}
-
-bool streams_take(struct streams *streams, const struct store_event *events, size_t count)
-{
-    uv_mutex_lock(&streams->lock);
-    for (size_t i = 0; i < count; ++i) {
-        bool room = streams->intake_count < STREAM_RING && streams->intake_bytes < STREAM_RING_BYTES;
-        struct frame *frame = room ? new_frame(&events[i]) : NULL;
-        if (!frame) {
-            streams->gap = true;
-            continue;
-        }
-        if (streams->intake_last)
-            streams->intake_last->next = frame;
-        else
-            streams->intake_first = frame;
-        streams->intake_last = frame;
-        ++streams->intake_count;
-        streams->intake_bytes += frame->length;
-    }
-    bool wake = count > 0 && !streams->woken;
-    streams->woken = streams->woken || wake;
-    uv_mutex_unlock(&streams->lock);
-    return wake;
-}
-
-static struct frame *take_intake(struct streams *streams, bool *gap)
-{
-    uv_mutex_lock(&streams->lock);
-    struct frame *first = streams->intake_first;
-    *gap = streams->gap;
-    streams->intake_first = streams->intake_last = NULL;
-    streams->intake_count = streams->intake_bytes = 0;
-    streams->gap = streams->woken = false;
-    uv_mutex_unlock(&streams->lock);
-    return first;
-}
-
-/* The ring. */
-
-static struct frame *frame_at(struct streams *streams, uint64_t number)
-{
-    return streams->ring[number % STREAM_RING];
-}
-
-static void drop_oldest(struct streams *streams)
-{
-    struct frame *frame = frame_at(streams, streams->first++);
-    streams->bytes -= frame->length;
-    drop_frame(frame);
-}
-
-static void add_to_ring(struct streams *streams, struct frame *frame)
-{
-    while (streams->first < streams->next &&
-           (streams->next - streams->first == STREAM_RING || streams->bytes + frame->length > STREAM_RING_BYTES))
-        drop_oldest(streams);
-    frame->next = NULL;
-    frame->before = streams->written;
-    streams->ring[streams->next++ % STREAM_RING] = frame;
-    streams->bytes += frame->length;
-    streams->written += frame->length;
-}
-
-/* The number of the first frame behind `seq`; `next` when there is none. */
-static uint64_t number_behind(struct streams *streams, uint64_t seq)
-{
-    uint64_t low = streams->first, high = streams->next;
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        if (frame_at(streams, middle)->seq > seq)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
-}
-
-static const struct frame *find_id(struct streams *streams, const char *id)
-{
-    for (uint64_t i = streams->next; i > streams->first; --i)
-        if (strcmp(frame_at(streams, i - 1)->id, id) == 0)
-            return frame_at(streams, i - 1);
-    return NULL;
-}
-
 /* Feeding the readers. */
 
 static bool is_wanted(const struct stream_start *start, const struct frame *frame)
@@ -193,9 +58,9 @@ static bool feed(struct streams *streams, struct stream *stream)
     }
     size_t waiting = evbuffer_get_length(out);
     while (stream->cursor < streams->next && waiting < STREAM_BEHIND_BYTES) {
-        struct frame *frame = frame_at(streams, stream->cursor);
+        struct frame *frame = streams_at(streams, stream->cursor);
         if (frame->seq > stream->seq && is_wanted(&stream->start, frame)) {
-            if (!add_frame(out, frame)) {
+            if (!frame_send(out, frame)) {
                 connection_close(stream->connection);
                 return false;
             }
@@ -210,7 +75,7 @@ static bool is_behind(struct streams *streams, const struct stream *stream)
 {
     size_t waiting = evbuffer_get_length(connection_output(stream->connection));
     uint64_t events = streams->next - stream->cursor;
-    uint64_t bytes = events > 0 ? streams->written - frame_at(streams, stream->cursor)->before : 0;
+    uint64_t bytes = events > 0 ? streams->written - streams_at(streams, stream->cursor)->before : 0;
     return events > STREAM_BEHIND_EVENTS || bytes + waiting >= STREAM_BEHIND_BYTES;
 }
 
@@ -247,28 +112,21 @@ static void close_all(struct streams *streams)
     }
 }
 
-static void on_tick(evutil_socket_t socket, short what, void *user)
+void stream_on_tick(evutil_socket_t socket, short what, void *user)
 {
     struct streams *streams = user;
     bool gap = false;
     (void)socket, (void)what;
-    for (struct frame *frame = take_intake(streams, &gap), *next = NULL; frame; frame = next) {
+    for (struct frame *frame = streams_take_intake(streams, &gap), *next = NULL; frame; frame = next) {
         next = frame->next;
-        add_to_ring(streams, frame);
+        streams_add(streams, frame);
     }
     if (gap)
         close_all(streams);
     look_at_all(streams);
 }
 
-void streams_wake(struct streams *streams)
-{
-    const struct timeval soon = {0, STREAM_BATCH_MS * 1000};
-    if (!evtimer_pending(streams->tick, NULL))
-        (void)evtimer_add(streams->tick, &soon);
-}
-
-void streams_second(struct http *http)
+void stream_second(struct http *http)
 {
     struct stream *stream = TAILQ_FIRST(&http->streams.list), *next = NULL;
     uint64_t now_ms = http_now_ms();
@@ -342,7 +200,7 @@ static void on_page(struct call *call)
         connection_close(c); /* it comes again with its Last-Event-ID */
     } else if (last) {
         stream->live = true;
-        stream->cursor = number_behind(streams, stream->seq);
+        stream->cursor = streams_number_behind(streams, stream->seq);
         (void)feed(streams, stream);
     } else if (evbuffer_get_length(connection_output(c)) < OUTPUT_LOW) {
         ask_page(stream);
@@ -404,7 +262,7 @@ struct stream *stream_begin(struct call *call, struct connection *connection)
     stream->start = *call->stream;
     stream->seq = stream->start.seq;
     stream->live = stream->start.from != FROM_STORE;
-    stream->cursor = stream->start.from == FROM_RING ? number_behind(streams, stream->seq) : streams->next;
+    stream->cursor = stream->start.from == FROM_RING ? streams_number_behind(streams, stream->seq) : streams->next;
     stream->pinged_ms = http_now_ms();
     TAILQ_INSERT_TAIL(&streams->list, stream, all);
     (void)evbuffer_add_printf(out, "retry: 2000\n\n");
@@ -457,8 +315,8 @@ static void resync_from_ring(struct streams *streams, struct stream_start *start
     start->from = FROM_RESYNC;
     if (streams->first == streams->next)
         return;
-    memcpy(start->oldest, frame_at(streams, streams->first)->id, sizeof start->oldest);
-    memcpy(start->newest, frame_at(streams, streams->next - 1)->id, sizeof start->newest);
+    memcpy(start->oldest, streams_at(streams, streams->first)->id, sizeof start->oldest);
+    memcpy(start->newest, streams_at(streams, streams->next - 1)->id, sizeof start->newest);
 }
 
 /* Returns false when the problem is the answer. */
@@ -486,7 +344,7 @@ void stream_answer(struct call *call)
     }
     if (!take_parameters(call, start))
         return;
-    const struct frame *frame = start->after[0] != '\0' ? find_id(streams, start->after) : NULL;
+    const struct frame *frame = start->after[0] != '\0' ? streams_find_id(streams, start->after) : NULL;
     if (frame) {
         start->from = FROM_RING;
         start->seq = frame->seq;
@@ -499,31 +357,4 @@ void stream_answer(struct call *call)
         resync_from_ring(streams, start);
     }
     answer_stream(call);
-}
-
-/* The start and the end. */
-
-bool streams_init(struct streams *streams, struct http *http)
-{
-    TAILQ_INIT(&streams->list);
-    streams->tick = evtimer_new(http->base, on_tick, streams);
-    streams->ready = streams->tick && uv_mutex_init(&streams->lock) == 0;
-    return streams->ready;
-}
-
-void streams_clear(struct streams *streams)
-{
-    bool gap = false;
-    if (streams->tick)
-        event_free(streams->tick);
-    if (!streams->ready)
-        return;
-    for (struct frame *frame = take_intake(streams, &gap), *next = NULL; frame; frame = next) {
-        next = frame->next;
-        drop_frame(frame);
-    }
-    while (streams->first < streams->next)
-        drop_oldest(streams);
-    uv_mutex_destroy(&streams->lock);
-    streams->ready = false;
 }

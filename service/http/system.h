@@ -3,7 +3,17 @@
 #ifndef SERVICE_HTTP_SYSTEM_H
 #define SERVICE_HTTP_SYSTEM_H
 
-#include "service/http/http_internal.h"
+#include "service/http/call.h"
+#include "service/http/http_limits.h"
+
+#include <event2/util.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define SYSTEM_ERROR_SIZE 384
+
+struct endpoint;
+struct sockaddr;
 
 /*
  * Whether there are files enough: libevent ends the program when it cannot open its own, and machines, results and
@@ -43,7 +53,7 @@ void system_name_user(evutil_socket_t socket, char out[static CALL_BY_SIZE]);
 
 /* Reads a file that others may not read, up to `size` bytes, none of which is that of a larger file. */
 bool system_read_secret(const char *path, char *text, size_t size, size_t *length,
-                        char error[static TOKENS_ERROR_SIZE]);
+                        char error[static SYSTEM_ERROR_SIZE]);
 
 /* What this process uses; 0: not known. */
 struct system_process {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/http/system.h"
+#include "service/http/state_internal.h"
 #include "service/runtime/log.h"
 
 #include <dirent.h>
@@ -284,11 +285,11 @@ static bool is_private(int file, char *error)
 {
     struct stat status;
     if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
-        (void)snprintf(error, TOKENS_ERROR_SIZE, "is no ordinary file; name one");
+        (void)snprintf(error, SYSTEM_ERROR_SIZE, "is no ordinary file; name one");
         return false;
     }
     if ((status.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
-        (void)snprintf(error, TOKENS_ERROR_SIZE,
+        (void)snprintf(error, SYSTEM_ERROR_SIZE,
                        "can be read or changed by others (mode %03o); chmod 640 it, and chown it to root:kdnetd",
                        (unsigned)(status.st_mode & 0777));
         return false;
@@ -304,24 +305,24 @@ static bool read_file(int file, char *text, size_t size, size_t *length, char *e
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            (void)snprintf(error, TOKENS_ERROR_SIZE, "cannot be read: %s",
+            (void)snprintf(error, SYSTEM_ERROR_SIZE, "cannot be read: %s",
                            strerror(errno)); // NOLINT(concurrency-mt-unsafe)
         if (n <= 0)
             return n == 0;
         *length += (size_t)n;
         if (*length == size) {
-            (void)snprintf(error, TOKENS_ERROR_SIZE, "is larger than 1 MiB; take tokens out");
+            (void)snprintf(error, SYSTEM_ERROR_SIZE, "is larger than 1 MiB; take tokens out");
             return false;
         }
     }
 }
 
-bool system_read_secret(const char *path, char *text, size_t size, size_t *length, char error[static TOKENS_ERROR_SIZE])
+bool system_read_secret(const char *path, char *text, size_t size, size_t *length, char error[static SYSTEM_ERROR_SIZE])
 {
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     *length = 0;
     if (file < 0) {
-        (void)snprintf(error, TOKENS_ERROR_SIZE, "cannot be opened: %s; check its path, and let kdnetd's user read it",
+        (void)snprintf(error, SYSTEM_ERROR_SIZE, "cannot be opened: %s; check its path, and let kdnetd's user read it",
                        strerror(errno)); // NOLINT(concurrency-mt-unsafe)
         return false;
     }

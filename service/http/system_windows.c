@@ -2,6 +2,7 @@
 /* There is no Unix socket: kdnetctl asks by TCP on this computer, with a token. */
 #include "config/file.h"
 #include "service/http/system.h"
+#include "service/http/state_internal.h"
 #include "service/platform/windows/text.h"
 
 #include <psapi.h>
@@ -145,7 +146,7 @@ void system_name_user(evutil_socket_t socket, char out[static CALL_BY_SIZE])
 
 /* Files. */
 
-bool system_read_secret(const char *path, char *text, size_t size, size_t *length, char error[static TOKENS_ERROR_SIZE])
+bool system_read_secret(const char *path, char *text, size_t size, size_t *length, char error[static SYSTEM_ERROR_SIZE])
 {
     struct config_file file = {.text = NULL};
     char why[CONFIG_ERROR_SIZE] = "";
@@ -159,7 +160,7 @@ bool system_read_secret(const char *path, char *text, size_t size, size_t *lengt
         memcpy(text, file.text, file.length);
         *length = file.length;
     }
-    (void)snprintf(error, TOKENS_ERROR_SIZE, "%.*s", TOKENS_ERROR_SIZE - 1, why);
+    (void)snprintf(error, SYSTEM_ERROR_SIZE, "%.*s", SYSTEM_ERROR_SIZE - 1, why);
     config_file_clear(&file);
     return good;
 }

@@ -2,12 +2,13 @@
 /*
  * tokens: who may read and act over TCP: a file with a line each, NAME ROLE TOKEN.
  *
- * Uses call (roles). Tokens are kept as SHA-256, so that comparing tells nothing of them by its time.
+ * Uses call (roles), system. Tokens are kept as SHA-256, so that comparing tells nothing of them by its time.
  */
 #ifndef SERVICE_HTTP_TOKENS_H
 #define SERVICE_HTTP_TOKENS_H
 
 #include "service/http/call.h"
+#include "service/http/system.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +16,7 @@
 #define TOKENS_MAX        1024U
 #define TOKENS_LEAST      32U /* characters of a token */
 #define TOKENS_MOST       512U
-#define TOKENS_ERROR_SIZE 384
+#define TOKENS_ERROR_SIZE SYSTEM_ERROR_SIZE
 
 struct token;
 

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http_internal: what the parts of HTTP share. Not for others. Everything is of HTTP's thread unless it says more. */
-#ifndef SERVICE_HTTP_HTTP_INTERNAL_H
-#define SERVICE_HTTP_HTTP_INTERNAL_H
+/* state_internal: the state of HTTP, which its parts share. Not for others. Everything is of HTTP's thread unless it
+ * says more. */
+#ifndef SERVICE_HTTP_STATE_INTERNAL_H
+#define SERVICE_HTTP_STATE_INTERNAL_H
 
-#include "service/http/call.h"
-#include "service/http/http.h"
-#include "service/http/route.h"
+#include "config/config.h"
 #include "service/http/bucket_states.h"
+#include "service/http/call.h"
+#include "service/http/http_limits.h"
+#include "service/http/http_ops.h"
+#include "service/http/route.h"
 #include "service/http/sink_states.h"
-#include "service/http/stream.h"
+#include "service/http/streams.h"
 #include "service/http/tls.h"
 #include "service/http/tokens.h"
 
@@ -19,8 +22,7 @@
 #include <sys/queue.h>
 #include <uv.h>
 
-#define HTTP_JOBS_MAX  256U /* questions that wait for a thread */
-#define HTTP_PATH_SIZE 108  /* sun_path */
+#define HTTP_JOBS_MAX 256U /* questions that wait for a thread */
 
 enum connection_state {
     CONNECTION_HEAD,    /* a request is waited for, or comes */
@@ -133,13 +135,15 @@ struct http {
     bool closed;     /* no notes are taken; under the lock */
 };
 
-/* http.c */
+/* state.c */
 uint64_t http_now_ms(void); /* of a clock that does not jump */
 bool http_post(struct http *http,
-               struct note *note); /* thread: any; false: HTTP is closed, and the note is the caller's */
+               struct note *note);       /* thread: any; false: HTTP is closed, and the note is the caller's */
+bool http_open_notes(struct http *http); /* returns whether there were any */
 /* Begins, changes (`why`) or ends (NULL) a trouble; returns whether it is another one than before. */
 bool http_set_trouble(struct http *http, enum http_trouble trouble, const char *name, const char *why);
-/* An act is asked of the server; it is answered. Thread: any. What is not answered yet keeps the struct alive. */
+/* An act is asked of the server; it is answered. Thread: any. What is not answered yet keeps the struct alive;
+ * http_open begins one for itself. */
 void http_begin_act(struct http *http);
 void http_end_act(struct http *http);
 /* Whether reading needs a token there. */

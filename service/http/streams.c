@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/http/streams.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Frames. */
+
+static struct frame *new_frame(const struct store_event *event)
+{
+    size_t room = strlen(event->id) + strlen(event->type) + event->length + sizeof "id: \nevent: \ndata: \n\n";
+    struct frame *frame = malloc(sizeof *frame + room);
+    if (!frame)
+        return NULL;
+    *frame = (struct frame){.references = 1, .seq = event->seq};
+    (void)snprintf(frame->id, sizeof frame->id, "%s", event->id);
+    (void)snprintf(frame->type, sizeof frame->type, "%s", event->type);
+    (void)snprintf(frame->target, sizeof frame->target, "%s", event->target ? event->target : "");
+    frame->length = (size_t)snprintf(frame->text, room, "id: %s\nevent: %s\ndata: %.*s\n\n", event->id, event->type,
+                                     (int)event->length, event->line);
+    return frame;
+}
+
+static void frame_drop(struct frame *frame)
+{
+    if (--frame->references == 0)
+        free(frame);
+}
+
+static void on_sent(const void *data, size_t length, void *user)
+{
+    (void)data, (void)length;
+    frame_drop(user);
+}
+
+bool frame_send(struct evbuffer *out, struct frame *frame)
+{
+    ++frame->references;
+    if (evbuffer_add_reference(out, frame->text, frame->length, on_sent, frame) == 0)
+        return true;
+    --frame->references;
+    return false;
+}
+
+bool streams_take(struct streams *streams, const struct store_event *events, size_t count)
+{
+    uv_mutex_lock(&streams->lock);
+    for (size_t i = 0; i < count; ++i) {
+        bool room = streams->intake_count < STREAM_RING && streams->intake_bytes < STREAM_RING_BYTES;
+        struct frame *frame = room ? new_frame(&events[i]) : NULL;
+        if (!frame) {
+            streams->gap = true;
+            continue;
+        }
+        if (streams->intake_last)
+            streams->intake_last->next = frame;
+        else
+            streams->intake_first = frame;
+        streams->intake_last = frame;
+        ++streams->intake_count;
+        streams->intake_bytes += frame->length;
+    }
+    bool wake = count > 0 && !streams->woken;
+    streams->woken = streams->woken || wake;
+    uv_mutex_unlock(&streams->lock);
+    return wake;
+}
+
+struct frame *streams_take_intake(struct streams *streams, bool *gap)
+{
+    uv_mutex_lock(&streams->lock);
+    struct frame *first = streams->intake_first;
+    *gap = streams->gap;
+    streams->intake_first = streams->intake_last = NULL;
+    streams->intake_count = streams->intake_bytes = 0;
+    streams->gap = streams->woken = false;
+    uv_mutex_unlock(&streams->lock);
+    return first;
+}
+
+/* The ring. */
+
+struct frame *streams_at(struct streams *streams, uint64_t number)
+{
+    return streams->ring[number % STREAM_RING];
+}
+
+static void drop_oldest(struct streams *streams)
+{
+    struct frame *frame = streams_at(streams, streams->first++);
+    streams->bytes -= frame->length;
+    frame_drop(frame);
+}
+
+void streams_add(struct streams *streams, struct frame *frame)
+{
+    while (streams->first < streams->next &&
+           (streams->next - streams->first == STREAM_RING || streams->bytes + frame->length > STREAM_RING_BYTES))
+        drop_oldest(streams);
+    frame->next = NULL;
+    frame->before = streams->written;
+    streams->ring[streams->next++ % STREAM_RING] = frame;
+    streams->bytes += frame->length;
+    streams->written += frame->length;
+}
+
+/* The number of the first frame behind `seq`; `next` when there is none. */
+uint64_t streams_number_behind(struct streams *streams, uint64_t seq)
+{
+    uint64_t low = streams->first, high = streams->next;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (streams_at(streams, middle)->seq > seq)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+const struct frame *streams_find_id(struct streams *streams, const char *id)
+{
+    for (uint64_t i = streams->next; i > streams->first; --i)
+        if (strcmp(streams_at(streams, i - 1)->id, id) == 0)
+            return streams_at(streams, i - 1);
+    return NULL;
+}
+
+void streams_wake(struct streams *streams)
+{
+    const struct timeval soon = {0, STREAM_BATCH_MS * 1000};
+    if (!evtimer_pending(streams->tick, NULL))
+        (void)evtimer_add(streams->tick, &soon);
+}
+
+/* The start and the end. */
+
+bool streams_init(struct streams *streams, struct event_base *base, event_callback_fn on_tick)
+{
+    TAILQ_INIT(&streams->list);
+    streams->tick = evtimer_new(base, on_tick, streams);
+    streams->ready = streams->tick && uv_mutex_init(&streams->lock) == 0;
+    return streams->ready;
+}
+
+void streams_clear(struct streams *streams)
+{
+    bool gap = false;
+    if (streams->tick)
+        event_free(streams->tick);
+    if (!streams->ready)
+        return;
+    for (struct frame *frame = streams_take_intake(streams, &gap), *next = NULL; frame; frame = next) {
+        next = frame->next;
+        frame_drop(frame);
+    }
+    while (streams->first < streams->next)
+        drop_oldest(streams);
+    uv_mutex_destroy(&streams->lock);
+    streams->ready = false;
+}

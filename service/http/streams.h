@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * streams: what all readers of server-sent events share: one ring of the newest events.
+ *
+ * Uses http_ops (sizes), store. The ring is filled from a bounded intake, which streams_take fills from any thread.
+ * Frames are shared: a reader costs a cursor, and the places of what waits for it.
+ *
+ * Thread: HTTP's, unless it says more.
+ */
+#ifndef SERVICE_HTTP_STREAMS_H
+#define SERVICE_HTTP_STREAMS_H
+
+#include "service/http/http_ops.h"
+#include "service/store/store.h"
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#define STREAM_RING       8192U /* events */
+#define STREAM_RING_BYTES ((size_t)16 << 20)
+#define STREAM_BATCH_MS   50U /* from an event to its readers, at most */
+#define FRAME_KIND_SIZE   32
+
+/* An event as readers get it. */
+struct frame {
+    struct frame *next; /* in the intake */
+    unsigned references;
+    uint64_t seq;
+    uint64_t before; /* bytes of all frames before it */
+    char id[HTTP_ID_SIZE];
+    char type[FRAME_KIND_SIZE];
+    char target[HTTP_NAME_SIZE]; /* empty: none */
+    size_t length;
+    char text[];
+};
+
+struct stream;
+TAILQ_HEAD(stream_list, stream);
+
+struct streams {
+    struct frame *ring[STREAM_RING];
+    uint64_t first, next; /* numbers of frames: the oldest in the ring, the one that comes */
+    size_t bytes;
+    uint64_t written; /* bytes of all frames before `next`: what a reader is behind is a difference */
+    struct event *tick;
+    struct stream_list list;
+
+    bool ready;
+    uv_mutex_t lock; /* of what follows */
+    struct frame *intake_first, *intake_last;
+    size_t intake_count, intake_bytes;
+    bool gap; /* the intake was full: readers have to come again */
+    bool woken;
+};
+
+/* on_tick is called with `streams` at most STREAM_BATCH_MS after streams_wake. False: out of memory. */
+bool streams_init(struct streams *streams, struct event_base *base, event_callback_fn on_tick);
+void streams_clear(struct streams *streams);
+
+/* Thread: any. Returns whether HTTP's thread has to be woken. */
+bool streams_take(struct streams *streams, const struct store_event *events, size_t count);
+
+void streams_wake(struct streams *streams); /* there is an intake */
+
+/* What came since the last call, for streams_add one by one. *gap: there was no room for some. */
+struct frame *streams_take_intake(struct streams *streams, bool *gap);
+void streams_add(struct streams *streams, struct frame *frame);
+
+/* A frame of the ring by its number, from `first` to below `next`. */
+struct frame *streams_at(struct streams *streams, uint64_t number);
+
+/* The number of the first frame behind `seq`; `next` when there is none. */
+uint64_t streams_number_behind(struct streams *streams, uint64_t seq);
+
+/* The frame of an event's id; NULL: it is not in the ring. */
+const struct frame *streams_find_id(struct streams *streams, const char *id);
+
+/* Puts a frame into what waits for a reader. False: out of memory. */
+bool frame_send(struct evbuffer *out, struct frame *frame);
+
+#endif
