@@ -3,8 +3,9 @@
 """Draws the includes of the sources by room and fails when one points the wrong way.
 
 A room is a folder of kdnet/ or service/, with what is below it. It may include the rooms that ARROWS names, and itself;
-kdnet/ and config/ lie below all of service/, kdnet/include (what is installed) below all of kdnet/. Within a room no files include each other in a circle: a header, its NAME_internal.h and its source count
-as one. A header NAME_internal.h is included from its own room alone.
+kdnet/ and config/ lie below all of service/, kdnet/include (what is installed) below all of kdnet/. Within a room no
+files include each other in a circle: a header, its NAME_internal.h and its source count as one. A header
+NAME_internal.h is included from its own room alone.
 
     check_includes.py [--draw] [TREE]
 """
@@ -40,8 +41,6 @@ ARROWS = {
     "service/kdnet-target": {"service/capture", "service/platform"},
     "config": set(),
 }
-# Rooms in which a header of types still includes what its source builds on: circles there are not told yet.
-WITH_CIRCLES = {"config"}
 # Includes that point up and are known: each is a debt, to be paid by moving what is included down.
 DEBTS = {("config/file_windows.c", "service/platform/windows/text.h")}
 BELOW = ("config", "kdnet")  # what each room of service/ may include besides
@@ -117,7 +116,7 @@ def check(tree, planted=None):
             complaints.append(f"{name} includes {included}: {room} may not include {other}")
         if included.endswith("_internal.h") and room != other:
             complaints.append(f"{name} includes {included}, which is for {other} alone")
-        if room == other and room not in WITH_CIRCLES and stem(name) != stem(included):
+        if room == other and stem(name) != stem(included):
             inside.add((stem(name), stem(included)))
         if room != other:
             folders.add((room, other))
