@@ -29,6 +29,7 @@ MUTANTS = [
     "MUTANT=9 LOSS=3 SAMEPLACE=1", "MUTANT=10 LOSS=2", "MUTANT=11 REFRESH=1 RESTART=1",
     "MUTANT=13 THINK=2 LOSS=1", "MUTANT=14 THINK=2 LOSS=1",
 ]
+DEPTHS = 300000, 3000000  # what is searched deeper takes a second more to begin with
 OPEN = [
     "FAULT=6 SAMEPLACE=1 LOSS=2",
 ]
@@ -51,8 +52,11 @@ def check(folder, parameters, live):
     if live:
         environment["TURNS"] = "1"
     begin = time.monotonic()
-    out = subprocess.run(command + ["-m3000000"], cwd=folder, env=environment, capture_output=True, text=True,
-                         check=False).stdout
+    for depth in DEPTHS:
+        out = subprocess.run([*command, "-w20", f"-m{depth}"], cwd=folder, env=environment, capture_output=True, text=True,
+                             check=False).stdout
+        if "max search depth too small" not in out:
+            break
     errors = re.search(r"errors: (\d+)", out)
     states = re.search(r"(\d+) states, stored", out)
     if not errors or not states or "max search depth too small" in out or "reached -DMEMLIM" in out:
