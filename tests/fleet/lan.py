@@ -47,6 +47,8 @@ def skip_without(*programs):
 
 
 class Lan:
+    vip, sides = VIP, tuple(OWN)
+
     def __init__(self, case):
         number = f"{os.getpid()}{next(_numbers)}"
         self.lan = f"kdnl{number}"
@@ -103,6 +105,53 @@ class Lan:
         ip("-n", self.lan, "link", "set", f"v{side}", "down")
 
 
+class Routed(Lan):
+    """Machines, a router, and three collectors that all have the address: `route` says who gets what."""
+    vip, sides = "10.88.99.10", ("a", "b", "c")
+    OWN = {"a": "10.88.10.11", "b": "10.88.10.12", "c": "10.88.10.13"}
+    MACHINES = "10.88.1"  # .1 and on
+    NEAR, FAR = "10.88.0.254", "10.88.10.254"  # of the router
+
+    def __init__(self, case):
+        number = f"{os.getpid()}{next(_numbers)}"
+        self.lan, self.router = f"kdnm{number}", f"kdnr{number}"
+        self.of = {side: f"kdn{side}{number}" for side in self.sides}
+        self.case = case
+        case.addCleanup(self.end)
+        for name in (self.lan, self.router, *self.of.values()):
+            ip("netns", "add", name)
+            ip("-n", name, "link", "set", "lo", "up")
+        self.join(self.router, "near", self.NEAR, self.lan, f"{HOST}/24")
+        ip("-n", self.lan, "addr", "add", f"{self.MACHINES}.0/24", "dev", "lo")
+        ip("-n", self.router, "route", "add", f"{self.MACHINES}.0/24", "via", HOST)
+        ip("-n", self.router, "link", "add", "br0", "type", "bridge")
+        ip("-n", self.router, "addr", "add", f"{self.FAR}/24", "dev", "br0")
+        ip("-n", self.router, "link", "set", "br0", "up")
+        for side, name in self.of.items():
+            self.join(self.router, f"v{side}", None, name, f"{self.OWN[side]}/24")
+            ip("-n", self.router, "link", "set", f"v{side}", "master", "br0")
+
+    def join(self, router, device, address, name, own):
+        """A cable from the router's device to eth0 of `name`, whose way to all others it is."""
+        ip("-n", router, "link", "add", device, "type", "veth", "peer", "name", "eth0", "netns", name)
+        if address:
+            ip("-n", router, "addr", "add", f"{address}/24", "dev", device)
+        ip("-n", router, "link", "set", device, "up")
+        ip("-n", name, "addr", "add", own, "dev", "eth0")
+        ip("-n", name, "link", "set", "eth0", "up")
+        ip("-n", name, "route", "add", "default", "via", address or self.FAR)
+
+    def end(self):
+        for name in (self.lan, self.router, *self.of.values()):
+            ip("netns", "del", name, check=False)
+
+    def shell(self, name, text):
+        """Lines of a page, as somebody would type them; True: all went well."""
+        done = subprocess.run([IP, "netns", "exec", name, "sh", "-exc", text], capture_output=True, text=True, check=False)
+        self.said = done.stdout + done.stderr
+        return done.returncode == 0
+
+
 class Program:
     """Anything else that runs there, ended with the test."""
 
@@ -128,6 +177,6 @@ def wait_until(found, why):
     until = time.monotonic() + harness.PATIENCE
     while not (value := found()):
         if time.monotonic() > until:
-            raise AssertionError(why)
+            raise AssertionError(why() if callable(why) else why)
         time.sleep(0.02)
     return value
