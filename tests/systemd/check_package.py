@@ -25,7 +25,7 @@ class Scripts(unittest.TestCase):
         self.calls = pathlib.Path(folder.name, "calls")
         self.commands = pathlib.Path(folder.name, "commands")
         self.commands.mkdir()
-        for name in ("systemctl", "systemd-sysusers", "systemd-tmpfiles", "chgrp", "userdel", "groupdel"):
+        for name in ("systemctl", "deb-systemd-invoke", "systemd-sysusers", "systemd-tmpfiles", "chgrp", "userdel", "groupdel"):
             self.command(name, "exit 0")
         self.command("kdnetd", f'exec {BUILD / "kdnetd"} "$@"')
         (self.root / "etc/kdnetd").mkdir(parents=True)
@@ -69,7 +69,7 @@ class Scripts(unittest.TestCase):
     def test_upgrade_without_the_configuration(self):
         self.run_script("postinst", "configure", "0.1.0")
         self.run_script("postinst", "configure", "")
-        self.assertTrue(self.called("try-restart kdnetd"))
+        self.assertTrue(self.called("try-restart kdnetd.service"))
 
     def test_upgrade_restarts_what_runs(self):
         self.configure(GOOD, 0o640)
@@ -91,7 +91,7 @@ class Scripts(unittest.TestCase):
 
     def test_restart_that_fails_fails_no_upgrade(self):
         self.configure(GOOD, 0o640)
-        self.command("systemctl", '[ "$1" != try-restart ]')
+        self.command("deb-systemd-invoke", "exit 1")
         self.assertIn("could not be restarted", self.run_script("postinst", "configure", "0.1.0"))
 
     def test_without_systemd_nothing_is_started(self):
@@ -103,9 +103,9 @@ class Scripts(unittest.TestCase):
 
     def test_removal_stops_the_service_and_an_upgrade_does_not(self):
         self.run_script("prerm", "upgrade", "0.2.0")
-        self.assertFalse(self.called("systemctl stop"))
+        self.assertFalse(self.called("deb-systemd-invoke"))
         self.run_script("prerm", "remove")
-        self.assertTrue(self.called("systemctl stop kdnetd.socket kdnetd"))
+        self.assertTrue(self.called("deb-systemd-invoke stop kdnetd.socket kdnetd.service"))
 
     def test_first_installation_makes_a_file_that_stays_the_administrators(self):
         (self.root / "usr/share/kdnetd").mkdir(parents=True)
