@@ -21,7 +21,7 @@
 
 static void give_back_answer(struct connection *c)
 {
-    c->endpoint->http->outgoing -= c->outgoing;
+    c->endpoint->outgoing -= c->outgoing;
     c->outgoing = 0;
 }
 
@@ -64,11 +64,22 @@ static void touch(struct connection *c)
     c->since_ms = http_now_ms();
 }
 
-void connection_evict(struct endpoint *endpoint)
+static bool close_first(const struct connection_list *list)
 {
-    struct connection *c = TAILQ_FIRST(&endpoint->connections);
+    struct connection *c = TAILQ_FIRST(list);
     if (c)
         connection_close(c);
+    return c != NULL;
+}
+
+bool connection_evict(struct endpoint *endpoint)
+{
+    return close_first(&endpoint->connections);
+}
+
+bool connection_evict_stream(struct endpoint *endpoint)
+{
+    return close_first(&endpoint->streaming);
 }
 
 static uint64_t deadline_ms(const struct connection *c)
@@ -204,7 +215,7 @@ static void send_answer(struct connection *c)
     if (reply->body && !head_only) {
         (void)bufferevent_write_buffer(c->bev, reply->body);
         c->outgoing = length;
-        c->endpoint->http->outgoing += length;
+        c->endpoint->outgoing += length;
     }
     call_free(c->call);
     c->call = NULL;
@@ -250,7 +261,7 @@ static void run_call(struct connection *c)
     struct call *call = c->call;
     enter(c, CONNECTION_CALL);
     touch(c);
-    if (http->outgoing > HTTP_ANSWERS_MAX)
+    if (c->endpoint->outgoing > HTTP_ANSWERS_MAX)
         call_problem(call, HTTP_PROBLEM_BUSY, NULL, "too many answers wait for their readers; try again later");
     else if (call->route->thread == ROUTE_HERE)
         call->route->answer(call);
@@ -632,6 +643,10 @@ void connection_open(struct endpoint *endpoint, evutil_socket_t socket)
     c->endpoint = endpoint;
     c->bev = bev;
     c->timer = timer;
+    if (endpoint->local) {
+        (void)event_priority_set(timer, HTTP_LANE_LOCAL);
+        (void)bufferevent_priority_set(bev, HTTP_LANE_LOCAL);
+    }
     ++endpoint->count;
     TAILQ_INSERT_TAIL(&endpoint->connections, c, idle);
     c->since_ms = http_now_ms();

@@ -283,20 +283,33 @@ static void mark_closed(struct http *http)
     uv_mutex_unlock(&http->lock);
 }
 
-static bool init(struct http *http, const struct http_options *options)
+static struct event_base *new_base(void)
 {
     struct event_config *config = event_config_new();
-    if (config)
-        (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-    http->base = config ? event_base_new_with_config(config) : NULL;
-    if (config)
-        event_config_free(config);
+    if (!config)
+        return NULL;
+    (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    (void)event_config_set_max_dispatch_interval(config, NULL, HTTP_OTHERS_AT_ONCE, HTTP_LANE_OTHERS);
+    struct event_base *base = event_base_new_with_config(config);
+    event_config_free(config);
+    if (base && event_base_priority_init(base, HTTP_LANES) != 0) {
+        event_base_free(base);
+        return NULL;
+    }
+    return base;
+}
+
+static bool init(struct http *http, const struct http_options *options)
+{
+    http->base = new_base();
     if (!http->base || !system_open_wakeup(http->wake) || !copy_settings(&http->settings, options))
         return false;
     endpoint_init(&http->tcp, http, false);
     endpoint_init(&http->local, http, true);
     http->wakeup = event_new(http->base, http->wake[0], EV_READ | EV_PERSIST, on_wakeup, http);
     http->second = event_new(http->base, -1, EV_PERSIST, on_second, http);
+    if (http->wakeup)
+        (void)event_priority_set(http->wakeup, HTTP_LANE_LOCAL);
     return http->wakeup && http->second && http->tcp.retry && http->tcp.pause && http->local.retry &&
            http->local.pause && streams_init(&http->streams, http->base, stream_on_tick) &&
            sink_states_init(&http->sinks);

@@ -39,17 +39,28 @@ void http_finish_call(struct call *call)
     call_free(call);
 }
 
+static struct call *take_from(struct lane *lane)
+{
+    struct call *call = lane->first;
+    if (!call)
+        return NULL;
+    lane->first = call->next;
+    if (!lane->first)
+        lane->last = NULL;
+    --lane->count;
+    return call;
+}
+
+/* NULL: the thread is to end. */
 static struct call *take(struct jobs *jobs)
 {
+    struct call *call = NULL;
     uv_mutex_lock(&jobs->lock);
-    while (!jobs->first && !jobs->end)
-        uv_cond_wait(&jobs->changed, &jobs->lock);
-    struct call *call = jobs->end ? NULL : jobs->first;
-    if (call) {
-        jobs->first = call->next;
-        if (!jobs->first)
-            jobs->last = NULL;
-        --jobs->count;
+    while (!jobs->end && !call) {
+        for (unsigned i = 0; i < HTTP_LANES && !call; ++i)
+            call = take_from(&jobs->lanes[i]);
+        if (!call)
+            uv_cond_wait(&jobs->changed, &jobs->lock);
     }
     uv_mutex_unlock(&jobs->lock);
     return call;
@@ -93,19 +104,27 @@ bool jobs_start(struct jobs *jobs, struct http *http, bool with_store)
     return jobs->started;
 }
 
+/* What kdnetd asks for itself has no connection. */
+static struct lane *lane_of(struct jobs *jobs, const struct call *call)
+{
+    bool first = !call->connection || call->connection->endpoint->local;
+    return &jobs->lanes[first ? HTTP_LANE_LOCAL : HTTP_LANE_OTHERS];
+}
+
 bool jobs_push(struct jobs *jobs, struct call *call)
 {
+    struct lane *lane = lane_of(jobs, call);
     uv_mutex_lock(&jobs->lock);
-    bool room = jobs->count < HTTP_JOBS_MAX && !jobs->end;
+    bool room = lane->count < HTTP_JOBS_MAX && !jobs->end;
     if (room) {
         call->next = NULL;
         call->later = true;
-        if (jobs->last)
-            jobs->last->next = call;
+        if (lane->last)
+            lane->last->next = call;
         else
-            jobs->first = call;
-        jobs->last = call;
-        ++jobs->count;
+            lane->first = call;
+        lane->last = call;
+        ++lane->count;
         uv_cond_signal(&jobs->changed);
     }
     uv_mutex_unlock(&jobs->lock);
@@ -127,10 +146,9 @@ bool jobs_stop(struct jobs *jobs)
     if (!ended)
         return false;
     (void)uv_thread_join(&jobs->thread);
-    for (struct call *call = jobs->first, *next; call; call = next) {
-        next = call->next;
-        call_free(call);
-    }
+    for (unsigned i = 0; i < HTTP_LANES; ++i)
+        for (struct call *call; (call = take_from(&jobs->lanes[i]));)
+            call_free(call);
     uv_cond_destroy(&jobs->changed);
     uv_mutex_destroy(&jobs->lock);
     jobs->started = false;

@@ -7,14 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ACCEPT_MAX 64 /* connections in one round of the loop */
-#define PAUSE_MS   200
+#define ACCEPT_MAX 64  /* connections in one round of the loop */
+#define PAUSE_MS   200 /* without descriptors */
+#define SOON_MS    10  /* until a connection that was closed has given its descriptor back */
 
 /* Connections. */
 
-static void pause_accepting(struct endpoint *endpoint)
+static void pause_accepting(struct endpoint *endpoint, long ms)
 {
-    const struct timeval time = {0, PAUSE_MS * 1000L};
+    const struct timeval time = {0, ms * 1000};
     (void)event_del(endpoint->event);
     (void)evtimer_add(endpoint->pause, &time);
 }
@@ -36,19 +37,24 @@ static unsigned places(const struct endpoint *endpoint)
 static void admit(struct endpoint *endpoint, evutil_socket_t socket)
 {
     if (endpoint->count >= places(endpoint))
-        connection_evict(endpoint);
+        (void)connection_evict(endpoint);
     if (endpoint->count >= places(endpoint))
         (void)evutil_closesocket(socket); /* all are streams */
     else
         connection_open(endpoint, socket);
 }
 
-/* Descriptors are out: the longest idle gives its own. */
+/*
+ * Descriptors are out: the longest idle gives its own. One of TCP gives it to the Unix socket, a stream if there is no
+ * other: whoever uses up all descriptors from outside, kdnetctl gets in.
+ */
 static void make_room(struct endpoint *endpoint)
 {
-    if (!TAILQ_EMPTY(&endpoint->connections))
-        connection_evict(endpoint);
-    pause_accepting(endpoint);
+    struct endpoint *tcp = &endpoint->http->tcp;
+    bool gives = endpoint->local && (connection_evict(tcp) || connection_evict_stream(tcp));
+    if (!gives)
+        (void)connection_evict(endpoint);
+    pause_accepting(endpoint, gives ? SOON_MS : PAUSE_MS);
 }
 
 static void on_accept(evutil_socket_t socket, short what, void *user)
@@ -160,6 +166,8 @@ static void open_endpoint(struct endpoint *endpoint)
         return;
     }
     endpoint->socket = fd;
+    if (endpoint->local)
+        (void)event_priority_set(endpoint->event, HTTP_LANE_LOCAL);
     (void)event_add(endpoint->event, NULL);
     note_success(endpoint);
 }
@@ -259,6 +267,8 @@ void endpoint_init(struct endpoint *endpoint, struct http *http, bool local)
     TAILQ_INIT(&endpoint->streaming);
     endpoint->retry = evtimer_new(http->base, on_retry, endpoint);
     endpoint->pause = evtimer_new(http->base, on_pause_over, endpoint);
+    if (local && endpoint->pause)
+        (void)event_priority_set(endpoint->pause, HTTP_LANE_LOCAL);
 }
 
 void endpoint_close(struct endpoint *endpoint)

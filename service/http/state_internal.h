@@ -22,7 +22,14 @@
 #include <sys/queue.h>
 #include <uv.h>
 
-#define HTTP_JOBS_MAX 256U /* questions that wait for a thread */
+#define HTTP_JOBS_MAX 256U /* questions that wait for a thread, of each lane */
+
+/*
+ * Who comes first in the loop, and at the threads that answer: kdnetctl at the Unix socket, and what kdnetd itself
+ * wants to know. Of all others, HTTP_OTHERS_AT_ONCE callbacks run before it is looked whether one of the first waits.
+ */
+enum http_lane { HTTP_LANE_LOCAL, HTTP_LANE_OTHERS, HTTP_LANES };
+#define HTTP_OTHERS_AT_ONCE 8
 
 enum connection_state {
     CONNECTION_HEAD,    /* a request is waited for, or comes */
@@ -45,7 +52,7 @@ struct connection {
     bool in_trailer;
     bool handshake; /* of TLS, is over; or there is none */
     uint64_t since_ms, first_ms;
-    size_t outgoing;     /* bytes of its answer, as counted in http->outgoing */
+    size_t outgoing;     /* bytes of its answer, as counted in endpoint->outgoing */
     size_t left;         /* of a body or chunk */
     bool chunk_open;     /* its data is read, its line end is not */
     struct evbuffer *in; /* the body so far */
@@ -66,6 +73,7 @@ struct endpoint {
     struct event *pause; /* after accept failed for want of descriptors */
     bool warned;
     unsigned count, streams;
+    size_t outgoing;                    /* bytes of answers that wait for their readers */
     struct connection_list connections; /* the longest idle first; those that stream are in `streaming` */
     struct connection_list streaming;
     char path[HTTP_PATH_SIZE];     /* of the Unix socket */
@@ -83,8 +91,10 @@ struct jobs {
     uv_thread_t thread;
     uv_mutex_t lock; /* of what follows */
     uv_cond_t changed;
-    struct call *first, *last;
-    unsigned count;
+    struct lane {
+        struct call *first, *last;
+        unsigned count;
+    } lanes[HTTP_LANES];
     bool end, ended;
     bool started;
     struct store_reader *reader;
@@ -128,7 +138,6 @@ struct http {
     struct bucket_states buckets;
     unsigned buckets_asked; /* by the store's thread only */
     bool sinks_asked;       /* a question to the store about them is under way */
-    size_t outgoing;        /* bytes of answers that wait for their readers */
     unsigned seconds;
     bool closing;
     unsigned owners; /* http_open's, and one for each act that is not answered; under the lock */
@@ -158,7 +167,8 @@ void endpoint_close(struct endpoint *endpoint); /* and its connections */
 void connection_open(struct endpoint *endpoint, evutil_socket_t socket);
 void connection_close(struct connection *connection);
 void connection_answer(struct connection *connection); /* its call has an answer */
-void connection_evict(struct endpoint *endpoint);      /* the longest idle goes */
+bool connection_evict(struct endpoint *endpoint);      /* the longest idle goes; false: there is none */
+bool connection_evict_stream(struct endpoint *endpoint);
 struct evbuffer *connection_output(struct connection *connection);
 
 /* jobs.c */

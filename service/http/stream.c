@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OUTPUT_LOW ((size_t)64 << 10) /* more is put in when less than this waits */
+#define OUTPUT_LOW ((size_t)64 << 10) /* more is put in when less than this waits: the rest stays in the ring */
+#define SLICE      16U                /* readers that are fed in one callback */
 #define PAGE_BYTES ((size_t)512 << 10)
 
 enum stream_from { FROM_NOW, FROM_RING, FROM_STORE, FROM_RESYNC };
@@ -34,6 +35,7 @@ struct stream {
     bool live;          /* fed from the ring */
     uint64_t behind_ms; /* since when it is too far behind; 0: it is not */
     uint64_t pinged_ms;
+    uint64_t round; /* the newest one in which it was looked at */
 };
 
 static void locate(struct call *call);
@@ -48,27 +50,36 @@ static bool is_wanted(const struct stream_start *start, const struct frame *fram
     return list_has(&start->types, frame->type) && list_has(&start->targets, frame->target);
 }
 
+/* Makes a stretch longer by the frame behind it, or sends it and begins another. */
+static bool take_frame(struct evbuffer *out, struct stretch *stretch, const struct frame *frame)
+{
+    if (stretch->slab == frame->slab && stretch->at + stretch->length == frame->at) {
+        stretch->length += frame->length;
+        return true;
+    }
+    bool good = stretch_send(out, stretch);
+    *stretch = (struct stretch){frame->slab, frame->at, frame->length};
+    return good;
+}
+
 /* Returns false when its connection was closed. */
 static bool feed(struct streams *streams, struct stream *stream)
 {
     struct evbuffer *out = connection_output(stream->connection);
-    if (stream->cursor < streams->first) {
-        connection_close(stream->connection);
-        return false;
-    }
+    struct stretch stretch = {.slab = NULL};
     size_t waiting = evbuffer_get_length(out);
-    while (stream->cursor < streams->next && waiting < STREAM_BEHIND_BYTES) {
-        struct frame *frame = streams_at(streams, stream->cursor);
+    bool good = stream->cursor >= streams->first;
+    while (good && stream->cursor < streams->next && waiting < OUTPUT_LOW) {
+        const struct frame *frame = streams_at(streams, stream->cursor++);
         if (frame->seq > stream->seq && is_wanted(&stream->start, frame)) {
-            if (!frame_send(out, frame)) {
-                connection_close(stream->connection);
-                return false;
-            }
+            good = take_frame(out, &stretch, frame);
             waiting += frame->length;
         }
-        ++stream->cursor;
     }
-    return true;
+    if (good && stretch_send(out, &stretch))
+        return true;
+    connection_close(stream->connection);
+    return false;
 }
 
 static bool is_behind(struct streams *streams, const struct stream *stream)
@@ -93,14 +104,27 @@ static void look(struct streams *streams, struct stream *stream, uint64_t now_ms
         connection_close(stream->connection);
 }
 
-static void look_at_all(struct streams *streams)
+/* Looks at some of those that this round has not come to; they are the first ones. Returns whether there are more. */
+static bool look_at_some(struct streams *streams)
 {
-    struct stream *stream = TAILQ_FIRST(&streams->list), *next = NULL;
     uint64_t now_ms = http_now_ms();
-    for (; stream; stream = next) {
-        next = TAILQ_NEXT(stream, all);
+    for (unsigned i = 0; i < SLICE; ++i) {
+        struct stream *stream = TAILQ_FIRST(&streams->list);
+        if (!stream || stream->round == streams->round)
+            return false;
+        stream->round = streams->round;
+        TAILQ_REMOVE(&streams->list, stream, all);
+        TAILQ_INSERT_TAIL(&streams->list, stream, all);
         look(streams, stream, now_ms);
     }
+    return true;
+}
+
+/* In the next turn of the loop: others come between two slices. */
+static void go_on(struct streams *streams)
+{
+    const struct timeval now = {0, 0};
+    (void)evtimer_add(streams->tick, &now);
 }
 
 static void close_all(struct streams *streams)
@@ -117,13 +141,17 @@ void stream_on_tick(evutil_socket_t socket, short what, void *user)
     struct streams *streams = user;
     bool gap = false;
     (void)socket, (void)what;
-    for (struct frame *frame = streams_take_intake(streams, &gap), *next = NULL; frame; frame = next) {
+    struct frame *frame = streams_take_intake(streams, &gap);
+    if (frame)
+        ++streams->round;
+    for (struct frame *next = NULL; frame; frame = next) {
         next = frame->next;
-        streams_add(streams, frame);
+        gap = !streams_add(streams, frame) || gap;
     }
     if (gap)
         close_all(streams);
-    look_at_all(streams);
+    if (look_at_some(streams))
+        go_on(streams);
 }
 
 void stream_second(struct http *http)
@@ -136,8 +164,9 @@ void stream_second(struct http *http)
             stream->pinged_ms = now_ms;
             (void)evbuffer_add(connection_output(stream->connection), ": ping\n\n", 8);
         }
-        look(&http->streams, stream, now_ms);
     }
+    ++http->streams.round;
+    go_on(&http->streams);
 }
 
 /* Catching up from the store. */
@@ -232,6 +261,7 @@ static void ask_page(struct stream *stream)
 
 void stream_written(struct stream *stream)
 {
+    stream->behind_ms = 0; /* it reads: it is closed when the ring is gone from it, at the latest */
     if (stream->live)
         (void)feed(&stream->connection->endpoint->http->streams, stream);
     else if (!stream->page)

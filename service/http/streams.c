@@ -5,6 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SLAB ((size_t)64 << 10)
+
+/* Texts of frames, one after the other: a reader that takes all of them is given them at once. */
+struct slab {
+    unsigned references; /* of frames, of what waits for readers, and of `open` */
+    size_t used, room;
+    char text[];
+};
+
 /* Frames. */
 
 static struct frame *new_frame(const struct store_event *event)
@@ -13,7 +22,7 @@ static struct frame *new_frame(const struct store_event *event)
     struct frame *frame = malloc(sizeof *frame + room);
     if (!frame)
         return NULL;
-    *frame = (struct frame){.references = 1, .seq = event->seq};
+    *frame = (struct frame){.seq = event->seq};
     (void)snprintf(frame->id, sizeof frame->id, "%s", event->id);
     (void)snprintf(frame->type, sizeof frame->type, "%s", event->type);
     (void)snprintf(frame->target, sizeof frame->target, "%s", event->target ? event->target : "");
@@ -22,25 +31,65 @@ static struct frame *new_frame(const struct store_event *event)
     return frame;
 }
 
+static void drop_slab(struct slab *slab)
+{
+    if (slab && --slab->references == 0)
+        free(slab);
+}
+
 static void frame_drop(struct frame *frame)
 {
-    if (--frame->references == 0)
-        free(frame);
+    drop_slab(frame->slab);
+    free(frame);
 }
 
 static void on_sent(const void *data, size_t length, void *user)
 {
     (void)data, (void)length;
-    frame_drop(user);
+    drop_slab(user);
 }
 
-bool frame_send(struct evbuffer *out, struct frame *frame)
+bool stretch_send(struct evbuffer *out, const struct stretch *stretch)
 {
-    ++frame->references;
-    if (evbuffer_add_reference(out, frame->text, frame->length, on_sent, frame) == 0)
+    struct slab *slab = stretch->slab;
+    if (!slab)
         return true;
-    --frame->references;
+    ++slab->references;
+    if (evbuffer_add_reference(out, slab->text + stretch->at, stretch->length, on_sent, slab) == 0)
+        return true;
+    --slab->references;
     return false;
+}
+
+/* A slab with room for so many bytes. NULL: out of memory. */
+static struct slab *open_slab(struct streams *streams, size_t length)
+{
+    if (streams->open && streams->open->room - streams->open->used >= length)
+        return streams->open;
+    size_t room = length > SLAB ? length : SLAB;
+    struct slab *slab = malloc(sizeof *slab + room);
+    if (!slab)
+        return NULL;
+    *slab = (struct slab){.references = 1, .room = room};
+    drop_slab(streams->open);
+    return streams->open = slab;
+}
+
+/* Moves a frame's text into a slab; the frame may move, too. NULL: out of memory, and the frame is gone. */
+static struct frame *settle(struct streams *streams, struct frame *frame)
+{
+    struct slab *slab = open_slab(streams, frame->length);
+    if (!slab) {
+        free(frame);
+        return NULL;
+    }
+    memcpy(slab->text + slab->used, frame->text, frame->length);
+    frame->slab = slab;
+    frame->at = slab->used;
+    slab->used += frame->length;
+    ++slab->references;
+    struct frame *smaller = realloc(frame, sizeof *frame);
+    return smaller ? smaller : frame;
 }
 
 bool streams_take(struct streams *streams, const struct store_event *events, size_t count)
@@ -93,8 +142,11 @@ static void drop_oldest(struct streams *streams)
     frame_drop(frame);
 }
 
-void streams_add(struct streams *streams, struct frame *frame)
+bool streams_add(struct streams *streams, struct frame *frame)
 {
+    frame = settle(streams, frame);
+    if (!frame)
+        return false;
     while (streams->first < streams->next &&
            (streams->next - streams->first == STREAM_RING || streams->bytes + frame->length > STREAM_RING_BYTES))
         drop_oldest(streams);
@@ -103,6 +155,7 @@ void streams_add(struct streams *streams, struct frame *frame)
     streams->ring[streams->next++ % STREAM_RING] = frame;
     streams->bytes += frame->length;
     streams->written += frame->length;
+    return true;
 }
 
 /* The number of the first frame behind `seq`; `next` when there is none. */
@@ -157,6 +210,8 @@ void streams_clear(struct streams *streams)
     }
     while (streams->first < streams->next)
         drop_oldest(streams);
+    drop_slab(streams->open);
+    streams->open = NULL;
     uv_mutex_destroy(&streams->lock);
     streams->ready = false;
 }

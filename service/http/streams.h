@@ -3,7 +3,8 @@
  * streams: what all readers of server-sent events share: one ring of the newest events.
  *
  * Uses http_ops (sizes), store. The ring is filled from a bounded intake, which streams_take fills from any thread.
- * Frames are shared: a reader costs a cursor, and the places of what waits for it.
+ * Texts are shared, and lie one after the other in slabs: a reader costs a cursor, and the places of the stretches of
+ * slabs that wait for it.
  *
  * Thread: HTTP's, unless it says more.
  */
@@ -29,7 +30,8 @@
 /* An event as readers get it. */
 struct frame {
     struct frame *next; /* in the intake */
-    unsigned references;
+    struct slab *slab;  /* of the ring: it has the text, `at`; in the intake NULL, and the text is the frame's own */
+    size_t at;
     uint64_t seq;
     uint64_t before; /* bytes of all frames before it */
     char id[HTTP_ID_SIZE];
@@ -39,6 +41,12 @@ struct frame {
     char text[];
 };
 
+/* Of a slab, what a reader takes at once. slab NULL: empty. */
+struct stretch {
+    struct slab *slab;
+    size_t at, length;
+};
+
 struct stream;
 TAILQ_HEAD(stream_list, stream);
 
@@ -46,9 +54,11 @@ struct streams {
     struct frame *ring[STREAM_RING];
     uint64_t first, next; /* numbers of frames: the oldest in the ring, the one that comes */
     size_t bytes;
-    uint64_t written; /* bytes of all frames before `next`: what a reader is behind is a difference */
+    uint64_t written;  /* bytes of all frames before `next`: what a reader is behind is a difference */
+    struct slab *open; /* the newest one; NULL: there is none */
     struct event *tick;
-    struct stream_list list;
+    struct stream_list list; /* those that were not looked at in this round come first */
+    uint64_t round;          /* of looking at all of them, a slice at a time */
 
     bool ready;
     uv_mutex_t lock; /* of what follows */
@@ -69,7 +79,8 @@ void streams_wake(struct streams *streams); /* there is an intake */
 
 /* What came since the last call, for streams_add one by one. *gap: there was no room for some. */
 struct frame *streams_take_intake(struct streams *streams, bool *gap);
-void streams_add(struct streams *streams, struct frame *frame);
+/* False: out of memory, and the frame is gone. */
+bool streams_add(struct streams *streams, struct frame *frame);
 
 /* A frame of the ring by its number, from `first` to below `next`. */
 struct frame *streams_at(struct streams *streams, uint64_t number);
@@ -80,7 +91,7 @@ uint64_t streams_number_behind(struct streams *streams, uint64_t seq);
 /* The frame of an event's id; NULL: it is not in the ring. */
 const struct frame *streams_find_id(struct streams *streams, const char *id);
 
-/* Puts a frame into what waits for a reader. False: out of memory. */
-bool frame_send(struct evbuffer *out, struct frame *frame);
+/* Puts a stretch into what waits for a reader. False: out of memory. */
+bool stretch_send(struct evbuffer *out, const struct stretch *stretch);
 
 #endif

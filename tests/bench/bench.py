@@ -121,7 +121,7 @@ def show_row(row):
 def main():
     parser = argparse.ArgumentParser(prog="./dev bench", description="what a fleet costs, beside its floor")
     parser.add_argument("--programs", required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--json", metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there, too; -: to standard output, last")
     parser.add_argument("--tiny", action="store_true", help=argparse.SUPPRESS)  # does it work? no figure counts
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(figures.ALL))
     options = parser.parse_args()
@@ -137,7 +137,9 @@ def main():
         suite = Suite(Rig(os.path.abspath(options.programs), folder), options.tiny, show_row)
         about["seconds"] = {name: round(suite.run(name), 1) for name in options.names or figures.ALL}
     about["failures"], about["figures"] = suite.failures, suite.figures
-    if options.json:
+    if options.json == "-":
+        print(json.dumps(about))
+    elif options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump(about, file, indent=1)
             file.write("\n")

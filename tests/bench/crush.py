@@ -87,11 +87,24 @@ class Crowd:
             self.done["flood_failed"] += 1
 
 
+def wait_open(address, patience=60):
+    """HTTP's thread opens its address when it gets a processor: kdnetd waits for it with nothing."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return socket.create_connection(address, 1).close()
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
 def main():
     host, port = sys.argv[1].rsplit(":", 1)
     streams, stuck, slow, rate = map(int, sys.argv[2:6])
     wanted = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+    wait_open((host, int(port)))
     crowd = Crowd((host, int(port)), streams, stuck, slow)
     print("ready", flush=True)
     begun = dripped = read = time.monotonic()

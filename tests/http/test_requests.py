@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests, good and bad: what is answered, and what nothing comes of."""
 import json
+import pathlib
+import resource
 import socket
 import subprocess
 import sys
@@ -343,6 +345,36 @@ class Connections(fake.Case):
                 server.tell("publish 50")
                 self.assertEqual(server.ask("/healthz", local=True).status, 200)
             crowd.communicate("end\n", timeout=PATIENCE)
+
+    def test_the_unix_socket_is_answered_before_all_questions_that_wait(self):
+        """More questions to the store than may wait: those of TCP are told so, kdnetctl's is the next one."""
+        server = self.fake("--crashes", 2000)
+        asked = [server.connect() for _ in range(300)]
+        for sock in asked:
+            sock.sendall(get("/api/v1/crashes?limit=1000", "Connection: close"))
+        for path in ("/api/v1/crashes", "/api/v1/status", "/api/v1/targets/db-01"):
+            self.assertEqual(server.ask(path, local=True).status, 200, path)
+        for sock in asked:
+            sock.close()
+
+    def test_the_unix_socket_is_served_without_descriptors(self):
+        """Those of TCP, streams too, give theirs to it; TCP is served again when there are some."""
+        server = self.fake()
+        streams = [server.connect() for _ in range(3)]
+        for sock in streams:
+            sock.sendall(get("/api/v1/stream"))
+            sock.recv(10)
+        pid = server.process.pid
+        used = len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir()))
+        files = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used, files[1]))
+        waiting = server.connect()
+        for _ in range(3):
+            self.assertEqual(server.ask("/healthz", local=True).status, 200)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, files)
+        self.assertEqual(server.ask("/healthz").status, 200)
+        for sock in [*streams, waiting]:
+            sock.close()
 
     def test_an_address_that_is_taken_is_tried_again(self):
         with socket.socket() as other:
