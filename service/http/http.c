@@ -262,6 +262,8 @@ static void clear(struct http *http)
     endpoint_close(&http->local);
     while (http_open_notes(http)) /* connections are gone: answers go, too */
         ;
+    jobs_clear(&http->reading);
+    jobs_clear(&http->memory);
     streams_clear(&http->streams);
     sink_states_clear(&http->sinks);
     tokens_clear(&http->tokens);

@@ -146,11 +146,15 @@ bool jobs_stop(struct jobs *jobs)
     if (!ended)
         return false;
     (void)uv_thread_join(&jobs->thread);
-    for (unsigned i = 0; i < HTTP_LANES; ++i)
-        for (struct call *call; (call = take_from(&jobs->lanes[i]));)
-            call_free(call);
     uv_cond_destroy(&jobs->changed);
     uv_mutex_destroy(&jobs->lock);
     jobs->started = false;
     return true;
+}
+
+void jobs_clear(struct jobs *jobs)
+{
+    for (unsigned i = 0; i < HTTP_LANES; ++i)
+        for (struct call *call; (call = take_from(&jobs->lanes[i]));)
+            call_free(call);
 }

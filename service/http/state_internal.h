@@ -175,7 +175,8 @@ struct evbuffer *connection_output(struct connection *connection);
 bool jobs_start(struct jobs *jobs, struct http *http, bool with_store);
 bool jobs_push(struct jobs *jobs, struct call *call); /* false: too many wait */
 bool jobs_stop(struct jobs *jobs);                    /* false: it hangs */
-void http_finish_call(struct call *call);             /* hands an answered call back; thread: any */
+void jobs_clear(struct jobs *jobs);       /* what still waits goes; it is stopped, and the connections are closed */
+void http_finish_call(struct call *call); /* hands an answered call back; thread: any */
 
 /* access.c */
 bool access_check_host(struct call *call);
