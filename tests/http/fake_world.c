@@ -291,15 +291,20 @@ const struct http_ops fake_ops = {.status = fake_status,
 
 /* Events. */
 
-static void add_event(size_t number, uint64_t time_us)
+static struct event *new_event(void)
 {
-    char name[32], time[JSON_TIME_SIZE], line[1024];
-    static const char *const types[] = {"connected", "break_in", "crash_status", "released"};
     if (event_count == event_room) {
         event_room = event_room * 2 + 64;
         events = realloc(events, event_room * sizeof *events);
     }
-    struct event *event = &events[event_count++];
+    return &events[event_count++];
+}
+
+static void add_event(size_t number, uint64_t time_us)
+{
+    char name[32], time[JSON_TIME_SIZE], line[1024];
+    static const char *const types[] = {"connected", "break_in", "crash_status", "released"};
+    struct event *event = new_event();
     name_of(number % (fake_world.targets > 0 ? fake_world.targets : 1), name);
     out_format_time(time_us, time);
     (void)snprintf(event->id, sizeof event->id, "fake-%016zx-%zu", number, event_count);
@@ -335,16 +340,6 @@ void fake_publish(struct http *http, size_t count)
         http_publish(http, &event, 1);
     }
     (void)pthread_mutex_unlock(&lock);
-}
-
-/* A machine crashes: the newest crash, and its event. */
-void fake_crash(struct http *http)
-{
-    (void)pthread_mutex_lock(&lock);
-    ++fake_world.newer;
-    ++fake_world.crashes;
-    (void)pthread_mutex_unlock(&lock);
-    fake_publish(http, 4);
 }
 
 void fake_make(void)
@@ -537,4 +532,26 @@ enum store_result store_sinks(struct store_reader *reader, store_sink_fn *each, 
     (void)reader;
     (void)each(user, &(struct store_sink){.name = "soc", .behind_events = 2, .behind_us = 1500000});
     return STORE_DONE;
+}
+
+/* A machine crashes: the newest crash, and its event, which says of it what its row says. */
+void fake_crash(struct http *http)
+{
+    struct store_crash crash;
+    char json[3000], id[20], name[32], line[3200];
+    (void)pthread_mutex_lock(&lock);
+    ++fake_world.newer;
+    ++fake_world.crashes;
+    (void)make_crash(0, &crash, json, id, name);
+    struct event *event = new_event();
+    (void)snprintf(event->id, sizeof event->id, "%s-shutdown-%s", id, crash.verdict);
+    (void)snprintf(event->type, sizeof event->type, "crash_status");
+    (void)snprintf(event->target, sizeof event->target, "%s", name);
+    event->time_us = now_us();
+    (void)snprintf(line, sizeof line, "{\"event\":\"crash_status\",\"id\":\"%s\",\"phase\":\"shutdown\",%s", event->id,
+                   json + 1);
+    event->line = strdup(line);
+    struct store_event published = as_store(event_count - 1);
+    http_publish(http, &published, 1);
+    (void)pthread_mutex_unlock(&lock);
 }

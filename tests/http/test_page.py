@@ -11,6 +11,13 @@ SHOTS = fake.BUILD / "screenshots"
 WIDTHS = (360, 900, 1600)
 HOSTILE = "<img src=x onerror=alert(1)>"
 
+# From now on only the questions that match are answered.
+ANSWER_ONLY = """(() => {
+  const real = window.fetch;
+  window.fetch = (path, options) => /%s/.test(path) ? real(path, options) : new Promise((_, fail) =>
+    options.signal?.addEventListener("abort", () => fail(options.signal.reason)));
+})()"""
+
 # Elements that are wider than the window.
 OVERFLOW = """(() => {
   const width = document.documentElement.clientWidth, wide = [...document.body.querySelectorAll("*")].filter((one) =>
@@ -152,6 +159,35 @@ class Page(fake.Case):
         # What was there stays: focus too.
         self.assertTrue(self.browser.run("document.querySelectorAll('.crashes tbody tr')[1] === rows[0]"))
         self.assertTrue(self.browser.run("rows[0].contains(document.activeElement)"))
+
+    def test_a_crash_is_shown_by_its_event_alone(self):
+        """Whatever else is slow: no question is answered after the page is there."""
+        server = self.fake("--targets", 12)
+        self.browser.look(1600)
+        self.open(server, "/", ".crashes")
+        self.browser.wait("document.getElementById('live').textContent === 'live'", "the stream")
+        self.browser.run(ANSWER_ONLY % "nothing")
+        self.browser.run("window.first = document.querySelector('.crashes tbody tr')")
+        for _ in range(2):
+            server.tell("crash")
+            self.browser.wait("document.querySelector('.crashes tbody tr') !== first", "the crash")
+            self.browser.run("first = document.querySelector('.crashes tbody tr')")
+        told = self.browser.run("first.querySelector('.what').innerText")
+        self.assertIn("DPC_WATCHDOG_VIOLATION", told)
+        self.open(server, "/", ".crashes")
+        self.assertEqual(self.browser.run("document.querySelector('.crashes tbody tr .what').innerText"), told)
+
+    def test_a_search_waits_for_nothing_that_was_asked_before(self):
+        server = self.fake("--targets", 1000)
+        self.open(server, "/", ".crashes")
+        self.browser.run(ANSWER_ONLY % "targets[?].*q=")
+        self.browser.run("dispatchEvent(new Event('popstate'))")
+        self.browser.key("/")
+        for part in ("web-", "000", "1", "50"):
+            self.browser.type(part)
+        self.browser.wait("document.querySelectorAll('.machines td.name').length === 1", "the one that was searched for")
+        self.assertEqual(self.browser.run("location.search"), "?q=web-000150&view=machines")
+        self.assertEqual(self.browser.errors(), [])
 
     def test_release_with_a_token(self):
         server = self.fake("--targets", 12, "--tokens", self.tokens())

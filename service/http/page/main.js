@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page: which view the address names, the keyboard, and the stream that keeps views fresh.
-import { askAgain, get, onToken, post, Problem, stream } from "/page/api.js";
+import { askAgain, get, leave, onToken, post, Problem, stream } from "/page/api.js";
 import { morph } from "/page/morph.js";
 import { count, el } from "/page/say.js";
 import { overview } from "/page/overview.js";
@@ -94,6 +94,12 @@ addEventListener("pointerdown", () => { pressed = true; });
 for (const type of ["pointerup", "pointercancel", "blur"])
   addEventListener(type, () => { pressed = false; setTimeout(() => { if (waiting && !pressed) { put(waiting); waiting = null; } }); });
 
+// Shows what was drawn, as soon as no click is under way.
+function present(fresh) {
+  if (pressed && shownAt) waiting = fresh;
+  else { waiting = null; put(fresh); }
+}
+
 async function draw() {
   const turn = ++drawn, query = new URLSearchParams(location.search);
   try {
@@ -101,8 +107,7 @@ async function draw() {
     if (turn !== drawn) return;
     notice.textContent = "";
     main.setAttribute("aria-busy", "false");
-    if (fresh && pressed && shownAt) waiting = fresh;
-    else if (fresh) { waiting = null; put(fresh); }
+    if (fresh) present(fresh);
     shownAt = new Date();
   } catch (error) {
     if (turn !== drawn) return;
@@ -114,11 +119,12 @@ async function draw() {
 function show() {
   const query = new URLSearchParams(location.search);
   view?.end?.();
+  leave();
   view = choose(query)();
   shownAt = waiting = null;
   main.setAttribute("aria-busy", "true");
   if (document.activeElement !== search) search.value = query.get("q") || "";
-  draw();
+  return draw();
 }
 
 addEventListener("popstate", show);
@@ -131,18 +137,22 @@ document.addEventListener("click", (event) => {
   go(url.search ? `/${url.search}` : "/");
 });
 
-let typed = 0;
-search.addEventListener("input", () => {
-  clearTimeout(typed);
-  typed = setTimeout(() => {
-    const query = new URLSearchParams(location.search), was = view;
-    if (search.value) query.set("q", search.value); else query.delete("q");
-    for (const name of ["target", "crash"]) query.delete(name);
-    query.set("view", "machines");
-    history.replaceState(null, "", `/?${query}`);
-    if (was?.name === "machines") draw(); else show();
-  }, 80);
-});
+// What is typed is searched for at once; what is typed meanwhile, as soon as that has its answer.
+let searching = false, searchAgain = false;
+async function searchNow() {
+  searchAgain = searching;
+  if (searching) return;
+  const query = new URLSearchParams(location.search), was = view;
+  if (search.value) query.set("q", search.value); else query.delete("q");
+  for (const name of ["target", "crash"]) query.delete(name);
+  query.set("view", "machines");
+  history.replaceState(null, "", `/?${query}`);
+  searching = true;
+  await (was?.name === "machines" ? draw() : show());
+  searching = false;
+  if (searchAgain) searchNow();
+}
+search.addEventListener("input", searchNow);
 document.getElementById("search").addEventListener("submit", (event) => {
   event.preventDefault();
   const rows = main.querySelectorAll("tbody a");
@@ -167,7 +177,20 @@ document.addEventListener("keydown", (event) => {
   keys[event.key]();
 });
 
-// Fresh views: twice a second at most, less often where drawing takes long, however many events come.
+// Fresh views: four times a second at most, less often where the answers take long, however many events come. A view
+// may show an event before that, by what the event itself says: soon after it has come, ten times a second at most.
+let painted = 0, paintDue = 0;
+function paint() {
+  paintDue = 0;
+  painted = Date.now();
+  if (shownAt) present(view.paint());
+}
+function paintSoon() {
+  paintDue ||= setTimeout(paint, Math.max(0, 100 - (Date.now() - painted)));
+}
+export function repaint(one) {
+  if (one === view && shownAt) paintSoon();
+}
 let due = 0, begun = 0, cost = 0, busy = false, dirty = false;
 async function refresh() {
   due = 0;
@@ -180,9 +203,13 @@ async function refresh() {
 }
 function soon() {
   dirty = busy;
-  if (!due && !busy) due = setTimeout(refresh, Math.max(50, Math.max(500, 3 * cost) - (Date.now() - begun)));
+  if (!due && !busy) due = setTimeout(refresh, Math.max(50, Math.max(250, 2 * cost) - (Date.now() - begun)));
 }
-stream((type, event) => { if (view?.wants?.(type, event) ?? true) soon(); }, (state) => {
+function take(type, event) {
+  if (view?.take?.(type, event)) paintSoon();
+  if (view?.wants?.(type, event) ?? true) soon();
+}
+stream(take, (state) => {
   const live = document.getElementById("live");
   live.className = `live ${state}`;
   live.textContent = state === "on" ? "live" : "not connected";

@@ -20,11 +20,12 @@ function arrange(counts, width) {
 
 export function squares() {
   const canvas = el("canvas", { role: "img" }), tip = el("span", { class: "tip", hidden: true }), note = el("p", { class: "quiet note" });
-  let map = null, groups = [], cells = [], layout = null;
+  let map = null, groups = [], cells = [], layout = null, painted = "";
 
   function take(next) {
     if (map === next) return;
     map = next;
+    painted = "";
     const found = map.states.map(() => []);
     for (let at = 0; at < map.letters.length; ++at) found[map.letters.charCodeAt(at) - 97]?.push(at);
     groups = ORDER.map((name) => ({ name, at: found[map.states.indexOf(name)] || [] })).filter((group) => group.at.length > 0);
@@ -33,7 +34,9 @@ export function squares() {
 
   function paint() {
     const width = canvas.parentElement?.clientWidth || 0;
-    if (width < 40 || groups.length === 0) return;
+    const now = `${width} ${devicePixelRatio} ${matchMedia("(prefers-color-scheme: dark)").matches}`;
+    if (width < 40 || groups.length === 0 || painted === now) return;
+    painted = now;
     layout = arrange(groups.map((group) => group.at.length), width);
     const { size, columns, each } = layout, scale = devicePixelRatio || 1, style = getComputedStyle(document.documentElement);
     cells = groups.flatMap((group) => Array.from({ length: Math.ceil(group.at.length / each) }, (_, at) => ({ group, from: at * each })));
@@ -42,8 +45,10 @@ export function squares() {
     canvas.style.width = `${columns * size}px`; canvas.style.height = `${rows * size}px`;
     const pen = canvas.getContext("2d");
     pen.scale(scale, scale);
+    let last = null;
     cells.forEach(({ group }, at) => {
-      pen.fillStyle = style.getPropertyValue(COLOURS[group.name]);
+      if (group !== last) pen.fillStyle = style.getPropertyValue(COLOURS[group.name]);
+      last = group;
       pen.fillRect((at % columns) * size, Math.floor(at / columns) * size, size - (size > 8 ? 2 : 1), size - (size > 8 ? 2 : 1));
     });
     note.textContent = each > 1 ? `A square stands for ${each} machines of one state.` : "";

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // For the person on duty: what needs a hand, what crashes, how all machines are.
 import { get } from "/page/api.js";
-import { act, ask, name as nameTab } from "/page/main.js";
+import { act, ask, name as nameTab, repaint } from "/page/main.js";
+import { newestCrashes } from "/page/newest.js";
 import { ORDER, squares } from "/page/map.js";
 import { ago, breakable, bugcheck, COLOURS, count, el, lasting, number, place, span, STATES, time, verdict, why } from "/page/say.js";
 
@@ -126,10 +127,11 @@ function hours(crashes) {
 }
 
 function machinesCard(map, status) {
+  const total = map ? map.total : Object.values(status.targets).reduce((sum, n) => sum + n, 0);
   const legend = el("ul", { class: "legend" }, ORDER.filter((name) => status.targets[name] > 0).map((name) => el("li", {},
     el("a", { href: `/?state=${name}`, title: STATES[name][1] }, el("i", { style: { background: `var(${COLOURS[name]})` } }), STATES[name][0], " ", el("b", {}, number(status.targets[name]))))));
-  return el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "Machines"), el("span", { class: "quiet" }, number(map.total)), map.total > 0 && el("a", { href: "/?view=machines" }, "List")),
-    map.total > 0 ? [el("div", { class: "map", "data-keep": "map" }), legend] : el("p", { class: "quiet" }, "None is configured."));
+  return el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "Machines"), el("span", { class: "quiet" }, number(total)), total > 0 && el("a", { href: "/?view=machines" }, "List")),
+    total > 0 ? [el("div", { class: "map", "data-keep": "map" }), legend] : el("p", { class: "quiet" }, "None is configured."));
 }
 
 function unknownCard(sources) {
@@ -139,44 +141,66 @@ function unknownCard(sources) {
       el("span", { class: "quiet all" }, one.hint)))));
 }
 
-// What costs much is asked for less often: a twentieth of the time at most.
-function paced(read, least) {
-  let value = null, due = 0;
-  return async () => {
-    if (Date.now() < due) return value;
+// What costs much is asked for less often, a twentieth of the time at most. Nothing waits for it for long: it is shown
+// when it comes.
+function paced(read, least, fresh) {
+  const one = { value: null, due: 0, renew: null };
+  const ask = async () => {
     const begun = Date.now();
-    value = await read();
-    due = Date.now() + Math.max(least, 20 * (Date.now() - begun));
-    return value;
+    one.due = Infinity;
+    try {
+      one.value = await read();
+      fresh();
+    } finally {
+      one.due = Date.now() + Math.max(least, 20 * (Date.now() - begun));
+    }
   };
+  one.renew = () => Date.now() < one.due ? null : ask().catch(() => {});
+  return one;
 }
+
+const FIRST = 150; // ms that the first view waits for it, so that it seldom moves
+const soonest = (answers) => Promise.race([Promise.all(answers), new Promise((done) => setTimeout(done, FIRST))]);
 
 export function overview() {
   const missing = (error) => { if (error.status === 503 || error.status === 404) return null; throw error; };
-  const drawing = squares(), resize = () => drawing.paint();
-  const recent = paced(() => get("crashes", { since: "48h", limit: 1000 }).catch(missing), 2000), map = paced(() => get("map"), 400);
-  const buckets = paced(() => get("buckets", { since: "24h" }).catch(missing), 400), unknown = paced(() => get("unknown").catch(missing), 400);
-  let asked = innerWidth < 1050 ? 12 : 30, again = null;
+  const drawing = squares(), resize = () => drawing.paint(), fresh = () => repaint(view);
+  const recent = paced(() => get("crashes", { since: "48h", limit: 1000 }).catch(missing), 2000, fresh), map = paced(() => get("map"), 400, fresh);
+  const buckets = paced(() => get("buckets", { since: "24h" }).catch(missing), 400, fresh), unknown = paced(() => get("unknown").catch(missing), 400, fresh);
+  const list = newestCrashes();
+  let asked = innerWidth < 1050 ? 12 : 30, again = null, now = null;
   addEventListener("resize", resize);
   const older = () => { asked = Math.min(1000, asked * 4); again(); };
-  return {
+
+  function paint() {
+    const { query, status, held, failed } = now, crashes = list.shown(query.get("verdict"), asked);
+    const { rows, needs, more } = hands({ status, held, failed: failed || { crashes: [], total: 0 } });
+    if (map.value) drawing.take(map.value);
+    nameTab(needs);
+    const top = el("section", { class: `card ${rows.some((row) => row.classList.contains("bad")) ? "bad" : rows.length > 0 ? "warn" : ""}`, "aria-label": "What needs a hand" }, rows.length > 0
+      ? [el("div", { class: "head" }, el("h2", {}, "Needs a hand"), el("span", { class: "quiet" }, `${more}${number(needs)}`)), el("ul", { class: "hands" }, rows)] : calm(status));
+    return [el("h1", { class: "hidden" }, "Overview"), top, el("div", { class: "columns" },
+      el("div", { class: "stack" }, groups(buckets.value && buckets.value.buckets), crashes ? newest(crashes, query, older) : el("section", { class: "card" }, el("p", { class: "quiet" }, "There is no store, so crashes are not kept: the result file has them."))),
+      el("div", { class: "stack" }, machinesCard(map.value, status), hours(recent.value ? recent.value.crashes : []), unknownCard(unknown.value)))];
+  }
+
+  const view = {
     name: "overview",
     wants: (type) => type !== "print",
+    take: (type, event) => now !== null && list.take(type, event),
+    paint,
     async draw(query, redraw) {
       again = redraw;
-      const [status, held, failed, crashes, past, kinds, sources, all] = await Promise.all([get("status"), get("targets", { state: "held", limit: 20 }),
+      const begun = list.begin();
+      const [status, held, failed, crashes] = await Promise.all([get("status"), get("targets", { state: "held", limit: 20 }),
         get("crashes", { verdict: "failed", since: "7d", limit: ASKED }).catch(missing), get("crashes", { verdict: query.get("verdict"), limit: asked }).catch(missing),
-        recent(), buckets(), unknown(), map()]);
-      const { rows, needs, more } = hands({ status, held, failed: failed || { crashes: [], total: 0 } });
-      drawing.take(all);
-      nameTab(needs);
-      const top = el("section", { class: `card ${rows.some((row) => row.classList.contains("bad")) ? "bad" : rows.length > 0 ? "warn" : ""}`, "aria-label": "What needs a hand" }, rows.length > 0
-        ? [el("div", { class: "head" }, el("h2", {}, "Needs a hand"), el("span", { class: "quiet" }, `${more}${number(needs)}`)), el("ul", { class: "hands" }, rows)] : calm(status));
-      return [el("h1", { class: "hidden" }, "Overview"), top, el("div", { class: "columns" },
-        el("div", { class: "stack" }, groups(kinds && kinds.buckets), crashes ? newest(crashes, query, older) : el("section", { class: "card" }, el("p", { class: "quiet" }, "There is no store, so crashes are not kept: the result file has them."))),
-        el("div", { class: "stack" }, machinesCard(all, status), hours(past ? past.crashes : []), unknownCard(sources)))];
+        soonest([recent, buckets, unknown, map].map((one) => one.renew()))]);
+      list.know(crashes, begun);
+      now = { query, status, held, failed };
+      return paint();
     },
     ready: (main) => drawing.show(main.querySelector(".map")),
     end: () => removeEventListener("resize", resize),
   };
+  return view;
 }
