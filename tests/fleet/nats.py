@@ -53,7 +53,8 @@ def wait_until(what, why, patience=PATIENCE):
 class Server:
     """One nats-server with JetStream, in a folder of its own."""
 
-    def __init__(self, case, folder, name="n1", more="", cluster=None, tls=None):
+    def __init__(self, case, folder, name="n1", more="", cluster=None, tls=None, max_file="256MB"):
+        self.max_file = max_file
         self.name, self.folder, self.process = name, pathlib.Path(folder) / name, None
         self.folder.mkdir(parents=True)
         self.port, self.route, self.more, self.cluster, self.tls = free_port(), free_port(), more, cluster, tls
@@ -62,7 +63,7 @@ class Server:
 
     def write(self):
         text = (f'server_name: {self.name}\nlisten: "127.0.0.1:{self.port}"\njetstream {{ store_dir: "{self.folder}/js", '
-                f"max_mem: 64MB, max_file: 256MB }}\n{self.more}\n")
+                f"max_mem: 64MB, max_file: {self.max_file} }}\n{self.more}\n")
         if self.cluster:
             routes = ", ".join(f'"nats://127.0.0.1:{one.route}"' for one in self.cluster)
             text += f'cluster {{ name: fleet, listen: "127.0.0.1:{self.route}", routes: [{routes}] }}\n'
