@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "service/fleet/hints_file.h"
+
+#include <cmocka.h>
+
+#define MINUTE HINTS_EVERY_S
+
+static struct hint hint_of(const char *machine, uint64_t time_us)
+{
+    struct hint hint = {.version = 5, .time_us = time_us};
+    assert_true(address_parse(machine, &hint.machine));
+    assert_true(address_parse("198.51.100.1:50000", &hint.local));
+    return hint;
+}
+
+static struct hint crashed(const char *machine, uint8_t crash, uint64_t time_us)
+{
+    struct hint hint = hint_of(machine, time_us);
+    hint.boot_known = hint.crash_known = true;
+    memset(hint.boot, 0xb0, sizeof hint.boot);
+    memset(hint.crash, crash, sizeof hint.crash);
+    memset(hint.crash_boot, 0xb0, sizeof hint.crash_boot);
+    return hint;
+}
+
+static int make(void **state)
+{
+    *state = hints_new(7);
+    hints_want(*state, HINTS_TO_KEEP);
+    return *state ? 0 : -1;
+}
+
+static int unmake(void **state)
+{
+    hints_free(*state);
+    return 0;
+}
+
+static void text_says_all_of_a_hint(void **state)
+{
+    char text[HINTS_TEXT_SIZE];
+    struct hint read, one = crashed("192.0.2.7:40001", 0xc1, 5), other = hint_of("[2001:db8::7]:40001", 6);
+    (void)state;
+    one.released_us = 4;
+    size_t length = hint_format(&one, text);
+    assert_string_equal(text,
+                        "192.0.2.7:40001 198.51.100.1:50000 5 b0b0b0b0b0b0b0b0 c1c1c1c1c1c1c1c1 b0b0b0b0b0b0b0b0 4 5");
+    assert_int_equal(length, strlen(text));
+    assert_true(hint_parse(text, length, &read));
+    assert_memory_equal(read.crash, one.crash, sizeof read.crash);
+    assert_true(read.boot_known && read.crash_known && read.released_us == 4 && read.time_us == 5);
+    length = hint_format(&other, text);
+    assert_string_equal(text, "[2001:db8::7]:40001 198.51.100.1:50000 5 - - - 0 6");
+    assert_true(hint_parse(text, length, &read));
+    assert_true(!read.boot_known && !read.crash_known && address_equal(&read.machine, &other.machine));
+}
+
+static void what_is_no_hint_is_refused(void **state)
+{
+    static const char *const wrong[] = {
+        "",
+        "192.0.2.7:1",
+        "192.0.2.7:1 198.51.100.1:1 5 - - - 0",
+        "192.0.2.7:1 198.51.100.1:1 5 - - - 0 1 1",
+        "192.0.2.7:0 198.51.100.1:1 5 - - - 0 1", /* no port */
+        "0.0.0.0:1 198.51.100.1:1 5 - - - 0 1",   /* nobody */
+        "224.0.0.1:1 198.51.100.1:1 5 - - - 0 1", /* many */
+        "[ff02::1]:1 198.51.100.1:1 5 - - - 0 1", /* many */
+        "255.255.255.255:1 192.0.2.1:1 5 - - - 0 1",
+        "192.0.2.7:1 198.51.100.1:1 256 - - - 0 1",
+        "192.0.2.7:1 198.51.100.1:1 5x - - - 0 1",
+        "192.0.2.7:1 198.51.100.1:1 5 b0 - - 0 1",
+        "192.0.2.7:1 198.51.100.1:1 5 - - - 0 9223372036854775808", /* a time that no clock has */
+        "192.0.2.7:1 198.51.100.1:1 5 B0B0B0B0B0B0B0B0 - - 0 1",
+        "192.0.2.7:1 198.51.100.1:1 5 - - - 0 ",
+        "192.0.2.7:1 198.51.100.1:1 5 - c1c1c1c1c1c1c1c1x - 0 1",
+    };
+    char many[2 * HINTS_TEXT_SIZE];
+    struct hint read;
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; ++i)
+        assert_false(hint_parse(wrong[i], strlen(wrong[i]), &read));
+    memset(many, 'a', sizeof many);
+    assert_false(hint_parse(many, sizeof many, &read));
+    assert_false(hint_parse(many, HINTS_TEXT_SIZE - 1, &read));
+    assert_false(hint_parse("192.0.2.7:1\0 198.51.100.1:1 5 - - - 0 1", 40, &read));
+    /* A crash without its boot is none. */
+    assert_true(hint_parse("192.0.2.7:1 198.51.100.1:1 5 - c1c1c1c1c1c1c1c1 - 0 1", 53, &read));
+    assert_false(read.crash_known);
+}
+
+static void a_hint_is_kept_once_a_minute(void **state)
+{
+    struct hints *hints = *state;
+    char name[CONFIG_NAME_SIZE];
+    struct hint out, hint = hint_of("192.0.2.7:40001", 0);
+    assert_true(hints_note(hints, "web-1", &hint, 1000));
+    assert_false(hints_note(hints, "web-1", &hint, 1001)); /* no news */
+    assert_true(hints_next_due(hints, HINTS_TO_KEEP, 1, name, &out));
+    assert_string_equal(name, "web-1");
+    assert_int_equal(out.time_us, 1000);
+    assert_false(hints_next_due(hints, HINTS_TO_KEEP, 1, name, &out));
+    hint.machine.port = 40002;
+    assert_true(hints_note(hints, "web-1", &hint, 900)); /* the clock went back, a hint does not */
+    assert_false(hints_next_due(hints, HINTS_TO_KEEP, MINUTE, name, &out));
+    assert_true(hints_next_due(hints, HINTS_TO_KEEP, MINUTE + 1, name, &out));
+    assert_int_equal(out.time_us, 1001);
+    assert_false(hints_next_due(hints, HINTS_TO_PUBLISH, 5000, name, &out)); /* nobody wants those */
+}
+
+static void a_crash_does_not_wait_for_its_minute(void **state)
+{
+    struct hints *hints = *state;
+    char name[CONFIG_NAME_SIZE];
+    struct hint out, hint = hint_of("192.0.2.7:40001", 0);
+    unsigned kept = 0;
+    assert_true(hints_note(hints, "web-1", &hint, 1000));
+    assert_true(hints_next_due(hints, HINTS_TO_KEEP, 1, name, &out));
+    for (uint8_t crash = 1; crash < 20; ++crash) {
+        hint = crashed("192.0.2.7:40001", crash, 0);
+        assert_true(hints_note(hints, "web-1", &hint, 1000U + crash));
+        kept += hints_next_due(hints, HINTS_TO_KEEP, 2, name, &out);
+        (void)hints_next_due(hints, HINTS_TO_KEEP, 2, name, &out); /* to the end of the line */
+    }
+    assert_int_equal(kept, HINTS_CRASH_MORE);
+    assert_true(hints_next_due(hints, HINTS_TO_KEEP, MINUTE + 1, name, &out));
+    assert_int_equal(out.crash[0], 19); /* the newest is not lost */
+}
+
+static void the_newer_of_two_counts(void **state)
+{
+    struct hints *hints = *state;
+    struct hint out, newer = hint_of("192.0.2.8:40001", 2000), older = hint_of("192.0.2.9:40001", 1000);
+    assert_false(hints_offer(hints, "web-1", &newer, true)); /* there is no such target */
+    hints_place(hints, "web-1", (struct hint_place){.row = 3, .worker = 1});
+    assert_false(hints_find(hints, "web-1", &out));
+    assert_true(hints_offer(hints, "web-1", &newer, true));
+    assert_false(hints_offer(hints, "web-1", &older, true));
+    newer.time_us = UINT64_C(1) << 62; /* a clock that is far ahead would win for ever */
+    assert_false(hints_offer(hints, "web-1", &newer, true));
+    assert_true(hints_take_others(hints, "web-1", &out));
+    assert_int_equal(out.time_us, 2000);
+    assert_false(hints_take_others(hints, "web-1", &out));
+    assert_true(hints_note(hints, "web-1", &older, 3000));
+    assert_true(hints_find(hints, "web-1", &out));
+    assert_true(address_equal(&out.machine, &older.machine));
+    assert_int_equal(hints_count(hints), 1);
+}
+
+static void a_machine_is_found_by_its_address(void **state)
+{
+    struct hints *hints = *state;
+    struct hint_question found;
+    struct hint one = hint_of("192.0.2.7:40001", 1000), other = hint_of("192.0.2.7:40001", 2000);
+    hints_place(hints, "old", (struct hint_place){.row = 1});
+    hints_place(hints, "new", (struct hint_place){.row = 2, .worker = 3});
+    assert_false(hints_at(hints, &one.machine, 50000, &found));
+    assert_true(hints_offer(hints, "old", &one, false) && hints_offer(hints, "new", &other, false));
+    assert_true(hints_at(hints, &one.machine, 50000, &found));
+    assert_string_equal(found.name, "new");
+    assert_int_equal(found.place.worker, 3);
+    assert_false(hints_at(hints, &one.machine, 50001, &found));
+    hints_remove(hints, "new");
+    hints_remove(hints, "new");
+    assert_true(hints_at(hints, &one.machine, 50000, &found));
+    assert_string_equal(found.name, "old");
+    assert_int_equal(hints_count(hints), 1);
+    hints_place(hints, "third", (struct hint_place){.row = 4}); /* where the second was */
+    assert_int_equal(hints_targets(hints), 2);
+}
+
+static bool may_ask(void *user, const struct hint *hint)
+{
+    return hint->machine.port != *(const uint16_t *)user;
+}
+
+static size_t ask(struct hints *hints, bool crashed_ones, uint64_t now_s, uint16_t but)
+{
+    struct hints_round round = {.crashed = crashed_ones, .now_s = now_s, .may_ask = may_ask, .user = &but};
+    struct hint_question question;
+    size_t count = 0;
+    while (round.at != HINTS_NO_ROW)
+        count += hints_next_question(hints, &round, &question);
+    return count;
+}
+
+static void a_machine_is_asked_once_a_minute(void **state)
+{
+    struct hints *hints = *state;
+    char name[CONFIG_NAME_SIZE], machine[ADDRESS_TEXT_SIZE];
+    for (unsigned i = 0; i < 100; ++i) {
+        (void)snprintf(name, sizeof name, "web-%u", i);
+        (void)snprintf(machine, sizeof machine, "192.0.2.%u:%u", i / 2 + 1, 40000 + i % 2);
+        struct hint hint = i < 10 ? crashed(machine, 1, 1000) : hint_of(machine, 1000);
+        hints_place(hints, name, (struct hint_place){.row = i < 99 ? i : HINTS_NO_ROW});
+        assert_true(hints_offer(hints, name, &hint, false));
+    }
+    size_t in_crash = ask(hints, true, 100, 0), others = ask(hints, false, 100, 40001);
+    assert_int_equal(in_crash, 10);
+    assert_in_range(others, 43, 45); /* an address is asked once in a moment, and two may share its place */
+    assert_int_equal(ask(hints, true, 100 + MINUTE - 1, 0), 0);
+    assert_in_range(ask(hints, true, 100 + MINUTE, 0), 9, 10);
+    hints_note(hints, "web-0", &(struct hint){0}, 1); /* of nobody: it says nothing */
+    assert_int_equal(hints_count(hints), 100);
+}
+
+static void a_file_is_read_line_by_line(void **state)
+{
+    struct hints *hints = *state;
+    char text[2048] = "kdnetd-hints 1\n", name[CONFIG_NAME_SIZE];
+    size_t length = strlen(text), passed_over = 0;
+    struct hint out, hint = crashed("192.0.2.7:40001", 0xc1, 1000);
+    uint32_t at = 0;
+    for (const char *const *to = (const char *const[]){"web-1", "web-2", "gone", NULL}; *to; ++to)
+        length += hints_file_line(*to, &hint, text + length, sizeof text - length);
+    hints_place(hints, "web-1", (struct hint_place){.row = 1});
+    hints_place(hints, "web-2", (struct hint_place){.row = 2});
+    text[strlen("kdnetd-hints 1\nweb-1 19")] ^= 1; /* a damaged byte */
+    memcpy(text + length, "web-2 cut", 9);
+    assert_int_equal(hints_file_parse(hints, text, length + 9, &passed_over), 1);
+    assert_int_equal(passed_over, 3); /* the damaged one, the one of no target, the one that is cut */
+    assert_true(hints_each(hints, &at, name, &out));
+    assert_string_equal(name, "web-2");
+    assert_memory_equal(out.crash, hint.crash, sizeof out.crash);
+    assert_false(hints_each(hints, &at, name, &out));
+    assert_int_equal(hints_file_parse(hints, "kdnetd-hints 2\n", 15, &passed_over), 0);
+    assert_int_equal(passed_over, 1);
+    assert_int_equal(hints_file_line("web-1", &hint, text, 40), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_says_all_of_a_hint),
+        cmocka_unit_test(what_is_no_hint_is_refused),
+        cmocka_unit_test_setup_teardown(a_hint_is_kept_once_a_minute, make, unmake),
+        cmocka_unit_test_setup_teardown(a_crash_does_not_wait_for_its_minute, make, unmake),
+        cmocka_unit_test_setup_teardown(the_newer_of_two_counts, make, unmake),
+        cmocka_unit_test_setup_teardown(a_machine_is_found_by_its_address, make, unmake),
+        cmocka_unit_test_setup_teardown(a_machine_is_asked_once_a_minute, make, unmake),
+        cmocka_unit_test_setup_teardown(a_file_is_read_line_by_line, make, unmake),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
