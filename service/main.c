@@ -38,8 +38,10 @@ static int check(const struct options *options)
     struct config_report report;
     config_report_init(&report);
     bool right = options_load(options, NULL, &config, &report);
-    if (right && !options->check_for_reload)
-        right = surroundings_check(&config, &report) & symbols_check_folders(&config, &report);
+    if (right && !options->check_for_reload) {
+        right = surroundings_check(&config, &report);
+        right = symbols_check_folders(&config, &report) && right; /* both, for each reports its own mistakes */
+    }
     config_report_print(&report, stderr);
     if (right && !options->check_for_reload)
         surroundings_warn(&config, stderr);

@@ -59,6 +59,7 @@ static natsStatus find_stream(jsCtx *js, const jsStreamConfig *wanted, bool *has
     for (int i = 0; i < info->Config->SubjectsLen; ++i) {
         const char *subject = info->Config->Subjects[i], *end = strchr(subject, '>');
         size_t length = end ? (size_t)(end - subject) : strlen(subject) + 1;
+        // NOLINTNEXTLINE(bugprone-not-null-terminated-result): a subject without > counts to its NUL
         *has_subject = *has_subject || strncmp(subject, wanted->Subjects[0], length) == 0;
     }
     *window_s = info->Config->Duplicates / SECOND_NS;

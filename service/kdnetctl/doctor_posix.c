@@ -109,10 +109,8 @@ static bool read_rules(const char *command, unsigned port, enum verdict *out)
         return false;
     while (fgets(line, sizeof line, pipe)) {
         enum verdict verdict = judge_rule(line + strspn(line, " \t"), port);
-        if (verdict == VERDICT_DROPS_BY_POLICY && *out == VERDICT_NONE)
-            *out = verdict;
-        else if (verdict != VERDICT_NONE && verdict != VERDICT_DROPS_BY_POLICY &&
-                 (*out == VERDICT_NONE || *out == VERDICT_DROPS_BY_POLICY))
+        bool is_rule = verdict != VERDICT_NONE && verdict != VERDICT_DROPS_BY_POLICY;
+        if (*out == VERDICT_NONE || (*out == VERDICT_DROPS_BY_POLICY && is_rule))
             *out = verdict;
     }
     return pclose(pipe) == 0;

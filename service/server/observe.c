@@ -4,6 +4,7 @@
 #include "service/targets/policies.h"
 #include "service/worker/act.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -211,13 +212,15 @@ static void on_event(void *user, const struct published_event *event)
 
 static bool parse_id(const char *text, uint8_t id[static SNAPSHOTS_ID_LENGTH])
 {
-    for (size_t i = 0; text && i < SNAPSHOTS_ID_LENGTH; ++i) {
-        unsigned byte;
-        if (sscanf(text + 2 * i, "%2x", &byte) != 1)
+    if (!text || strlen(text) != 2 * (size_t)SNAPSHOTS_ID_LENGTH)
+        return false;
+    for (size_t i = 0; i < SNAPSHOTS_ID_LENGTH; ++i) {
+        char digits[] = {text[2 * i], text[2 * i + 1], '\0'};
+        if (!isxdigit((unsigned char)digits[0]) || !isxdigit((unsigned char)digits[1]))
             return false;
-        id[i] = (uint8_t)byte;
+        id[i] = (uint8_t)strtoul(digits, NULL, 16);
     }
-    return text != NULL;
+    return true;
 }
 
 static void format_id(const uint8_t id[static SNAPSHOTS_ID_LENGTH], char out[static 2 * SNAPSHOTS_ID_LENGTH + 1])
@@ -235,8 +238,8 @@ static void on_stored_target(void *user, const struct store_target *stored)
     uint32_t slot = observe->snapshots ? snapshots_find(observe->snapshots, stored->name) : 0;
     if (slot == 0 || !target_state_parse(stored->state, &made.state))
         return;
-    made.has_boot = stored->boot && strlen(stored->boot) == 16 && parse_id(stored->boot, made.boot);
-    made.has_session = stored->session && strlen(stored->session) == 16 && parse_id(stored->session, made.session);
+    made.has_boot = parse_id(stored->boot, made.boot);
+    made.has_session = parse_id(stored->session, made.session);
     made.has_address = stored->address && address_parse(stored->address, &made.address);
     made.kernel = stored->kernel ? snapshots_kernel(observe->snapshots, stored->kernel) : 0;
     snapshots_restore(observe->snapshots, slot, &made);

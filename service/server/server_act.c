@@ -8,6 +8,7 @@
 #include "service/worker/act.h"
 #include "service/worker/target_request.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -341,6 +342,16 @@ static void begin_reload(struct acting *acting)
         api_reloaded(server, NULL, "out of memory or threads, or earlier readings hang: look at the log");
 }
 
+/* The number behind the last colon of a place, which is cut off; 0: there is none, and the place stays. */
+static unsigned cut_number(char *place)
+{
+    char *colon = strrchr(place, ':');
+    if (!colon || !isdigit((unsigned char)colon[1]))
+        return 0;
+    *colon = '\0';
+    return (unsigned)strtoul(colon + 1, NULL, 10);
+}
+
 /* FILE:LINE:COLUMN: FIELD: what is wrong; the parts may be absent. */
 static json_t *mistake_object(const char *line)
 {
@@ -350,13 +361,8 @@ static json_t *mistake_object(const char *line)
     int length = colon ? (int)(colon - line) : 0;
     if (length > 0 && length < (int)sizeof file) {
         (void)snprintf(file, sizeof file, "%.*s", length, line);
-        char *last = strrchr(file, ':'), *first = NULL;
-        if (last && sscanf(last, ":%u", &column) == 1) {
-            *last = '\0';
-            first = strrchr(file, ':');
-        }
-        if (first && sscanf(first, ":%u", &number) == 1)
-            *first = '\0';
+        column = cut_number(file);
+        number = column > 0 ? cut_number(file) : 0;
     }
     const char *end_of_field = strstr(detail, ": ");
     if (end_of_field && (size_t)(end_of_field - detail) < sizeof field &&

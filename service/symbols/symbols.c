@@ -216,10 +216,8 @@ static bool recall(struct symbols *symbols, const struct kdnet_pdb *pdb, uint32_
     struct remembered_key proved = remembered_key(remembered, pdb, name, true);
     struct remembered_key asked = remembered_key(remembered, pdb, name, false);
     uint32_t at = remembered_find(remembered, &proved);
-    if (at != REMEMBERED_NONE && remembered->entries[at].unchecked)
+    if (at == REMEMBERED_NONE || remembered->entries[at].unchecked)
         at = remembered_find(remembered, &asked); /* to be checked, or under way */
-    else if (at == REMEMBERED_NONE)
-        at = remembered_find(remembered, &asked);
     *entry = at != REMEMBERED_NONE ? &remembered->entries[at] : NULL;
     *answer = SYMBOLS_NO_SYMBOLS;
     if (*entry && (*entry)->state == REMEMBERED_FOUND)
