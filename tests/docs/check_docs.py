@@ -66,6 +66,23 @@ class Documents(unittest.TestCase):
     def test_the_manual_is_six_pages(self):
         self.assertLessEqual(len(glob.glob(f"{TREE}/docs/*")), 6)
 
+    def test_the_manual_has_each_metric_and_only_messages_that_there_are(self):
+        manual = text_of(os.path.join(TREE, "docs/operating.md"))
+        written = text_of(os.path.join(TREE, "service/http/metrics.c"))
+        metrics = {name for name in re.findall(r'"((?:kdnetd|process)_[a-z_]+)"', written)}
+        counters = text_of(os.path.join(TREE, "service/runtime/counters.def"))
+        metrics |= {f"kdnetd_{name}" for name in re.findall(r"^(?:WORKER|SESSION)_[A-Z]+\((\w+),", counters, re.M)}
+        told = set(re.findall(r"`((?:kdnetd|process)_[a-z_]+?)(?:_total)?(?:\{[a-z,]+\})?`", manual))
+        self.assertEqual(told, metrics)
+        sources = glob.glob(f"{TREE}/service/**/*.c", recursive=True)
+        said = re.sub(r'"\s*"', "", " ".join(text_of(path) for path in sources))
+        messages = re.findall(r"^\| (`.*?`) \|", manual.partition("## Messages of the log")[2], re.M)
+        self.assertGreater(len(messages), 30)
+        for row in messages:
+            for message in re.findall(r"`([^`]+)`", row):
+                with self.subTest(message=message):
+                    self.assertIn(message, said)
+
     @unittest.skipUnless(shutil.which("mandoc"), "mandoc is not here")
     def test_the_manual_pages_are_clean(self):
         pages = [*glob.glob(f"{TREE}/service/man/*.[0-9]"), *glob.glob(f"{TREE}/config/*.[0-9]")]
