@@ -166,10 +166,21 @@ void endpoint_close(struct endpoint *endpoint); /* and its connections */
 /* connection.c */
 void connection_open(struct endpoint *endpoint, evutil_socket_t socket);
 void connection_close(struct connection *connection);
-void connection_answer(struct connection *connection); /* its call has an answer */
-bool connection_evict(struct endpoint *endpoint);      /* the longest idle goes; false: there is none */
+bool connection_evict(struct endpoint *endpoint); /* the longest idle goes; false: there is none */
 bool connection_evict_stream(struct endpoint *endpoint);
 struct evbuffer *connection_output(struct connection *connection);
+void connection_enter(struct connection *connection, enum connection_state state); /* and its timer begins */
+void connection_set_timer(struct connection *connection);
+void connection_touch(struct connection *connection); /* from now on it counts as idle: the last one to be evicted */
+
+/* request.c: each returns whether there is more to do with what has come; false: the connection may be closed. */
+bool connection_read_head(struct connection *connection);
+bool connection_read_body(struct connection *connection);
+
+/* answer.c */
+void connection_answer(struct connection *connection); /* its call has an answer */
+/* The request is refused before it was read whole: the connection ends with this answer. */
+void connection_refuse(struct connection *connection);
 
 /* jobs.c */
 bool jobs_start(struct jobs *jobs, struct http *http, bool with_store);

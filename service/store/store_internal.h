@@ -77,6 +77,15 @@ void store_settings_clear(struct store_settings *settings);
 
 /* writer.c: the thread. */
 void store_write(void *store);
+bool store_is_ending(struct store *store);
+/* Ends a transaction whose parts went well (`code` 0). Returns whether it is on the disk, in the file that the path
+ * names. */
+bool store_commit(struct store *store, int code);
+
+/* upkeep.c */
+void store_begin_age(struct store *store); /* of a file that was opened; before anything is added */
+void store_put_targets(struct store *store);
+void store_retain(struct store *store);
 
 /* group.c: what is committed together. Functions that return an int return 0 or an SQLite code. */
 bool store_group_init(struct store_group *group);

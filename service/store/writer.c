@@ -15,12 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SECOND_MS    1000U
-#define HOUR_US      UINT64_C(3600000000)
-#define DAY_US       (24 * HOUR_US)
-#define BEHIND_US    (30 * DAY_US) /* a fleet may well have had nothing to tell for some weeks */
-#define RETAIN_ROWS  5000U         /* of one transaction */
-#define TARGETS_MOST 2000U
+#define SECOND_MS 1000U
 
 static void close_file(struct store *store)
 {
@@ -68,16 +63,6 @@ static void tell_targets(struct store *store)
     (void)database_targets(store->database, store->callbacks.on_target, store->callbacks.user);
 }
 
-/* From where the time goes on by which events are old: find_age_us. Before anything is added. */
-static void begin_age(struct store *store)
-{
-    uint64_t newest_us = 0;
-    if (store->age_us != 0 || database_newest_us(store->database, &newest_us) != 0)
-        return;
-    store->age_us = newest_us > 0 ? newest_us + DAY_US : store_wall_us();
-    store->aged_ms = store_clock_ms();
-}
-
 /* Opens the file, or sets it aside: then the next call makes a new one. */
 static void open_file(struct store *store)
 {
@@ -95,7 +80,7 @@ static void open_file(struct store *store)
         database_skip_to(store->database, store->newest);
         store->catch_up_due = true; /* it is another file than before */
     }
-    begin_age(store);
+    store_begin_age(store);
     store->sinks_due = true;
     (void)atomic_fetch_add(&store->generation, 1);
     tell_targets(store);
@@ -178,7 +163,7 @@ static int put_sinks(struct store *store)
 }
 
 /* Ends a transaction whose parts went well. Returns whether it is on the disk, in the file that the path names. */
-static bool commit(struct store *store, int code)
+bool store_commit(struct store *store, int code)
 {
     if (code == 0)
         code = database_commit(store->database);
@@ -211,7 +196,7 @@ static void commit_group(struct store *store)
         code = put_lines(store);
     if (code == 0)
         code = put_notes(store);
-    if (!commit(store, code))
+    if (!store_commit(store, code))
         return;
     store->sinks_due = false;
     tell_group(store);
@@ -229,7 +214,7 @@ struct catching {
     bool failed;
 };
 
-static bool is_ending(struct store *store)
+bool store_is_ending(struct store *store)
 {
     uv_mutex_lock(&store->lock);
     bool ending = store->ending;
@@ -246,7 +231,7 @@ static bool commit_found(struct catching *catching)
         code = database_begin(store->database);
         for (struct store_queued *line = catching->first; line && code == 0; line = line->next)
             code = store_group_add(&store->group, store->database, line->text, line->length, true);
-        catching->failed = !commit(store, code);
+        catching->failed = !store_commit(store, code);
         if (!catching->failed)
             tell_group(store);
     }
@@ -275,7 +260,7 @@ static bool begin_sinks(struct catching *catching)
     int code = database_begin(store->database);
     if (code == 0)
         code = put_sinks(store);
-    catching->failed = !commit(store, code);
+    catching->failed = !store_commit(store, code);
     store->sinks_due = catching->failed;
     return !catching->failed;
 }
@@ -304,7 +289,7 @@ static bool on_found(void *user, const char *text, size_t length)
     else
         catching->first = copy;
     catching->last = copy;
-    return ++catching->count < STORE_COMMIT_ROWS || (commit_found(catching) && !is_ending(store));
+    return ++catching->count < STORE_COMMIT_ROWS || (commit_found(catching) && !store_is_ending(store));
 }
 
 static void catch_up(struct store *store)
@@ -323,87 +308,6 @@ static void catch_up(struct store *store)
 
 /* Once a second */
 
-struct putting {
-    struct database *database;
-    int code; /* the first error */
-};
-
-static void put_target(void *user, const struct store_target *target)
-{
-    struct putting *putting = user;
-    if (putting->code == 0)
-        putting->code = database_put_target(putting->database, target);
-}
-
-static void store_targets(struct store *store)
-{
-    size_t stored = TARGETS_MOST;
-    while (store->callbacks.changed_targets && store->database && !store->told && stored == TARGETS_MOST) {
-        struct putting putting = {store->database, database_begin(store->database)};
-        stored = putting.code
-                     ? 0
-                     : store->callbacks.changed_targets(store->callbacks.user, put_target, &putting, TARGETS_MOST);
-        if (!commit(store, putting.code) || is_ending(store))
-            return;
-    }
-}
-
-static void tell_gone(struct store *store, const struct database_gone *gone)
-{
-    struct log_line line;
-    if (gone->overrun == 0)
-        return;
-    uv_mutex_lock(&store->lock);
-    store->status.overrun += gone->overrun;
-    uv_mutex_unlock(&store->lock);
-    log_begin(&line, CONFIG_LOG_WARNING,
-              "events left the store before a sink had taken them: see to the sink, or retain more");
-    log_text(&line, "sink", gone->sink);
-    log_number(&line, "events", gone->overrun);
-    log_end(&line);
-    if (store->callbacks.on_overrun)
-        store->callbacks.on_overrun(store->callbacks.user, gone->sink, gone->overrun);
-}
-
-/*
- * The time by which events are old: the clock's, but it goes forward no faster than twice as fast as time does, from a
- * day after the newest event on. So a clock that jumps ahead by years, or is wrong at the start, empties no store.
- */
-static uint64_t find_age_us(struct store *store)
-{
-    uint64_t wall_us = store_wall_us(), now_ms = store_clock_ms();
-    struct log_line line;
-    if (store->age_us == 0)
-        return 0; /* the file could not be asked: nothing is too old */
-    store->age_us += 2 * (now_ms - store->aged_ms) * 1000;
-    store->aged_ms = now_ms;
-    if (store->age_us > wall_us)
-        store->age_us = wall_us;
-    bool behind = wall_us - store->age_us > BEHIND_US;
-    if (behind && !store->age_told) {
-        log_begin(&line, CONFIG_LOG_WARNING,
-                  "the clock is far ahead of the newest stored event: is it right? Events leave the store by their age "
-                  "at most twice as fast as time passes, until it has caught up");
-        log_number(&line, "ahead_hours", (wall_us - store->age_us) / HOUR_US);
-        log_end(&line);
-    }
-    store->age_told = behind;
-    return store->age_us;
-}
-
-static void retain(struct store *store)
-{
-    struct database_gone gone;
-    if (!store->database || store->told)
-        return;
-    int code = database_begin(store->database);
-    if (code == 0)
-        code = database_retain(store->database, store->settings.retain_days, store->settings.retain_bytes,
-                               find_age_us(store), RETAIN_ROWS, &gone);
-    if (commit(store, code))
-        tell_gone(store, &gone);
-}
-
 static void renew_status(struct store *store)
 {
     uv_mutex_lock(&store->lock);
@@ -421,8 +325,8 @@ static void do_second(struct store *store)
         return;
     store->second_ms = now_ms;
     look_at_file(store);
-    store_targets(store);
-    retain(store);
+    store_put_targets(store);
+    store_retain(store);
 }
 
 /* The thread */
