@@ -229,7 +229,7 @@ static void begin_again(struct kdnet_session *session, uint64_t now_us)
     begin_halt(session, now_us);
 }
 
-/* Whether what comes may be said again because we asked for it. */
+/* Whether what comes may be sent again because we asked for it. */
 static bool asked_lately(const struct kdnet_link *link, uint64_t now_us)
 {
     return link->asked_us != 0 && now_us - link->asked_us < ASKED_LATELY_US;
@@ -242,7 +242,7 @@ static void on_state_change(struct kdnet_session *session, const struct kdnet_pa
                 halt->stop.checksum == kdnet_packet_checksum(packet->payload, packet->payload_length);
     if (same && halt->stage != KDNET_STAGE_RUNNING && halt->stage != KDNET_STAGE_GOING) {
         kdnet_link_ignored(
-            &session->active->link); /* said again at our RESEND or RESET: it waits, and has not taken our request */
+            &session->active->link); /* sent again at our RESEND or RESET: it waits, and has not taken our request */
         return;
     }
     /* Or the Continue was not taken, and our RESEND or RESET brought the same break again. */

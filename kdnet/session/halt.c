@@ -22,7 +22,7 @@ static bool may_follow(enum kdnet_stage stage, enum kdnet_stage next)
         [KDNET_STAGE_RUNNING] = RUNNING | READING | HELD, /* held at once: at a question */
         [KDNET_STAGE_READING] = RUNNING | RESUMING | GOING | HELD,
         [KDNET_STAGE_RESUMING] = RUNNING | RESUMING | GOING,
-        [KDNET_STAGE_GOING] = RUNNING | RESUMING,          /* the break was said again */
+        [KDNET_STAGE_GOING] = RUNNING | RESUMING,          /* the break was sent again */
         [KDNET_STAGE_HELD] = RUNNING | RESUMING | READING, /* read again */
     };
     return (followers[stage] & 1U << next) != 0;

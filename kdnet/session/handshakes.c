@@ -221,8 +221,7 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
     if (offer->took_over || (known && !rebooted && numbered))
         session->active->link.memory.out_of_step = true; /* its count of our ids may be another than ours */
     else if (!rebooted)
-        session->active->link.memory.unsure =
-            true; /* it may have been a former life of ours's, and have forgotten it */
+        session->active->link.memory.unsure = true; /* it may have been our previous process's, and have forgotten it */
     kdnet_link_control(&session->active->link, KDNET_PACKET_RESEND, 0);
     if (offer->took_over || !known)
         kdnet_resend_meet(session, offer->took_over, now_us);
@@ -300,7 +299,7 @@ static bool is_being_answered(const struct kdnet_session *session, uint64_t now_
            now_us - session->foreign_us < KDNET_OFFER_SPACING_US;
 }
 
-/* Data that no key of ours opens: the target has another host's key, or one of a former life of ours, or it is noise.
+/* Data that no key of ours opens: the target has another host's key, or one of our previous process, or it is noise.
  */
 void kdnet_handshakes_foreign_data(struct kdnet_session *session, uint8_t version, uint64_t now_us)
 {

@@ -67,7 +67,7 @@ void kdnet_link_done(struct kdnet_link *link)
     if (link->resetting || link->reset_since)
         link->memory.out_of_step = true; /* the target may or may not have taken the id that RESET named */
     else if (link->wants_reply)
-        /* It has taken this id, so it takes the next one. Without its ACK the reply may be an older one's, said again.
+        /* It has taken this id, so it takes the next one. Without its ACK the reply may be an older one's, sent again.
          */
         link->memory.unsure = !link->acked;
     if (!link->memory.unsure && !link->memory.out_of_step)

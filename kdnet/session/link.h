@@ -8,7 +8,7 @@
  * One data packet of ours is under way at a time. A request (wants_reply) is done when its reply comes; an answer or a
  * Continue when it is acknowledged. What gets no ACK is sent again with the same id. A request that got its ACK but no
  * reply is asked for by RESEND, and in the end by RESET: the target may have taken our id for a repeat (it was
- * connected to a former life of ours) and thrown the request away. Before that it has time to think: the round trips of
+ * connected to our previous process) and thrown the request away. Before that it has time to think: the round trips of
  * ACKs and of replies are measured apart, and what had to be sent again leaves its patience to the next one until
  * something is measured (Karn).
  */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* repeats_internal: the last break of a crash, said again. Not for callers. */
+/* repeats_internal: the last break of a crash, sent again. Not for callers. */
 #ifndef KDNET_REPEATS_INTERNAL_H
 #define KDNET_REPEATS_INTERNAL_H
 
 #include "kdnet/session/state_internal.h"
 
-/* Whether this break is the last one of its crash, said again: a machine at the end of its crash that was continued
+/* Whether this break is the last one of its crash, sent again: a machine at the end of its crash that was continued
  * can only break in again. Needs a phase that is known. */
 bool kdnet_repeats_is_one(const struct kdnet_session *session);
 

@@ -17,7 +17,7 @@ void kdnet_resend_begin(struct kdnet_session *session, uint8_t times, uint64_t n
 
 /*
  * The same for a machine that is met for the first time, whose handshake asks at once. One that was connected to
- * another host before, or to a former life of ours, may well stand still: it is asked longer. The others, a whole fleet
+ * another host before, or to our previous process, may well stand still: it is asked longer. The others, a whole fleet
  * perhaps, are asked less and less often from the start.
  */
 void kdnet_resend_meet(struct kdnet_session *session, bool took_over, uint64_t now_us);

@@ -338,7 +338,7 @@ void kdnet_resume_poked(struct kdnet_session *session, uint64_t now_us)
 }
 
 /*
- * Under a new key nobody knows whether the Continue of before was taken; said again, it could release the next break
+ * Under a new key nobody knows whether the Continue of before was taken; sent again, it could release the next break
  * unread. A machine that is halted answers RESEND with its break; one that runs does not.
  */
 void kdnet_resume_rekeyed(struct kdnet_session *session, uint64_t now_us)

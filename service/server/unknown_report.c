@@ -174,7 +174,9 @@ void unknown_report_log_rest(struct server *server)
     uint64_t pokes = unknown_sources_unreported(&server->unknown_sources);
     if (pokes == 0)
         return;
-    log_begin(&line, CONFIG_LOG_WARNING, "more machines poke with keys that no target has than are told of one by one");
+    log_begin(&line, CONFIG_LOG_WARNING,
+              "further pokes with unknown keys were not logged individually (rate limit); "
+              "kdnetctl unknown lists their sources");
     log_number(&line, "pokes", pokes);
     log_end(&line);
 }

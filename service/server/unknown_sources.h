@@ -62,7 +62,7 @@ void unknown_sources_note(struct unknown_sources *unknown_sources, const struct 
 bool unknown_sources_next(struct unknown_sources *unknown_sources, size_t *at, uint64_t now_us,
                           struct unknown_source *out);
 
-/* Pokes that will not be told of one by one, since the last call. */
+/* Pokes that will not be logged individually, since the last call. */
 uint64_t unknown_sources_unreported(struct unknown_sources *unknown_sources);
 
 #endif

@@ -9,7 +9,7 @@ struct forward {
     struct message message;
     enum forward_kind kind;
     unsigned hops;    /* TRY: workers that have tried their keys */
-    size_t allowance; /* NUDGE */
+    size_t allowance; /* SOLICIT */
     uint32_t listener_id;
     struct address source;
     uint8_t version, channel;

@@ -9,7 +9,7 @@
  *   BACK    it had moved when such a forward came: to the worker of its address again; nobody passes that on
  *   TRY     a poke that no key of this worker opens: to the next one, until each has tried
  *   NOBODY  none has a key for it: to the worker of its address, where the row may have come meanwhile
- *   NUDGE   data of nobody: the other one's machines may be asked to poke
+ *   SOLICIT data of nobody: the other one's machines may be asked to poke
  *
  * They may be lost, as any datagram: a worker takes FORWARD_MAX at a time; what finds no room is counted.
  */

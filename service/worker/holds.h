@@ -40,7 +40,7 @@ bool holds_begin(struct holds *holds, const struct address *source, uint16_t loc
 /* NULL: messages of this source do not wait. */
 struct hold *holds_find(struct holds *holds, const struct address *source, uint16_t local_port);
 
-/* Whether one more mail may wait; if not, end the hold. */
+/* Whether one more message may wait; if not, end the hold. */
 bool holds_may_wait(const struct hold *hold, uint64_t now_us);
 void holds_put(struct hold *hold, struct message *message);
 

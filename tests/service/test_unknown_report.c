@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Strangers: what is told of those that are too many to be told of one by one. */
+/* Unknown sources: what is logged of those that are too many to be logged individually. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,7 +38,8 @@ static void who_is_too_many_is_counted_in_one_line(void **state)
     const char *text = told();
     print_message("%s", text);
     static const char start[] =
-        "level=warning msg=\"more machines poke with keys that no target has than are told of one by one\" pokes=";
+        "level=warning msg=\"further pokes with unknown keys were not logged individually (rate limit); "
+        "kdnetctl unknown lists their sources\" pokes=";
     assert_int_equal(captured_lines(text), 1);
     assert_memory_equal(text, start, sizeof start - 1);
     assert_string_equal(told(), ""); /* nothing new since */
