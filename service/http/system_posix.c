@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/http/system.h"
 #include "service/http/state_internal.h"
+#include "service/net/address.h"
 #include "service/runtime/log.h"
 
 #include <dirent.h>
@@ -107,7 +108,6 @@ static bool fail(char *error, const char *what, const char *remedy)
 evutil_socket_t system_listen(const struct sockaddr *name, char *error)
 {
     int on = 1;
-    socklen_t size = name->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
     int fd = socket(name->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         (void)fail(error, "no socket", "look at the limits of this service (LimitNOFILE=)");
@@ -116,7 +116,7 @@ evutil_socket_t system_listen(const struct sockaddr *name, char *error)
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (name->sa_family == AF_INET6)
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    if (bind(fd, name, size) != 0 || listen(fd, BACKLOG) != 0) {
+    if (bind(fd, name, address_socket_length(name)) != 0 || listen(fd, BACKLOG) != 0) {
         (void)fail(error, "cannot be listened on",
                    "is another kdnetd running, or the address of another computer? Set "
                    "`http: none` where it is not needed");

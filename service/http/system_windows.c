@@ -3,6 +3,7 @@
 #include "config/file.h"
 #include "service/http/system.h"
 #include "service/http/state_internal.h"
+#include "service/net/address.h"
 #include "service/platform/windows/text.h"
 
 #include <psapi.h>
@@ -79,7 +80,6 @@ static evutil_socket_t fail(SOCKET socket, const char *what, const char *remedy,
 evutil_socket_t system_listen(const struct sockaddr *name, char *error)
 {
     const DWORD on = 1;
-    int size = name->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
     SOCKET socket = WSASocketW(name->sa_family, SOCK_STREAM, IPPROTO_TCP, NULL, 0,
                                WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
     if (socket == INVALID_SOCKET)
@@ -87,7 +87,7 @@ evutil_socket_t system_listen(const struct sockaddr *name, char *error)
     (void)setsockopt(socket, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, &on, sizeof on);
     if (name->sa_family == AF_INET6)
         (void)setsockopt(socket, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    if (bind(socket, name, size) != 0 || listen(socket, BACKLOG) != 0)
+    if (bind(socket, name, address_socket_length(name)) != 0 || listen(socket, BACKLOG) != 0)
         return fail(socket, "cannot be listened on",
                     "is another kdnetd running, or the address of another computer? Set `http: none` where it is not "
                     "needed",

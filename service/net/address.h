@@ -29,6 +29,13 @@ bool address_from_socket(const struct sockaddr *socket_address, struct address *
 /* For a socket of that family: IPv4 when the address is IPv4-mapped, IPv6 otherwise. */
 void address_to_socket(const struct address *address, struct sockaddr_storage *out);
 
+/* What bind, connect and sendto want to be told of an address: the length of its family's struct, IPv4 or IPv6. */
+static inline socklen_t address_socket_length(const struct sockaddr *socket_address)
+{
+    return socket_address->sa_family == AF_INET ? (socklen_t)sizeof(struct sockaddr_in)
+                                                : (socklen_t)sizeof(struct sockaddr_in6);
+}
+
 struct address address_from_config(const struct config_address *address);
 
 bool address_is_ipv4(const struct address *address);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/platform/sender.h"
+#include "service/net/address.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -22,11 +23,6 @@ struct batch {
     struct iovec vectors[SENDER_BATCH];
     union control controls[SENDER_BATCH];
 };
-
-static socklen_t length_of(const struct sockaddr_storage *address)
-{
-    return address->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-}
 
 /* Which interface it leaves by is the routes' to say. */
 static void set_from(struct msghdr *header, union control *control, const struct sender_datagram *datagram)
@@ -57,10 +53,11 @@ static void prepare(struct batch *batch, const struct sender_datagram *datagrams
         address_to_socket(&datagrams[i].to, &batch->to[i]);
         batch->vectors[i] = (struct iovec){.iov_base = datagrams[i].payload, .iov_len = datagrams[i].length};
         memset(&batch->messages[i], 0, sizeof batch->messages[i]);
-        batch->messages[i].msg_hdr = (struct msghdr){.msg_name = &batch->to[i],
-                                                     .msg_namelen = length_of(&batch->to[i]),
-                                                     .msg_iov = &batch->vectors[i],
-                                                     .msg_iovlen = 1};
+        batch->messages[i].msg_hdr =
+            (struct msghdr){.msg_name = &batch->to[i],
+                            .msg_namelen = address_socket_length((const struct sockaddr *)&batch->to[i]),
+                            .msg_iov = &batch->vectors[i],
+                            .msg_iovlen = 1};
         if (datagrams[i].from)
             set_from(&batch->messages[i].msg_hdr, &batch->controls[i], &datagrams[i]);
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/platform/platform.h"
+#include "service/net/address.h"
 #include "service/net/steer.h"
 
 #include <errno.h>
@@ -114,7 +115,7 @@ int platform_udp_socket(const struct sockaddr *local, unsigned how, uv_os_sock_t
     if (descriptor < 0)
         return uv_translate_sys_error(errno);
     int error = set_options(descriptor, ipv6, how);
-    if (error == 0 && bind(descriptor, local, ipv6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in)) != 0)
+    if (error == 0 && bind(descriptor, local, address_socket_length(local)) != 0)
         error = uv_translate_sys_error(errno);
     if (error == 0)
         *out = descriptor;
@@ -145,18 +146,14 @@ bool platform_report_local(uv_os_fd_t descriptor, bool ipv4)
 #endif
 }
 
-static socklen_t length_of(const struct sockaddr_storage *address)
-{
-    return address->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-}
-
 bool platform_source_of(const struct sockaddr_storage *to, struct sockaddr_storage *source)
 {
     socklen_t length = sizeof *source;
     int descriptor = socket(to->ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (descriptor < 0)
         return false;
-    bool known = connect(descriptor, (const struct sockaddr *)to, length_of(to)) == 0 &&
+    bool known = connect(descriptor, (const struct sockaddr *)to, address_socket_length((const struct sockaddr *)to)) ==
+                     0 &&
                  getsockname(descriptor, (struct sockaddr *)source, &length) == 0;
     (void)close(descriptor);
     return known;

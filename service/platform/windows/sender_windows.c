@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/platform/windows/datagrams.h"
+#include "service/net/address.h"
 #include "service/platform/sender.h"
 
 #include <string.h>
@@ -58,7 +59,7 @@ static int send_one(SOCKET socket, LPFN_WSASENDMSG send_message, const struct se
     WSABUF buffer = {.buf = (char *)datagram->payload, .len = (ULONG)datagram->length};
     DWORD sent = 0;
     address_to_socket(&datagram->to, &to);
-    int length = to.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+    int length = address_socket_length((const struct sockaddr *)&to);
     if (!send_message)
         return WSASendTo(socket, &buffer, 1, &sent, 0, (const struct sockaddr *)&to, length, NULL, NULL);
     WSAMSG message = {.name = (struct sockaddr *)&to,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "service/net/address.h"
 #include "service/platform/windows/console.h"
 #include "service/platform/windows/eventlog.h"
 #include "service/platform/platform.h"
@@ -84,7 +85,7 @@ int platform_udp_socket(const struct sockaddr *local, unsigned how, uv_os_sock_t
     if (socket == INVALID_SOCKET)
         return last_error();
     int error = set_options(socket, ipv6, how);
-    if (error == 0 && bind(socket, local, ipv6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in)) != 0)
+    if (error == 0 && bind(socket, local, address_socket_length(local)) != 0)
         error = last_error();
     if (error == 0)
         *out = socket;
@@ -112,18 +113,13 @@ bool platform_report_local(uv_os_fd_t descriptor, bool ipv4)
                 : set_option(socket, IPPROTO_IPV6, IPV6_PKTINFO, 1) == 0;
 }
 
-static int length_of(const struct sockaddr_storage *address)
-{
-    return address->ss_family == AF_INET ? (int)sizeof(struct sockaddr_in) : (int)sizeof(struct sockaddr_in6);
-}
-
 bool platform_source_of(const struct sockaddr_storage *to, struct sockaddr_storage *source)
 {
     int length = sizeof *source;
     SOCKET probe = socket(to->ss_family, SOCK_DGRAM, 0);
     if (probe == INVALID_SOCKET)
         return false;
-    bool known = connect(probe, (const struct sockaddr *)to, length_of(to)) == 0 &&
+    bool known = connect(probe, (const struct sockaddr *)to, address_socket_length((const struct sockaddr *)to)) == 0 &&
                  getsockname(probe, (struct sockaddr *)source, &length) == 0;
     (void)closesocket(probe);
     return known;
