@@ -81,13 +81,23 @@ static bool ends_within_a_line(const struct result_file *file, const char *path)
     return !read_last(file, path ? path : platform_stdout_path(), &last) || last != '\n';
 }
 
+/* Standard output that is open and cannot be looked at (Windows: a pipe) is no file. */
+static int look_at(struct result_file *file, uv_stat_t *about)
+{
+    int error = stat_file(file->file, about);
+    if (error == 0 || error == UV_EBADF || !file->is_stdout)
+        return error;
+    *about = (uv_stat_t){.st_mode = uv_guess_handle(file->file) == UV_NAMED_PIPE ? S_IFIFO : 0};
+    return 0;
+}
+
 int result_file_open(struct result_file *file, const char *path)
 {
     uv_stat_t about;
     *file = (struct result_file){.file = path ? open_path(path, platform_append_flags()) : STDOUT, .is_stdout = !path};
     if (file->file < 0)
         return (int)file->file;
-    int error = stat_file(file->file, &about);
+    int error = look_at(file, &about);
     if (error != 0) {
         if (path)
             (void)close_descriptor(file->file);
@@ -118,7 +128,7 @@ static int64_t write_bytes(const struct result_file *file, const char *text, siz
         return UV_EAGAIN;
     int64_t written = uv_fs_write(NULL, &request, file->file, &buffer, 1, -1, NULL);
     uv_fs_req_cleanup(&request);
-    return written;
+    return written == 0 && file->is_pipe ? UV_EAGAIN : written; /* a full pipe of Windows */
 }
 
 int64_t result_file_write(struct result_file *file, const char *text, size_t length)

@@ -317,8 +317,8 @@ char *observe_state_path(const struct kdnetd_config *config, const char *name)
     const char *folder = config->state ? config->state : getenv("STATE_DIRECTORY");
     if (!folder || folder[0] == '\0')
         return NULL;
-    /* systemd separates several by a colon: the first is meant. */
-    size_t length = config->state ? strlen(folder) : strcspn(folder, ":");
+    /* systemd separates several by a colon: the first is meant. A drive's colon is part of the name. */
+    size_t length = config->state || folder[0] != '/' ? strlen(folder) : strcspn(folder, ":");
     if (snprintf(path, sizeof path, "%.*s/%s", (int)length, folder, name) >= (int)sizeof path)
         return NULL;
     return strdup(path);

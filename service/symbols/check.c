@@ -10,7 +10,8 @@
 const char *symbols_state_path(const char *name, char *out, size_t size)
 {
     const char *folder = getenv("STATE_DIRECTORY"); // NOLINT(concurrency-mt-unsafe)
-    if (!folder || folder[0] != '/')
+    bool is_drive = folder && folder[0] != '\0' && folder[1] == ':';
+    if (!folder || (folder[0] != '/' && !is_drive))
         return NULL;
     int length = snprintf(out, size, "%s/%s", folder, name);
     return length > 0 && (size_t)length < size ? out : NULL;

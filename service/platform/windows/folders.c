@@ -7,6 +7,7 @@
 #include <aclapi.h>
 #include <openssl/evp.h>
 #include <sddl.h>
+#include <shlobj.h>
 #include <stdlib.h>
 #include <wchar.h>
 #include <wctype.h>
@@ -15,11 +16,13 @@
 #define SDDL_SIZE       512
 #define SHA1_SIZE       20
 
+/* Not by the environment: a service may have another one than who installed it. */
 wchar_t *folders_path(const wchar_t *under)
 {
     static const wchar_t own[] = L"\\kdnetd";
-    const wchar_t *data = _wgetenv(L"ProgramData");
-    data = data && data[0] ? data : L"C:\\ProgramData";
+    wchar_t data[MAX_PATH];
+    if (SHGetFolderPathW(NULL, CSIDL_COMMON_APPDATA, NULL, SHGFP_TYPE_CURRENT, data) != S_OK)
+        wcscpy(data, L"C:\\ProgramData");
     size_t size = wcslen(data) + sizeof own / sizeof *own + wcslen(under);
     wchar_t *path = malloc(size * sizeof *path);
     if (path) {
@@ -54,18 +57,20 @@ wchar_t *folders_service_sid(const wchar_t *name)
     return text;
 }
 
+/* By name first, which passes it on to what is in the folder; then as it stands, for Wine adds the parent's entries. */
 static unsigned long set_list(wchar_t *path, const wchar_t *sddl)
 {
+    const SECURITY_INFORMATION what = DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION;
     PSECURITY_DESCRIPTOR descriptor = NULL;
     PACL list = NULL;
     BOOL there = FALSE, is_default = FALSE;
     if (!ConvertStringSecurityDescriptorToSecurityDescriptorW(sddl, SDDL_REVISION_1, &descriptor, NULL))
         return GetLastError();
     unsigned long error = GetSecurityDescriptorDacl(descriptor, &there, &list, &is_default)
-                              ? SetNamedSecurityInfoW(path, SE_FILE_OBJECT,
-                                                      DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION,
-                                                      NULL, NULL, list, NULL)
+                              ? SetNamedSecurityInfoW(path, SE_FILE_OBJECT, what, NULL, NULL, list, NULL)
                               : GetLastError();
+    if (error == ERROR_SUCCESS && !SetFileSecurityW(path, what, descriptor))
+        error = GetLastError();
     (void)LocalFree(descriptor);
     return error;
 }

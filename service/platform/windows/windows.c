@@ -6,11 +6,8 @@
 
 #include <io.h>
 #include <limits.h>
-#include <winternl.h>
 
-#define PIPE_ROOM                         4096U
-#define PIPE_LOOK_MS                      2
-#define FILE_PIPE_LOCAL_INFORMATION_CLASS 24 /* FilePipeLocalInformation */
+#define PIPE_LOOK_MS 10 /* until a full pipe is tried again */
 
 void platform_prepare(void)
 {
@@ -189,30 +186,17 @@ const char *platform_stdout_path(void)
     return "NUL";
 }
 
-/* Of a pipe; what is none takes it. */
-static bool has_room(HANDLE handle)
-{
-    struct {
-        ULONG type, configuration, maximum, current, inbound, read_available, outbound, write_quota, state, end;
-    } information;
-    IO_STATUS_BLOCK status;
-    if (NtQueryInformationFile(handle, &status, &information, sizeof information,
-                               (FILE_INFORMATION_CLASS)FILE_PIPE_LOCAL_INFORMATION_CLASS) < 0)
-        return true;
-    return information.write_quota >= PIPE_ROOM;
-}
-
+/* A pipe that is full takes nothing, and does not wait: how much room it has, Windows does not tell while somebody
+ * waits to read from it. */
 bool platform_wait_writable(uv_file file, int timeout_ms)
 {
     HANDLE handle = (HANDLE)_get_osfhandle(file);
+    DWORD mode = PIPE_NOWAIT;
     if (GetFileType(handle) != FILE_TYPE_PIPE)
         return true;
-    while (!has_room(handle)) {
-        if (timeout_ms <= 0)
-            return false;
-        Sleep(PIPE_LOOK_MS);
-        timeout_ms -= PIPE_LOOK_MS;
-    }
+    (void)SetNamedPipeHandleState(handle, &mode, NULL, NULL);
+    if (timeout_ms > 0)
+        Sleep(timeout_ms < PIPE_LOOK_MS ? (DWORD)timeout_ms : PIPE_LOOK_MS);
     return true;
 }
 
