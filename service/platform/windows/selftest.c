@@ -3,8 +3,11 @@
 #include "service/platform/windows/folders.h"
 #include "service/platform/windows/manager.h"
 #include "service/platform/windows/selftest.h"
+#include "service/platform/windows/selftest_loop.h"
 #include "service/platform/windows/service_state.h"
 #include "service/platform/platform.h"
+
+#include "messages.h"
 
 #include <aclapi.h>
 #include <sddl.h>
@@ -92,6 +95,20 @@ static void look_at_config(struct look *look)
         "it has no privilege but SeChangeNotifyPrivilege", "sc privs kdnetd SeChangeNotifyPrivilege");
 }
 
+/* As Event Viewer does: the text of a failed dump, with its strings in their places. */
+static bool has_texts(HMODULE module)
+{
+    wchar_t strings[10][16], text[512];
+    DWORD_PTR places[10];
+    for (size_t i = 0; i < 10; ++i) {
+        (void)swprintf(strings[i], 16, L"<%zu>", i + 1);
+        places[i] = (DWORD_PTR)strings[i];
+    }
+    return FormatMessageW(FORMAT_MESSAGE_FROM_HMODULE | FORMAT_MESSAGE_ARGUMENT_ARRAY, module, EVENT_DUMP_FAILED, 0,
+                          text, sizeof text / sizeof *text, (va_list *)(void *)places) > 0 &&
+           wcsncmp(text, L"<2> crashed (<6> <7>), and its crash dump was NOT written: <4> <5>", 65) == 0;
+}
+
 static void look_at_events(struct look *look)
 {
     wchar_t file[MAX_PATH];
@@ -99,7 +116,8 @@ static void look_at_events(struct look *look)
     bool there = RegGetValueW(HKEY_LOCAL_MACHINE, MANAGER_EVENT_KEY, L"EventMessageFile", RRF_RT_REG_SZ, NULL, file,
                               &size) == ERROR_SUCCESS;
     HMODULE module = there ? LoadLibraryExW(file, NULL, LOAD_LIBRARY_AS_DATAFILE) : NULL;
-    say(look, there && module ? OK : NOT, "the Event Log finds the texts of its messages", "kdnetd service install");
+    say(look, module && has_texts(module) ? OK : NOT, "the Event Log finds the texts of its messages",
+        "kdnetd service install");
     if (module)
         (void)FreeLibrary(module);
     HANDLE source = RegisterEventSourceW(NULL, SERVICE_STATE_NAME);
@@ -147,16 +165,24 @@ static void look_at_network(struct look *look)
         "kdnetd service install --firewall makes it; a rule of yours may have another name");
 }
 
+static void look_at_serving(struct look *look)
+{
+    static const enum verdict verdicts[] = {
+        [SELFTEST_LOOP_DONE] = OK, [SELFTEST_LOOP_FAILED] = NOT, [SELFTEST_LOOP_MISSING] = UNTOLD};
+    enum selftest_loop outcome = selftest_loop_run();
+    say(look, verdicts[outcome], "kdnetd serves a machine of kdnet-target that crashes on this computer",
+        outcome == SELFTEST_LOOP_MISSING ? "put kdnet-target.exe beside kdnetd.exe"
+                                         : "look for a filter of another maker that holds up UDP on 127.0.0.1");
+}
+
 static void say_what_to_try(void)
 {
-    (void)puts(
-        "\nWhat a person has to try once, on a computer that may be restarted:\n"
-        "  1. kdnet-target --host 127.0.0.1:PORT, with its targets configured: results arrive (docs\\windows.md)\n"
-        "  2. taskkill /f /im kdnetd.exe: the service is there again after a second (sc query kdnetd)\n"
-        "  3. a mistake in the configuration, kdnetd service reload: event 1010, and it goes on serving\n"
-        "  4. Event Viewer, Application, source kdnetd: 1000, 1100 and 1101 have texts\n"
-        "  5. shutdown /r while a machine is being read: its result is in the file afterwards\n"
-        "  6. a crash of a machine in another network: its result arrives (firewalls on the way)");
+    (void)puts("\nWhat a person has to try once, on a computer that may be restarted:\n"
+               "  1. taskkill /f /im kdnetd.exe: the service is there again after a second (sc query kdnetd)\n"
+               "  2. a mistake in the configuration, kdnetd service reload: event 1010, and it goes on serving\n"
+               "  3. Event Viewer, Application, source kdnetd: 1000, 1100 and 1101 have texts\n"
+               "  4. shutdown /r while a machine is being read: its result is in the file afterwards\n"
+               "  5. a crash of a machine in another network: its result arrives (firewalls on the way)");
 }
 
 int selftest_run(int argc, char **argv)
@@ -177,6 +203,7 @@ int selftest_run(int argc, char **argv)
     look_at_events(&look);
     look_at_folder(&look);
     look_at_network(&look);
+    look_at_serving(&look);
     (void)CloseServiceHandle(look.service);
     (void)CloseServiceHandle(manager);
     say_what_to_try();
