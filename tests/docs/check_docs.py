@@ -83,15 +83,6 @@ class Documents(unittest.TestCase):
                 with self.subTest(message=message):
                     self.assertIn(message, said)
 
-    def test_the_manual_of_kdnet_target_has_each_option(self):
-        """kdnetctl's is held by tests/kdnetctl, those of kdnetd and its file are written from config/options.def."""
-        program = text_of(os.path.join(TREE, "service/kdnet-target/options.c"))
-        manual = text_of(os.path.join(TREE, "service/man/kdnet-target.1"))
-        told = [name for line in re.findall(r"^\.It (Fl .*)$", manual, re.M) for name in re.findall(r"Fl -([a-z0-9-]+)", line)]
-        helped = set(re.findall(r"  --([a-z0-9-]+)[ ,]", program)) | {"version"}
-        self.assertGreater(len(told), 40)
-        self.assertEqual((sorted(told), len(told)), (sorted(helped - {"rva"}), len(set(told))))
-
     @unittest.skipUnless(shutil.which("mandoc"), "mandoc is not here")
     def test_the_manual_pages_are_clean(self):
         pages = [*glob.glob(f"{TREE}/service/man/*.[0-9]"), *glob.glob(f"{TREE}/config/*.[0-9]")]

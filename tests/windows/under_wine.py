@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs for Windows, under Wine: unit tests, configuration files, the service, the .msi.
 
-usage: under_wine.py BUILD [NAME...]    BUILD: build/windows; NAME: only programs, files, units, service or msi
+usage: under_wine.py BUILD [NAME...]    BUILD: build/windows; NAME: only programs, files, units, workers, service or msi;
+                                        load: not by default; 2,000 machines crash within 300 ms, by 1 and 3 workers
 
 Wine binds 127.x.y.z to all addresses, so all is on 127.0.0.1. What Wine cannot show is in docs/windows.md.
 """
@@ -11,11 +12,13 @@ import os
 import pathlib
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
+
+import receivers
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 SKIPPED = 77
@@ -23,6 +26,7 @@ GUIDAGE = "4B444E45542D544152474554000000011"
 STATUS = {"0x0": "written", "0xC000007F": "failed"}
 MACHINES = 10
 KEY = "1.2.3.4"
+TOKENS = "C:\\ProgramData\\kdnetd\\tokens"
 PATIENCE = 90.0
 
 
@@ -40,10 +44,14 @@ class Wine:
                      "KDNETD_DATA": os.environ.get("KDNETD_DATA", str(TREE.parent / "shared/data"))}
 
     def __enter__(self):
+        quiet = {"env": self.env, "stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL,
+                 "check": False}
         if not (self.prefix / "system.reg").exists():
-            subprocess.run(["wine", "wineboot", "-i"], env=self.env, capture_output=True, timeout=300, check=False)
+            subprocess.run(["wine", "wineboot", "-i"], timeout=300, **quiet)
         # Services die a second after the last ordinary program, unless the server stays.
-        subprocess.run(["wineserver", "-p"], env=self.env, check=False, timeout=60)
+        subprocess.run(["wineserver", "-p"], timeout=60, **quiet)
+        # The first program starts those of Windows itself, which would hold a pipe of its output open.
+        subprocess.run(["wine", "cmd", "/c", "exit"], timeout=120, **quiet)
         return self
 
     def __exit__(self, *_):
@@ -131,13 +139,13 @@ def write_closed(path, content):
     path.write_text(content)
 
 
-def write_config(wine, port, http, wrong=False):
+def write_config(wine, port, http, sinks="", wrong=False):
     names = subprocess.run([native("kdnet-target"), "--host", f"127.0.0.1:{port}", "--key", KEY, "--count", str(MACHINES),
                             "--print-targets"], capture_output=True, text=True, check=True, timeout=60).stdout
     write_closed(wine.data / "targets", names)
     config = (f'listen: "127.0.0.1:{port}"\nevents: \'C:\\ProgramData\\kdnetd\\log\\events.jsonl\'\n'
               f'http: "127.0.0.1:{http}"\nhttp_tokens: \'C:\\ProgramData\\kdnetd\\tokens\'\n'
-              f'targets_file: targets\nrva: ["{GUIDAGE}:IopFinalCrashDumpStatus=0x3010"]\n')
+              f'targets_file: targets\nrva:\n  - {{guidage: {GUIDAGE}, symbol: IopFinalCrashDumpStatus, rva: 0x3010}}\n{sinks}')
     write_closed(wine.data / "kdnetd.yaml", config + ("listne: 1\n" if wrong else ""))
 
 
@@ -190,87 +198,220 @@ def check_http(wine, port):
             body = answer.read()
         expect(word in body, f"HTTP serves {path}", body[:500])
     wine.env["KDNETD_URL"] = f"http://127.0.0.1:{port}"
-    for words in (["status"], ["targets"], ["crashes"], ["reload"]):
+    for words in (["status"], ["targets"], ["crashes"]):
         done = wine.run(wine.build / "kdnetctl.exe", *words)
         expect(done.returncode == 0, f"kdnetctl {words[0]}", text(done) + read_log(wine)[-2000:])
+    done = wine.run(wine.build / "kdnetctl.exe", "reload")
+    expect(done.returncode != 0 and "token" in text(done), "nobody acts without a token", text(done))
+    done = wine.run(wine.build / "kdnetctl.exe", "--token-file", TOKENS, "reload")
+    expect(done.returncode == 0, "kdnetctl reload", text(done) + read_log(wine)[-2000:])
+
+
+def crash_all(wine, port):
+    """Each machine twice, and its result once each time, in the file and in the log."""
+    for status, verdict in STATUS.items():
+        machines = crash(port, status)
+        said = machines.communicate(timeout=PATIENCE)[0].decode()
+        expect(machines.returncode == 0, f"machines end well ({machines.returncode})", said + read_log(wine)[-3000:])
+        wait(lambda: len([r for r in results(wine) if r[1] == verdict]) == MACHINES, f"ten results: {verdict}",
+             lambda: str(results(wine)))
+    wait(lambda: read_log(wine).count("verdict=failed") >= MACHINES, "the log has the results",
+         lambda: read_log(wine)[-3000:])
+
+
+def check_sinks(wine, soc, syslog):
+    """What the file has, each receiver has."""
+    wanted = results(wine)
+    wait(lambda: wanted <= {(e["target"], e["verdict"]) for e in soc.events
+                            if e["event"] == "crash_status" and e["phase"] == "shutdown"}, "the HTTP sink has each result",
+         lambda: f"{len(soc.events)} events\n" + read_log(wine)[-2000:])
+    wait(lambda: len([d for d in syslog.datagrams if b'"failed"' in d or b"failed" in d]) >= MACHINES,
+         "the syslog sink has each result", lambda: f"{syslog.datagrams[:3]}\n" + read_log(wine)[-2000:])
+
+
+def check_reload(wine, configure):
+    configure(wrong=True)
+    verb(wine, "reload")
+    wait(lambda: "listne" in read_log(wine), "the mistake is in the log", lambda: read_log(wine)[-2000:])
+    verb(wine, "status")
+    configure()
+    again = read_log(wine).count("configuration read again")
+    verb(wine, "reload")
+    wait(lambda: read_log(wine).count("configuration read again") > again, "read again", lambda: read_log(wine)[-2000:])
+
+
+def check_stop(wine, port):
+    """Amid inquiries. Returns how long it took."""
+    before = len(read_events(wine))
+    machines = crash(port, "0x0", "--think", "30")
+    wait(lambda: len(read_events(wine)) > before, "machines crash again")
+    started = time.monotonic()
+    verb(wine, "stop")
+    stopped_s = time.monotonic() - started
+    machines.kill()
+    machines.communicate()
+    verb(wine, "status", code=1)
+    expect("stopping" in read_log(wine), "the end is in the log", read_log(wine)[-1000:])
+    return stopped_s
+
+
+def check_wrong_start(wine, configure):
+    """Its exit status is told, and no service tries again and again."""
+    configure(wrong=True)
+    before = read_log(wine).count("listne")
+    verb(wine, "start", code=1)
+    expect(read_log(wine).count("listne") > before, "its mistake is in the log", read_log(wine)[-2000:])
+    expect("exit status 2" in text(wine.run(wine.build / "kdnetd.exe", "service", "status")), "exit status 2 is told")
+
+
+def check_selftest(wine):
+    """What Wine can show is ok; its own holes it tells, and never that all is well."""
+    listed = text(wine.run(wine.build / "kdnetd.exe", "service", "selftest"))
+    for line in ("it runs as NT SERVICE\\kdnetd", "the path of the program is quoted",
+                 "the Event Log finds the texts of its messages", "%ProgramData%\\kdnetd is closed to other users",
+                 "sockets of this service's kind can be opened",
+                 "kdnetd serves a machine of kdnet-target that crashes on this computer"):
+        expect(f"ok           {line}" in listed, f"selftest: {line}", listed)
+    expect("it has 20 seconds when Windows shuts down" in listed and "What a person has to try" in listed, "selftest", listed)
+
+
+def expect_closed(wine, *names):
+    """Wine shows an access list as a mode, and the owner is in the group."""
+    for name in names:
+        file = wine.data / name
+        expect(file.exists() and file.stat().st_mode & 0o07 == 0, f"install makes {name}, and nobody else uses it",
+               oct(file.stat().st_mode) if file.exists() else "not there")
 
 
 def check_service(wine):
     shutil.rmtree(wine.data, ignore_errors=True)
-    port, http = free_port(), free_port(socket.SOCK_STREAM)
+    port, http, soc, syslog = free_port(), free_port(socket.SOCK_STREAM), receivers.Http(), receivers.Udp()
+    sinks = (f'sinks:\n  - {{name: soc, type: http, format: ndjson, url: "http://127.0.0.1:{soc.port}/"}}\n'
+             f'  - {{name: syslog, type: syslog, transport: udp, address: "127.0.0.1:{syslog.port}"}}\n')
+
+    def configure(wrong=False):
+        write_config(wine, port, http, sinks, wrong)
+
     wine.run(wine.build / "kdnetd.exe", "service", "uninstall")
     verb(wine, "status", code=3)
     verb(wine, "install")
-    for name in ("kdnetd.yaml", "tokens"):
-        file = wine.data / name
-        expect(file.exists() and file.stat().st_mode & 0o77 == 0, f"install writes {name}, and nobody else reads it",
-               oct(file.stat().st_mode) if file.exists() else "not there")
-    write_config(wine, port, http)
+    expect_closed(wine, "", "log", "state", "kdnetd.yaml", "tokens")
+    configure()
     verb(wine, "start")
-    verb(wine, "status")
     try:
-        for status, verdict in STATUS.items():
-            machines = crash(port, status)
-            said = machines.communicate(timeout=PATIENCE)[0].decode()
-            expect(machines.returncode == 0, f"machines end well ({machines.returncode})", said + read_log(wine)[-3000:])
-            wait(lambda: len([r for r in results(wine) if r[1] == verdict]) == MACHINES, f"ten results: {verdict}",
-                 lambda: str(results(wine)))
-        expect(read_log(wine).count("verdict=failed") >= MACHINES, "the log has the results", read_log(wine)[-3000:])
-        check_http(wine, http)
-        expect((wine.data / "state/kdnetd.db").exists(), "the store is in the folder state")
-        write_config(wine, port, http, wrong=True)
-        verb(wine, "reload")
-        wait(lambda: "listne" in read_log(wine), "the mistake is in the log", lambda: read_log(wine)[-2000:])
         verb(wine, "status")
-        write_config(wine, port, http)
-        again = read_log(wine).count("configuration read again")
-        verb(wine, "reload")
-        wait(lambda: read_log(wine).count("configuration read again") > again, "read again", lambda: read_log(wine)[-2000:])
-        before = len(read_events(wine))
-        machines = crash(port, "0x0", "--think", "30")
-        wait(lambda: len(read_events(wine)) > before, "machines crash again")
-        started = time.monotonic()
-        verb(wine, "stop")
-        stopped_s = time.monotonic() - started
-        machines.kill()
-        machines.communicate()
-        verb(wine, "status", code=1)
-        expect("stopping" in read_log(wine), "the end is in the log", read_log(wine)[-1000:])
-        # A wrong configuration at the start: its exit status, and no service that tries again and again.
-        write_config(wine, port, http, wrong=True)
-        before = read_log(wine).count("listne")
-        verb(wine, "start", code=1)
-        expect(read_log(wine).count("listne") > before, "its mistake is in the log", read_log(wine)[-2000:])
-        expect("exit status 2" in text(wine.run(wine.build / "kdnetd.exe", "service", "status")), "exit status 2 is told")
-        listed = text(wine.run(wine.build / "kdnetd.exe", "service", "selftest"))
-        expect("ok           it has a SID" in listed or "cannot tell  it has a SID" in listed or "NOT" in listed, "selftest",
-               listed)
-        expect("ok           %ProgramData%\\kdnetd is closed to other users" in listed, "the folder is closed", listed)
-        expect("ok           the Event Log finds the texts of its messages" in listed, "messages", listed)
+        crash_all(wine, port)
+        check_http(wine, http)
+        check_sinks(wine, soc, syslog)
+        expect((wine.data / "state/kdnetd.db").exists(), "the store is in the folder state")
+        check_reload(wine, configure)
+        stopped_s = check_stop(wine, port)
+        check_wrong_start(wine, configure)
+        check_selftest(wine)
     finally:
         verb(wine, "uninstall")
+        soc.close()
+        syslog.close()
     expect((wine.data / "kdnetd.yaml").exists() and (wine.data / "targets").exists(), "configuration and keys stay")
     verb(wine, "status", code=3)
     return f"{2 * MACHINES} results, stopped amid inquiries in {stopped_s:.1f} s"
 
 
+def serve(wine, machines, workers, spread_ms):
+    """kdnetd.exe as a program serves machines that crash once each. Returns the results and how long each was halted, ms."""
+    folder, port = wine.build / "serve", free_port()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    options = ["--host", f"127.0.0.1:{port}", "--key", KEY, "--count", str(machines)]
+    names = subprocess.run([native("kdnet-target"), *options, "--print-targets"], capture_output=True, text=True, check=True,
+                           timeout=60).stdout
+    write_closed(folder / "targets", names)
+    write_closed(folder / "kdnetd.yaml", f'listen: "127.0.0.1:{port}"\ntargets_file: targets\nevents: events.jsonl\n'
+                 f'workers: {workers}\nhttp: none\nstore: none\nrva:\n  - {{guidage: {GUIDAGE}, symbol: IopFinalCrashDumpStatus, rva: 0x3010}}\n')
+    with open(folder / "log", "wb") as log:
+        daemon = subprocess.Popen(["wine", str(wine.build / "kdnetd.exe"), "--config", "kdnetd.yaml"], env=wine.env,
+                                  cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        wait(lambda: b"msg=serving" in (folder / "log").read_bytes(), "it serves",
+             lambda: (folder / "log").read_text("utf-8", "replace")[-2000:])
+        done = subprocess.run([native("kdnet-target"), *options, "--scenario", "bugcheck", "--status", "0x0", "--exit",
+                               "--duration-ms", "120000", "--spread-ms", str(spread_ms)], capture_output=True, timeout=180)
+        expect(done.returncode == 0, f"machines end well ({done.returncode})", text(done)[-2000:])
+
+        def events(kind):
+            lines = (folder / "events.jsonl").read_text().splitlines()
+            return [e for e in map(json.loads, lines) if e["event"] == kind]
+
+        wait(lambda: len({e["target"] for e in events("crash_status") if e["phase"] == "shutdown"}) == machines,
+             "each machine has its result", lambda: str(len(events("crash_status"))))
+        written = [e for e in events("crash_status") if e["phase"] == "shutdown"]
+        expect(len(written) == machines and {e["verdict"] for e in written} == {"written"}, "each result is right, and once",
+               str(len(written)))
+        return [e["halted_ms"] for e in events("released")], (folder / "log").read_text("utf-8", "replace")
+    finally:
+        daemon.terminate()
+        daemon.wait(PATIENCE)
+        wine.run("taskkill", "/f", "/im", "kdnetd.exe")
+
+
+def check_workers(wine):
+    """Machines of other workers than that which receives."""
+    _, log = serve(wine, 60, 3, 0)
+    expect("workers=3 " in log, "three workers serve", log[-2000:])
+    return "60 results by 3 workers"
+
+
+def check_load(wine):
+    """Told, not judged: the computer and Wine have their part in it."""
+    told = []
+    for workers in (1, 3):
+        halted, _ = serve(wine, 2000, workers, 300)
+        told.append(f"{workers} workers: 2000 results, halted {statistics.median(halted):.0f} ms (median of "
+                    f"{len(halted)} halts), {max(halted):.0f} ms at most")
+    return "; ".join(told)
+
+
+def make_older(wine):
+    """A package of the same files, with a lower version."""
+    package = wine.build / "older.msi"
+    folders = sorted((wine.build / "package").glob("kdnetd-*-x64"))
+    done = subprocess.run(["wixl", "-a", "x64", "-D", "VERSION=0.0.1", "-D", "FILES=.", "-o", str(package),
+                           str(TREE / "service/platform/windows/kdnetd.wxs")], cwd=folders[-1], capture_output=True,
+                          timeout=120)
+    expect(done.returncode == 0, "wixl makes an older package", text(done))
+    return package
+
+
+def msiexec(wine, how, package):
+    return wine.run("msiexec", how, "Z:" + str(package).replace("/", "\\"), "/qn", timeout=300)
+
+
+def status_code(wine, program):
+    return wine.run(program, "service", "status").returncode
+
+
 def check_msi(wine):
     packages = sorted(wine.build.glob("kdnetd-*-x64.msi"))
-    if not packages:
-        return "left out: there is no .msi"
-    package = "Z:" + str(packages[-1]).replace("/", "\\")
+    if not packages or not shutil.which("wixl"):
+        return "left out: there is no .msi, or no wixl"
+    shutil.rmtree(wine.data, ignore_errors=True)
     program = wine.prefix / "drive_c/Program Files/kdnetd/kdnetd.exe"
-    done = wine.run("msiexec", "/i", package, "/qn", timeout=300)
+    older = make_older(wine)
+    done = msiexec(wine, "/i", older)
     expect(done.returncode == 0 and program.exists(), f"install ({done.returncode})", text(done))
-    state = wine.run(program, "service", "status")
-    expect(state.returncode == 1, "the service is there, and stopped", text(state))
-    keys = wine.data / "kept.txt"
-    keys.write_text("an operator's")
-    done = wine.run("msiexec", "/x", package, "/qn", timeout=300)
+    expect(status_code(wine, program) == 1, "the service is there, and stopped")
+    write_config(wine, free_port(), free_port(socket.SOCK_STREAM))
+    kept = {name: (wine.data / name).read_bytes() for name in ("kdnetd.yaml", "targets", "tokens")}
+    expect(wine.run(program, "service", "start").returncode == 0, "it starts", read_log(wine)[-2000:])
+    done = msiexec(wine, "/i", packages[-1])
+    expect(done.returncode == 0 and program.exists(), f"upgrade ({done.returncode})", text(done))
+    expect(status_code(wine, program) in (0, 1), "the service is there after the upgrade")
+    expect(all((wine.data / name).read_bytes() == content for name, content in kept.items()), "an upgrade changes no file")
+    done = msiexec(wine, "/x", packages[-1])
     expect(done.returncode == 0 and not program.exists(), f"uninstall ({done.returncode})", text(done))
-    expect(wine.run(wine.build / "kdnetd.exe", "service", "status").returncode == 3, "the service is gone")
-    expect(keys.exists() and (wine.data / "kdnetd.yaml").exists(), "what the operator wrote stays")
-    return "installed, removed; configuration stays"
+    expect(status_code(wine, wine.build / "kdnetd.exe") == 3, "the service is gone")
+    expect(all((wine.data / name).read_bytes() == content for name, content in kept.items()), "uninstall removes no key")
+    return "installed, upgraded, removed; configuration and keys stay"
 
 
 def is_older(program):
@@ -279,12 +420,12 @@ def is_older(program):
     return any(path.stat().st_mtime > built for room in rooms for path in room.rglob("*.[ch]"))
 
 
-CHECKS = {"programs": check_programs, "files": check_files, "units": check_units, "service": check_service,
-          "msi": check_msi}
+CHECKS = {"programs": check_programs, "files": check_files, "units": check_units, "workers": check_workers,
+          "service": check_service, "msi": check_msi, "load": check_load}
 
 
 def main():
-    build, wanted = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2:] or list(CHECKS)
+    build, wanted = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2:] or [name for name in CHECKS if name != "load"]
     for program in ("wine", "wineserver"):
         if not shutil.which(program):
             say(f"nothing tested: {program} is not there")

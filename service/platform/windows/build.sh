@@ -3,6 +3,7 @@
 # ./dev windows: libraries (once), programs, tests under Wine, build/windows/kdnetd-VERSION-x64.zip and .msi.
 #
 #   build.sh           all of it
+#   build.sh packages  the same without the tests
 #   build.sh programs  kdnetd.exe, kdnetctl.exe, kdnet-target.exe and the unit tests in build/windows
 #
 # KDNETD_SIGN: a command that signs a file in place, called with its path: each program, then the .msi.
@@ -85,10 +86,14 @@ make_packages() {
 
 case ${1:-} in
 programs) make_programs ;;
+packages)
+    make_programs
+    make_packages
+    ;;
 '')
     make_programs
     make_packages
     exec "${PYTHON:-python3}" -B "$tree/tests/windows/under_wine.py" "$build"
     ;;
-*) die "say nothing, or programs" ;;
+*) die "say nothing, packages or programs" ;;
 esac
