@@ -37,7 +37,7 @@ SCHEMA = SOURCE / "config" / "events.schema.json"
 GUIDAGE = "4B444E45542D544152474554000000011"
 SYMBOL = "nt!IopFinalCrashDumpStatus"
 RVA = f"{GUIDAGE}:IopFinalCrashDumpStatus=0x3010"
-PATIENCE = 60.0  # of a wait that should take a moment: only a broken program meets it
+PATIENCE = 120.0  # of a wait that should take a moment: only a broken program meets it
 # A processor that is busy elsewhere for two seconds is no fault of kdnetd's: a test of the deadline names its own.
 READ_DEADLINE = "30s"
 
