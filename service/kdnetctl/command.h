@@ -41,6 +41,9 @@ struct command {
     int (*run)(int count, char **arguments);
 };
 
+/* Of an option --since TIME. */
+#define COMMAND_SINCE_HELP "from then on: a duration back from now (24h), or as 2026-11-26T08:14:03Z"
+
 /* The options that every command takes that asks kdnetd. Ends with a NULL name. */
 extern const struct command_option command_common[];
 

@@ -78,7 +78,7 @@ static int run_crashes(int count, char **arguments)
 }
 
 static const struct command_option crashes_options[] = {
-    {"since", "TIME", OPTION_SINCE, "from then on: a duration back from now (24h), or as 2026-11-26T08:14:03Z"},
+    {"since", "TIME", OPTION_SINCE, COMMAND_SINCE_HELP},
     {"until", "TIME", OPTION_UNTIL, "before that"},
     {"verdict", "V", OPTION_VERDICT, "written, failed, not_started or unknown; may be given again"},
     {"target", "NAME", OPTION_TARGET, "of this machine; may be given again"},
@@ -271,8 +271,7 @@ static int run_buckets(int count, char **arguments)
     return ask_end(&ask, status);
 }
 
-static const struct command_option buckets_options[] = {
-    {"since", "TIME", OPTION_SINCE, "from then on: a duration back from now (24h), or as 2026-11-26T08:14:03Z"}, {0}};
+static const struct command_option buckets_options[] = {{"since", "TIME", OPTION_SINCE, COMMAND_SINCE_HELP}, {0}};
 
 const struct command command_buckets = {.name = "buckets",
                                         .summary = "list crashes by what is at fault",

@@ -235,7 +235,7 @@ static int run_events(int count, char **arguments)
 
 static const struct command_option options[] = {
     {"follow", NULL, OPTION_FOLLOW, "goes on with those to come, also when kdnetd is restarted"},
-    {"since", "TIME", OPTION_SINCE, "from then on: a duration back from now (24h), or as 2026-11-26T08:14:03Z"},
+    {"since", "TIME", OPTION_SINCE, COMMAND_SINCE_HELP},
     {"tail", "N", OPTION_TAIL, "the newest N (100)"},
     {"type", "EVENT", OPTION_TYPE, "of this kind, as crash_status; may be given again"},
     {"target", "NAME", OPTION_TARGET, "of this machine; may be given again"},
