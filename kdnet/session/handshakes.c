@@ -51,7 +51,7 @@ static int make_offer(struct kdnet_session *session, const struct kdnet_datagram
     kdnet_response_encode(&response, body);
     kdnet_data_key(&session->keys.control, body, offer->data_key);
     kdnet_offers_count(session, offer, now_us);
-    session->response_due = kdnet_offers_number(session, offer);
+    session->response_due = kdnet_offers_number(session, offer) & KDNET_OFFER_NUMBERS;
     return KDNET_OK;
 }
 
@@ -135,7 +135,7 @@ static int receive_poke(struct kdnet_session *session, const struct kdnet_datagr
     if (answered(session, datagram, poke, &same)) {
         kdnet_state_count(session, KDNET_COUNT_REPEATED);
         if (same) /* the same again, never a second key */
-            session->response_due = kdnet_offers_number(session, same);
+            session->response_due = kdnet_offers_number(session, same) & KDNET_OFFER_NUMBERS;
         received->answered = same;
         return KDNET_OK;
     }
@@ -231,7 +231,7 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
     session->control_sequence = offer->sequence;
     session->version = offer->version;
     session->connected = true;
-    session->renumbered = session->solicit_due = false;
+    session->renumbered = session->solicit_due = session->going_down = false;
     session->solicited_us = now_us; /* what comes late under the old key asks for nothing */
     kdnet_sequence_restart(session);
     if (keep)

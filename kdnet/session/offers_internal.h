@@ -22,6 +22,7 @@
 #define KDNET_OFFERS_A_RUN  2U  /* of one of them */
 #define KDNET_OFFERS_CROWD  8U  /* so many places: from then on it counts how often a run is answered */
 #define KDNET_OFFERS        (KDNET_OFFERS_OWN + KDNET_OFFERS_OTHERS)
+#define KDNET_OFFER_NUMBERS 0x7fU /* all of kdnet_offers_number; response_due has as many bits */
 
 #define KDNET_OFFER_LIFE_US    60000000U
 #define KDNET_OFFER_SPACING_US 300000U  /* between two offers for one run */

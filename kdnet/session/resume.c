@@ -73,6 +73,7 @@ void kdnet_resume_done(struct kdnet_session *session, uint64_t now_us)
     kdnet_report_released(session, now_us);
     if (!told)
         crash_goes_on(session, now_us);
+    session->going_down = halt->stop.shutdown || halt->action == KDNET_ACTION_REBOOT;
     kdnet_halt_set_stage(halt, KDNET_STAGE_RUNNING);
     halt->request.purpose = KDNET_FOR_NOTHING;
     /* Does it run? Another break may wait under this one, or the Continue was acknowledged and not taken. A machine

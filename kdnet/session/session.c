@@ -447,6 +447,11 @@ bool kdnet_session_is_dumping(const struct kdnet_session *session)
     return session->history && session->history->crash.dumping;
 }
 
+bool kdnet_session_is_going_down(const struct kdnet_session *session)
+{
+    return session->going_down;
+}
+
 bool kdnet_session_is_waiting(const struct kdnet_session *session)
 {
     return session->history && session->history->stopped_us != 0;

@@ -314,11 +314,12 @@ struct kdnet_session {
                                    later */
     uint8_t solicit_version;
     uint8_t version;
-    uint8_t response_due;   /* place in offers + 1; 0: none */
-    uint8_t lost_later;     /* seconds by which its loss is told later, for want of memory */
-    uint8_t foreign_rekeys; /* new keys that it was answered with lately */
-    uint8_t resend_left;    /* a machine that may be halted is asked so often, quickly, for what it waits with */
-    uint8_t resend_slow;    /* then less and less often, until it says anything: how often, and 1; 0: not asked */
+    uint8_t response_due : 7; /* place in offers + 1; 0: none */
+    bool going_down : 1;      /* it was let go on from the last break before a new start */
+    uint8_t lost_later;       /* seconds by which its loss is told later, for want of memory */
+    uint8_t foreign_rekeys;   /* new keys that it was answered with lately */
+    uint8_t resend_left;      /* a machine that may be halted is asked so often, quickly, for what it waits with */
+    uint8_t resend_slow;      /* then less and less often, until it says anything: how often, and 1; 0: not asked */
     struct kdnet_keys keys;
     uint8_t target_random[KDNET_RANDOM_LENGTH]; /* of the newest poke of this session */
     uint64_t resend_us; /* when to send the next RESEND; KDNET_NEVER: at the machine's next poke */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/kdnet-target/options.h"
+#include "config/value.h"
 #include "kdnet/error.h"
 #include "kdnet/base/wire.h"
 
@@ -245,16 +246,48 @@ static bool parse_address(const char *name, const char *text, uint16_t least_por
     return wrong("--%s '%s': '%s' is no IPv4 address, nor an IPv6 address in brackets", name, text, ip);
 }
 
+#define OPTIONS_MAX   64
+#define SCENARIOS_MAX 64
+
+/* An option that there is not, or is not written as it must be. */
+static bool wrong_option(int problem, const char *written)
+{
+    const char *names[OPTIONS_MAX];
+    char name[64];
+    size_t count = 0, dashes = strspn(written, "-");
+    bool known = false;
+    (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(written + dashes, "="), written + dashes);
+    for (; count < OPTIONS_MAX && long_options[count].name; ++count) {
+        names[count] = long_options[count].name;
+        known = known || strcmp(name, names[count]) == 0;
+    }
+    const char *likely = config_suggest(name, names, count);
+    if (problem == ':')
+        return wrong("--%s wants a value behind it", name);
+    if (known)
+        return wrong("--%s takes no value", name);
+    if (likely)
+        return wrong("unknown option \"%.*s%s\"; did you mean --%s?", (int)dashes, written, name, likely);
+    return wrong("unknown option \"%.*s%s\"", (int)dashes, written, name);
+}
+
 static bool parse_scenario(const char *text, const char **out)
 {
+    const char *names[SCENARIOS_MAX];
+    size_t count = 0;
     for (size_t i = 0; machine_scenario_name(i); ++i)
         if (strcmp(machine_scenario_name(i), text) == 0) {
             *out = text;
             return true;
         }
     (void)fprintf(stderr, "kdnet-target: --scenario '%s': there is no such scenario; there are:", text);
-    for (size_t i = 0; machine_scenario_name(i); ++i)
-        (void)fprintf(stderr, " %s", machine_scenario_name(i));
+    for (; count < SCENARIOS_MAX && machine_scenario_name(count); ++count) {
+        names[count] = machine_scenario_name(count);
+        (void)fprintf(stderr, " %s", names[count]);
+    }
+    const char *likely = config_suggest(text, names, count);
+    if (likely)
+        (void)fprintf(stderr, "; did you mean %s?", likely);
     (void)fputc('\n', stderr);
     return false;
 }
@@ -323,8 +356,7 @@ static bool parse_flag(struct options *o, int id)
     case OPT_JSON:
         o->json = true;
         return true;
-    default: /* getopt has said what is wrong with it */
-        (void)fputs("Try: kdnet-target --help\n", stderr);
+    default:
         return false;
     }
 }
@@ -473,7 +505,11 @@ enum options_result options_parse(struct options *options, int argc, char **argv
     *options = (struct options){.count = 1, .scenario = "idle", .version = 0, .seed = 1, .replay_gap_ms = 10};
     options->machine = KDNET_MACHINE_X64;
     machine_default_pdb(&options->pdb);
-    while ((id = getopt_long(argc, argv, "", long_options, &at)) != -1) {
+    while ((id = getopt_long(argc, argv, ":", long_options, &at)) != -1) {
+        if (id == '?' || id == ':') {
+            (void)wrong_option(id, argv[optind - 1]);
+            return OPTIONS_WRONG;
+        }
         if (id == OPT_HELP) {
             print_help();
             return OPTIONS_HELP;
@@ -482,7 +518,7 @@ enum options_result options_parse(struct options *options, int argc, char **argv
             (void)puts("kdnet-target " KDNETD_VERSION);
             return OPTIONS_HELP;
         }
-        if (!parse_one(options, id, id == '?' ? "" : long_options[at].name))
+        if (!parse_one(options, id, long_options[at].name))
             return OPTIONS_WRONG;
     }
     if (optind < argc) {

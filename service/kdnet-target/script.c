@@ -234,6 +234,12 @@ static const struct step no_last_break[] = {
     {STEP_END, NULL, 0},
 };
 
+/* Somebody restarts it: no crash. */
+static const struct step restart[] = {
+    {STEP_START, NULL, 0},           {STEP_UNLOAD_ALL, NULL, 0}, {STEP_REBOOT, NULL, 0},
+    {STEP_BOOT, NULL, KDNET_WHO_NT}, {STEP_START, NULL, 0},      {STEP_END, NULL, 0},
+};
+
 /* After the host asked for a reboot. */
 static const struct step reboot[] = {
     {STEP_REBOOT, NULL, 0}, {STEP_BOOT, NULL, KDNET_WHO_NT},
@@ -278,6 +284,7 @@ static const struct script scenarios[] = {
     {"endless-lists", endless_lists, NULL, KDNET_WHO_NT, false},
     {"survives", survives, NULL, KDNET_WHO_NT, false},
     {"no-last-break", no_last_break, NULL, KDNET_WHO_NT, false},
+    {"restart", restart, NULL, KDNET_WHO_NT, false},
     {"mixed", NULL, NULL, KDNET_WHO_NT, false}, /* one of the first SCRIPT_MIXED, drawn */
 };
 

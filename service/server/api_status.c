@@ -86,6 +86,25 @@ static void tell_event_log(struct api *api, const struct http_status *before)
                       "there");
 }
 
+struct sinks_to_tell {
+    struct http_status *status;
+    const struct http_status *before;
+};
+
+static void tell_sink(void *user, const struct sinks_status *sink)
+{
+    const struct sinks_to_tell *to = user;
+    if (sink->failing_us != 0)
+        tell_degraded(to->status, to->before, "sink", sink->name, sink->last_error);
+}
+
+static void tell_sinks(struct api *api, const struct http_status *before)
+{
+    struct sinks_to_tell to = {api->status, before};
+    if (api->server->observe.sinks)
+        sinks_each(api->server->observe.sinks, tell_sink, &to);
+}
+
 static void tell_readiness(struct api *api)
 {
     const struct server *server = api->server;
@@ -132,6 +151,7 @@ void api_look(struct api *api)
     tell_store(api, before);
     tell_event_log(api, before);
     tell_configuration(api, before);
+    tell_sinks(api, before);
     api->status->degraded_count += http_degraded(atomic_load(&api->http),
                                                  api->status->degraded + api->status->degraded_count,
                                                  HTTP_DEGRADED - api->status->degraded_count);

@@ -116,6 +116,13 @@ static void acknowledge(void *user, uint64_t seq)
         (void)store_sink_ack(sink->sinks->store, sink->config.name, seq);
 }
 
+/* Also while a batch is not taken: a collector that cannot deliver is there all the same. */
+static void tick(struct sink *sink)
+{
+    if (sink->type->tick && !atomic_load(&sink->stop) && link_of(sink))
+        sink->type->tick(sink->link);
+}
+
 static bool wait_for(void *user, uint64_t ms, bool for_events)
 {
     struct sink *sink = user;
@@ -126,6 +133,8 @@ static bool wait_for(void *user, uint64_t ms, bool for_events)
         (void)uv_cond_timedwait(&sink->wakeup, &sink->lock, until - now);
     sink->woken = false;
     uv_mutex_unlock(&sink->lock);
+    if (!for_events)
+        tick(sink);
     return !atomic_load(&sink->stop);
 }
 
@@ -218,8 +227,7 @@ static void run(void *user)
         sink->feed.longest_ms = sink->type->longest_ms;
         while (!atomic_load(&sink->stop) && feed_turn(&sink->feed)) {
             go_back(sink);
-            if (sink->type->tick && link_of(sink))
-                sink->type->tick(sink->link);
+            tick(sink);
         }
     }
     if (sink->link)

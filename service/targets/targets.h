@@ -85,7 +85,6 @@ struct target {
     bool gated : 1;                           /* what its session has to send waits for its result to be written */
     bool name_apart : 1;                      /* it is too long to be here */
     bool handed_over : 1;                     /* to another debugger: we are silent, until more->silent_until_us */
-    bool rebooting : 1;                       /* it was last seen going down */
     uint16_t via;                             /* of its live place, as in struct address */
     uint32_t snapshot;                        /* its slot (snapshots.h); 0: none */
     union {

@@ -10,12 +10,12 @@ enum target_state act_state(const struct target *target)
     if (target->handed_over)
         return TARGET_HANDED_OVER;
     if (!kdnet_session_is_connected(session))
-        return !target->seen ? TARGET_NEVER_SEEN : target->rebooting ? TARGET_REBOOTING : TARGET_LOST;
+        return !target->seen ? TARGET_NEVER_SEEN : TARGET_LOST;
     if (kdnet_session_is_halted(session) || kdnet_session_is_waiting(session))
         return target->held ? TARGET_HELD : TARGET_HALTED;
     if (kdnet_session_is_dumping(session))
         return TARGET_DUMPING;
-    return target->rebooting ? TARGET_REBOOTING : TARGET_CONNECTED;
+    return kdnet_session_is_going_down(session) ? TARGET_REBOOTING : TARGET_CONNECTED;
 }
 
 static struct act_result done(void)

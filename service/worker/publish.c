@@ -307,17 +307,6 @@ static void log_event(const struct logged_event *a)
     loggers[a->event->type](a);
 }
 
-/* A machine that goes down is not lost. */
-static void note_rebooting(struct target *target, const struct kdnet_event *event)
-{
-    if (event->type == KDNET_EVENT_CONNECTED || event->type == KDNET_EVENT_LOST)
-        target->rebooting = false;
-    else if (event->type == KDNET_EVENT_CRASH_STATUS)
-        target->rebooting = event->u.crash_status.phase == KDNET_PHASE_SHUTDOWN;
-    else if (event->type == KDNET_EVENT_RELEASED && event->u.released.action == KDNET_ACTION_REBOOT)
-        target->rebooting = true;
-}
-
 static void note(struct worker *worker, struct target *target, const struct kdnet_event *event)
 {
     bool held = target->held;
@@ -330,7 +319,6 @@ static void note(struct worker *worker, struct target *target, const struct kdne
         held = event->u.released.action == KDNET_ACTION_HOLD;
     else if (event->type == KDNET_EVENT_HELD)
         held = true;
-    note_rebooting(target, event);
     if (held != target->held) {
         totals_uncount(worker, target);
         target->held = held; /* totals_count comes when the session has told everything */

@@ -2,6 +2,7 @@
 """Events that kdnetd sends on from its store, counted by id where they arrive, across kill -9."""
 import http.server
 import json
+import subprocess
 import threading
 import time
 import unittest
@@ -12,7 +13,7 @@ import harness
 class Receiver:
     """Takes each event of ndjson bodies; every third body is told to come again."""
 
-    def __init__(self):
+    def __init__(self, port=0):
         self.ids, self.lines, self.bodies, self.lock = set(), [], 0, threading.Lock()
         outer = self
 
@@ -35,7 +36,7 @@ class Receiver:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -79,6 +80,26 @@ class Sinks(harness.Case):
         self.wait_for(lambda: wanted <= receiver.ids, lambda: [one for one in self.told() if one["id"] in wanted - receiver.ids])
         daemon.stop()
         self.assertGreater(len([one for one in self.told() if one["event"] == "crash_status"]), 3)
+
+    def degraded(self):
+        done = subprocess.run([harness.BUILD / "kdnetctl", "status", "--json", "--socket", self.folder / "s"], capture_output=True, text=True,
+                              timeout=harness.PATIENCE)
+        return [(one["what"], one["name"]) for one in json.loads(done.stdout)["degraded"]] if done.returncode == 0 else None
+
+    def test_a_sink_that_takes_nothing_is_degraded_until_it_does(self):
+        port = harness.free_port("127.0.0.1")
+        self.file("kdnetd.yaml", f"targets: [{{name: a, key: 1.2.3.4}}]\nhttp: none\nhttp_socket: {self.folder}/s\ncollector: c1\nstore: {self.folder}/kdnetd.db\n"
+                  f"sinks: [{{name: s, type: http, url: 'http://127.0.0.1:{port}/'}}]\n")
+        listen = [harness.place(self.ip, harness.free_port(self.ip))]
+        daemon = harness.Daemon(self, "--config", "kdnetd.yaml", listen=listen, events="events.jsonl")
+        self.wait_for(lambda: self.degraded() == [])
+        machine = harness.Machines(self, listen[0], "1.2.3.4", scenario="idle", end=False)
+        self.wait_for(lambda: self.degraded() == [("sink", "s")], self.degraded)
+        receiver = Receiver(port)
+        self.addCleanup(receiver.close)
+        self.wait_for(lambda: self.degraded() == [], self.degraded)
+        machine.stop(None)
+        daemon.stop()
 
     def test_without_a_store_it_is_said_that_nothing_is_sent(self):
         self.configure("store: none\nsinks: [{name: s, type: http, url: 'http://127.0.0.1:9/'}]\n")

@@ -136,6 +136,7 @@ class Publish(feeding.Case):
         feeder = feeding.Feeder(self, [server.url])
         feeder.tell(feeding.event(1))
         nats.wait_until(lambda: "does not take the subject kdnet.crash.*.*" in feeder.counts()["error"], lambda: feeder.counts())
+        nats.wait_until(lambda: client.count("KV_CRASH_collectors") > 0, lambda: "who cannot deliver has no heartbeat")
         client.request("$JS.API.STREAM.UPDATE.CRASH", {"name": "CRASH", "subjects": ["other.>", "kdnet.crash.>"], "storage": "memory", "num_replicas": 1})
         feeder.wait_delivered(1)
         self.assertEqual(client.count(), 1)

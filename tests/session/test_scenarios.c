@@ -420,6 +420,32 @@ static void a_running_machine_cannot_be_released(void **state)
     net_pair_clear(&pair);
 }
 
+/* Runs to the next time that it begins, or ends, to go down. */
+static void run_until_going_down(struct net_pair *pair, bool down)
+{
+    while (kdnet_session_is_going_down(pair->session) != down) {
+        assert_true(pair->now_us < LIMIT_US);
+        net_pair_run(pair, pair->now_us + 100);
+    }
+}
+
+static void a_machine_goes_down_until_it_is_there_again(void **state)
+{
+    static const char *const scenarios[] = {"restart", "bugcheck"};
+    (void)state;
+    for (unsigned i = 0; i < 2; ++i) {
+        struct machine_config config = {.scenario = scenarios[i]};
+        struct net_pair pair;
+        begin(&pair, &config);
+        run_until_going_down(&pair, true);
+        assert_int_equal(net_count(&pair, KDNET_EVENT_CRASH_STATUS), i == 0 ? 0 : 2);
+        assert_true(kdnet_session_is_connected(pair.session));
+        run_until_going_down(&pair, false);
+        assert_false(kdnet_session_is_halted(pair.session) && i == 1);
+        net_pair_clear(&pair);
+    }
+}
+
 static void the_second_break_is_held_in_silence_and_can_be_rebooted(void **state)
 {
     struct machine_config config = {.scenario = "bugcheck", .no_reboot = true};
@@ -738,6 +764,7 @@ int main(void)
         cmocka_unit_test_setup(prints_are_events_when_they_are_asked_for, afresh),
         cmocka_unit_test_setup(a_held_machine_costs_nothing_and_goes_on_when_it_is_released, afresh),
         cmocka_unit_test_setup(a_running_machine_cannot_be_released, afresh),
+        cmocka_unit_test_setup(a_machine_goes_down_until_it_is_there_again, afresh),
         cmocka_unit_test_setup(the_second_break_is_held_in_silence_and_can_be_rebooted, afresh),
         cmocka_unit_test_setup(hold_for_ends_a_hold, afresh),
         cmocka_unit_test_setup(a_policy_of_reboot_reboots_at_the_break, afresh),

@@ -312,6 +312,8 @@ bool kdnet_session_is_halted(const struct kdnet_session *session);
 bool kdnet_session_is_waiting(const struct kdnet_session *session);
 /* It has gone on from the first break of a crash, and writes its dump. */
 bool kdnet_session_is_dumping(const struct kdnet_session *session);
+/* It shuts down or starts anew, after a crash or not: the last it said, or was told, is that. */
+bool kdnet_session_is_going_down(const struct kdnet_session *session);
 uint64_t kdnet_session_last_seen(const struct kdnet_session *session);
 /* The id of the session, KDNET_SESSION_ID_LENGTH bytes; false: it has none yet. */
 bool kdnet_session_id(const struct kdnet_session *session, uint8_t *id);
