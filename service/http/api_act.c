@@ -221,10 +221,12 @@ void api_republish(struct call *call)
     const char *since = json_string_value(json_object_get(call->body, "since"));
     if (!list_is_name(call->argument))
         call_problem(call, HTTP_PROBLEM_NOT_FOUND, NULL, "there is no such sink; GET /api/v1/status lists them");
+    else if (!check_members(call, "since"))
+        return;
     else if (!since || !query_time(since, call_now_us(), &since_us))
         call_problem(call, HTTP_PROBLEM_BAD_REQUEST, "since",
                      "since is missing or no time; send RFC 3339, or a duration back from now such as 2d");
-    else if (check_members(call, "since"))
+    else
         act(call, &(struct http_act){
                       .action = HTTP_ACTION_REPUBLISH, .by = call->by, .sink = call->argument, .since_us = since_us});
 }

@@ -114,6 +114,7 @@ class Page(fake.Case):
             self.open(server, path, ready)
             self.check_looks(name)
             self.assertEqual(self.browser.run("document.querySelectorAll('main img').length"), 0)
+            self.browser.wait("document.getElementById('collector').textContent === 'fake' && document.getElementById('version').textContent", "who it is")
             self.assertIn(HOSTILE, self.text())
 
     def test_storm_and_emptiness(self):

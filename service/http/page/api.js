@@ -59,11 +59,11 @@ export function leave() {
   for (const one of underWay) one.abort();
 }
 
-// Reads JSON, with a time limit.
-async function read(path) {
+// Reads JSON, with a time limit. `stays`: whichever view is shown.
+async function read(path, stays) {
   const ending = new AbortController();
   const timer = setTimeout(() => ending.abort(new DOMException("kdnetd took too long", "TimeoutError")), PATIENCE);
-  underWay.add(ending);
+  if (!stays) underWay.add(ending);
   try {
     return await (await send(path, { signal: ending.signal })).json();
   } finally {
@@ -72,13 +72,13 @@ async function read(path) {
   }
 }
 
-export async function get(path, parameters = {}) {
+export async function get(path, parameters = {}, stays = false) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters))
     for (const one of Array.isArray(value) ? value : [value])
       if (one !== undefined && one !== null && one !== "") query.append(name, one);
   const text = query.toString();
-  return read(`/api/v1/${path}${text ? `?${text}` : ""}`);
+  return read(`/api/v1/${path}${text ? `?${text}` : ""}`, stays);
 }
 
 export async function post(path, body) {

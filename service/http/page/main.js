@@ -217,7 +217,7 @@ stream(take, (state) => {
 });
 setInterval(() => { if (document.visibilityState === "visible" && !dialog.open) soon(); }, 15000);
 
-get("status").then((status) => {
+get("status", {}, true).then((status) => {
   collector = status.collector;
   document.getElementById("collector").textContent = collector;
   document.getElementById("version").textContent = `kdnetd ${status.version}, ${count(status.workers, "worker")}`;
