@@ -90,13 +90,26 @@ static bool take_frame(struct capture *capture, const struct raw *raw, struct ca
 
 /* --- files to frames ---------------------------------------------------------------------------------------------- */
 
+#ifdef KDNETD_PCAP_TIME32
+/* struct pcap_pkthdr of a libpcap that was built with 32-bit seconds, where ours are 64 bits. */
+struct pcap_header {
+    struct {
+        int32_t tv_sec, tv_usec;
+    } ts;
+    uint32_t caplen, len;
+};
+#else
+#define pcap_header pcap_pkthdr
+#endif
+
 static enum capture_result next_of_pcap(struct capture *capture, struct raw *raw)
 {
-    struct pcap_pkthdr *header;
+    struct pcap_pkthdr *told;
     const u_char *data;
-    int result = pcap_next_ex(capture->pcap, &header, &data);
+    int result = pcap_next_ex(capture->pcap, &told, &data);
     if (result != 1)
         return result == PCAP_ERROR_BREAK ? CAPTURE_END : CAPTURE_CUT;
+    const struct pcap_header *header = (const void *)told;
     *raw = (struct raw){.link_type = pcap_datalink(capture->pcap),
                         .time_us = possible_time((int64_t)header->ts.tv_sec, (int64_t)header->ts.tv_usec),
                         .data = data,

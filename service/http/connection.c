@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A connection from accept to close: its state, its time, its places in the lists. */
+#include "service/http/delay.h"
 #include "service/http/state_internal.h"
 #include "service/http/stream.h"
 
@@ -103,8 +104,7 @@ static uint64_t deadline_ms(const struct connection *c)
 void connection_set_timer(struct connection *c)
 {
     uint64_t now = http_now_ms(), at = deadline_ms(c), left = at > now ? at - now : 0;
-    struct timeval time = {(long)(left / 1000), (long)(left % 1000 * 1000)};
-    (void)evtimer_add(c->timer, &time);
+    (void)delay_add(c->timer, left);
 }
 
 void connection_enter(struct connection *c, enum connection_state state)

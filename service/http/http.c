@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/http/http.h"
+#include "service/http/delay.h"
 #include "service/http/state_internal.h"
 #include "service/http/stream.h"
 #include "service/http/system.h"
@@ -239,10 +240,9 @@ static void set_limits(struct http_limits *limits)
 static void run(void *user)
 {
     struct http *http = user;
-    const struct timeval second = {1, 0};
     system_yield();
     (void)event_add(http->wakeup, NULL);
-    (void)event_add(http->second, &second);
+    (void)delay_add(http->second, 1000);
     apply_settings(http);
     (void)http_open_notes(http);
     if (!http->closing) /* the loop forgets a break from before it began */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "service/http/delay.h"
 #include "service/http/state_internal.h"
 #include "service/http/system.h"
 #include "service/net/address.h"
@@ -13,11 +14,10 @@
 
 /* Connections. */
 
-static void pause_accepting(struct endpoint *endpoint, long ms)
+static void pause_accepting(struct endpoint *endpoint, uint64_t ms)
 {
-    const struct timeval time = {0, ms * 1000};
     (void)event_del(endpoint->event);
-    (void)evtimer_add(endpoint->pause, &time);
+    (void)delay_add(endpoint->pause, ms);
 }
 
 static void on_pause_over(evutil_socket_t socket, short what, void *user)
@@ -109,7 +109,6 @@ static void tell(struct endpoint *endpoint, enum config_log_level level, const c
 static void note_failure(struct endpoint *endpoint, const char *error)
 {
     struct http *http = endpoint->http;
-    const struct timeval later = {(long)(http->limits.retry_ms / 1000), (long)(http->limits.retry_ms % 1000 * 1000)};
     char name[HTTP_ADDRESS_SIZE];
     name_of(endpoint, name);
     if (!endpoint->warned)
@@ -121,7 +120,7 @@ static void note_failure(struct endpoint *endpoint, const char *error)
     if (!endpoint->told)
         return;
     (void)http_set_trouble(http, endpoint->local ? HTTP_TROUBLE_LOCAL : HTTP_TROUBLE_TCP, name, error);
-    (void)evtimer_add(endpoint->retry, &later);
+    (void)delay_add(endpoint->retry, http->limits.retry_ms);
 }
 
 static void note_success(struct endpoint *endpoint)

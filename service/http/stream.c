@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "service/http/delay.h"
 #include "service/http/state_internal.h"
 #include "service/http/json_out.h"
 #include "service/http/lists.h"
@@ -123,8 +124,7 @@ static bool look_at_some(struct streams *streams)
 /* In the next turn of the loop: others come between two slices. */
 static void go_on(struct streams *streams)
 {
-    const struct timeval now = {0, 0};
-    (void)evtimer_add(streams->tick, &now);
+    (void)delay_add(streams->tick, 0);
 }
 
 static void close_all(struct streams *streams)

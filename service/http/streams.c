@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/http/streams.h"
+#include "service/http/delay.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,9 +183,8 @@ const struct frame *streams_find_id(struct streams *streams, const char *id)
 
 void streams_wake(struct streams *streams)
 {
-    const struct timeval soon = {0, STREAM_BATCH_MS * 1000};
     if (!evtimer_pending(streams->tick, NULL))
-        (void)evtimer_add(streams->tick, &soon);
+        (void)delay_add(streams->tick, STREAM_BATCH_MS);
 }
 
 /* The start and the end. */
