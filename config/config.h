@@ -153,6 +153,7 @@ enum config_sink_type {
     CONFIG_SINK_HTTP,
     CONFIG_SINK_SYSLOG,
     CONFIG_SINK_JOURNAL,
+    CONFIG_SINK_KAFKA,
     CONFIG_SINK_NATS, /* no word: it is made of the option nats */
 };
 enum config_sink_format {

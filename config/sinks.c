@@ -32,6 +32,35 @@ static bool is_address(const char *text)
     return is_v6 ? colon[-1] == ']' : strchr(text, ':') == colon;
 }
 
+/* One or more, with commas between them. */
+static bool are_addresses(const char *text)
+{
+    char one[CONFIG_ERROR_SIZE];
+    while (true) {
+        size_t length = strcspn(text, ",");
+        if (length == 0 || length >= sizeof one)
+            return false;
+        memcpy(one, text, length);
+        one[length] = '\0';
+        if (!is_address(one))
+            return false;
+        if (text[length] == '\0')
+            return true;
+        text += length + 1;
+    }
+}
+
+static const char *check_kafka(const struct config_sink *sink, char *error)
+{
+    if (!sink->address)
+        return lacks("address", "is missing, and kafka needs one; write HOST:PORT[,HOST:PORT]...", error);
+    if (!are_addresses(sink->address))
+        return lacks("address", "is no list of addresses; write HOST:PORT[,HOST:PORT]...", error);
+    if (sink->transport == CONFIG_TRANSPORT_UDP)
+        return lacks("transport", "is udp, by which kafka is not reached; write tcp or tls", error);
+    return NULL;
+}
+
 static bool are_labels(const struct config_texts *labels, char *error)
 {
     for (size_t i = 0; i < labels->count; ++i) {
@@ -59,7 +88,7 @@ const char *config_check_sink(const struct config_sink *sink, char *error)
         return lacks("address", "is missing, and syslog needs one; write HOST:PORT", error);
     if (sink->type == CONFIG_SINK_SYSLOG && !is_address(sink->address))
         return lacks("address", "is no address; write HOST:PORT, an IPv6 address in brackets", error);
-    return NULL;
+    return sink->type == CONFIG_SINK_KAFKA ? check_kafka(sink, error) : NULL;
 }
 
 bool config_copy_sink(const struct config_sink *sink, struct config_sink *out)

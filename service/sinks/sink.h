@@ -60,7 +60,7 @@ struct sink_type {
     void (*tick)(struct sink_link *link);
 };
 
-extern const struct sink_type sink_http, sink_syslog, sink_journal, sink_nats;
+extern const struct sink_type sink_http, sink_syslog, sink_journal, sink_kafka, sink_nats;
 
 /* words.c: what an event says, in one sentence; how loud it is. */
 enum sink_severity { SINK_ERROR = 3, SINK_WARNING = 4, SINK_NOTICE = 5 };

@@ -247,10 +247,8 @@ static void free_sink(struct sink *sink)
 static const struct sink_type *type_of(const struct config_sink *config)
 {
     static const struct sink_type *const types[] = {
-        [CONFIG_SINK_HTTP] = &sink_http,
-        [CONFIG_SINK_SYSLOG] = &sink_syslog,
-        [CONFIG_SINK_JOURNAL] = &sink_journal,
-        [CONFIG_SINK_NATS] = &sink_nats,
+        [CONFIG_SINK_HTTP] = &sink_http,   [CONFIG_SINK_SYSLOG] = &sink_syslog, [CONFIG_SINK_JOURNAL] = &sink_journal,
+        [CONFIG_SINK_KAFKA] = &sink_kafka, [CONFIG_SINK_NATS] = &sink_nats,
     };
     return types[config->type];
 }
@@ -410,7 +408,7 @@ bool sinks_republish(struct sinks *sinks, const char *name, uint64_t since_us)
 
 void sinks_each(struct sinks *sinks, void (*each)(void *user, const struct sinks_status *status), void *user)
 {
-    static const char *const types[] = {"http", "syslog", "journal", "nats"};
+    static const char *const types[] = {"http", "syslog", "journal", "kafka", "nats"};
     uv_mutex_lock(&sinks->lock);
     for (struct sink *sink = sinks->first; sink; sink = sink->next) {
         struct sinks_status status = {.name = sink->config.name, .type = types[sink->config.type]};

@@ -22,7 +22,7 @@ SKIPPED = 77
 AT_ONCE = 40  # sources a process
 # Headers of libraries, which are the same on all systems.
 LIBRARIES = ["uv.h", "uv", "openssl", "jansson.h", "jansson_config.h", "yaml.h", "curl", "mspack.h", "lzma.h", "lzma",
-             "pcap.h", "pcap", "zlib.h", "zconf.h", "sqlite3.h", "event2", "nats", "cyaml"]
+             "pcap.h", "pcap", "zlib.h", "zconf.h", "sqlite3.h", "event2", "nats", "cyaml", "librdkafka"]
 # What only this system has.
 ELSEWHERE = re.compile(r"platform/(posix|linux|systemd)/|_posix\.c$|_linux\.c$|_systemd\.c$")
 FLAGS = ["--target=x86_64-w64-windows-gnu", "-std=gnu11", "-D_GNU_SOURCE", "-D__USE_MINGW_ANSI_STDIO=1",

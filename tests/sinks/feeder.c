@@ -7,18 +7,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
 #define WAIT_MS 10000U
 
-static struct sinks *sinks;
+static struct sinks *sinks; /* NULL: not yet, or not any more; by `lock` where the store's thread uses it */
+static uv_mutex_t lock;
 
 static void on_committed(void *user, const struct store_event *events, size_t count)
 {
     (void)user;
     (void)events;
     (void)count;
+    uv_mutex_lock(&lock);
     if (sinks)
         sinks_wake(sinks);
+    uv_mutex_unlock(&lock);
+}
+
+static void set_sinks(struct sinks *now)
+{
+    uv_mutex_lock(&lock);
+    sinks = now;
+    uv_mutex_unlock(&lock);
 }
 
 static void say(void *user, const struct sinks_status *status)
@@ -50,7 +61,7 @@ int main(int argc, char **argv)
     struct kdnetd_config config;
     struct config_report report;
     const char *names[CONFIG_SINKS_MAX + 1]; /* and that of nats */
-    if (argc != 3)
+    if (argc != 3 || uv_mutex_init(&lock) != 0)
         return 2;
     config_init(&config);
     config_report_init(&report);
@@ -64,9 +75,10 @@ int main(int argc, char **argv)
     struct sinks *opened = store ? sinks_open() : NULL;
     if (!opened || !sinks_configure(opened, store, &config))
         return 1;
-    sinks = opened;
+    set_sinks(opened);
     feed(store);
     sinks_each(sinks, say, NULL);
+    set_sinks(NULL);
     if (!sinks_close(opened, WAIT_MS) || !store_close(store, WAIT_MS))
         _Exit(3);
     config_report_clear(&report);
