@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/crash/trace.h"
 #include "kdnet/base/wire.h"
+#include "kdnet/crash/frame_record.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -163,7 +164,8 @@ static enum kdnet_unwind_result check_guess(struct kdnet_trace_search *search, c
 static enum kdnet_unwind_result guess_image(struct kdnet_trace_search *search, uint64_t address)
 {
     struct kdnet_image_place guess;
-    for (unsigned n = 0; n < 4 && kdnet_trace_cache_guess(search->start.cache, address, n, &guess); ++n) {
+    for (unsigned n = 0;
+         n < 4 && kdnet_trace_cache_guess(search->start.cache, search->start.machine, address, n, &guess); ++n) {
         if (!lies_in(address, guess.base, guess.size))
             continue;
         enum kdnet_unwind_result result = check_guess(search, &guess, address);
@@ -191,7 +193,8 @@ static void take_name(const uint8_t *text, size_t length, char out[static KDNET_
  */
 static enum kdnet_unwind_result add_module(struct kdnet_trace_search *search, const struct kdnet_trace_module *module)
 {
-    struct kdnet_image_place image = {.base = module->base, .size = module->size, .stamp = module->stamp};
+    struct kdnet_image_place image = {
+        .base = module->base, .size = module->size, .stamp = module->stamp, .machine = (uint16_t)search->start.machine};
     struct kdnet_image_header header;
     uint8_t text[2 * (KDNET_IMAGE_NAME_SIZE - 1)];
     size_t length = module->name_length < sizeof text ? module->name_length : sizeof text;
@@ -320,7 +323,8 @@ static enum kdnet_unwind_result find_address(struct kdnet_trace_search *search)
 static enum kdnet_unwind_result find_kernel(struct kdnet_trace_search *search)
 {
     const struct kdnet_trace_start *start = &search->start;
-    struct kdnet_image_place kernel = {.name = KERNEL_NAME, .base = start->kernel_base};
+    struct kdnet_image_place kernel = {
+        .name = KERNEL_NAME, .base = start->kernel_base, .machine = (uint16_t)start->machine};
     struct kdnet_image_header header;
     enum kdnet_unwind_result result = kdnet_image_header(start->machine, &search->blocks, start->kernel_base, &header);
     if (result == KDNET_UNWIND_NEEDS)
@@ -362,7 +366,7 @@ static void weigh_storm(struct kdnet_trace_search *search)
     struct kdnet_image_place guess;
     uint64_t address = search->trace.address;
     bool known = find_image(&search->trace, address) == KDNET_TRACE_NO_IMAGE &&
-                 kdnet_trace_cache_guess(search->start.cache, address, 0, &guess);
+                 kdnet_trace_cache_guess(search->start.cache, search->start.machine, address, 0, &guess);
     if (!search->start.storm || known)
         return;
     search->start.storm = false;
@@ -383,9 +387,25 @@ static enum kdnet_unwind_result find_cause(struct kdnet_trace_search *search)
             return KDNET_UNWIND_NEEDS;
         learn(search, trace->address_image, trace->address);
     }
-    search->stage = search->start.storm         ? KDNET_TRACE_DONE
-                    : search->start.frame_known ? KDNET_TRACE_STACK
-                                                : KDNET_TRACE_IDENTITY;
+    search->stage = search->start.storm ? KDNET_TRACE_DONE : KDNET_TRACE_RECORD;
+    return KDNET_UNWIND_OK;
+}
+
+/* Where the processor stood at the fault, when the bug check says where that is recorded; else where it stands. */
+static enum kdnet_unwind_result find_record(struct kdnet_trace_search *search)
+{
+    uint8_t record[KDNET_FRAME_RECORD_MAX];
+    enum kdnet_machine machine = search->start.machine;
+    enum kdnet_frame_record kind = KDNET_FRAME_CONTEXT;
+    uint64_t at = kdnet_frame_record_address(machine, &search->start.bugcheck, &kind);
+    uint32_t from = 0, to = 0;
+    enum kdnet_unwind_result result = KDNET_UNWIND_END;
+    if (at != 0 && kdnet_frame_record_area(machine, kind, &from, &to))
+        result = read_memory(search, at + from, record + from, to - from);
+    if (result == KDNET_UNWIND_NEEDS)
+        return result;
+    bool found = result == KDNET_UNWIND_OK && kdnet_frame_from_record(machine, kind, at, record, &search->frame);
+    search->stage = found || search->start.frame_known ? KDNET_TRACE_STACK : KDNET_TRACE_IDENTITY;
     return KDNET_UNWIND_OK;
 }
 
@@ -470,6 +490,8 @@ static enum kdnet_unwind_result work(struct kdnet_trace_search *search)
         return find_kernel(search);
     case KDNET_TRACE_CAUSE:
         return find_cause(search);
+    case KDNET_TRACE_RECORD:
+        return find_record(search);
     case KDNET_TRACE_STACK:
         return find_frame(search);
     case KDNET_TRACE_IDENTITY:

@@ -3,8 +3,8 @@
  * trace: where a crash came from: the address that its bug check names, the image that it lies in, the stack of the
  * processor that crashed, and the group that all this puts the crash into.
  *
- * Uses cause, trace_cache, unwind. Sans-I/O: asks for blocks of memory. Bounded: whatever the machine says, it asks for
- * no more blocks than its budget.
+ * Uses cause, frame_record, trace_cache, unwind. Sans-I/O: asks for blocks of memory. Bounded: whatever the machine
+ * says, it asks for no more blocks than its budget.
  */
 #ifndef KDNET_TRACE_H
 #define KDNET_TRACE_H
@@ -50,6 +50,7 @@ struct kdnet_trace_search {
         KDNET_TRACE_ADDRESS,
         KDNET_TRACE_KERNEL,
         KDNET_TRACE_CAUSE,
+        KDNET_TRACE_RECORD,
         KDNET_TRACE_STACK,
         KDNET_TRACE_IDENTITY,
         KDNET_TRACE_DONE

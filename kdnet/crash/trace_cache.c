@@ -20,7 +20,8 @@ void kdnet_trace_cache_free(struct kdnet_trace_cache *cache)
 
 static bool is_piece(const struct kdnet_trace_piece *piece, const struct kdnet_image_place *image, uint32_t rva)
 {
-    return piece->used && piece->rva == rva && piece->stamp == image->stamp && piece->size == image->size;
+    return piece->used && piece->rva == rva && piece->stamp == image->stamp && piece->size == image->size &&
+           piece->machine == image->machine;
 }
 
 const uint8_t *kdnet_trace_cache_piece(const struct kdnet_trace_cache *cache, const struct kdnet_image_place *image,
@@ -48,19 +49,24 @@ void kdnet_trace_cache_learn_piece(struct kdnet_trace_cache *cache, uint64_t tel
         piece->confirmed = true;
         return;
     }
-    *piece = (struct kdnet_trace_piece){
-        .stamp = image->stamp, .size = image->size, .rva = rva, .used = true, .teller = teller};
+    *piece = (struct kdnet_trace_piece){.stamp = image->stamp,
+                                        .size = image->size,
+                                        .machine = image->machine,
+                                        .rva = rva,
+                                        .used = true,
+                                        .teller = teller};
     memcpy(piece->bytes, bytes, sizeof piece->bytes);
 }
 
 /* --- hints -------------------------------------------------------------------------------------------------------- */
 
-bool kdnet_trace_cache_guess(const struct kdnet_trace_cache *cache, uint64_t address, unsigned n,
-                             struct kdnet_image_place *out)
+bool kdnet_trace_cache_guess(const struct kdnet_trace_cache *cache, enum kdnet_machine machine, uint64_t address,
+                             unsigned n, struct kdnet_image_place *out)
 {
     for (size_t i = 0; cache && i < KDNET_TRACE_HINTS; ++i) {
         const struct kdnet_trace_hint *hint = &cache->hint[i];
-        if (!hint->used || !hint->confirmed || (address - hint->offset) % PAGE != 0 || n-- > 0)
+        if (!hint->used || !hint->confirmed || hint->image.machine != (uint16_t)machine ||
+            (address - hint->offset) % PAGE != 0 || n-- > 0)
             continue;
         *out = hint->image;
         out->base = address - hint->offset;
@@ -72,7 +78,8 @@ bool kdnet_trace_cache_guess(const struct kdnet_trace_cache *cache, uint64_t add
 static bool is_hint(const struct kdnet_trace_hint *hint, const struct kdnet_image_place *image, uint64_t offset)
 {
     return hint->used && hint->offset == offset && hint->image.stamp == image->stamp &&
-           hint->image.size == image->size && strcmp(hint->image.name, image->name) == 0;
+           hint->image.size == image->size && hint->image.machine == image->machine &&
+           strcmp(hint->image.name, image->name) == 0;
 }
 
 void kdnet_trace_cache_learn_hint(struct kdnet_trace_cache *cache, uint64_t teller,
@@ -90,6 +97,11 @@ void kdnet_trace_cache_learn_hint(struct kdnet_trace_cache *cache, uint64_t tell
 
 /* --- kernels ------------------------------------------------------------------------------------------------------ */
 
+static bool is_kernel(const struct kdnet_trace_kernel *known, const struct kdnet_image_place *kernel)
+{
+    return known->stamp == kernel->stamp && known->size == kernel->size && known->machine == kernel->machine;
+}
+
 static bool has_told(const struct kdnet_trace_kernel *kernel, uint64_t teller)
 {
     for (unsigned i = 0; i < kernel->tellers; ++i)
@@ -103,7 +115,7 @@ bool kdnet_trace_cache_is_familiar(const struct kdnet_trace_cache *cache, const 
 {
     for (size_t i = 0; cache && i < KDNET_TRACE_KERNELS; ++i) {
         const struct kdnet_trace_kernel *known = &cache->kernel[i];
-        if (known->tellers == 2 && known->stamp == kernel->stamp && known->size == kernel->size)
+        if (known->tellers == 2 && is_kernel(known, kernel))
             return !has_told(known, teller);
     }
     return false;
@@ -114,12 +126,11 @@ void kdnet_trace_cache_learn_kernel(struct kdnet_trace_cache *cache, const struc
 {
     struct kdnet_trace_kernel *known = NULL;
     for (size_t i = 0; i < KDNET_TRACE_KERNELS && !known; ++i)
-        if (cache->kernel[i].tellers > 0 && cache->kernel[i].stamp == kernel->stamp &&
-            cache->kernel[i].size == kernel->size)
+        if (cache->kernel[i].tellers > 0 && is_kernel(&cache->kernel[i], kernel))
             known = &cache->kernel[i];
     if (!known) {
         known = &cache->kernel[cache->next_kernel++ % KDNET_TRACE_KERNELS];
-        *known = (struct kdnet_trace_kernel){.stamp = kernel->stamp, .size = kernel->size};
+        *known = (struct kdnet_trace_kernel){.stamp = kernel->stamp, .size = kernel->size, .machine = kernel->machine};
     }
     if (known->tellers < 2 && !has_told(known, teller))
         known->teller[known->tellers++] = teller;
@@ -133,7 +144,7 @@ static struct kdnet_trace_walk *find_walk(struct kdnet_trace_cache *cache, const
     for (size_t i = 0; i < KDNET_TRACE_WALKS; ++i) {
         struct kdnet_trace_walk *walk = &cache->walk[i];
         if (walk->tellers > 0 && walk->place == address % PAGE && walk->stamp == kernel->stamp &&
-            walk->size == kernel->size)
+            walk->size == kernel->size && walk->machine == kernel->machine)
             return walk;
     }
     return NULL;
@@ -152,8 +163,10 @@ void kdnet_trace_cache_learn_walk(struct kdnet_trace_cache *cache, const struct 
     struct kdnet_trace_walk *walk = find_walk(cache, kernel, address);
     if (!walk) {
         walk = &cache->walk[cache->next_walk++ % KDNET_TRACE_WALKS];
-        *walk = (struct kdnet_trace_walk){
-            .stamp = kernel->stamp, .size = kernel->size, .place = (uint16_t)(address % PAGE)};
+        *walk = (struct kdnet_trace_walk){.stamp = kernel->stamp,
+                                          .size = kernel->size,
+                                          .machine = kernel->machine,
+                                          .place = (uint16_t)(address % PAGE)};
     }
     if (walk->tellers == 0 || (walk->tellers == 1 && walk->teller[0] != teller))
         walk->teller[walk->tellers++] = teller;

@@ -27,6 +27,7 @@
 /* A block of an image's constant memory. */
 struct kdnet_trace_piece {
     uint32_t stamp, size; /* of the image */
+    uint16_t machine;
     uint32_t rva;
     bool used, confirmed;
     uint64_t teller; /* machine that told it first */
@@ -44,6 +45,7 @@ struct kdnet_trace_hint {
 /* A kernel whose crashes were traced, and by which machines. */
 struct kdnet_trace_kernel {
     uint32_t stamp, size;
+    uint16_t machine;
     unsigned tellers; /* up to 2 */
     uint64_t teller[2];
 };
@@ -51,7 +53,7 @@ struct kdnet_trace_kernel {
 /* A kernel's list of images was walked for an address with this place in its page, and by which machines. */
 struct kdnet_trace_walk {
     uint32_t stamp, size; /* of the kernel */
-    uint16_t place;
+    uint16_t machine, place;
     uint8_t tellers; /* up to 2 */
     uint64_t teller[2];
 };
@@ -82,10 +84,10 @@ const uint8_t *kdnet_trace_cache_piece(const struct kdnet_trace_cache *cache, co
 void kdnet_trace_cache_learn_piece(struct kdnet_trace_cache *cache, uint64_t teller,
                                    const struct kdnet_image_place *image, uint32_t rva, const uint8_t *bytes);
 
-/* The n-th image, from 0, that an address like this one lay in on two machines; NULL: there are no more. Its `base` is
- * where it would be. */
-bool kdnet_trace_cache_guess(const struct kdnet_trace_cache *cache, uint64_t address, unsigned n,
-                             struct kdnet_image_place *out);
+/* The n-th image, from 0, that an address like this one lay in on two machines of this kind; false: there are no more.
+ * Its `base` is where it would be. */
+bool kdnet_trace_cache_guess(const struct kdnet_trace_cache *cache, enum kdnet_machine machine, uint64_t address,
+                             unsigned n, struct kdnet_image_place *out);
 
 void kdnet_trace_cache_learn_hint(struct kdnet_trace_cache *cache, uint64_t teller,
                                   const struct kdnet_image_place *image, uint64_t address);

@@ -109,6 +109,69 @@ static void exception_record_leads_to_the_instruction(void **state)
     expect_bucket(run(&start), 0x139, "139 examplenic.sys+0x5678@5F3A1B2C");
 }
 
+#define RECORD_AT   0xbf0U /* in the stack's page, across two blocks */
+#define FAULT_SP_AT 0x190U /* the stack pointer of the driver's frame */
+
+/* A bug check whose parameter points to a record of the fault: the processor itself stands far behind it. */
+static void make_record(struct kdnet_trace_start *start, bool trap)
+{
+    uint8_t *record = box.stack_bytes + RECORD_AT;
+    start->bugcheck = (struct kdnet_bugcheck){.code = trap ? 0x8e : 0x3b};
+    start->bugcheck.parameters[1] = box.driver + box.with.fault;
+    start->bugcheck.parameters[2] = box.stack + RECORD_AT;
+    kdnet_put_le32(record + 0x30, 0x10001f);
+    kdnet_put_le64(record + (trap ? 0x168 : 0xf8), box.driver + box.with.fault);
+    kdnet_put_le64(record + (trap ? 0x180 : 0x98), box.stack + FAULT_SP_AT);
+    kdnet_put_le64(record + 0x170, 0x10);
+}
+
+static void expect_stack_of_the_fault(const struct kdnet_trace *trace)
+{
+    assert_int_equal(trace->frame_count, 2);
+    assert_int_equal(trace->frame[0].address, box.driver + FAULT);
+    assert_int_equal(trace->frame[1].address, box.nt + frame_offset(4));
+}
+
+static void record_of_the_fault_begins_the_stack(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 6; ++i) {
+        struct kdnet_trace_start start;
+        bool trap = i % 2 == 1;
+        make_box(i + 1, &start);
+        kdnet_put_le64(box.pool_bytes, box.pool + 0x100 + ENTRY_SIZE * DRIVER_AT);
+        make_record(&start, trap);
+        expect_stack_of_the_fault(run(&start));
+        expect_bucket(&search.trace, start.bugcheck.code,
+                      trap ? "8E examplenic.sys+0x5678@5F3A1B2C" : "3B examplenic.sys+0x5678@5F3A1B2C");
+        assert_in_range(box.asked, 1, i < 2 ? KDNET_TRACE_BLOCKS : KDNET_TRACE_FAMILIAR);
+        start.frame_known = false; /* the record is enough */
+        expect_stack_of_the_fault(run(&start));
+    }
+}
+
+static void record_that_is_none_leaves_the_stack_of_the_break(void **state)
+{
+    (void)state;
+    struct kdnet_trace_start start;
+    make_box(1, &start);
+    kdnet_put_le64(box.pool_bytes, box.pool + 0x100 + ENTRY_SIZE * DRIVER_AT);
+    make_record(&start, false);
+    kdnet_put_le32(box.stack_bytes + RECORD_AT + 0x30, 0x30007); /* of another machine */
+    assert_int_equal(run(&start)->frame_count, FRAME_COUNT);
+    make_record(&start, false);
+    kdnet_put_le64(box.stack_bytes + RECORD_AT + 0xf8, 0x7ff612341000U); /* of a program */
+    assert_int_equal(run(&start)->frame_count, FRAME_COUNT);
+    make_record(&start, true);
+    kdnet_put_le64(box.stack_bytes + RECORD_AT + 0x170, 0x33);
+    assert_int_equal(run(&start)->frame_count, FRAME_COUNT);
+    make_record(&start, false);
+    start.bugcheck.parameters[2] = 0xffffd00000000000U; /* paged out */
+    assert_int_equal(run(&start)->frame_count, FRAME_COUNT);
+    start.bugcheck.parameters[2] = UINT64_MAX - 8;
+    assert_int_equal(run(&start)->frame_count, FRAME_COUNT);
+}
+
 static void what_is_paged_out_leaves_the_rest(void **state)
 {
     (void)state;
@@ -167,6 +230,8 @@ static void hostile_memory_never_costs_more_than_the_budget(void **state)
     for (unsigned i = 0; i < 300; ++i) {
         struct kdnet_trace_start start;
         make_box(1 + i % 7, &start);
+        if (i % 2 == 0)
+            make_record(&start, i % 4 == 0);
         uint8_t *where[] = {box.nt_bytes, box.driver_bytes, box.pool_bytes, box.stack_bytes};
         size_t sizes[] = {NT_SIZE, DRIVER_SIZE, POOL_SIZE, sizeof box.stack_bytes};
         for (unsigned n = 0; n < 200; ++n) {
@@ -192,6 +257,8 @@ int main(void)
         TEST(short_list_gives_the_whole_stack_at_once),
         TEST(fault_in_the_kernel_is_blamed_on_who_called_it),
         TEST(exception_record_leads_to_the_instruction),
+        TEST(record_of_the_fault_begins_the_stack),
+        TEST(record_that_is_none_leaves_the_stack_of_the_break),
         TEST(what_is_paged_out_leaves_the_rest),
         TEST(in_a_storm_the_header_is_enough),
         TEST(what_one_machine_tells_is_not_used),

@@ -26,7 +26,8 @@ struct kdnet_image_place {
     char name[KDNET_IMAGE_NAME_SIZE]; /* "examplenic.sys": printable ASCII, lower case, cut when longer */
     uint64_t base;
     uint32_t size;
-    uint32_t stamp; /* TimeDateStamp */
+    uint32_t stamp;   /* TimeDateStamp */
+    uint16_t machine; /* enum kdnet_machine */
 };
 
 struct kdnet_trace_frame {

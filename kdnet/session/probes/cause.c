@@ -4,6 +4,7 @@
  * machine's release are as they are, whatever becomes of it.
  */
 #include "kdnet/base/wire.h"
+#include "kdnet/crash/frame_record.h"
 #include "kdnet/crash/trace.h"
 #include "kdnet/kernel/crash.h"
 #include "kdnet/session/halt_internal.h"
@@ -14,17 +15,6 @@
 #include <stdlib.h>
 
 #define BUDGET_DIVISOR 4U /* of the read deadline */
-
-/* CONTEXT [doc: winnt.h] */
-enum {
-    X64_RAX = 0x78,
-    X64_REGISTERS = 16,
-    X86_EBP = 0xb4,
-    X86_ESP = 0xc4,
-    ARM64_X0 = 0x08,
-    ARM64_REGISTERS = 31,
-    ARM64_SP = 0x100,
-};
 
 struct cause_state {
     bool begun, over;
@@ -40,39 +30,14 @@ static bool is_of_a_crash(const struct kdnet_session *session)
     return phase == KDNET_PHASE_BUGCHECK_FIRST || phase == KDNET_PHASE_BUGCHECK_SECOND || phase == KDNET_PHASE_SHUTDOWN;
 }
 
-static uint64_t address32(const uint8_t *bytes)
-{
-    return kdnet_machine_address(KDNET_MACHINE_X86, kdnet_get_le32(bytes));
-}
-
 /* Where the processor stands. False: not all of its registers are known. */
 static bool take_frame(const struct kdnet_session *session, struct kdnet_frame *out)
 {
     const struct kdnet_halt *halt = &session->active->halt;
     const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
-    const uint8_t *context = halt->registers.bytes;
-    if (!kdnet_is_known(&halt->facts, KDNET_FACT_CONTEXT) || session->kernel_info->pieces ||
-        halt->registers.length != layout->context_size)
-        return false;
-    *out = (struct kdnet_frame){.pc = kdnet_machine_pc(layout, context), .exact = true};
-    switch (layout->machine) {
-    case KDNET_MACHINE_X64:
-        for (size_t i = 0; i < X64_REGISTERS; ++i)
-            out->x[i] = kdnet_get_le64(context + X64_RAX + 8 * i);
-        out->sp = out->x[KDNET_X64_RSP];
-        return true;
-    case KDNET_MACHINE_ARM64:
-        for (size_t i = 0; i < ARM64_REGISTERS; ++i)
-            out->x[i] = kdnet_get_le64(context + ARM64_X0 + 8 * i);
-        out->sp = kdnet_get_le64(context + ARM64_SP);
-        return true;
-    case KDNET_MACHINE_X86:
-        out->x[KDNET_X64_RBP] = address32(context + X86_EBP);
-        out->sp = address32(context + X86_ESP);
-        return true;
-    default:
-        return false;
-    }
+    return kdnet_is_known(&halt->facts, KDNET_FACT_CONTEXT) && !session->kernel_info->pieces &&
+           halt->registers.length == layout->context_size &&
+           kdnet_frame_from_context(layout->machine, halt->registers.bytes, out);
 }
 
 /* The machine among others, as long as this process lives: FNV-1a of its key. */
