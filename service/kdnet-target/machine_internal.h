@@ -10,6 +10,7 @@
  *   harm.c          what a host may not do to a machine
  *   halt.c          state changes, questions: what the machine stands still for
  *   memory.c        the kernel image and its data, made up when it is read
+ *   stack.c         the stack of a crash in the driver, and the record of its fault
  *   script.c        scripts
  *   scenario.c      the engine that plays them
  *   replay_play.c   plays the script that comes from a capture
@@ -231,14 +232,17 @@ void halt_break_with_status(struct machine *m, uint32_t status, uint64_t now_us)
 size_t memory_read(struct machine *m, uint64_t address, uint8_t *out, size_t length);
 void memory_place(struct machine *m);             /* new bases: KASLR */
 uint64_t memory_program(const struct machine *m); /* a page of a program's code */
-/* The bug check's parameter for the instruction names one in the driver, when the machine is to do so. */
-void memory_blame(struct machine *m);
-
-/* Where the stack pointer of x64 is at a break: 0 while no stack is kept. */
-uint64_t memory_stack(const struct machine *m);
-
 uint64_t memory_address(const struct machine *m, uint32_t rva);
 void memory_put_pointer(const struct machine *m, uint8_t *at, uint64_t value);
+
+/* stack.c: a crash in the driver, when the machine is to have one. */
+struct driver_image;
+const struct driver_image *stack_driver(const struct machine *m); /* that a linker made; NULL: it is made up */
+bool stack_is_kept(const struct machine *m);
+void stack_put_registers(const struct machine *m, uint8_t *context);       /* at a break */
+bool stack_fill(const struct machine *m, uint64_t address, uint8_t *page); /* false: not in the stack */
+/* The bug check's parameters name the instruction in the driver, and the record of the registers there. */
+void stack_blame(struct machine *m);
 
 /* pool.c: further images in the kernel's list, and the dump log. */
 uint64_t pool_log(const struct machine *m);                                /* where the log is; 0: there is none */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The memory of a simulated machine: four pages of kernel (or loader), two of a driver, made up when they are read. */
 #include "kdnet/base/wire.h"
-#include "kdnet/crash/cause.h"
+#include "service/kdnet-target/driver_image.h"
 #include "service/kdnet-target/machine_internal.h"
 #include "service/kdnet-target/script.h"
 
@@ -9,10 +9,9 @@
 #include <string.h>
 
 #define PAGE          0x1000U
-#define DRIVER_LENGTH ((uint64_t)2 * PAGE)
+#define DRIVER_LENGTH ((uint64_t)2 * PAGE) /* of one that is made up */
 #define LOADER_BASE   0x96f000U
 #define RSDS_NAME     24
-#define STACK         0xffffd000a5a50000U /* one page */
 #define ENDLESS       0x100000U
 #define ENDLESS_END   0x8000000U /* pages of modules without an end: RVAs */
 #define LONGEST_TEXT  0xfffeU
@@ -32,8 +31,7 @@ enum {
     DRIVER_CODEVIEW = 0x840,
     DRIVER_UNWIND = 0xa00, /* .pdata, and the unwind info behind it */
     KERNEL_UNWIND = 0x2900,
-    FRAME_SIZE = 0x28,
-    STACK_AT = 0x800, /* in its page */
+    FRAME_SIZE = 0x28, /* stack.c has it, too */
 };
 
 uint64_t memory_address(const struct machine *m, uint32_t rva)
@@ -71,15 +69,24 @@ static uint32_t unwind_table(const struct machine *m, uint64_t base)
     return base == m->driver_base ? DRIVER_UNWIND : KERNEL_UNWIND;
 }
 
-/* One function, the whole page of code, which has FRAME_SIZE bytes of stack. */
-static void put_unwind(uint8_t *page, uint32_t rva)
+/* One function, the whole page of code, which has FRAME_SIZE bytes of stack; of ARM64 (packed) 48 with lr at 32. */
+static void put_unwind(const struct machine *m, uint8_t *page, uint32_t rva)
 {
     static const uint8_t info[] = {1, 4, 1, 0, 4, (FRAME_SIZE / 8 - 1) << 4 | 2};
     uint8_t *entry = page + rva % PAGE;
     kdnet_put_le32(entry, PAGE);
+    if (m->layout->machine == KDNET_MACHINE_ARM64) {
+        kdnet_put_le32(entry + 4, 1U | PAGE / 4 << 2 | 1U << 21 | 48U / 16 << 23);
+        return;
+    }
     kdnet_put_le32(entry + 4, 2 * PAGE);
     kdnet_put_le32(entry + 8, rva + 16);
     memcpy(entry + 16, info, sizeof info);
+}
+
+static uint32_t entry_size(const struct machine *m)
+{
+    return m->layout->machine == KDNET_MACHINE_ARM64 ? 8 : 12;
 }
 
 static void fill_headers(const struct machine *m, uint8_t *page, uint64_t base, uint32_t debug_directory)
@@ -108,9 +115,9 @@ static void fill_headers(const struct machine *m, uint8_t *page, uint64_t base, 
     kdnet_put_le32(optional + 56, IMAGE_SIZE);
     kdnet_put_le32(optional + 60, PAGE);
     kdnet_put_le32(directories - 4, DIRECTORY_COUNT);
-    if (m->layout->machine == KDNET_MACHINE_X64) {
+    if (m->layout->machine != KDNET_MACHINE_X86) {
         kdnet_put_le32(directories + (size_t)8 * EXCEPTION_DIRECTORY, unwind_table(m, base));
-        kdnet_put_le32(directories + (size_t)8 * EXCEPTION_DIRECTORY + 4, 12);
+        kdnet_put_le32(directories + (size_t)8 * EXCEPTION_DIRECTORY + 4, entry_size(m));
     }
     kdnet_put_le32(directories + (size_t)8 * DEBUG_DIRECTORY, debug_directory);
     kdnet_put_le32(directories + (size_t)8 * DEBUG_DIRECTORY + 4, 2 * DEBUG_ENTRY);
@@ -131,6 +138,12 @@ static void put_breakpoint(const struct machine *m, uint8_t *at)
     }
 }
 
+static void put_breakpoints(const struct machine *m, uint8_t *page)
+{
+    put_breakpoint(m, page + MACHINE_RVA_BREAKPOINT % PAGE);
+    put_breakpoint(m, page + MACHINE_RVA_DEBUG_SERVICE % PAGE);
+}
+
 static void fill_code(const struct machine *m, uint8_t *page)
 {
     if (m->layout->machine == KDNET_MACHINE_ARM64)
@@ -138,8 +151,7 @@ static void fill_code(const struct machine *m, uint8_t *page)
             kdnet_put_le32(page + i, 0xd503201fU); /* nop */
     else
         memset(page, 0x90, PAGE);
-    put_breakpoint(m, page + MACHINE_RVA_BREAKPOINT % PAGE);
-    put_breakpoint(m, page + MACHINE_RVA_DEBUG_SERVICE % PAGE);
+    put_breakpoints(m, page);
 }
 
 static const char *lab_machine(const struct machine *m)
@@ -185,7 +197,7 @@ static void fill_constants(const struct machine *m, uint8_t *page)
     put_directory(page, MACHINE_RVA_DEBUG_DIRECTORY,
                   m->lies & LIE_IDENTITY ? MACHINE_RVA_FALSE_CODEVIEW : MACHINE_RVA_CODEVIEW, &pdb);
     put_record(page, MACHINE_RVA_CODEVIEW, &pdb);
-    put_unwind(page, KERNEL_UNWIND);
+    put_unwind(m, page, KERNEL_UNWIND);
     pdb.guid[1] ^= 0xff;
     put_record(page, MACHINE_RVA_FALSE_CODEVIEW, &pdb);
     (void)snprintf((char *)page + MACHINE_RVA_BUILD_LAB % PAGE, KDNET_BUILD_LAB_SIZE,
@@ -194,17 +206,32 @@ static void fill_constants(const struct machine *m, uint8_t *page)
                    "20348.288.%s.fe_release.210507-1500-ex", lab_machine(m));
 }
 
+/* The headers of an image that a linker made, moved to its base, with our debug directory. */
+static void put_image_headers(const struct machine *m, const struct driver_image *image, uint8_t *page)
+{
+    memcpy(page, image->bytes, DRIVER_DEBUG_DIRECTORY);
+    uint8_t *optional = page + kdnet_get_le32(page + 0x3c) + 24, *directory = optional + 112 + 8 * DEBUG_DIRECTORY;
+    kdnet_put_le64(optional + 24, m->driver_base);
+    kdnet_put_le32(directory, DRIVER_DEBUG_DIRECTORY);
+    kdnet_put_le32(directory + 4, 2 * DEBUG_ENTRY);
+}
+
 static void fill_driver_headers(const struct machine *m, uint8_t *page)
 {
     struct kdnet_pdb pdb = {.name = "faulty.pdb", .age = 1};
+    const struct driver_image *image = stack_driver(m);
     machine_default_pdb(&pdb);
     memcpy(pdb.name, "faulty.pdb", sizeof "faulty.pdb");
     pdb.guid[15] = 0x0d;
-    fill_headers(m, page, m->driver_base, DRIVER_DEBUG_DIRECTORY);
+    if (image)
+        put_image_headers(m, image, page);
+    else
+        fill_headers(m, page, m->driver_base, DRIVER_DEBUG_DIRECTORY);
     put_directory(page, DRIVER_DEBUG_DIRECTORY, DRIVER_CODEVIEW, &pdb);
     put_record(page, DRIVER_CODEVIEW, &pdb);
     kdnet_put_le32(page + MACHINE_DRIVER_RVA_STATE, MACHINE_DRIVER_STATE);
-    put_unwind(page, DRIVER_UNWIND);
+    if (!image)
+        put_unwind(m, page, DRIVER_UNWIND);
 }
 
 void memory_put_pointer(const struct machine *m, uint8_t *at, uint64_t value)
@@ -248,7 +275,8 @@ static void put_module(const struct machine *m, uint8_t *page, uint32_t at, uint
     uint8_t *entry = page + at % PAGE;
     memory_put_pointer(m, entry, next);
     memory_put_pointer(m, entry + (wide ? 0x30 : 0x18), base);
-    kdnet_put_le32(entry + (wide ? 0x40 : 0x20), IMAGE_SIZE);
+    kdnet_put_le32(entry + (wide ? 0x40 : 0x20),
+                   base == m->driver_base && stack_driver(m) ? stack_driver(m)->size : IMAGE_SIZE);
     put_string(m, page, at + (wide ? 0x58U : 0x2cU), at + 0x80, name);
 }
 
@@ -318,51 +346,39 @@ static void fill_data(const struct machine *m, uint8_t *page)
     put_evidence(m, page);
 }
 
-uint64_t memory_stack(const struct machine *m)
-{
-    bool kept = m->crashed && m->config.cause != 0 && m->layout->machine == KDNET_MACHINE_X64;
-    return kept ? STACK + STACK_AT : 0;
-}
-
-/* Return addresses behind each other's frames: the kernel, the driver at the fault, the kernel. */
-static void fill_stack(const struct machine *m, uint8_t *page)
-{
-    uint64_t callers[] = {memory_address(m, 0x1700), m->driver_base + m->config.cause, memory_address(m, 0x1800)};
-    uint8_t *at = page + STACK_AT;
-    for (size_t i = 0; i < sizeof callers / sizeof callers[0]; ++i)
-        kdnet_put_le64(at + (FRAME_SIZE + 8) * i + FRAME_SIZE, callers[i]);
-}
-
-void memory_blame(struct machine *m)
-{
-    const struct kdnet_cause_rule *rule = kdnet_cause_rule((uint32_t)m->bugcheck.code);
-    uint64_t mask = m->layout->pointer_size == 8 ? UINT64_MAX : UINT32_MAX;
-    if (m->config.cause != 0 && m->who == KDNET_WHO_NT && rule && rule->kind == KDNET_CAUSE_ADDRESS)
-        m->bugcheck.parameters[rule->parameter - 1] = (m->driver_base + m->config.cause) & mask;
-}
-
 uint64_t memory_program(const struct machine *m)
 {
     return m->layout->pointer_size == 4 ? 0x401000U : 0x7ff612341000U;
+}
+
+/* False: the address is not in the driver. */
+static bool fill_driver(const struct machine *m, uint64_t address, uint8_t *page)
+{
+    const struct driver_image *image = stack_driver(m);
+    uint64_t rva = address - m->driver_base;
+    if (m->who != KDNET_WHO_NT || rva >= (image ? image->size : DRIVER_LENGTH))
+        return false;
+    if (rva < PAGE)
+        fill_driver_headers(m, page);
+    else if (image)
+        memcpy(page, image->bytes + rva / PAGE * PAGE, PAGE);
+    else
+        fill_code(m, page);
+    if (image && rva / PAGE == 1)
+        put_breakpoints(m, page);
+    return true;
 }
 
 /* Fills the page that holds an address; false when nothing is mapped there. */
 static bool fill_page(const struct machine *m, uint64_t address, uint8_t *page)
 {
     memset(page, 0, PAGE);
-    if (m->who == KDNET_WHO_NT && address - m->driver_base < DRIVER_LENGTH) {
-        if (address - m->driver_base < PAGE)
-            fill_driver_headers(m, page);
-        else
-            fill_code(m, page);
+    if (fill_driver(m, address, page))
         return true;
-    }
     if (pool_fill(m, address, page, memory_address(m, MACHINE_RVA_MODULES + 0x100)))
         return true;
-    if (memory_stack(m) != 0 && address - STACK < PAGE) {
-        fill_stack(m, page);
+    if (stack_fill(m, address, page))
         return true;
-    }
     if (address - memory_program(m) < PAGE && m->who == KDNET_WHO_NT) {
         fill_code(m, page);
         return true;

@@ -129,7 +129,7 @@ static void print_help(void)
         "                       (default idle; mixed: each machine draws one of the others)\n"
         "  --status 0xN         what the dump status becomes (default 0; mixed: drawn)\n"
         "  --bugcheck 0xN       the bug check code (default 0xD1)\n"
-        "  --cause 0xN          the bug check names the instruction at faulty.sys+0xN, and so does the stack (x64)\n"
+        "  --cause 0xN          the bug check names the instruction at faulty.sys+0xN, and so does the stack\n"
         "  --no-reboot          automatic reboot is off: a bug check ends in a second break (as bugcheck-hold)\n"
         "  --no-dump            no dump is set up: its block and its driver are null, the status stays FFFFFFFF\n"
         "  --dump-log           the log of the dump is in the machine's memory\n"

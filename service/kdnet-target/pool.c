@@ -13,8 +13,8 @@
 #define LOG_PAGE   0U
 #define LOG_AT     0x20U
 #define IMAGE_PAGE 1U
-#define ENTRY      0x400U /* bytes of an image's entry, with its name */
-#define NAME_AT    0x200U
+#define ENTRY      0x100U /* bytes of an image's entry, with its name */
+#define NAME_AT    0xc0U
 #define IMAGE_SIZE 0x8000U
 
 static uint64_t pool_address(const struct machine *m, uint64_t offset)

@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#define X64_RSP      0x98 /* in its CONTEXT */
 #define BUILD        20348
 #define WHO_SHIFT    8
 #define FREE_BUILD   0xf
@@ -69,8 +68,7 @@ static void prepare_context(struct machine *m)
         m->context[m->layout->context_flags_at + i] = (uint8_t)(m->layout->context_all >> (8 * i));
     kdnet_machine_set_pc(m->layout, m->context, m->halt.pc);
     kdnet_machine_set_argument(m->layout, m->context, m->halt.argument);
-    if (memory_stack(m) != 0)
-        kdnet_put_le64(m->context + X64_RSP, memory_stack(m));
+    stack_put_registers(m, m->context);
     if (m->halt.stepped)
         harm_trace(m, m->context);
 }

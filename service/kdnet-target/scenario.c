@@ -403,7 +403,7 @@ static void run_step(struct machine *m, const struct step *step, uint64_t now_us
         break;
     case STEP_CRASH:
         m->crashed = true;
-        memory_blame(m);
+        stack_blame(m);
         break;
     case STEP_DUMP:
         fall_silent(m, m->config.dump_ms, now_us);

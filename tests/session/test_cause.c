@@ -12,6 +12,7 @@
 #include "kdnet/crash/trace.h"
 #include "kdnet/error.h"
 #include "kdnet/wire/manipulate.h"
+#include "service/kdnet-target/driver_image.h"
 #include "tests/session/net.h"
 
 #define SECOND_US UINT64_C(1000000)
@@ -114,6 +115,53 @@ static void stack_leads_to_the_fault(void **state)
     assert_string_equal(told.status[0].bucket, "133 faulty.sys+0x1234@5F3A1B2C");
 }
 
+/* Each function of the drivers that a linker made, and the chain of x86. */
+static void each_function_of_each_driver_is_unwound(void **state)
+{
+    static const enum kdnet_machine kinds[] = {KDNET_MACHINE_X64, KDNET_MACHINE_ARM64, KDNET_MACHINE_X86};
+    static const uint32_t causes[] = {0x1234, 0x1678, 0x19ab, 0x1dd4};
+    (void)state;
+    for (size_t i = 0; i < 12; ++i) {
+        struct machine_config config = {
+            .scenario = "bugcheck", .machine = kinds[i / 4], .cause = causes[i % 4], .images = 20};
+        config.cause -= config.machine == KDNET_MACHINE_ARM64 ? config.cause % 4 : 0;
+        run(&config, 60 + i, NULL);
+        if (config.machine == KDNET_MACHINE_ARM64 && driver_images[0].bytes == NULL)
+            continue;
+        assert_int_equal(told.trace.frame_count, 4);
+        const uint32_t offsets[] = {MACHINE_RVA_BREAKPOINT, 0x1700, config.cause, 0x1800};
+        for (unsigned n = 0; n < 4; ++n) {
+            const struct kdnet_image_place *image = &told.trace.image[told.trace.frame[n].image];
+            assert_string_equal(image->name, n == 2 ? "faulty.sys" : "ntoskrnl.exe");
+            assert_int_equal(told.trace.frame[n].address - image->base, offsets[n]);
+        }
+    }
+}
+
+/* 3B has a context record, 8E a trap frame: the stack begins at the fault. */
+static void stack_begins_at_the_record_of_the_fault(void **state)
+{
+    static const struct {
+        enum kdnet_machine machine;
+        uint32_t bugcheck;
+        unsigned frames;
+    } rows[] = {{KDNET_MACHINE_X64, 0x3b, 2}, {KDNET_MACHINE_X64, 0x8e, 2},   {KDNET_MACHINE_X86, 0x7e, 2},
+                {KDNET_MACHINE_X86, 0x8e, 2}, {KDNET_MACHINE_ARM64, 0x3b, 2}, {KDNET_MACHINE_ARM64, 0x8e, 4}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
+        struct machine_config config = {
+            .scenario = "bugcheck", .machine = rows[i].machine, .bugcheck = rows[i].bugcheck, .cause = FAULT};
+        run(&config, 80 + i, NULL);
+        if (config.machine == KDNET_MACHINE_ARM64 && driver_images[0].bytes == NULL)
+            continue;
+        assert_int_equal(told.trace.frame_count, rows[i].frames);
+        const struct kdnet_trace_frame *frame = &told.trace.frame[rows[i].frames - 2];
+        assert_string_equal(told.trace.image[frame->image].name, "faulty.sys");
+        assert_int_equal(frame->address - told.trace.image[frame->image].base, FAULT);
+        assert_int_equal(told.trace.frame[rows[i].frames - 1].address - told.trace.image[0].base, 0x1800);
+    }
+}
+
 static void crash_without_a_first_break_is_traced_at_its_last(void **state)
 {
     (void)state;
@@ -206,6 +254,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(each_machine_tells_its_cause),
         TEST(stack_leads_to_the_fault),
+        TEST(each_function_of_each_driver_is_unwound),
+        TEST(stack_begins_at_the_record_of_the_fault),
         TEST(crash_without_a_first_break_is_traced_at_its_last),
         TEST(costs_are_bounded_and_fall),
         TEST(status_and_release_are_as_without_it),
