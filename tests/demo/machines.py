@@ -11,17 +11,17 @@ OTHER_GUIDAGE = "00C0FFEE00C0FFEE00C0FFEE00C0FFEE1"  # a kernel of which kdnetd 
 # (phase, verdict, status, reason).
 FIRST = ("bugcheck_first", "not_started", "0xFFFFFFFF", None)
 MACHINES = [
-    ("web-01", "crashes, dumps, reboots",
-     "--scenario bugcheck --bugcheck 0xD1 --status 0 --dump-ms 5000 --delay-ms 1500",
+    ("web-01", "crashes in its driver, dumps, reboots",
+     "--scenario bugcheck --bugcheck 0xD1 --cause 0x1234 --status 0 --dump-ms 5000 --delay-ms 1500",
      [FIRST, ("shutdown", "written", "0x00000000", None)]),
     ("web-02", "the same, on ARM64",
-     "--machine arm64 --scenario bugcheck --bugcheck 0x7E --dump-ms 3000 --delay-ms 2500",
+     "--machine arm64 --scenario bugcheck --bugcheck 0x7E --cause 0x1a30 --dump-ms 3000 --delay-ms 2500",
      [FIRST, ("shutdown", "written", "0x00000000", None)]),
     ("sql-01", "crashes; its disk is full",
      "--scenario bugcheck --bugcheck 0x1A --status 0xC000007F --dump-ms 2500 --delay-ms 3500",
      [FIRST, ("shutdown", "failed", "0xC000007F", None)]),
     ("sql-02", "crashes; its disk breaks; no automatic reboot",
-     "--scenario bugcheck-hold --bugcheck 0x50 --status 0xC0000185 --dump-ms 3500 --delay-ms 4500",
+     "--scenario bugcheck-hold --bugcheck 0x50 --cause 0x1234 --status 0xC0000185 --dump-ms 3500 --delay-ms 4500",
      [FIRST, ("bugcheck_second", "failed", "0xC0000185", None)]),
     ("file-01", "crashes; 32-bit; no dump set up",
      "--machine x86 --protocol 2 --scenario bugcheck --bugcheck 0xC2 --status 0xFFFFFFFF --dump-ms 800 --delay-ms 5500",
@@ -122,6 +122,12 @@ def conclusion(event):
     return "?", f"unknown {event['reason']}", tone(event)
 
 
+def blamed(event):
+    """Where a crash came from, in words; empty: a result does not say."""
+    cause = event.get("cause")
+    return f" It came from {cause['place']}." if cause and cause.get("place") else ""
+
+
 def short(code):
     return f"0x{int(code, 16):X}"
 
@@ -136,7 +142,7 @@ def verdict(event):
         return f"crash dump FAILED{status}."
     if event["verdict"] == "not_started":
         if event["phase"] == "bugcheck_first":
-            return f"dump not started yet{status or ''}."
+            return f"dump not started yet{status or ''}.{blamed(event)}"
         return f"crash dump NOT STARTED{status or ''}." if crash else "no crash."
     if event["reason"] == "no_kernel":
         return "no kernel runs yet, so there is no crash dump to ask about (no_kernel)."

@@ -451,13 +451,16 @@ static size_t make_crash(size_t number, struct store_crash *out, char json[stati
     out_format_time(time_us + 42000000, end);
     name_of(number % (fake_world.targets > 0 ? fake_world.targets : 1), name);
     (void)snprintf(crash, 20, "%016zx", number + 1);
+    const char *place = is_hostile() ? HOSTILE : codes[kind].module;
     int length = snprintf(
         json, 3000,
         "{\"crash\":\"%s\",\"target\":\"%s\",\"time\":\"%s\",\"bugcheck\":{\"code\":\"%s\",\"name\":\"%s\","
         "\"parameters\":["
         "\"0xFFFFBEEB8DA1658E\",\"0x0000000000000002\",\"0x0000000000000000\",\"0xFFFFF800EE42C90B\"],\"from\":"
         "\"memory\"},"
-        "\"verdict\":\"%s\",\"reason\":%s,\"status\":\"%s\",\"assessment\":null,\"bucket\":\"%s in %s\",\"phases\":["
+        "\"verdict\":\"%s\",\"reason\":%s,\"status\":\"%s\",\"assessment\":null,\"bucket\":\"%s "
+        "%s@5F3A1B2C\",\"cause\":{\"place\":\"%s\"},"
+        "\"stack\":[\"ntoskrnl.exe!KiPageFault+0x42e\",\"%s\"],\"phases\":["
         "{\"id\":\"%s-a\",\"time\":\"%s\",\"phase\":\"bugcheck_first\",\"verdict\":\"not_started\",\"status\":"
         "\"0xFFFFFFFF\",\"reason\":null,"
         "\"collector\":\"fake\",\"read_ms\":3.1,\"halted_ms\":4.4},{\"id\":\"%s-b\",\"time\":\"%s\",\"phase\":"
@@ -470,8 +473,8 @@ static size_t make_crash(size_t number, struct store_crash *out, char json[stati
         "u\"},\"acknowledged\":%s}",
         crash, name, time, codes[kind].code, is_hostile() ? HOSTILE "_" HOSTILE : codes[kind].name, best[verdict],
         verdict == 4 ? "\"no_symbols\"" : "null", verdict == 2 ? "0xC000007F" : "0x00000000",
-        codes[kind].code + strspn(codes[kind].code + 2, "0") + 2, is_hostile() ? HOSTILE : codes[kind].module, crash,
-        time, crash, end, best[verdict], 40000 + draw(number, 9000), draw(number, 40),
+        codes[kind].code + strspn(codes[kind].code + 2, "0") + 2, place, place, place, crash, time, crash, end,
+        best[verdict], 40000 + draw(number, 9000), draw(number, 40),
         draw(number, 4) == 0 ? "{\"by\":\"alice\",\"time\":\"2026-11-26T07:00:00.000000Z\",\"note\":\"seen\"}"
                              : "null");
     *out = (struct store_crash){.crash = crash,
@@ -517,7 +520,7 @@ enum store_result store_buckets(struct store_reader *reader, uint64_t since_us, 
     (void)reader, (void)since_us, (void)limit;
     if (fake_world.crashes > 0)
         (void)each(user,
-                   &(struct store_bucket){.bucket = "D1 in examplenic.sys+0x1234",
+                   &(struct store_bucket){.bucket = "D1 examplenic.sys+0x1234@5F3A1B2C",
                                           .count = fake_world.crashes,
                                           .machines = fake_world.crashes < fake_world.targets ? fake_world.crashes
                                                                                               : fake_world.targets,

@@ -2,7 +2,7 @@
 // One machine: what happened in its crash, why the verdict is what it is, what can be done.
 import { get } from "/page/api.js";
 import { act, ask, name as nameTab } from "/page/main.js";
-import { ago, breakable, bugcheck, COLOURS, el, place, span, STATES, time, verdict, why } from "/page/say.js";
+import { ago, breakable, bugcheck, COLOURS, el, group, place, span, STATES, time, verdict, why } from "/page/say.js";
 
 const PHASES = {
   bugcheck_first: "Bug check: first break", bugcheck_second: "Bug check: last break", shutdown: "Last break before the reboot",
@@ -52,7 +52,7 @@ function sentences(crash) {
   else said.push(`Whether a dump was written is not known${why(crash) ? `: ${why(crash)}` : ""}.`);
   if (crash.dump_ms !== null) said.push(`It had ${span(crash.dump_ms)} between its first and its last break.`);
   if (crash.halted_ms !== null) said.push(`kdnetd kept it still for ${span(crash.halted_ms)} in all.`);
-  if (place(crash)) said.push(place(crash).startsWith("in ") ? `It crashed ${place(crash)}.` : `Its group is ${crash.bucket}.`);
+  if (crash.bucket) said.push(place(crash).startsWith("in ") ? `It crashed ${place(crash)}.` : `Its group is ${group(crash.bucket)}.`);
   if (crash.acknowledged) said.push(`Seen by ${crash.acknowledged.by}${crash.acknowledged.note ? `: ${crash.acknowledged.note}` : ""}.`);
   return el("div", { class: "said" }, said.map((text) => el("p", {}, breakable(text))));
 }
@@ -75,6 +75,8 @@ function crashCards(one, crash) {
   return [el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, breakable(bugcheck(crash))), verdict(crash.verdict)),
     sentences(crash), parameters && el("p", { class: "mono quiet parameters" }, parameters)),
   el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "What happened")), line(one, crash)),
+  crash.stack?.length > 0 && el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "Stack"), el("span", { class: "quiet" }, crash.cause?.place ? ["the fault at ", breakable(crash.cause.place)] : "of the processor that crashed")),
+    el("ol", { class: "mono frames" }, crash.stack.map((frame) => el("li", {}, breakable(frame))))),
   evidence.length > 0 && el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "Evidence"), el("span", { class: "quiet" }, "as the machine's memory has it")),
     facts(evidence.map(([name, value]) => [name, el("span", { class: "mono" }, text(value))])))];
 }

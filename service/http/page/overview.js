@@ -4,7 +4,7 @@ import { get } from "/page/api.js";
 import { act, ask, name as nameTab, repaint } from "/page/main.js";
 import { newestCrashes } from "/page/newest.js";
 import { ORDER, squares } from "/page/map.js";
-import { ago, breakable, bugcheck, COLOURS, count, el, lasting, number, place, span, STATES, time, verdict, why } from "/page/say.js";
+import { ago, breakable, bugcheck, COLOURS, count, el, group as groupText, lasting, number, place, span, STATES, time, verdict, why } from "/page/say.js";
 
 const target = (name) => el("a", { href: `/?target=${encodeURIComponent(name)}`, "data-key": `t-${name}` }, name);
 
@@ -66,7 +66,7 @@ const VERDICT_ORDER = ["written", "failed", "not_started", "unknown"];
 function group(bucket, most) {
   const told = VERDICT_ORDER.filter((name) => bucket.verdicts?.[name] > 0);
   const length = new Date(bucket.last) - new Date(bucket.first);
-  return el("li", { "data-key": `b-${bucket.bucket}` }, el("b", {}, breakable(bucket.bucket)), el("span", { class: "n" }, count(bucket.machines, "machine")),
+  return el("li", { "data-key": `b-${bucket.bucket}` }, el("b", {}, breakable(groupText(bucket.bucket))), el("span", { class: "n" }, count(bucket.machines, "machine")),
     el("span", { class: "bar", "aria-hidden": "true" }, told.map((name) => el("i", { class: name, style: { width: `${100 * bucket.verdicts[name] / most}%` } }))),
     el("span", { class: "quiet" }, count(bucket.count, "crash", "crashes"), length >= 1000 && ` in ${span(length)}`, ", the last at ", time(bucket.last)),
     el("span", { class: "quiet n" }, told.map((name) => `${number(bucket.verdicts[name])} ${name.replace("_", " ")}`).join(", ")));

@@ -62,8 +62,11 @@ export const COLOURS = {
 const VERDICTS = { written: "written", failed: "failed", not_started: "not started", unknown: "unknown" };
 export const verdict = (name) => el("span", { class: `verdict ${name in VERDICTS ? name : ""}` }, VERDICTS[name] || name || "none yet");
 
-/* Of "D1 in driver.sys+0x1234", what is not said by the bug check already. */
-export const place = (crash) => (crash.bucket || "").replace(/^[0-9A-F]+ (?=in )/, "");
+/* A group in words: "D1 in driver.sys+0x1234" of "D1 driver.sys+0x1234@5F3A1B2C", "D1, build 20348" of "D1 build 20348". */
+export const group = (bucket) => bucket.replace(/@[0-9A-F]{8}$/, "").replace(/^([0-9A-F]+) build /, "$1, build ").replace(/^([0-9A-F]+) (?!in |build )/, "$1 in ");
+
+/* Of a crash's group what its bug check does not say already: "in driver.sys+0x1234". */
+export const place = (crash) => group(crash.bucket || "").replace(/^[0-9A-F]+,? /, "").replace(/^build .*/, "");
 
 export function bugcheck(crash) {
   const bug = crash.bugcheck;
