@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -233,6 +234,54 @@ static void last_break_tries_again_what_the_first_had_no_time_for(void **state)
     assert_string_equal(told.status[1].bucket, BUCKET);
 }
 
+/* A far machine with a long list: what is left of a quarter of the deadline is all that it is held for longer. */
+static void no_more_than_a_quarter_of_the_deadline_is_taken(void **state)
+{
+    (void)state;
+    struct machine_config config = {.scenario = "bugcheck", .cause = FAULT, .images = 1000, .path_ms = 40};
+    struct kdnet_trace_cache *cache = shared.trace_cache;
+    shared.trace_cache = NULL;
+    run(&config, 7, NULL);
+    uint64_t without = told.halted_us;
+    shared.trace_cache = cache;
+    run(&config, 7, NULL);
+    assert_int_equal(told.count, 2);
+    assert_true(told.status[0].status_known && told.status[1].status_known);
+    assert_in_range(told.halted_us, without, without + KDNET_READ_DEADLINE_US / 4 + SECOND_US / 10);
+    assert_true(told.trace.cut || told.traces == 0 || told.trace.frame_count < 4);
+}
+
+static bool name_everything(void *user, const struct kdnet_pdb *pdb, uint32_t rva, char *name, size_t size,
+                            uint32_t *offset)
+{
+    (void)user;
+    *offset = rva % 0x100;
+    (void)snprintf(name, size, "%s", pdb->name[0] == 'f' ? "FaultyRead" : "KiExample");
+    return true;
+}
+
+/* Symbols name frames, and change no group; each processor, the first machine and the fifth. */
+static void group_is_the_same_with_symbols_and_without(void **state)
+{
+    static const enum kdnet_machine kinds[] = {KDNET_MACHINE_X64, KDNET_MACHINE_X86, KDNET_MACHINE_ARM64};
+    (void)state;
+    for (unsigned i = 0; i < 30; ++i) {
+        struct machine_config config = {
+            .scenario = "bugcheck", .machine = kinds[i % 3], .cause = FAULT, .images = i % 2 ? 200 : 0};
+        bool named = i / 3 % 2 == 1;
+        shared.find_name = named ? name_everything : NULL;
+        run(&config, 100 + i, NULL);
+        assert_string_equal(told.status[0].bucket, BUCKET);
+        const struct kdnet_trace_name *name = &told.trace.address_name;
+        if (named && told.trace.pdb_image != KDNET_TRACE_NO_IMAGE) {
+            assert_string_equal(name->text, "FaultyRead");
+            assert_int_equal(name->offset, FAULT % 0x100);
+        } else {
+            assert_string_equal(name->text, "");
+        }
+    }
+}
+
 static void in_a_storm_a_machine_in_a_group_is_traced(void **state)
 {
     (void)state;
@@ -260,6 +309,8 @@ int main(void)
         TEST(costs_are_bounded_and_fall),
         TEST(status_and_release_are_as_without_it),
         TEST(last_break_tries_again_what_the_first_had_no_time_for),
+        TEST(no_more_than_a_quarter_of_the_deadline_is_taken),
+        TEST(group_is_the_same_with_symbols_and_without),
         TEST(in_a_storm_a_machine_in_a_group_is_traced),
     };
 #undef TEST
