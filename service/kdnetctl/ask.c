@@ -10,7 +10,8 @@
 
 #include <getopt.h>
 
-#define PAGE 1000
+#define PAGE     1000
+#define FIELD_AT 16 /* column of a field's value */
 
 static bool refuse(struct ask *ask, int status)
 {
@@ -279,7 +280,7 @@ enum colour ask_colour(const char *word)
 
 void ask_print_field(const struct ask *ask, const char *name, const char *value)
 {
-    unsigned width = ask->screen.width > 16 ? ask->screen.width - 16 : 0;
+    unsigned width = ask->screen.width > FIELD_AT ? ask->screen.width - FIELD_AT : 0;
     if (strcmp(value, "-") == 0)
         return;
     char *copy = printable_copy(value, strlen(value), NULL);
@@ -290,5 +291,23 @@ void ask_print_field(const struct ask *ask, const char *name, const char *value)
     else if (copy)
         (void)fputs(copy, stdout);
     (void)printf("%s\n", colour_end(&ask->screen, colour));
+    free(copy);
+}
+
+void ask_print_text(const struct ask *ask, const char *name, const char *text)
+{
+    size_t width = ask->screen.width > 2 * FIELD_AT ? ask->screen.width - FIELD_AT : SIZE_MAX;
+    char *copy = printable_copy(text, strlen(text), NULL), *rest = copy;
+    (void)printf("%-14s  ", name);
+    while (rest && strlen(rest) > width) {
+        size_t cut = width;
+        while (cut > 0 && rest[cut] != ' ')
+            --cut;
+        if (cut == 0)
+            break; /* one long word */
+        (void)printf("%.*s\n%*s", (int)cut, rest, FIELD_AT, "");
+        rest += cut + 1;
+    }
+    (void)printf("%s\n", rest ? rest : text);
     free(copy);
 }

@@ -93,4 +93,7 @@ enum colour ask_colour(const char *word);
 /* A line "name: value" of a description; a value of "-" is left out. */
 void ask_print_field(const struct ask *ask, const char *name, const char *value);
 
+/* The same of a sentence, which is whole: at the end of the screen it goes on in the next line. */
+void ask_print_text(const struct ask *ask, const char *name, const char *text);
+
 #endif

@@ -133,7 +133,7 @@ static void print_parameters(const struct ask *ask, const json_t *crash)
         (void)snprintf(line, sizeof line, "%.32s%s%s", json_is_string(parameter) ? json_string_value(parameter) : "",
                        meaning ? "  " : "", meaning ? meaning : "");
         if (i < 4 && json_is_string(parameter))
-            ask_print_field(ask, name, line);
+            ask_print_text(ask, name, line);
     }
 }
 
@@ -184,11 +184,11 @@ void crashes_print_one(const struct ask *ask, const json_t *crash)
     ask_print_field(ask, "bug check", fields_cell(crash, "bugcheck.code", text));
     ask_print_field(ask, "", fields_cell(crash, "bugcheck.name", text));
     if (explain(crash))
-        ask_print_field(ask, "meaning", explain(crash)->what);
+        ask_print_text(ask, "meaning", explain(crash)->what);
     print_parameters(ask, crash);
     print_cause(ask, crash);
     if (explain(crash))
-        ask_print_field(ask, "look at", explain(crash)->next);
+        ask_print_text(ask, "look at", explain(crash)->next);
     ask_print_field(ask, "dump log", fields_text(crash, "evidence.dump_log.last_line", "-"));
     ask_print_field(ask, "dump took", fields_duration(crash, "dump_ms", text));
     ask_print_field(ask, "halted", fields_duration(crash, "halted_ms", text));

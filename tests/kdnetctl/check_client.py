@@ -127,11 +127,20 @@ class Reading(Case):
         self.fake.crashes[0]["evidence"]["dump_log"] = {"last_line": "Dump completed successfully."}
         text = self.run_program("show", CRASH).stdout
         for word in ("ntoskrnl.exe!KiPageFault+0x42e", "examplenic.sys+0x190b", "Dump completed successfully.","DRIVER_IRQL_NOT_LESS_OR_EQUAL", "0xFFFFF800EE42C90B", "shutdown", "dump_block", "bad pointer",
-                     "instruction that did it", "cause.module"):
+                     "instruction that did it", "that the cause names"):
             self.assertIn(word, text)
         self.assertEqual(self.lines("show", CRASH), self.fake.crashes)
         self.assertIn("no target has this name", self.run_program("show", "web-2", code=4).stderr)
         self.run_program("show", "0" * 16, code=4)
+
+    def test_what_a_bug_check_means_is_whole_on_any_screen(self):
+        self.fake.crashes = [crash(CRASH, "web-1")]
+        meaning = "A driver touched memory at an IRQL at which it may not, or through a bad pointer."
+        for columns in (80, 160):
+            shown = self.on_terminal("show", CRASH, COLUMNS=str(columns))
+            lines = [line.rstrip("\r") for line in re.sub(r"\x1b\[[0-9;]*m", "", shown).split("\n")]
+            self.assertLessEqual(max(map(len, lines)), columns)
+            self.assertIn(meaning, " ".join(" ".join(lines).split()))
 
     def test_a_target_that_is_called_like_a_crash(self):
         self.fake.targets = [target(CRASH)]
