@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_crash COUNT ADDR:PORT WAIT_MS SPREAD_MS DUMP_MS: COUNT machines (service/kdnet-target/machine.h) with the keys
- * and addresses of a crowd connect, and from WAIT_MS on crash, all within SPREAD_MS; each writes its dump for DUMP_MS
- * and reboots. One socket and batches make it several times as quick as kdnet-target, so that it is not what is
- * measured.
+ * bench_crash COUNT ADDR:PORT WAIT_MS SPREAD_MS DUMP_MS [OTHERS]: COUNT machines (service/kdnet-target/machine.h) with
+ * the keys and addresses of a crowd connect, and from WAIT_MS on crash, all within SPREAD_MS; each writes its dump for
+ * DUMP_MS and reboots. One socket and batches make it several times as quick as kdnet-target, so that it is not what is
+ * measured. With OTHERS all crash at one place of their driver, but OTHERS at places of their own.
  *
  * Ends when all are well again, or 60 s after WAIT_MS. Prints {"well":N,"p50_ms":…,"p99_ms":…,"max_ms":…,
  * "all_p50_ms":…,"all_p99_ms":…,"all_max_ms":…,"sent_again":N,"harmed":N}: machines that ended as they should; their
@@ -19,10 +19,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define REBOOT_MS   200U
-#define PATIENCE_US 60000000U
-#define CONNECT_US  1000000U /* they start over this time */
-#define TURN_US     1000U    /* deadlines are looked at so often */
+#define REBOOT_MS    200U
+#define PATIENCE_US  60000000U
+#define CONNECT_US   1000000U /* they start over this time */
+#define COMMON_FAULT 0x1234U  /* in the driver */
+#define OTHER_FAULTS 0x1040U  /* and so on */
+#define OTHERS_MAX   56U      /* within the body of one function */
+#define TURN_US      1000U    /* deadlines are looked at so often */
 
 struct crash {
     struct crowd crowd;
@@ -33,6 +36,8 @@ struct crash {
     uint8_t space[CROWD_BATCH][KDNET_DATAGRAM_MAX];
     struct crowd_message messages[CROWD_BATCH];
     size_t held;
+    bool caused; /* they crash in their driver */
+    uint32_t others;
 };
 
 static _Noreturn void fail(const char *what)
@@ -76,6 +81,14 @@ static void take(void *user, uint32_t index, const uint8_t *payload, size_t leng
     flush(c, index);
 }
 
+/* Where in its driver a machine crashes: OTHERS of them are spread among those with the common fault. */
+static uint32_t cause_of(const struct crash *c, uint32_t index)
+{
+    uint32_t each = c->others > 0 ? c->crowd.count / c->others : 0;
+    bool other = each > 0 && index % each == 0 && index / each < c->others;
+    return !c->caused ? 0 : other ? OTHER_FAULTS + 16 * (index / each) : COMMON_FAULT;
+}
+
 static void make_machines(struct crash *c, uint32_t wait_ms, uint32_t spread_ms, uint32_t dump_ms)
 {
     struct machine_config config = {
@@ -90,6 +103,7 @@ static void make_machines(struct crash *c, uint32_t wait_ms, uint32_t spread_ms,
     for (uint32_t i = 0; i < c->crowd.count; ++i) {
         crowd_key(i, &config.key);
         config.seed = bench_mix(i);
+        config.cause = cause_of(c, i);
         config.start_us = (uint64_t)CONNECT_US * i / c->crowd.count;
         uint64_t crash_ms = wait_ms + bench_mix(i) % (spread_ms + 1);
         config.delay_ms = (uint32_t)(crash_ms - config.start_us / 1000);
@@ -168,20 +182,24 @@ static void tell(const struct crash *c)
 int main(int argc, char **argv)
 {
     struct crash *c = calloc(1, sizeof *c);
-    unsigned long count = argc == 6 ? strtoul(argv[1], NULL, 10) : 0, wait_ms = 0, spread_ms = 0, dump_ms = 0;
+    unsigned long count = argc == 6 || argc == 7 ? strtoul(argv[1], NULL, 10) : 0, wait_ms = 0, spread_ms = 0,
+                  dump_ms = 0, others = 0;
     struct sockaddr_in host;
     int whole = 0;
     if (count >= 1) {
         wait_ms = strtoul(argv[3], NULL, 10);
         spread_ms = strtoul(argv[4], NULL, 10);
         dump_ms = strtoul(argv[5], NULL, 10);
+        others = argc == 7 ? strtoul(argv[6], NULL, 10) : 0;
     }
     if (!c || count < 1 || count > CROWD_MAX || !crowd_parse_host(argv[2], &host) || wait_ms < 1000 ||
-        wait_ms > 60000 || spread_ms > 60000 || dump_ms > 60000)
-        fail("usage: bench_crash COUNT ADDR:PORT WAIT_MS SPREAD_MS DUMP_MS, WAIT_MS from 1000 to 60000");
+        wait_ms > 60000 || spread_ms > 60000 || dump_ms > 60000 || others > OTHERS_MAX)
+        fail("usage: bench_crash COUNT ADDR:PORT WAIT_MS SPREAD_MS DUMP_MS [OTHERS], WAIT_MS from 1000 to 60000");
     if (!crowd_init(&c->crowd, (uint32_t)count, &host) ||
         setsockopt(c->crowd.socket, IPPROTO_UDP, UDP_SEGMENT, &whole, sizeof whole) != 0)
         fail("no socket");
+    c->caused = argc == 7;
+    c->others = (uint32_t)others;
     make_machines(c, (uint32_t)wait_ms, (uint32_t)spread_ms, (uint32_t)dump_ms);
     c->start_ns = bench_wall_ns();
     run(c, wait_ms * 1000 + PATIENCE_US);

@@ -8,6 +8,7 @@ import statistics
 import threading
 import time
 
+from figures_causes import causes
 from figures_http import http
 from rig import Crowd, Floor, Kdnetd, Trouble, bursts_at_once, cores, cpu_ns, free_port, resident_bytes
 
@@ -428,4 +429,5 @@ ALL = {
     "idle": idle,
     "symbols": programs("symbols", "tiny"),
     "http": http,
+    "causes": causes,
 }

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A storm with one cause and some others: whether each is told apart, how soon, and what that costs the machines."""
+import collections
+import http.client
+import json
+import os
+import socket
+import statistics
+import threading
+import time
+
+from rig import Kdnetd
+
+
+class Groups(threading.Thread):
+    """Asks the API for its groups, again and again; knows when there was the first."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.path, self.first_at, self.ending = path, None, False
+        self.start()
+
+    def ask(self):
+        connection = http.client.HTTPConnection("localhost", timeout=30)
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(30)
+        connection.sock.connect(self.path)
+        connection.request("GET", "/api/v1/buckets?limit=1000")
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        return answer["buckets"]
+
+    def run(self):
+        while not self.ending:
+            try:
+                if self.ask() and not self.first_at:
+                    self.first_at = time.time()
+            except (OSError, ValueError, KeyError):
+                pass  # its store opens
+            time.sleep(0.1)
+
+
+def storm(suite, count, others, traced):
+    """(what the machines say, groups and their machines, seconds from the first crash to the first group)."""
+    rig = suite.rig
+    path = os.path.join(rig.folder_for("http"), "s")
+    kdnetd = rig.start(Kdnetd, rig.targets(count, False),
+                       f"http: none\nhttp_socket: {path}\nstate: {rig.folder_for('state')}\ndefault_reads: {'true' if traced else 'false'}\n").ready()
+    groups = Groups(path)
+    said = json.loads(rig.output([rig.bench("crash"), str(count), f"127.0.0.1:{kdnetd.port}", str(suite.size(5000, 1200)), "1000",
+                                  str(suite.size(3000, 300)), str(others)], core=0))
+    found = collections.Counter()
+    for _ in range(100):  # the store takes what is left
+        found = collections.Counter({group["bucket"]: group["machines"] for group in groups.ask()})
+        if not traced or sum(found.values()) >= count:
+            break
+        time.sleep(0.1)
+    groups.ending = True
+    groups.join()
+    with open(kdnetd.events, encoding="utf-8") as file:
+        begun = min(os.path.getmtime(kdnetd.events), *(seconds(line) for line in file if '"event":"bugcheck"' in line))
+    rig.end_all()
+    if said["well"] != count or said["harmed"]:
+        suite.fail(f"of {count} machines that crashed, {said['well']} are well again, {said['harmed']} were harmed")
+    return said, found, groups.first_at and groups.first_at - begun
+
+
+def seconds(line):
+    at = json.loads(line)["time"]
+    return time.mktime(time.strptime(at[:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone + float("0" + at[19:-1])
+
+
+def causes(suite):
+    count, others = suite.size(10050, 24), suite.size(50, 4)
+    on, off, firsts = [], [], []
+    for _ in range(suite.size(3, 1)):
+        off.append(storm(suite, count, others, False)[0])
+        said, found, first = storm(suite, count, others, True)
+        on.append(said)
+        firsts.append(first)
+        if len(found) != others + 1 or found.most_common(1)[0][1] != count - others or set(found.values()) != {1, count - others}:
+            suite.fail(f"{len(found)} groups instead of {others + 1}: {found.most_common(3)} ...")
+    if None in firsts:
+        suite.fail("no group was told")
+        return
+    what = f"{count} machines in a second, one fault and {others} others"
+    suite.add("causes", f"{what}: first group on the API after the first crash", "s", statistics.median(firsts),
+              goal=("ours", "at_most", 2), n=count, rounds=len(firsts), note=f"{others + 1} groups, each with its machines")
+    for name, key in (("median", "all_p50_ms"), ("p99", "all_p99_ms")):
+        suite.add("causes", f"{what}: first word of the crash to Continue, {name}", "ms", statistics.median(said[key] for said in on),
+                  floor=statistics.median(said[key] for said in off), floor_is="the same storm with default_reads: false",
+                  goal=("ratio", "at_least", 0.95), n=count, rounds=len(on))
