@@ -30,6 +30,15 @@ def get_in(suite, socket):
     return 1000 * (time.monotonic() - begun)
 
 
+def wait_for_socket(socket):
+    """kdnetd serves machines before it serves people."""
+    ends = time.monotonic() + 30
+    while not os.path.exists(socket):
+        if time.monotonic() > ends:
+            raise Trouble(f"kdnetd does not open {socket}")
+        time.sleep(0.02)
+
+
 def keep_asking(suite, socket, times, over):
     """Before, while and after the machines crash."""
     while True:
@@ -51,6 +60,7 @@ def pressed(suite, count, sizes):
         rig.running.append(crowd)
         if crowd.line() != "ready":
             raise Trouble("the crowd is not ready")
+    wait_for_socket(socket)
     times, over = [], threading.Event()
     asking = threading.Thread(target=keep_asking, args=(suite, socket, times, over))
     asking.start()
