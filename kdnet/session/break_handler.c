@@ -276,6 +276,17 @@ static void hear_unasked(struct kdnet_session *session, uint64_t now_us)
         kdnet_resend_begin(session, KDNET_RESENDS_MAX, now_us);
 }
 
+/* What a machine refuses may be for a break that another host has ended: it is to say at which it stands. */
+static void doubt_refused(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
+{
+    struct kdnet_link *link = &session->active->link;
+    struct kdnet_manipulate reply;
+    if (session->rival > 0 && !asked_lately(link, now_us) &&
+        kdnet_manipulate_decode(packet->payload, packet->payload_length, &reply) == KDNET_OK &&
+        reply.return_status != 0)
+        kdnet_link_control(link, KDNET_PACKET_RESEND, 0);
+}
+
 static void on_reply(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
 {
     struct kdnet_manipulate reply;
@@ -286,6 +297,7 @@ static void on_reply(struct kdnet_session *session, const struct kdnet_packet *p
     }
     switch (kdnet_probes_reply(session, packet, now_us)) {
     case KDNET_REPLY_TAKEN:
+        doubt_refused(session, packet, now_us);
         advance(session, now_us);
         break;
     case KDNET_REPLY_ANOTHER_BREAK:

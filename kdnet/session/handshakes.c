@@ -6,6 +6,7 @@
 #include "kdnet/base/wire.h"
 #include "kdnet/error.h"
 #include "kdnet/session/break_handler_internal.h"
+#include "kdnet/session/claim_internal.h"
 #include "kdnet/session/events_internal.h"
 #include "kdnet/session/handshakes_internal.h"
 #include "kdnet/session/identity_internal.h"
@@ -17,12 +18,7 @@
 
 #include <string.h>
 
-#define FOREIGN_PATIENCE_US 1000000U /* data under an unknown key for so long: the target and we disagree */
-#define FOREIGN_QUICK       3U       /* new keys without patience: a machine that is halted waits for each */
-#define FOREIGN_DOUBLINGS   6U       /* then patience doubles with each new key that ended nothing: a minute at most */
-#define FOREIGN_FORGET_US   300000000U
-#define OFFER_PATIENCE_US   80000U
-#define OFFER_DOUBT_US      1000000U
+#define OFFER_DOUBT_US 1000000U
 
 /* Answers a poke with a new data key, which counts only when the target uses it; or not, when more runs ask than have
  * places. */
@@ -52,6 +48,7 @@ static int make_offer(struct kdnet_session *session, const struct kdnet_datagram
     kdnet_data_key(&session->keys.control, body, offer->data_key);
     kdnet_offers_count(session, offer, now_us);
     session->response_due = kdnet_offers_number(session, offer) & KDNET_OFFER_NUMBERS;
+    kdnet_claim_offered(session, now_us);
     return KDNET_OK;
 }
 
@@ -93,7 +90,8 @@ static bool comes_early(struct kdnet_session *session, const struct kdnet_datagr
                         const struct kdnet_poke *poke, uint64_t now_us)
 {
     struct kdnet_offer *newest = kdnet_offers_newest(session, poke->random);
-    if (!newest || now_us - newest->made_us >= KDNET_OFFER_SPACING_US)
+    uint64_t spacing_us = session->rival > 0 ? KDNET_OFFER_SPACING_RIVAL_US : KDNET_OFFER_SPACING_US;
+    if (!newest || now_us - newest->made_us >= spacing_us)
         return false;
     newest->seen_sequence = datagram->sequence;
     newest->seen_counter = kdnet_get_le64(poke->random);
@@ -121,7 +119,7 @@ static bool wants_answer(const struct kdnet_session *session, const struct kdnet
     if (kdnet_address_is_none(&poke->connected))
         return true;
     if (names_another(poke))
-        return session->rekey_wanted && session->foreign_us != 0;
+        return session->rekey_wanted && session->foreign_ms != 0;
     /* It may have taken a response whose connection check was lost: then it waits under a key that we do not use. */
     return session->rekey_wanted || (offered && now_us - offered->made_us >= OFFER_DOUBT_US);
 }
@@ -149,6 +147,8 @@ static int receive_poke(struct kdnet_session *session, const struct kdnet_datagr
         session->control_sequence = datagram->sequence;
         memcpy(session->target_random, poke->random, sizeof session->target_random);
         kdnet_state_heard(session, now_us);
+        if (!answer)
+            kdnet_claim_poked(session, now_us);
         kdnet_offers_forget_until(session, 0, now_us);
         kdnet_break_handler_heard(session, now_us);
         if (names_another(poke))
@@ -156,6 +156,8 @@ static int receive_poke(struct kdnet_session *session, const struct kdnet_datagr
     }
     if (!answer)
         return KDNET_OK;
+    if (!kdnet_address_is_none(&poke->connected))
+        kdnet_claim_asked(session, now_us);
     int error = make_offer(session, datagram, poke, now_us);
     received->answered = session->response_due != 0;
     return error;
@@ -217,7 +219,8 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
         kdnet_identity_rebooted(session, now_us);
     }
     kdnet_link_restart(&session->active->link, keep);
-    kdnet_link_sample_first(&session->active->link, now_us - offer->made_us);
+    if (session->rival == 0) /* else a poke or a check went elsewhere, perhaps */
+        kdnet_link_sample_first(&session->active->link, now_us - offer->made_us);
     if (offer->took_over || (known && !rebooted && numbered))
         session->active->link.memory.out_of_step = true; /* its count of our ids may be another than ours */
     else if (!rebooted)
@@ -232,7 +235,7 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
     session->version = offer->version;
     session->connected = true;
     session->renumbered = session->solicit_due = session->going_down = false;
-    session->solicited_us = now_us; /* what comes late under the old key asks for nothing */
+    session->solicited_ms = kdnet_state_ms(now_us); /* what comes late under the old key asks for nothing */
     kdnet_sequence_restart(session);
     if (keep)
         kdnet_resume_rekeyed(session, now_us);
@@ -264,52 +267,4 @@ int kdnet_handshakes_open_data(struct kdnet_session *session, const uint8_t *pay
         return promote(session, offer, now_us);
     }
     return error;
-}
-
-/*
- * Whether data that no key of ours opens is reason enough to give the machine that we hold another key. It may have
- * taken the key of another host that is gone, and be halted: so it is, at once, a few times. But what comes may be
- * noise with the target's address, or late: it must not make handshake after handshake.
- */
-static bool is_foreign_enough(struct kdnet_session *session, uint64_t now_us)
-{
-    uint8_t *rekeys = &session->foreign_rekeys;
-    if (session->rekey_wanted)
-        return true;
-    if (now_us - session->solicited_us > FOREIGN_FORGET_US)
-        *rekeys = 0;
-    if (*rekeys < FOREIGN_QUICK) {
-        if (session->solicited_us != 0 && now_us - session->solicited_us < FOREIGN_PATIENCE_US)
-            return false;
-    } else if (now_us - session->foreign_us < (uint64_t)FOREIGN_PATIENCE_US << (*rekeys - FOREIGN_QUICK + 1) ||
-               now_us - session->last_seen_us < FOREIGN_PATIENCE_US) {
-        return false;
-    }
-    if (*rekeys < FOREIGN_QUICK + FOREIGN_DOUBLINGS - 1)
-        ++*rekeys;
-    session->rekey_wanted = true;
-    return true;
-}
-
-/* A response may be on its way to who sends it: for a moment. */
-static bool is_being_answered(const struct kdnet_session *session, uint64_t now_us)
-{
-    const struct kdnet_offer *newest = kdnet_offers_newest(session, NULL);
-    return newest && now_us - newest->made_us < OFFER_PATIENCE_US &&
-           now_us - session->foreign_us < KDNET_OFFER_SPACING_US;
-}
-
-/* Data that no key of ours opens: the target has another host's key, or one of our previous process, or it is noise.
- */
-void kdnet_handshakes_foreign_data(struct kdnet_session *session, uint8_t version, uint64_t now_us)
-{
-    if (session->foreign_us == 0)
-        session->foreign_us = now_us;
-    if (session->connected ? !is_foreign_enough(session, now_us) : is_being_answered(session, now_us))
-        return;
-    if (!kdnet_state_may_solicit(session, now_us))
-        return;
-    session->solicit_due = true;
-    session->solicit_to_sender = true;
-    session->solicit_version = version;
 }

@@ -13,8 +13,4 @@ int kdnet_handshakes_receive(struct kdnet_session *session, const uint8_t *paylo
 int kdnet_handshakes_open_data(struct kdnet_session *session, const uint8_t *payload, size_t length, uint8_t *plain,
                                uint64_t now_us, struct kdnet_datagram *datagram);
 
-/* Data came that no key of ours opens: the target has another host's key, or one of a previous process of ours, or the
- * data are noise. */
-void kdnet_handshakes_foreign_data(struct kdnet_session *session, uint8_t version, uint64_t now_us);
-
 #endif

@@ -310,6 +310,8 @@ int kdnet_link_receive(struct kdnet_link *link, const uint8_t *body, size_t leng
     link->brought = link->resetting;
     if (link->awaiting)
         end_waiting(link);
+    if (link->split && link->resetting && !repeat)
+        end_reset(link); /* it has come behind the answer, which went elsewhere */
     if (repeat)
         return KDNET_ERR_REPEAT;
     forget_resend(link);
@@ -391,7 +393,7 @@ void kdnet_link_expire(struct kdnet_link *link, uint64_t now_us)
     }
     unsigned since_reset = ++link->timeouts - link->reset_at;
     if (link->resetting) {
-        if (since_reset >= RESETS_UNHEARD)
+        if (since_reset >= RESETS_UNHEARD || (link->split && link->brought))
             end_reset(link); /* this target does not answer RESET: go on without */
         else
             begin_reset(link);

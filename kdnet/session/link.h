@@ -57,6 +57,7 @@ struct kdnet_link {
     struct kdnet_link_control control[KDNET_LINK_CONTROL_MAX]; /* to be sent, oldest first */
     unsigned control_count;
 
+    bool split;       /* of what the target sends, we get only a part: another host gets the rest */
     bool busy;        /* a data packet of ours is under way */
     bool wants_reply; /* done by its reply, not by its ACK */
     bool acked;

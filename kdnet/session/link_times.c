@@ -3,20 +3,22 @@
 #include "kdnet/session/link_internal.h"
 
 #define RTO_MARGIN_MIN_US   20000U
-#define FAR_BELOW           4U /* a sample of less than this part of what was measured: the path is another */
+#define RTO_SPLIT_US        10000U /* half of what comes does not come here: the sooner it is asked for again */
+#define FAR_BELOW           4U     /* a sample of less than this part of what was measured: the path is another */
 #define LOST_IN_A_ROW       2U
 #define KEPT_MAX            15U
 #define FIRST_SAMPLE_MAX_US (KDNET_LINK_RTO_GROWN_US / 3U) /* with its margin a second */
 
 /* RFC 6298's estimate, with a floor for loopback and a ceiling for machines that are waited for. */
-static uint64_t estimate(uint32_t rtt_us, uint32_t rttvar_us)
+static uint64_t estimate(const struct kdnet_link *link, uint32_t rtt_us, uint32_t rttvar_us)
 {
-    uint64_t margin = 4ULL * rttvar_us;
-    uint64_t rto = rtt_us + (margin > RTO_MARGIN_MIN_US ? margin : RTO_MARGIN_MIN_US);
+    uint64_t margin = 4ULL * rttvar_us, least = link->split ? RTO_SPLIT_US : KDNET_LINK_RTO_MIN_US;
+    uint64_t margin_min = link->split ? RTO_SPLIT_US / 2 : RTO_MARGIN_MIN_US;
+    uint64_t rto = rtt_us + (margin > margin_min ? margin : margin_min);
     if (rtt_us == 0)
-        return KDNET_LINK_RTO_FIRST_US;
-    if (rto < KDNET_LINK_RTO_MIN_US)
-        return KDNET_LINK_RTO_MIN_US;
+        return link->split ? least : KDNET_LINK_RTO_FIRST_US;
+    if (rto < least)
+        return least;
     return rto < KDNET_LINK_RTO_MAX_US ? rto : KDNET_LINK_RTO_MAX_US;
 }
 
@@ -30,13 +32,14 @@ static uint64_t grown(uint64_t rto, unsigned steps, uint64_t most)
 uint64_t kdnet_link_timeout_after(const struct kdnet_link *link, unsigned timeouts)
 {
     const struct kdnet_link_memory *memory = &link->memory;
-    uint64_t rto = grown(estimate(memory->rtt_us, memory->rttvar_us), memory->rtt_kept, KDNET_LINK_RTO_MAX_US);
+    uint64_t rto = grown(estimate(link, memory->rtt_us, memory->rttvar_us), link->split ? 0 : memory->rtt_kept,
+                         KDNET_LINK_RTO_MAX_US);
     return grown(rto, timeouts, KDNET_LINK_RTO_GROWN_US);
 }
 
 uint64_t kdnet_link_reset_timeout(const struct kdnet_link *link)
 {
-    uint64_t rto = estimate(link->memory.rtt_us, link->memory.rttvar_us);
+    uint64_t rto = estimate(link, link->memory.rtt_us, link->memory.rttvar_us);
     return grown(rto, link->timeouts, KDNET_LINK_RTO_GROWN_US);
 }
 
@@ -44,7 +47,8 @@ uint64_t kdnet_link_reply_timeout_after(const struct kdnet_link *link, unsigned 
 {
     const struct kdnet_link_memory *memory = &link->memory;
     uint64_t ack = kdnet_link_timeout_after(link, 0);
-    uint64_t rto = grown(estimate(memory->reply_us, memory->replyvar_us), memory->reply_kept, KDNET_LINK_RTO_MAX_US);
+    uint64_t rto = grown(estimate(link, memory->reply_us, memory->replyvar_us), link->split ? 0 : memory->reply_kept,
+                         KDNET_LINK_RTO_MAX_US);
     return grown(rto > ack ? rto : ack, timeouts, KDNET_LINK_RTO_GROWN_US);
 }
 
@@ -111,7 +115,7 @@ static unsigned keep(unsigned kept, uint64_t rto, unsigned again, uint64_t waite
 static void keep_rtt(struct kdnet_link *link, uint64_t waited_us, uint64_t since_last_us)
 {
     struct kdnet_link_memory *memory = &link->memory;
-    uint64_t rto = estimate(memory->rtt_us, memory->rttvar_us);
+    uint64_t rto = estimate(link, memory->rtt_us, memory->rttvar_us);
     memory->rtt_kept = keep(memory->rtt_kept, rto, link->sends - 1, waited_us, since_last_us) & KEPT_MAX;
 }
 
@@ -130,7 +134,7 @@ void kdnet_link_measure_ack(struct kdnet_link *link, uint64_t now_us)
 
 void kdnet_link_measure_second_ack(struct kdnet_link *link, uint32_t id)
 {
-    if (link->again_us == 0 || id != link->again_id)
+    if (link->again_us == 0 || id != link->again_id || link->split)
         return;
     kdnet_link_sample(link, link->again_us);
     link->again_us = 0;
@@ -149,7 +153,7 @@ void kdnet_link_measure_reply(struct kdnet_link *link, uint64_t now_us)
         memory->reply_kept = 0;
     } else {
         uint64_t last_us = link->asked && link->asked_us > link->last_us ? link->asked_us : link->last_us;
-        uint64_t rto = estimate(memory->reply_us, memory->replyvar_us);
+        uint64_t rto = estimate(link, memory->reply_us, memory->replyvar_us);
         unsigned again = link->sends - 1 + link->timeouts;
         memory->reply_kept = keep(memory->reply_kept, rto, again, waited_us, now_us - last_us) & KEPT_MAX;
     }

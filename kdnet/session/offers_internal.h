@@ -24,9 +24,10 @@
 #define KDNET_OFFERS        (KDNET_OFFERS_OWN + KDNET_OFFERS_OTHERS)
 #define KDNET_OFFER_NUMBERS 0x7fU /* all of kdnet_offers_number; response_due has as many bits */
 
-#define KDNET_OFFER_LIFE_US    60000000U
-#define KDNET_OFFER_SPACING_US 300000U  /* between two offers for one run */
-#define KDNET_OFFER_TRIP_US    1000000U /* a round trip, however long: no other run takes the place of a younger offer */
+#define KDNET_OFFER_LIFE_US          60000000U
+#define KDNET_OFFER_SPACING_US       300000U /* between two offers for one run */
+#define KDNET_OFFER_SPACING_RIVAL_US 50000U  /* the same, where another host answers it, too */
+#define KDNET_OFFER_TRIP_US          1000000U /* a round trip, however long: no other run takes the place of a younger offer */
 
 struct kdnet_session;
 

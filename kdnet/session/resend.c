@@ -17,7 +17,7 @@
 
 void kdnet_resend_begin(struct kdnet_session *session, uint8_t times, uint64_t now_us)
 {
-    session->resend_left = times;
+    session->resend_left = times & 31U;
     session->resend_slow = 1;
     session->resend_us = times > 0 ? now_us : now_us + ASK_SLOW_US;
 }
@@ -76,7 +76,7 @@ void kdnet_resend_poked(struct kdnet_session *session, uint64_t now_us)
 /* When to ask next: in threes, the next three with the next poke; in the end each time after twice as long. */
 static void plan_ask(struct kdnet_session *session, uint64_t now_us)
 {
-    if (session->resend_left > 0 && --session->resend_left > 0) {
+    if (session->resend_left > 0 && (session->resend_left = (session->resend_left - 1U) & 31U) > 0) {
         session->resend_us = session->resend_left % ASKS_QUICK != 0 ? now_us + KDNET_RESEND_PERIOD_US : KDNET_NEVER;
         return;
     }
@@ -86,7 +86,7 @@ static void plan_ask(struct kdnet_session *session, uint64_t now_us)
     }
     unsigned doublings = session->resend_slow > ASKS_STEADY ? session->resend_slow - ASKS_STEADY : 0;
     session->resend_us = now_us + (ASK_SLOW_US << doublings);
-    ++session->resend_slow;
+    session->resend_slow = (session->resend_slow + 1U) & 31U;
 }
 
 void kdnet_resend_expire(struct kdnet_session *session, uint64_t now_us)

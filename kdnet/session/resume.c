@@ -23,6 +23,7 @@
 #define MUTE_PATIENCE_US    1000000U  /* of one that has answered nothing since such a step */
 #define ASKS_DEAF           4U
 #define NESTED_ASKS         24U
+#define RIVAL_ASKS          3U
 #define PROOFS_MAX          20U  /* then the Continue goes out all the same */
 #define GOING_SENDS         12U  /* then only the target's pokes make us repeat a Continue */
 #define GOING_HEARD         3U   /* pokes after which an unacknowledged Continue counts as done: its ACK was lost */
@@ -80,6 +81,8 @@ void kdnet_resume_done(struct kdnet_session *session, uint64_t now_us)
      * that writes its dump, or goes down, is left alone. */
     if (halt->stop.nested)
         kdnet_resend_begin(session, NESTED_ASKS, now_us);
+    else if (session->rival > 0) /* it may have been at another break, or be at one that the other host was told of */
+        kdnet_resend_begin(session, RIVAL_ASKS, now_us);
     else if (!session->history->crash.dumping && !halt->stop.shutdown)
         ask_slowly(session, now_us);
 }

@@ -4,6 +4,7 @@
 #include "kdnet/kernel/crash.h"
 #include "kdnet/session/break_handler_internal.h"
 #include "kdnet/session/budget_internal.h"
+#include "kdnet/session/claim_internal.h"
 #include "kdnet/session/demand_internal.h"
 #include "kdnet/session/events_internal.h"
 #include "kdnet/session/handshakes_internal.h"
@@ -185,6 +186,7 @@ static int receive_packet(struct kdnet_session *session, const struct kdnet_data
         return KDNET_OK;
     if (!kdnet_state_wake(session))
         return KDNET_ERR_MEMORY;
+    session->active->link.split = session->rival > 0;
     int error = kdnet_link_receive(&session->active->link, datagram->body, datagram->body_length, datagram->sequence,
                                    now_us, &news, &packet);
     if (error == KDNET_ERR_REPEAT)
@@ -193,6 +195,8 @@ static int receive_packet(struct kdnet_session *session, const struct kdnet_data
         return error;
     received->hears = packet.control || packet.type == KDNET_PACKET_MANIPULATE;
     received->said = !received->hears;
+    if (news == KDNET_LINK_DATA)
+        kdnet_claim_paid(session);
     if (news == KDNET_LINK_ACKED)
         kdnet_break_handler_acked(session, now_us);
     else if (news == KDNET_LINK_DATA)
@@ -209,7 +213,7 @@ static int receive_data(struct kdnet_session *session, const uint8_t *payload, s
     bool contested = session->rekey_wanted && session->foreign_rekeys >= CONTESTED_REKEYS;
     int error = kdnet_handshakes_open_data(session, payload, length, plain, now_us, &datagram);
     if (error == KDNET_ERR_AUTH)
-        kdnet_handshakes_foreign_data(session, payload[4], now_us);
+        kdnet_claim_foreign(session, payload[4], length, now_us);
     if (error != KDNET_OK)
         return error;
     received->authentic = true;
@@ -222,8 +226,7 @@ static int receive_data(struct kdnet_session *session, const uint8_t *payload, s
     }
     received->live = true;
     received->other_host = contested && memcmp(id, session->id, sizeof id) != 0;
-    session->foreign_us = 0;
-    session->rekey_wanted = false;
+    kdnet_claim_heard(session);
     kdnet_state_heard(session, now_us);
     if (session->active)
         session->active->halt.resuming.other_host_pokes = 0;
@@ -277,16 +280,17 @@ static bool next_response(struct kdnet_session *session, struct kdnet_outgoing *
     return seal_control(session, offer->version, offer->sequence, body, sizeof body, out);
 }
 
-static bool seal_data(struct kdnet_session *session, const uint8_t *body, size_t length, struct kdnet_outgoing *out)
+static bool seal_data(struct kdnet_session *session, uint8_t version, const uint8_t *key, const uint8_t *body,
+                      size_t length, struct kdnet_outgoing *out)
 {
-    struct kdnet_datagram datagram = {.version = session->version,
+    struct kdnet_datagram datagram = {.version = version,
                                       .channel = KDNET_CHANNEL_DATA,
                                       .from_host = true,
                                       .sequence = ++session->sequence,
                                       .body = body,
                                       .body_length = length};
     out->to_sender = false;
-    return kdnet_datagram_seal(session->shared->crypto, session->data_key, &session->keys.hmac, &datagram, out->payload,
+    return kdnet_datagram_seal(session->shared->crypto, key, &session->keys.hmac, &datagram, out->payload,
                                sizeof out->payload, &out->length) == KDNET_OK;
 }
 
@@ -294,7 +298,8 @@ static bool seal_data(struct kdnet_session *session, const uint8_t *body, size_t
 static bool next_break_in(struct kdnet_session *session, struct kdnet_outgoing *out)
 {
     static const uint8_t body[1] = {KDNET_BREAK_IN_BYTE};
-    return kdnet_demand_take_due(session) && seal_data(session, body, sizeof body, out);
+    return kdnet_demand_take_due(session) &&
+           seal_data(session, session->version, session->data_key, body, sizeof body, out);
 }
 
 static bool next_packet(struct kdnet_session *session, uint64_t now_us, struct kdnet_outgoing *out)
@@ -308,13 +313,30 @@ static bool next_packet(struct kdnet_session *session, uint64_t now_us, struct k
         return false;
     if (session->active->link.sends > sends && sends > 0)
         kdnet_state_count(session, KDNET_COUNT_SENT_AGAIN);
-    return seal_data(session, body, length, out);
+    return seal_data(session, session->version, session->data_key, body, length, out);
+}
+
+/* RESEND under a key that the machine may have taken without our hearing of it: if it stands still, it answers. */
+static bool next_knock(struct kdnet_session *session, struct kdnet_outgoing *out)
+{
+    static const struct kdnet_packet packet = {.control = true, .type = KDNET_PACKET_RESEND};
+    const struct kdnet_offer *newest = kdnet_offers_newest(session, NULL);
+    uint8_t body[KDNET_PACKET_HEADER];
+    size_t length;
+    session->knock_due = false;
+    if (!newest || kdnet_packet_encode(&packet, body, sizeof body, &length) != KDNET_OK ||
+        !seal_data(session, newest->version, newest->data_key, body, length, out))
+        return false;
+    out->to_sender = true;
+    return true;
 }
 
 bool kdnet_session_next_control(struct kdnet_session *session, struct kdnet_outgoing *out)
 {
     if (session->response_due)
         return next_response(session, out);
+    if (session->knock_due && next_knock(session, out))
+        return true;
     if (!session->solicit_due)
         return false;
     session->solicit_due = false;
@@ -325,7 +347,7 @@ bool kdnet_session_next_control(struct kdnet_session *session, struct kdnet_outg
 
 bool kdnet_session_next_datagram(struct kdnet_session *session, uint64_t now_us, struct kdnet_outgoing *out)
 {
-    bool due = session->response_due || session->solicit_due;
+    bool due = session->response_due || session->knock_due || session->solicit_due;
     bool made = due ? kdnet_session_next_control(session, out)
                     : next_packet(session, now_us, out) || next_break_in(session, out);
     if (!made)
@@ -351,6 +373,9 @@ uint64_t kdnet_session_deadline(const struct kdnet_session *session)
     uint64_t halt = kdnet_break_handler_deadline(session);
     uint64_t budget = kdnet_budget_deadline(session);
     uint64_t demand = kdnet_demand_deadline(session);
+    uint64_t claim = kdnet_claim_deadline(session);
+    if (claim < deadline)
+        deadline = claim;
     if (link < deadline)
         deadline = link;
     if (budget < deadline)
@@ -382,13 +407,15 @@ void kdnet_session_expire(struct kdnet_session *session, uint64_t now_us)
         struct kdnet_link *link = &session->active->link;
         unsigned timeouts = link->timeouts;
         unsigned deaf = link->memory.rtt_kept > 0 ? DEAF_SLOW_TIMEOUTS : DEAF_TIMEOUTS;
+        link->split = session->rival > 0;
         kdnet_link_expire(link, now_us);
         if (link->timeouts > timeouts && link->timeouts % deaf == 0 && !link->acked) /* who acknowledges, hears us */
-            kdnet_state_suspect_key(session);
+            kdnet_claim_suspect(session, now_us);
     }
     if (now_us >= lost_deadline(session))
         lose(session, now_us);
     kdnet_demand_expire(session, now_us);
+    kdnet_claim_expire(session, now_us);
     kdnet_budget_expire(session, now_us);
 }
 
@@ -429,6 +456,7 @@ uint64_t kdnet_session_timeout(const struct kdnet_session *session)
     if (session->active)
         return kdnet_link_timeout(&session->active->link);
     idle.memory = session->link;
+    idle.split = session->rival > 0;
     return kdnet_link_timeout(&idle);
 }
 

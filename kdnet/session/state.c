@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define SOLICIT_PERIOD_US 50000U
+#define SOLICIT_RIVAL_US  19000U /* its poke may have gone to the other host */
 
 void kdnet_probe_states_clear(struct kdnet_probe_states *states)
 {
@@ -73,9 +74,10 @@ void kdnet_state_count(const struct kdnet_session *session, enum kdnet_count wha
 
 bool kdnet_state_may_solicit(struct kdnet_session *session, uint64_t now_us)
 {
-    if (session->solicited_us != 0 && now_us - session->solicited_us < SOLICIT_PERIOD_US)
+    uint64_t period_us = session->rival > 0 ? SOLICIT_RIVAL_US : SOLICIT_PERIOD_US;
+    if (session->solicited_ms != 0 && kdnet_state_since(session->solicited_ms, now_us) < period_us)
         return false;
-    session->solicited_us = now_us;
+    session->solicited_ms = kdnet_state_ms(now_us);
     return true;
 }
 

@@ -314,12 +314,16 @@ struct kdnet_session {
                                    later */
     uint8_t solicit_version;
     uint8_t version;
-    uint8_t response_due : 7; /* place in offers + 1; 0: none */
-    bool going_down : 1;      /* it was let go on from the last break before a new start */
-    uint8_t lost_later;       /* seconds by which its loss is told later, for want of memory */
-    uint8_t foreign_rekeys;   /* new keys that it was answered with lately */
-    uint8_t resend_left;      /* a machine that may be halted is asked so often, quickly, for what it waits with */
-    uint8_t resend_slow;      /* then less and less often, until it says anything: how often, and 1; 0: not asked */
+    uint8_t response_due : 7;   /* place in offers + 1; 0: none */
+    bool knock_due : 1;         /* RESEND under the key of the newest offer */
+    uint8_t lost_later;         /* seconds by which its loss is told later, for want of memory */
+    uint8_t foreign_rekeys : 4; /* new keys that it was answered with lately */
+    uint8_t claim_tries : 3;    /* how often what the claim asks for was asked */
+    bool going_down : 1;        /* it was let go on from the last break before a new start */
+    uint8_t rival : 2;          /* another host is at this machine, too: so many more of its pokes */
+    uint8_t resend_left : 5;    /* a machine that may be halted is asked so often, quickly, for what it waits with */
+    uint8_t claims_unpaid : 2;  /* since the machine had waited for us */
+    uint8_t resend_slow : 5;    /* then less and less often, until it says anything: how often, and 1; 0: not asked */
     struct kdnet_keys keys;
     uint8_t target_random[KDNET_RANDOM_LENGTH]; /* of the newest poke of this session */
     uint64_t resend_us; /* when to send the next RESEND; KDNET_NEVER: at the machine's next poke */
@@ -333,8 +337,9 @@ struct kdnet_session {
     uint16_t first_tags[KDNET_FIRST_TAGS]; /* start of the tags of the first data datagrams, by sequence */
     uint64_t sequence : 36;                /* of our last data datagram; only grows [w11] */
     uint64_t told : 28;                    /* events of the session whose events are handed out */
-    uint64_t foreign_us;                   /* since when data comes that no key of ours opens; 0: it does not */
-    uint64_t solicited_us;
+    uint64_t claim_us;                     /* when to go on with a claim (claim.c); 0: none is to */
+    uint32_t foreign_ms;                   /* since when data comes that no key of ours opens; 0: it does not */
+    uint32_t solicited_ms;                 /* when it was asked for a poke, or got a new key; 0: never */
 };
 
 /* Frees them. */
@@ -357,6 +362,19 @@ static inline uint64_t kdnet_state_people_us(const struct kdnet_session *session
 {
     const struct kdnet_session_shared *shared = session->shared;
     return now_us + (shared->lag_us ? shared->lag_us(shared->user) : 0);
+}
+
+/* A time that need not be exact, and never 0; it goes round in 49 days, after which an old one may count as a new one
+ * for a moment. */
+static inline uint32_t kdnet_state_ms(uint64_t now_us)
+{
+    uint32_t ms = (uint32_t)(now_us / 1000);
+    return ms != 0 ? ms : 1;
+}
+
+static inline uint64_t kdnet_state_since(uint32_t ms, uint64_t now_us)
+{
+    return (uint32_t)(kdnet_state_ms(now_us) - ms) * UINT64_C(1000);
 }
 
 /* What the policy does at a break of this kind; continue when it says nothing that there is. */

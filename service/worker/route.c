@@ -61,9 +61,11 @@ static void not_theirs(struct worker *worker, const struct arrival *a, struct ta
         return;
     }
     size_t allowance = solicit_allowance(worker, a);
-    for (size_t i = 0; i < count && allowance > 0; ++i)
-        if (solicit_poke(rows[i], a))
+    for (size_t i = 0; i < count; ++i) {
+        if (allowance > 0 && solicit_poke(rows[i], a))
             --allowance;
+        timers_set(&worker->timers, rows[i]->id, kdnet_session_deadline(rows[i]->session), a->now_us);
+    }
 }
 
 /* Rows that have no place there, but whose responses went there. */

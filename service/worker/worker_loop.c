@@ -82,6 +82,7 @@ void worker_configure(struct worker *worker, const struct kdnetd_config *config)
     shared->dump_for_us = config->dump_for_ms * 1000;
     shared->prints = config->prints;
     shared->break_in_allowed = config->break_in == CONFIG_BREAK_IN_ALLOWED;
+    shared->rivals = config->freebind || config->nats.servers.count > 0; /* it is one of several collectors */
     shared->want_rvas = places ? want_rvas : NULL;
     shared->find_name = places ? find_name : NULL;
     shared->recall_image = places ? recall_image : NULL;

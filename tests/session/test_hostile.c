@@ -65,13 +65,17 @@ static struct likeness look(const struct puppet *p)
     struct likeness out;
     memset(&out, 0, sizeof out);
     memcpy(&out.session, p->session, sizeof out.session);
-    out.session.foreign_us = out.session.solicited_us = 0;
+    out.session.foreign_ms = out.session.solicited_ms = 0;
+    out.session.claim_us = 0;
+    out.session.claim_tries = 0;
+    out.session.claims_unpaid = 0;
+    out.session.rival = 0;
     out.session.solicit_due = out.session.solicit_to_sender = false;
     out.session.solicit_version = 0;
     out.session.rekey_wanted = false; /* only what the target's own silence allows; its next poke decides */
     out.is_active = p->session->active != NULL;
     out.stage = p->session->active ? p->session->active->halt.stage : KDNET_STAGE_RUNNING;
-    out.deadline = kdnet_session_deadline(p->session);
+    out.deadline = kdnet_session_deadline(&out.session);
     out.events = p->event_count;
     return out;
 }

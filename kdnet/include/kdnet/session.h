@@ -104,6 +104,9 @@ struct kdnet_session_shared {
     /* Running machines may be stopped to be read (kdnet_session_break_in): a break that a host has asked for is always
      * continued, whatever the policy says of breaks. A previous process may have asked for it. */
     bool break_in_allowed;
+    /* Other hosts may have the same keys and be heard by the same machines at the same time: collectors behind one
+     * address, while the network brings each a part. False: other hosts may have been there before, or come after. */
+    bool rivals;
 };
 
 /*

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kdnet/session/claim_internal.h"
+#include "kdnet/session/offers_internal.h"
+
+#define FOREIGN_PATIENCE_US 1000000U /* data under an unknown key for so long: the target and we disagree */
+#define FOREIGN_QUICK       3U       /* new keys without patience: a machine that is halted waits for each */
+#define FOREIGN_DOUBLINGS   6U       /* then patience doubles with each new key that ended nothing: a minute at most */
+#define FOREIGN_FORGET_US   300000000U
+#define OFFER_PATIENCE_US   80000U
+
+#define OURS_US      4000000U  /* a machine pokes every 3 s: who was heard since is ours */
+#define IGNORED_US   10000000U /* of our offers, which a machine has not taken */
+#define RIVAL_POKES  2U        /* so long another host is believed to be there */
+#define EMPTY_LENGTH 54U       /* a connection check, an ACK, a RESEND, a RESET: the machine waits with longer ones */
+#define QUIET_US     60000U    /* after which the other host is not at work */
+#define BUSY_US      200000U   /* so long it may be */
+#define CHANCE       64U       /* of each, milliseconds more */
+#define UNPAID_MAX   2U        /* claims in a row of a machine that did not wait */
+
+#define TRIES    7U /* of a claim */
+#define KNOCKS   2U /* the last of them ask for no further poke */
+#define RETRY_US 20000U
+
+static bool has_rival(const struct kdnet_session *session)
+{
+    return session->rival > 0;
+}
+
+/* There is none where the caller knows of none: noise and losses look like another host, too. */
+static void meet_rival(struct kdnet_session *session)
+{
+    if (session->shared->rivals)
+        session->rival = RIVAL_POKES;
+}
+
+static void solicit(struct kdnet_session *session, bool to_sender, uint64_t now_us)
+{
+    if (!kdnet_state_may_solicit(session, now_us))
+        return;
+    session->solicit_due = true;
+    session->solicit_to_sender = to_sender;
+}
+
+/* When what was said is said again. */
+static void wait_for_it(struct kdnet_session *session, uint64_t now_us)
+{
+    session->claim_us = has_rival(session) ? now_us + (RETRY_US << session->claim_tries / 4U) : 0;
+}
+
+/* A response of ours went out, and the machine goes on under another key. */
+static bool is_ignored(const struct kdnet_session *session, uint64_t now_us)
+{
+    const struct kdnet_offer *newest = kdnet_offers_newest(session, NULL);
+    return newest && now_us - newest->made_us >= OFFER_PATIENCE_US && now_us - newest->made_us < IGNORED_US;
+}
+
+static void begin(struct kdnet_session *session, bool to_sender, uint64_t now_us)
+{
+    if (session->foreign_rekeys < FOREIGN_QUICK + FOREIGN_DOUBLINGS - 1)
+        session->foreign_rekeys = (session->foreign_rekeys + 1U) & 15U;
+    if (session->claims_unpaid < UNPAID_MAX)
+        session->claims_unpaid = (session->claims_unpaid + 1U) & 3U;
+    session->rekey_wanted = true;
+    session->claim_tries = 1;
+    solicit(session, to_sender, now_us);
+    wait_for_it(session, now_us);
+}
+
+/*
+ * Whether data that no key of ours opens is reason enough to give the machine that we hold another key. It may have
+ * taken the key of another host that is gone, and be halted: so it is, at once, a few times. But what comes may be
+ * noise with the target's address, or late: it must not make handshake after handshake.
+ */
+static bool is_foreign_enough(struct kdnet_session *session, uint64_t now_us)
+{
+    uint64_t solicited_us = kdnet_state_since(session->solicited_ms, now_us);
+    if (solicited_us > FOREIGN_FORGET_US)
+        session->foreign_rekeys = 0;
+    unsigned rekeys = session->foreign_rekeys;
+    if (rekeys < FOREIGN_QUICK)
+        return session->solicited_ms == 0 || solicited_us >= FOREIGN_PATIENCE_US;
+    uint64_t patience_us = (uint64_t)FOREIGN_PATIENCE_US << (rekeys - FOREIGN_QUICK + 1);
+    return kdnet_state_since(session->foreign_ms, now_us) >= patience_us &&
+           now_us - session->last_seen_us >= FOREIGN_PATIENCE_US;
+}
+
+/* A response may be on its way to who sends it: for a moment. */
+static bool is_being_answered(const struct kdnet_session *session, uint64_t now_us)
+{
+    const struct kdnet_offer *newest = kdnet_offers_newest(session, NULL);
+    return newest && now_us - newest->made_us < OFFER_PATIENCE_US &&
+           kdnet_state_since(session->foreign_ms, now_us) < KDNET_OFFER_SPACING_US;
+}
+
+/* The machine is asked already. */
+static void ask_on(struct kdnet_session *session, uint64_t now_us)
+{
+    if (session->connected || !is_being_answered(session, now_us))
+        solicit(session, true, now_us);
+    if (session->claim_us != 0)
+        return;
+    session->claim_tries = has_rival(session) ? 1U : TRIES - KNOCKS - 1U;
+    wait_for_it(session, now_us);
+    if (session->claim_us == 0 && !session->connected)
+        session->claim_us = now_us + OFFER_PATIENCE_US;
+}
+
+/* The other host is let work: until it seems to do nothing, but not for long. Another while after each new key: else
+ * two may interrupt each other for ever. */
+static void let_work(struct kdnet_session *session, uint64_t now_us)
+{
+    uint64_t quiet_us = QUIET_US + session->id[0] % CHANCE * UINT64_C(1000);
+    uint64_t most_us = BUSY_US + session->id[1] % CHANCE * UINT64_C(1000);
+    uint64_t busy_us = kdnet_state_since(session->foreign_ms, now_us);
+    uint64_t left_us = busy_us < most_us ? most_us - busy_us : 0;
+    session->claim_us = now_us + (left_us < quiet_us ? left_us : quiet_us);
+}
+
+void kdnet_claim_foreign(struct kdnet_session *session, uint8_t version, size_t length, uint64_t now_us)
+{
+    bool waits = length > EMPTY_LENGTH;
+    if (!session->connected && waits && is_ignored(session, now_us))
+        meet_rival(session);
+    bool rival = has_rival(session);
+    if (session->foreign_ms == 0) {
+        session->foreign_ms = kdnet_state_ms(now_us);
+        if (session->connected && now_us - session->last_seen_us < OURS_US)
+            meet_rival(session);
+    }
+    session->solicit_version = version;
+    if (!session->connected || session->rekey_wanted) {
+        if (!rival || waits)
+            ask_on(session, now_us);
+    } else if (is_foreign_enough(session, now_us)) {
+        begin(session, true, now_us);
+    } else if (rival && session->claims_unpaid < UNPAID_MAX && (waits || session->claim_us > 0)) {
+        let_work(session, now_us);
+    }
+}
+
+void kdnet_claim_asked(struct kdnet_session *session, uint64_t now_us)
+{
+    if (!session->connected && is_ignored(session, now_us))
+        meet_rival(session);
+}
+
+void kdnet_claim_suspect(struct kdnet_session *session, uint64_t now_us)
+{
+    if (has_rival(session) && session->claim_us > 0)
+        return; /* the other host is let work, or is asked already */
+    kdnet_state_suspect_key(session);
+    if (!has_rival(session))
+        return;
+    session->claim_tries = 1;
+    wait_for_it(session, now_us);
+}
+
+void kdnet_claim_offered(struct kdnet_session *session, uint64_t now_us)
+{
+    if (!has_rival(session))
+        return;
+    if (session->claim_tries > TRIES - KNOCKS)
+        session->claim_tries = TRIES - KNOCKS;
+    wait_for_it(session, now_us);
+    session->knock_due = true;
+}
+
+/* Thue and Morse's sequence, which no period fits: else what comes in pairs may go the same way for ever. */
+static bool is_odd(uint8_t bits)
+{
+    unsigned folded = bits ^ (unsigned)bits >> 4;
+    folded ^= folded >> 2;
+    return ((folded ^ folded >> 1) & 1U) != 0;
+}
+
+void kdnet_claim_poked(struct kdnet_session *session, uint64_t now_us)
+{
+    if (!has_rival(session))
+        return;
+    if (is_odd(session->target_random[0]) && kdnet_state_wake(session))
+        kdnet_link_control(&session->active->link, KDNET_PACKET_RESEND, 0);
+    if (session->solicited_ms != 0 && kdnet_state_since(session->solicited_ms, now_us) < FOREIGN_PATIENCE_US)
+        return;
+    session->rival = (session->rival - 1U) & 3U;
+}
+
+void kdnet_claim_heard(struct kdnet_session *session)
+{
+    session->foreign_ms = 0;
+    session->claim_us = 0;
+    session->claim_tries = 0;
+    session->rekey_wanted = false;
+}
+
+void kdnet_claim_paid(struct kdnet_session *session)
+{
+    if (session->claims_unpaid == 0)
+        return;
+    session->claims_unpaid = 0;
+    if (session->foreign_rekeys > 0)
+        session->foreign_rekeys = (session->foreign_rekeys - 1U) & 15U;
+}
+
+uint64_t kdnet_claim_deadline(const struct kdnet_session *session)
+{
+    bool claims = session->rival > 0 || session->claim_tries > 0; /* which an idle machine's poke has fetched anyway */
+    return claims && session->claim_us > 0 ? session->claim_us : KDNET_NEVER;
+}
+
+void kdnet_claim_expire(struct kdnet_session *session, uint64_t now_us)
+{
+    if (now_us < kdnet_claim_deadline(session))
+        return;
+    session->claim_us = 0;
+    if (session->connected && !session->rekey_wanted) {
+        begin(session, false, now_us);
+        return;
+    }
+    const struct kdnet_offer *newest = kdnet_offers_newest(session, NULL);
+    session->knock_due = newest && now_us - newest->made_us < FOREIGN_PATIENCE_US;
+    if (session->claim_tries < TRIES - KNOCKS)
+        solicit(session, false, now_us);
+    session->claim_tries = (session->claim_tries + 1U) & TRIES;
+    if (session->claim_tries < TRIES)
+        wait_for_it(session, now_us);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * claim_internal: a machine whose data we cannot open is asked for a poke, and given a key of ours. Not for callers.
+ *
+ * Perhaps another host has it that is gone; perhaps that host is there, and the network gives each of us a part of what
+ * the machine sends. Then two of us would take it from each other for ever, so who has found it waiting lets the other
+ * one work for a moment; and what the machine says to a claim may go to the other host, so a claim is said again.
+ */
+#ifndef KDNET_CLAIM_INTERNAL_H
+#define KDNET_CLAIM_INTERNAL_H
+
+#include "kdnet/session/state_internal.h"
+
+/* Data came that no key of ours opens: the target has another host's key, or one of a previous process of ours, or the
+ * data are noise. */
+void kdnet_claim_foreign(struct kdnet_session *session, uint8_t version, size_t length, uint64_t now_us);
+
+/* kdnet_state_suspect_key, said again where there is another host. */
+void kdnet_claim_suspect(struct kdnet_session *session, uint64_t now_us);
+
+/* A poke of the session has come. */
+void kdnet_claim_poked(struct kdnet_session *session, uint64_t now_us);
+
+/* A poke names a connection, and is to be answered. */
+void kdnet_claim_asked(struct kdnet_session *session, uint64_t now_us);
+
+/* A poke was answered. */
+void kdnet_claim_offered(struct kdnet_session *session, uint64_t now_us);
+
+/* Data came under our key: nothing is claimed. `waited`: a packet that the machine wanted acknowledged. */
+void kdnet_claim_heard(struct kdnet_session *session);
+void kdnet_claim_paid(struct kdnet_session *session);
+
+uint64_t kdnet_claim_deadline(const struct kdnet_session *session);
+void kdnet_claim_expire(struct kdnet_session *session, uint64_t now_us);
+
+#endif
