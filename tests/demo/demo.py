@@ -132,6 +132,7 @@ class Demo:
             self.write_configuration(port)
             log = self.path("kdnetd.log")
             command = [self.program("kdnetd"), "--config", self.path("kdnetd.yaml")]
+            open(self.path("events.jsonl"), "a", encoding="utf-8", opener=private).close()  # kdnetd may open it late
             self.kdnetd = self.spawner.spawn(command, os.devnull, log)
             give_up = time.monotonic() + READY_S
             while time.monotonic() < give_up and self.kdnetd.poll() is None:
