@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kdnet/crash/trace_images.h"
+#include "kdnet/base/wire.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* KLDR_DATA_TABLE_ENTRY [sym: public symbols of Windows 8.1 to 11; x86: ros]. */
+enum {
+    ENTRY64_BASE = 0x30,
+    ENTRY64_SIZE = 0x40,
+    ENTRY64_NAME = 0x58,
+    ENTRY64_STAMP = 0x9c,
+    ENTRY64_LENGTH = 0xa0,
+    ENTRY32_BASE = 0x18,
+    ENTRY32_SIZE = 0x20,
+    ENTRY32_NAME = 0x2c,
+    ENTRY32_LENGTH = 0x34,
+};
+
+/* --- memory ------------------------------------------------------------------------------------------------------- */
+
+/* The image that all of a block lies in, without its first block: that is different on each machine. */
+static const struct kdnet_image_place *image_of_block(const struct kdnet_trace *trace, uint64_t address)
+{
+    for (unsigned i = 0; i < trace->image_count; ++i) {
+        const struct kdnet_image_place *image = &trace->image[i];
+        uint64_t rva = address - image->base;
+        if (rva >= KDNET_BLOCK_SIZE && rva < image->size && image->size - rva >= KDNET_BLOCK_SIZE)
+            return image;
+    }
+    return NULL;
+}
+
+/* A block that other machines have told; false: this machine has to be asked. */
+bool kdnet_trace_give_known(struct kdnet_trace_search *search)
+{
+    uint64_t want = search->blocks.want;
+    const struct kdnet_image_place *image = image_of_block(&search->trace, want);
+    const uint8_t *bytes = image ? kdnet_trace_cache_piece(search->start.cache, image, (uint32_t)(want - image->base))
+                                 : NULL;
+    if (bytes)
+        kdnet_blocks_give(&search->blocks, want, bytes, KDNET_BLOCK_SIZE);
+    return bytes != NULL;
+}
+
+void kdnet_trace_take_block(struct kdnet_trace_search *search, const uint8_t *data, size_t length)
+{
+    uint64_t want = search->blocks.want;
+    const struct kdnet_image_place *image = image_of_block(&search->trace, want);
+    if (image && search->start.cache && length >= KDNET_BLOCK_SIZE)
+        kdnet_trace_cache_learn_piece(search->start.cache, search->start.teller, image, (uint32_t)(want - image->base),
+                                      data);
+    kdnet_blocks_give(&search->blocks, want, data, length);
+}
+
+bool kdnet_trace_is_wide(const struct kdnet_trace_search *search)
+{
+    return search->start.machine != KDNET_MACHINE_X86;
+}
+
+uint64_t kdnet_trace_pointer(const struct kdnet_trace_search *search, const uint8_t *bytes)
+{
+    return kdnet_trace_is_wide(search) ? kdnet_get_le64(bytes)
+                                       : kdnet_machine_address(KDNET_MACHINE_X86, kdnet_get_le32(bytes));
+}
+
+enum kdnet_unwind_result kdnet_trace_read(struct kdnet_trace_search *search, uint64_t address, uint8_t *out,
+                                          size_t length)
+{
+    enum kdnet_blocks_result result = kdnet_blocks_read(&search->blocks, address, out, length);
+    return result == KDNET_BLOCKS_OK        ? KDNET_UNWIND_OK
+           : result == KDNET_BLOCKS_MISSING ? KDNET_UNWIND_NEEDS
+                                            : KDNET_UNWIND_END;
+}
+
+/* --- images ------------------------------------------------------------------------------------------------------- */
+
+static bool lies_in(uint64_t address, uint64_t base, uint32_t size)
+{
+    return address - base < size;
+}
+
+uint8_t kdnet_trace_find_image(const struct kdnet_trace *trace, uint64_t address)
+{
+    for (uint8_t i = 0; i < trace->image_count; ++i)
+        if (lies_in(address, trace->image[i].base, trace->image[i].size))
+            return i;
+    return KDNET_TRACE_NO_IMAGE;
+}
+
+uint8_t kdnet_trace_add_image(struct kdnet_trace *trace, const struct kdnet_image_place *image)
+{
+    if (trace->image_count == KDNET_TRACE_IMAGES)
+        return KDNET_TRACE_NO_IMAGE;
+    trace->image[trace->image_count] = *image;
+    return trace->image_count++;
+}
+
+/* Whether an image's header is paged out. */
+static bool has_no_header(struct kdnet_trace_search *search, uint64_t base)
+{
+    uint32_t start;
+    return kdnet_blocks_u32(&search->blocks, base, &start) == KDNET_BLOCKS_UNREADABLE;
+}
+
+/* Whether the code around an address is that of an image, as two machines told it: OK. The code of a fault is there
+ * when the image's header is paged out. */
+static enum kdnet_unwind_result has_code(struct kdnet_trace_search *search, const struct kdnet_image_place *image,
+                                         uint64_t address)
+{
+    uint8_t bytes[KDNET_BLOCK_SIZE];
+    uint64_t at = address - address % KDNET_BLOCK_SIZE;
+    const uint8_t *known = kdnet_trace_cache_piece(search->start.cache, image, (uint32_t)(at - image->base));
+    if (at < image->base || !known)
+        return KDNET_UNWIND_END;
+    enum kdnet_unwind_result result = kdnet_trace_read(search, at, bytes, sizeof bytes);
+    return result != KDNET_UNWIND_OK                 ? result
+           : memcmp(bytes, known, sizeof bytes) == 0 ? KDNET_UNWIND_OK
+                                                     : KDNET_UNWIND_END;
+}
+
+/* Whether an image lies where it is guessed. */
+static enum kdnet_unwind_result check_guess(struct kdnet_trace_search *search, const struct kdnet_image_place *guess,
+                                            uint64_t address)
+{
+    struct kdnet_image_header header;
+    enum kdnet_unwind_result result = kdnet_image_header(search->start.machine, &search->blocks, guess->base, &header);
+    if (result == KDNET_UNWIND_NEEDS)
+        return result;
+    if (result != KDNET_UNWIND_OK)
+        return has_no_header(search, guess->base) ? has_code(search, guess, address) : KDNET_UNWIND_END;
+    return header.size == guess->size && header.stamp == guess->stamp ? KDNET_UNWIND_OK : KDNET_UNWIND_END;
+}
+
+/* An image where other machines had it, if its header is there. */
+static enum kdnet_unwind_result guess_image(struct kdnet_trace_search *search, uint64_t address)
+{
+    struct kdnet_image_place guess;
+    for (unsigned n = 0;
+         n < 4 && kdnet_trace_cache_guess(search->start.cache, search->start.machine, address, n, &guess); ++n) {
+        if (!lies_in(address, guess.base, guess.size))
+            continue;
+        enum kdnet_unwind_result result = check_guess(search, &guess, address);
+        if (result == KDNET_UNWIND_NEEDS)
+            return result;
+        if (result == KDNET_UNWIND_OK && kdnet_trace_add_image(&search->trace, &guess) != KDNET_TRACE_NO_IMAGE)
+            return KDNET_UNWIND_OK;
+    }
+    return KDNET_UNWIND_END;
+}
+
+/* A name in UTF-16 as printable ASCII in lower case. */
+static void take_name(const uint8_t *text, size_t length, char out[static KDNET_IMAGE_NAME_SIZE])
+{
+    size_t count = length / 2 < KDNET_IMAGE_NAME_SIZE - 1 ? length / 2 : KDNET_IMAGE_NAME_SIZE - 1;
+    for (size_t i = 0; i < count; ++i) {
+        uint16_t c = kdnet_get_le16(text + 2 * i);
+        bool upper = c >= 'A' && c <= 'Z', plain = c > ' ' && c < 0x7f && c != '+' && c != '@' && c != '!';
+        out[i] = upper ? (char)(c | 0x20) : plain ? (char)c : '_';
+    }
+    out[count] = '\0';
+}
+
+/* What a bucket needs of an image in the list: its name, or in its place its time stamp; and that as its header says.
+ */
+static enum kdnet_unwind_result add_module(struct kdnet_trace_search *search, const struct kdnet_trace_module *module)
+{
+    struct kdnet_image_place image = {
+        .base = module->base, .size = module->size, .stamp = module->stamp, .machine = (uint16_t)search->start.machine};
+    struct kdnet_image_header header;
+    uint8_t text[2 * (KDNET_IMAGE_NAME_SIZE - 1)];
+    size_t length = module->name_length < sizeof text ? module->name_length : sizeof text;
+    enum kdnet_unwind_result result = kdnet_image_header(search->start.machine, &search->blocks, module->base, &header);
+    if (result == KDNET_UNWIND_NEEDS)
+        return result;
+    if (result == KDNET_UNWIND_OK)
+        image.stamp = header.stamp;
+    result = length > 0 ? kdnet_trace_read(search, module->name, text, length) : KDNET_UNWIND_END;
+    if (result == KDNET_UNWIND_NEEDS)
+        return result;
+    if (result == KDNET_UNWIND_OK)
+        take_name(text, length, image.name);
+    else
+        (void)snprintf(image.name, sizeof image.name, "image_%08x", (unsigned)image.stamp);
+    return kdnet_trace_add_image(&search->trace, &image) != KDNET_TRACE_NO_IMAGE ? KDNET_UNWIND_OK : KDNET_UNWIND_END;
+}
+
+/* --- the list of images ------------------------------------------------------------------------------------------- */
+
+static void take_entry(struct kdnet_trace_search *search, const uint8_t *entry)
+{
+    bool wide = kdnet_trace_is_wide(search);
+    const uint8_t *name = entry + (wide ? ENTRY64_NAME : ENTRY32_NAME);
+    struct kdnet_trace_module *module = &search->module[search->module_count++];
+    *module = (struct kdnet_trace_module){
+        .base = kdnet_trace_pointer(search, entry + (wide ? ENTRY64_BASE : ENTRY32_BASE)),
+        .size = kdnet_get_le32(entry + (wide ? ENTRY64_SIZE : ENTRY32_SIZE)),
+        .stamp = wide ? kdnet_get_le32(entry + ENTRY64_STAMP) : 0,
+        .name_length = kdnet_get_le16(name),
+        .name = kdnet_trace_pointer(search, name + (wide ? 8 : 4)),
+    };
+    if (module->size > KDNET_TRACE_IMAGE_SIZE_MAX)
+        module->size = 0;
+    search->walk = kdnet_trace_pointer(search, entry);
+}
+
+/* One entry more; END: the list is over, or cannot be read. */
+static enum kdnet_unwind_result walk_on(struct kdnet_trace_search *search)
+{
+    uint8_t entry[ENTRY64_LENGTH];
+    bool begun = search->walk != 0;
+    size_t length = !begun                        ? (kdnet_trace_is_wide(search) ? 8 : 4)
+                    : kdnet_trace_is_wide(search) ? ENTRY64_LENGTH
+                                                  : ENTRY32_LENGTH;
+    if (search->walked || search->module_count == KDNET_TRACE_MODULES)
+        return KDNET_UNWIND_END;
+    enum kdnet_unwind_result result = kdnet_trace_read(search, begun ? search->walk : search->start.module_list, entry,
+                                                       length);
+    if (result == KDNET_UNWIND_NEEDS)
+        return result;
+    if (result == KDNET_UNWIND_OK && begun)
+        take_entry(search, entry);
+    else if (result == KDNET_UNWIND_OK)
+        search->walk = kdnet_trace_pointer(search, entry);
+    search->walked = result != KDNET_UNWIND_OK || search->walk == 0 || search->walk == search->start.module_list;
+    return result;
+}
+
+static enum kdnet_unwind_result find_module(struct kdnet_trace_search *search, uint64_t address)
+{
+    enum kdnet_unwind_result result = KDNET_UNWIND_OK;
+    for (unsigned i = 0; result == KDNET_UNWIND_OK; ++i) {
+        while (i >= search->module_count && (result = walk_on(search)) == KDNET_UNWIND_OK)
+            ;
+        if (i < search->module_count && lies_in(address, search->module[i].base, search->module[i].size))
+            return add_module(search, &search->module[i]);
+        if (i < search->module_count)
+            result = KDNET_UNWIND_OK;
+    }
+    return result;
+}
+
+/* The list is walked for an address that nobody can place: the first two machines with it may be asked as much as the
+ * first two with a kernel. */
+static void weigh_walk(struct kdnet_trace_search *search, uint64_t address)
+{
+    const struct kdnet_trace_start *start = &search->start;
+    const struct kdnet_image_place *kernel = &search->trace.image[0];
+    if (!start->cache || start->storm || search->trace.image_count == 0 || search->weighed == address)
+        return;
+    search->weighed = address;
+    if (!kdnet_trace_cache_is_walked(start->cache, kernel, address, start->teller))
+        search->budget = KDNET_TRACE_BLOCKS;
+    kdnet_trace_cache_learn_walk(start->cache, kernel, address, start->teller);
+}
+
+/* The image that an address lies in; END: none is known. */
+enum kdnet_unwind_result kdnet_trace_locate(struct kdnet_trace_search *search, uint64_t address, uint8_t *image)
+{
+    *image = kdnet_trace_find_image(&search->trace, address);
+    if (*image != KDNET_TRACE_NO_IMAGE)
+        return KDNET_UNWIND_OK;
+    if (kdnet_machine_is_user_address(search->start.machine, address))
+        return KDNET_UNWIND_END;
+    enum kdnet_unwind_result result = guess_image(search, address);
+    if (result == KDNET_UNWIND_END) {
+        weigh_walk(search, address);
+        result = find_module(search, address);
+    }
+    *image = kdnet_trace_find_image(&search->trace, address);
+    return result;
+}

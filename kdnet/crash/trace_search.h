@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* trace_search: what a trace begins with, and its state. */
+#ifndef KDNET_CRASH_TRACE_SEARCH_H
+#define KDNET_CRASH_TRACE_SEARCH_H
+
+#include "kdnet/crash/cause.h"
+#include "kdnet/crash/trace_cache.h"
+#include "kdnet/trace.h"
+#include "kdnet/unwind/unwind.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KDNET_TRACE_MODULES  256U /* images in the kernel's list that are looked at */
+#define KDNET_TRACE_BLOCKS   60U  /* round trips: of the first two machines with a kernel, or with an image on it */
+#define KDNET_TRACE_FAMILIAR 12U  /* of the others */
+#define KDNET_TRACE_IN_STORM 3U   /* of any, while very many crash together */
+
+struct kdnet_trace_start {
+    enum kdnet_machine machine;
+    struct kdnet_bugcheck bugcheck;
+    uint64_t kernel_base, module_list; /* list: address of PsLoadedModuleList; 0: not known */
+    bool frame_known;
+    struct kdnet_frame frame;        /* where the processor stands */
+    struct kdnet_trace_cache *cache; /* NULL: nothing is shared */
+    uint64_t teller;                 /* the machine, among those that share the cache */
+    bool storm;                      /* very many crash together: only what one or two questions give */
+};
+
+/* An image in the kernel's list. */
+struct kdnet_trace_module {
+    uint64_t base, name;
+    uint32_t size, stamp;
+    uint16_t name_length;
+};
+
+/* One search. About 36 KiB. */
+struct kdnet_trace_search {
+    struct kdnet_trace_start start;
+    struct kdnet_trace trace; /* as far as it is known: valid at any time */
+    unsigned asked, budget;
+    enum {
+        KDNET_TRACE_ADDRESS,
+        KDNET_TRACE_KERNEL,
+        KDNET_TRACE_CAUSE,
+        KDNET_TRACE_RECORD,
+        KDNET_TRACE_STACK,
+        KDNET_TRACE_IDENTITY,
+        KDNET_TRACE_DONE
+    } stage;
+    struct kdnet_frame frame;
+    uint64_t walk;    /* the next entry of the list; 0: not begun */
+    bool walked;      /* to its end */
+    bool code_read;   /* of the image that may be blamed */
+    uint64_t weighed; /* the address that the list was walked for last */
+    unsigned module_count;
+    struct kdnet_trace_module module[KDNET_TRACE_MODULES];
+    struct kdnet_blocks blocks;
+};
+
+#endif
