@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/file.h"
 
-#include "service/platform/windows/text.h"
+#include "config/text_windows.h"
 
 #include <aclapi.h>
 #include <openssl/crypto.h>

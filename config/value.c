@@ -2,12 +2,7 @@
 #include "config/value.h"
 #include "kdnet/error.h"
 
-#ifdef _WIN32
-#include <winsock2.h>
-#include <ws2tcpip.h>
-#else
 #include <arpa/inet.h>
-#endif
 
 #include <stdarg.h>
 #include <stdio.h>

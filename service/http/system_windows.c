@@ -4,7 +4,7 @@
 #include "service/http/system.h"
 #include "service/http/state_internal.h"
 #include "service/net/address.h"
-#include "service/platform/windows/text.h"
+#include "config/text_windows.h"
 
 #include <psapi.h>
 #include <stdio.h>

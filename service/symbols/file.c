@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <uv.h>
 
-#ifndef _WIN32
+#ifndef _WIN32 /* it has no flock, nor its header */
 #include <errno.h>
 #include <sys/file.h>
 #endif

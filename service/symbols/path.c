@@ -48,7 +48,7 @@ static const char *folder_mistake(const char *folder)
         return "the path of the folder is too long";
     if (folder[0] == ' ' || folder[length - 1] == ' ')
         return "there are spaces around it; take them away";
-#ifndef _WIN32
+#ifndef _WIN32 /* where a drive and a share are no folders of another computer */
     bool drive = length > 2 && folder[1] == ':' && (folder[2] == '\\' || folder[2] == '/');
     if (drive || strncmp(folder, "\\\\", 2) == 0)
         return "a folder of Windows; name one of this computer, such as /srv/symbols";

@@ -41,8 +41,6 @@ ARROWS = {
     "service/kdnet-target": {"service/capture", "service/platform"},
     "config": set(),
 }
-# Includes that point up and are known: each is a debt, to be paid by moving what is included down.
-DEBTS = {("config/file_windows.c", "service/platform/windows/text.h")}
 BELOW = ("config", "kdnet")  # what each room of service/ may include besides
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 
@@ -65,7 +63,7 @@ def includes(tree, planted):
     for name in sources(tree):
         for included in INCLUDE.findall((tree / name).read_text() + planted.get(name, "")):
             places = [place for place in (included, f"kdnet/include/{included}") if (tree / place).exists()]
-            if places and (name, included) not in DEBTS:
+            if places:
                 yield name, places[0]
 
 

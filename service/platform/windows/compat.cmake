@@ -8,7 +8,7 @@ add_compile_options(-Wno-format -Wno-format-nonliteral
   "SHELL:-include ${CMAKE_CURRENT_SOURCE_DIR}/service/platform/windows/compat/compat.h")
 include_directories(${CMAKE_CURRENT_SOURCE_DIR})
 add_library(kdnetd_compat STATIC service/platform/windows/compat/compat.c
-  service/platform/windows/compat/files.c service/platform/windows/text.c)
+  service/platform/windows/compat/files.c config/text_windows.c)
 link_libraries(kdnetd_compat)
 
 # For all directories but kdnet: Windows' headers, ahead of each source.

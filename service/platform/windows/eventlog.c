@@ -3,7 +3,7 @@
 #include "service/platform/windows/eventlog.h"
 #include "service/platform/windows/log_line.h"
 #include "service/platform/windows/logfile.h"
-#include "service/platform/windows/text.h"
+#include "config/text_windows.h"
 
 #include "messages.h"
 

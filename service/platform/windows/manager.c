@@ -2,7 +2,7 @@
 #include "service/platform/windows/folders.h"
 #include "service/platform/windows/manager.h"
 #include "service/platform/windows/service_state.h"
-#include "service/platform/windows/text.h"
+#include "config/text_windows.h"
 
 #include <stdio.h>
 #include <stdlib.h>

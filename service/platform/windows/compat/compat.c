@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/platform/windows/text.h"
+#include "config/text_windows.h"
 #include "service/platform/windows/compat/compat.h"
 
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/platform/windows/compat/sockets.h"
 #include "service/platform/windows/compat/sys/ioctl.h"
-#include "service/platform/windows/text.h"
+#include "config/text_windows.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* text: between UTF-8, as all of kdnetd has it, and UTF-16, as Windows has it. */
-#ifndef SERVICE_PLATFORM_WINDOWS_TEXT_H
-#define SERVICE_PLATFORM_WINDOWS_TEXT_H
+#ifndef CONFIG_TEXT_WINDOWS_H
+#define CONFIG_TEXT_WINDOWS_H
 
 #include <winsock2.h>
 #include <windows.h>
