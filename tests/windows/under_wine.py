@@ -8,7 +8,6 @@ usage: under_wine.py BUILD [NAME...]    BUILD: build/windows; NAME: only program
 Wine binds 127.x.y.z to all addresses, so all is on 127.0.0.1. What Wine cannot show is in docs/windows.md.
 """
 import json
-import os
 import pathlib
 import shutil
 import socket
@@ -19,73 +18,13 @@ import time
 import urllib.request
 
 import receivers
+from wine import PATIENCE, SKIPPED, TREE, Wine, expect, free_port, native, say, text, wait, write_closed
 
-TREE = pathlib.Path(__file__).resolve().parents[2]
-SKIPPED = 77
 GUIDAGE = "4B444E45542D544152474554000000011"
 STATUS = {"0x0": "written", "0xC000007F": "failed"}
 MACHINES = 10
 KEY = "1.2.3.4"
 TOKENS = "C:\\ProgramData\\kdnetd\\tokens"
-PATIENCE = 90.0
-
-
-def say(text):
-    print(text, flush=True)
-
-
-class Wine:
-    def __init__(self, build):
-        self.build = pathlib.Path(build)
-        self.prefix = self.build / "wine"
-        self.env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
-        self.env |= {"WINEPREFIX": str(self.prefix), "WINEDEBUG": "-all", "WINEDLLOVERRIDES": "mscoree,mshtml=",
-                     "KDNETD_SOURCE": str(TREE), "KDNETD_BUILD": str(self.build),
-                     "KDNETD_DATA": os.environ.get("KDNETD_DATA", str(TREE.parent / "shared/data"))}
-
-    def __enter__(self):
-        quiet = {"env": self.env, "stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL,
-                 "check": False}
-        if not (self.prefix / "system.reg").exists():
-            subprocess.run(["wine", "wineboot", "-i"], timeout=300, **quiet)
-        # Services die a second after the last ordinary program, unless the server stays.
-        subprocess.run(["wineserver", "-p"], timeout=60, **quiet)
-        # The first program starts those of Windows itself, which would hold a pipe of its output open.
-        subprocess.run(["wine", "cmd", "/c", "exit"], timeout=120, **quiet)
-        return self
-
-    def __exit__(self, *_):
-        subprocess.run(["wineserver", "-k"], env=self.env, check=False, timeout=60)
-
-    def run(self, *arguments, timeout=120, cwd=None):
-        return subprocess.run(["wine", *map(str, arguments)], env=self.env, capture_output=True, timeout=timeout, cwd=cwd,
-                              stdin=subprocess.DEVNULL)
-
-    @property
-    def data(self):
-        return self.prefix / "drive_c/ProgramData/kdnetd"
-
-
-def expect(true, what, detail=""):
-    if not true:
-        raise AssertionError(f"{what}\n{detail}")
-
-
-def wait(condition, what, detail=lambda: ""):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        expect(time.monotonic() < end, f"waited in vain: {what}", detail())
-        time.sleep(0.2)
-
-
-def free_port(kind=socket.SOCK_DGRAM):
-    with socket.socket(socket.AF_INET, kind) as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
-def text(done):
-    return (done.stdout + done.stderr).decode("utf-8", "replace")
 
 
 def check_units(wine):
@@ -132,13 +71,6 @@ def check_programs(wine):
     return "3 programs"
 
 
-def write_closed(path, content):
-    """Wine makes an access list of a file's mode: what others may read is refused."""
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-    path.write_text(content)
-
-
 def write_config(wine, port, http, sinks="", wrong=False):
     names = subprocess.run([native("kdnet-target"), "--host", f"127.0.0.1:{port}", "--key", KEY, "--count", str(MACHINES),
                             "--print-targets"], capture_output=True, text=True, check=True, timeout=60).stdout
@@ -147,16 +79,6 @@ def write_config(wine, port, http, sinks="", wrong=False):
               f'http: "127.0.0.1:{http}"\nhttp_tokens: \'C:\\ProgramData\\kdnetd\\tokens\'\n'
               f'targets_file: targets\nrva:\n  - {{guidage: {GUIDAGE}, symbol: IopFinalCrashDumpStatus, rva: 0x3010}}\n{sinks}')
     write_closed(wine.data / "kdnetd.yaml", config + ("listne: 1\n" if wrong else ""))
-
-
-def native(name):
-    """The simulator of this computer: another build of the same machine than the one under test."""
-    for build in ("release", "demo", "asan"):
-        program = TREE / "build" / build / name
-        if program.exists():
-            return str(program)
-    say(f"nothing tested: {name} of this computer is not built (./dev build)")
-    sys.exit(SKIPPED)
 
 
 def read_events(wine):
