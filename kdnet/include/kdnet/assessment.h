@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * assessment: how a crash dump probably ended when its status cannot be read. Pure: facts in, judgement out.
+ * assessment: how a crash dump probably ended, when its status cannot be read. Pure functions.
  *
- * Uses crash (verdicts). A verdict is proof; an assessment stands beside the verdict `unknown` and never against
- * another one. assessment.c has the table of rules, each with its source.
+ * A verdict is proof. An assessment is a judgement that stands beside the verdict `unknown`, never beside another
+ * verdict. The table of rules, each with its source, is in assessment.c.
  */
 #ifndef KDNET_ASSESSMENT_H
 #define KDNET_ASSESSMENT_H
@@ -20,19 +20,19 @@ KDNET_HEADER_BEGIN
 #define KDNET_ASSESSMENT_REASONS     4U
 #define KDNET_ASSESSMENT_REASON_SIZE 72
 
-/* Symbols of the kernel whose values at a break are facts for an assessment. */
+/* Kernel symbols whose values at a break are facts for an assessment. */
 #define KDNET_DUMP_BLOCK_SYMBOL    "CrashdmpDumpBlock"
 #define KDNET_DUMP_DRIVER_SYMBOL   "CrashdmpImageBase"
 #define KDNET_DUMP_PROGRESS_SYMBOL "BcpLastProgressDisplayed"
 
-/* What a pointer of the kernel was at a break. */
+/* State of a pointer in the kernel at a break. */
 enum kdnet_pointer_fact {
     KDNET_POINTER_UNKNOWN,
     KDNET_POINTER_NULL,
     KDNET_POINTER_SET,
 };
 
-/* What one break of a crash said of the dump. */
+/* Facts about the dump at one break of a crash. */
 struct kdnet_dump_setup {
     enum kdnet_pointer_fact block;  /* CrashdmpDumpBlock */
     enum kdnet_pointer_fact driver; /* CrashdmpImageBase */
@@ -40,16 +40,16 @@ struct kdnet_dump_setup {
     uint32_t progress; /* BcpLastProgressDisplayed, percent */
 };
 
-#define KDNET_DUMP_LOG_LINE_SIZE 96 /* of the last line of a dump log that is kept, with its NUL */
+#define KDNET_DUMP_LOG_LINE_SIZE 96 /* bytes of the dump log's last line that are kept, with the NUL */
 
-/* What the dump log in the machine's memory said, when it is the log of this very crash. */
+/* Facts from the dump log in the machine's memory; only from the log of this crash. */
 struct kdnet_dump_log_facts {
-    bool tried; /* the machine's memory was searched */
-    bool known; /* the log was found */
+    bool tried; /* the session searched the machine's memory */
+    bool known; /* the search found the log */
     bool percent_known, pages_known, size_known;
     uint32_t percent;
     uint64_t pages, pages_written;
-    uint32_t type; /* of the dump, when size_known */
+    uint32_t type; /* of the dump; valid when size_known */
     uint64_t size; /* bytes of the dump */
     char last_line[KDNET_DUMP_LOG_LINE_SIZE];
 };
@@ -58,14 +58,14 @@ struct kdnet_dump_facts {
     enum kdnet_verdict verdict;
     enum kdnet_phase phase;        /* of the break that is judged */
     bool first_seen;               /* the first break of this crash was read */
-    struct kdnet_dump_setup first; /* at that break */
+    struct kdnet_dump_setup first; /* at the first break */
     struct kdnet_dump_setup now;
     bool since_first_known;
     uint64_t since_first_us; /* from the release of the first break to this break */
     struct kdnet_dump_log_facts log;
 };
 
-/* What is likely. X(NAME, text) */
+/* Likely outcomes. X(NAME, text) */
 #define KDNET_LIKELY_MAP(X)                                                                                            \
     X(NONE, "none")                                                                                                    \
     X(WRITTEN, "written")                                                                                              \
@@ -77,29 +77,27 @@ enum kdnet_likely { KDNET_LIKELY_MAP(KDNET_LIKELY_ENUM) };
 #undef KDNET_LIKELY_ENUM
 
 struct kdnet_assessment {
-    enum kdnet_likely likely; /* NONE: no assessment; then nothing else is set */
-    bool strong;              /* else weak */
+    enum kdnet_likely likely; /* NONE: no assessment; the other members are then 0 */
+    bool strong;              /* strong, else weak */
     size_t count;
-    char because[KDNET_ASSESSMENT_REASONS][KDNET_ASSESSMENT_REASON_SIZE]; /* in words, NUL-ended */
+    char because[KDNET_ASSESSMENT_REASONS][KDNET_ASSESSMENT_REASON_SIZE]; /* the reasons in words, NUL-terminated */
 };
 
-/* The texts of the list above; never NULL. */
+/* Returns the text of the list above; never NULL. */
 const char *kdnet_likely_name(enum kdnet_likely likely);
 
-/* "strong" or "weak". */
+/* Returns "strong" or "weak". */
 const char *kdnet_strength_name(const struct kdnet_assessment *assessment);
 
 /*
- * Whether the dump was certainly never started: at the first break of this crash and at this last one the dump block
- * is null, or the image base of the dump driver is.
+ * Returns whether the dump was certainly never started: the dump block, or the dump driver's image base, is null both
+ * at the crash's first break and at this last one.
  */
 bool kdnet_dump_never_set_up(const struct kdnet_dump_facts *facts);
 
 /*
- * Judges a dump whose verdict is unknown. Facts that point in different directions give no assessment, and so do
- * facts from before the end of the dump step.
- *
- * out  always written.
+ * Judges a dump whose verdict is unknown. No assessment results from facts that contradict each other, or that are
+ * older than the end of the dump.
  */
 void kdnet_assess(const struct kdnet_dump_facts *facts, struct kdnet_assessment *out);
 

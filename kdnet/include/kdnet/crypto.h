@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * crypto: OpenSSL, as sessions need it.
+ * crypto: OpenSSL contexts for sessions.
  */
 #ifndef KDNET_PUBLIC_CRYPTO_H
 #define KDNET_PUBLIC_CRYPTO_H
@@ -15,9 +15,10 @@ KDNET_HEADER_BEGIN
 
 struct kdnet_crypto;
 
-/* NULL when OpenSSL has no AES-256-CBC or no memory. Thread: the new object belongs to one thread at a time. */
+/* Makes the contexts. Returns NULL when OpenSSL lacks AES-256-CBC, or when out of memory. One thread at a time may
+ * use the object. */
 struct kdnet_crypto *kdnet_crypto_new(void);
-/* NULL is fine. */
+/* Frees the contexts. NULL does nothing. */
 void kdnet_crypto_free(struct kdnet_crypto *crypto);
 
 KDNET_HEADER_END

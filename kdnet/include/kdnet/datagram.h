@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * datagram: UDP payloads of KDNET from outside: how long they are, and the addresses in them.
+ * datagram: the size of KDNET's UDP payloads, and the addresses in them.
  */
 #ifndef KDNET_PUBLIC_DATAGRAM_H
 #define KDNET_PUBLIC_DATAGRAM_H
@@ -13,7 +13,7 @@
 
 KDNET_HEADER_BEGIN
 
-#define KDNET_DATAGRAM_MAX 4054 /* bytes of the longest */
+#define KDNET_DATAGRAM_MAX 4054 /* bytes of the longest UDP payload */
 
 /* An IPv6 or IPv4-mapped address (::ffff:a.b.c.d) and a port in host order; 0.0.0.0 or :: with port 0 means none. */
 struct kdnet_address {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * error: what can go wrong, in one list, with a text for each.
+ * error: all error codes of libkdnet, with a text for each.
  *
- * Functions return KDNET_OK (0) or one of these negative codes; values come out through pointers, written only on
- * KDNET_OK. There are three families, and a caller treats all of a family alike:
+ * Functions return KDNET_OK (0) or one of these negative codes. Values come out through pointers, written only on
+ * KDNET_OK. A caller treats all codes of one family alike:
  *
- *   drop     not ours, or damaged: count it and forget it; nothing has changed.
+ *   drop     not addressed to this session, or damaged: count the datagram and forget it; nothing has changed.
  *   resync   authentic but out of step: the session recovers by itself; nothing to do.
  *   give up  memory or OpenSSL failed: close this session, never the service.
  */
@@ -44,10 +44,10 @@ enum kdnet_error_family {
 enum kdnet_error { KDNET_OK = 0, KDNET_ERROR_MAP(KDNET_ERROR_ENUM) };
 #undef KDNET_ERROR_ENUM
 
-/* The text of a code, in English, without a full stop. Never NULL; unknown codes have a text too. */
+/* Returns the English text of a code, without a full stop. Never NULL; unknown codes have a text too. */
 const char *kdnet_error_text(int code);
 
-/* The family of a code; unknown codes belong to "give up". */
+/* Returns the family of a code; unknown codes belong to "give up". */
 enum kdnet_error_family kdnet_error_family(int code);
 
 KDNET_HEADER_END

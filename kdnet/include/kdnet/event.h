@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * event: what a session has to tell (DESIGN.md section 3).
+ * event: what a session reports to its caller (DESIGN.md section 3).
  *
- * An event owns nothing; `text` and `evidence` are borrowed until the session is
- * called again.
+ * An event owns nothing: `text`, `trace` and `evidence` are borrowed until the next call of the session.
  */
 #ifndef KDNET_EVENT_H
 #define KDNET_EVENT_H
@@ -22,8 +21,8 @@
 KDNET_HEADER_BEGIN
 
 #define KDNET_SESSION_ID_LENGTH 8
-#define KDNET_BUCKET_SIZE       112 /* of the name of a crash's group, with its NUL */
-#define KDNET_IDENTITY_LENGTH   8   /* of the name of a boot or a crash: the start of a SHA-256 */
+#define KDNET_BUCKET_SIZE       112 /* bytes of a crash group's name, with the NUL */
+#define KDNET_IDENTITY_LENGTH   8   /* bytes of the id of a boot or a crash: the start of a SHA-256 */
 
 struct kdnet_trace;
 
@@ -43,22 +42,22 @@ enum kdnet_event_type {
     KDNET_EVENT_TYPES,
 };
 
-/* Each machine has this budget for every kind of event but KDNET_EVENT_LOST and the last two; and one of its own for
- * the results of crashes. What is beyond is counted. */
+/* Rate limit for each machine and each kind of event but KDNET_EVENT_LOST and the last two; results of crashes have
+ * a limit of their own. Events beyond the limit are counted (KDNET_EVENT_SUPPRESSED). */
 #define KDNET_EVENTS_AT_ONCE 20U
 #define KDNET_EVENT_EVERY_US 1000000U
 
 struct kdnet_event_connected {
     uint8_t version;
-    bool rebooted;  /* another target random than the session before had */
-    bool took_over; /* the target said that it was connected already */
-    bool first;     /* since the session was made */
+    bool rebooted;  /* the handshake had another target random than the session's previous handshake */
+    bool took_over; /* the target said that it was connected to another host or process */
+    bool first;     /* the first handshake since the session was made */
 };
 
 struct kdnet_event_kernel {
-    uint8_t who;      /* enum kdnet_who, or something else */
+    uint8_t who;      /* enum kdnet_who, or an unknown value */
     uint16_t build;   /* build number */
-    uint16_t machine; /* enum kdnet_machine, or something else */
+    uint16_t machine; /* enum kdnet_machine, or an unknown value */
     uint64_t kernel_base;
     bool build_lab_known, pdb_known;
     char build_lab[KDNET_BUILD_LAB_SIZE];
@@ -66,14 +65,14 @@ struct kdnet_event_kernel {
 };
 
 struct kdnet_event_bugcheck {
-    bool known; /* in an event that only may have one */
+    bool known; /* false in an event whose bug check is optional and absent */
     bool from_memory;
     struct kdnet_bugcheck data;
 };
 
 struct kdnet_event_break_in {
     enum kdnet_phase phase;
-    bool exception; /* the fields below are an exception's */
+    bool exception; /* code, address and first_chance describe an exception */
     uint32_t code;
     uint64_t address;
     bool first_chance;
@@ -85,7 +84,7 @@ struct kdnet_event_crash_status {
     bool status_known;
     uint32_t status;
     bool address_known;
-    uint64_t address; /* of IopFinalCrashDumpStatus in this boot of this machine */
+    uint64_t address; /* of IopFinalCrashDumpStatus, in this boot of this machine */
     struct kdnet_event_bugcheck bugcheck;
     bool build_lab_known;
     char build_lab[KDNET_BUILD_LAB_SIZE];
@@ -95,64 +94,65 @@ struct kdnet_event_crash_status {
     uint64_t since_first_us; /* from the release of this crash's first break to this break */
     bool symbols_pending;    /* the status is unknown because its look-up had not ended */
     bool break_status_known;
-    char bucket[KDNET_BUCKET_SIZE];  /* the crash's group; empty: not known */
-    const struct kdnet_trace *trace; /* where the crash came from, at its first break; NULL: not asked. Borrowed */
-    struct kdnet_dump_facts dump;    /* what else is known of the dump: for kdnet_assess */
-    uint64_t break_status;           /* evidence: first argument register at BreakpointWithStatus */
-    const struct kdnet_evidence *evidence; /* further values; NULL: none were asked for, or time was out before */
+    char bucket[KDNET_BUCKET_SIZE];  /* name of the crash's group; empty: unknown */
+    const struct kdnet_trace *trace; /* origin of the crash, found at its first break; NULL: not searched. Borrowed */
+    struct kdnet_dump_facts dump;    /* input of kdnet_assess */
+    uint64_t break_status;           /* first argument register at BreakpointWithStatus (evidence) */
+    const struct kdnet_evidence *evidence; /* further values; NULL: none were configured, or the deadline came first */
 };
 
 struct kdnet_event_released {
     enum kdnet_action action;
     uint64_t halted_us;          /* from the state change */
-    enum kdnet_leftover cleared; /* what a former debugger had left there, and is gone now */
-    bool cleared_first;          /* the first such one since the machine started */
-    uint32_t repeated;           /* times that the machine has said this same break again, which has no other event */
+    enum kdnet_leftover cleared; /* what a former debugger had left in the machine and this session removed */
+    bool cleared_first;          /* the first such removal since the machine started */
+    uint32_t repeated;           /* repeats of this break by the machine, which have no event of their own */
 };
 
-/* The policy holds a machine that has no break to tell of: at a question, at the load of an image, at an ordinary
- * shutdown. A break that is held has KDNET_EVENT_RELEASED with the action hold. */
+/* The policy holds a machine at a stop that is no break: at a prompt, at the load of an image, at an ordinary
+ * shutdown. For a break that is held the session reports KDNET_EVENT_RELEASED with action KDNET_ACTION_HOLD. */
 struct kdnet_event_held {
     enum kdnet_break_kind why;
-    uint64_t hold_for_us; /* from now; 0: until somebody releases the machine */
+    uint64_t hold_for_us; /* remaining time; 0: until somebody releases the machine */
 };
 
 struct kdnet_event_lost {
-    uint64_t silent_us; /* since the last authentic datagram, by the caller's times */
+    uint64_t silent_us; /* since the last authentic datagram, on the caller's clock */
     bool halted;
 };
 
 struct kdnet_event_print {
-    const char *text; /* from the target: not to be trusted; not NUL-ended */
+    const char *text; /* untrusted bytes from the target; not NUL-terminated */
     size_t length;
 };
 
-/* The machine breaks in so often that it is released unread; at most once a minute. A bug check is read all the same.
- */
+/* The machine breaks in so often that it is released unread (rate limit above). Reported at most once a minute. Bug
+ * checks are still read. */
 struct kdnet_event_break_storm {
-    uint32_t unread; /* breaks released unread since the last such event, this one included */
+    uint32_t unread; /* breaks released unread since the last such event, including this one */
 };
 
-/* Events of this kind were not told: the machine causes too many. */
+/* Events of this kind were not reported, because the machine caused too many. */
 struct kdnet_event_suppressed {
     enum kdnet_event_type kind;
     uint32_t count; /* since the last such event */
 };
 
-/* A crash went on from its first break, and no last one came: the machine runs, or has started anew. */
+/* The machine was released from the first break of a crash, and no last break came. */
 struct kdnet_event_no_last_break {
-    bool rebooted;           /* it has started anew; else it survived its bug check, or cannot break in any more */
+    bool rebooted; /* the machine has restarted; false: it survived its bug check, or cannot break in any more */
     uint64_t since_first_us; /* from the release of the first break */
     struct kdnet_event_bugcheck bugcheck;
 };
 
-/* What an event belongs to. */
+/* Which session, boot and crash an event belongs to. */
 struct kdnet_event_identity {
-    uint32_t number; /* among the events of its session that were told, from 1 */
+    uint32_t number; /* of this event among the reported events of its session, from 1 */
     bool boot_known, crash_known;
-    bool nested_known;                    /* inside the crash came another bug check */
-    uint8_t boot[KDNET_IDENTITY_LENGTH];  /* the run of the machine's KDNET */
-    uint8_t crash[KDNET_IDENTITY_LENGTH]; /* as its first break gave it, until the machine has shown a new boot */
+    bool nested_known;                   /* another bug check came inside the crash */
+    uint8_t boot[KDNET_IDENTITY_LENGTH]; /* id of the run of the machine's KDNET */
+    uint8_t
+        crash[KDNET_IDENTITY_LENGTH]; /* id made at the crash's first break; kept until the machine shows a new boot */
     struct kdnet_bugcheck nested;
 };
 

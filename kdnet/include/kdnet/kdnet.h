@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kdnet: the host side of KDNET, by which Windows kernels are debugged, as a library without I/O. All of it in one
- * header. Where to start: session.h.
+ * kdnet: all public headers of libkdnet, the host side of Windows' network kernel debugging (KDNET), without I/O. Start
+ * reading at session.h.
  */
 #ifndef KDNET_KDNET_H
 #define KDNET_KDNET_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kernel: what a target is: its machine, who answers, its kernel's image, and a bug check.
+ * kernel: types that describe a target's kernel: processor, image identity, bug check.
  */
 #ifndef KDNET_PUBLIC_KERNEL_H
 #define KDNET_PUBLIC_KERNEL_H
@@ -15,7 +15,7 @@ KDNET_HEADER_BEGIN
 
 enum kdnet_machine {
     KDNET_MACHINE_UNKNOWN = 0,
-    KDNET_MACHINE_X86 = 0x14c, /* IMAGE_FILE_MACHINE_*, as GetVersion says it */
+    KDNET_MACHINE_X86 = 0x14c, /* IMAGE_FILE_MACHINE_* values, as GetVersion reports them */
     KDNET_MACHINE_ARM64 = 0xaa64,
     KDNET_MACHINE_X64 = 0x8664,
 };
@@ -23,47 +23,48 @@ enum kdnet_machine {
 /* "x64", "x86", "arm64" or "unknown". */
 const char *kdnet_machine_name(enum kdnet_machine machine);
 
-/* Who answers GetVersion: the high byte of MajorVersion [doc, cap]. */
+/* Which component answers GetVersion: the high byte of MajorVersion [doc, cap]. */
 enum kdnet_who {
     KDNET_WHO_NT = 0,
     KDNET_WHO_BOOT = 4,
     KDNET_WHO_HYPERVISOR = 8,
 };
 
-#define KDNET_BUILD_LAB_SIZE 128 /* with the NUL */
+#define KDNET_BUILD_LAB_SIZE 128 /* bytes, with the NUL */
 #define KDNET_PDB_NAME_SIZE  64
 #define KDNET_GUIDAGE_SIZE   41 /* 32 hex digits, up to 8 of age, NUL */
 
-/* KiBugCheckData. */
+/* Contents of KiBugCheckData. */
 struct kdnet_bugcheck {
     uint32_t code;
     uint64_t parameters[4];
 };
 
-/* What names the symbol file of an image. */
+/* Identity of an image's symbol file (PDB), from the image's CodeView record. */
 struct kdnet_pdb {
-    char name[KDNET_PDB_NAME_SIZE]; /* ntkrnlmp.pdb; printable ASCII, cut when longer */
-    uint8_t guid[16];               /* as in the image: first three groups little-endian */
+    char name[KDNET_PDB_NAME_SIZE]; /* e.g. "ntkrnlmp.pdb"; printable ASCII, truncated to the array */
+    uint8_t guid[16];               /* byte order of the image: the first three groups are little-endian */
     uint32_t age;
 };
 
-/* GUID and age as symbol stores have them: 32 hex digits in capitals, then the age in hex. NUL-ended. */
+/* Writes GUID and age in the form that symbol stores use: 32 upper-case hex digits, then the age in hex.
+ * NUL-terminated. */
 void kdnet_pdb_guidage(const struct kdnet_pdb *pdb, char out[KDNET_GUIDAGE_SIZE]);
 
 /*
- * By what a kernel is known again without being read: its build string, and where it has five things that its debugger
- * data names. Both are known before its image is looked at. Two kernels may share the build string (monthly updates
- * do), so each of the five is also a public symbol: a symbol file that has all of them at these RVAs is this kernel's.
+ * Fingerprint of a kernel image, known before any byte of the image is read: the build string, and the RVAs of five
+ * variables that the debugger data names. Monthly updates can share a build string; the five RVAs tell them apart. Each
+ * of the five variables is also a public symbol, so a PDB with all five symbols at these RVAs belongs to this kernel.
  */
 #define KDNET_PRINT_SYMBOLS 5
 
 struct kdnet_image_print {
-    uint32_t machine; /* no padding: prints are compared byte by byte */
+    uint32_t machine; /* uint32_t, so that the struct has no padding: prints are compared with memcmp */
     uint32_t rva[KDNET_PRINT_SYMBOLS];
-    char build_lab[KDNET_BUILD_LAB_SIZE]; /* zeros behind the text */
+    char build_lab[KDNET_BUILD_LAB_SIZE]; /* zero-filled behind the text */
 };
 
-/* The name of the symbol at rva[i]. */
+/* Returns the symbol name that belongs to rva[i]; i < KDNET_PRINT_SYMBOLS. */
 const char *kdnet_print_symbol(size_t i);
 
 KDNET_HEADER_END

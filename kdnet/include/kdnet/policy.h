@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * policy: what is done with a machine at each kind of break.
+ * policy: what a session does with a machine at each kind of break.
  */
 #ifndef KDNET_POLICY_H
 #define KDNET_POLICY_H
@@ -18,7 +18,7 @@ KDNET_HEADER_BEGIN
     X(HOLD, "hold")                                                                                                    \
     X(REBOOT, "reboot")
 
-/* What a policy is chosen by. */
+/* Kinds of break that a policy distinguishes. X(NAME, text) */
 #define KDNET_BREAK_MAP(X)                                                                                             \
     X(BUGCHECK_FIRST, "bugcheck_first")                                                                                \
     X(BUGCHECK_SECOND, "bugcheck_second")                                                                              \
@@ -35,16 +35,17 @@ enum kdnet_break_kind { KDNET_BREAK_MAP(KDNET_BREAK_ENUM) KDNET_BREAK_KINDS };
 #undef KDNET_ACTION_ENUM
 #undef KDNET_BREAK_ENUM
 
-/* The texts of the lists above; never NULL. */
+/* Return the texts of the lists above; never NULL. */
 const char *kdnet_action_name(enum kdnet_action action);
 const char *kdnet_break_kind_name(enum kdnet_break_kind kind);
 
 struct kdnet_policy {
     enum kdnet_action action[KDNET_BREAK_KINDS];
-    uint64_t hold_for_us; /* how long `hold` holds; 0: until somebody releases the machine */
+    uint64_t hold_for_us; /* duration of `hold`; 0: until somebody releases the machine */
 };
 
-/* The defaults: continue, but hold a machine at its second bug check break: it can only spin (DESIGN section 4). */
+/* Fills in the defaults: continue at every break, but hold at the second bug check break, after which a machine can
+ * only spin (DESIGN section 4). */
 void kdnet_policy_init(struct kdnet_policy *policy);
 
 KDNET_HEADER_END

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verdict: what is concluded of a crash dump, from what, and why not.
+ * verdict: the conclusion about a crash dump, its source, and the reason when it is unknown.
  */
 #ifndef KDNET_VERDICT_H
 #define KDNET_VERDICT_H
@@ -18,7 +18,7 @@ KDNET_HEADER_BEGIN
 #define KDNET_DUMP_WRITTEN     0x00000000U
 #define KDNET_DUMP_NOT_STARTED 0xffffffffU
 
-/* Where in the life of a machine a break is, as results say it. X(NAME, text) */
+/* Kind of break, as results name it. X(NAME, text) */
 #define KDNET_PHASE_MAP(X)                                                                                             \
     X(BREAK, "break")                                                                                                  \
     X(BUGCHECK_FIRST, "bugcheck_first")                                                                                \
@@ -32,7 +32,7 @@ KDNET_HEADER_BEGIN
     X(NOT_STARTED, "not_started")                                                                                      \
     X(FAILED, "failed")
 
-/* Why a status is unknown. */
+/* Why the status is unknown. X(NAME, text) */
 #define KDNET_REASON_MAP(X)                                                                                            \
     X(NONE, "none")                                                                                                    \
     X(SYMBOL_ABSENT, "symbol_absent")                                                                                  \
@@ -42,16 +42,16 @@ KDNET_HEADER_BEGIN
     X(TIMEOUT, "timeout")                                                                                              \
     X(LOST, "lost")
 
-/* Where the address of the status came from; or `phase`: the verdict rests on the order of a crash alone. */
+/* Source of the status's address, or of the verdict when the status was not read. X(NAME, text) */
 #define KDNET_SOURCE_MAP(X)                                                                                            \
     X(NONE, "none")                                                                                                    \
     X(PDB, "pdb")                                                                                                      \
     X(ISF, "isf")                                                                                                      \
     X(RVA, "rva")                                                                                                      \
     X(PHASE, "phase")                                                                                                  \
-    X(PDB_HTTP, "pdb_http") /* a PDB that came over http://, and may have been changed on its way */                   \
+    X(PDB_HTTP, "pdb_http") /* a PDB downloaded over plain http://, which somebody may have altered */                 \
     X(DUMP_BLOCK,                                                                                                      \
-      "dump_block")         /* the verdict rests on the dump block, or the dump driver's base: null at both breaks */  \
+      "dump_block")         /* the verdict rests on the dump block or the dump driver's base: null at both breaks */   \
     X(DUMP_LOG, "dump_log") /* the verdict rests on the last line of this crash's dump log */
 
 #define KDNET_PHASE_ENUM(name, text)   KDNET_PHASE_##name,
@@ -67,7 +67,7 @@ enum kdnet_source { KDNET_SOURCE_MAP(KDNET_SOURCE_ENUM) };
 #undef KDNET_REASON_ENUM
 #undef KDNET_SOURCE_ENUM
 
-/* The texts of the lists above; never NULL. */
+/* Return the texts of the lists above; never NULL. */
 const char *kdnet_phase_name(enum kdnet_phase phase);
 const char *kdnet_verdict_name(enum kdnet_verdict verdict);
 const char *kdnet_reason_name(enum kdnet_reason reason);
@@ -76,17 +76,17 @@ const char *kdnet_source_name(enum kdnet_source source);
 struct kdnet_conclusion {
     enum kdnet_verdict verdict;
     enum kdnet_reason reason; /* NONE when the status was read */
-    enum kdnet_source source; /* PHASE when only the order of a crash speaks */
+    enum kdnet_source source; /* PHASE when only the order of the crash's breaks leads to the verdict */
 };
 
-/* What a former debugger left in the kernel: nobody but a debugger sets it, and no handler there expects it. */
+/* State that a former debugger left in the kernel. Only a debugger sets it, and the kernel has no handler for it. */
 enum kdnet_leftover {
     KDNET_LEFTOVER_NONE,
     KDNET_LEFTOVER_SINGLE_STEP,
-    KDNET_LEFTOVER_HARDWARE_BREAKPOINT, /* the debug registers say that one was hit */
+    KDNET_LEFTOVER_HARDWARE_BREAKPOINT, /* the debug registers report a hit breakpoint */
 };
 
-/* "single_step", "hardware_breakpoint"; NULL for none. */
+/* Returns "single_step" or "hardware_breakpoint"; NULL for none. */
 const char *kdnet_leftover_name(enum kdnet_leftover leftover);
 
 KDNET_HEADER_END

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* version: of libkdnet; semantic versioning. Before 1.0 a new minor version may change anything. */
+/* version: version of libkdnet, by semantic versioning. Before 1.0 a new minor version may change the API. */
 #ifndef KDNET_VERSION_H
 #define KDNET_VERSION_H
 
@@ -12,7 +12,7 @@
 
 KDNET_HEADER_BEGIN
 
-/* KDNET_VERSION_TEXT of the library that runs. */
+/* Returns KDNET_VERSION_TEXT of the library that is loaded. */
 const char *kdnet_version(void);
 
 KDNET_HEADER_END
