@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a target sends, and what becomes of it: breaks are read and released, prompts and file questions answered.
- * PROTOCOL.md section 5.
+ * Handles what a target sends: reads and releases breaks, answers prompts and file questions. PROTOCOL.md section 5.
  */
 #include "kdnet/error.h"
 #include "kdnet/session/break_handler_internal.h"
@@ -24,23 +23,24 @@
 #include <string.h>
 
 #define ASKED_LATELY_US      1000000U
-#define OTHER_HOST_POKES_MAX 10U /* pokes in a row: half a minute */
-#define IDENTIFY_DIVISOR     8U  /* of the read deadline: a kernel that starts is kept no longer */
+#define OTHER_HOST_POKES_MAX 10U /* consecutive pokes: half a minute */
+#define IDENTIFY_DIVISOR     8U  /* of the read deadline: how long a kernel that starts is kept */
 
-/* What was waited for has come: on towards the status, as long as that is waited for. */
+/* The awaited reply has come after the deadline: goes on towards the status while the machine may be awaited. */
 static void beyond_deadline(struct kdnet_session *session, uint64_t now_us)
 {
     if (!kdnet_probes_next(session, now_us) || !kdnet_reach_await(session, now_us))
         kdnet_resume_conclude(session, KDNET_REASON_TIMEOUT, now_us);
 }
 
-/* A look-up is waited for, until the deadline; but not by a machine that would run if nobody had stopped it. */
+/* Whether the read may end. A pending look-up keeps the machine until the deadline, but not a machine that runs
+ * unless an operator's demand stopped it. */
 static bool may_conclude(const struct kdnet_session *session)
 {
     return !session->active->halt.dump_status.waiting || kdnet_demand_stopped_it(session);
 }
 
-/* A machine that is read: asks the next question, or concludes. */
+/* Asks a machine that is being read the next question, or concludes. */
 static void read_on(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;
@@ -75,25 +75,25 @@ static void advance(struct kdnet_session *session, uint64_t now_us)
     }
 }
 
-/* The machine runs: it sends something that only a running machine sends, or halts anew. What was under way is over. */
+/* The machine runs: it sent a packet that only a running machine sends, or halts anew. Ends what was in flight. */
 static void implied_resume(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_link *link = &session->active->link;
     struct kdnet_halt *halt = &session->active->halt;
     if (link->busy && !link->wants_reply)
-        kdnet_link_presume_done(link); /* it came, only its ACK did not */
+        kdnet_link_presume_done(link); /* the packet arrived; only its ACK was lost */
     kdnet_link_abandon(link);
     if (halt->stage == KDNET_STAGE_GOING) {
         kdnet_resume_done(session, now_us);
     } else if (halt->stage != KDNET_STAGE_RUNNING) {
         if (!halt->stop.load_symbols)
             kdnet_report_status(session, KDNET_REASON_LOST,
-                                now_us); /* not by us: what was known until then is the result */
+                                now_us); /* another host released the machine: the result is what was known by then */
         kdnet_halt_set_stage(halt, KDNET_STAGE_RUNNING);
     }
 }
 
-/* What is known of the kernel stays; what could not be had is tried again. */
+/* Keeps what is known of the kernel; facts that could not be read are tried again. */
 static bool renew_kernel_info(struct kdnet_session *session)
 {
     if (!session->kernel_info)
@@ -104,13 +104,13 @@ static bool renew_kernel_info(struct kdnet_session *session)
     return true;
 }
 
-/* Keeps what a state change says; all else of the halt is as new. */
+/* Keeps what a state change says; resets the rest of the halt. */
 static void keep_change(struct kdnet_halt *halt, const struct kdnet_packet *packet)
 {
     memset(halt, 0, sizeof *halt);
     halt->stop.checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
     halt->stop.length = packet->payload_length;
-    /* One that cannot be read halts the machine all the same: it is an unknown state, read and continued. */
+    /* An undecodable state change halts the machine all the same: an unknown state, read and continued. */
     if (packet->type == KDNET_PACKET_STATE_CHANGE64)
         (void)kdnet_state_change_decode(packet->payload, packet->payload_length, &halt->stop.change);
     else
@@ -118,7 +118,7 @@ static void keep_change(struct kdnet_halt *halt, const struct kdnet_packet *pack
     if (halt->stop.change.load_symbols.path && !halt->stop.change.load_symbols.unload)
         halt->stop.kernel_loads = kdnet_is_kernel_path(halt->stop.change.load_symbols.path,
                                                        halt->stop.change.load_symbols.path_text_length);
-    halt->stop.change.load_symbols.path = NULL; /* borrowed from the datagram, as these */
+    halt->stop.change.load_symbols.path = NULL; /* borrowed from the datagram, as the texts below */
     halt->stop.change.command.name = halt->stop.change.command.command = NULL;
     size_t length = halt->stop.change.report_length < sizeof halt->stop.report ? halt->stop.change.report_length
                                                                                : sizeof halt->stop.report;
@@ -130,7 +130,7 @@ static void keep_change(struct kdnet_halt *halt, const struct kdnet_packet *pack
     halt->stop.load_symbols = kdnet_halt_state(halt) == KDNET_STATE_LOAD_SYMBOLS && !halt->stop.shutdown;
 }
 
-/* Takes one break from the machine's budget; false when it is used up. */
+/* Takes one break from the machine's budget; false when the budget is used up. */
 static bool take_break(struct kdnet_session *session, uint64_t now_us)
 {
     return kdnet_budget_spend(&session->history->breaks_us, now_us, KDNET_BREAKS_AT_ONCE, KDNET_BREAK_EVERY_US);
@@ -191,7 +191,7 @@ bool kdnet_break_handler_waits(struct kdnet_session *session, const struct kdnet
     return true;
 }
 
-/* Since when the machine has halted at the state change that is kept: it may have had to wait. */
+/* Start of the halt at the current state change, which may have waited for admission. */
 static uint64_t take_stopped(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_history *history = session->history;
@@ -201,7 +201,7 @@ static uint64_t take_stopped(struct kdnet_session *session, uint64_t now_us)
     return since_us;
 }
 
-/* The machine has halted, at the state change that is kept. */
+/* The machine has halted at the current state change: starts the read. */
 static void begin_halt(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;
@@ -229,7 +229,7 @@ static void begin_again(struct kdnet_session *session, uint64_t now_us)
     begin_halt(session, now_us);
 }
 
-/* Whether what comes may be sent again because we asked for it. */
+/* Whether a repeated packet may be the consequence of our RESEND or RESET. */
 static bool asked_lately(const struct kdnet_link *link, uint64_t now_us)
 {
     return link->asked_us != 0 && now_us - link->asked_us < ASKED_LATELY_US;
@@ -241,23 +241,24 @@ static void on_state_change(struct kdnet_session *session, const struct kdnet_pa
     bool same = halt->stop.length == packet->payload_length &&
                 halt->stop.checksum == kdnet_packet_checksum(packet->payload, packet->payload_length);
     if (same && halt->stage != KDNET_STAGE_RUNNING && halt->stage != KDNET_STAGE_GOING) {
-        kdnet_link_ignored(
-            &session->active->link); /* sent again at our RESEND or RESET: it waits, and has not taken our request */
+        kdnet_link_ignored(&session->active->link); /* repeated because of our RESEND or RESET: the machine waits, and
+                                                       has not taken our request */
         return;
     }
-    /* Or the Continue was not taken, and our RESEND or RESET brought the same break again. */
+    /* The Continue was not taken, and our RESEND or RESET brought the same break again. */
     if (same && halt->stage == KDNET_STAGE_GOING && asked_lately(&session->active->link, now_us)) {
         if (session->active->link.busy && session->active->link.sends == 0)
-            return; /* the RESET before our Continue brought it: the Continue is still to come */
+            return; /* the RESET before our Continue caused the repeat: the Continue is still to come */
         ++halt->resuming.duplicate_breaks;
-        halt->resuming.proofs = 0; /* it speaks: asking is worth it again */
+        halt->resuming.proofs = 0; /* the machine speaks, so asking is useful again */
         kdnet_link_abandon(&session->active->link);
         kdnet_halt_set_stage(halt, KDNET_STAGE_RESUMING);
         if (!kdnet_is_known(&halt->facts, KDNET_FACT_CONTEXT) || !kdnet_context_ask(session, KDNET_FOR_SAME))
             advance(session, now_us);
         return;
     }
-    /* A break inside a break: after the inner one the outer may wait on, without a word [inf]. */
+    /* A break inside a break: after the inner break the machine may wait at the outer one without another packet
+     * [inf]. */
     bool nested = halt->stage != KDNET_STAGE_RUNNING && halt->stage != KDNET_STAGE_GOING;
     implied_resume(session, now_us);
     keep_change(halt, packet);
@@ -266,8 +267,9 @@ static void on_state_change(struct kdnet_session *session, const struct kdnet_pa
 }
 
 /*
- * A reply while no break is known: to a previous process of ours, and the machine is halted; or to what it was asked
- * before we let it go, and it takes its time over that. Then it is asked soon enough whether it runs.
+ * A reply while no break is known. Either a previous process made the request, and the machine is halted; or the
+ * request was made before the release, and the machine answers late. In the second case a slow RESEND finds out whether
+ * it runs.
  */
 static void hear_unasked(struct kdnet_session *session, uint64_t now_us)
 {
@@ -276,7 +278,7 @@ static void hear_unasked(struct kdnet_session *session, uint64_t now_us)
         kdnet_resend_begin(session, KDNET_RESENDS_MAX, now_us);
 }
 
-/* What a machine refuses may be for a break that another host has ended: it is to say at which it stands. */
+/* A refused request may belong to a break that another host has ended: asks the machine for the break that it is at. */
 static void doubt_refused(struct kdnet_session *session, const struct kdnet_packet *packet, uint64_t now_us)
 {
     struct kdnet_link *link = &session->active->link;
@@ -313,7 +315,7 @@ void kdnet_break_handler_packet(struct kdnet_session *session, const struct kdne
     if (packet->type != KDNET_PACKET_MANIPULATE) {
         kdnet_resend_heard(session, packet);
         if (!is_state_change(packet))
-            session->history->stopped_us = 0; /* it has gone on from a break that was not taken */
+            session->history->stopped_us = 0; /* the machine has gone on from a break that was not taken */
     }
     switch (packet->type) {
     case KDNET_PACKET_STATE_CHANGE64:
@@ -337,7 +339,7 @@ void kdnet_break_handler_packet(struct kdnet_session *session, const struct kdne
         kdnet_repeats_end(session);
         kdnet_console_file_io(session, packet);
         break;
-    default: /* trace I/O, control requests and what is unknown want only their ACK */
+    default: /* trace I/O, control requests and unknown packets need only an ACK */
         break;
     }
 }
@@ -362,7 +364,7 @@ void kdnet_break_handler_other_host(struct kdnet_session *session, uint64_t now_
 {
     struct kdnet_halt *halt = session->active ? &session->active->halt : NULL;
     if (session->history)
-        kdnet_last_break_came(session); /* perhaps at that host */
+        kdnet_last_break_came(session); /* perhaps the other host got the last break */
     if (!halt || halt->stage == KDNET_STAGE_RUNNING || ++halt->resuming.other_host_pokes < OTHER_HOST_POKES_MAX)
         return;
     kdnet_link_abandon(&session->active->link);
@@ -372,7 +374,8 @@ void kdnet_break_handler_other_host(struct kdnet_session *session, uint64_t now_
     }
     if (!halt->stop.load_symbols)
         kdnet_report_status(session, KDNET_REASON_LOST, now_us);
-    kdnet_halt_set_stage(halt, KDNET_STAGE_RUNNING); /* for us: the other host may keep it halted */
+    kdnet_halt_set_stage(halt,
+                         KDNET_STAGE_RUNNING); /* only for this session: the other host may keep the machine halted */
 }
 
 void kdnet_break_handler_rebooted(struct kdnet_session *session, uint64_t now_us)
@@ -458,7 +461,8 @@ int kdnet_break_handler_resume(struct kdnet_session *session, enum kdnet_action 
     return KDNET_OK;
 }
 
-/* Its registers stay as they are: they are not read again, so that it can be let go without them. */
+/* Reads a held machine again. The registers are kept, not read again, so that the machine can be released without
+ * them. */
 int kdnet_break_handler_read(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_active *active = session->active;

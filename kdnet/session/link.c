@@ -7,10 +7,10 @@
 #include <string.h>
 
 #define NEVER           UINT64_MAX
-#define TO_RESET        20U /* timeouts; even the shortest are over ten seconds together */
+#define TO_RESET        20U /* timeouts; even the shortest ones last over ten seconds together */
 #define RESETS_UNHEARD  3U
 #define DAMAGED_MAX     3U
-#define BROUGHT_WAIT_US 20000U /* for the packet that comes behind the answer to a RESET */
+#define BROUGHT_WAIT_US 20000U /* wait for the packet behind the answer to a RESET */
 
 void kdnet_link_memory_init(struct kdnet_link_memory *memory)
 {
@@ -30,7 +30,9 @@ void kdnet_link_control(struct kdnet_link *link, uint16_t type, uint32_t id)
         if (link->control[i].type == type && link->control[i].id == id)
             return;
     if (link->control_count == KDNET_LINK_CONTROL_MAX) {
-        unsigned drop = link->control[0].type == KDNET_PACKET_RESET ? 1 : 0; /* a request waits for that one's answer */
+        unsigned drop = link->control[0].type == KDNET_PACKET_RESET
+                            ? 1
+                            : 0; /* a request waits for the answer to this RESET */
         memmove(link->control + drop, link->control + drop + 1,
                 (KDNET_LINK_CONTROL_MAX - 1 - drop) * sizeof link->control[0]);
         --link->control_count;
@@ -67,8 +69,8 @@ void kdnet_link_done(struct kdnet_link *link)
     if (link->resetting || link->reset_since)
         link->memory.out_of_step = true; /* the target may or may not have taken the id that RESET named */
     else if (link->wants_reply)
-        /* It has taken this id, so it takes the next one. Without its ACK the reply may be an older one's, sent again.
-         */
+        /* The target has taken this id, so it takes the next one. Without an ACK the reply may be an older
+         * request's, resent. */
         link->memory.unsure = !link->acked;
     if (!link->memory.unsure && !link->memory.out_of_step)
         link->resets_out = 0;
@@ -112,11 +114,11 @@ void kdnet_link_abandon(struct kdnet_link *link)
         return;
     bool unsure = link->memory.unsure;
     if (link->sends == 0)
-        link->memory.next_id = link->id; /* nobody has seen it */
+        link->memory.next_id = link->id; /* no packet with this id has left */
     else if (!link->acked)
         link->memory.out_of_step = true;
     kdnet_link_done(link);
-    link->memory.unsure = unsure; /* no reply, no proof */
+    link->memory.unsure = unsure; /* no reply, so no proof */
 }
 
 static void begin_reset(struct kdnet_link *link)
@@ -143,13 +145,13 @@ static void end_reset(struct kdnet_link *link)
 }
 
 /*
- * Behind its answer comes what the target waits with. Our packet waits for that, a moment at most: they would cross,
- * and the target would ask for ours again.
+ * Behind the answer to a RESET the target sends the packet that it waits with. Our packet waits for that packet, a
+ * moment at most: otherwise the two would cross, and the target would ask for ours again.
  */
 static void reset_answered(struct kdnet_link *link, uint64_t now_us)
 {
     end_reset(link);
-    link->agreed = link->resets_out <= link->resets_own; /* else it may be the answer to an older one */
+    link->agreed = link->resets_out <= link->resets_own; /* an outstanding older RESET could have caused the answer */
     link->resets_out -= link->resets_out > 0;
     if (link->brought)
         return;
@@ -206,8 +208,9 @@ static void receive_ack(struct kdnet_link *link, uint32_t id, uint64_t now_us, e
 }
 
 /*
- * Also when acknowledged: the target asks, so it has not taken it [cap frame 198]. Answered at once, and then as what
- * gets no ACK: one that asks again and again is no quicker.
+ * A RESEND counts even after an ACK: the target asks because it has not taken the packet [cap frame 198]. The first
+ * RESEND is answered at once, further ones with the timeouts of an unacknowledged packet, so repeating it gains
+ * nothing.
  */
 static void receive_resend(struct kdnet_link *link, uint64_t now_us)
 {
@@ -239,8 +242,8 @@ static void receive_control(struct kdnet_link *link, const struct kdnet_packet *
             break;
         }
         if (link->memory.reset_sent)
-            break; /* a late or doubled answer to ours: an answer to it would be answered for ever */
-        /* The target starts anew by itself [inf]: say where our ids stand, before the next data packet. */
+            break; /* a late or duplicate answer to our RESET; answering it would never end */
+        /* The target starts anew by itself [inf]: tell it our ids before the next data packet. */
         link->memory.have_last = false;
         link->memory.out_of_step = true;
         link->due = link->busy;
@@ -250,7 +253,7 @@ static void receive_control(struct kdnet_link *link, const struct kdnet_packet *
     }
 }
 
-/* What the target waits with has come: it need not be asked for it. */
+/* The packet that the target waits with has come: removes the queued RESEND. */
 static void forget_resend(struct kdnet_link *link)
 {
     unsigned kept = 0;
@@ -261,9 +264,8 @@ static void forget_resend(struct kdnet_link *link)
 }
 
 /*
- * A damaged packet is asked for again. The datagram is authentic, so the target itself made it so: when it comes
- * damaged again and again, asking is no help, and it is taken as it is. Else the target would wait for its ACK for
- * ever.
+ * A damaged packet is requested again. The datagram is authentic, so the target itself damaged the packet: after
+ * DAMAGED_MAX attempts the packet is taken as it is, since the target would otherwise wait for its ACK for ever.
  */
 static bool is_taken_damaged(struct kdnet_link *link, int error, size_t length, const struct kdnet_packet *packet)
 {
@@ -297,7 +299,7 @@ int kdnet_link_receive(struct kdnet_link *link, const uint8_t *body, size_t leng
         return KDNET_OK;
     }
     if (memory->have_last && sequence <= memory->last_sequence)
-        return KDNET_ERR_REPEAT; /* overtaken by a later packet: the target no longer waits for its ACK */
+        return KDNET_ERR_REPEAT; /* overtaken by a later packet: the target no longer waits for this one's ACK */
     kdnet_link_control(link, KDNET_PACKET_ACK, packet->id);
     bool repeat = kdnet_link_is_repeat(memory, packet);
     if (error == KDNET_OK)
@@ -311,7 +313,7 @@ int kdnet_link_receive(struct kdnet_link *link, const uint8_t *body, size_t leng
     if (link->awaiting)
         end_waiting(link);
     if (link->split && link->resetting && !repeat)
-        end_reset(link); /* it has come behind the answer, which went elsewhere */
+        end_reset(link); /* the packet came behind the answer to the RESET, which another host received */
     if (repeat)
         return KDNET_ERR_REPEAT;
     forget_resend(link);
@@ -330,7 +332,7 @@ static bool next_control(struct kdnet_link *link, uint64_t now_us, struct kdnet_
         link->asked_us = now_us;
     if (packet->type == KDNET_PACKET_RESET) {
         if (now_us - link->reset_us >
-            2 * kdnet_link_timeout_after(link, 0)) /* those of before were lost, or their answers */
+            2 * kdnet_link_timeout_after(link, 0)) /* earlier RESETs, or their answers, were lost */
             link->resets_out = link->resets_own = 0;
         link->reset_us = now_us;
         ++link->resets_out;
@@ -372,13 +374,13 @@ uint64_t kdnet_link_deadline(const struct kdnet_link *link)
 }
 
 /*
- * Timeouts after which our ids are suspected. One that has acknowledged a request and is silent thinks, or its reply
- * was lost: RESEND brings that, and what it waits with when it has ignored the request.
+ * Timeouts after which our ids are suspected. A target that has acknowledged a request and is silent may think, or its
+ * reply was lost: RESEND brings that reply, or the packet that the target waits with if it ignored the request.
  */
 static unsigned patience(const struct kdnet_link *link)
 {
     if (!link->wants_reply && !link->memory.unsure)
-        return UINT_MAX; /* a Continue that went through, whose ACK was lost: the machine runs */
+        return UINT_MAX; /* a Continue that arrived, whose ACK was lost: the machine runs */
     return TO_RESET;
 }
 
@@ -394,7 +396,7 @@ void kdnet_link_expire(struct kdnet_link *link, uint64_t now_us)
     unsigned since_reset = ++link->timeouts - link->reset_at;
     if (link->resetting) {
         if (since_reset >= RESETS_UNHEARD || (link->split && link->brought))
-            end_reset(link); /* this target does not answer RESET: go on without */
+            end_reset(link); /* the target does not answer RESET: go on without */
         else
             begin_reset(link);
     } else if (since_reset >= patience(link)) {
@@ -421,7 +423,7 @@ void kdnet_link_distrust(struct kdnet_link *link)
     begin_reset(link);
     link->acked = false;
     link->acked_us = 0;
-    link->timer_us = NEVER; /* until it goes out */
+    link->timer_us = NEVER; /* armed when the RESET is sent */
 }
 
 void kdnet_link_sleep(struct kdnet_link *link)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How long packets take, and how long their ACKs and replies are waited for. */
+/* Round-trip times, and the timeouts of ACKs and replies. */
 #include "kdnet/session/link_internal.h"
 
 #define RTO_MARGIN_MIN_US   20000U
-#define RTO_SPLIT_US        10000U /* half of what comes does not come here: the sooner it is asked for again */
-#define FAR_BELOW           4U     /* a sample of less than this part of what was measured: the path is another */
+#define RTO_SPLIT_US        10000U /* half of the packets go to another host: ask again sooner */
+#define FAR_BELOW           4U     /* a sample below this fraction of the estimate means that the path changed */
 #define LOST_IN_A_ROW       2U
 #define KEPT_MAX            15U
-#define FIRST_SAMPLE_MAX_US (KDNET_LINK_RTO_GROWN_US / 3U) /* with its margin a second */
+#define FIRST_SAMPLE_MAX_US (KDNET_LINK_RTO_GROWN_US / 3U) /* with its margin one second */
 
-/* RFC 6298's estimate, with a floor for loopback and a ceiling for machines that are waited for. */
+/* RFC 6298's estimate, with a floor for loopback and a ceiling. */
 static uint64_t estimate(const struct kdnet_link *link, uint32_t rtt_us, uint32_t rttvar_us)
 {
     uint64_t margin = 4ULL * rttvar_us, least = link->split ? RTO_SPLIT_US : KDNET_LINK_RTO_MIN_US;
@@ -62,7 +62,8 @@ uint64_t kdnet_link_reply_timeout(const struct kdnet_link *link)
     return kdnet_link_reply_timeout_after(link, 0);
 }
 
-/* Smooths; but what was measured on another path, or before the target was busy, does not linger. */
+/* Smooths a sample. A sample far below the estimate replaces it: an estimate from another path, or from a busy
+ * target, must not linger. */
 static void smooth(uint32_t *rtt_us, uint32_t *rttvar_us, uint64_t sample_us)
 {
     uint32_t rtt = sample_us == 0 ? 1 : sample_us > UINT32_MAX ? UINT32_MAX : (uint32_t)sample_us;
@@ -91,7 +92,8 @@ void kdnet_link_sample_first(struct kdnet_link *link, uint64_t most_us)
         kdnet_link_sample(link, sample_us);
 }
 
-/* Steps of growth after which a timeout is no shorter than what has just been waited: the next one is measured. */
+/* Growth steps after which a timeout is no shorter than the time just waited, so that the next round trip is
+ * measured. */
 static unsigned steps_to(uint64_t rto, uint64_t waited_us)
 {
     unsigned steps = 0;
@@ -103,8 +105,8 @@ static unsigned steps_to(uint64_t rto, uint64_t waited_us)
 }
 
 /*
- * Karn: what was sent twice measures nothing, but its patience is kept. What was sent again only a few times, and comes
- * as soon after the last as was measured so far, had been lost: then patience is given back, step by step.
+ * Karn: a retransmitted packet measures nothing, but its grown timeout is kept. When only few retransmissions were
+ * needed, and the answer came soon after the last one, packets were lost: then the growth is halved.
  */
 static unsigned keep(unsigned kept, uint64_t rto, unsigned again, uint64_t waited_us, uint64_t since_last_us)
 {
@@ -146,7 +148,7 @@ void kdnet_link_measure_reply(struct kdnet_link *link, uint64_t now_us)
     uint64_t waited_us = now_us - link->begun_us;
     if (link->sends == 0 || link->begun_us == 0 || now_us < link->begun_us)
         return;
-    if (!link->acked) /* no ACK came sooner, or it came while a RESET was out */
+    if (!link->acked) /* no ACK came before the reply, or it came during a RESET */
         keep_rtt(link, waited_us, now_us - link->last_us);
     if (link->sends == 1 && !link->asked) {
         smooth(&memory->reply_us, &memory->replyvar_us, waited_us);

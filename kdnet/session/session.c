@@ -19,10 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONTESTED_REKEYS   5U       /* new keys that ended nothing: somebody else gives the machine keys, too */
+#define CONTESTED_REKEYS   5U       /* new keys without success: another host also gives the machine keys */
 #define DEAF_TIMEOUTS      4U       /* of one packet, without any answer */
-#define DEAF_SLOW_TIMEOUTS 8U       /* the same of a machine that takes its time */
-#define LOST_LATER_US      1000000U /* without memory for the event, a loss is told later */
+#define DEAF_SLOW_TIMEOUTS 8U       /* the same, for a machine that answers slowly */
+#define LOST_LATER_US      1000000U /* delay of the loss report when the event has no memory */
 
 struct kdnet_session *kdnet_session_new(const struct kdnet_session_shared *shared, const struct kdnet_policy *policy,
                                         const struct kdnet_key *key)
@@ -55,7 +55,7 @@ const struct kdnet_key *kdnet_session_key(const struct kdnet_session *session)
     return &session->keys.control;
 }
 
-/* Nothing of a session points to it. */
+/* A plain copy: nothing of a session points to the session itself. */
 struct kdnet_session *kdnet_session_relocate(struct kdnet_session *session, void *memory)
 {
     memcpy(memory, session, sizeof *session);
@@ -128,7 +128,7 @@ static bool is_nothing(const struct kdnet_history *history, uint64_t now_us)
            kdnet_budget_is_whole(&history->budget, now_us);
 }
 
-/* Gives the memory of an active session back when nothing of it is needed. */
+/* Frees an active session's memory when nothing of it is needed. */
 static void rest(struct kdnet_session *session)
 {
     struct kdnet_active *active = session->active;
@@ -255,7 +255,7 @@ bool kdnet_session_next_datagram(struct kdnet_session *session, uint64_t now_us,
     bool due = session->response_due || session->knock_due || session->solicit_due;
     bool made = due ? kdnet_session_next_control(session, out) : kdnet_outgoing_next_data(session, now_us, out);
     if (!made)
-        rest(session); /* thousands that connect at once need that memory one after the other */
+        rest(session); /* frees memory that the next of thousands of connecting targets needs */
     return made;
 }
 
@@ -292,7 +292,7 @@ uint64_t kdnet_session_deadline(const struct kdnet_session *session)
 static void lose(struct kdnet_session *session, uint64_t now_us)
 {
     if (!kdnet_state_wake(session)) {
-        session->lost = session->lost_later == UINT8_MAX; /* then nobody is told */
+        session->lost = session->lost_later == UINT8_MAX; /* the last delay is over: the loss stays unreported */
         session->lost_later += !session->lost;
         return;
     }
@@ -313,7 +313,8 @@ void kdnet_session_expire(struct kdnet_session *session, uint64_t now_us)
         unsigned deaf = link->memory.rtt_kept > 0 ? DEAF_SLOW_TIMEOUTS : DEAF_TIMEOUTS;
         link->split = session->rival > 0;
         kdnet_link_expire(link, now_us);
-        if (link->timeouts > timeouts && link->timeouts % deaf == 0 && !link->acked) /* who acknowledges, hears us */
+        if (link->timeouts > timeouts && link->timeouts % deaf == 0 &&
+            !link->acked) /* a target that acknowledges, hears us */
             kdnet_claim_suspect(session, now_us);
     }
     if (now_us >= lost_deadline(session))
@@ -334,7 +335,7 @@ void kdnet_session_prefetch_key(const struct kdnet_session *session)
 {
     const char *key = (const char *)session + offsetof(struct kdnet_session, keys.control);
     kdnet_prefetch(key);
-    kdnet_prefetch(key + KDNET_AES_KEY_LENGTH - 1); /* it may lie in two cache lines */
+    kdnet_prefetch(key + KDNET_AES_KEY_LENGTH - 1); /* the key may span two cache lines */
 }
 
 void kdnet_session_admit(struct kdnet_session *session, uint64_t now_us)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * state_internal: the state of a session, shared by all rooms of it. Not for callers.
+ * state_internal: the state of a session, shared by the files of this room. Not for callers.
  *
- * An idle target costs struct kdnet_session. The rest is allocated when it is needed: `offers` while keys are agreed
- * on, `active` while packets are exchanged, `kernel_info` once the machine has halted, `history` once it has sent data.
+ * An idle target costs struct kdnet_session only. The rest is allocated on demand: `offers` while keys are negotiated,
+ * `active` while packets are exchanged, `kernel_info` once the machine has halted, `history` once the machine has sent
+ * data.
  */
 #ifndef KDNET_STATE_INTERNAL_H
 #define KDNET_STATE_INTERNAL_H
@@ -27,21 +28,21 @@ struct kdnet_evidence_probe;
 struct kdnet_offers;
 
 /*
- * What is learnt of a halted machine, by its probes (probes/probe_internal.h). Bits: the first ones hold for one boot
- * of the machine, the others for one break.
+ * Facts that probes learn of a halted machine (probes/probe_internal.h). Bits below 8 hold for one boot of the machine,
+ * the others for one break.
  */
 enum kdnet_fact {
     KDNET_FACT_VERSION = 1 << 0,
-    KDNET_FACT_KERNEL = 1 << 1, /* Windows itself answers, on a machine whose layout is known */
+    KDNET_FACT_KERNEL = 1 << 1, /* Windows itself answers, on a processor whose structures are known */
     KDNET_FACT_DEBUGGER_DATA = 1 << 2,
     KDNET_FACT_BUILD_LAB = 1 << 3,
-    KDNET_FACT_IDENTITY = 1 << 4, /* of the kernel's image */
+    KDNET_FACT_IDENTITY = 1 << 4, /* identity of the kernel's image */
     KDNET_FACT_CONTEXT = 1 << 8,
     KDNET_FACT_BUGCHECK = 1 << 9,
     KDNET_FACT_STATUS = 1 << 10,
 };
 
-/* tried: asked for, whatever came of it; known: it was told. */
+/* Bit sets of kdnet_fact. tried: the probe has asked, with or without success; known: the machine gave the fact. */
 struct kdnet_facts {
     uint16_t tried, known;
 };
@@ -56,29 +57,30 @@ static inline bool kdnet_is_tried(const struct kdnet_facts *facts, enum kdnet_fa
     return (facts->tried & (unsigned)fact) != 0;
 }
 
-/* The fact was asked for. */
+/* Records that a fact was asked for, and whether the machine gave the fact. */
 static inline void kdnet_settle(struct kdnet_facts *facts, enum kdnet_fact fact, bool known)
 {
     facts->tried = (uint16_t)(facts->tried | (unsigned)fact);
     facts->known = (uint16_t)(known ? facts->known | (unsigned)fact : facts->known & ~(unsigned)fact);
 }
 
-/* What does not change during one boot of a machine: asked once. */
+/* Constant during one boot of a machine; asked once. */
 struct kdnet_kernel_info {
-    struct kdnet_boot_cache *boot_cache; /* of evidence; NULL: none was asked for (kdnet_kernel_info_clear) */
+    struct kdnet_boot_cache *boot_cache; /* evidence of the boot; NULL: none was asked for (kdnet_kernel_info_clear) */
     struct kdnet_facts facts;
-    bool reported;               /* the kernel event is out */
-    bool block_asked;            /* where its debugger data block is */
-    bool block_recalled;         /* that is what another machine told (layout_cache.h) */
-    bool pieces, pieces_refused; /* a whole CONTEXT is too long for the network; the machine does not know of pieces */
-    uint8_t too_long;            /* timeouts with long reads since one came */
-    uint16_t read_most;          /* bytes that are read at once; 0: KDNET_READ_SPACE */
+    bool reported;       /* the kernel event was reported */
+    bool block_asked;    /* the address of the debugger data block was asked for */
+    bool block_recalled; /* that address came from another machine with the same kernel (layout_cache.h) */
+    bool pieces,
+        pieces_refused; /* a whole CONTEXT exceeds the network's packets; the machine cannot read a CONTEXT in pieces */
+    uint8_t too_long;   /* timeouts of long reads since a long read succeeded */
+    uint16_t read_most; /* most bytes of one read; 0: KDNET_READ_SPACE */
     struct kdnet_version version;
     struct kdnet_debugger_data data;
-    bool block_found;      /* data_address is where it is to be read */
-    uint64_t data_address; /* of the block */
+    bool block_found;      /* data_address is known */
+    uint64_t data_address; /* of the debugger data block */
     char build_lab[KDNET_BUILD_LAB_SIZE];
-    struct kdnet_image_way way; /* to its identity, as far as it was gone */
+    struct kdnet_image_way way; /* progress towards the image's identity */
     struct kdnet_pdb pdb;
 };
 
@@ -86,27 +88,28 @@ enum kdnet_stage {
     KDNET_STAGE_RUNNING, /* not halted */
     KDNET_STAGE_READING,
     KDNET_STAGE_RESUMING, /* stepping over the breakpoint */
-    KDNET_STAGE_GOING,    /* Continue or Reboot is under way */
+    KDNET_STAGE_GOING,    /* a Continue or Reboot is in flight */
     KDNET_STAGE_HELD,
 };
 
-/* What a request is for. */
+/* Purpose of the request in flight. */
 enum kdnet_purpose {
     KDNET_FOR_NOTHING,
     KDNET_FOR_PROBE,
     KDNET_FOR_SET_CONTEXT,
-    KDNET_FOR_SAME,  /* is it the same break that we have continued? */
-    KDNET_FOR_PROOF, /* that the target counts our ids as we do, before a Continue, which has no reply */
+    KDNET_FOR_SAME,  /* asks whether the machine is still at the break that was continued */
+    KDNET_FOR_PROOF, /* proves that the target counts packet ids as the session does, before a Continue, which has no
+                        reply */
 };
 
-/* The request under way to a halted machine. */
+/* The request in flight to a halted machine. */
 struct kdnet_request {
     enum kdnet_purpose purpose;
-    const struct kdnet_probe *probe;                       /* of KDNET_FOR_PROBE */
-    uint64_t address;                                      /* of a read, from here on */
-    uint32_t wanted, have;                                 /* bytes; they may come in parts */
-    uint32_t most;                                         /* bytes that are asked for at once */
-    bool (*is_enough)(const uint8_t *data, size_t length); /* of a part; NULL: all is needed */
+    const struct kdnet_probe *probe; /* for KDNET_FOR_PROBE */
+    uint64_t address;                /* next address to read */
+    uint32_t wanted, have;           /* bytes of the whole read; they may come in several replies */
+    uint32_t most;                   /* bytes to ask for at once */
+    bool (*is_enough)(const uint8_t *data, size_t length); /* whether the bytes so far suffice; NULL: all are needed */
     uint8_t data[KDNET_READ_SPACE];
 };
 
@@ -116,68 +119,69 @@ enum kdnet_evidence_stage {
     KDNET_EVIDENCE_OVER,
 };
 
-/* What a machine said when it halted. */
+/* What the machine said when it halted. */
 struct kdnet_stop {
-    struct kdnet_state_change change; /* its `report` points to report below */
+    struct kdnet_state_change change; /* `change.report` points to `report` */
     uint8_t report[48];
-    uint32_t checksum; /* of the state change's payload, to know it again */
+    uint32_t checksum; /* of the state change's payload, to recognise a repeat */
     size_t length;
-    bool load_symbols; /* of one image: continued without a word */
-    bool prompt;       /* no break, but a question that the policy holds; `report` has the answer's payload */
-    bool nested;       /* came while another break had not been continued, and which may wait still */
-    bool kernel_loads; /* that image is the kernel */
-    bool shutdown;     /* unload of all symbols */
+    bool load_symbols; /* one image is loaded: continued without an event */
+    bool prompt;       /* a prompt that the policy holds; `report` then has the answer's payload */
+    bool nested;       /* came while another break was not continued; the machine may still wait at the outer break */
+    bool kernel_loads; /* the loaded image is the kernel */
+    bool shutdown;     /* the unload of all symbols */
 };
 
-/* The events of this break that are out. */
+/* Events of this break that were reported. */
 struct kdnet_reported {
     bool break_in, status, release, held;
 };
 
 struct kdnet_registers {
-    unsigned too_large; /* timeouts with a whole CONTEXT */
+    unsigned too_large; /* timeouts of a request for a whole CONTEXT */
     size_t length;
     uint8_t bytes[KDNET_CONTEXT_MAX];
 };
 
-/* IopFinalCrashDumpStatus. */
+/* State of reading IopFinalCrashDumpStatus. */
 struct kdnet_dump_status {
-    bool waiting; /* for a look-up of the symbol */
+    bool waiting; /* the symbol look-up is pending */
     bool address_known;
     uint64_t address;
     uint32_t value;
-    enum kdnet_reason reason; /* why it is not known */
+    enum kdnet_reason reason; /* why the status is unknown */
     enum kdnet_source source;
 };
 
-/* How the machine is let go. */
+/* Progress of releasing the machine. */
 struct kdnet_resuming {
-    bool stepped;              /* its program counter was moved over the breakpoint */
-    bool distrusted;           /* a RESET went out once more before what is not answered is given up */
-    bool interrupted;          /* the deadline came while something was asked */
-    unsigned proofs;           /* requests made to be sure of the link */
-    unsigned asked;            /* RESENDs since a new key came while a Continue was under way */
-    unsigned heard;            /* pokes since the Continue went out */
-    unsigned other_host_pokes; /* pokes that name another host, since the machine was last heard under our key */
-    unsigned duplicate_breaks; /* times that the same state change came while a Continue was under way */
+    bool stepped;     /* the program counter was moved over the breakpoint */
+    bool distrusted;  /* one last RESET went out before unanswered packets are given up */
+    bool interrupted; /* the deadline came while a request was in flight */
+    unsigned proofs;  /* requests made to prove the link in step */
+    unsigned asked;   /* RESENDs since a new key came while a Continue was in flight */
+    unsigned heard;   /* pokes since the Continue went out */
+    unsigned
+        other_host_pokes; /* pokes that name another host since the machine was last heard under the session's key */
+    unsigned duplicate_breaks; /* repeats of the same state change while a Continue was in flight */
 };
 
-/* One break, from the state change to the resume. */
+/* One break, from the state change to the release. */
 struct kdnet_halt {
     struct kdnet_stop stop;
-    enum kdnet_stage stage; /* kdnet_halt_set_stage; from here on: how far we are with it */
+    enum kdnet_stage stage; /* set by kdnet_halt_set_stage. From here on: progress, which begin_again clears */
     enum kdnet_action action;
-    uint64_t since_us;    /* kdnet_state_people_us */
-    uint64_t deadline_us; /* of reading, or of holding */
+    uint64_t since_us;    /* start of the halt, on the clock of reported durations (kdnet_state_people_us) */
+    uint64_t deadline_us; /* end of the read, or of the hold */
     struct kdnet_reported reported;
-    bool repeat; /* the last break of its crash, which it says again and again: nothing new to tell */
-    bool reboot; /* an operator wants it to reboot when it has been read */
-    bool again;  /* it is held, and read again: then it is held as before, until: */
+    bool repeat; /* the crash's last break, repeated by the machine: nothing new to report */
+    bool reboot; /* an operator wants a reboot after the read */
+    bool again;  /* a held machine is read again, and held as before until held_until_us */
     uint64_t held_until_us;
-    uint64_t again_us; /* since when; kdnet_state_people_us */
-    bool unread;       /* one break too many: only a bug check is read */
-    bool late;         /* the deadline has come, and something was waited for */
-    unsigned awaited;  /* replies that were waited for beyond the deadline, besides who it is */
+    uint64_t again_us; /* start of the second read (kdnet_state_people_us) */
+    bool unread;       /* the break exceeds the rate limit: only a bug check is read */
+    bool late;         /* the deadline has come while a reply was awaited */
+    unsigned awaited;  /* replies awaited beyond the deadline, besides GetVersion's */
     enum kdnet_evidence_stage evidence_stage;
     struct kdnet_facts facts;
     struct kdnet_bugcheck bugcheck;
@@ -187,185 +191,186 @@ struct kdnet_halt {
     struct kdnet_request request;
 };
 
-/* The own states of probes at this break (kdnet_probe_state). */
+/* Private states of the probes at this break (kdnet_probe_state). */
 struct kdnet_probe_states {
     unsigned count;
     const struct kdnet_probe *of[KDNET_PROBE_STATES];
     void *state[KDNET_PROBE_STATES];
 };
 
-/* What a session needs while packets are exchanged with its target. */
+/* Needed while packets are exchanged with the target. */
 struct kdnet_active {
     struct kdnet_link link;
     struct kdnet_halt halt;
     struct kdnet_probe_states states;
     uint32_t question_checksum; /* of the prompt or file question that was answered last */
-    bool question_doubted;      /* it came again while the answer was under way */
+    bool question_doubted;      /* the question came again while its answer was in flight */
     unsigned event_first, event_count;
     struct kdnet_event event[KDNET_EVENTS];
-    struct kdnet_evidence *evidence[KDNET_EVENTS]; /* of the event beside it; kept until its place is taken */
-    struct kdnet_trace *trace[KDNET_EVENTS];       /* the same */
-    struct kdnet_evidence_probe *evidence_probe;   /* what of it is known so far, at this break */
+    struct kdnet_evidence
+        *evidence[KDNET_EVENTS];                 /* of the event at the same index; freed when the slot is used again */
+    struct kdnet_trace *trace[KDNET_EVENTS];     /* of the event at the same index; freed when the slot is used again */
+    struct kdnet_evidence_probe *evidence_probe; /* evidence collected so far at this break */
     char print[KDNET_PACKET_PAYLOAD_MAX];
 };
 
-/* The break of a crash that had the last result: a machine that can only break in again says it for ever. */
+/* The crash's break that had the last result. A machine that can only break in again repeats this break for ever. */
 struct kdnet_last_break {
     bool known;
     bool status_known;
     enum kdnet_phase phase;
-    uint32_t checksum; /* of the state change */
+    uint32_t checksum; /* of the state change's payload */
     uint32_t status;
-    uint32_t repeated; /* times that it came again */
+    uint32_t repeated; /* repeats of the break */
     struct kdnet_conclusion conclusion;
 };
 
-/* A crash goes over several breaks, and over handshakes between them. */
+/* A crash spans several breaks, and handshakes between the breaks. */
 struct kdnet_crash {
-    bool printed;                         /* "Fatal System Error" came since the machine last went on */
-    bool dumping;                         /* went on from its first break: silent until its dump is written */
+    bool printed;                         /* "Fatal System Error" was printed since the machine last went on */
+    bool dumping;                         /* released from the first break: silent until the dump is written */
     bool first_released;                  /* first_released_us is valid */
-    uint64_t first_released_us;           /* kdnet_state_people_us */
-    uint64_t kernel_base;                 /* of the kernel that was last seen; 0: none */
-    struct kdnet_event_bugcheck bugcheck; /* as told */
+    uint64_t first_released_us;           /* on the clock of kdnet_state_people_us */
+    uint64_t kernel_base;                 /* of the kernel that was seen last; 0: none */
+    struct kdnet_event_bugcheck bugcheck; /* as reported */
     char bucket[KDNET_BUCKET_SIZE];       /* empty: not known yet */
-    bool first_seen;                      /* its first break was read, and said: */
+    bool first_seen;                      /* the first break was read; `setup` is valid */
     struct kdnet_dump_setup setup;
     struct kdnet_last_break last;
 };
 
-/* What events belong to (identity.c). It outlives struct kdnet_crash: that ends when the machine is sent to its new
- * boot, this when the new boot has shown itself. */
+/* Identity that events carry (identity.c). struct kdnet_crash ends when the machine is sent into its next boot; this
+ * struct ends when the next boot has shown itself. */
 struct kdnet_identity {
     bool boot_known, crash_known, nested_known;
-    bool doubted; /* the machine has shown another run since the last break of the crash: a new boot, perhaps */
+    bool doubted; /* the machine showed another run since the crash's last break: perhaps a new boot */
     uint8_t boot[KDNET_IDENTITY_LENGTH];
     uint8_t crash[KDNET_IDENTITY_LENGTH];
-    uint8_t crash_boot[KDNET_IDENTITY_LENGTH]; /* in which the crash got its name */
-    struct kdnet_crash_memory recalled;        /* what the caller remembers; counts when the machine says the same */
-    uint64_t doubted_us;                       /* since when */
-    uint64_t kernel_base;                      /* of the kernel that crashed; 0: not known */
-    struct kdnet_bugcheck first, nested;       /* nested: another bug check inside the crash, the newest */
+    uint8_t crash_boot[KDNET_IDENTITY_LENGTH]; /* boot in which the crash got its id */
+    struct kdnet_crash_memory recalled;  /* from the caller's memory; counts when the machine confirms the crash */
+    uint64_t doubted_us;                 /* start of the doubt */
+    uint64_t kernel_base;                /* of the kernel that crashed; 0: unknown */
+    struct kdnet_bugcheck first, nested; /* nested: the newest bug check inside the crash */
 };
 
-/* A crash that went on from its first break is to break in once more (dump_facts.c). */
+/* The machine was released from a crash's first break and has to break in once more (dump_facts.c). */
 struct kdnet_awaited_break {
     bool expected;
     bool rebooted;     /* the machine has shown another run since */
-    uint8_t pokes;     /* that came since */
+    uint8_t pokes;     /* pokes since */
     uint64_t since_us; /* kdnet_state_people_us */
 };
 
-#define KDNET_BUDGET_CRASH                                                                                             \
-    KDNET_EVENT_TYPES /* of the results of crashes; the others are of the event of that number                         \
-                       */
-#define KDNET_BUDGETS (KDNET_EVENT_TYPES + 1)
+/* Index of the budget of crash results; index i < KDNET_EVENT_TYPES is the budget of event type i. */
+#define KDNET_BUDGET_CRASH KDNET_EVENT_TYPES
+#define KDNET_BUDGETS      (KDNET_EVENT_TYPES + 1)
 
-/* What the machine may still make us tell: budget.c. */
+/* Rate limits of the events that the machine causes (budget.c). */
 struct kdnet_budget {
-    uint64_t back_us[KDNET_BUDGETS]; /* when all of it will be there again */
+    uint64_t back_us[KDNET_BUDGETS]; /* when the budget will be whole again */
     uint32_t suppressed[KDNET_EVENT_TYPES];
-    uint64_t report_us; /* when to tell what was suppressed; 0: nothing was */
+    uint64_t report_us; /* when to report suppressed events; 0: none were suppressed */
 };
 
-/* A read that an operator demands (demand.c). */
+/* A read that an operator demanded (demand.c). */
 struct kdnet_demand_state {
     enum kdnet_demand now;
-    bool held;         /* of a machine that was held; else of a running one */
-    bool due;          /* a break-in request is to go out */
-    uint8_t steps;     /* requests and RESENDs so far */
-    uint64_t begun_us; /* while it is asked, with: */
+    bool held;         /* the machine was held; false: it was running */
+    bool due;          /* a break-in request has to be sent */
+    uint8_t steps;     /* break-in requests and RESENDs so far */
+    uint64_t begun_us; /* start of the demand */
     uint64_t next_us;
-    uint64_t ended_us; /* when the machine had been heard last before it was over */
+    uint64_t ended_us; /* when the machine was last heard before the demand ended */
 };
 
-/* What a machine did before that still counts: its crash, and its breaks of late. */
+/* Past of the machine that still counts: its crash, and its recent breaks. */
 struct kdnet_history {
     struct kdnet_crash crash;
     struct kdnet_identity identity;
     struct kdnet_awaited_break awaited;
-    uint64_t breaks_us;         /* when all breaks of the budget will be there again */
-    uint64_t storm_reported_us; /* the last event of a break storm; 0: none */
-    uint32_t unread;            /* breaks since storm_reported_us */
-    uint64_t stopped_us;        /* when a break came first that was not taken yet (breaks_wait); 0: none waits */
+    uint64_t breaks_us;         /* when the budget of breaks will be whole again */
+    uint64_t storm_reported_us; /* last break storm event; 0: none */
+    uint32_t unread;            /* breaks released unread since storm_reported_us */
+    uint64_t stopped_us;        /* first arrival of a break that is not taken yet (breaks_wait); 0: none waits */
     uint32_t stopped_checksum;
-    bool cleared_reported; /* that a former debugger's single step was cleared, in this boot */
+    bool cleared_reported; /* the removal of a former debugger's single step was reported in this boot */
     struct kdnet_demand_state demand;
     struct kdnet_budget budget;
 };
 
 /*
- * There are as many as machines, and each pokes every three seconds: a poke of an idle machine touches the first three
- * cache lines or four, and what only machines that break need is allocated when they do.
+ * One for each machine, and each machine pokes every three seconds. A poke of an idle machine touches only the first
+ * three or four cache lines; state that only breaking machines need is allocated on demand.
  */
 struct kdnet_session {
     const struct kdnet_session_shared *shared;
-    struct kdnet_offers *offers;   /* NULL when no response waits to be confirmed */
+    struct kdnet_offers *offers;   /* NULL: no response waits for its confirmation */
     struct kdnet_active *active;   /* NULL while idle */
-    struct kdnet_history *history; /* never NULL while `active` is not; NULL when there is nothing to remember */
+    struct kdnet_history *history; /* never NULL while `active` is not; NULL: nothing to remember */
     uint64_t last_seen_us;
     uint64_t control_sequence;
     bool connected : 1; /* data_key is in force */
     bool lost : 1;
-    bool rekey_wanted : 1; /* answer the next poke even though the target says it is connected */
-    bool renumbered : 1;   /* the target has started its data sequence anew under this key */
+    bool rekey_wanted : 1; /* answer the next poke even if the target says that it is connected */
+    bool renumbered : 1;   /* the target restarted its data sequence under this key */
     bool solicit_due : 1, solicit_to_sender : 1;
-    uint8_t resend_repeats : 2; /* questions in a row that came because we asked after their answer: the next ask comes
-                                   later */
+    uint8_t
+        resend_repeats : 2; /* consecutive repeats of a question that our RESEND caused: each delays the next RESEND */
     uint8_t solicit_version;
     uint8_t version;
-    uint8_t response_due : 7;   /* place in offers + 1; 0: none */
-    bool knock_due : 1;         /* RESEND under the key of the newest offer */
-    uint8_t lost_later;         /* seconds by which its loss is told later, for want of memory */
-    uint8_t foreign_rekeys : 4; /* new keys that it was answered with lately */
-    uint8_t claim_tries : 3;    /* how often what the claim asks for was asked */
-    bool going_down : 1;        /* it was let go on from the last break before a new start */
-    uint8_t rival : 2;          /* another host is at this machine, too: so many more of its pokes */
-    uint8_t resend_left : 5;    /* a machine that may be halted is asked so often, quickly, for what it waits with */
-    uint8_t claims_unpaid : 2;  /* since the machine had waited for us */
-    uint8_t resend_slow : 5;    /* then less and less often, until it says anything: how often, and 1; 0: not asked */
+    uint8_t response_due : 7;   /* index in offers + 1; 0: none */
+    bool knock_due : 1;         /* send RESEND under the newest offer's key */
+    uint8_t lost_later;         /* seconds by which the loss report is delayed, for want of memory */
+    uint8_t foreign_rekeys : 4; /* new keys that the target was given lately */
+    uint8_t claim_tries : 3;    /* tries of the claim's request */
+    bool going_down : 1;        /* released from the last break before a restart */
+    uint8_t rival : 2;          /* another host serves this machine, too: countdown of the machine's pokes */
+    uint8_t resend_left : 5;    /* quick RESENDs left for a machine that may be halted */
+    uint8_t claims_unpaid : 2;  /* claims since the machine last waited for the session */
+    uint8_t resend_slow : 5;    /* 1 + RESENDs sent at growing intervals until the machine is heard; 0: none are sent */
     struct kdnet_keys keys;
-    uint8_t target_random[KDNET_RANDOM_LENGTH]; /* of the newest poke of this session */
+    uint8_t target_random[KDNET_RANDOM_LENGTH]; /* from the newest poke of this session */
     uint64_t resend_us; /* when to send the next RESEND; KDNET_NEVER: at the machine's next poke */
 
     const struct kdnet_policy *policy;
-    struct kdnet_kernel_info *kernel_info; /* NULL when nothing is known of the kernel */
-    struct kdnet_link_memory link;         /* while `active` is NULL */
+    struct kdnet_kernel_info *kernel_info; /* NULL: nothing is known of the kernel */
+    struct kdnet_link_memory link;         /* valid while `active` is NULL */
     uint8_t id[KDNET_SESSION_ID_LENGTH];
     uint8_t data_key[KDNET_AES_KEY_LENGTH];
-    uint64_t window_last, window_seen;     /* data sequences that came: the highest, and which of the 64 up to it */
-    uint16_t first_tags[KDNET_FIRST_TAGS]; /* start of the tags of the first data datagrams, by sequence */
-    uint64_t sequence : 36;                /* of our last data datagram; only grows [w11] */
-    uint64_t told : 28;                    /* events of the session whose events are handed out */
-    uint64_t claim_us;                     /* when to go on with a claim (claim.c); 0: none is to */
-    uint32_t foreign_ms;                   /* since when data comes that no key of ours opens; 0: it does not */
-    uint32_t solicited_ms;                 /* when it was asked for a poke, or got a new key; 0: never */
+    uint64_t window_last, window_seen; /* received data sequences: the highest, and a bit for each of the 64 up to it */
+    uint16_t
+        first_tags[KDNET_FIRST_TAGS]; /* first bytes of the tags of the first data datagrams, indexed by sequence */
+    uint64_t sequence : 36;           /* of our last data datagram; never decreases [w11] */
+    uint64_t told : 28;               /* events reported in this session */
+    uint64_t claim_us;                /* when to continue a claim (claim.c); 0: none is pending */
+    uint32_t foreign_ms;              /* start of data that none of our keys opens (kdnet_state_ms); 0: no such data */
+    uint32_t solicited_ms; /* when the target was last asked for a poke or given a new key (kdnet_state_ms); 0: never */
 };
 
-/* Frees them. */
+/* Frees the private states of the probes. */
 void kdnet_probe_states_clear(struct kdnet_probe_states *states);
 
-/* Frees what a boot owns, not the boot. NULL is fine. */
+/* Frees what `info` owns, not `info` itself. NULL does nothing. */
 void kdnet_kernel_info_clear(struct kdnet_kernel_info *info);
 
-/* Allocates `active` and `history`. Returns false when memory is out. */
+/* Allocates `active` and `history`. Returns false when out of memory. */
 bool kdnet_state_wake(struct kdnet_session *session);
 
 /*
- * The target pokes but does not hear us, or seems not to: it may have taken a later response of ours, whose connection
- * check was lost, and use its key. It is asked for a poke, which is answered whatever it says.
+ * The target pokes but seems not to hear the session. Perhaps the target has taken a later response of ours, whose
+ * connection check was lost, and uses that response's key. Asks the target for a poke, which is answered
+ * unconditionally.
  */
 void kdnet_state_suspect_key(struct kdnet_session *session);
 
-/* The time by which people are told how long something took. */
+/* Converts to the clock of reported durations (lag_us). */
 static inline uint64_t kdnet_state_people_us(const struct kdnet_session *session, uint64_t now_us)
 {
     const struct kdnet_session_shared *shared = session->shared;
     return now_us + (shared->lag_us ? shared->lag_us(shared->user) : 0);
 }
 
-/* A time that need not be exact, and never 0; it goes round in 49 days, after which an old one may count as a new one
- * for a moment. */
+/* A coarse time in milliseconds, never 0. Wraps after 49 days; an old time may then look new for a moment. */
 static inline uint32_t kdnet_state_ms(uint64_t now_us)
 {
     uint32_t ms = (uint32_t)(now_us / 1000);
@@ -377,24 +382,24 @@ static inline uint64_t kdnet_state_since(uint32_t ms, uint64_t now_us)
     return (uint32_t)(kdnet_state_ms(now_us) - ms) * UINT64_C(1000);
 }
 
-/* What the policy does at a break of this kind; continue when it says nothing that there is. */
+/* The policy's action for a kind of break; an invalid action counts as continue. */
 static inline enum kdnet_action kdnet_state_action(const struct kdnet_session *session, enum kdnet_break_kind kind)
 {
     enum kdnet_action action = session->policy->action[kind];
     return action == KDNET_ACTION_HOLD || action == KDNET_ACTION_REBOOT ? action : KDNET_ACTION_CONTINUE;
 }
 
-/* Counts for the caller. */
+/* Adds 1 to a count of the caller (shared->counts). */
 enum kdnet_count { KDNET_COUNT_REJECTED, KDNET_COUNT_REPEATED, KDNET_COUNT_SENT_AGAIN };
 void kdnet_state_count(const struct kdnet_session *session, enum kdnet_count what);
 
-/* NULL is fine. */
+/* Frees `active`. NULL does nothing. */
 void kdnet_active_free(struct kdnet_active *active);
 
-/* The target lives: what waited for it goes on. */
+/* The target was heard: restarts timers that waited for the target. */
 void kdnet_state_heard(struct kdnet_session *session, uint64_t now_us);
 
-/* Whether the target may be asked for a poke now; if so, that counts as done. */
+/* Whether the target may be asked for a poke now. True counts as asked. */
 bool kdnet_state_may_solicit(struct kdnet_session *session, uint64_t now_us);
 
 static inline bool kdnet_state_is_halted(const struct kdnet_session *session)
