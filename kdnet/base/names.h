@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* names: the tables that kdnet_status_name and kdnet_bugcheck_name look into; for tests and listings. */
+/* names: the tables behind kdnet_status_name and kdnet_bugcheck_name, for tests and listings. */
 #ifndef KDNET_BASE_NAMES_H
 #define KDNET_BASE_NAMES_H
 
@@ -10,7 +10,7 @@
 
 struct kdnet_name {
     uint32_t value;
-    const char *name; /* as the header spells it; never NULL, ASCII letters, digits and underscores */
+    const char *name; /* spelled as in the header; never NULL; ASCII letters, digits and underscores */
 };
 
 /* Strictly ascending by value. */

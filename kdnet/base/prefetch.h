@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fetch: memory into the cache before it is read, where the compiler can say so. Uses nothing.
+ * prefetch: loads memory into the CPU cache ahead of its use, where the compiler has an instruction for it.
  */
 #ifndef KDNET_PREFETCH_H
 #define KDNET_PREFETCH_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wire: numbers in bytes, both orders, at any alignment.
+ * wire: integers as bytes, in both byte orders, at any alignment.
  *
- * Uses nothing. Each decoder checks the length of its structure once and then reads at the offsets that PROTOCOL.md
- * gives; these functions do not check. Everything in a KDNET envelope is big-endian, everything of KD little-endian.
+ * These functions do not check lengths: each decoder checks its structure's length once, then reads at the offsets of
+ * PROTOCOL.md. Everything in a KDNET envelope is big-endian, everything of KD little-endian.
  */
 #ifndef KDNET_WIRE_H
 #define KDNET_WIRE_H
@@ -64,7 +64,7 @@ static inline void kdnet_put_be16(uint8_t *p, uint16_t value)
     p[1] = (uint8_t)value;
 }
 
-/* Written out: compilers make one instruction of it, and not of a loop. */
+/* Written out byte by byte: compilers make one instruction of this form, but not of a loop. */
 static inline void kdnet_put_be32(uint8_t *p, uint32_t value)
 {
     p[0] = (uint8_t)(value >> 24);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define PERCENT_ALL        100U
-#define QUICK_US           UINT64_C(2000000) /* between the breaks: a dump that takes no longer than this is rare */
+#define QUICK_US           UINT64_C(2000000) /* a dump between the two breaks rarely takes less time */
 #define US_PER_TENTH       UINT64_C(100000)
 #define BYTES_PER_TENTH_GB UINT64_C(100000000)
 
@@ -38,7 +38,7 @@ bool kdnet_dump_never_set_up(const struct kdnet_dump_facts *facts)
 
 /* --- facts -------------------------------------------------------------------------------------------------------- */
 
-/* The display counts for this dump only when it did not stand at 100 before the dump began. */
+/* Whether the progress display belongs to this dump: it must not have stood at 100 before the dump began. */
 static bool shows_progress(const struct kdnet_dump_facts *facts)
 {
     const struct kdnet_dump_setup *first = &facts->first;
@@ -71,7 +71,8 @@ static bool screen_stopped(const struct kdnet_dump_facts *facts, char *text)
            says_number(text, "screen showed", progress, "percent");
 }
 
-/* A display that is off stays at 0, too: this counts only when there was hardly time for a dump. */
+/* Whether the progress display stayed at 0 in too short a time for a dump. A display that is switched off stays at
+ * 0, too. */
 static bool screen_never_moved(const struct kdnet_dump_facts *facts, char *text)
 {
     return shows_progress(facts) && facts->now.progress == 0 && facts->since_first_known &&
@@ -116,12 +117,12 @@ static bool log_stopped(const struct kdnet_dump_facts *facts, char *text)
 /* --- rules -------------------------------------------------------------------------------------------------------- */
 
 /*
- * Sources. Blue screen: Microsoft's documentation of the bug check screen says that its percentage is that of the dump
- * file as the system writes it; it may be off, behind, or throttled, and secondary data follow it. Order: bug check
- * callbacks, the second break and the unload of all symbols come after the dump step (PROTOCOL section 9). Dump log:
- * logs that users published, 2023 to 2025.
+ * Sources. Blue screen: Microsoft's documentation of the bug check screen says that the percentage is the progress of
+ * the dump file as the system writes it; the display may be off, behind, or throttled, and secondary data follow the
+ * dump. Order: bug check callbacks, the second break and the unload of all symbols come after the dump step (PROTOCOL
+ * section 9). Dump log: logs that users published, 2023 to 2025.
  *
- * `strong` needs two facts: the rule's own, and that the dump step is over, which every rule needs.
+ * A `strong` assessment needs two facts: the rule's own fact, and the end of the dump step, which every rule needs.
  */
 static const struct {
     const char *name, *source;
@@ -144,7 +145,7 @@ static char *next_reason(struct kdnet_assessment *out)
     return out->count < KDNET_ASSESSMENT_REASONS ? out->because[out->count++] : NULL;
 }
 
-/* Adds what one rule says; false when it contradicts what another one said. */
+/* Adds the outcome of one rule; false when the outcome contradicts an earlier rule's. */
 static bool add_rule(struct kdnet_assessment *out, size_t rule, const char *text)
 {
     if (out->likely != KDNET_LIKELY_NONE && out->likely != rules[rule].likely)
@@ -157,7 +158,7 @@ static bool add_rule(struct kdnet_assessment *out, size_t rule, const char *text
     return true;
 }
 
-/* Facts that no rule rests on, but that a reader wants beside one. */
+/* Adds facts that no rule uses, but that help a reader. */
 static void add_beside(const struct kdnet_dump_facts *facts, struct kdnet_assessment *out)
 {
     char *reason = next_reason(out);

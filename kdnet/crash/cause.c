@@ -6,8 +6,8 @@
 #include <string.h>
 
 /*
- * Source of each row: learn.microsoft.com, "Bug check code reference", the page of that code, table "Parameters". The
- * codes with 10000000 are those that the same reference lists under that number.
+ * Source of each row: learn.microsoft.com, "Bug check code reference", the page of the code, table "Parameters". The
+ * same reference lists the codes with 10000000 under that number.
  */
 const struct kdnet_cause_rule kdnet_cause_rules[] = {
     {0x0000000aU, 4, KDNET_CAUSE_ADDRESS, "address that referenced the memory"},

@@ -58,7 +58,7 @@ static size_t pointer_size(const struct kdnet_dump_log_search *search)
     return search->start.machine == KDNET_MACHINE_X86 ? 4 : 8;
 }
 
-/* The kernel address that a pointer has; 0: none. */
+/* Returns the pointer's kernel address; 0: no kernel address. */
 static uint64_t kernel_pointer(const struct kdnet_dump_log_search *search, const uint8_t *data)
 {
     enum kdnet_machine machine = search->start.machine;
@@ -84,7 +84,7 @@ static void add_area(struct kdnet_dump_log_search *search, uint64_t address, boo
     add_step(search, &step);
 }
 
-/* What lies in the writable sections of the driver, as its header says. */
+/* Finds the writable sections of the driver in its header. */
 static void take_header(struct kdnet_dump_log_search *search, const uint8_t *data, size_t length)
 {
     if (length < DOS_NT_AT + 4 || kdnet_get_le16(data) != 0x5a4d)
@@ -125,14 +125,14 @@ static void add_pointers(struct kdnet_dump_log_search *search, const struct kdne
 
 /* --- texts -------------------------------------------------------------------------------------------------------- */
 
-/* The text is at its end, or no more of it can be read. */
+/* Ends a text that is complete, or unreadable from here on. */
 static void end_text(struct kdnet_dump_log_search *search)
 {
     search->reading = false;
     search->found = kdnet_dump_log_text_matches(&search->text);
 }
 
-/* Bytes of a text. What is another crash's is not read on. */
+/* Reads bytes of a text. Stops when the text belongs to another crash. */
 static void take_text(struct kdnet_dump_log_search *search, const uint8_t *data, size_t length, size_t wanted)
 {
     bool more = length > 0 && kdnet_dump_log_text_give(&search->text, data, length);
@@ -156,7 +156,7 @@ static bool begin_text(struct kdnet_dump_log_search *search, const struct kdnet_
     return true;
 }
 
-/* Behind the pointer of a remembered way: the next one, or the log. */
+/* Follows the pointer of a remembered path: to the next pointer, or to the log. */
 static void take_pointer(struct kdnet_dump_log_search *search, const struct kdnet_dump_log_step *step,
                          const uint8_t *data, size_t length)
 {
@@ -169,7 +169,7 @@ static void take_pointer(struct kdnet_dump_log_search *search, const struct kdne
     next.address = pointer + path->offset[next.level];
     if (next.kind == KDNET_DUMP_LOG_AREA)
         next.path.offset[next.level] = path->offset[next.level];
-    search->step[--search->first] = next; /* in the place of the one that was just done */
+    search->step[--search->first] = next; /* takes the slot of the step just done */
 }
 
 void kdnet_dump_log_take(struct kdnet_dump_log_search *search, const uint8_t *data, size_t length)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dump_log: looks for the dump log in the memory of a machine at the last break of its crash.
+ * dump_log: searches a machine's memory for the dump log, at the last break of a crash.
  *
- * Uses dump_log_text, machine. Sans-I/O: asks for reads. From the dump block and from the writable sections of the dump
- * driver's image it follows pointers, at most two one after the other, to addresses of the kernel only, breadth first;
- * at most KDNET_DUMP_LOG_READS reads of at most KDNET_DUMP_LOG_READ bytes. Where one machine had its log, others with
- * the same kernel are asked first; what is there has to be the log of this very crash in any case.
+ * Sans-I/O: asks the caller for reads. The search starts at the dump block and at the writable sections of the dump
+ * driver's image, and follows pointers to kernel addresses, breadth first, at most two in a row; at most
+ * KDNET_DUMP_LOG_READS reads of at most KDNET_DUMP_LOG_READ bytes. The path to a log that one machine had is tried
+ * first on other machines with the same kernel. Only the log of this very crash is accepted.
  */
 #ifndef KDNET_DUMP_LOG_H
 #define KDNET_DUMP_LOG_H
@@ -15,11 +15,11 @@
 
 #define KDNET_DUMP_LOG_READS  64U
 #define KDNET_DUMP_LOG_READ   1024U
-#define KDNET_DUMP_LOG_LEVELS 2U /* pointers that are followed one after the other */
+#define KDNET_DUMP_LOG_LEVELS 2U /* pointers followed in a row */
 #define KDNET_DUMP_LOG_PATHS  8U
 
-/* The way to a log: from the root (the dump block or the driver's image) offset[0] bytes on lies a pointer, from where
- * that points offset[1] bytes on the next; offset[levels] bytes on lies the log. */
+/* The path to a log. Offset offset[0] from the root (dump block or driver image) holds a pointer, offset[1] from its
+ * target the next pointer, and so on; the log lies at offset[levels] from the last target. */
 struct kdnet_dump_log_path {
     bool known, in_driver;
     uint8_t levels;
@@ -48,7 +48,7 @@ struct kdnet_dump_log_start {
     struct kdnet_dump_log_path path;
 };
 
-/* A read that is to be done. */
+/* A read to be done. */
 struct kdnet_dump_log_step {
     enum { KDNET_DUMP_LOG_AREA, KDNET_DUMP_LOG_HEADER, KDNET_DUMP_LOG_POINTER } kind;
     uint64_t address;
@@ -64,17 +64,17 @@ struct kdnet_dump_log_search {
     bool reading; /* a text, whose next bytes are at `text_at` */
     uint64_t text_at;
     uint32_t wanted;                 /* bytes of the read under way */
-    struct kdnet_dump_log_path path; /* to that text */
+    struct kdnet_dump_log_path path; /* path to the text */
     struct kdnet_dump_log_text text;
-    bool found; /* the log of this crash: `text` and `path` are its */
+    bool found; /* `text` and `path` are of this crash's log */
 };
 
 void kdnet_dump_log_begin(struct kdnet_dump_log_search *search, const struct kdnet_dump_log_start *start);
 
-/* Returns whether a read is wanted; false: it is over. */
+/* Gets the next read. Returns false when the search is over. */
 bool kdnet_dump_log_next(struct kdnet_dump_log_search *search, uint64_t *address, uint32_t *length);
 
-/* What came of the read; length 0: nothing. */
+/* Takes the bytes of the read; length 0: unreadable. */
 void kdnet_dump_log_take(struct kdnet_dump_log_search *search, const uint8_t *data, size_t length);
 
 #endif

@@ -39,14 +39,14 @@ static const char *skip_blanks(const char *text)
     return text;
 }
 
-/* What is behind a word that the text begins with; NULL: it does not. */
+/* Returns the text behind a leading word; NULL: the text does not begin with the word. */
 static const char *behind(const char *text, const char *word)
 {
     size_t length = strlen(word);
     return strncmp(text, word, length) == 0 ? text + length : NULL;
 }
 
-/* A decimal number; NULL: there is none, or it is too large. */
+/* Parses a decimal number; NULL: no number, or too large. */
 static const char *take_number(const char *text, uint64_t *out)
 {
     uint64_t value = 0;
@@ -79,7 +79,7 @@ static bool take_hex(const char *text, uint64_t *out)
     return false;
 }
 
-/* A line that names the crash: the value has to be the crash's own. */
+/* Checks a line that names the crash: the value must equal the crash's own value. */
 static void take_name(struct kdnet_dump_log_text *text, const char *behind_name, unsigned which, uint64_t own)
 {
     uint64_t value;
@@ -136,7 +136,7 @@ static void take_line(struct kdnet_dump_log_text *text)
     memcpy(facts->last_line, text->line, sizeof facts->last_line - 1);
     facts->last_line[sizeof facts->last_line - 1] = '\0';
     if (behind(line, begins))
-        text->named = 0; /* what comes is of another dump than what came */
+        text->named = 0; /* the following text belongs to another dump */
     else if ((at = behind(line, code_is)) != NULL)
         take_name(text, at, 0, text->bugcheck.code);
     else if ((at = behind(line, parameter_is)) != NULL && *at >= '1' && *at <= '4')
@@ -170,7 +170,7 @@ static void take_character(struct kdnet_dump_log_text *text, unsigned c)
     text->over = !printable && c != '\r' && c != '\n';
     if (!printable)
         return;
-    text->last = false; /* of what follows a final line, nothing is known yet */
+    text->last = false; /* nothing is known yet of lines after a final line */
     if (text->length < sizeof text->line - 1)
         text->line[text->length++] = (char)c;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * explain: what a bug check means and what its parameters are, for people, in short words of our own.
+ * explain: the meaning of bug checks and of their parameters, in short words of our own.
  *
- * Uses no other room. Source: Microsoft's public bug check code reference. Only codes that people meet often are here;
- * a parameter whose meaning depends on others says so.
+ * Source: Microsoft's public bug check code reference. Only frequent codes; a parameter whose meaning depends on other
+ * parameters says so.
  */
 #ifndef KDNET_EXPLAIN_H
 #define KDNET_EXPLAIN_H
@@ -13,9 +13,9 @@
 
 struct kdnet_bugcheck_text {
     uint32_t code;
-    const char *what;          /* one sentence */
+    const char *what;          /* meaning, one sentence */
     const char *parameters[4]; /* NULL: reserved, or nothing to say */
-    const char *next;          /* what to look at first */
+    const char *next;          /* first thing to check */
 };
 
 /* NULL: this code is not explained here. Codes with 10000000 have the text of the code without. */

@@ -5,7 +5,7 @@
 #define CONTEXT_HAS_CONTROL 1U
 #define PRIVILEGE           3U /* of a segment selector; 0: the kernel */
 
-/* Where a CONTEXT has its registers [doc: winnt.h; sym]. */
+/* Offsets of registers in a CONTEXT [doc: winnt.h; sym]. */
 struct context_layout {
     uint32_t flags_at, machine_flag, from, to;
 };
@@ -44,8 +44,8 @@ enum {
 };
 
 /*
- * Source of each row: learn.microsoft.com, "Bug check code reference", the page of that code, table "Parameters". The
- * file systems' have a record when their exception filter is on the stack.
+ * Source of each row: learn.microsoft.com, "Bug check code reference", the page of the code, table "Parameters". File
+ * systems' bug checks have a record only when their exception filter is on the stack.
  */
 const struct kdnet_frame_rule kdnet_frame_rules[] = {
     {0x00000023U, 3, KDNET_FRAME_CONTEXT}, {0x00000024U, 3, KDNET_FRAME_CONTEXT}, {0x00000027U, 3, KDNET_FRAME_CONTEXT},
@@ -140,8 +140,8 @@ static bool has_flags(const struct context_layout *layout, const uint8_t *contex
     return (flags & wanted) == wanted;
 }
 
-/* What a trap frame keeps: registers that it lacks matter only to a function whose frame they point to. False: of a
- * program. */
+/* Decodes a trap frame. Registers that a trap frame lacks matter only to a function that uses one as frame pointer.
+ * False: the frame is a program's. */
 static bool decode_trap(enum kdnet_machine machine, uint64_t address, const uint8_t *trap, struct kdnet_frame *out)
 {
     struct kdnet_frame frame = {.exact = true};

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define RECORD32_ADDRESS   12U  /* of ExceptionAddress in a 32-bit EXCEPTION_RECORD [doc: winnt.h] */
-#define DEBUG_ENTRIES_SIZE 448U /* of a debug directory that are looked at: 16 entries */
+#define DEBUG_ENTRIES_SIZE 448U /* bytes of a debug directory that are read: 16 entries */
 #define KERNEL_NAME        "ntoskrnl.exe"
 
 void kdnet_trace_begin(struct kdnet_trace_search *search, const struct kdnet_trace_start *start)
@@ -29,7 +29,7 @@ void kdnet_trace_begin(struct kdnet_trace_search *search, const struct kdnet_tra
 
 /* --- stages ------------------------------------------------------------------------------------------------------- */
 
-/* An image that a crash can be blamed on. */
+/* Whether an image can be blamed for a crash. */
 static bool is_others(const struct kdnet_trace *trace, uint8_t image)
 {
     return image < trace->image_count && !kdnet_image_is_of_crash_path(trace->image[image].name);
@@ -55,7 +55,7 @@ static enum kdnet_unwind_result find_address(struct kdnet_trace_search *search)
     return KDNET_UNWIND_OK;
 }
 
-/* The kernel's own place needs no list. Whether it is familiar says how much this machine is asked. */
+/* Finds the kernel's image, which needs no list. A kernel that other machines have shown permits fewer questions. */
 static enum kdnet_unwind_result find_kernel(struct kdnet_trace_search *search)
 {
     const struct kdnet_trace_start *start = &search->start;
@@ -82,8 +82,8 @@ static void learn(struct kdnet_trace_search *search, uint8_t image, uint64_t add
         kdnet_trace_cache_learn_hint(search->start.cache, search->start.teller, &search->trace.image[image], address);
 }
 
-/* The code around an address in an image that may be blamed: learned from the first machines, so that the image is
- * known on others that have paged its header out. NEEDS, or OK. */
+/* Learns the code around an address in an image that may be blamed. The first machines provide the code; later
+ * machines that have the image's header paged out are then recognised by the code. Returns NEEDS or OK. */
 static enum kdnet_unwind_result learn_code(struct kdnet_trace_search *search, uint8_t image, uint64_t address)
 {
     uint8_t byte;
@@ -127,7 +127,7 @@ static enum kdnet_unwind_result find_cause(struct kdnet_trace_search *search)
     return KDNET_UNWIND_OK;
 }
 
-/* Where the processor stood at the fault, when the bug check says where that is recorded; else where it stands. */
+/* Finds the frame at the fault, from the bug check's record if there is one; else the current frame. */
 static enum kdnet_unwind_result find_record(struct kdnet_trace_search *search)
 {
     uint8_t record[KDNET_FRAME_RECORD_MAX];
@@ -153,7 +153,7 @@ static bool add_frame(struct kdnet_trace_search *search, uint8_t image)
     return trace->frame_count < KDNET_TRACE_FRAMES && image != KDNET_TRACE_NO_IMAGE;
 }
 
-/* One frame: the image that it lies in, then its caller. */
+/* Adds one frame: its image, then its caller. */
 static enum kdnet_unwind_result find_frame(struct kdnet_trace_search *search)
 {
     struct kdnet_unwind_image place = {.size = 0};
@@ -181,7 +181,7 @@ static enum kdnet_unwind_result find_frame(struct kdnet_trace_search *search)
     return KDNET_UNWIND_OK;
 }
 
-/* Which symbol file belongs to an image, by its own headers. */
+/* Reads the symbol file's identity from an image's own headers. */
 static enum kdnet_unwind_result read_identity(struct kdnet_trace_search *search, uint64_t base, struct kdnet_pdb *out)
 {
     uint8_t header[KDNET_PE_HEADER_SIZE], directory[DEBUG_ENTRIES_SIZE], record[KDNET_CODEVIEW_SIZE];
@@ -200,7 +200,7 @@ static enum kdnet_unwind_result read_identity(struct kdnet_trace_search *search,
     return KDNET_UNWIND_OK;
 }
 
-/* Of the image that is blamed; the kernel's own is known from elsewhere. */
+/* Finds the blamed image's identity; the kernel's is known from the image_identity probe. */
 static enum kdnet_unwind_result find_identity(struct kdnet_trace_search *search)
 {
     struct kdnet_trace *trace = &search->trace;

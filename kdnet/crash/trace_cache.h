@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * trace_cache: what machines have told of images that others run, too: pieces of their unwind data, and which image an
- * address with a certain offset lay in. Spares the next machine most round trips.
+ * trace_cache: facts that machines have shown about images that other machines run, too: pieces of unwind data, and the
+ * images that addresses with a certain page offset lay in. Saves the next machine most round trips.
  *
- * Uses cause. Any machine may lie about any image, so nothing is used before two machines have told the same, and an
- * image is believed to be somewhere only when its header there says so. Not for several threads at once.
+ * Any machine may lie about any image. So a fact is used only when two machines agree, and an image is assumed at an
+ * address only when the machine itself shows the image's header there. Not thread-safe.
  */
 #ifndef KDNET_TRACE_CACHE_H
 #define KDNET_TRACE_CACHE_H
@@ -22,7 +22,7 @@
 #define KDNET_TRACE_KERNELS  8U
 #define KDNET_TRACE_GROUPS   16U
 #define KDNET_TRACE_WALKS    64U
-#define KDNET_TRACE_EVERY_US UINT64_C(60000000) /* of crashes that look alike, in a storm */
+#define KDNET_TRACE_EVERY_US UINT64_C(60000000) /* interval of traces for similar crashes in a storm */
 
 /* A block of an image's constant memory. */
 struct kdnet_trace_piece {
@@ -30,14 +30,14 @@ struct kdnet_trace_piece {
     uint16_t machine;
     uint32_t rva;
     bool used, confirmed;
-    uint64_t teller; /* machine that told it first */
+    uint64_t teller; /* first machine that showed the fact */
     uint8_t bytes[KDNET_BLOCK_SIZE];
 };
 
 /* An address was so far behind the base of this image. */
 struct kdnet_trace_hint {
     uint64_t offset;
-    struct kdnet_image_place image; /* its base is not used */
+    struct kdnet_image_place image; /* `base` is unused */
     bool used, confirmed;
     uint64_t teller;
 };
@@ -50,7 +50,7 @@ struct kdnet_trace_kernel {
     uint64_t teller[2];
 };
 
-/* A kernel's list of images was walked for an address with this place in its page, and by which machines. */
+/* Machines that walked the kernel's image list for an address with this page offset. */
 struct kdnet_trace_walk {
     uint32_t stamp, size; /* of the kernel */
     uint16_t machine, place;
@@ -58,10 +58,10 @@ struct kdnet_trace_walk {
     uint64_t teller[2];
 };
 
-/* Crashes that look alike, and when one of them was traced while very many crashed together. */
+/* Similar crashes, and when one of them was last traced in a storm. */
 struct kdnet_trace_group {
     uint32_t code;
-    uint16_t place; /* of its address in a page */
+    uint16_t place; /* of the address in its page */
     uint64_t traced_us;
 };
 
@@ -76,7 +76,7 @@ struct kdnet_trace_cache {
     struct kdnet_dump_log_paths logs; /* believed only for where to look */
 };
 
-/* A block of an image that two machines told alike; NULL: there is none. */
+/* Returns a block of an image that two machines agree on; NULL: none. */
 const uint8_t *kdnet_trace_cache_piece(const struct kdnet_trace_cache *cache, const struct kdnet_image_place *image,
                                        uint32_t rva);
 
@@ -84,15 +84,15 @@ const uint8_t *kdnet_trace_cache_piece(const struct kdnet_trace_cache *cache, co
 void kdnet_trace_cache_learn_piece(struct kdnet_trace_cache *cache, uint64_t teller,
                                    const struct kdnet_image_place *image, uint32_t rva, const uint8_t *bytes);
 
-/* The n-th image, from 0, that an address like this one lay in on two machines of this kind; false: there are no more.
- * Its `base` is where it would be. */
+/* Gets the n-th image, from 0, that an address with this page offset lay in on two machines of this kind. `base` is
+ * where the image would be. False: no more images. */
 bool kdnet_trace_cache_guess(const struct kdnet_trace_cache *cache, enum kdnet_machine machine, uint64_t address,
                              unsigned n, struct kdnet_image_place *out);
 
 void kdnet_trace_cache_learn_hint(struct kdnet_trace_cache *cache, uint64_t teller,
                                   const struct kdnet_image_place *image, uint64_t address);
 
-/* Whether one of the crashes that look like this one may be traced, while very many crash together: one a minute. */
+/* Whether a crash may be traced in a storm: one a minute among similar crashes. */
 bool kdnet_trace_cache_may_ask(struct kdnet_trace_cache *cache, const struct kdnet_bugcheck *bugcheck, uint64_t now_us);
 
 /* Whether two other machines with this kernel were traced. */
@@ -101,8 +101,8 @@ bool kdnet_trace_cache_is_familiar(const struct kdnet_trace_cache *cache, const 
 void kdnet_trace_cache_learn_kernel(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
                                     uint64_t teller);
 
-/* Whether two other machines with this kernel walked the list for an address like this one: a third one learns nothing
- * that they could not tell. */
+/* Whether two other machines with this kernel walked the image list for a similar address: a third walk would add
+ * nothing. */
 bool kdnet_trace_cache_is_walked(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
                                  uint64_t address, uint64_t teller);
 void kdnet_trace_cache_learn_walk(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,

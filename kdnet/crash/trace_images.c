@@ -20,7 +20,8 @@ enum {
 
 /* --- memory ------------------------------------------------------------------------------------------------------- */
 
-/* The image that all of a block lies in, without its first block: that is different on each machine. */
+/* Returns the image that contains the whole block, except for the image's first block, which differs between
+ * machines. */
 static const struct kdnet_image_place *image_of_block(const struct kdnet_trace *trace, uint64_t address)
 {
     for (unsigned i = 0; i < trace->image_count; ++i) {
@@ -32,7 +33,7 @@ static const struct kdnet_image_place *image_of_block(const struct kdnet_trace *
     return NULL;
 }
 
-/* A block that other machines have told; false: this machine has to be asked. */
+/* Takes a block from the cache; false: the machine has to be asked. */
 bool kdnet_trace_give_known(struct kdnet_trace_search *search)
 {
     uint64_t want = search->blocks.want;
@@ -104,8 +105,8 @@ static bool has_no_header(struct kdnet_trace_search *search, uint64_t base)
     return kdnet_blocks_u32(&search->blocks, base, &start) == KDNET_BLOCKS_UNREADABLE;
 }
 
-/* Whether the code around an address is that of an image, as two machines told it: OK. The code of a fault is there
- * when the image's header is paged out. */
+/* Whether the code around an address equals the image's code as two machines showed it: OK. The code at a fault is
+ * readable when the image's header is paged out. */
 static enum kdnet_unwind_result has_code(struct kdnet_trace_search *search, const struct kdnet_image_place *image,
                                          uint64_t address)
 {
@@ -120,7 +121,7 @@ static enum kdnet_unwind_result has_code(struct kdnet_trace_search *search, cons
                                                      : KDNET_UNWIND_END;
 }
 
-/* Whether an image lies where it is guessed. */
+/* Checks whether an image lies at a guessed address. */
 static enum kdnet_unwind_result check_guess(struct kdnet_trace_search *search, const struct kdnet_image_place *guess,
                                             uint64_t address)
 {
@@ -133,7 +134,7 @@ static enum kdnet_unwind_result check_guess(struct kdnet_trace_search *search, c
     return header.size == guess->size && header.stamp == guess->stamp ? KDNET_UNWIND_OK : KDNET_UNWIND_END;
 }
 
-/* An image where other machines had it, if its header is there. */
+/* Tries an image where other machines had it; the header there decides. */
 static enum kdnet_unwind_result guess_image(struct kdnet_trace_search *search, uint64_t address)
 {
     struct kdnet_image_place guess;
@@ -162,8 +163,8 @@ static void take_name(const uint8_t *text, size_t length, char out[static KDNET_
     out[count] = '\0';
 }
 
-/* What a bucket needs of an image in the list: its name, or in its place its time stamp; and that as its header says.
- */
+/* Adds an image from the list when a bucket can use it: its name, or else its time stamp, each checked in its
+ * header. */
 static enum kdnet_unwind_result add_module(struct kdnet_trace_search *search, const struct kdnet_trace_module *module)
 {
     struct kdnet_image_place image = {
@@ -205,7 +206,7 @@ static void take_entry(struct kdnet_trace_search *search, const uint8_t *entry)
     search->walk = kdnet_trace_pointer(search, entry);
 }
 
-/* One entry more; END: the list is over, or cannot be read. */
+/* Walks to the next entry; END: the list has ended, or is unreadable. */
 static enum kdnet_unwind_result walk_on(struct kdnet_trace_search *search)
 {
     uint8_t entry[ENTRY64_LENGTH];
@@ -241,8 +242,8 @@ static enum kdnet_unwind_result find_module(struct kdnet_trace_search *search, u
     return result;
 }
 
-/* The list is walked for an address that nobody can place: the first two machines with it may be asked as much as the
- * first two with a kernel. */
+/* Sets the budget for a list walk. No machine could place the address yet: the first two machines with this address
+ * may be asked as much as the first two with a kernel. */
 static void weigh_walk(struct kdnet_trace_search *search, uint64_t address)
 {
     const struct kdnet_trace_start *start = &search->start;
@@ -255,7 +256,7 @@ static void weigh_walk(struct kdnet_trace_search *search, uint64_t address)
     kdnet_trace_cache_learn_walk(start->cache, kernel, address, start->teller);
 }
 
-/* The image that an address lies in; END: none is known. */
+/* Finds the image that contains an address; END: unknown. */
 enum kdnet_unwind_result kdnet_trace_locate(struct kdnet_trace_search *search, uint64_t address, uint8_t *image)
 {
     *image = kdnet_trace_find_image(&search->trace, address);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trace_search: what a trace begins with, and its state. */
+/* trace_search: input and state of a trace. */
 #ifndef KDNET_CRASH_TRACE_SEARCH_H
 #define KDNET_CRASH_TRACE_SEARCH_H
 
@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KDNET_TRACE_MODULES  256U /* images in the kernel's list that are looked at */
-#define KDNET_TRACE_BLOCKS   60U  /* round trips: of the first two machines with a kernel, or with an image on it */
+#define KDNET_TRACE_MODULES  256U /* most images of the kernel's list that are visited */
+#define KDNET_TRACE_BLOCKS   60U  /* round trips allowed for the first two machines with a kernel, or with an image */
 #define KDNET_TRACE_FAMILIAR 12U  /* of the others */
 #define KDNET_TRACE_IN_STORM 3U   /* of any, while very many crash together */
 
@@ -24,8 +24,8 @@ struct kdnet_trace_start {
     bool frame_known;
     struct kdnet_frame frame;        /* where the processor stands */
     struct kdnet_trace_cache *cache; /* NULL: nothing is shared */
-    uint64_t teller;                 /* the machine, among those that share the cache */
-    bool storm;                      /* very many crash together: only what one or two questions give */
+    uint64_t teller;                 /* identifies the machine among the users of the cache */
+    bool storm;                      /* very many machines crash: only facts that cost one or two reads */
 };
 
 /* An image in the kernel's list. */
@@ -35,10 +35,10 @@ struct kdnet_trace_module {
     uint16_t name_length;
 };
 
-/* One search. About 36 KiB. */
+/* State of one search. About 36 KiB. */
 struct kdnet_trace_search {
     struct kdnet_trace_start start;
-    struct kdnet_trace trace; /* as far as it is known: valid at any time */
+    struct kdnet_trace trace; /* valid at any time, as far as the search has come */
     unsigned asked, budget;
     enum {
         KDNET_TRACE_ADDRESS,
@@ -51,9 +51,9 @@ struct kdnet_trace_search {
     } stage;
     struct kdnet_frame frame;
     uint64_t walk;    /* the next entry of the list; 0: not begun */
-    bool walked;      /* to its end */
-    bool code_read;   /* of the image that may be blamed */
-    uint64_t weighed; /* the address that the list was walked for last */
+    bool walked;      /* the list was walked to its end */
+    bool code_read;   /* code of the image that may be blamed was read */
+    uint64_t weighed; /* last address that the list was walked for */
     unsigned module_count;
     struct kdnet_trace_module module[KDNET_TRACE_MODULES];
     struct kdnet_blocks blocks;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * OpenSSL marks its low-level SHA-256 calls as deprecated, but they are the only ones that can start from a kept state
- * without a context of several hundred bytes for each target. AES goes through EVP; the low-level AES_cbc_encrypt is
- * not the AES-NI code.
+ * OpenSSL deprecates its low-level SHA-256 calls, but only they can start from a stored state without a context of
+ * several hundred bytes for each target. AES uses EVP: the low-level AES_cbc_encrypt does not use AES-NI.
  */
 #define OPENSSL_API_COMPAT 0x10100000L
 
@@ -26,9 +25,8 @@
 #define SCRATCH_ALIGNED 32U
 
 /*
- * The cipher's own functions, as its provider hands them to EVP (provider-cipher(7)). Called without EVP between: for
- * each new key and IV EVP asks the provider by parameter names how long they are, which takes longer than the AES of a
- * short datagram.
+ * The cipher's functions as the provider exports them (provider-cipher(7)), called without EVP: for each new key and IV
+ * EVP queries the provider for their lengths by parameter names, which takes longer than the AES of a short datagram.
  */
 struct direct {
     OSSL_FUNC_cipher_newctx_fn *new_context;
@@ -40,11 +38,11 @@ struct direct {
 
 struct kdnet_crypto {
     uint8_t scratch[KDNET_CRYPTO_SCRATCH + SCRATCH_ALIGNED];
-    EVP_CIPHER *aes; /* holds its provider, too */
+    EVP_CIPHER *aes; /* holds a reference to its provider */
     struct direct direct;
     void *provider_context;            /* NULL: the provider has not all functions, or is not asked for them */
     EVP_CIPHER_CTX *context;           /* NULL when provider_context is there */
-    uint8_t key[KDNET_AES_KEY_LENGTH]; /* that the context has, for the direction below */
+    uint8_t key[KDNET_AES_KEY_LENGTH]; /* current key of the context, for `direction` */
     int direction;                     /* 1 encrypt, 0 decrypt, -1 no key yet */
     bool portable;
 };
@@ -92,7 +90,7 @@ static bool has_name(const char *names, const char *name)
     return false;
 }
 
-/* Leaves everything as it is when the provider does not offer all that is needed. */
+/* Keeps EVP when the provider lacks a needed function. */
 static void go_direct(struct kdnet_crypto *crypto)
 {
     const OSSL_PROVIDER *provider = EVP_CIPHER_get0_provider(crypto->aes);
@@ -166,7 +164,7 @@ void kdnet_crypto_free(struct kdnet_crypto *crypto)
     free(crypto);
 }
 
-/* Sets the IV, and the key unless it is NULL: then the one before stays. */
+/* Sets the IV, and the key; key NULL keeps the current key. */
 static bool set_key(struct kdnet_crypto *crypto, int encrypt, const uint8_t *key, const uint8_t *iv)
 {
     if (!crypto->provider_context)
@@ -178,8 +176,8 @@ static bool set_key(struct kdnet_crypto *crypto, int encrypt, const uint8_t *key
     return done == 1;
 }
 
-/* EVP_Cipher works block by block without EVP's padding buffer, so that nothing must be switched off for each datagram;
- * the provider's function is the same. */
+/* Processes whole blocks. EVP_Cipher skips EVP's padding buffer, so padding need not be switched off for each
+ * datagram; the provider's function behaves alike. */
 static bool whole_blocks(struct kdnet_crypto *crypto, const uint8_t *in, uint8_t *out, size_t length)
 {
     size_t made = 0;
@@ -193,7 +191,7 @@ static int cbc(struct kdnet_crypto *crypto, int encrypt, const uint8_t *key, con
 {
     if (length % KDNET_AES_BLOCK != 0 || length > INT_MAX)
         return KDNET_ERR_CRYPTO;
-    /* A target that talks sends several datagrams in a row: its key schedule is still there. */
+    /* Consecutive datagrams often belong to one target: its key schedule is still loaded. */
     bool same = crypto->direction == encrypt && memcmp(crypto->key, key, sizeof crypto->key) == 0;
     crypto->direction = -1;
     if (!set_key(crypto, encrypt, same ? NULL : key, iv))
@@ -237,7 +235,7 @@ void kdnet_hmac_key_init(struct kdnet_hmac_key *out, const uint8_t key[static 32
     keyed_state(key, 0x5c, out->outer);
 }
 
-/* A SHA-256 that has taken one block, the key's. Its data buffer is empty, so it needs no clearing. */
+/* Starts a SHA-256 from the state after the key's block. The data buffer is empty, so it needs no clearing. */
 static inline void resume(SHA256_CTX *sha, const uint32_t state[static 8])
 {
     for (size_t i = 0; i < 8; ++i)
@@ -252,8 +250,7 @@ void kdnet_hmac(const struct kdnet_hmac_key *key, const uint8_t *data, size_t le
                 uint8_t out[static KDNET_SHA256_LENGTH])
 {
     SHA256_CTX sha;
-    /* The outer hash is of one key block and 32 bytes: its padding is always the same, and one transform is all of it.
-     */
+    /* The outer hash covers one key block and 32 bytes: constant padding, a single transform. */
     uint8_t outer[SHA256_BLOCK] = {
         [32] = 0x80, [62] = (SHA256_BLOCK + 32) * 8 >> 8, [63] = (SHA256_BLOCK + 32) * 8 & 0xff};
     resume(&sha, key->inner);

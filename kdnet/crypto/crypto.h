@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * crypto: AES-256-CBC, HMAC-SHA256 and SHA-256, all of them OpenSSL's. No other room calls OpenSSL. (What key_filter
- * does by itself is a filter, and says why.)
+ * crypto: AES-256-CBC, HMAC-SHA256 and SHA-256, all by OpenSSL. No other file calls OpenSSL. (key_filter has AES of its
+ * own, as a filter only; key_filter.h says why.)
  *
- * Uses error, wire.
- *
- * One kdnet_crypto serves one thread; it is re-keyed for each datagram. A target costs no OpenSSL context: its HMAC key
- * is kept as the two SHA-256 states that it leads to (64 bytes). With many targets that is quicker than a context for
- * each, because the contexts' cache misses cost more than the key schedule (measured: kdnet/README.md).
+ * One kdnet_crypto serves one thread and is re-keyed for each datagram. A target costs no OpenSSL context: its HMAC key
+ * is stored as the two SHA-256 states that the key leads to (64 bytes). With many targets that is faster than a context
+ * for each, because the contexts' cache misses cost more than the key schedule (measured: kdnet/README.md).
  */
 #ifndef KDNET_CRYPTO_H
 #define KDNET_CRYPTO_H
@@ -29,18 +27,17 @@ struct kdnet_hmac_key {
     uint32_t inner[8], outer[8];
 };
 
-/* kdnet_crypto_new through EVP's calls alone, as kdnet_crypto_new does it by itself when OpenSSL's provider of AES does
- * not offer its functions; and key_filter uses no instructions of the processor's with it. Slower; for tests and
- * comparison. */
+/* Like kdnet_crypto_new, but always through EVP, and without processor instructions in key_filter. kdnet_crypto_new
+ * does the same when OpenSSL's AES provider lacks a needed function. Slower; for tests and comparison. */
 struct kdnet_crypto *kdnet_crypto_new_portable(void);
 bool kdnet_crypto_is_portable(const struct kdnet_crypto *crypto);
-/* KDNET_CRYPTO_SCRATCH bytes, aligned to 32, for a room that expands keys by itself; wiped when the object is freed,
- * like the last key that it had. */
+/* Returns KDNET_CRYPTO_SCRATCH bytes, aligned to 32, for a caller that expands keys itself. Wiped, like the last
+ * key, when the object is freed. */
 void *kdnet_crypto_scratch(struct kdnet_crypto *crypto);
 
 /*
- * CBC without padding; `length` is a multiple of 16, at most INT_MAX. `in` and `out` may be the same place, not overlap
- * otherwise. Returns KDNET_OK or KDNET_ERR_CRYPTO. No allocation.
+ * CBC without padding. `length` is a multiple of 16, at most INT_MAX. `in` and `out` are equal or do not overlap.
+ * Returns KDNET_OK or KDNET_ERR_CRYPTO. No allocation.
  */
 int kdnet_crypto_cbc_decrypt(struct kdnet_crypto *crypto, const uint8_t key[static KDNET_AES_KEY_LENGTH],
                              const uint8_t iv[static KDNET_AES_BLOCK], const uint8_t *in, uint8_t *out, size_t length);
@@ -58,13 +55,13 @@ void kdnet_hmac(const struct kdnet_hmac_key *key, const uint8_t *data, size_t le
 void kdnet_sha256_pair(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b_length,
                        uint8_t out[static KDNET_SHA256_LENGTH]);
 
-/* Nonzero when the bytes differ; takes the same time wherever they do. */
+/* Returns nonzero when the bytes differ, in constant time. */
 int kdnet_crypto_differ(const uint8_t *a, const uint8_t *b, size_t length);
 
 /* Random bytes fit for keys, OpenSSL's. Returns KDNET_OK or KDNET_ERR_RANDOM. */
 int kdnet_crypto_random(uint8_t *out, size_t length);
 
-/* Overwrites secrets so that the compiler cannot leave it out. */
+/* Overwrites a secret; the compiler cannot optimise the write away. */
 void kdnet_crypto_wipe(void *secret, size_t length);
 
 #endif

@@ -27,7 +27,7 @@ static int fail(enum kdnet_key_fault what, int where, enum kdnet_key_fault *faul
     return KDNET_ERR_KEY;
 }
 
-/* Reads one part up to a dot or the end; returns the fault, and the position after it. */
+/* Parses one part, up to a dot or the end; returns the fault and advances `position` behind the part. */
 static enum kdnet_key_fault parse_part(const char *text, size_t length, size_t *position, uint64_t *value)
 {
     size_t start = *position;

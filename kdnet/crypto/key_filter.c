@@ -16,8 +16,8 @@ static uint32_t start_of(const struct kdnet_key_filter_block *block)
     return start;
 }
 
-/* CBC xors each block with the ciphertext before it, or at first with an IV of zero; that is taken back here. The first
- * three bytes of the plaintext of a datagram are zero (kdnet_datagram_may_open). */
+/* CBC XORs each block with the previous ciphertext, the first one with the IV; this XOR is undone here. The first
+ * three bytes of a datagram's plaintext are zero (kdnet_datagram_may_open). */
 static size_t note_hits(const struct kdnet_key_filter_batch *batch, const struct kdnet_key_filter_block *plain,
                         size_t from, size_t some, struct kdnet_key_filter_hit *hits)
 {
@@ -65,14 +65,14 @@ static size_t filter_portable(struct kdnet_crypto *crypto, const uint8_t *const 
 
 #define RANKS        2 /* of kdnet_key_filter_hardware */
 #define VECTOR_KEYS  KDNET_KEY_FILTER_TOGETHER
-#define VECTOR_BLOCK 1 /* the block that the right key has sealed, of three */
+#define VECTOR_BLOCK 1 /* index, among three, of the block that the right key sealed */
 
 /* FIPS 197, C.3: AES-256 of the key 00 01 ... 1f makes of 00 11 22 ... ff this block. */
 static const struct kdnet_key_filter_block vector = {
     {0x8e, 0xa2, 0xb7, 0xca, 0x51, 0x67, 0x45, 0xbf, 0xea, 0xfc, 0x49, 0x90, 0x4b, 0x49, 0x60, 0x89}};
 static const uint8_t vector_tag[4] = {0x00, 0x11, 0x22, 0x77}; /* the start of the plaintext; the last byte is free */
 
-/* Whether the right key is found at its place among wrong ones, and no other. */
+/* Whether a filter finds the right key at its place among wrong keys, and no other key. */
 static bool finds_vector(kdnet_key_filter_way *way, struct kdnet_crypto *crypto, size_t place)
 {
     uint8_t key[VECTOR_KEYS][KDNET_AES_KEY_LENGTH];
@@ -102,9 +102,9 @@ bool kdnet_key_filter_is_right(kdnet_key_filter_way *way, struct kdnet_crypto *c
     return true;
 }
 
-static _Atomic int ranks[RANKS]; /* what the self-test found */
+static _Atomic int ranks[RANKS]; /* results of the self-test */
 
-/* The quickest way of this processor that passes its self-test, which is made once; NULL: by OpenSSL. */
+/* Returns the fastest filter of this processor that passes its self-test, which runs once; NULL: use OpenSSL. */
 static kdnet_key_filter_way *hardware_for(struct kdnet_crypto *crypto)
 {
     enum { NOT_TESTED, RIGHT, WRONG };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The key filter by the AES instructions of ARMv8. What is done: key_filter_steps_internal.h, which is written for
- * those of x86: AESE and AESD add the round's key before the substitution, not after it, and mix no columns. So a key
- * of zero comes before, and the round's own is added behind.
+ * The key filter with the AES instructions of ARMv8. key_filter_steps_internal.h has the algorithm, written for x86's
+ * instructions. AESE and AESD add the round key before the substitution, not after, and do not mix columns: so they get
+ * a zero key, and the round's key is added afterwards.
  */
 #include <arm_neon.h>
 #include <stddef.h>
@@ -42,7 +42,7 @@ typedef uint8x16_t reg, reg_one;
 #define reg_decrypt(a, round)      veorq_u8(vaesimcq_u8(vaesdq_u8(a, vdupq_n_u8(0))), round)
 #define reg_decrypt_last(a, round) veorq_u8(vaesdq_u8(a, vdupq_n_u8(0)), round)
 #define reg_inverse_mix(a)         vaesimcq_u8(a)
-/* A bit for each word that is zero. */
+/* A bit for each zero word. */
 #define reg_zero_words(a)          vaddvq_u32(vandq_u32(vceqzq_u32(AS_WORDS(a)), (const uint32x4_t){1, 2, 4, 8}))
 
 #include "kdnet/crypto/key_filter_steps_internal.h"

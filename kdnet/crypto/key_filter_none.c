@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The key filter without AES instructions of a processor: KDNETD_HARDWARE_AES=OFF, or a compiler that does not have
- * them. */
+/* The key filter without AES instructions: KDNETD_HARDWARE_AES=OFF, or a compiler without these instructions. */
 #include "kdnet/crypto/key_filter_internal.h"
 
 kdnet_key_filter_way *kdnet_key_filter_hardware(size_t rank)

@@ -29,7 +29,7 @@
 #define WITH_AES __attribute__((target(REG_TARGET)))
 #define INLINED  __attribute__((target(REG_TARGET), always_inline)) static inline
 
-/* Decryption keys by round: [0] is the last that is used. Secret. */
+/* Decryption keys by round; [0] is used last. Secret. */
 struct schedule {
     reg round[ROUNDS + 1][4 * GROUPS];
 };
@@ -48,8 +48,8 @@ INLINED void transpose(const reg in[static 4], reg out[static 4])
     out[3] = reg_high_halves(b, d);
 }
 
-/* The next four words, where the ones eight before them are: each is that one, XOR the one before it; `t` stands for
- * the one before the first. */
+/* Computes the next four words from the words eight places back: each is that word XOR its predecessor; `t` stands
+ * for the first one's predecessor. */
 INLINED void next_words(reg w[static 4], reg t)
 {
     reg w01 = reg_xor(w[0], w[1]), w012 = reg_xor(w01, w[2]), w0123 = reg_xor(w012, w[3]);
@@ -98,7 +98,7 @@ INLINED void load_keys(const uint8_t *const *keys, struct schedule *schedule, si
     transpose(second, w + 4);
 }
 
-/* Each loop over the groups is unrolled, so that their instructions take turns. */
+/* The loops over the groups are unrolled, so that the groups' instructions interleave. */
 WITH_AES static void expand(const uint8_t *const *keys, struct schedule *schedule)
 {
     reg w[GROUPS][8];
@@ -132,8 +132,8 @@ INLINED unsigned find_zeros(const reg state[static 4], uint32_t tag)
     return reg_zero_words(reg_and(reg_xor(starts, reg_words((int)tag)), reg_words(0xffffff)));
 }
 
-/* A bit for each key that could have sealed the block. Not inlined: a compiler that sees the loop round it copies the
- * whole schedule first, which takes as long as some blocks. */
+/* Returns a bit for each key that could have sealed the block. Not inlined: a compiler that sees the surrounding
+ * loop first copies the whole schedule, which costs as much as several blocks. */
 WITH_AES __attribute__((noinline)) static unsigned try_block(const struct schedule *schedule,
                                                              const struct kdnet_key_filter_block *block, uint32_t tag)
 {
@@ -165,7 +165,7 @@ static size_t note_hits(unsigned bits, size_t key, size_t block, struct kdnet_ke
     return found;
 }
 
-/* `valid` has a bit for each key that counts; the first is at `key`. */
+/* `valid` has a bit for each real key of the batch; the first has index `key`. */
 static size_t try_batch(const struct schedule *schedule, const struct kdnet_key_filter_batch *batch, size_t key,
                         unsigned valid, struct kdnet_key_filter_hit *hits)
 {
@@ -178,7 +178,7 @@ static size_t try_batch(const struct schedule *schedule, const struct kdnet_key_
     return found;
 }
 
-/* What a kdnet_key_filter_way does. */
+/* Implements kdnet_key_filter_way. */
 static inline size_t filter_keys(struct kdnet_crypto *crypto, const uint8_t *const *keys, size_t key_count,
                                  const struct kdnet_key_filter_batch *batch, struct kdnet_key_filter_hit *hits,
                                  size_t *hit_count)
@@ -190,7 +190,7 @@ static inline size_t filter_keys(struct kdnet_crypto *crypto, const uint8_t *con
     while (tried < key_count && *hit_count == 0) {
         size_t count = key_count - tried < TOGETHER ? key_count - tried : TOGETHER;
         for (size_t i = 0; i < TOGETHER; ++i)
-            some[i] = keys[i < count ? tried + i : tried]; /* when fewer are left, one fills up */
+            some[i] = keys[i < count ? tried + i : tried]; /* a short batch is filled up with copies of a key */
         expand(some, schedule);
         *hit_count = try_batch(schedule, batch, tried, (1U << count) - 1, hits);
         tried += count;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The key filter by VAES, which does two blocks in one instruction. What is done: key_filter_steps_internal.h. */
+/* The key filter with VAES, two blocks an instruction. key_filter_steps_internal.h has the algorithm. */
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,14 +21,14 @@ typedef __m128i reg_one;
 #define reg_shuffle(a, order)      _mm256_shuffle_epi8(a, order)
 #define reg_all(block)             _mm256_broadcastsi128_si256(block)
 #define reg_words(word)            _mm256_set1_epi32(word)
-/* The key, and the fourth after it. */
+/* Loads the given key and the key four places on. */
 #define reg_load(keys, at)         _mm256_loadu2_m128i((const void *)((keys)[4] + (at)), (const void *)((keys)[0] + (at)))
 #define reg_encrypt_last(a, round) _mm256_aesenclast_epi128(a, round)
 #define reg_decrypt(a, round)      _mm256_aesdec_epi128(a, round)
 #define reg_decrypt_last(a, round) _mm256_aesdeclast_epi128(a, round)
-/* InvMixColumns has no instruction of this width: AESDEC takes back what AESENCLAST does, and does it. */
+/* InvMixColumns has no 256-bit instruction: AESDEC undoes AESENCLAST and adds InvMixColumns. */
 #define reg_inverse_mix(a)         reg_decrypt(reg_encrypt_last(a, reg_words(0)), reg_words(0))
-/* A bit for each word that is zero. */
+/* A bit for each zero word. */
 #define reg_zero_words(a)                                                                                              \
     (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(a, _mm256_setzero_si256())))
 

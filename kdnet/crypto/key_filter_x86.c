@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The key filter by AES-NI, and which of the ways a processor has. What is done: key_filter_steps_internal.h. */
+/* The key filter with AES-NI, and the choice of implementations by processor. key_filter_steps_internal.h has the
+ * algorithm. */
 #include <cpuid.h>
 #include <immintrin.h>
 #include <stddef.h>
@@ -26,7 +27,7 @@ typedef __m128i reg, reg_one;
 #define reg_decrypt(a, round)      _mm_aesdec_si128(a, round)
 #define reg_decrypt_last(a, round) _mm_aesdeclast_si128(a, round)
 #define reg_inverse_mix(a)         _mm_aesimc_si128(a)
-/* A bit for each word that is zero. */
+/* A bit for each zero word. */
 #define reg_zero_words(a)          (unsigned)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(a, _mm_setzero_si128())))
 
 #include "kdnet/crypto/key_filter_steps_internal.h"
@@ -38,8 +39,8 @@ static size_t filter_aes_ni(struct kdnet_crypto *crypto, const uint8_t *const *k
     return filter_keys(crypto, keys, key_count, batch, hits, hit_count);
 }
 
-/* __builtin_cpu_supports does not know this word in each compiler; that the system keeps wide registers is in its AVX2.
- * Looked at once: in a virtual machine the instruction takes a microsecond. */
+/* Tests for VAES by CPUID, since not every compiler's __builtin_cpu_supports knows it; AVX2 support implies that the
+ * system saves wide registers. Tested once: in a virtual machine CPUID takes a microsecond. */
 static bool has_vaes(void)
 {
     enum { NOT_LOOKED, NO, YES };

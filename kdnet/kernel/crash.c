@@ -42,7 +42,7 @@ enum kdnet_phase kdnet_crash_phase(const struct kdnet_break_facts *facts)
             return KDNET_PHASE_BUGCHECK_SECOND;
         return KDNET_PHASE_BREAK;
     }
-    /* The registers could not be read, but the kernel prints the fatal error right before its first break [ros]. */
+    /* The registers are unreadable, but the kernel prints the fatal error right before its first break [ros]. */
     if (facts->breakpoint && !facts->user_mode && facts->bugcheck_printed && !facts->break_status_known)
         return KDNET_PHASE_BUGCHECK_FIRST;
     return KDNET_PHASE_BREAK;
@@ -77,7 +77,7 @@ static bool is_single_step(uint32_t exception_code)
     return exception_code == KDNET_EXCEPTION_SINGLE_STEP || exception_code == KDNET_EXCEPTION_WX86_STEP;
 }
 
-/* With 4-gigabyte tuning a program has addresses that are the kernel's without [doc]: its code segment tells. */
+/* With 4-gigabyte tuning a program may have addresses that look like the kernel's [doc]: the code segment decides. */
 static bool is_tuned_program(const struct kdnet_state_change *change, enum kdnet_machine machine)
 {
     struct kdnet_control_report report;
@@ -101,7 +101,7 @@ uint32_t kdnet_crash_continue_status(const struct kdnet_state_change *change, bo
     if (!is_exception(change))
         return KDNET_DBG_CONTINUE;
     if (user_mode)
-        return KDNET_DBG_EXCEPTION_NOT_HANDLED; /* the program's own handler, or its debugger, is for it */
+        return KDNET_DBG_EXCEPTION_NOT_HANDLED; /* left to the program's own handler or debugger */
     /* WinDbg answers a breakpoint with EXCEPTION_HANDLED [cap frame 950]. */
     return kdnet_crash_is_breakpoint(change->exception.code) || is_single_step(change->exception.code)
                ? KDNET_DBG_EXCEPTION_HANDLED

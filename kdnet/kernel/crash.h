@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * crash: which break is it, what may be concluded from what was read, what happens next. Pure decisions, no bytes, no
- * state.
+ * crash: decides which break a state change is, what the reads prove, and how the machine continues. Pure functions.
  *
- * Uses machine, state_change, kernel. Sources: PROTOCOL.md sections 8 and 9; DESIGN.md sections 3 and 4.
+ * Sources: PROTOCOL.md sections 8 and 9; DESIGN.md sections 3 and 4.
  */
 #ifndef KDNET_CRASH_H
 #define KDNET_CRASH_H
@@ -17,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Status that DbgBreakPointWithStatus is called with [ros]. */
+/* Argument of DbgBreakPointWithStatus [ros]. */
 enum kdnet_break_status {
     KDNET_BREAK_CONTROL_C = 1,
     KDNET_BREAK_BUGCHECK_FIRST = 3,
@@ -25,13 +24,13 @@ enum kdnet_break_status {
     KDNET_BREAK_FATAL = 5,
 };
 
-/* What is known of a break when its phase is asked for. */
+/* Facts from which a break's phase follows. */
 struct kdnet_break_facts {
     bool shutdown;        /* unload of all symbols */
     bool exception;       /* an exception state change */
     bool breakpoint;      /* whose code is a breakpoint's */
     bool user_mode;       /* the exception is a program's (kdnet_crash_is_user_mode) */
-    bool boot_loader;     /* who answers is not NT */
+    bool boot_loader;     /* GetVersion was answered by another component than NT */
     bool at_status_break; /* the exception address is BreakpointWithStatus */
     bool break_status_known;
     uint32_t break_status; /* first argument register */
@@ -44,18 +43,19 @@ enum kdnet_phase kdnet_crash_phase(const struct kdnet_break_facts *facts);
 enum kdnet_break_kind kdnet_crash_break_kind(const struct kdnet_break_facts *facts);
 
 /*
- * Whether an exception happened in a program and not in the kernel: the program counter, or the record's address, lies
- * below the kernel's half. An address of 0 says nothing.
+ * Whether an exception happened in a program, not in the kernel: the program counter, or the record's address, lies
+ * below the kernel's half. An address of 0 is ignored.
  *
- * machine  of the Windows kernel that halted; KDNET_MACHINE_UNKNOWN when it is not known, or is a boot loader or a
- *          hypervisor, which run at other addresses: then false.
+ * machine  processor of the Windows kernel that halted. KDNET_MACHINE_UNKNOWN gives false: unknown, or a boot loader or
+ *          hypervisor, whose addresses follow other rules.
  */
 bool kdnet_crash_is_user_mode(const struct kdnet_state_change *change, enum kdnet_machine machine);
 
-/* The status to continue a state change with, so that Windows goes on as if nobody watched (PROTOCOL section 5). */
+/* Returns the status to continue a state change with, so that Windows goes on as without a debugger (PROTOCOL
+ * section 5). */
 uint32_t kdnet_crash_continue_status(const struct kdnet_state_change *change, bool user_mode);
 
-/* True for STATUS_BREAKPOINT and its WOW64 twin. */
+/* True for STATUS_BREAKPOINT and its WOW64 counterpart. */
 bool kdnet_crash_is_breakpoint(uint32_t exception_code);
 
 /* Which of them a state change is. machine: of the report's layout; UNKNOWN: a single step is told as such. */
@@ -63,14 +63,14 @@ enum kdnet_leftover kdnet_crash_leftover(const struct kdnet_state_change *change
                                          bool user_mode);
 
 /*
- * What the reading proves. status_known: `status` is what the machine has at IopFinalCrashDumpStatus, its address from
- * `source`; otherwise `reason` says why there is none. Never a guess: without the status, only the first break of a bug
- * check says anything.
+ * Draws the conclusion from a read. status_known: `status` is the machine's IopFinalCrashDumpStatus, its address came
+ * from `source`; otherwise `reason` says why the status is missing. Without a status, only the first break of a bug
+ * check proves anything.
  */
 struct kdnet_conclusion kdnet_crash_conclude(enum kdnet_phase phase, bool status_known, uint32_t status,
                                              enum kdnet_source source, enum kdnet_reason reason);
 
-/* What kdnet_policy_init fills in. */
+/* The defaults that kdnet_policy_init copies. */
 extern const struct kdnet_policy kdnet_policy_default;
 
 #endif

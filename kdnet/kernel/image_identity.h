@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * image_identity: the way from an image's base to its PDB identity: headers, debug directory, CodeView record, a read
+ * image_identity: finds an image's PDB identity from its base: headers, debug directory, CodeView record, one read
  * each. Pure: the caller reads the memory.
  *
- * Uses kernel. The bytes come from a machine that has crashed: nothing is trusted.
+ * The bytes come from a machine that has crashed: nothing is trusted.
  */
 #ifndef KDNET_IMAGE_IDENTITY_H
 #define KDNET_IMAGE_IDENTITY_H
@@ -20,22 +20,22 @@ enum kdnet_image_part {
     KDNET_IMAGE_CODEVIEW,
 };
 
-/* How far the way was gone. Zeros: at its start. It may be kept, and gone on with later. */
+/* Progress of the search. Zeros: at the start. May be kept and continued later. */
 struct kdnet_image_way {
-    uint8_t part;       /* enum kdnet_image_part: what is read next */
+    uint8_t part;       /* enum kdnet_image_part: the part to read next */
     uint32_t rva, size; /* of the directory, or of the record */
 };
 
 enum kdnet_image_outcome {
     KDNET_IMAGE_MORE, /* the next read is to be made */
     KDNET_IMAGE_IDENTIFIED,
-    KDNET_IMAGE_UNIDENTIFIED, /* the image does not say; the way is at its start again */
+    KDNET_IMAGE_UNIDENTIFIED, /* the image has no identity; the search is at its start again */
 };
 
 /* The next read: RVA and length. */
 void kdnet_image_way_next(const struct kdnet_image_way *way, uint32_t *rva, uint32_t *length);
 
-/* Takes the bytes of that read, or as many of them as could be read; `pdb` is written when it is identified. */
+/* Takes the bytes of the current part, perhaps truncated; writes `pdb` when the image is identified. */
 enum kdnet_image_outcome kdnet_image_way_take(struct kdnet_image_way *way, const uint8_t *data, size_t length,
                                               struct kdnet_pdb *pdb);
 

@@ -175,7 +175,7 @@ void kdnet_pdb_guidage(const struct kdnet_pdb *pdb, char out[static KDNET_GUIDAG
     (void)snprintf(out + n, KDNET_GUIDAGE_SIZE - (size_t)n, "%X", (unsigned)pdb->age);
 }
 
-/* Reads 0xHEX of 1 to 16 digits at *p; false when it is not there. */
+/* Parses 0xHEX with 1 to 16 digits at *p; false when absent. */
 static bool take_hex(const char **p, const char *end, uint64_t *value)
 {
     const char *c = *p;

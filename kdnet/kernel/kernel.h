@@ -2,9 +2,8 @@
 /*
  * kernel: structures in the memory of a halted kernel: debugger data block, bug check data, PE image, PDB identity.
  *
- * Uses error, wire, machine. Protocol: PROTOCOL.md section 7 [doc: wdbgexts.h and the PE format, both public]. These
- * functions read bytes that were fetched before; which bytes to fetch, the session decides. All of them come from a
- * machine that has crashed: nothing is trusted.
+ * Protocol: PROTOCOL.md section 7 [doc: wdbgexts.h and the PE format, both public]. These functions parse bytes that
+ * the session has read. The bytes come from a machine that has crashed: nothing is trusted.
  */
 #ifndef KDNET_KERNEL_H
 #define KDNET_KERNEL_H
@@ -16,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KDNET_DEBUGGER_DATA_SIZE 0x210 /* of KDDEBUGGER_DATA64, up to and with NtBuildLab; it is longer */
+#define KDNET_DEBUGGER_DATA_SIZE 0x210 /* of KDDEBUGGER_DATA64, through NtBuildLab; the block is longer */
 #define KDNET_PE_HEADER_SIZE     1024  /* enough for the headers of every kernel seen: e_lfanew is under 0x140 */
 #define KDNET_CODEVIEW_SIZE      88    /* RSDS record: 24 bytes and a name of up to 63 characters and NUL */
 #define KDNET_BUGCHECK_VALUES    5
@@ -39,29 +38,29 @@ int kdnet_bugcheck_decode(const struct kdnet_machine_layout *layout, const uint8
                           struct kdnet_bugcheck *out);
 
 /* Whether a load-symbols path names a kernel: ntoskrnl.exe or one of its siblings, in any folder and case [inf: a
- * kernel that calls itself otherwise is identified at its first break]. */
+ * kernel with another name is identified at its first break]. */
 bool kdnet_is_kernel_path(const char *path, size_t length);
 
 /*
- * Makes the print of a kernel.
+ * Makes the fingerprint of a kernel.
  *
- * block   address of the debugger data block, base of the image: as `data` has addresses.
- * Returns false when something of it lies outside of 4 GB behind the base: no kernel.
+ * block   address of the debugger data block; base: of the image; both in the form of `data`'s addresses.
+ * Returns false when one of the five variables lies outside of 4 GB behind the base: no kernel.
  */
 bool kdnet_image_print(enum kdnet_machine machine, uint64_t base, uint64_t block,
                        const struct kdnet_debugger_data *data, const char *build_lab, struct kdnet_image_print *out);
 
 /*
- * Finds the debug directory of an image from its first bytes.
+ * Finds the debug directory of an image in its first bytes.
  *
  * header  at least a DOS header; best KDNET_PE_HEADER_SIZE bytes from the image's base.
  * rva, size  of the directory: an array of 28-byte entries.
- * Returns KDNET_OK; KDNET_ERR_FORMAT when it is no PE32 or PE32+ image, or has no debug directory, or its headers lie
- * beyond `length`.
+ * Returns KDNET_OK; KDNET_ERR_FORMAT when the image is no PE32 or PE32+ image, has no debug directory, or its headers
+ * lie beyond `length`.
  */
 int kdnet_pe_debug_directory(const uint8_t *header, size_t length, uint32_t *rva, uint32_t *size);
 
-/* Finds the CodeView entry (type 2) in a debug directory: rva and size of its record. Returns KDNET_OK or
+/* Finds the CodeView entry (type 2) in a debug directory: RVA and size of its record. Returns KDNET_OK or
  * KDNET_ERR_FORMAT. */
 int kdnet_pe_codeview(const uint8_t *directory, size_t length, uint32_t *rva, uint32_t *size);
 
@@ -69,8 +68,8 @@ int kdnet_pe_codeview(const uint8_t *directory, size_t length, uint32_t *rva, ui
 int kdnet_pdb_decode(const uint8_t *record, size_t length, struct kdnet_pdb *out);
 
 /*
- * Looks for "*** Fatal System Error: 0xCODE (0xP1,0xP2,0xP3,0xP4)" in debug text (PROTOCOL section 9, step 1).
- * Returns true and writes out when it is there whole.
+ * Finds "*** Fatal System Error: 0xCODE (0xP1,0xP2,0xP3,0xP4)" in debug text (PROTOCOL section 9, step 1). Returns true
+ * and writes `out` when the line is complete.
  */
 bool kdnet_bugcheck_from_text(const char *text, size_t length, struct kdnet_bugcheck *out);
 

@@ -15,7 +15,7 @@ void kdnet_layout_cache_free(struct kdnet_layout_cache *cache)
     free(cache);
 }
 
-/* False: the address is not in an image that begins at the version's base. */
+/* False: the address is outside the image that begins at the version's base. */
 static bool rva_of(const struct kdnet_version *version, uint64_t address, uint32_t *out)
 {
     enum kdnet_machine machine = (enum kdnet_machine)version->machine;
@@ -32,7 +32,7 @@ static bool fingerprint_of(const struct kdnet_version *version, struct kdnet_ker
            rva_of(version, version->loaded_module_list, &out->modules_rva);
 }
 
-/* KDNET_LAYOUT_CACHE_MAX: it is not there. */
+/* Returns KDNET_LAYOUT_CACHE_MAX when absent. */
 static size_t place_of(const struct kdnet_layout_cache *cache, const struct kdnet_kernel_fingerprint *fingerprint)
 {
     for (size_t i = 0; i < cache->count; ++i)

@@ -106,8 +106,7 @@ void kdnet_link_init(struct kdnet_link *link, const struct kdnet_link_memory *me
  *
  * sequence  of the datagram; a lower sequence than the last data packet's marks a late packet.
  * packet    written when the news is DATA; borrows from the body. Its ACK is queued, and a queued RESEND is dropped:
- *           the
- *           target has one packet in flight at a time, which is this one.
+ *           the target has one packet in flight at a time, which is this one.
  *
  * Returns KDNET_OK; KDNET_ERR_CHECKSUM, KDNET_ERR_LENGTH, KDNET_ERR_SHORT (RESEND is queued; after three damaged
  * packets the next one is taken as it is); KDNET_ERR_REPEAT (acknowledged again when it repeats the last packet); or
