@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* boot_cache_internal: what evidence has learnt of one boot of a machine. Not for callers. */
+/* boot_cache_internal: evidence that is constant during one boot of a machine. Not for callers. */
 #ifndef KDNET_BOOT_CACHE_INTERNAL_H
 #define KDNET_BOOT_CACHE_INTERNAL_H
 
@@ -10,7 +10,7 @@
 #define KDNET_ONCE_MAX    8U
 #define KDNET_ONCE_TEXTS  192U
 
-/* An image that reads are of, besides the kernel. */
+/* An image other than the kernel that reads refer to. */
 struct kdnet_module {
     char name[KDNET_READ_MODULE_SIZE];
     uint64_t base; /* 0: not found */
@@ -18,7 +18,7 @@ struct kdnet_module {
     struct kdnet_pdb pdb;
 };
 
-/* What evidence has learnt of one boot: values that are asked once, and images. */
+/* Evidence learnt in one boot: values that are read once, and images. */
 struct kdnet_boot_cache {
     uint32_t version; /* of the reads */
     size_t once_count;
@@ -33,10 +33,10 @@ struct kdnet_boot_cache {
 /* NULL is fine. */
 void kdnet_boot_cache_free(struct kdnet_boot_cache *cache);
 
-/* Whether something of the value of read i is known from an earlier break of this boot; if so, writes it. */
+/* Writes what an earlier break of this boot showed of read i's value. False: nothing. */
 bool kdnet_boot_cache_recall(const struct kdnet_boot_cache *cache, struct kdnet_evidence *evidence, size_t i);
 
-/* Keeps the value of read i; when there is no room it is asked again: slower, not wrong. */
+/* Keeps the value of read i. Without room the value is read again at the next break: slower, not wrong. */
 void kdnet_boot_cache_keep(struct kdnet_boot_cache *cache, const struct kdnet_evidence *evidence, size_t i);
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every machine has a budget for what it makes us tell: of each kind of event so many at once, and one more each
- * second. What is beyond is counted, and told as one event a kind. The results of crashes have a budget of their own:
- * no flood of other breaks costs one. The clock is when the machine was last heard, so what it costs needs no time.
+ * Rate limits of the events that a machine causes: for each kind of event a burst, then one each second. Events beyond
+ * the limit are counted and reported as one event a kind. Results of crashes have a limit of their own, so that no
+ * flood of other breaks suppresses one. The clock is the time when the machine was last heard, so no timer is needed.
  */
 #include "kdnet/session/budget_internal.h"
 #include "kdnet/session/events_internal.h"
 
-#define REPORT_SUPPRESSED_US UINT64_C(10000000) /* after the first that was counted */
+#define REPORT_SUPPRESSED_US UINT64_C(10000000) /* after the first suppressed event */
 
 bool kdnet_budget_spend(uint64_t *back_us, uint64_t now_us, unsigned at_once, uint64_t every_us)
 {
@@ -22,8 +22,8 @@ static bool is_free(const struct kdnet_event *event)
 {
     switch (event->type) {
     case KDNET_EVENT_CONNECTED:
-        return event->u.connected.first; /* a whole fleet may connect at once: nobody keeps anything of it */
-    case KDNET_EVENT_LOST:               /* these are rare by what they are */
+        return event->u.connected.first; /* a whole fleet may connect at once: an idle target must not need a history */
+    case KDNET_EVENT_LOST:               /* rare by their nature */
     case KDNET_EVENT_BREAK_STORM:
     case KDNET_EVENT_SUPPRESSED:
         return true;

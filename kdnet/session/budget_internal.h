@@ -5,15 +5,15 @@
 
 #include "kdnet/session/state_internal.h"
 
-/* Takes one from a budget of so many at once and one more each `every_us`; false when it is used up. back_us: its
- * state, 0 at first. */
+/* Takes one from a budget of `at_once` that regains one each `every_us`; false when the budget is used up. back_us:
+ * state of the budget, 0 at first. */
 bool kdnet_budget_spend(uint64_t *back_us, uint64_t now_us, unsigned at_once, uint64_t every_us);
 
-/* Whether the event may be told; if not, it is counted. Needs a history. */
+/* Whether the event may be reported; otherwise counts it. Needs a history. */
 bool kdnet_budget_allows(struct kdnet_session *session, const struct kdnet_event *event);
 bool kdnet_budget_is_whole(const struct kdnet_budget *budget, uint64_t now_us);
 
-/* Tells what was suppressed, in time. */
+/* Reports suppressed events when their time has come. */
 uint64_t kdnet_budget_deadline(const struct kdnet_session *session);
 void kdnet_budget_expire(struct kdnet_session *session, uint64_t now_us);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a target prints and asks: prints are told, prompts and file questions answered. PROTOCOL.md section 5. */
+/* Handles a target's prints, prompts and file questions: reports prints, answers the others. PROTOCOL.md section 5. */
 #include "kdnet/error.h"
 #include "kdnet/session/console_internal.h"
 #include "kdnet/session/events_internal.h"
@@ -30,9 +30,9 @@ static void on_print(struct kdnet_session *session, const struct kdnet_debug_io 
 }
 
 /*
- * The answer that lets the machine go on. RtlAssert asks "Break repeatedly, break Once, Ignore, terminate Process, or
- * terminate Thread (boipt)?" [ros]: ignore. Without an i among the letters, the first that means to go on; else i all
- * the same.
+ * Returns the answer that lets the machine go on. RtlAssert asks "Break repeatedly, break Once, Ignore, terminate
+ * Process, or terminate Thread (boipt)?" [ros]: ignore. When the letters lack i, the first letter that continues the
+ * machine; else i all the same.
  */
 static char prompt_answer(const char *text, size_t length)
 {
@@ -46,12 +46,12 @@ static char prompt_answer(const char *text, size_t length)
     return 'i';
 }
 
-/* The policy holds the machine at its question: the answer goes when it is released. */
+/* Holds the machine at its prompt by policy; the answer is sent at the release. */
 static void hold_prompt(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;
     memset(halt, 0, sizeof *halt);
-    halt->stop.prompt = halt->stop.load_symbols = true; /* released without a result, as those */
+    halt->stop.prompt = halt->stop.load_symbols = true; /* released without a result, like an image load */
     halt->since_us = kdnet_state_people_us(session, now_us);
     halt->action = KDNET_ACTION_HOLD;
     memcpy(halt->stop.report, payload, length);
@@ -78,7 +78,7 @@ static void on_prompt(struct kdnet_session *session, const struct kdnet_debug_io
         (void)kdnet_link_send(&session->active->link, KDNET_PACKET_DEBUG_IO, false, payload, length);
 }
 
-/* A question that is cut is answered all the same: what is missing counts as zero. */
+/* Pads a truncated question with zeros, so that it can be answered. */
 static const uint8_t *pad(const struct kdnet_packet *packet, uint8_t *whole, size_t size, size_t *length)
 {
     if (packet->payload_length >= size)
@@ -104,7 +104,7 @@ void kdnet_console_debug_io(struct kdnet_session *session, const struct kdnet_pa
         on_print(session, &io);
 }
 
-/* We have no replacement for any file: the same 64 bytes with a status, as WinDbg answers [cap frame 238]. */
+/* Answers that no replacement file exists: the same 64 bytes with a status, as WinDbg answers [cap frame 238]. */
 void kdnet_console_file_io(struct kdnet_session *session, const struct kdnet_packet *packet)
 {
     struct kdnet_file_io io;
@@ -120,8 +120,8 @@ void kdnet_console_file_io(struct kdnet_session *session, const struct kdnet_pac
 }
 
 /*
- * The same question while its answer is under way: our RESET brought it again, or the answer's ACK was lost and it is
- * asked anew. The answer goes on; when it has arrived we ask whether the machine still waits.
+ * Whether a question repeats the one whose answer is in flight: our RESET caused the repeat, or the answer's ACK was
+ * lost. The answer stays in flight; when it has arrived, a RESEND asks whether the machine still waits.
  */
 bool kdnet_console_is_same_question(struct kdnet_session *session, const struct kdnet_packet *packet)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* console_internal: what a target prints and asks, answered. Not for callers. */
+/* console_internal: answers a target's prints, prompts and file questions. Not for callers. */
 #ifndef KDNET_CONSOLE_INTERNAL_H
 #define KDNET_CONSOLE_INTERNAL_H
 
 #include "kdnet/session/state_internal.h"
 
-/* The same question while its answer is under way. */
+/* Whether a question repeats the one whose answer is in flight. */
 bool kdnet_console_is_same_question(struct kdnet_session *session, const struct kdnet_packet *packet);
 
 /* A print or a prompt, and a question for a file. */

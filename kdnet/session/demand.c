@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A read that an operator demands. A running machine is asked to break in, by a datagram of one byte that nothing
- * acknowledges: the state change is the answer. Each request is followed by a RESEND, which brings a state change that
- * was lost: a second request that comes while the machine stands makes it break in once more when it goes on [ros], and
- * that break is ours, too. PROTOCOL.md section 4.
+ * acknowledges: the state change is the answer. A RESEND follows each request and recovers a lost state change. A
+ * second request that reaches a halted machine makes the machine break in once more after its release [ros]; that break
+ * counts as ours, too. PROTOCOL.md section 4.
  */
 #include "kdnet/error.h"
 #include "kdnet/kernel/crash.h"
@@ -13,10 +13,10 @@
 
 #include <stdlib.h>
 
-#define STEP_US       UINT64_C(500000)   /* from a request to the RESEND behind it, and from that to the next request */
-#define LOOK_US       UINT64_C(50000)    /* until it is looked again whether something else is under way */
-#define LATE_US       UINT64_C(60000000) /* so long a further break may be the answer to a request that came late */
-#define UNANSWERED_US UINT64_C(600000000) /* the same, when none came */
+#define STEP_US       UINT64_C(500000) /* between a request and its RESEND, and between the RESEND and the next request */
+#define LOOK_US       UINT64_C(50000)     /* interval of checking whether the link is free */
+#define LATE_US       UINT64_C(60000000)  /* how long a further break may be the answer to a late request */
+#define UNANSWERED_US UINT64_C(600000000) /* the same, when no break came */
 
 static struct kdnet_demand_state *demand_of(const struct kdnet_session *session)
 {
@@ -93,7 +93,8 @@ bool kdnet_demand_lasts(const struct kdnet_history *history, uint64_t now_us)
     return true;
 }
 
-/* A break-in shows by its status, at the kernel's own breakpoint. Where that cannot be told, it may be one. */
+/* Whether the break may be the answer to a break-in request: its status at the kernel's own breakpoint says so, or
+ * is unknown. */
 bool kdnet_demand_is_answer(const struct kdnet_session *session, bool asked)
 {
     const struct kdnet_history *history = session->history;
@@ -116,7 +117,7 @@ bool kdnet_demand_take_due(struct kdnet_session *session)
     return due;
 }
 
-/* Nothing is under way that a break-in could come between. */
+/* Whether nothing is in flight that a break-in could disturb. */
 static bool is_clear(const struct kdnet_session *session)
 {
     const struct kdnet_active *active = session->active;
@@ -131,7 +132,7 @@ void kdnet_demand_expire(struct kdnet_session *session, uint64_t now_us)
         return;
     if (now_us >= demand->begun_us + KDNET_BREAK_IN_FOR_US || session->lost) {
         end(session, KDNET_DEMAND_UNANSWERED);
-        kdnet_resend_begin(session, KDNET_RESENDS_MAX, now_us); /* it may stand all the same */
+        kdnet_resend_begin(session, KDNET_RESENDS_MAX, now_us); /* the machine may be halted all the same */
         return;
     }
     demand->next_us = now_us + LOOK_US;

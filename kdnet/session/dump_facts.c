@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the breaks of a crash say of its dump besides the status: facts for the verdict, and for an assessment where
- * there is none. Also the crash that has no last break.
+ * Facts about a crash's dump besides the status: for the verdict, and for an assessment when the verdict is unknown.
+ * Also detects a crash without a last break.
  */
 #include "kdnet/session/dump_facts_internal.h"
 #include "kdnet/session/events_internal.h"
@@ -11,8 +11,8 @@
 
 #include <string.h>
 
-#define POKES_ASK  3U  /* of a machine that ought to write its dump: it may stand at a break that we did not hear */
-#define POKES_TOLD 10U /* half a minute's: it runs */
+#define POKES_ASK  3U  /* of a machine that should be writing its dump: it may be at a break that we did not receive */
+#define POKES_TOLD 10U /* half a minute of pokes: the machine runs */
 
 static enum kdnet_pointer_fact pointer_fact(const struct kdnet_evidence *evidence, const char *symbol)
 {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The oldest event leaves the queue. A session begins with its connected event, told or not. */
+/* Removes the oldest event from the queue. The connected event starts a session id, even when it is not reported. */
 struct kdnet_event *kdnet_events_take(struct kdnet_session *session)
 {
     struct kdnet_active *active = session->active;

@@ -5,11 +5,11 @@
 
 #include "kdnet/session/state_internal.h"
 
-/* Room for one event, session id and what it belongs to filled in; with a full queue the oldest gives way. Needs a
- * session that is active. */
+/* Adds an event with session id and identity filled in; a full queue drops its oldest event. Needs an active
+ * session. */
 struct kdnet_event *kdnet_events_add(struct kdnet_session *session, enum kdnet_event_type type);
 
-/* The oldest event leaves the queue. A session begins with its connected event, told or not. */
+/* Removes the oldest event from the queue. The connected event starts a session id, even when it is not reported. */
 struct kdnet_event *kdnet_events_take(struct kdnet_session *session);
 
 #endif

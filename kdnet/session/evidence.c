@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* KLDR_DATA_TABLE_ENTRY, and a UNICODE_STRING in it. */
+/* KLDR_DATA_TABLE_ENTRY, and the UNICODE_STRINGs in it. */
 enum {
     LDR64_BASE = 0x30,
     LDR64_NAME = 0x58,
@@ -42,7 +42,7 @@ uint32_t kdnet_read_length(const struct kdnet_machine_layout *layout, enum kdnet
     case KDNET_READ_STRING:
         return KDNET_TEXT_MAX;
     case KDNET_READ_UNICODE:
-        return 2 * (uint32_t)layout->pointer_size; /* Length, MaximumLength, and Buffer at its own alignment */
+        return 2 * (uint32_t)layout->pointer_size; /* Length, MaximumLength, and padding before Buffer */
     case KDNET_READ_POINTER:
     default:
         return (uint32_t)layout->pointer_size;
@@ -98,8 +98,7 @@ void kdnet_evidence_number(struct kdnet_evidence *evidence, size_t i, const uint
     evidence->value[i].state = KDNET_VALUE_KNOWN;
 }
 
-/* One character of UTF-16 as UTF-8, up to 3 bytes; halves of pairs, which names of drivers do not have, become U+FFFD.
- */
+/* Converts one UTF-16 unit to UTF-8, up to 3 bytes. Surrogates, which names of drivers do not have, become U+FFFD. */
 static size_t to_utf8(uint16_t c, char out[static 3])
 {
     if (c >= 0xd800 && c <= 0xdfff)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * evidence: further values to read from a halted machine, and what became of each.
+ * evidence: further values to read from a halted machine, and the result of each read.
  *
- * Uses machine, wire. What is read is told as it is, without more being claimed than it says. Nothing here asks the
- * machine: evidence_probe.c does, when the status is known or cannot be.
+ * Values are reported as read, without interpretation. Nothing here asks the machine: probes/evidence.c does, once the
+ * status is known or cannot be known.
  */
 #ifndef KDNET_EVIDENCE_H
 #define KDNET_EVIDENCE_H
@@ -24,12 +24,12 @@ struct kdnet_loaded_image {
     uint16_t name_length; /* bytes */
 };
 
-#define KDNET_LOADED_IMAGE_SIZE 0x68U /* bytes of an entry that are read */
+#define KDNET_LOADED_IMAGE_SIZE 0x68U /* bytes read of an entry */
 
-/* Bytes of a value that have to be read at once; of UNICODE, the structure. */
+/* Bytes of a value that must come in one read; of UNICODE, the structure's. */
 uint32_t kdnet_read_length(const struct kdnet_machine_layout *layout, enum kdnet_read_kind kind);
 
-/* A pointer as this machine says it; `data` has pointer_size bytes. */
+/* Decodes a pointer of this machine; `data` has pointer_size bytes. */
 uint64_t kdnet_pointer(const struct kdnet_machine_layout *layout, const uint8_t *data);
 
 /* Reads an entry of KDNET_LOADED_IMAGE_SIZE bytes. */
@@ -42,7 +42,7 @@ bool kdnet_module_may_be(const char *module, uint16_t name_length);
 /* Whether an image's name in UTF-16 is this module's, with an extension or without; case does not matter. */
 bool kdnet_module_is(const char *module, const uint8_t *name, size_t length);
 
-/* The value of a symbol of the kernel itself; false: it was not read. evidence: NULL when there is none. */
+/* Finds the value of a symbol of the kernel itself; false: it was not read. evidence: may be NULL. */
 bool kdnet_evidence_find(const struct kdnet_evidence *evidence, const char *symbol, enum kdnet_read_kind kind,
                          uint64_t *number);
 
@@ -50,8 +50,8 @@ bool kdnet_evidence_find(const struct kdnet_evidence *evidence, const char *symb
 void kdnet_evidence_number(struct kdnet_evidence *evidence, size_t i, const uint8_t *data, size_t length);
 
 /*
- * Keeps a text up to a NUL; UTF-16 when `wide`. When `more`, the machine has more of it behind `data`, unless a NUL
- * ends it. The value is KNOWN only when all of it is kept; otherwise CUT, or NO_ROOM when nothing of it is.
+ * Keeps a text up to its NUL; UTF-16 when `wide`. `more`: the machine has more text behind `data`, unless a NUL ends
+ * it. The value becomes KNOWN when the whole text is kept, CUT when a part of it is, NO_ROOM when nothing is.
  */
 void kdnet_evidence_text(struct kdnet_evidence *evidence, size_t i, const uint8_t *data, size_t length, bool wide,
                          bool more);

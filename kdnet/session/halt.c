@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is known of a machine that stands still. PROTOCOL.md sections 5 and 6.
+ * Facts about a halted machine. PROTOCOL.md sections 5 and 6.
  */
 #include "kdnet/kernel/crash.h"
 #include "kdnet/session/halt_internal.h"
@@ -8,7 +8,7 @@
 
 #include <assert.h>
 
-/* Bit s of [stage]: the stage s may follow it. */
+/* Bit s of row [stage]: stage s may follow. */
 static bool may_follow(enum kdnet_stage stage, enum kdnet_stage next)
 {
     enum {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* halt_internal: what is known of a machine that stands still. Not for callers. */
+/* halt_internal: facts about a halted machine. Not for callers. */
 #ifndef KDNET_HALT_INTERNAL_H
 #define KDNET_HALT_INTERNAL_H
 
 #include "kdnet/session/state_internal.h"
 
-/* The next stage of a halt. Asserts that it may follow. */
+/* Changes the stage of a halt. Asserts that the new stage may follow the old one. */
 void kdnet_halt_set_stage(struct kdnet_halt *halt, enum kdnet_stage stage);
 
 /* Whether the request under way is this probe's. */
@@ -14,29 +14,28 @@ bool kdnet_halt_asks(const struct kdnet_halt *halt, const struct kdnet_probe *pr
 /* The state change's new state, without the flag of the alternate form. */
 uint32_t kdnet_halt_state(const struct kdnet_halt *halt);
 
-/* NULL while it is not known what machine it is. */
+/* NULL while the machine's processor is unknown. */
 const struct kdnet_machine_layout *kdnet_halt_layout(const struct kdnet_session *session);
 
 /* Whether Windows itself answers, not its loader and not a hypervisor. Needs a known version. */
 bool kdnet_kernel_info_is_nt(const struct kdnet_kernel_info *info);
 
-/* An address as this machine says it. Needs a known version, as the next one does. */
+/* Converts an address from a reply of this machine. Needs a known version, as the next function does. */
 uint64_t kdnet_halt_address(const struct kdnet_session *session, uint64_t address);
 
 uint64_t kdnet_halt_kernel_base(const struct kdnet_session *session);
 
-/* What is known of the break so far; its phase and kind follow from it (crash.h). */
+/* Collects what is known of the break so far; its phase and kind follow from that (crash.h). */
 struct kdnet_break_facts kdnet_halt_facts(const struct kdnet_session *session);
 
-/* Whether it is an exception of a program, which Windows hands to that program (crash.h). */
+/* Whether the break is an exception in a program, which Windows hands to that program (crash.h). */
 bool kdnet_halt_is_user_mode(const struct kdnet_session *session);
 
-/* What a former debugger left, and what the machine has halted for (crash.h). */
+/* Returns what a former debugger left and the machine now halts for (crash.h). */
 enum kdnet_leftover kdnet_halt_leftover(const struct kdnet_session *session);
 
-/* Whether the machine stands on a breakpoint instruction of the kernel, so that it would trap again (PROTOCOL section
- * 5).
- */
+/* Whether the machine stands on a breakpoint instruction of the kernel, on which it would trap again (PROTOCOL
+ * section 5). */
 bool kdnet_halt_must_step(const struct kdnet_session *session);
 
 #endif

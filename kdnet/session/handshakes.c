@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pokes and what answers them; and the data keys that follow, of which only that counts which the target uses. DESIGN
+ * Pokes and their responses, and the choice of the data key: an offered key counts only when the target uses it. DESIGN
  * section 5, PROTOCOL section 3.
  */
 #include "kdnet/base/wire.h"
@@ -20,8 +20,8 @@
 
 #define OFFER_DOUBT_US 1000000U
 
-/* Answers a poke with a new data key, which counts only when the target uses it; or not, when more runs ask than have
- * places. */
+/* Answers a poke with a new data key, which counts only when the target uses it. Does not answer when more runs ask
+ * than there are places. */
 static int make_offer(struct kdnet_session *session, const struct kdnet_datagram *datagram,
                       const struct kdnet_poke *poke, uint64_t now_us)
 {
@@ -53,8 +53,8 @@ static int make_offer(struct kdnet_session *session, const struct kdnet_datagram
 }
 
 /*
- * Whether a poke comes after another of the same run: a recorded one has neither a sequence nor a counter that
- * advances. A target that sets its KDNET up again on its way into a crash may well begin one of the two anew [inf].
+ * Whether a poke is newer than another one of the same run: a replayed poke has neither a higher sequence nor a higher
+ * counter. A target that initialises its KDNET again on its way into a crash may restart one of the two [inf].
  */
 static bool is_newer(const struct kdnet_datagram *datagram, const struct kdnet_poke *poke, uint64_t sequence,
                      uint64_t counter)
@@ -62,8 +62,8 @@ static bool is_newer(const struct kdnet_datagram *datagram, const struct kdnet_p
     return datagram->sequence > sequence || kdnet_get_le64(poke->random) > counter;
 }
 
-/* Whether an offer was made for this very poke, or a later one of the same boot was seen. Writes the offer when it was
- * this one. */
+/* Whether an offer was made for this very poke, or a later poke of the same boot was seen. Writes the offer for this
+ * poke. */
 static bool answered(struct kdnet_session *session, const struct kdnet_datagram *datagram,
                      const struct kdnet_poke *poke, struct kdnet_offer **same)
 {
@@ -82,9 +82,9 @@ static bool answered(struct kdnet_session *session, const struct kdnet_datagram 
 }
 
 /*
- * Whether a poke comes too early after another of its run was answered: two responses under way at once may arrive in
- * the wrong order, and then the target uses the key that we have given up. It is noted, so that of recordings that are
- * played in order the machine's own poke is the last one that counts, and its next is answered.
+ * Whether a poke comes too early after another of its run was answered. Two responses in flight may arrive in the wrong
+ * order, and the target then uses the key that we have dropped. The poke is noted: when recordings are played in order,
+ * the machine's own poke is the last that counts, and the machine's next poke is answered.
  */
 static bool comes_early(struct kdnet_session *session, const struct kdnet_datagram *datagram,
                         const struct kdnet_poke *poke, uint64_t now_us)
@@ -98,16 +98,16 @@ static bool comes_early(struct kdnet_session *session, const struct kdnet_datagr
     return true;
 }
 
-/* The machine holds a connection with a host elsewhere than where it sends its pokes, which is us. */
+/* Whether the machine is connected to another host than the address that it sends its pokes to, which is ours. */
 static bool names_another(const struct kdnet_poke *poke)
 {
     return !kdnet_address_is_none(&poke->connected) && !kdnet_address_equal(&poke->connected, &poke->host);
 }
 
 /*
- * Whether a poke that is new wants an answer: DESIGN section 5, PROTOCOL section 3. A machine that we hold and that
- * names another host has been taken by that one: two hosts would take it from each other for ever. Unless its data
- * comes to us all the same: then the other address is one of ours.
+ * Whether a new poke needs an answer: DESIGN section 5, PROTOCOL section 3. A connected machine that names another host
+ * was taken over by that host: fighting would make two hosts take the machine from each other for ever. But when the
+ * machine's data still comes to us, the named address is one of ours.
  */
 static bool wants_answer(const struct kdnet_session *session, const struct kdnet_poke *poke, uint64_t now_us)
 {
@@ -120,7 +120,8 @@ static bool wants_answer(const struct kdnet_session *session, const struct kdnet
         return true;
     if (names_another(poke))
         return session->rekey_wanted && session->foreign_ms != 0;
-    /* It may have taken a response whose connection check was lost: then it waits under a key that we do not use. */
+    /* The machine may have taken a response whose connection check was lost: it then waits under a key that we do
+     * not use. */
     return session->rekey_wanted || (offered && now_us - offered->made_us >= OFFER_DOUBT_US);
 }
 
@@ -132,7 +133,7 @@ static int receive_poke(struct kdnet_session *session, const struct kdnet_datagr
     bool newer = is_newer(datagram, poke, session->control_sequence, kdnet_get_le64(session->target_random));
     if (answered(session, datagram, poke, &same)) {
         kdnet_state_count(session, KDNET_COUNT_REPEATED);
-        if (same) /* the same again, never a second key */
+        if (same) /* the same response again, never a second key */
             session->response_due = kdnet_offers_number(session, same) & KDNET_OFFER_NUMBERS;
         received->answered = same;
         return KDNET_OK;
@@ -190,8 +191,8 @@ int kdnet_handshakes_receive(struct kdnet_session *session, const uint8_t *paylo
 }
 
 /*
- * Whether a data packet of ours has gone out to this run of the target, or its count is in doubt. If not, it expects
- * our first id, whether it counts on over handshakes or begins anew: RESET would say what both know.
+ * Whether a data packet of ours went out to this run of the target, or the target's count of ids is in doubt. Otherwise
+ * the target expects our first id, whether it keeps counting over handshakes or starts anew: RESET would be redundant.
  */
 static bool has_numbered(const struct kdnet_link *link)
 {
@@ -199,7 +200,7 @@ static bool has_numbered(const struct kdnet_link *link)
     return memory->next_id != KDNET_PACKET_FIRST_ID || memory->out_of_step || memory->reset_sent || link->busy;
 }
 
-/* The target uses the key of this offer: it is in force from now on. */
+/* Puts an offer's key in force: the target uses it. */
 static int promote(struct kdnet_session *session, const struct kdnet_offer *offer, uint64_t now_us)
 {
     uint8_t id[KDNET_SESSION_ID_LENGTH];
@@ -222,9 +223,10 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
     if (session->rival == 0) /* else a poke or a check went elsewhere, perhaps */
         kdnet_link_sample_first(&session->active->link, now_us - offer->made_us);
     if (offer->took_over || (known && !rebooted && numbered))
-        session->active->link.memory.out_of_step = true; /* its count of our ids may be another than ours */
+        session->active->link.memory.out_of_step = true; /* the target's count of our ids may differ from ours */
     else if (!rebooted)
-        session->active->link.memory.unsure = true; /* it may have been our previous process's, and have forgotten it */
+        session->active->link.memory.unsure =
+            true; /* the target may have counted our previous process's ids, and have forgotten them */
     kdnet_link_control(&session->active->link, KDNET_PACKET_RESEND, 0);
     if (offer->took_over || !known)
         kdnet_resend_meet(session, offer->took_over, now_us);
@@ -235,7 +237,8 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
     session->version = offer->version;
     session->connected = true;
     session->renumbered = session->solicit_due = session->going_down = false;
-    session->solicited_ms = kdnet_state_ms(now_us); /* what comes late under the old key asks for nothing */
+    session->solicited_ms =
+        kdnet_state_ms(now_us); /* late datagrams under the old key must not cause a request to poke */
     kdnet_sequence_restart(session);
     if (keep)
         kdnet_resume_rekeyed(session, now_us);
@@ -247,7 +250,7 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
     return KDNET_OK;
 }
 
-/* Opens a data datagram with the key in force or an offered one, which it confirms. */
+/* Opens a data datagram with the key in force, or with an offered key, which becomes confirmed. */
 int kdnet_handshakes_open_data(struct kdnet_session *session, const uint8_t *payload, size_t length, uint8_t *plain,
                                uint64_t now_us, struct kdnet_datagram *datagram)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* handshakes_internal: pokes, and the keys that are agreed on. Not for callers. */
+/* handshakes_internal: pokes, and the negotiation of keys. Not for callers. */
 #ifndef KDNET_HANDSHAKES_INTERNAL_H
 #define KDNET_HANDSHAKES_INTERNAL_H
 
@@ -9,7 +9,7 @@
 int kdnet_handshakes_receive(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us,
                              struct kdnet_received *received);
 
-/* Opens a data datagram with the key in force or an offered one, which it confirms. */
+/* Opens a data datagram with the key in force, or with an offered key, which becomes confirmed. */
 int kdnet_handshakes_open_data(struct kdnet_session *session, const uint8_t *payload, size_t length, uint8_t *plain,
                                uint64_t now_us, struct kdnet_datagram *datagram);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a session's events belong to: its run, and its crash, from the first break at which its bug check is known until
+ * The identity that a session's events carry: its run, and its crash, from the first break with a known bug check until
  * the machine has shown a new boot.
  */
 #include "kdnet/base/wire.h"
@@ -39,7 +39,7 @@ static bool is_same(const struct kdnet_bugcheck *a, const struct kdnet_bugcheck 
     return a->code == b->code && memcmp(a->parameters, b->parameters, sizeof a->parameters) == 0;
 }
 
-/* False: no poke of the machine was seen. With a history it is made once. */
+/* False: no poke of the machine was seen. With a history the id is computed once. */
 static bool find_boot(const struct kdnet_session *session, uint8_t out[static KDNET_IDENTITY_LENGTH])
 {
     static const uint8_t none[KDNET_RANDOM_LENGTH];
@@ -91,7 +91,7 @@ bool kdnet_identity_is_new_boot(const struct kdnet_session *session)
     return loader || (then != 0 && now != 0 && then != now);
 }
 
-/* The crash that the caller remembers is this one, when its run and this bug check give it its name. */
+/* Whether this crash is the recalled one: its run and bug check give the recalled id. */
 static bool is_recalled(struct kdnet_session *session, const struct kdnet_bugcheck *bugcheck)
 {
     struct kdnet_identity *own = &session->history->identity;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * identity: the names of a run of a machine's KDNET and of a crash. Whoever has the key and sees the same machine makes
- * the same ones.
+ * identity: ids of a run of a machine's KDNET and of a crash. Every host that has the key and sees the machine computes
+ * the same ids.
  *
- * Uses crypto, handshake, kernel, key. A name is the start of a SHA-256; as text it is 16 lower-case hex digits.
+ * An id is the start of a SHA-256; as text it is 16 lower-case hex digits.
  */
 #ifndef KDNET_IDENTITY_H
 #define KDNET_IDENTITY_H
@@ -15,11 +15,12 @@
 
 #include <stdint.h>
 
-/* Of a run: SHA-256(control key | the target random without its counter). Cost: one block of SHA-256. */
+/* Computes a run's id: SHA-256(control key | target random without its counter). Cost: one block of SHA-256. */
 void kdnet_identity_boot(const struct kdnet_key *key, const uint8_t random[static KDNET_RANDOM_LENGTH],
                          uint8_t out[static KDNET_IDENTITY_LENGTH]);
 
-/* Of a crash: SHA-256(its run | code, 32 bits | four parameters, 64 bits each), little-endian. Cost: as above. */
+/* Computes a crash's id: SHA-256(run's id | code, 32 bits | four parameters, 64 bits each), little-endian. Cost: as
+ * above. */
 void kdnet_identity_crash(const uint8_t boot[static KDNET_IDENTITY_LENGTH], const struct kdnet_bugcheck *bugcheck,
                           uint8_t out[static KDNET_IDENTITY_LENGTH]);
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SERVED_ROW  1024U /* counters in each of two rows; a run has one in each, and the smaller counts */
+#define SERVED_ROW  1024U /* counters in each of two rows; a run has one in each row, and the smaller one counts */
 #define SERVED_SIZE (2 * SERVED_ROW)
 
 static size_t size_of(unsigned room)
@@ -71,9 +71,9 @@ struct kdnet_offer *kdnet_offers_newest(const struct kdnet_session *session, con
     return newest;
 }
 
-/* --- who was answered how often ----------------------------------------------------------------------------------- */
+/* --- how often runs were answered --------------------------------------------------------------------------------- */
 
-/* Its two counters. A stranger cannot choose the random of a run: that is in pokes that machines have sealed. */
+/* Finds a run's two counters. A stranger cannot choose a run's random: machines seal it into their pokes. */
 static void counters_of(const uint8_t random[static KDNET_RANDOM_LENGTH], size_t at[static 2])
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -139,11 +139,12 @@ static bool grow(struct kdnet_session *session)
     return true;
 }
 
-/* How the places are shared, as it matters to one run. */
+/* How the places are shared, seen from one run. */
 struct survey {
     struct kdnet_offer *free;
-    struct kdnet_offer *of_run; /* its oldest */
-    /* Of other runs, but the one that has shown itself: a spare one, or of the run that was served most; the oldest. */
+    struct kdnet_offer *of_run; /* this run's oldest offer */
+    /* Of other runs, except the confirmed one: a spare offer, or the oldest offer of the run that was served most;
+     * the oldest. */
     struct kdnet_offer *most, *oldest;
     unsigned run, others;
 };

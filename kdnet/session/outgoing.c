@@ -51,7 +51,7 @@ static bool seal_data(struct kdnet_session *session, uint8_t version, const uint
                                sizeof out->payload, &out->length) == KDNET_OK;
 }
 
-/* A break-in request is no packet of the link: it has no id, and no ACK. */
+/* Makes a break-in request. It is no packet of the link: no id, no ACK. */
 static bool next_break_in(struct kdnet_session *session, struct kdnet_outgoing *out)
 {
     static const uint8_t body[1] = {KDNET_BREAK_IN_BYTE};
@@ -73,7 +73,7 @@ static bool next_packet(struct kdnet_session *session, uint64_t now_us, struct k
     return seal_data(session, session->version, session->data_key, body, length, out);
 }
 
-/* RESEND under a key that the machine may have taken without our hearing of it: if it stands still, it answers. */
+/* Makes a RESEND under a key that the machine may have taken without our knowledge: a halted machine answers. */
 static bool next_knock(struct kdnet_session *session, struct kdnet_outgoing *out)
 {
     static const struct kdnet_packet packet = {.control = true, .type = KDNET_PACKET_RESEND};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* outgoing_internal: what a session has to send, sealed: responses, solicits and RESENDs, packets, break-ins. Not for
- * callers. */
+/* outgoing_internal: makes a session's sealed datagrams: responses, poke requests, RESENDs, packets, break-in
+ * requests. Not for callers. */
 #ifndef KDNET_OUTGOING_INTERNAL_H
 #define KDNET_OUTGOING_INTERNAL_H
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A machine that can hardly be reached. Where the round trip is so long that not all can be asked before the deadline,
- * the way to the status goes first, and its last questions are waited for. Where the network carries no long datagram,
- * the reply to a long read never comes, though the machine acknowledges the request: reads become shorter, once a boot.
+ * Machines that are hard to reach. When the round trip is too long to ask everything before the deadline, the path to
+ * the status comes first, and its last replies are awaited beyond the deadline. When the network drops long datagrams,
+ * the reply to a long read never comes although the machine acknowledges the request: reads become shorter for the rest
+ * of the boot.
  */
 #include "kdnet/base/wire.h"
 #include "kdnet/kernel/crash.h"
@@ -12,8 +13,9 @@
 #include "kdnet/session/request_internal.h"
 
 #define ROUND_TRIPS   12U /* of a whole reading */
-#define AWAITED       1U  /* replies that are waited for beyond the deadline */
-#define AWAITED_LAST  3U  /* at its last break: it need not be stepped over a breakpoint, or can only spin */
+#define AWAITED       1U  /* replies awaited beyond the deadline */
+#define AWAITED_LAST  3U  /* the same at the last break: the machine needs no step over a breakpoint, or can only spin \
+                           */
 #define TOO_LONG      2U  /* timeouts after which something long is given up */
 #define TOO_LONG_US   300000U
 #define THINKS_US     12000000U
@@ -33,15 +35,15 @@ bool kdnet_reach_in_crash(const struct kdnet_session *session)
     return crash->printed || crash->first_released || crash->bugcheck.known;
 }
 
-/* Whether it may be the last break of a crash. */
+/* Whether the break may be the last one of a crash. */
 static bool may_be_last(const struct kdnet_session *session)
 {
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
     return facts.shutdown || (facts.breakpoint && session->history->crash.first_released);
 }
 
-/* Whether what is under way is on the way to the status; or tells that a machine stands at its last break, from which
- * it would only come back. */
+/* Whether the request in flight is on the path to the status, or shows that a machine is at its last break, from
+ * which it would only come back. */
 static bool is_on_the_way(const struct kdnet_session *session)
 {
     const struct kdnet_halt *halt = &session->active->halt;
@@ -81,7 +83,7 @@ bool kdnet_reach_is_too_long(const struct kdnet_session *session, unsigned timeo
 {
     const struct kdnet_link *link = &session->active->link;
     uint64_t since_us = link->acked ? link->acked_us : link->begun_us;
-    uint64_t timeout_us = kdnet_link_reply_timeout(link); /* as long as can be: it may well think */
+    uint64_t timeout_us = kdnet_link_reply_timeout(link); /* as long as possible: the machine may be thinking */
     uint64_t patience_us = timeout_us < KDNET_LINK_RTO_MAX_US ? 2 * timeout_us : THINKS_US;
     return timeouts >= TOO_LONG && now_us - since_us >= (patience_us > TOO_LONG_US ? patience_us : TOO_LONG_US);
 }
@@ -101,10 +103,10 @@ void kdnet_reach_came(struct kdnet_session *session, size_t length)
         return;
     info->too_long = 0;
     if (info->read_most > 0 && length > info->read_most)
-        info->read_most = 0; /* it had only taken its time */
+        info->read_most = 0; /* the machine was only slow */
 }
 
-/* Bytes that the read under way asks for; 0: it is none. */
+/* Returns the length of the read in flight; 0: none. */
 static uint32_t under_way(const struct kdnet_session *session)
 {
     const struct kdnet_link *link = &session->active->link;

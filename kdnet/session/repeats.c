@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A machine at the end of its crash whose owner switched automatic reboot off can only spin: continued, it breaks in
- * again at once, thousands of times a second. That is one break with one result and a counter, and after a few times it
- * is continued once a minute. The first break of a crash, after which its dump is written, never waits.
+ * A machine at the end of its crash whose owner disabled automatic reboot can only spin: continued, it breaks in again
+ * at once, thousands of times a second. Its breaks count as one break with one result and a counter; after a few
+ * repeats the machine is continued once a minute. The first break of a crash, after which the dump is written, never
+ * waits.
  */
 #include "kdnet/kernel/crash.h"
 #include "kdnet/session/demand_internal.h"
@@ -11,10 +12,10 @@
 
 #define REPEATS_AT_ONCE   3U
 #define REPEATS_WAIT_US   UINT64_C(60000000)
-#define REPEATS_FIRST_US  UINT64_C(1000000) /* of a break that only looks like the last one: twice as long each time */
+#define REPEATS_FIRST_US  UINT64_C(1000000) /* after a break that only resembles the last one; doubles each time */
 #define REPEATS_DOUBLINGS 6U
 
-/* The second break; or a breakpoint inside a crash that is none of those that Windows tells by its status. */
+/* Whether the break is the second one, or a breakpoint inside a crash that Windows does not mark by a status. */
 static bool may_be_last(const struct kdnet_session *session, const struct kdnet_break_facts *facts)
 {
     const struct kdnet_crash *crash = &session->history->crash;

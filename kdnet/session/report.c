@@ -67,7 +67,7 @@ void kdnet_report_break(struct kdnet_session *session)
         report_break(session);
         return;
     }
-    halt->repeat = true; /* its result tells whether there is anything new */
+    halt->repeat = true; /* the result decides whether there is anything new */
     ++session->history->crash.last.repeated;
 }
 

@@ -5,25 +5,25 @@
 
 #include "kdnet/session/state_internal.h"
 
-/* Who answers, once for each kernel. */
+/* Reports the kernel, once for each. */
 void kdnet_report_kernel(struct kdnet_session *session);
 
-/* A bug check, unless it was told already. */
+/* Reports a bug check, unless it was reported already. */
 void kdnet_report_bugcheck(struct kdnet_session *session, const struct kdnet_bugcheck *data, bool from_memory);
 
-/* That the machine has broken in, once for each break. */
+/* Reports the break, once for each. */
 void kdnet_report_break(struct kdnet_session *session);
 
-/* The one result of a break. */
+/* Reports the result of a break, once. */
 void kdnet_report_status(struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us);
 
-/* That breaks go unread. */
+/* Reports that breaks are released unread. */
 void kdnet_report_storm(struct kdnet_session *session, uint64_t now_us);
 
-/* What was done with the machine: released, rebooted, held. */
+/* Reports what was done with the machine: released, rebooted, held. */
 void kdnet_report_released(struct kdnet_session *session, uint64_t now_us);
 
-/* That the policy holds a machine without a break, and why. Needs a hold that has begun. */
+/* Reports that the policy holds a machine without a break, and why. Needs a hold that has begun. */
 void kdnet_report_held(struct kdnet_session *session, enum kdnet_break_kind why, uint64_t now_us);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests to a machine that stands still: one at a time. PROTOCOL.md section 6. */
+/* Requests to a halted machine, one at a time. PROTOCOL.md section 6. */
 #include "kdnet/error.h"
 #include "kdnet/session/request_internal.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A machine may be halted without our knowing. RESEND asks it to say again what it waits with: quickly at first, then
- * less and less often, and about once an hour whatever we believe.
+ * A machine may be halted without our knowledge. RESEND asks the machine to repeat the packet that it waits with:
+ * quickly at first, then at growing intervals, and about once an hour in any case.
  */
 #include "kdnet/base/wire.h"
 #include "kdnet/session/resend_internal.h"
@@ -31,8 +31,8 @@ void kdnet_resend_meet(struct kdnet_session *session, bool took_over, uint64_t n
 }
 
 /*
- * A question that our RESEND has brought again after its answer was acknowledged: the machine did not take the answer,
- * or thinks about it. So the next RESEND comes later, until it has time enough.
+ * A question that our RESEND brought again although its answer was acknowledged: the machine has not taken the answer,
+ * or thinks about it. The next RESEND comes later, until the interval gives the machine time enough.
  */
 void kdnet_resend_heard(struct kdnet_session *session, const struct kdnet_packet *packet)
 {
@@ -47,7 +47,7 @@ void kdnet_resend_heard(struct kdnet_session *session, const struct kdnet_packet
     session->resend_left = session->resend_slow = 0;
 }
 
-/* Has it been taken? */
+/* Asks whether the machine has taken the acknowledged answer. */
 void kdnet_resend_after_answer(struct kdnet_session *session, uint64_t now_us)
 {
     static const uint8_t doublings[ASKED_AGAIN_MAX + 1] = {0, 2, 4, 7};
@@ -56,8 +56,8 @@ void kdnet_resend_after_answer(struct kdnet_session *session, uint64_t now_us)
 }
 
 /*
- * Whatever we believe, a machine that runs is asked about once an hour whether it does not stand still: by its own poke
- * counter, so that this costs no memory, and another moment for each machine.
+ * Asks a running machine about once an hour whether it is halted. The machine's poke counter chooses the moment, so
+ * that this costs no memory and spreads over the machines.
  */
 static void ask_hourly(struct kdnet_session *session)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a halted machine is let go: over the breakpoint, then the policy's action, repeated until the machine has surely
- * taken it. No deadline ends this, and each way through it leaves either something under way with a timer, a chosen
- * hold, or a machine that runs.
+ * Releases a halted machine: steps over the breakpoint, then performs the policy's action, repeated until the machine
+ * has surely taken it. No deadline ends the release, and each path leaves a packet in flight with a timer, a chosen
+ * hold, or a running machine.
  */
 #include "kdnet/kernel/crash.h"
 #include "kdnet/session/demand_internal.h"
@@ -19,18 +19,18 @@
 
 #include <string.h>
 
-#define STEP_PATIENCE_US    12000000U /* for the reply to a step that was acknowledged; then it goes without */
-#define MUTE_PATIENCE_US    1000000U  /* of one that has answered nothing since such a step */
+#define STEP_PATIENCE_US    12000000U /* wait for the reply to an acknowledged step; then the release goes on without */
+#define MUTE_PATIENCE_US    1000000U  /* the same for a machine that has answered nothing since such a step */
 #define ASKS_DEAF           4U
 #define NESTED_ASKS         24U
 #define RIVAL_ASKS          3U
-#define PROOFS_MAX          20U  /* then the Continue goes out all the same */
+#define PROOFS_MAX          20U  /* after so many proofs the Continue goes out all the same */
 #define GOING_SENDS         12U  /* then only the target's pokes make us repeat a Continue */
 #define GOING_HEARD         3U   /* pokes after which an unacknowledged Continue counts as done: its ACK was lost */
-#define GOING_HEARD_DOUBTED 6U   /* the same, when it has said its break again */
-#define GOING_HEARD_MAX     200U /* then it is not repeated any more */
+#define GOING_HEARD_DOUBTED 6U   /* the same, when the machine has repeated its break */
+#define GOING_HEARD_MAX     200U /* pokes after which the Continue is not repeated any more */
 
-/* What a release means for the crash that the break belongs to. */
+/* Updates the crash that the released break belongs to. */
 static void crash_goes_on(struct kdnet_session *session, uint64_t now_us)
 {
     const struct kdnet_halt *halt = &session->active->halt;
@@ -38,7 +38,7 @@ static void crash_goes_on(struct kdnet_session *session, uint64_t now_us)
     if (halt->stop.load_symbols)
         return;
     if (halt->action == KDNET_ACTION_REBOOT) {
-        *crash = (struct kdnet_crash){0}; /* no dump is written: it starts anew at once */
+        *crash = (struct kdnet_crash){0}; /* no dump is written: the machine restarts at once */
         return;
     }
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
@@ -58,7 +58,7 @@ static void crash_goes_on(struct kdnet_session *session, uint64_t now_us)
     }
 }
 
-/* Does it run? One that thinks about what it has acknowledged is given time. */
+/* Asks at growing intervals whether the machine runs: a machine may think about an acknowledged packet. */
 static void ask_slowly(struct kdnet_session *session, uint64_t now_us)
 {
     uint64_t thinks_us = 2ULL * kdnet_link_reply_rtt(&session->active->link);
@@ -77,17 +77,17 @@ void kdnet_resume_done(struct kdnet_session *session, uint64_t now_us)
     session->going_down = halt->stop.shutdown || halt->action == KDNET_ACTION_REBOOT;
     kdnet_halt_set_stage(halt, KDNET_STAGE_RUNNING);
     halt->request.purpose = KDNET_FOR_NOTHING;
-    /* Does it run? Another break may wait under this one, or the Continue was acknowledged and not taken. A machine
-     * that writes its dump, or goes down, is left alone. */
+    /* Asks whether the machine runs. Another break may wait under this one, or the Continue was acknowledged and not
+     * taken. A machine that writes its dump, or goes down, is left alone. */
     if (halt->stop.nested)
         kdnet_resend_begin(session, NESTED_ASKS, now_us);
-    else if (session->rival > 0) /* it may have been at another break, or be at one that the other host was told of */
+    else if (session->rival > 0) /* the machine may be at another break, which the other host received */
         kdnet_resend_begin(session, RIVAL_ASKS, now_us);
     else if (!session->history->crash.dumping && !halt->stop.shutdown)
         ask_slowly(session, now_us);
 }
 
-/* The same, but nothing shows that it has: no ACK, and pokes, which a machine that writes its dump does not send. */
+/* Like kdnet_resume_done, but without an ACK: the machine pokes, which a machine that writes its dump does not do. */
 static void presume_done(struct kdnet_session *session, uint64_t now_us)
 {
     kdnet_resume_done(session, now_us);
@@ -95,8 +95,8 @@ static void presume_done(struct kdnet_session *session, uint64_t now_us)
 }
 
 /*
- * Asks for something with a reply. Each proof is another question than the one before: else the late reply to that one
- * would be taken for this one's, and so on, always one behind.
+ * Sends a request to prove the link in step. Consecutive proofs use different requests: otherwise the late reply to one
+ * would be taken for the next one's, and so on, always one behind.
  */
 static bool prove(struct kdnet_session *session)
 {
@@ -106,8 +106,8 @@ static bool prove(struct kdnet_session *session)
     return kdnet_request_read(session, KDNET_FOR_PROOF, halt->stop.change.program_counter + halt->resuming.proofs, 1);
 }
 
-/* Whether something is asked before the machine is changed or let go, because nothing shows that it counts our packets
- * as we do. */
+/* Whether a proof is needed before the machine is changed or released, because nothing shows that it counts our
+ * packets as we do. */
 static bool must_prove(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->active->halt;
@@ -148,7 +148,7 @@ void kdnet_resume_go_on(struct kdnet_session *session)
     kdnet_request(session, KDNET_FOR_NOTHING, &manipulate, false);
 }
 
-/* The program counter is still the state change's: no host before us, nor we, have moved it. */
+/* Whether the program counter still equals the state change's: neither we nor an earlier host have moved it. */
 static bool stands_on_it(const struct kdnet_session *session)
 {
     const struct kdnet_halt *halt = &session->active->halt;
@@ -167,7 +167,7 @@ static bool must_set_registers(const struct kdnet_session *session)
            (layout->machine == KDNET_MACHINE_ARM64 && kdnet_halt_leftover(session) != KDNET_LEFTOVER_NONE);
 }
 
-/* Whether what is known of the registers is as it shall be: somebody has stepped, nothing is traced. */
+/* Whether the known registers are as wanted: stepped over the breakpoint, no tracing. */
 static bool registers_are_good(const struct kdnet_session *session)
 {
     const struct kdnet_halt *halt = &session->active->halt;
@@ -202,8 +202,8 @@ void kdnet_resume_next(struct kdnet_session *session)
             if (kdnet_context_ask(session, KDNET_FOR_PROBE))
                 return;
         } else if (kdnet_is_known(&halt->facts, KDNET_FACT_CONTEXT)) {
-            if (halt->resuming
-                    .interrupted) /* it may have broken in elsewhere, unheard: that break has another context */
+            if (halt->resuming.interrupted) /* the machine may have broken in elsewhere, unheard: that break has another
+                                               context */
                 kdnet_link_doubt(&session->active->link);
             halt->resuming.interrupted = false;
             if (must_prove(session))
@@ -226,9 +226,9 @@ void kdnet_resume_hold(struct kdnet_session *session, uint64_t now_us)
 }
 
 /*
- * The deadline has come while something is asked. Its reply is waited for when the machine is not let go without one:
- * when nothing else shows that it counts our packets as we do, or when it is needed for the step over the breakpoint.
- * One that thinks would only think longer if it was asked something else. Returns whether it is.
+ * The deadline came while a request is in flight. Whether its reply is awaited: when the machine cannot be released
+ * without it, because nothing else proves the link in step, or the step over the breakpoint needs it. A machine that
+ * thinks would only think longer about another request.
  */
 static bool await_reply(struct kdnet_session *session)
 {
@@ -244,7 +244,7 @@ static bool await_reply(struct kdnet_session *session)
     return true;
 }
 
-/* A machine that was read again stands as before, until the same time as before. */
+/* Holds a machine that was read again, until the same time as before. */
 static void hold_on(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->active->halt;
@@ -254,7 +254,7 @@ static void hold_on(struct kdnet_session *session)
     halt->deadline_us = halt->held_until_us;
 }
 
-/* What becomes of a machine at this break. One that a host has stopped is never kept. */
+/* Chooses the action at this break. A machine that a host has stopped is never kept. */
 static enum kdnet_action choose_action(const struct kdnet_session *session, const struct kdnet_break_facts *facts)
 {
     if (session->active->halt.reboot)
@@ -325,7 +325,8 @@ void kdnet_resume_poked(struct kdnet_session *session, uint64_t now_us)
         return;
     struct kdnet_halt *halt = &active->halt;
     ++halt->resuming.heard;
-    /* One that has said its break again stood still after a Continue: it is believed when it is asked and does not. */
+    /* A machine that repeated its break was halted after a Continue: it counts as running when it does not answer a
+     * RESEND. */
     unsigned patience = halt->resuming.duplicate_breaks > 0 ? GOING_HEARD_DOUBTED : GOING_HEARD;
     if (halt->resuming.heard >= patience && active->link.sends > GOING_SENDS / 2 && !halt->reported.release) {
         kdnet_report_released(session, now_us);
@@ -337,13 +338,13 @@ void kdnet_resume_poked(struct kdnet_session *session, uint64_t now_us)
         presume_done(session, now_us);
     } else if (active->link.sends >= GOING_SENDS) {
         kdnet_link_wake(&active->link, now_us);
-        kdnet_link_control(&active->link, KDNET_PACKET_RESEND, 0); /* one that is halted after all says so */
+        kdnet_link_control(&active->link, KDNET_PACKET_RESEND, 0); /* a machine that is halted after all answers */
     }
 }
 
 /*
- * Under a new key nobody knows whether the Continue of before was taken; sent again, it could release the next break
- * unread. A machine that is halted answers RESEND with its break; one that runs does not.
+ * Under a new key it is unknown whether the earlier Continue was taken; a second Continue could release the next break
+ * unread. A halted machine answers RESEND with its break; a running one does not.
  */
 void kdnet_resume_rekeyed(struct kdnet_session *session, uint64_t now_us)
 {
@@ -351,7 +352,7 @@ void kdnet_resume_rekeyed(struct kdnet_session *session, uint64_t now_us)
     if (halt->stage != KDNET_STAGE_GOING)
         return;
     kdnet_link_abandon(&session->active->link);
-    if (halt->resuming.asked == 0) /* one answer to it all, however many keys there are on the way */
+    if (halt->resuming.asked == 0) /* one RESEND, however many new keys are in flight */
         halt->resuming.asked = 1;  /* the handshake's own */
     halt->deadline_us = now_us + KDNET_RESEND_PERIOD_US;
 }
@@ -365,7 +366,7 @@ static void ask_again(struct kdnet_session *session, uint64_t now_us)
         presume_done(session, now_us);
         return;
     }
-    if (halt->resuming.asked == ASKS_DEAF) /* once: its next poke is answered, whenever that comes */
+    if (halt->resuming.asked == ASKS_DEAF) /* once: the next poke is answered, whenever it comes */
         kdnet_state_suspect_key(session);
     kdnet_link_control(&session->active->link, KDNET_PACKET_RESEND, 0);
     halt->deadline_us = now_us + (uint64_t)KDNET_RESEND_PERIOD_US * halt->resuming.asked;
@@ -380,7 +381,7 @@ void kdnet_resume_expire_going(struct kdnet_session *session, uint64_t now_us)
     }
     if (active->link.sends < GOING_SENDS || now_us < kdnet_link_deadline(&active->link))
         return;
-    /* A machine that poked and now is silent after its first break has begun to dump: it has taken our Continue. */
+    /* A machine that poked and is silent after its first break writes its dump: it has taken our Continue. */
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
     if (active->halt.resuming.heard == 0 && !active->halt.stop.load_symbols &&
         kdnet_crash_phase(&facts) == KDNET_PHASE_BUGCHECK_FIRST && !active->halt.reported.release) {
@@ -388,7 +389,7 @@ void kdnet_resume_expire_going(struct kdnet_session *session, uint64_t now_us)
         crash_goes_on(session, now_us);
         active->halt.reported.release = true;
     }
-    kdnet_link_sleep(&active->link); /* its pokes wake it */
+    kdnet_link_sleep(&active->link); /* the machine's pokes wake the link */
 }
 
 void kdnet_resume_expire_step(struct kdnet_session *session, uint64_t now_us)
@@ -401,11 +402,12 @@ void kdnet_resume_expire_step(struct kdnet_session *session, uint64_t now_us)
     link->memory.mute = true;
     if (kdnet_link_is_unsure(link) && !halt->resuming.distrusted) {
         halt->resuming.distrusted =
-            true; /* it may have thrown it away: the answer to the RESET was an older one's, say */
+            true; /* the machine may have dropped the packet: the answer to the RESET was perhaps an older RESET's */
         kdnet_link_distrust(link);
         return;
     }
-    halt->resuming.proofs = PROOFS_MAX; /* it acknowledges and does not answer: asking on proves nothing */
+    halt->resuming.proofs =
+        PROOFS_MAX; /* the machine acknowledges and does not answer: further requests prove nothing */
     kdnet_probes_failed(session);
     kdnet_link_abandon(link);
     kdnet_resume_go_on(session);

@@ -8,17 +8,17 @@
 /* The machine has taken our Continue or Reboot, or surely has. */
 void kdnet_resume_done(struct kdnet_session *session, uint64_t now_us);
 
-/* Sends the Continue, or the Reboot; before it, what proves that the target counts our packets as we do. */
+/* Sends the Continue or the Reboot, after the proof that the target counts our packets as we do. */
 void kdnet_resume_go_on(struct kdnet_session *session);
 
-/* Steps over the breakpoint when there is one, then lets go. Needs a link that is not busy. */
+/* Steps over the breakpoint, if any, then releases the machine. Needs a link that is not busy. */
 void kdnet_resume_next(struct kdnet_session *session);
 
-/* All is read, or time is up: one result, then the policy's action. */
+/* Ends the read: reports one result, then performs the policy's action. */
 void kdnet_resume_conclude(struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us);
 
-/* An unload of all symbols without a bug check is an ordinary reboot or shutdown: it must not wait, and nobody needs a
- * result. */
+/* Releases a machine at an unload of all symbols without a bug check, an ordinary reboot or shutdown: it must not
+ * wait, and needs no result. */
 void kdnet_resume_shut_down(struct kdnet_session *session, uint64_t now_us);
 
 /* Holds the machine, as long as the policy says. */
@@ -27,12 +27,12 @@ void kdnet_resume_hold(struct kdnet_session *session, uint64_t now_us);
 /* An image was loaded: the machine goes on. */
 void kdnet_resume_loaded(struct kdnet_session *session);
 
-/* Time passed while a Continue is under way, or a step before it. */
+/* Handles the passing of time while a Continue, or a step before it, is in flight. */
 void kdnet_resume_expire_going(struct kdnet_session *session, uint64_t now_us);
 
 void kdnet_resume_expire_step(struct kdnet_session *session, uint64_t now_us);
 
-/* The same run of the machine has another data key: what is under way may or may not have arrived. */
+/* The same run of the machine has another data key: packets in flight may or may not have arrived. */
 void kdnet_resume_rekeyed(struct kdnet_session *session, uint64_t now_us);
 
 /* An authentic poke of the session came while a Continue may be under way. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sequence numbers of data datagrams: each is taken once, also when the target begins its numbers anew. */
+/* Sequence numbers of data datagrams: each is accepted once, also when the target restarts its numbers. */
 #include "kdnet/base/wire.h"
 #include "kdnet/session/sequence_internal.h"
 
@@ -7,7 +7,7 @@
 
 #define WINDOW 64U
 
-/* Marks a sequence number as seen; false when it was seen before or is too old to know. */
+/* Marks a sequence number as seen; false when it was seen before or is too old to tell. */
 static bool window_take(struct kdnet_session *session, uint64_t sequence)
 {
     if (sequence > session->window_last) {
@@ -35,8 +35,8 @@ void kdnet_sequence_restart(struct kdnet_session *session)
 }
 
 /*
- * The target has started its numbers anew under the same key once more: it cannot be followed a second time, for what
- * was recorded under this key could be played again then. It gets a new key.
+ * The target restarted its numbers a second time under the same key. A second restart cannot be followed: datagrams
+ * recorded under this key could then be replayed. The target gets a new key.
  */
 static void renumbered_again(struct kdnet_session *session, uint64_t now_us)
 {
@@ -45,14 +45,15 @@ static void renumbered_again(struct kdnet_session *session, uint64_t now_us)
 }
 
 /*
- * Takes a sequence number, once. A response that arrived twice makes the target start its numbers anew under the same
- * key: then one of the first numbers comes again with another tag. The same tag is the same datagram, repeated by the
- * network or by a stranger.
+ * Accepts a sequence number once. A duplicated response makes the target restart its numbers under the same key: then a
+ * low number comes again with another tag. A number with the same tag is the same datagram, repeated by the network or
+ * by a stranger.
  */
 bool kdnet_sequence_take(struct kdnet_session *session, uint64_t sequence, const uint8_t *tag, uint64_t now_us)
 {
     uint16_t *first = sequence < KDNET_FIRST_TAGS ? &session->first_tags[sequence] : NULL;
-    uint16_t start = kdnet_get_le16(tag); /* enough: what is taken for a repeat by chance, is sent again */
+    uint16_t start =
+        kdnet_get_le16(tag); /* 16 bits suffice: a datagram that is taken for a repeat by chance is retransmitted */
     if (first && *first != 0 && *first != start) {
         if (session->renumbered) {
             renumbered_again(session, now_us);

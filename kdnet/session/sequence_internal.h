@@ -5,10 +5,10 @@
 
 #include "kdnet/session/state_internal.h"
 
-/* Takes a sequence number, once; `tag` begins the datagram's tag. False: it was seen before. */
+/* Accepts a sequence number once; `tag` is the start of the datagram's tag. False: seen before. */
 bool kdnet_sequence_take(struct kdnet_session *session, uint64_t sequence, const uint8_t *tag, uint64_t now_us);
 
-/* The target starts its numbers anew. */
+/* Follows a restart of the target's numbers. */
 void kdnet_sequence_restart(struct kdnet_session *session);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What sessions share, as its caller begins with it, and what stands in for callbacks that he does not give. */
+/* Defaults of kdnet_session_shared, and stand-ins for callbacks that the caller leaves out. */
 #include "kdnet/session/shared_internal.h"
 
 #include "kdnet/crypto/crypto.h"

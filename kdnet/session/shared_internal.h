@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* As kdnet_session_shared.random does it. */
+/* The random bytes of kdnet_session_shared.random. */
 int kdnet_random(const struct kdnet_session *session, uint8_t *out, size_t length);
 
 #endif

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of a session that are allocated when they are needed, and what all rooms of a session do with them. */
+/* Allocates and frees the parts of a session that are made on demand, and the operations that all files of this room
+ * use. */
 #include "kdnet/session/boot_cache_internal.h"
 #include "kdnet/session/state_internal.h"
 
 #include <stdlib.h>
 
 #define SOLICIT_PERIOD_US 50000U
-#define SOLICIT_RIVAL_US  19000U /* its poke may have gone to the other host */
+#define SOLICIT_RIVAL_US  19000U /* the poke may have gone to the other host */
 
 void kdnet_probe_states_clear(struct kdnet_probe_states *states)
 {
@@ -50,7 +51,7 @@ bool kdnet_state_wake(struct kdnet_session *session)
     return true;
 }
 
-/* The target lives: what waited for it goes on. */
+/* The target was heard: restarts timers that waited for the target. */
 void kdnet_state_heard(struct kdnet_session *session, uint64_t now_us)
 {
     session->last_seen_us = now_us;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the caller looks up: it is told first which machine it is asked for. */
+/* The caller's look-ups, each announced with the machine's key. */
 #include "kdnet/session/symbols_internal.h"
 
 #include <string.h>

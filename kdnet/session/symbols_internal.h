@@ -5,14 +5,14 @@
 
 #include "kdnet/session/state_internal.h"
 
-/* What it shares with others, who have been told which machine the next question is for. */
+/* Returns the session's `shared`, after announcing the machine that the next look-up is for. */
 const struct kdnet_session_shared *kdnet_ask_caller(const struct kdnet_session *session);
 
 /* Looks a symbol up, as kdnet_session_shared.find_rva does. */
 enum kdnet_rva_answer kdnet_find_rva(const struct kdnet_session *session, const struct kdnet_pdb *pdb,
                                      const char *symbol, uint32_t *rva, enum kdnet_source *source);
 
-/* The kernel's identity is known: says which of its symbols will be asked for. */
+/* The kernel's identity is known: announces the symbols that will be looked up. */
 void kdnet_want_symbols(struct kdnet_session *session);
 
 #endif

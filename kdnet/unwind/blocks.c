@@ -23,7 +23,7 @@ static struct kdnet_block *find(struct kdnet_blocks *blocks, uint64_t address)
     return NULL;
 }
 
-/* The part of a read that lies in one block. */
+/* Reads the part that lies in one block. */
 static enum kdnet_blocks_result read_part(struct kdnet_blocks *blocks, uint64_t address, uint8_t *out, size_t length)
 {
     size_t at = (size_t)(address % KDNET_BLOCK_SIZE);

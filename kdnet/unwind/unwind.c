@@ -55,8 +55,8 @@ bool kdnet_unwind_u64(struct unwinding *u, uint64_t address, uint64_t *out)
 /* --- the exception directory -------------------------------------------------------------------------------------- */
 
 struct search {
-    uint32_t low, high;             /* entries that are left: low to high-1 */
-    uint32_t low_begin, high_begin; /* RVAs that the functions there lie between */
+    uint32_t low, high;             /* remaining entries: low to high - 1 */
+    uint32_t low_begin, high_begin; /* bounds of the remaining functions' RVAs */
 };
 
 /* Where to look next: functions lie about evenly, so the RVA says about where; every other time in the middle. */
@@ -156,7 +156,8 @@ enum kdnet_unwind_result kdnet_unwind(enum kdnet_machine machine, struct kdnet_b
     if (!done)
         return KDNET_UNWIND_END;
     caller.pc = kdnet_machine_address(machine, caller.pc);
-    /* A caller's frame lies above, unless an interrupt has changed stacks; only a leaf on ARM64 has none of its own. */
+    /* A caller's frame lies above, unless an interrupt has switched stacks; only a leaf function on ARM64 has no
+     * frame of its own. */
     if (caller.pc == 0 || (caller.sp < frame->sp && !caller.exact) ||
         (caller.sp == frame->sp && caller.pc == frame->pc))
         return KDNET_UNWIND_END;

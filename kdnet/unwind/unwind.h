@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * unwind: from one frame of a halted processor's stack to its caller, by the unwind data of the images themselves.
+ * unwind: from one frame of a halted processor's stack to its caller's frame, by the images' own unwind data.
  *
- * Uses blocks, machine. Sources: Microsoft's "x64 exception handling" and "ARM64 exception handling"; the slots of
- * version-2 epilog codes from .NET's open runtime. Pure and bounded: whatever the memory says, one call looks at no
- * more than KDNET_UNWIND_READS_MAX values, and a frame asks for no more than KDNET_UNWIND_NEEDS_MAX blocks. Nothing is
- * guessed by scanning the stack.
+ * Sources: Microsoft's "x64 exception handling" and "ARM64 exception handling"; the slots of version-2 epilog codes
+ * from .NET's open runtime. Pure and bounded: whatever the memory contains, one call reads at most
+ * KDNET_UNWIND_READS_MAX values, and a frame needs at most KDNET_UNWIND_NEEDS_MAX blocks. The stack is never scanned
+ * for guesses.
  */
 #ifndef KDNET_UNWIND_H
 #define KDNET_UNWIND_H
@@ -18,11 +18,11 @@
 
 #define KDNET_UNWIND_READS_MAX 1024U
 #define KDNET_UNWIND_CHAIN_MAX 32U
-#define KDNET_UNWIND_NEEDS_MAX KDNET_BLOCKS_MAX /* of one frame: a frame that needs more blocks cannot be unwound */
+#define KDNET_UNWIND_NEEDS_MAX KDNET_BLOCKS_MAX /* blocks of one frame: a frame that needs more cannot be unwound */
 
 enum kdnet_unwind_result {
     KDNET_UNWIND_OK,
-    KDNET_UNWIND_NEEDS, /* memory: blocks->want; then call again with the same registers */
+    KDNET_UNWIND_NEEDS, /* needs memory: fetch blocks->want, then call again with the same registers */
     KDNET_UNWIND_END,   /* this frame cannot be unwound, or is the last */
 };
 
@@ -40,11 +40,11 @@ enum {
 
 struct kdnet_frame {
     uint64_t pc, sp;
-    uint64_t x[31]; /* x64: 16 registers, x[4] is the same as sp; ARM64: x0 to x30; x86: x[5] is ebp */
+    uint64_t x[31]; /* x64: 16 registers, x[4] equals sp; ARM64: x0 to x30; x86: x[5] is ebp */
     bool exact;     /* pc is the very instruction (a fault's or a break's), not a return address */
 };
 
-/* An image that a frame's pc lies in. */
+/* The image that contains a frame's pc. */
 struct kdnet_unwind_image {
     uint64_t base;
     uint32_t size;
@@ -54,16 +54,16 @@ struct kdnet_unwind_image {
 /*
  * Replaces a frame by its caller's.
  *
- * image  that the frame's pc lies in.
+ * image  contains the frame's pc.
  * frame  written only with KDNET_UNWIND_OK.
  */
 enum kdnet_unwind_result kdnet_unwind(enum kdnet_machine machine, struct kdnet_blocks *memory,
                                       const struct kdnet_unwind_image *image, struct kdnet_frame *frame);
 
 /*
- * Finds an image's exception directory and what tells the image apart, from its first block.
+ * Finds an image's exception directory and its distinguishing fields, in its first block.
  *
- * Returns KDNET_UNWIND_OK; NEEDS; or END when it is no PE image of this machine.
+ * Returns KDNET_UNWIND_OK; NEEDS; or END when the block is no PE image for this processor.
  */
 struct kdnet_image_header {
     uint32_t size, stamp;           /* SizeOfImage, TimeDateStamp */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ARM64 [doc: "ARM64 exception handling"]: packed unwind data is written out as codes, so that there is one reader. */
+/* ARM64 [doc: "ARM64 exception handling"]. Packed unwind data is expanded into codes, so that one reader serves both
+ * forms. */
 #include "kdnet/base/wire.h"
 #include "kdnet/unwind/unwind_internal.h"
 
@@ -9,7 +10,7 @@
 #define ENTRY_SIZE   8U
 #define CODES_MAX    1020U /* bytes: 255 words */
 #define PACKED_MAX   64U
-#define SCOPES_MAX   64U /* epilogs that are looked at; a place in a later one counts as the body */
+#define SCOPES_MAX   64U /* epilogs that are examined; a pc in a later epilog counts as in the body */
 #define PAIRS_MAX    8U
 #define CALL_SAVED   19U
 #define CONTEXT_SP   0x100U /* CONTEXT [doc: winnt.h] */
@@ -32,17 +33,17 @@ enum {
     CODE_PAC = 0xfc,
 };
 
-/* A function as its entry, or its .xdata, says it. */
+/* A function as described by its entry or its .xdata. */
 struct function {
     uint32_t begin, length; /* bytes */
-    bool has_prolog;        /* false: a fragment, whose prolog is another one's */
+    bool has_prolog;        /* false: a fragment, whose prolog belongs to another entry */
     bool packed;
     unsigned scope_count;
-    bool one_at_end; /* one epilog, at the end of the function, from code `first` on */
+    bool one_at_end; /* one epilog at the end of the function, from code `first` on */
     unsigned first;
     uint64_t scopes; /* address of the epilog scopes */
     size_t code_count;
-    uint8_t code[CODES_MAX + 4]; /* END is behind the last one */
+    uint8_t code[CODES_MAX + 4]; /* END follows the last code */
 };
 
 /* --- packed ------------------------------------------------------------------------------------------------------- */
@@ -83,7 +84,7 @@ static struct packed decode_packed(uint32_t data)
     return p;
 }
 
-/* sub sp, sp, size: one instruction, or two. */
+/* Codes of "sub sp, sp, size": one instruction, or two. */
 static void put_alloc(struct writer *w, unsigned size)
 {
     if (size > 4080) {
@@ -112,13 +113,13 @@ static void put_locals(struct writer *w, const struct packed *p)
     }
 }
 
-/* Floating-point pairs behind the integers; the first one allocates when there are no integers. */
+/* Codes of floating-point pairs behind the integers; the first pair allocates when there are no integers. */
 static void put_floats(struct writer *w, const struct packed *p)
 {
     bool first_allocates = p->int_size == 0;
     for (unsigned pair = p->float_count / 2; p->float_count % 2 == 1 || pair > 0;) {
         unsigned reg = p->float_count - p->float_count % 2;
-        if (p->float_count % 2 == 1) { /* the odd one is the last */
+        if (p->float_count % 2 == 1) { /* an odd register comes last */
             put2(w, 0xdc00 | reg << 6 | (p->int_size + 8 * reg) / 8);
             struct packed even = *p;
             even.float_count = reg;
@@ -301,7 +302,7 @@ static bool load(struct walk *w, unsigned reg, uint64_t address)
     return kdnet_unwind_u64(w->u, address, &w->frame->x[reg]);
 }
 
-/* A pair at sp + offset, and behind it those of save_next; then sp goes up by `pop`. */
+/* Loads a pair at sp + offset, and the pairs of save_next behind it; then adds `pop` to sp. */
 static bool load_pairs(struct walk *w, unsigned reg, unsigned second, uint64_t offset, uint64_t pop)
 {
     uint64_t at = w->frame->sp + offset;
@@ -323,7 +324,7 @@ static bool load_one(struct walk *w, unsigned reg, uint64_t offset, uint64_t pop
     return true;
 }
 
-/* Codes of one byte below c0. */
+/* Undoes codes of one byte below c0. */
 static bool undo_short(struct walk *w, unsigned code)
 {
     if (code < 0x20) { /* alloc_s */
@@ -437,7 +438,7 @@ static bool undo_codes(struct walk *w, const struct function *f, size_t from)
 
 /* --- where in the function ---------------------------------------------------------------------------------------- */
 
-/* In an epilog that starts at `start` with the codes from `first` on: its ret counts, too. */
+/* Whether `offset` lies in an epilog that starts at `start`, with the codes from `first` on. Its ret belongs to it. */
 static bool in_epilog(const struct function *f, uint32_t offset, uint32_t start, size_t first, size_t *from)
 {
     uint32_t length = (count_instructions(f, first, true) + 1) * INSTRUCTION;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * unwind_internal: what the machines' unwinders share. Not for callers.
+ * unwind_internal: shared by the unwinders of all processors. Not for callers.
  */
 #ifndef KDNET_UNWIND_INTERNAL_H
 #define KDNET_UNWIND_INTERNAL_H
 
 #include "kdnet/unwind/unwind.h"
 
-/* One call of kdnet_unwind. Reads fail for good once `result` is not OK. */
+/* One call of kdnet_unwind. All reads fail once `result` is not OK. */
 struct unwinding {
     struct kdnet_blocks *memory;
     const struct kdnet_unwind_image *image;
@@ -20,14 +20,14 @@ bool kdnet_unwind_read(struct unwinding *u, uint64_t address, uint8_t *out, size
 bool kdnet_unwind_u32(struct unwinding *u, uint64_t address, uint32_t *out);
 bool kdnet_unwind_u64(struct unwinding *u, uint64_t address, uint64_t *out);
 
-/* Ends the call: what was read makes no sense. Returns false. */
+/* Ends the call because the data make no sense. Returns false. */
 bool kdnet_unwind_fail(struct unwinding *u);
 
 /*
- * Finds the entry of the exception directory that an RVA belongs to: the last one whose begin is not above it.
+ * Finds the entry of the exception directory for an RVA: the last entry that begins at or before the RVA.
  *
  * entry_size  12 (x64) or 8 (ARM64).
- * Returns false with result OK when there is none.
+ * Returns false with result OK when there is no entry.
  */
 bool kdnet_unwind_find(struct unwinding *u, uint32_t rva, uint32_t entry_size, uint8_t *entry);
 

@@ -8,7 +8,7 @@
 #define ENTRY_SIZE        12U
 #define INFO_HEADER       4U
 #define CODES_MAX         255U
-#define EPILOG_MAX        64U /* bytes of code that are looked at */
+#define EPILOG_MAX        64U /* bytes of code that are decoded */
 #define FLAG_CHAINED      4U
 #define REGISTERS         16U
 #define MACHINE_FRAME_RSP 24U
@@ -20,7 +20,7 @@ enum operation {
     SET_FPREG = 3,
     SAVE_NONVOL = 4,
     SAVE_NONVOL_FAR = 5,
-    EPILOG = 6, /* version 2; in version 1 it saved a register of floating point in as many slots */
+    EPILOG = 6, /* version 2; version 1 used the number to save a floating-point register in as many slots */
     SPARE = 7,
     SAVE_XMM128 = 8,
     SAVE_XMM128_FAR = 9,
@@ -31,7 +31,7 @@ struct function {
     uint32_t begin, end, info;
 };
 
-/* Unwind info with its codes. */
+/* Unwind info and its codes. */
 struct info {
     uint8_t flags, prolog, count, frame_register, frame_offset;
     uint8_t code[2 * (CODES_MAX + 1)];
@@ -137,7 +137,8 @@ static void take_lea(struct code *c, const struct info *info, struct kdnet_frame
     }
 }
 
-/* pop register: 58 to 5f, with 41 before it the upper eight. Returns whether there was one; unread memory ends it. */
+/* Decodes "pop register": 58 to 5f, preceded by 41 for the upper eight. Returns whether one was found; unreadable
+ * memory ends the call. */
 static bool take_pop(struct unwinding *u, struct code *c, struct kdnet_frame *frame)
 {
     const uint8_t *b = c->byte + c->at;
@@ -191,8 +192,8 @@ static bool read_code(struct unwinding *u, uint64_t address, uint8_t *out, size_
     return true;
 }
 
-/* When the processor stands in an epilog, does the rest of it. Returns whether it does; u->result says whether that
- * could be seen. */
+/* Completes the epilog that the processor stands in. Returns whether it stands in one; u->result says whether the
+ * code was readable. */
 static bool unwind_epilog(struct unwinding *u, const struct function *f, const struct info *info,
                           struct kdnet_frame *frame)
 {
@@ -223,7 +224,7 @@ static uint64_t operand(const uint8_t *code, unsigned slots, unsigned scale)
 }
 
 struct undo {
-    uint64_t base;         /* that saved registers are counted from */
+    uint64_t base;         /* base of the saved registers' offsets */
     bool by_machine_frame; /* pc and sp came from an interrupt's frame */
 };
 
@@ -266,7 +267,7 @@ static bool undo_code(struct unwinding *u, const struct info *info, const uint8_
     }
 }
 
-/* Undoes the codes of what the processor has done of the prolog: those at offsets up to `offset`. */
+/* Undoes the codes of the prolog that the processor has executed: those at offsets up to `offset`. */
 static bool undo_codes(struct unwinding *u, const struct info *info, uint32_t offset, struct kdnet_frame *frame,
                        struct undo *undo)
 {
@@ -282,7 +283,7 @@ static bool undo_codes(struct unwinding *u, const struct info *info, uint32_t of
     return true;
 }
 
-/* The stack pointer that registers were saved by: of the frame register once it is set. */
+/* Returns the stack pointer that registers were saved relative to: the frame register's value once it is set. */
 static uint64_t find_base(const struct info *info, uint32_t offset, const struct kdnet_frame *frame)
 {
     bool set = info->frame_register != 0 && (offset >= info->prolog || (info->flags & FLAG_CHAINED));
@@ -303,7 +304,7 @@ static bool undo_function(struct unwinding *u, struct info *info, uint32_t offse
             return kdnet_unwind_fail(u);
         if (!read_info(u, info->chained.info, info))
             return false;
-        offset = UINT32_MAX; /* the whole prolog of that function was done */
+        offset = UINT32_MAX; /* the whole prolog of the parent function was executed */
     }
     return false;
 }
@@ -314,7 +315,7 @@ static bool return_to_caller(struct unwinding *u, struct kdnet_frame *frame)
     return kdnet_unwind_u64(u, frame->sp - 8, &frame->pc);
 }
 
-/* An entry may point to another one, which has the unwind info. */
+/* Finds a function's entry. An entry may point to another entry, which has the unwind info. */
 static bool find_function(struct unwinding *u, uint32_t rva, struct function *out)
 {
     uint8_t entry[ENTRY_SIZE];

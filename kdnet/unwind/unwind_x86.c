@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* x86: there is no unwind data; frames are chained by ebp where a function keeps it. */
+/* x86 has no unwind data: frames are chained by ebp where a function keeps it. */
 #include "kdnet/unwind/unwind_internal.h"
 
 bool kdnet_unwind_x86(struct unwinding *u, struct kdnet_frame *frame)

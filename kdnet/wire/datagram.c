@@ -32,8 +32,8 @@ int kdnet_datagram_peek(const uint8_t *payload, size_t length, uint8_t *version,
         return KDNET_ERR_SHORT;
     if (memcmp(payload, magic, sizeof magic) != 0)
         return KDNET_ERR_MAGIC;
-    /* Versions 2, 4 and 5 were seen and have one form; a later one with the same form authenticates, another does not.
-     */
+    /* Versions 2, 4 and 5 were seen and share one form. A later version with this form authenticates, another form
+     * does not. */
     if (payload[4] == 0 || payload[5] > KDNET_CHANNEL_CONTROL)
         return KDNET_ERR_VERSION;
     if (length > KDNET_DATAGRAM_MAX || (length - KDNET_HEADER_LENGTH - KDNET_TAG_LENGTH) % KDNET_AES_BLOCK != 0)

@@ -2,7 +2,7 @@
 /*
  * datagram: the KDNET envelope: one UDP payload, encrypted and authenticated.
  *
- * Uses error, wire, crypto, key. Protocol: PROTOCOL.md section 1 [cap].
+ * Protocol: PROTOCOL.md section 1 [cap].
  *
  *   0     4  "MDBG"
  *   4     1  protocol version
@@ -35,7 +35,7 @@ enum kdnet_channel {
     KDNET_CHANNEL_CONTROL = 1,
 };
 
-/* What a target's key text leads to: all that opens and seals its control channel. 96 secret bytes. */
+/* Keys derived from a target's key text, for its control channel. 96 secret bytes. */
 struct kdnet_keys {
     struct kdnet_key control;   /* AES key of the control channel */
     struct kdnet_hmac_key hmac; /* of NOT control; both channels */
@@ -45,7 +45,7 @@ struct kdnet_datagram {
     uint8_t version;
     uint8_t channel;   /* enum kdnet_channel */
     bool from_host;    /* direction bit: sent by the debugger */
-    uint64_t sequence; /* 56 bits, one count for each direction and channel */
+    uint64_t sequence; /* 56 bits; one count for each direction and channel */
     const uint8_t *body;
     size_t body_length;
 };
@@ -54,51 +54,51 @@ void kdnet_keys_init(struct kdnet_keys *keys, const struct kdnet_key *key);
 void kdnet_keys_clear(struct kdnet_keys *keys);
 
 /*
- * Looks at the part of a payload that needs no key.
+ * Checks the part of a payload that needs no key.
  *
- * Returns KDNET_OK: magic, version, channel and length can be those of a datagram; or KDNET_ERR_SHORT, _MAGIC,
- * _VERSION, _LENGTH: drop it. version and channel are written only on KDNET_OK. Cost: a few compares.
+ * Returns KDNET_OK: magic, version, channel and length fit a datagram; or KDNET_ERR_SHORT, _MAGIC, _VERSION, _LENGTH:
+ * drop the payload. version and channel are written only on KDNET_OK. Cost: a few compares.
  */
 int kdnet_datagram_peek(const uint8_t *payload, size_t length, uint8_t *version, uint8_t *channel);
 
 /*
- * Whether a key could have sealed this payload: decrypts the first AES block and looks for the three zero bytes that
- * the top of any real sequence number has (2^32 datagrams take centuries). A filter: one wrong key in 16 million
- * passes; only open decides.
+ * Whether a key could have sealed this payload: decrypts the first AES block and looks for the three zero bytes at the
+ * top of any real sequence number (2^32 datagrams take centuries). A filter: one wrong key in 16 million passes; only
+ * kdnet_datagram_open decides.
  *
- * payload  passed kdnet_datagram_peek.
- * Cost: one key schedule and one block.
+ * payload  passed kdnet_datagram_peek. Cost: one key schedule and one block.
  */
 bool kdnet_datagram_may_open(struct kdnet_crypto *crypto, const uint8_t aes_key[static KDNET_AES_KEY_LENGTH],
                              const uint8_t *payload, size_t length);
 
-/* What kdnet_key_filter needs of a payload that passed kdnet_datagram_peek; `tag` is the start of its tag. */
+/* Extracts kdnet_key_filter's input from a payload that passed kdnet_datagram_peek; `tag` receives the start of its
+ * tag. */
 void kdnet_datagram_filter_block(const uint8_t *payload, size_t length, struct kdnet_key_filter_block *block,
                                  uint32_t *tag);
 
 /*
  * Authenticates and decrypts one UDP payload.
  *
- * aes_key   control key or data key, as the channel says; borrowed for the call.
+ * aes_key   control key or data key, by the channel; borrowed for the call.
  * hmac      the target's HMAC key.
  * payload   as received, `length` bytes; not kept.
- * plain     caller's buffer of `length` bytes or more; its content counts only after KDNET_OK.
+ * plain     caller's buffer of `length` bytes or more; valid only after KDNET_OK.
  * out       the body points into `plain`. Written only on KDNET_OK.
  *
- * Returns KDNET_OK, or what kdnet_datagram_peek returns, or
- *   KDNET_ERR_AUTH    wrong key or damaged: drop it, count it; nothing in it may be believed.
- *   KDNET_ERR_FORMAT  authentic, but says more padding than it has: drop it.
- *   KDNET_ERR_CRYPTO  OpenSSL failed.
- * Thread: any, one caller per kdnet_crypto.    Cost: one pass of AES and of HMAC over the payload; no allocation.
+ * Returns KDNET_OK, an error of kdnet_datagram_peek, or
+ *   KDNET_ERR_AUTH    wrong key or damaged: drop and count the payload; nothing in it is trustworthy.
+ *   KDNET_ERR_FORMAT  authentic, but claims more padding than its length: drop the payload.
+ *   KDNET_ERR_CRYPTO  OpenSSL failed. Thread: any, one caller per kdnet_crypto.    Cost: one pass of AES and of HMAC
+ *   over the payload; no allocation.
  */
 int kdnet_datagram_open(struct kdnet_crypto *crypto, const uint8_t aes_key[static KDNET_AES_KEY_LENGTH],
                         const struct kdnet_hmac_key *hmac, const uint8_t *payload, size_t length, uint8_t *plain,
                         struct kdnet_datagram *out);
 
 /*
- * Makes the UDP payload for a datagram; the reverse of open.
+ * Seals a datagram into a UDP payload; the reverse of kdnet_datagram_open.
  *
- * out, size  caller's buffer; KDNET_DATAGRAM_MAX is always enough. It must not overlap the body.
+ * out, size  caller's buffer; KDNET_DATAGRAM_MAX always suffices. Must not overlap the body.
  * length     of the payload; written only on KDNET_OK.
  *
  * Returns KDNET_OK, KDNET_ERR_LENGTH (body over KDNET_BODY_MAX), KDNET_ERR_SPACE or KDNET_ERR_CRYPTO.

@@ -22,12 +22,12 @@ struct kdnet_debug_io {
     uint16_t processor_level;
     uint16_t processor;
     uint32_t length;      /* LengthOfString, or LengthOfPromptString, as said */
-    uint32_t read_length; /* LengthOfStringRead: most bytes that an answer may have, or has; stack garbage in a print */
+    uint32_t read_length; /* LengthOfStringRead: most bytes of an answer, or its length; stack garbage in a print */
     const char *text;     /* borrowed, not NUL-ended; target text, not to be trusted */
-    size_t text_length;   /* what is really there */
+    size_t text_length;   /* bytes that are present */
 };
 
-/* Returns KDNET_OK or KDNET_ERR_SHORT (under 16 bytes). A text longer than the payload is cut to what is there. */
+/* Returns KDNET_OK or KDNET_ERR_SHORT (under 16 bytes). A text that claims to exceed the payload is truncated. */
 int kdnet_debug_io_decode(const uint8_t *payload, size_t length, struct kdnet_debug_io *out);
 
 /* Returns KDNET_OK or KDNET_ERR_SPACE. */

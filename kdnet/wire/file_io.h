@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * file_io: a target's questions for replacement files (KD packet type 11). It waits for each answer, also during boot.
+ * file_io: a target's questions for replacement files (KD packet type 11). The target waits for each answer, also
+ * during boot.
  *
- * Uses error, wire. Protocol: PROTOCOL.md section 5 [cap]. WinDbg answers with the same 64 bytes and status C000000F.
+ * Protocol: PROTOCOL.md section 5 [cap]. WinDbg answers with the same 64 bytes and status C000000F.
  */
 #ifndef KDNET_FILE_IO_H
 #define KDNET_FILE_IO_H
@@ -32,7 +33,7 @@ struct kdnet_file_io {
 /* Returns KDNET_OK or KDNET_ERR_SHORT (under 64 bytes). */
 int kdnet_file_io_decode(const uint8_t *payload, size_t length, struct kdnet_file_io *out);
 
-/* Writes raw with api and status over it, and the data. Returns KDNET_OK or KDNET_ERR_SPACE. */
+/* Writes `raw` with api and status replaced, and the data. Returns KDNET_OK or KDNET_ERR_SPACE. */
 int kdnet_file_io_encode(const struct kdnet_file_io *io, uint8_t *out, size_t size, size_t *length);
 
 /* "create", "read", "write", "close"; NULL when unknown. */

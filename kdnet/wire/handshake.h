@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * handshake: poke, response, connection check; the data key that follows from them.
+ * handshake: poke, response and connection check, and the data key that they establish.
  *
- * Uses error, wire, crypto, datagram. Protocol: PROTOCOL.md section 3 [cap].
+ * Protocol: PROTOCOL.md section 3 [cap].
  */
 #ifndef KDNET_HANDSHAKE_H
 #define KDNET_HANDSHAKE_H
@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define KDNET_RANDOM_LENGTH   32
-#define KDNET_COUNTER_LENGTH  8 /* of the target random: little-endian, up by one with each poke */
+#define KDNET_COUNTER_LENGTH  8 /* bytes of the target random's counter: little-endian, incremented with each poke */
 #define KDNET_POKE_LENGTH     344
 #define KDNET_RESPONSE_LENGTH 322
 #define KDNET_CHECK_LENGTH    12
@@ -23,9 +23,9 @@
 
 struct kdnet_poke {
     uint8_t random[KDNET_RANDOM_LENGTH]; /* a counter of 8 bytes; the other 24 stay while the target's KDNET runs */
-    struct kdnet_address target;         /* the sender, as it sees itself */
-    struct kdnet_address host;           /* whom it sends to, as configured on it */
-    struct kdnet_address connected; /* the host that it holds a connection with; none: ::ffff:0.0.0.0 port 0 [cap frame
+    struct kdnet_address target;         /* sender's own address */
+    struct kdnet_address host;           /* destination, as configured on the target */
+    struct kdnet_address connected; /* the host that the target is connected to; none: ::ffff:0.0.0.0 port 0 [cap frame
                                        1], or all zero */
 };
 
@@ -34,7 +34,7 @@ struct kdnet_response {
     uint8_t host_random[KDNET_RANDOM_LENGTH];   /* fresh */
 };
 
-/* Whether two target randoms are of one run of a target's KDNET: all but their counters are the same. */
+/* Whether two target randoms come from one run of a target's KDNET: all bytes but the counters are equal. */
 bool kdnet_poke_same_run(const uint8_t a[static KDNET_RANDOM_LENGTH], const uint8_t b[static KDNET_RANDOM_LENGTH]);
 
 bool kdnet_address_is_none(const struct kdnet_address *address);
@@ -54,8 +54,7 @@ void kdnet_data_key(const struct kdnet_key *control, const uint8_t response_body
 
 /*
  * Connection check: the 12-byte body that a target sends on the data channel right after a response: 8 zero bytes, then
- * the host's IPv4 address reversed. Returns KDNET_OK, or KDNET_ERR_LENGTH or KDNET_ERR_FORMAT when it is something
- * else.
+ * the host's IPv4 address reversed. Returns KDNET_OK, or KDNET_ERR_LENGTH or KDNET_ERR_FORMAT for any other body.
  */
 int kdnet_check_decode(const uint8_t *body, size_t length, uint8_t host_ipv4[static 4]);
 void kdnet_check_encode(const uint8_t host_ipv4[static 4], uint8_t out[static KDNET_CHECK_LENGTH]);

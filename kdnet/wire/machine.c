@@ -93,7 +93,7 @@ bool kdnet_machine_is_ambiguous_address(enum kdnet_machine machine, uint64_t add
     return machine == KDNET_MACHINE_X86 && (uint32_t)address >= KERNEL_HALF_32 && (uint32_t)address < KERNEL_TUNED_32;
 }
 
-/* Clears bits of a 32-bit register in a context; whether one was set. */
+/* Clears bits of a 32-bit register in a context. Returns whether one was set. */
 static bool clear_bits(uint8_t *at, uint32_t bits)
 {
     uint32_t value = kdnet_get_le32(at);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * machine: what differs between x64, x86 and ARM64: register contexts, control reports, breakpoint instructions,
+ * machine: differences between x64, x86 and ARM64: register contexts, control reports, breakpoint instructions,
  * pointers.
  *
- * Uses error, wire. Sources: PROTOCOL.md sections 5 and 6; CONTEXT layouts as in the public winnt.h.
+ * Sources: PROTOCOL.md sections 5 and 6; CONTEXT layouts as in the public winnt.h.
  */
 #ifndef KDNET_MACHINE_H
 #define KDNET_MACHINE_H
@@ -19,17 +19,17 @@
 /* Offsets and sizes in bytes, in the CONTEXT and in the control report of a state change. */
 struct kdnet_machine_layout {
     enum kdnet_machine machine;
-    const char *name; /* as results say it: x64, x86, arm64 */
+    const char *name; /* "x64", "x86" or "arm64", as in results */
     size_t pointer_size;
     size_t context_size;
     size_t context_flags_at;
-    uint32_t context_all; /* ContextFlags that SetContext gives back everything with */
+    uint32_t context_all; /* ContextFlags with which SetContext writes all registers */
     size_t pc_at;         /* Rip, Eip, Pc */
     size_t argument_at;   /* first argument register: Rcx, Eax (as RtlpBreakWithStatusInstruction has it), X0 */
     size_t break_length;  /* of the breakpoint instruction: int 3, BRK #F000 */
 };
 
-/* NULL for a machine that is not known. */
+/* NULL for an unknown processor. */
 const struct kdnet_machine_layout *kdnet_machine_layout(enum kdnet_machine machine);
 
 /* Program counter, first argument register: `context` has context_size bytes. 32-bit values come sign-extended, as KD
@@ -39,32 +39,33 @@ uint64_t kdnet_machine_argument(const struct kdnet_machine_layout *layout, const
 void kdnet_machine_set_pc(const struct kdnet_machine_layout *layout, uint8_t *context, uint64_t pc);
 void kdnet_machine_set_argument(const struct kdnet_machine_layout *layout, uint8_t *context, uint64_t value);
 
-/* An address of a target as KD says it: 32-bit ones are sign-extended. */
+/* Converts an address from KD's form: 32-bit addresses are sign-extended. */
 uint64_t kdnet_machine_address(enum kdnet_machine machine, uint64_t address);
 
 /*
  * Whether an address lies below the kernel's half of the address space. x64, ARM64: below FFFF800000000000; x86: below
- * 80000000. Always false for a machine that is not known.
+ * 80000000. Always false for an unknown processor.
  */
 bool kdnet_machine_is_user_address(enum kdnet_machine machine, uint64_t address);
 
 /*
- * Whether an x86 address lies in the gigabyte that is the kernel's, or the program's with 4-gigabyte tuning (/3GB,
- * increaseuserva): 80000000 to BFFFFFFF [doc]. Only the code segment tells.
+ * Whether an x86 address lies in the gigabyte that belongs to the kernel, or to programs with 4-gigabyte tuning (/3GB,
+ * increaseuserva): 80000000 to BFFFFFFF [doc]. Only the code segment decides.
  */
 bool kdnet_machine_is_ambiguous_address(enum kdnet_machine machine, uint64_t address);
 
 /*
- * Ends single steps and hardware breakpoints that are set in the registers of `context` itself: ARM64's Cpsr.SS, Bcr,
- * Wcr. On x64 and x86 Continue2 does that (PROTOCOL section 5), and nothing is changed. Returns whether something was.
+ * Clears single steps and hardware breakpoints that are set in the registers of `context`: ARM64's Cpsr.SS, Bcr, Wcr.
+ * On x64 and x86 Continue2 does that (PROTOCOL section 5), and `context` stays unchanged. Returns whether anything
+ * changed.
  */
 bool kdnet_machine_stop_tracing(const struct kdnet_machine_layout *layout, uint8_t *context);
 
-/* What we use of a state change's control report. */
+/* The fields used of a state change's control report. */
 struct kdnet_control_report {
     uint64_t dr6;                /* x64, x86; 0 on ARM64 */
     uint64_t dr7;                /* x64, x86; 0 on ARM64 */
-    uint16_t code_segment;       /* x64, x86: the selector CS; 0 when the report does not include it */
+    uint16_t code_segment;       /* x64, x86: selector CS; 0 when the report lacks it */
     const uint8_t *instructions; /* at the program counter; borrowed; NULL when there are none */
     size_t instruction_count;    /* bytes, at most 16 */
 };

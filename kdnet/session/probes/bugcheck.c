@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* KiBugCheckData: the code of the bug check and its four parameters; zeros in a kernel that has not crashed. */
+/* Reads KiBugCheckData: the code of the bug check and its four parameters; zeros in a kernel that has not crashed. */
 #include "kdnet/error.h"
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/identity_internal.h"
@@ -28,7 +28,7 @@ static enum kdnet_probe_outcome take(struct kdnet_session *session, const struct
         kdnet_report_break(session);
         kdnet_report_bugcheck(session, &halt->bugcheck, true);
     } else if (!crash->printed) {
-        /* a kernel that has not crashed: what was known of a crash is of the boot before */
+        /* this kernel has not crashed: the remembered crash belongs to an earlier boot */
         *crash = (struct kdnet_crash){.kernel_base = crash->kernel_base};
         kdnet_identity_over(session);
     }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The registers of a machine that stands still: read, and set so that it does not trap again. PROTOCOL.md section 6.
+ * Reads the registers of a halted machine, and sets them so that the machine does not trap again. PROTOCOL.md section
+ * 6.
  *
- * A CONTEXT of x64 makes the longest datagram of all, about 1,340 bytes. Where the network lets none of that length
- * through, the machine could not be stepped over its breakpoint, and a crash would never come to its dump. So when the
- * whole does not come, or does not arrive, the few registers that count go in pieces (GetContextEx, SetContextEx; the
- * second was never seen [inf]).
+ * A CONTEXT of x64 makes the longest datagram, about 1,340 bytes. In a network that drops datagrams of this length, the
+ * machine could not be stepped over its breakpoint, and a crash would never come to its dump. So when the whole CONTEXT
+ * is lost on either way, the few registers that count go in pieces (GetContextEx, SetContextEx; the second was never
+ * seen [inf]).
  */
 #include "kdnet/base/wire.h"
 #include "kdnet/kernel/crash.h"
@@ -17,7 +18,7 @@
 
 #include <string.h>
 
-/* The piece of a CONTEXT that has both registers that are looked at. */
+/* Returns the offset of the piece of a CONTEXT with both registers that are read. */
 static uint32_t piece_begin(const struct kdnet_machine_layout *layout)
 {
     return (uint32_t)(layout->pc_at < layout->argument_at ? layout->pc_at : layout->argument_at);
@@ -63,7 +64,7 @@ bool kdnet_context_set(struct kdnet_session *session)
     return kdnet_request(session, KDNET_FOR_SET_CONTEXT, &manipulate, true);
 }
 
-/* Puts what a reply has into `context`; false when it has not enough. */
+/* Copies a reply's registers into `context`; false when the reply is too short. */
 static bool take(const struct kdnet_machine_layout *layout, const struct kdnet_manipulate *reply, uint8_t *context,
                  size_t *length)
 {
@@ -84,7 +85,7 @@ bool kdnet_context_differs(const struct kdnet_session *session, const struct kdn
            kdnet_machine_pc(layout, context) != kdnet_machine_pc(layout, session->active->halt.registers.bytes);
 }
 
-/* A loader and a hypervisor do not know these requests [cap]. True when the reply was to one. */
+/* A loader and a hypervisor do not know these requests [cap]. True when the reply belongs to such a request. */
 static bool refuse_pieces(struct kdnet_session *session, const struct kdnet_manipulate *reply)
 {
     if (reply->api != KDNET_API_GET_CONTEXT_EX && reply->api != KDNET_API_SET_CONTEXT_EX)
@@ -96,7 +97,7 @@ static bool refuse_pieces(struct kdnet_session *session, const struct kdnet_mani
 
 void kdnet_context_was_set(struct kdnet_session *session, const struct kdnet_manipulate *reply)
 {
-    /* If the whole one failed, the machine traps again and we try again. */
+    /* If setting the whole CONTEXT failed, the machine traps again, and the next break tries again. */
     if (reply->return_status != 0 && refuse_pieces(session, reply))
         (void)kdnet_context_set(session);
 }
@@ -111,7 +112,7 @@ void kdnet_context_expire(struct kdnet_session *session, uint64_t now_us)
     bool sets = purpose == KDNET_FOR_SET_CONTEXT;
     if (halt->stage == KDNET_STAGE_RUNNING || !link->busy || (!asks && !sets) || now_us < kdnet_link_deadline(link))
         return;
-    bool lost = asks ? link->acked : !link->acked; /* the answer to it does not come; it does not arrive */
+    bool lost = asks ? link->acked : !link->acked; /* no answer to a read comes; a write does not arrive */
     if (!info || info->pieces || info->pieces_refused || !kdnet_halt_layout(session) || !lost ||
         !kdnet_reach_is_too_long(session, ++halt->registers.too_large, now_us))
         return;
@@ -125,7 +126,7 @@ void kdnet_context_expire(struct kdnet_session *session, uint64_t now_us)
 
 /* --- the probe ---------------------------------------------------------------------------------------------------- */
 
-/* The registers tell what a breakpoint is for; at another break they are not needed. */
+/* Reads the registers at a breakpoint, whose purpose they show; other breaks do not need them. */
 static bool next(struct kdnet_session *session, uint64_t now_us)
 {
     const struct kdnet_halt *halt = &session->active->halt;

@@ -8,15 +8,15 @@
 /* Asks for the registers. KDNET_FOR_PROBE: as the context probe does. */
 bool kdnet_context_ask(struct kdnet_session *session, enum kdnet_purpose purpose);
 
-/* Gives the machine the program counter of `halt->registers.bytes`; false when it cannot be. Needs a known context. */
+/* Sends the program counter in `halt->registers.bytes` to the machine; false when that fails. Needs a known context. */
 bool kdnet_context_set(struct kdnet_session *session);
 
-/* A reply to the one, and to the other. */
+/* Takes the reply to GetContext; takes the reply to SetContext. */
 void kdnet_context_reply(struct kdnet_session *session, const struct kdnet_manipulate *reply);
 void kdnet_context_was_set(struct kdnet_session *session, const struct kdnet_manipulate *reply);
 
-/* Whether a machine that says a break again stands elsewhere than where we left it: where SetContext put it, or a
- * former host's. Then it has run and broken in at the same place. */
+/* Whether a machine that repeats a break stands elsewhere than where it was left: where our SetContext, or a former
+ * host's, put it. Then the machine has run and broken in at the same place again. */
 bool kdnet_context_differs(const struct kdnet_session *session, const struct kdnet_manipulate *reply);
 
 /* Time passed while registers are read or set: perhaps the network does not carry so long a datagram. */

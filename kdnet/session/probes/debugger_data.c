@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kernel's debugger data block: where the bug check data, the build string and the list of images are. The list
- * that leads to it is read first, unless another machine has told where the block lies in this kernel (layout_cache.h).
+ * Reads the kernel's debugger data block: addresses of the bug check data, the build string and the image list. The
+ * list that leads to the block is read first, unless another machine has shown the block's RVA in this kernel
+ * (layout_cache.h).
  */
 #include "kdnet/base/wire.h"
 #include "kdnet/error.h"
@@ -16,7 +17,7 @@ static void found(struct kdnet_session *session, uint64_t address)
     session->kernel_info->block_found = true;
 }
 
-/* Where the block is in this kernel, if one like it was read before. */
+/* Takes the block's address from the cache, if a kernel like this one was read before. */
 static void recall(struct kdnet_session *session)
 {
     struct kdnet_kernel_info *info = session->kernel_info;
@@ -42,8 +43,8 @@ static bool next(struct kdnet_session *session, uint64_t now_us)
                               8);
 }
 
-/* There is no block where it should be. When another machine has said so, this one's own list tells: the block is still
- * to be asked for. */
+/* The block is not at the expected address. An address from the cache is dropped: the machine's own list leads to
+ * the block. */
 static void is_not_there(struct kdnet_session *session)
 {
     struct kdnet_kernel_info *info = session->kernel_info;
@@ -55,7 +56,7 @@ static void is_not_there(struct kdnet_session *session)
         kdnet_settle(&info->facts, KDNET_FACT_DEBUGGER_DATA, false);
 }
 
-/* Whether the block is of the kernel that answers, and not another image's or a stale one. */
+/* Whether the block belongs to the answering kernel, not to another image, and is not stale. */
 static bool is_of_this_kernel(const struct kdnet_session *session, const struct kdnet_debugger_data *data)
 {
     return kdnet_halt_address(session, data->kernel_base) == kdnet_halt_kernel_base(session) &&

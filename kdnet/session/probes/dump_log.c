@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The dump log, at the last break of a crash whose status is not known: where evidence has said that a dump is set up,
- * its memory is searched for the log. Whether real machines keep it there, nobody has reported yet.
+ * Searches for the dump log at the last break of a crash whose status is unknown, when evidence shows that a dump was
+ * set up. No report says yet whether real machines keep the log in that memory.
  */
 #include "kdnet/crash/dump_log.h"
 #include "kdnet/crash/trace_cache.h"
@@ -35,7 +35,7 @@ static bool is_wanted(const struct kdnet_session *session)
            !kdnet_is_known(&halt->facts, KDNET_FACT_STATUS) && halt->bugcheck.code != 0 && is_last_break(session);
 }
 
-/* The pointer that a symbol of the kernel had at this break; 0: null, or not known. */
+/* Returns the value of a pointer variable of the kernel at this break; 0: null, or unknown. */
 static uint64_t pointer_at(const struct kdnet_evidence *evidence, const char *symbol)
 {
     uint64_t pointer = 0;

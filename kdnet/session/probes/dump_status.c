@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* IopFinalCrashDumpStatus, the question that all is for. Its address is looked up in the kernel's symbols. */
+/* Reads IopFinalCrashDumpStatus, the purpose of the whole read. The symbol look-up gives the address. */
 #include "kdnet/base/wire.h"
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/probes/probe_internal.h"
 #include "kdnet/session/request_internal.h"
 #include "kdnet/session/symbols_internal.h"
 
-/* Finds the address of the status; false when there is none, with the reason, or when it is not there yet. */
+/* Finds the address of the status. False: unknown, with the reason, or the look-up is pending. */
 static bool find(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->active->halt;
@@ -56,7 +56,7 @@ static enum kdnet_probe_outcome take(struct kdnet_session *session, const struct
     return KDNET_PROBE_TAKEN;
 }
 
-/* It was settled when it was asked for. */
+/* Nothing to do: the fact was settled when the read was requested. */
 static void failed(struct kdnet_session *session)
 {
     (void)session;

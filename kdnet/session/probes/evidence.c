@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Evidence at a break: when the status is known or cannot be, further values are read, those that lie near each other
- * together. The machine stands still meanwhile: it gets a part of the reading time and no more, and no look-up is
- * waited for.
+ * Reads further values at a break once the status is known or cannot be known; neighbouring values share a read. The
+ * machine is halted meanwhile: evidence gets only a part of the read time, and waits for no look-up.
  */
 #include "kdnet/kernel/crash.h"
 #include "kdnet/session/halt_internal.h"
@@ -15,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUDGET_DIVISOR 4U /* of the read deadline: evidence may take a quarter of it */
+#define BUDGET_DIVISOR 4U /* of the read deadline: a quarter for evidence */
 
 static bool is_kernel(const struct kdnet_read *read)
 {
@@ -24,7 +23,7 @@ static bool is_kernel(const struct kdnet_read *read)
 
 /* --- beginning ---------------------------------------------------------------------------------------------------- */
 
-/* Facts of these reads: those of others are forgotten. */
+/* Makes the cache of constant values for these reads; a cache for other reads is dropped. */
 static bool have_boot_cache(struct kdnet_kernel_info *info, const struct kdnet_reads *reads)
 {
     if (info->boot_cache && info->boot_cache->version != reads->version)
@@ -43,7 +42,7 @@ static void end_unit(struct kdnet_evidence_probe *probe, size_t i, enum kdnet_va
     probe->evidence.value[i].state = (uint8_t)state;
 }
 
-/* Looks the symbol of a value up; its address is to be read then, or it is done. */
+/* Looks up the symbol of a value: the value then has an address to read, or is done. */
 static void resolve(struct kdnet_session *session, size_t i, const struct kdnet_pdb *pdb, uint64_t base)
 {
     struct kdnet_evidence_probe *probe = session->active->evidence_probe;
@@ -80,7 +79,7 @@ static bool is_of_a_crash(const struct kdnet_session *session)
     }
 }
 
-/* Sorts out what is asked at this break. Returns whether anything is. */
+/* Selects the values to read at this break. Returns whether there are any. */
 static bool begin_units(struct kdnet_session *session, const struct kdnet_reads *reads)
 {
     struct kdnet_evidence_probe *probe = session->active->evidence_probe;
@@ -136,7 +135,7 @@ static uint32_t unit_length(const struct kdnet_session *session, size_t i)
     return kdnet_read_length(layout, (enum kdnet_read_kind)read->kind);
 }
 
-/* Asks for the value at the lowest address, and for those that fit into the same read. */
+/* Reads the value at the lowest address together with all values that fit into the same read. */
 static bool ask_values(struct kdnet_session *session, const struct kdnet_reads *reads)
 {
     struct kdnet_evidence_probe *probe = session->active->evidence_probe;
@@ -160,7 +159,7 @@ static bool ask_values(struct kdnet_session *session, const struct kdnet_reads *
     return kdnet_request_read(session, KDNET_FOR_PROBE, low, length);
 }
 
-/* A UNICODE_STRING: its text is to be read. */
+/* Takes a UNICODE_STRING: its text is to be read next. */
 static void take_structure(struct kdnet_session *session, size_t i, const uint8_t *data)
 {
     const struct kdnet_machine_layout *layout = kdnet_halt_layout(session);
@@ -211,7 +210,7 @@ static bool is_text(const struct kdnet_read *read, const struct kdnet_unit *unit
     return unit->step == read->steps && (read->kind == KDNET_READ_STRING || unit->buffer);
 }
 
-/* `length` of the bytes that were asked for have come: each value that lies in them is taken. */
+/* Takes each value that lies in the `length` bytes that came. */
 static void take_values(struct kdnet_session *session, const struct kdnet_reads *reads, const uint8_t *data,
                         size_t length)
 {
@@ -229,7 +228,7 @@ static void take_values(struct kdnet_session *session, const struct kdnet_reads 
         else if (at == 0 && wanted == request->wanted)
             end_unit(probe, i, KDNET_VALUE_UNREADABLE); /* asked for by itself */
         else
-            unit->alone = true; /* between it and its neighbours is a page that is not there */
+            unit->alone = true; /* a page between the value and its neighbours is unreadable */
     }
 }
 
@@ -272,7 +271,7 @@ static bool resolve_waiting(struct kdnet_session *session, const struct kdnet_re
     return any;
 }
 
-/* Only when the status is known or cannot be, and nobody waits for its symbol. */
+/* Only when the status is known or cannot be known, and its look-up is not pending. */
 static bool next(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;

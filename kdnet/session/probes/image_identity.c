@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The PDB identity of the kernel's image, in three reads (kdnet/kernel/image_identity.h); or what an earlier boot, of
- * this machine or another, has told of a kernel with the same print. How far a former break came is kept.
+ * Finds the PDB identity of the kernel's image, in three reads (kdnet/kernel/image_identity.h), or from an earlier boot
+ * of this or another machine with the same fingerprint. Progress is kept between breaks.
  */
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/probes/probe_internal.h"

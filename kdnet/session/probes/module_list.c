@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Other images than the kernel that values are read from: found in the kernel's list of loaded images, each once in a
- * boot. The list is in the memory of a machine that has crashed: it may be paged out, damaged, loop, or never end.
+ * Finds images other than the kernel that values are read from, in the kernel's list of loaded images, once a boot. The
+ * list is in the memory of a machine that has crashed: it may be paged out, damaged, looping, or endless.
  */
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/probes/evidence_state_internal.h"
@@ -20,7 +20,7 @@ struct kdnet_module *kdnet_module_list_find(const struct kdnet_session *session,
     return NULL;
 }
 
-/* Whether a value of this break still waits for that image. */
+/* Whether a value of this break still waits for the image. */
 static bool is_waited_for(const struct kdnet_session *session, const char *name)
 {
     const struct kdnet_reads *reads = kdnet_evidence_probe_reads(session);
@@ -31,7 +31,7 @@ static bool is_waited_for(const struct kdnet_session *session, const char *name)
     return false;
 }
 
-/* A row for each image that values are of; whether a value waits for one that is not found yet. */
+/* Makes an entry for each image that values refer to. Returns whether a value waits for an image not found yet. */
 static bool name_modules(struct kdnet_session *session, const struct kdnet_reads *reads)
 {
     struct kdnet_boot_cache *cache = session->kernel_info->boot_cache;
@@ -50,7 +50,7 @@ static bool name_modules(struct kdnet_session *session, const struct kdnet_reads
     return waits;
 }
 
-/* Whether every image that is looked for has been found. */
+/* Whether all wanted images were found. */
 static bool all_found(const struct kdnet_boot_cache *cache)
 {
     for (size_t i = 0; i < cache->module_count; ++i)
@@ -76,7 +76,7 @@ static bool ask_list(struct kdnet_session *session)
                                                   (uint32_t)kdnet_halt_layout(session)->pointer_size);
 }
 
-/* Goes to an entry; the walk ends at the list's head, at a null pointer, where it has been before, and after
+/* Goes to an entry. The walk ends at the list's head, at a null pointer, at a visited entry, and after
  * KDNET_WALK_MAX entries. */
 static void go_to(struct kdnet_session *session, uint64_t entry)
 {
@@ -87,7 +87,7 @@ static void go_to(struct kdnet_session *session, uint64_t entry)
         return;
     }
     probe->at = entry;
-    if ((probe->walked & (probe->walked - 1)) == 0) /* Brent: a loop comes back to one of these */
+    if ((probe->walked & (probe->walked - 1)) == 0) /* Brent's algorithm: a loop comes back to one of these entries */
         probe->mark = entry;
 }
 
@@ -137,7 +137,7 @@ static void take_name(struct kdnet_session *session, const uint8_t *data, size_t
 
 /* --- identity ----------------------------------------------------------------------------------------------------- */
 
-/* Asks for the next part of the identity of an image that was found. */
+/* Reads the next part of the identity of an image that was found. */
 static bool ask_identity(struct kdnet_session *session)
 {
     struct kdnet_evidence_probe *probe = session->active->evidence_probe;
@@ -193,12 +193,12 @@ enum kdnet_probe_outcome kdnet_module_list_take(struct kdnet_session *session, c
     if (probe->asks == KDNET_ASKS_IDENTITY)
         return take_identity(session, data, length);
     if (probe->asks == KDNET_ASKS_NAME)
-        take_name(session, data, length); /* one that is paged out is nobody's */
+        take_name(session, data, length); /* an image whose name is paged out matches no name */
     else if (probe->asks == KDNET_ASKS_LIST && length >= layout->pointer_size)
         go_to(session, kdnet_pointer(layout, data));
     else if (probe->asks == KDNET_ASKS_ENTRY && length >= KDNET_LOADED_IMAGE_SIZE)
         take_entry(session, data);
     else
-        end_walk(session); /* paged out: what is behind it cannot be reached */
+        end_walk(session); /* the entry is paged out: entries behind it cannot be reached */
     return KDNET_PROBE_TAKEN;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Asks what the table says, in its order, until all is known or the deadline comes; and hands each reply to who has
- * asked. PROTOCOL.md section 7. What cannot change during one boot is asked once.
+ * Runs the probes in the table's order until all facts are known or the deadline comes, and hands each reply to its
+ * probe. Facts that are constant during a boot are asked once. PROTOCOL.md section 7.
  */
 #include "kdnet/base/wire.h"
 #include "kdnet/error.h"
@@ -20,7 +20,7 @@
 
 /* --- asking ------------------------------------------------------------------------------------------------------- */
 
-/* One break too many, and no bug check. */
+/* Whether the break exceeds the rate limit and is no bug check. */
 static bool is_unread(const struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->active->halt;
@@ -31,8 +31,8 @@ static bool is_unread(const struct kdnet_session *session)
     return halt->unread;
 }
 
-/* Of a machine that is far away, the status comes before all that is not needed for it; but not of one that may only
- * shut down. */
+/* Whether the machine is far away, so that the path to the status comes before everything else; not for a machine
+ * that may only shut down. */
 static bool is_far(const struct kdnet_session *session)
 {
     const struct kdnet_halt *halt = &session->active->halt;
@@ -114,7 +114,7 @@ void kdnet_probes_begin(struct kdnet_session *session)
 
 /* --- replies ------------------------------------------------------------------------------------------------------ */
 
-/* Whether a reply is the one to the request under way, and not a late one. */
+/* Whether a reply belongs to the request in flight, and is not a late one. */
 static bool is_our_reply(const struct kdnet_session *session, const struct kdnet_manipulate *reply)
 {
     const struct kdnet_link *link = &session->active->link;
@@ -135,7 +135,7 @@ void kdnet_probes_failed(struct kdnet_session *session)
         request->probe->failed(session);
 }
 
-/* Hands a whole answer to the probe that has asked. */
+/* Hands a complete answer to its probe. */
 static void take(struct kdnet_session *session, const struct kdnet_answer *answer, uint64_t now_us)
 {
     struct kdnet_request *request = &session->active->halt.request;
@@ -149,7 +149,7 @@ static void take(struct kdnet_session *session, const struct kdnet_answer *answe
         request->probe = probe;
 }
 
-/* The bytes of a read; of one that came short, the rest is asked for. */
+/* Takes the bytes of a read; requests the rest of a short one. */
 static void take_memory(struct kdnet_session *session, const struct kdnet_manipulate *reply, uint64_t now_us)
 {
     struct kdnet_request *request = &session->active->halt.request;
@@ -163,7 +163,7 @@ static void take_memory(struct kdnet_session *session, const struct kdnet_manipu
     request->have += (uint32_t)given;
     kdnet_reach_came(session, given);
     if (request->purpose != KDNET_FOR_PROBE) {
-        request->have = 0; /* a proof: that it came is enough */
+        request->have = 0; /* a proof: its arrival suffices */
         return;
     }
     bool enough = request->is_enough && request->is_enough(request->data, request->have);
@@ -174,7 +174,7 @@ static void take_memory(struct kdnet_session *session, const struct kdnet_manipu
     take(session, &answer, now_us);
 }
 
-/* The proof of a machine that has not told its version yet tells it, too. */
+/* A proof from a machine whose version is still unknown is also the version. */
 static void take_proof(struct kdnet_session *session, const struct kdnet_manipulate *reply, uint64_t now_us)
 {
     const struct kdnet_kernel_info *info = session->kernel_info;
@@ -196,7 +196,7 @@ enum kdnet_reply_outcome kdnet_probes_reply(struct kdnet_session *session, const
         !is_our_reply(session, &reply))
         return KDNET_REPLY_IGNORED;
     kdnet_link_replied(&session->active->link, now_us);
-    halt->resuming.interrupted = false; /* the deadline, if it has come, came while the machine worked at this */
+    halt->resuming.interrupted = false; /* the deadline, if it came, came while the machine worked on this reply */
     if (reply.api == KDNET_API_READ_VIRTUAL_MEMORY)
         take_memory(session, &reply, now_us);
     else if (halt->request.purpose == KDNET_FOR_PROBE)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The order in which a halted machine is asked: the most telling first. Of a machine that is far away the way to the
- * dump status comes before all that is not needed for it. PROTOCOL.md section 7.
+ * The order of the questions to a halted machine, most important first. On a machine that is far away the path to the
+ * dump status comes first. PROTOCOL.md section 7.
  */
 #include "kdnet/session/probes/probe_internal.h"
 
@@ -19,7 +19,7 @@ const struct kdnet_probe_row kdnet_probe_table[] = {
     {&kdnet_probe_debugger_data, BREAK | STORM | LOAD},
     {&kdnet_probe_context, BREAK | STORM},
     {&kdnet_probe_bugcheck, BREAK},
-    {&kdnet_probe_build_lab, BREAK | LOAD | PRINTS}, /* with it the kernel may be known already */
+    {&kdnet_probe_build_lab, BREAK | LOAD | PRINTS}, /* the build string may identify a known kernel */
     {&kdnet_probe_image_identity, BREAK | LOAD},
     {&kdnet_probe_dump_status, BREAK},
     {&kdnet_probe_build_lab, BREAK},

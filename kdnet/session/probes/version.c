@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who answers: Windows, its loader or a hypervisor; of which build, on what machine, and where it is. */
+/* Asks which component answers (Windows, its loader or a hypervisor), its build, processor and base address. */
 #include "kdnet/session/dump_facts_internal.h"
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/identity_internal.h"
@@ -34,7 +34,7 @@ static enum kdnet_probe_outcome take(struct kdnet_session *session, const struct
                 info->version.kernel_base == version->kernel_base;
     if (kdnet_is_known(&info->facts, KDNET_FACT_VERSION) && !same) {
         kdnet_kernel_info_clear(info);
-        *info = (struct kdnet_kernel_info){0}; /* another one answers: what was known is of the one before */
+        *info = (struct kdnet_kernel_info){0}; /* another component answers: facts about the previous one are void */
     }
     info->version = *version;
     kdnet_settle(&info->facts, KDNET_FACT_VERSION, true);
@@ -53,7 +53,7 @@ static void failed(struct kdnet_session *session)
     kdnet_settle(facts, KDNET_FACT_VERSION, kdnet_is_known(facts, KDNET_FACT_VERSION));
 }
 
-/* It gives KDNET_FACT_KERNEL, too, when it is Windows. */
+/* Also gives KDNET_FACT_KERNEL when Windows answers. */
 const struct kdnet_probe kdnet_probe_version = {
     .name = "version",
     .gives = KDNET_FACT_VERSION,
