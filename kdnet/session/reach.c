@@ -12,11 +12,12 @@
 #include "kdnet/session/reach_internal.h"
 #include "kdnet/session/request_internal.h"
 
-#define ROUND_TRIPS   12U /* of a whole reading */
-#define AWAITED       1U  /* replies awaited beyond the deadline */
-#define AWAITED_LAST  3U  /* the same at the last break: the machine needs no step over a breakpoint, or can only spin \
-                           */
-#define TOO_LONG      2U  /* timeouts after which something long is given up */
+#define ROUND_TRIPS 12U /* of a whole reading */
+#define AWAITED     1U  /* replies awaited beyond the deadline */
+#define AWAITED_LAST                                                                                                   \
+    3U                   /* the same at the last break: the machine needs no step over a breakpoint, or can only spin  \
+                          */
+#define TOO_LONG      2U /* timeouts after which something long is given up */
 #define TOO_LONG_US   300000U
 #define THINKS_US     12000000U
 #define READ_LEAST    256U /* bytes that every network carries */
