@@ -161,10 +161,26 @@ void kdnet_session_crash(const struct kdnet_session *session, struct kdnet_crash
     out->released_us = history->crash.first_released_us;
 }
 
+/* The crash has its name already, but not when it went on from its first break, where it may stand now. */
+static void recall_release(struct kdnet_session *session, const struct kdnet_crash_memory *memory)
+{
+    struct kdnet_crash *crash = &session->history->crash;
+    bool may_be_first = kdnet_state_is_halted(session) && !session->active->halt.stop.shutdown;
+    if (!memory->released || may_be_first || crash->first_released || !crash->bugcheck.known ||
+        memcmp(memory->crash, session->history->identity.crash, sizeof memory->crash) != 0)
+        return;
+    crash->first_released = true;
+    crash->first_released_us = memory->released_us;
+}
+
 int kdnet_session_recall_crash(struct kdnet_session *session, const struct kdnet_crash_memory *memory)
 {
-    if (!memory->known || (session->history && session->history->identity.crash_known))
+    if (!memory->known)
         return KDNET_OK;
+    if (session->history && session->history->identity.crash_known) {
+        recall_release(session, memory);
+        return KDNET_OK;
+    }
     if (!session->history)
         session->history = calloc(1, sizeof *session->history);
     if (!session->history)

@@ -1,46 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "service/fleet/hints.h"
+#include "service/fleet/hints_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define NONE           UINT32_MAX
-#define FIRST_ROOM     64U
-#define ADDRESS_SLOTS  16384U
-#define LOOK_MAX       4096U                     /* entries looked at under one lock */
 #define NEWER_THAN_ALL (UINT64_C(300) * 1000000) /* a clock may be ahead by so much */
-
-struct entry {
-    char *name; /* NULL: it is free */
-    struct hint hint;
-    struct hint_place place;
-    uint32_t next_name, next_machine; /* of its chains; of free ones: next_name */
-    uint32_t asked_s;                 /* 0: never */
-    uint32_t done_s[HINTS_DUES];      /* when it was kept, published */
-    uint8_t due, urgent;              /* a bit for each; urgent: its crash is another than before */
-    uint8_t more[HINTS_DUES];         /* times that a crash was kept, published, since done_s */
-    bool known;                       /* it says where */
-    bool others;                      /* it was said by another */
-};
-
-/* Entries that are due, in the order in which they changed. */
-struct line {
-    bool wanted;
-    uint32_t *entries;
-    size_t count, room, at; /* at: where the look goes on */
-};
-
-struct hints {
-    uv_mutex_t lock;
-    uint64_t seed;
-    struct entry *entries;
-    uint32_t count, room, known;
-    uint32_t free; /* the first free one */
-    uint32_t *names, *machines;
-    size_t buckets;
-    struct line lines[HINTS_DUES];
-    uint32_t address_asked_s[ADDRESS_SLOTS];
-};
 
 struct hints *hints_new(uint64_t seed)
 {
@@ -49,8 +13,9 @@ struct hints *hints_new(uint64_t seed)
         free(hints);
         return NULL;
     }
+    (void)uv_cond_init(&hints->changed);
     hints->seed = seed;
-    hints->free = NONE;
+    hints->free = HINTS_NO_ENTRY;
     return hints;
 }
 
@@ -60,11 +25,14 @@ void hints_free(struct hints *hints)
         return;
     for (uint32_t i = 0; i < hints->count; ++i)
         free(hints->entries[i].name);
-    for (size_t i = 0; i < HINTS_DUES; ++i)
-        free(hints->lines[i].entries);
+    for (size_t i = 0; i < HINTS_DUES; ++i) {
+        free(hints->lines[i].changed.entries);
+        free(hints->lines[i].waiting.entries);
+    }
     free(hints->entries);
     free(hints->names);
     free(hints->machines);
+    uv_cond_destroy(&hints->changed);
     uv_mutex_destroy(&hints->lock);
     free(hints);
 }
@@ -102,7 +70,7 @@ static void link_machine(struct hints *hints, uint32_t i)
 static void unlink_machine(struct hints *hints, uint32_t i)
 {
     uint32_t *at = &hints->machines[machine_bucket(hints, &hints->entries[i].hint.machine)];
-    while (*at != NONE && *at != i)
+    while (*at != HINTS_NO_ENTRY && *at != i)
         at = &hints->entries[*at].next_machine;
     if (*at == i)
         *at = hints->entries[i].next_machine;
@@ -111,17 +79,17 @@ static void unlink_machine(struct hints *hints, uint32_t i)
 static uint32_t find(const struct hints *hints, const char *name)
 {
     if (hints->buckets == 0)
-        return NONE;
+        return HINTS_NO_ENTRY;
     uint32_t i = hints->names[name_bucket(hints, name)];
-    while (i != NONE && strcmp(hints->entries[i].name, name) != 0)
+    while (i != HINTS_NO_ENTRY && strcmp(hints->entries[i].name, name) != 0)
         i = hints->entries[i].next_name;
     return i;
 }
 
 static bool grow(struct hints *hints)
 {
-    uint32_t room = hints->room == 0 ? FIRST_ROOM : hints->room * 2;
-    struct entry *entries = realloc(hints->entries, room * sizeof *entries);
+    uint32_t room = hints->room == 0 ? HINTS_FIRST_ROOM : hints->room * 2;
+    struct hints_entry *entries = realloc(hints->entries, room * sizeof *entries);
     if (!entries)
         return false;
     hints->entries = entries;
@@ -149,93 +117,24 @@ static bool grow(struct hints *hints)
     return true;
 }
 
-/* The entry of a name, made when there is none; NONE: out of memory. */
+/* The entry of a name, made when there is none; HINTS_NO_ENTRY: out of memory. */
 static uint32_t take(struct hints *hints, const char *name)
 {
     uint32_t i = find(hints, name);
-    if (i != NONE)
+    if (i != HINTS_NO_ENTRY)
         return i;
-    if (hints->free == NONE && hints->count == hints->room && (hints->room >= HINTS_TARGETS_MAX || !grow(hints)))
-        return NONE;
+    if (hints->free == HINTS_NO_ENTRY && hints->count == hints->room &&
+        (hints->room >= HINTS_TARGETS_MAX || !grow(hints)))
+        return HINTS_NO_ENTRY;
     char *copy = strdup(name);
     if (!copy)
-        return NONE;
-    i = hints->free != NONE ? hints->free : hints->count++;
+        return HINTS_NO_ENTRY;
+    i = hints->free != HINTS_NO_ENTRY ? hints->free : hints->count++;
     if (i == hints->free)
         hints->free = hints->entries[i].next_name;
-    hints->entries[i] = (struct entry){.name = copy, .place = {.row = HINTS_NO_ROW}};
+    hints->entries[i] = (struct hints_entry){.name = copy, .place = {.row = HINTS_NO_ROW}};
     link_name(hints, i);
     return i;
-}
-
-/* What is due. */
-
-static void add_due(struct hints *hints, uint32_t i, enum hints_due due)
-{
-    struct line *line = &hints->lines[due];
-    if (!line->wanted || (hints->entries[i].due & 1U << due) != 0)
-        return;
-    if (line->count == line->room) {
-        size_t room = line->room == 0 ? FIRST_ROOM : line->room * 2;
-        uint32_t *entries = realloc(line->entries, room * sizeof *entries);
-        if (!entries)
-            return; /* its next change is due */
-        line->entries = entries;
-        line->room = room;
-    }
-    line->entries[line->count++] = i;
-    hints->entries[i].due = (uint8_t)(hints->entries[i].due | 1U << due);
-}
-
-/* Whether its minute is over, or it has to say of a crash; then it is done. */
-static bool take_turn(struct entry *entry, enum hints_due due, uint64_t now_s)
-{
-    bool over = entry->done_s[due] == 0 || now_s - entry->done_s[due] >= HINTS_EVERY_S;
-    if (!over && ((entry->urgent & 1U << due) == 0 || entry->more[due] == HINTS_CRASH_MORE))
-        return false;
-    entry->more[due] = over ? 0 : (uint8_t)(entry->more[due] + 1);
-    entry->done_s[due] = over ? (uint32_t)now_s : entry->done_s[due];
-    entry->due = (uint8_t)(entry->due & ~(1U << due));
-    entry->urgent = (uint8_t)(entry->urgent & ~(1U << due));
-    return true;
-}
-
-static void drop_due(struct line *line, size_t at)
-{
-    line->entries[at] = line->entries[--line->count];
-}
-
-void hints_want(struct hints *hints, enum hints_due due)
-{
-    uv_mutex_lock(&hints->lock);
-    hints->lines[due].wanted = true;
-    uv_mutex_unlock(&hints->lock);
-}
-
-bool hints_next_due(struct hints *hints, enum hints_due due, uint64_t now_s, char name[static CONFIG_NAME_SIZE],
-                    struct hint *out)
-{
-    bool found = false;
-    uv_mutex_lock(&hints->lock);
-    struct line *line = &hints->lines[due];
-    for (size_t looks = 0; !found && line->at < line->count && looks < LOOK_MAX; ++looks) {
-        struct entry *entry = &hints->entries[line->entries[line->at]];
-        bool gone = !entry->name || (entry->due & 1U << due) == 0;
-        if (!gone && !take_turn(entry, due, now_s)) {
-            ++line->at;
-            continue;
-        }
-        drop_due(line, line->at);
-        if (gone)
-            continue;
-        (void)strcpy(name, entry->name);
-        *out = entry->hint;
-        found = true;
-    }
-    if (!found && line->at >= line->count)
-        line->at = 0;
-    uv_mutex_unlock(&hints->lock);
-    return found;
 }
 
 /* What is known. */
@@ -244,7 +143,7 @@ void hints_place(struct hints *hints, const char *name, struct hint_place place)
 {
     uv_mutex_lock(&hints->lock);
     uint32_t i = take(hints, name);
-    if (i != NONE)
+    if (i != HINTS_NO_ENTRY)
         hints->entries[i].place = place;
     uv_mutex_unlock(&hints->lock);
 }
@@ -253,8 +152,8 @@ void hints_remove(struct hints *hints, const char *name)
 {
     uv_mutex_lock(&hints->lock);
     uint32_t i = find(hints, name);
-    if (i != NONE) {
-        struct entry *entry = &hints->entries[i];
+    if (i != HINTS_NO_ENTRY) {
+        struct hints_entry *entry = &hints->entries[i];
         uint32_t *at = &hints->names[name_bucket(hints, name)];
         while (*at != i)
             at = &hints->entries[*at].next_name;
@@ -264,7 +163,7 @@ void hints_remove(struct hints *hints, const char *name)
             --hints->known;
         }
         free(entry->name);
-        *entry = (struct entry){.next_name = hints->free};
+        *entry = (struct hints_entry){.next_name = hints->free};
         hints->free = i;
     }
     uv_mutex_unlock(&hints->lock);
@@ -284,7 +183,7 @@ static bool is_same(const struct hint *a, const struct hint *b)
 
 static void put(struct hints *hints, uint32_t i, const struct hint *hint)
 {
-    struct entry *entry = &hints->entries[i];
+    struct hints_entry *entry = &hints->entries[i];
     if (entry->known)
         unlink_machine(hints, i);
     else
@@ -299,7 +198,7 @@ bool hints_take_others(struct hints *hints, const char *name, struct hint *out)
 {
     uv_mutex_lock(&hints->lock);
     uint32_t i = find(hints, name);
-    bool others = i != NONE && hints->entries[i].known && hints->entries[i].others;
+    bool others = i != HINTS_NO_ENTRY && hints->entries[i].known && hints->entries[i].others;
     if (others) {
         hints->entries[i].others = false;
         *out = hints->entries[i].hint;
@@ -314,38 +213,76 @@ bool hints_note(struct hints *hints, const char *name, const struct hint *hint, 
         return false;
     uv_mutex_lock(&hints->lock);
     uint32_t i = take(hints, name);
-    struct entry *entry = i != NONE ? &hints->entries[i] : NULL;
-    bool news = entry && !(entry->known && is_same(&entry->hint, hint));
+    struct hints_entry *entry = i != HINTS_NO_ENTRY ? &hints->entries[i] : NULL;
+    bool news = entry && !entry->others && !(entry->known && is_same(&entry->hint, hint));
     if (news) {
         struct hint noted = *hint;
         if (!(entry->known && is_same_crash(&entry->hint, hint)))
             entry->urgent = UINT8_MAX;
         noted.time_us = entry->known && entry->hint.time_us >= wall_us ? entry->hint.time_us + 1 : wall_us;
         put(hints, i, &noted);
-        hints->entries[i].others = false;
-        add_due(hints, i, HINTS_TO_KEEP);
-        add_due(hints, i, HINTS_TO_PUBLISH);
+        hints_add_due(hints, i, HINTS_TO_KEEP);
+        hints_add_due(hints, i, HINTS_TO_PUBLISH);
     }
     uv_mutex_unlock(&hints->lock);
     return news;
 }
 
+static void copy_crash(const struct hint *from, struct hint *to)
+{
+    to->crash_known = from->crash_known;
+    memcpy(to->crash, from->crash, sizeof to->crash);
+    memcpy(to->crash_boot, from->crash_boot, sizeof to->crash_boot);
+    to->released_us = from->released_us;
+}
+
+/* Whether a crash that one hint tells of may be one of the boot that the other was made in. */
+static bool may_be_of(const struct hint *crash, const struct hint *hint)
+{
+    return crash->crash_known && (!hint->boot_known || memcmp(crash->crash_boot, hint->boot, sizeof hint->boot) == 0);
+}
+
+/* Whether an older hint tells of the machine's crash what the newer one does not: who made that may have met the
+ * machine before the other one's hint came. */
+static bool knows_more(const struct hint *older, const struct hint *newer)
+{
+    if (!newer->crash_known)
+        return may_be_of(older, newer);
+    return older->crash_known && older->released_us != 0 && newer->released_us == 0 &&
+           memcmp(older->crash, newer->crash, sizeof newer->crash) == 0;
+}
+
+/* What becomes known by a hint: all of it, or only its crash. False: nothing. */
+static bool merge(const struct hints_entry *entry, const struct hint *hint, struct hint *out)
+{
+    bool newer = !entry->known || hint->time_us > entry->hint.time_us;
+    *out = newer ? *hint : entry->hint;
+    if (!entry->known)
+        return true;
+    const struct hint *older = newer ? &entry->hint : hint;
+    bool more = hint->time_us != entry->hint.time_us && knows_more(older, out);
+    if (more)
+        copy_crash(older, out);
+    return newer || more;
+}
+
 bool hints_offer(struct hints *hints, const char *name, const struct hint *hint, bool keep)
 {
     uv_timeval64_t wall = {0};
+    struct hint merged;
     (void)uv_gettimeofday(&wall);
     if (!hint_is_sane(hint) || hint->time_us > (uint64_t)wall.tv_sec * 1000000 + NEWER_THAN_ALL)
         return false;
     uv_mutex_lock(&hints->lock);
     uint32_t i = find(hints, name);
-    struct entry *entry = i != NONE ? &hints->entries[i] : NULL;
-    bool counts = entry && !(entry->known && entry->hint.time_us >= hint->time_us);
+    struct hints_entry *entry = i != HINTS_NO_ENTRY ? &hints->entries[i] : NULL;
+    bool counts = entry && merge(entry, hint, &merged);
     if (counts) {
-        put(hints, i, hint);
+        entry->asked_s = entry->known && entry->hint.time_us == merged.time_us ? entry->asked_s : 0;
+        put(hints, i, &merged);
         entry->others = true;
-        entry->asked_s = 0;
         if (keep)
-            add_due(hints, i, HINTS_TO_KEEP);
+            hints_add_due(hints, i, HINTS_TO_KEEP);
     }
     uv_mutex_unlock(&hints->lock);
     return counts;
@@ -355,14 +292,14 @@ bool hints_find(struct hints *hints, const char *name, struct hint *out)
 {
     uv_mutex_lock(&hints->lock);
     uint32_t i = find(hints, name);
-    bool found = i != NONE && hints->entries[i].known;
+    bool found = i != HINTS_NO_ENTRY && hints->entries[i].known;
     if (found)
         *out = hints->entries[i].hint;
     uv_mutex_unlock(&hints->lock);
     return found;
 }
 
-static void fill_question(const struct entry *entry, struct hint_question *out)
+static void fill_question(const struct hints_entry *entry, struct hint_question *out)
 {
     (void)strcpy(out->name, entry->name);
     out->place = entry->place;
@@ -371,12 +308,12 @@ static void fill_question(const struct entry *entry, struct hint_question *out)
 
 bool hints_at(struct hints *hints, const struct address *machine, uint16_t local_port, struct hint_question *out)
 {
-    const struct entry *best = NULL;
+    const struct hints_entry *best = NULL;
     size_t looks = 0;
     uv_mutex_lock(&hints->lock);
-    uint32_t i = hints->buckets > 0 ? hints->machines[machine_bucket(hints, machine)] : NONE;
-    for (; i != NONE && looks < LOOK_MAX; i = hints->entries[i].next_machine, ++looks) {
-        const struct entry *entry = &hints->entries[i];
+    uint32_t i = hints->buckets > 0 ? hints->machines[machine_bucket(hints, machine)] : HINTS_NO_ENTRY;
+    for (; i != HINTS_NO_ENTRY && looks < HINTS_LOOK_MAX; i = hints->entries[i].next_machine, ++looks) {
+        const struct hints_entry *entry = &hints->entries[i];
         if (address_equal(&entry->hint.machine, machine) && entry->hint.local.port == local_port &&
             entry->place.row != HINTS_NO_ROW && (!best || entry->hint.time_us > best->hint.time_us))
             best = entry;
@@ -388,9 +325,9 @@ bool hints_at(struct hints *hints, const struct address *machine, uint16_t local
 }
 
 /* Whether the minute of a hint, and the moment of its address, are over; then they begin anew. */
-static bool may_ask(struct hints *hints, struct entry *entry, uint32_t now_s)
+static bool may_ask(struct hints *hints, struct hints_entry *entry, uint32_t now_s)
 {
-    uint32_t *address = &hints->address_asked_s[address_hash(&entry->hint.machine, hints->seed) % ADDRESS_SLOTS];
+    uint32_t *address = &hints->address_asked_s[address_hash(&entry->hint.machine, hints->seed) % HINTS_ADDRESS_SLOTS];
     if ((entry->asked_s != 0 && now_s - entry->asked_s < HINTS_EVERY_S) ||
         (*address != 0 && now_s - *address < HINTS_ADDRESS_S))
         return false;
@@ -402,8 +339,8 @@ bool hints_next_question(struct hints *hints, struct hints_round *round, struct 
 {
     bool found = false;
     uv_mutex_lock(&hints->lock);
-    for (size_t looks = 0; !found && round->at < hints->count && looks < LOOK_MAX; ++round->at, ++looks) {
-        struct entry *entry = &hints->entries[round->at];
+    for (size_t looks = 0; !found && round->at < hints->count && looks < HINTS_LOOK_MAX; ++round->at, ++looks) {
+        struct hints_entry *entry = &hints->entries[round->at];
         found = entry->known && entry->hint.crash_known == round->crashed && entry->place.row != HINTS_NO_ROW &&
                 round->may_ask(round->user, &entry->hint) && may_ask(hints, entry, (uint32_t)round->now_s);
         if (found)
@@ -420,7 +357,7 @@ bool hints_each(struct hints *hints, uint32_t *at, char name[static CONFIG_NAME_
     bool found = false;
     uv_mutex_lock(&hints->lock);
     for (; !found && *at < hints->count; ++*at) {
-        const struct entry *entry = &hints->entries[*at];
+        const struct hints_entry *entry = &hints->entries[*at];
         found = entry->known;
         if (found) {
             (void)strcpy(name, entry->name);

@@ -89,6 +89,9 @@ bool hints_find(struct hints *hints, const char *name, struct hint *out);
 /* The newest target whose machine was there last. `out`: its name and place. */
 bool hints_at(struct hints *hints, const struct address *machine, uint16_t local_port, struct hint_question *out);
 
+/* Waits until something has changed since the last wait, or for so long; true: something has. Thread: one for each. */
+bool hints_wait(struct hints *hints, enum hints_due due, uint64_t for_ns);
+
 /* The next of what is due at `now_s`, of any clock in seconds that does not go back; false: nothing is. Before anybody
  * asks so for the first time, hints_want says that it is asked for. */
 void hints_want(struct hints *hints, enum hints_due due);

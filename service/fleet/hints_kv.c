@@ -3,6 +3,7 @@
 #include "service/fleet/stream.h"
 #include "service/runtime/log.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +12,12 @@
 #define BUCKET_SIZE  CONFIG_NAME_SIZE
 #define SUBJECT_SIZE (BUCKET_SIZE + FLEET_TOKEN_SIZE + 8)
 #define PREFIX       "$KV."
-#define TURN_MS      100 /* so long others' hints are waited for, before ours are put */
-#define TURN_PUTS    512U
-#define TURN_HINTS   4096U /* of others, before ours have a turn */
+#define TURN_MS      100      /* so long hints are waited for, others' and ours */
+#define TURN_HINTS   4096U    /* of others, before the server is told */
+#define HEADER       "Kdnetd" /* of a hint: which process put it */
+#define PROCESS_SIZE (CONFIG_NAME_SIZE + 18)
 #define NS_A_SECOND  UINT64_C(1000000000)
+#define NS_A_MS      UINT64_C(1000000)
 
 struct hints_kv {
     struct hints *hints;
@@ -22,11 +25,14 @@ struct hints_kv {
     void *user;
     struct config_nats nats; /* our own texts */
     char bucket[BUCKET_SIZE], collector[CONFIG_NAME_SIZE];
-    uv_thread_t thread;
+    char process[PROCESS_SIZE];
+    uv_thread_t thread, putter; /* reads what others say; puts ours */
     uv_mutex_t lock;
     uv_cond_t changed;
-    bool stopping, ended; /* by `lock` */
+    bool stopping, ended;       /* by `lock` */
+    uv_mutex_t connection_lock; /* who puts, and who ends it */
     natsConnection *connection;
+    bool may_put; /* what others had said has been read */
     natsSubscription *watch;
     bool in_trouble;
 };
@@ -98,19 +104,28 @@ static natsStatus subscribe(struct hints_kv *kv)
     return status;
 }
 
+static void set_connection(struct hints_kv *kv, natsConnection *connection)
+{
+    uv_mutex_lock(&kv->connection_lock);
+    natsConnection *before = kv->connection;
+    kv->connection = connection;
+    kv->may_put = false;
+    uv_mutex_unlock(&kv->connection_lock);
+    natsConnection_Destroy(before);
+}
+
 static void disconnect(struct hints_kv *kv)
 {
     natsSubscription_Destroy(kv->watch);
-    natsConnection_Destroy(kv->connection);
     kv->watch = NULL;
-    kv->connection = NULL;
+    set_connection(kv, NULL);
 }
 
 static bool reach(struct hints_kv *kv)
 {
     char error[FLEET_ERROR_SIZE] = "";
     if (!kv->connection)
-        kv->connection = fleet_connect(&kv->nats, kv->collector, error);
+        set_connection(kv, fleet_connect(&kv->nats, kv->collector, error));
     bool good = kv->connection && fleet_make_bucket(kv->connection, kv->bucket, error);
     natsStatus status = good ? subscribe(kv) : NATS_ERR;
     if (good && status != NATS_OK)
@@ -138,6 +153,31 @@ static bool name_of(const struct hints_kv *kv, const char *subject, char name[st
     return true;
 }
 
+/* Our own come back, and say nothing new. */
+static bool is_ours(const struct hints_kv *kv, natsMsg *message)
+{
+    const char *process = NULL;
+    return natsMsgHeader_Get(message, HEADER, &process) == NATS_OK && strcmp(process, kv->process) == 0;
+}
+
+static bool take(struct hints_kv *kv, natsMsg *message)
+{
+    char name[CONFIG_NAME_SIZE];
+    struct hint hint;
+    int length = natsMsg_GetDataLength(message);
+    return length > 0 && length < (int)HINTS_TEXT_SIZE && !is_ours(kv, message) &&
+           name_of(kv, natsMsg_GetSubject(message), name) &&
+           hint_parse(natsMsg_GetData(message), (size_t)length, &hint) && hints_offer(kv->hints, name, &hint, true);
+}
+
+/* What others had said before counts first. */
+static void allow_puts(struct hints_kv *kv)
+{
+    uv_mutex_lock(&kv->connection_lock);
+    kv->may_put = true;
+    uv_mutex_unlock(&kv->connection_lock);
+}
+
 /* Takes what others say. False: the watch is over. */
 static bool take_others(struct hints_kv *kv)
 {
@@ -145,37 +185,47 @@ static bool take_others(struct hints_kv *kv)
     natsStatus status = NATS_OK;
     for (unsigned i = 0; i < TURN_HINTS; ++i) {
         natsMsg *message = NULL;
-        char name[CONFIG_NAME_SIZE];
-        struct hint hint;
         status = natsSubscription_NextMsg(&message, kv->watch, i == 0 ? TURN_MS : 1);
         if (status != NATS_OK)
             break;
-        int length = natsMsg_GetDataLength(message);
-        if (length > 0 && length < (int)HINTS_TEXT_SIZE && name_of(kv, natsMsg_GetSubject(message), name) &&
-            hint_parse(natsMsg_GetData(message), (size_t)length, &hint))
-            some = hints_offer(kv->hints, name, &hint, true) || some;
+        some = take(kv, message) || some;
         natsMsg_Destroy(message);
     }
     if (some)
         kv->came(kv->user);
-    return status == NATS_OK || status == NATS_TIMEOUT;
+    allow_puts(kv);
+    return (status == NATS_OK || status == NATS_TIMEOUT) &&
+           natsConnection_Status(kv->connection) != NATS_CONN_STATUS_CLOSED;
 }
 
-static bool put_ours(struct hints_kv *kv)
+static bool put(const struct hints_kv *kv, const char *name, const struct hint *hint)
 {
-    char name[CONFIG_NAME_SIZE], token[FLEET_TOKEN_SIZE], subject[SUBJECT_SIZE], text[HINTS_TEXT_SIZE];
+    char token[FLEET_TOKEN_SIZE], subject[SUBJECT_SIZE], text[HINTS_TEXT_SIZE];
+    natsMsg *message = NULL;
+    size_t length = hint_format(hint, text);
+    if (length == 0)
+        return true;
+    fleet_token(name, token);
+    (void)snprintf(subject, sizeof subject, PREFIX "%s.%s", kv->bucket, token);
+    natsStatus status = natsMsg_Create(&message, subject, NULL, text, (int)length);
+    if (status == NATS_OK)
+        status = natsMsgHeader_Set(message, HEADER, kv->process);
+    if (status == NATS_OK)
+        status = natsConnection_PublishMsg(kv->connection, message);
+    natsMsg_Destroy(message);
+    return status == NATS_OK;
+}
+
+static void put_ours(struct hints_kv *kv)
+{
+    char name[CONFIG_NAME_SIZE];
     struct hint hint;
     uint64_t now_s = uv_hrtime() / NS_A_SECOND + 1;
-    for (unsigned i = 0; i < TURN_PUTS && natsConnection_Status(kv->connection) == NATS_CONN_STATUS_CONNECTED; ++i) {
-        if (!hints_next_due(kv->hints, HINTS_TO_PUBLISH, now_s, name, &hint))
-            break;
-        fleet_token(name, token);
-        (void)snprintf(subject, sizeof subject, PREFIX "%s.%s", kv->bucket, token);
-        size_t length = hint_format(&hint, text);
-        if (length > 0 && natsConnection_Publish(kv->connection, subject, text, (int)length) != NATS_OK)
-            return false;
-    }
-    return natsConnection_Status(kv->connection) != NATS_CONN_STATUS_CLOSED;
+    uv_mutex_lock(&kv->connection_lock);
+    while (kv->may_put && natsConnection_Status(kv->connection) == NATS_CONN_STATUS_CONNECTED &&
+           hints_next_due(kv->hints, HINTS_TO_PUBLISH, now_s, name, &hint) && put(kv, name, &hint))
+        ;
+    uv_mutex_unlock(&kv->connection_lock);
 }
 
 static bool is_stopping(struct hints_kv *kv, unsigned wait_ms)
@@ -188,10 +238,20 @@ static bool is_stopping(struct hints_kv *kv, unsigned wait_ms)
     return stopping;
 }
 
+static void run_putter(void *user)
+{
+    struct hints_kv *kv = user;
+    while (!is_stopping(kv, 0)) {
+        (void)hints_wait(kv->hints, HINTS_TO_PUBLISH, TURN_MS * NS_A_MS);
+        put_ours(kv);
+    }
+    nats_ReleaseThreadMemory();
+}
+
 static void run(void *user)
 {
     struct hints_kv *kv = user;
-    bool reached = false;
+    bool reached = false, putting = uv_thread_create(&kv->putter, run_putter, kv) == 0;
     while (!is_stopping(kv, reached ? 0 : TURN_MS)) {
         if (!reached) {
             reached = reach(kv);
@@ -199,11 +259,15 @@ static void run(void *user)
                 break;
             continue;
         }
-        if (take_others(kv) && put_ours(kv))
+        if (!putting)
+            put_ours(kv);
+        if (take_others(kv))
             continue;
         disconnect(kv);
         reached = false;
     }
+    if (putting)
+        (void)uv_thread_join(&kv->putter);
     disconnect(kv);
     nats_ReleaseThreadMemory();
     uv_mutex_lock(&kv->lock);
@@ -216,8 +280,17 @@ static void free_kv(struct hints_kv *kv)
 {
     clear_nats(&kv->nats);
     uv_cond_destroy(&kv->changed);
+    uv_mutex_destroy(&kv->connection_lock);
     uv_mutex_destroy(&kv->lock);
     free(kv);
+}
+
+/* A collector that starts anew takes what it said before. */
+static void name_process(struct hints_kv *kv, const char *collector)
+{
+    uint64_t number = uv_hrtime();
+    (void)uv_random(NULL, NULL, &number, sizeof number, 0, NULL);
+    (void)snprintf(kv->process, sizeof kv->process, "%s %016" PRIx64, collector, number);
 }
 
 struct hints_kv *hints_kv_open(struct hints *hints, const struct kdnetd_config *config, void (*came)(void *user),
@@ -229,7 +302,9 @@ struct hints_kv *hints_kv_open(struct hints *hints, const struct kdnetd_config *
         free(kv);
         return NULL;
     }
+    (void)uv_mutex_init(&kv->connection_lock);
     (void)uv_cond_init(&kv->changed);
+    name_process(kv, config->collector);
     kv->hints = hints;
     kv->came = came;
     kv->user = user;

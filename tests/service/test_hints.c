@@ -155,6 +155,62 @@ static void the_newer_of_two_counts(void **state)
     assert_int_equal(hints_count(hints), 1);
 }
 
+/* Who meets the machine before the other one's hint came knows it by that; and never learns of an earlier boot's. */
+static void a_late_hint_tells_of_the_crash(void **state)
+{
+    struct hints *hints = *state;
+    struct hint out, met = hint_of("192.0.2.7:40001", 0), late = crashed("192.0.2.7:40001", 0xc1, 1000);
+    hints_place(hints, "web-1", (struct hint_place){.row = 3});
+    assert_true(hints_note(hints, "web-1", &met, 2000));
+    assert_false(hints_take_others(hints, "web-1", &out));
+    assert_true(hints_offer(hints, "web-1", &late, true));
+    assert_false(hints_note(hints, "web-1", &met, 2500)); /* not before it was taken */
+    assert_true(hints_take_others(hints, "web-1", &out));
+    assert_true(out.crash_known && out.released_us == 0 && out.time_us == 2000);
+    met = out;
+    assert_false(hints_note(hints, "web-1", &met, 3000));
+    late.released_us = 900;
+    late.time_us = 1001;
+    assert_true(hints_offer(hints, "web-1", &late, true));
+    assert_true(hints_take_others(hints, "web-1", &out));
+    assert_int_equal(out.released_us, 900);
+    assert_false(hints_offer(hints, "web-1", &late, true)); /* nothing new */
+    met = hint_of("192.0.2.7:40001", 0);
+    met.boot_known = true; /* a new boot */
+    assert_true(hints_note(hints, "web-1", &met, 4000));
+    assert_false(hints_offer(hints, "web-1", &late, true));
+    /* A newer one that knows less takes nothing away. */
+    late.time_us = 5000;
+    assert_true(hints_offer(hints, "web-1", &late, true));
+    late = hint_of("192.0.2.9:40001", 6000);
+    assert_true(hints_offer(hints, "web-1", &late, true));
+    assert_true(hints_find(hints, "web-1", &out));
+    assert_true(out.crash_known && out.released_us == 900 && address_equal(&out.machine, &late.machine));
+}
+
+static void a_crash_is_due_before_those_that_wait(void **state)
+{
+    struct hints *hints = *state;
+    char name[CONFIG_NAME_SIZE];
+    struct hint out, hint = hint_of("192.0.2.7:40001", 0);
+    assert_false(hints_wait(hints, HINTS_TO_KEEP, 1));
+    for (unsigned round = 0; round < 2; ++round) /* of 20,000, that are kept, and then wait for their minute */
+        for (unsigned i = 0; i < 20000; ++i) {
+            (void)snprintf(name, sizeof name, "web-%u", i);
+            hint.machine.ip[14] = (uint8_t)(i >> 8);
+            hint.machine.ip[15] = (uint8_t)i;
+            hint.machine.port = (uint16_t)(40001 + round);
+            assert_true(hints_note(hints, name, &hint, 1000 + round));
+            assert_int_equal(hints_next_due(hints, HINTS_TO_KEEP, 1, name, &out), round == 0);
+        }
+    hint = crashed("192.0.2.7:40002", 1, 0);
+    (void)hints_wait(hints, HINTS_TO_KEEP, 1);
+    assert_true(hints_note(hints, "web-77", &hint, 3000));
+    assert_true(hints_wait(hints, HINTS_TO_KEEP, UINT64_MAX / 4));
+    assert_true(hints_next_due(hints, HINTS_TO_KEEP, 2, name, &out));
+    assert_string_equal(name, "web-77");
+}
+
 static void a_machine_is_found_by_its_address(void **state)
 {
     struct hints *hints = *state;
@@ -244,6 +300,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_hint_is_kept_once_a_minute, make, unmake),
         cmocka_unit_test_setup_teardown(a_crash_does_not_wait_for_its_minute, make, unmake),
         cmocka_unit_test_setup_teardown(the_newer_of_two_counts, make, unmake),
+        cmocka_unit_test_setup_teardown(a_late_hint_tells_of_the_crash, make, unmake),
+        cmocka_unit_test_setup_teardown(a_crash_is_due_before_those_that_wait, make, unmake),
         cmocka_unit_test_setup_teardown(a_machine_is_found_by_its_address, make, unmake),
         cmocka_unit_test_setup_teardown(a_machine_is_asked_once_a_minute, make, unmake),
         cmocka_unit_test_setup_teardown(a_file_is_read_line_by_line, make, unmake),

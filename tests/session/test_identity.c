@@ -235,6 +235,25 @@ static void events_are_counted_from_one_in_each_session(void **state)
     puppet_free(p);
 }
 
+/* What another host knows may come late: when the crash has its name here, too. */
+static void when_it_went_on_is_learnt_late(void **state)
+{
+    struct kdnet_crash_memory late = {.known = true, .released = true, .released_us = 77};
+    struct puppet *p = crashed(late.crash);
+    struct kdnet_crash *crash = &p->session->history->crash;
+    (void)state;
+    assert_int_equal(kdnet_session_recall_crash(p->session, &late), KDNET_OK);
+    assert_true(crash->first_released && crash->first_released_us != 77); /* it was seen here */
+    crash->first_released = false; /* as of a host that has not seen it */
+    late.crash[0] ^= 1;
+    assert_int_equal(kdnet_session_recall_crash(p->session, &late), KDNET_OK);
+    assert_false(crash->first_released);
+    late.crash[0] ^= 1;
+    assert_int_equal(kdnet_session_recall_crash(p->session, &late), KDNET_OK);
+    assert_true(crash->first_released && crash->first_released_us == 77);
+    puppet_free(p);
+}
+
 /* A machine of the simulator, with memory to read: two hosts that see one crash make one name of it. */
 static void run_crash(uint64_t seed, const char *scenario, uint8_t name[static KDNET_IDENTITY_LENGTH])
 {
@@ -278,6 +297,7 @@ int main(void)
         cmocka_unit_test(another_bug_check_inside_a_crash_is_nested),
         cmocka_unit_test(nothing_is_kept_of_a_crash_that_is_over),
         cmocka_unit_test(events_are_counted_from_one_in_each_session),
+        cmocka_unit_test(when_it_went_on_is_learnt_late),
         cmocka_unit_test(all_results_of_a_crash_have_its_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -257,7 +257,7 @@ void kdnet_session_crash(const struct kdnet_session *session, struct kdnet_crash
 
 /*
  * Gives the session a crash that was remembered earlier. The memory counts only when the machine's own bug check leads
- * to the same crash id. Returns KDNET_OK or KDNET_ERR_MEMORY.
+ * to the same crash id, or has led to it already. Returns KDNET_OK or KDNET_ERR_MEMORY.
  */
 int kdnet_session_recall_crash(struct kdnet_session *session, const struct kdnet_crash_memory *memory);
 
