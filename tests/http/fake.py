@@ -69,6 +69,10 @@ class Fake:
         self.log.seek(0)
         return self.log.read()
 
+    def cpu_s(self):
+        words = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
     def tell(self, line):
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()

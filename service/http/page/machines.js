@@ -92,6 +92,11 @@ function pages(ask) {
   };
 }
 
+function none(query) {
+  return ["q", "state", "label"].some((name) => query.has(name)) ? "No machine matches. Take a filter away, or search for another word."
+    : "No machine is configured yet. On the collector, kdnetctl keygen makes the lines for one.";
+}
+
 export function machines() {
   let shown = null, key = null;
   return {
@@ -105,7 +110,7 @@ export function machines() {
       nameTab(0);
       return [el("div", { class: "title" }, el("h1", {}, query.get("q") ? `Machines with “${query.get("q")}”` : "Machines"), el("span", { class: "quiet", role: "status" }, number(total))),
         el("nav", { class: "filters", "aria-label": "State and labels" }, stateFilters(query), labelFilters(query)),
-        el("section", { class: "card list" }, total === 0 ? el("p", { class: "quiet" }, "No machine matches. Take a filter away, or search for another word.")
+        el("section", { class: "card list" }, total === 0 ? el("p", { class: "quiet" }, none(query))
           : el("div", { class: "hold", "data-keep": `${key}` }))];
     },
     ready(main) {
