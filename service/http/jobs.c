@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/http/state_internal.h"
+#include "service/http/system.h"
 #include "service/store/store_read.h"
 
 #include <stdlib.h>
@@ -70,6 +71,7 @@ static void run(void *user)
 {
     struct jobs *jobs = user;
     struct call *call;
+    system_yield();
     while ((call = take(jobs))) {
         call->reader = jobs->reader;
         call->route->answer(call);

@@ -43,7 +43,8 @@ struct api_loop {
 struct api {
     struct server *server;
     struct http_ops ops;
-    _Atomic(struct http *) http; /* NULL: it is not served */
+    struct http *http; /* NULL: it is not served. Set on the server's thread, under its lock */
+    uv_mutex_t http_lock;
     uv_mutex_t lock;             /* of what follows up to the loops */
     struct http_status *status;  /* as of the last second; NULL: there is no API */
     struct api_unknown *unknown; /* beside server->unknown_sources.rows; NULL: there were none */
@@ -67,8 +68,10 @@ void api_clear(struct api *api);
 
 /* Serves it, by HTTP, as configured; again for another configuration. */
 void api_serve(struct api *api, const struct kdnetd_config *config);
+/* It is served no longer: what api_close closes then, on any thread. */
+struct http *api_take(struct api *api);
 /* False: a thread hangs in a file call, and only _Exit ends it. */
-bool api_end(struct api *api);
+bool api_close(struct http *http);
 /* Events that are on the disk, for who listens. Thread: any. */
 void api_committed(void *api, const struct store_event *events, size_t count);
 

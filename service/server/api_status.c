@@ -152,8 +152,7 @@ void api_look(struct api *api)
     tell_event_log(api, before);
     tell_configuration(api, before);
     tell_sinks(api, before);
-    api->status->degraded_count += http_degraded(atomic_load(&api->http),
-                                                 api->status->degraded + api->status->degraded_count,
+    api->status->degraded_count += http_degraded(api->http, api->status->degraded + api->status->degraded_count,
                                                  HTTP_DEGRADED - api->status->degraded_count);
     tell_readiness(api);
     api_renew_unknowns(api);

@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SINKS_WAIT_MS 2000U /* for a connection to be given up, at the end */
-#define STORE_WAIT_MS 2000U /* for what it has to commit, at the end */
+#define SINKS_WAIT_MS  2000U /* for a connection to be given up, at the end */
+#define SETTLE_WAIT_MS 1000U
+#define STORE_WAIT_MS  2000U /* for what it has to commit, at the end */
 
 static uint64_t wall_us(void)
 {
@@ -402,14 +403,30 @@ void observe_configure(struct observe *observe, const struct kdnetd_config *conf
     configure_sinks(observe, config);
 }
 
-bool observe_close(struct observe *observe)
+struct sinks *observe_take_sinks(struct observe *observe)
 {
+    if (!observe->publisher)
+        return NULL;
     uv_mutex_lock(&observe->sinks_lock);
     struct sinks *sinks = observe->sinks;
     observe->sinks = NULL; /* the store may still commit */
     uv_mutex_unlock(&observe->sinks_lock);
-    if (sinks && !sinks_close(sinks, SINKS_WAIT_MS))
-        return false;
+    return sinks;
+}
+
+bool observe_close_sinks(struct sinks *sinks)
+{
+    return !sinks || sinks_close(sinks, SINKS_WAIT_MS);
+}
+
+void observe_settle(struct observe *observe)
+{
+    if (observe->store)
+        store_settle(observe->store, SETTLE_WAIT_MS);
+}
+
+bool observe_close(struct observe *observe)
+{
     bool ended = !observe->store || store_close(observe->store, STORE_WAIT_MS);
     if (!ended)
         return false;

@@ -10,131 +10,11 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 
-#define STOP_MARGIN_US  500000U  /* beyond read_deadline */
-#define STOP_RESULTS_US 2000000U /* for the results, after that: since the last of them was written, and ... */
-#define STOP_ALL_US     8000000U /* ... altogether */
-#define END_MS          3000     /* for what is under way on other threads, after that */
-#define STOP_LOOK_MS    10
+#define END_MS          3000 /* for what is under way on other threads, after the end */
 #define SECOND_MS       1000
 #define STALL_LOGGED_US 1000000U /* shorter ones are not worth a line */
 #define TRIM_EVENTS     1000U    /* fewer need little */
 #define TRIM_EVERY_US   2000000U
-
-/* The end. */
-
-static void close_handle(uv_handle_t *handle)
-{
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
-}
-
-/* Handles messages that no loop handles any more. Returns whether there were any. */
-static bool handle_left(struct server *server)
-{
-    bool some = mailbox_handle(&server->mailbox);
-    for (unsigned i = 0; i < server->inited; ++i)
-        some = mailbox_handle(&server->workers[i].mailbox) || some;
-    return some;
-}
-
-/* Ends the workers' threads, and takes what they had to tell. */
-static void join_workers(struct server *server)
-{
-    if (server->joined)
-        return;
-    for (unsigned i = 0; i < server->started; ++i) {
-        mailbox_post(&server->workers[i].mailbox, &server->workers[i].finish_message);
-        worker_run(&server->workers[i]);
-    }
-    for (unsigned i = 0; i < server->started; ++i)
-        (void)uv_thread_join(&server->workers[i].thread);
-    server->joined = true;
-    server->joined_us = server->written_us = worker_now_us();
-    for (unsigned i = 0; i < server->inited; ++i)
-        worker_finish(&server->workers[i]);
-    while (handle_left(server))
-        ;
-    event_log_end(&server->event_log);
-}
-
-static void finish(struct server *server)
-{
-    if (server->finished)
-        return;
-    join_workers(server);
-    server->finished = true;
-    summary_log_last(server);
-    worker_will_sleep(WORKER_CLOCK_ENDLESS);
-    close_handle((uv_handle_t *)&server->prepare);
-    close_handle((uv_handle_t *)&server->second_timer);
-    close_handle((uv_handle_t *)&server->watchdog_timer);
-    close_handle((uv_handle_t *)&server->stop_timer);
-    close_handle((uv_handle_t *)&server->read_timer);
-    requests_close(&server->requests);
-    hinting_stop(server);
-    mailbox_close(&server->mailbox);
-    lookup_close(server->lookup);
-    server->lookup = NULL;
-    reload_stop(server);
-    api_refuse_waiting(server);
-    server->good = event_log_give_up(&server->event_log);
-    server->hangs = !event_log_close(&server->event_log);
-    if (!hinting_end(server) || !api_end(&server->api) || !observe_close(&server->observe))
-        server->hangs = true;
-    if (server->hangs)
-        uv_stop(&server->loop);
-}
-
-/* Results are still being written, and not too slowly. */
-static bool event_log_waits(struct server *server)
-{
-    struct event_log_counts counts;
-    uint64_t now_us = worker_now_us();
-    if (event_log_has_ended(&server->event_log))
-        return false;
-    event_log_count(&server->event_log, &counts);
-    if (counts.written != server->written)
-        server->written_us = now_us;
-    server->written = counts.written;
-    return now_us - server->written_us < STOP_RESULTS_US && now_us - server->joined_us < STOP_ALL_US;
-}
-
-/* Machines that are being read are let go on first: that takes read_deadline at the most. */
-static bool machines_wait(const struct server *server)
-{
-    const struct summary *summary = &server->summary;
-    return summary->ended < server->stop_round || summary->totals.halted > summary->totals.held || server->reads > 0;
-}
-
-static void on_stop_look(uv_timer_t *timer)
-{
-    struct server *server = timer->data;
-    uint64_t now_us = worker_now_us();
-    if (!server->joined && machines_wait(server) && now_us < server->stop_by_us) {
-        summary_ask(server);
-        return;
-    }
-    join_workers(server);
-    if (!event_log_waits(server))
-        finish(server);
-}
-
-static void stop(struct server *server)
-{
-    if (server->stopping) {
-        finish(server); /* told twice: now */
-        return;
-    }
-    server->stopping = true;
-    server->stop_by_us = worker_now_us() + server->config.read_deadline_ms * 1000 + STOP_MARGIN_US;
-    server->stop_round = server->summary.begun + 1;
-    platform_notify_stopping();
-    for (unsigned i = 0; i < server->started; ++i)
-        mailbox_post(&server->workers[i].mailbox, &server->workers[i].stop_message);
-    summary_log(server);
-    log_plain(CONFIG_LOG_NOTICE, "stopping");
-    (void)uv_timer_start(&server->stop_timer, on_stop_look, STOP_LOOK_MS, STOP_LOOK_MS);
-}
 
 static void on_request(void *user, enum request request)
 {
@@ -149,7 +29,7 @@ static void on_request(void *user, enum request request)
         break;
     case REQUEST_STOP:
     default:
-        stop(server);
+        stopping_begin(server);
     }
 }
 
@@ -233,7 +113,7 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     const struct server *server = prepare->data;
     (void)worker_now_us();
-    worker_will_sleep((server->stopping ? STOP_LOOK_MS : SECOND_MS) * UINT64_C(1000));
+    worker_will_sleep((server->stopping ? STOPPING_LOOK_MS : SECOND_MS) * UINT64_C(1000));
 }
 
 /* The start. */
@@ -440,7 +320,7 @@ static void run_out(struct server *server)
     (void)uv_timer_start(&server->end_timer, on_end, END_MS, 0);
     uv_unref((uv_handle_t *)&server->end_timer);
     (void)uv_run(&server->loop, server->hangs ? UV_RUN_NOWAIT : UV_RUN_DEFAULT);
-    close_handle((uv_handle_t *)&server->end_timer);
+    uv_close((uv_handle_t *)&server->end_timer, NULL);
     if (!server->hangs)
         (void)uv_run(&server->loop, UV_RUN_DEFAULT);
 }
@@ -450,7 +330,7 @@ static bool serve(struct server *server)
 {
     bool good = open_event_log(server);
     good = init_parts(server) && good && reload_first(server) && run_loop(server);
-    finish(server);
+    stopping_finish(server);
     run_out(server);
     return good && server->good;
 }

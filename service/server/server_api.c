@@ -24,8 +24,13 @@ bool api_init(struct api *api, struct server *server)
 {
     if (uv_mutex_init(&api->lock) != 0)
         return false;
+    if (uv_mutex_init(&api->http_lock) != 0) {
+        uv_mutex_destroy(&api->lock);
+        return false;
+    }
     api->status = calloc(1, sizeof *api->status);
     if (!api->status) {
+        uv_mutex_destroy(&api->http_lock);
         uv_mutex_destroy(&api->lock);
         return false;
     }
@@ -48,6 +53,7 @@ void api_clear(struct api *api)
     free(api->unknown);
     free(api->status);
     api->status = NULL;
+    uv_mutex_destroy(&api->http_lock);
     uv_mutex_destroy(&api->lock);
 }
 
@@ -196,29 +202,44 @@ static bool is_off(const struct kdnetd_config *config)
     return config->http.port == 0 && config->http_socket && strcmp(config->http_socket, "none") == 0;
 }
 
+/* Returns the one of before: nobody publishes to it any more. */
+static struct http *exchange_http(struct api *api, struct http *http)
+{
+    uv_mutex_lock(&api->http_lock);
+    struct http *before = api->http;
+    api->http = http;
+    uv_mutex_unlock(&api->http_lock);
+    return before;
+}
+
 void api_serve(struct api *api, const struct kdnetd_config *config)
 {
     const struct http_options options = options_of(config);
-    struct http *http = atomic_load(&api->http);
-    if (http) {
-        (void)http_configure(http, &options);
+    if (api->http) {
+        (void)http_configure(api->http, &options);
         return;
     }
-    if (is_off(config) || !api->server->observe.snapshots)
+    if (is_off(config) || !api->server->observe.snapshots || api->server->stopping)
         return;
     api_ops(api, &api->ops);
-    atomic_store(&api->http, http_open(&options, &api->ops, api->server->observe.store));
+    (void)exchange_http(api, http_open(&options, &api->ops, api->server->observe.store));
 }
 
-bool api_end(struct api *api)
+struct http *api_take(struct api *api)
 {
-    return http_close(atomic_exchange(&api->http, NULL));
+    return api->status ? exchange_http(api, NULL) : NULL;
+}
+
+bool api_close(struct http *http)
+{
+    return http_close(http);
 }
 
 void api_committed(void *user, const struct store_event *events, size_t count)
 {
     struct api *api = user;
-    struct http *http = atomic_load(&api->http);
-    if (http)
-        http_publish(http, events, count);
+    uv_mutex_lock(&api->http_lock);
+    if (api->http)
+        http_publish(api->http, events, count);
+    uv_mutex_unlock(&api->http_lock);
 }

@@ -95,6 +95,18 @@ struct summary {
     struct kdnet_session_counts sessions;
 };
 
+/* What people and sinks use is closed on a thread of its own, while machines are served. */
+struct stopping_parts {
+    uv_thread_t thread;
+    struct http *http;
+    struct sinks *sinks;
+    struct observe *observe;
+    uint64_t by_us;
+    bool begun, threaded, over;
+    bool good;
+    atomic_bool done;
+};
+
 struct server {
     uv_loop_t loop;
     struct mailbox mailbox;
@@ -142,8 +154,9 @@ struct server {
     bool hangs;  /* something does not end: nobody waits for it */
     bool good;   /* each result was written */
     uint64_t joined_us, written_us,
-        written; /* when the last worker ended; when lines were last written, and how many */
-    uint64_t stop_by_us, stop_round;
+        written;                     /* when the last worker ended; when lines were last written, and how many */
+    uint64_t stop_by_us, stop_round; /* machines go on until then, as told in this round of the summary or later */
+    struct stopping_parts closing;
     uv_timer_t end_timer;
 };
 
@@ -176,6 +189,15 @@ void summary_log(struct server *server);      /* asks, and tells the answers in 
 void summary_log_last(struct server *server); /* what was asked for and is not there yet: as it is now */
 void summary_clear(struct server *server);
 void summary_status(struct server *server);
+
+/*
+ * stopping.c: the end. Nobody serves machines from the end of the workers to the first words of the next kdnetd, so
+ * that workers end last: first machines that are being read go on, then what people and sinks use is closed on a thread
+ * of its own while machines are served as before, then the workers end, and the last results are written.
+ */
+#define STOPPING_LOOK_MS 5
+void stopping_begin(struct server *server);  /* told a second time: it ends at once */
+void stopping_finish(struct server *server); /* in whatever state it is; once */
 
 /* unknown_report.c: unknown sources, and what to do about them */
 void unknown_report_look(struct server *server, uint64_t now_us);

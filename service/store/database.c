@@ -243,6 +243,13 @@ void database_close(struct database *database)
     free(database);
 }
 
+/* The log of a file that is closed without a checkpoint is read by who opens it next. */
+void database_settle(struct database *database)
+{
+    (void)sqlite3_wal_checkpoint_v2(database->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    (void)sqlite3_db_config(database->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+}
+
 bool database_is_ours(const struct database *database)
 {
     uint64_t device, file;

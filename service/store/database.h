@@ -21,6 +21,9 @@ struct database *database_open(const char *path, char error[static STORE_ERROR_S
 void database_close(struct database *database); /* NULL is fine */
 
 const char *database_error(const struct database *database);
+
+/* It will be closed soon: what was committed goes into the file itself, so that closing it takes little. */
+void database_settle(struct database *database);
 bool database_is_damage(int code); /* the file cannot be read */
 bool database_is_full(int code);   /* the connection serves on when there is room */
 

@@ -25,6 +25,11 @@ void database_close(struct database *database)
     (void)database;
 }
 
+void database_settle(struct database *database)
+{
+    (void)database;
+}
+
 const char *database_error(const struct database *database)
 {
     (void)database;

@@ -87,15 +87,31 @@ void store_end(struct store *store)
     uv_mutex_unlock(&store->lock);
 }
 
-static bool wait_for_end(struct store *store, unsigned wait_ms)
+/* Waits for one of the writer's flags; the lock is held. */
+static bool wait_for(struct store *store, const bool *flag, unsigned wait_ms)
 {
     uint64_t until_ms = store_clock_ms() + wait_ms, now_ms;
-    uv_mutex_lock(&store->lock);
-    while (!store->ended && (now_ms = store_clock_ms()) < until_ms)
+    while (!*flag && (now_ms = store_clock_ms()) < until_ms)
         (void)uv_cond_timedwait(&store->changed, &store->lock, (until_ms - now_ms) * 1000000);
-    bool ended = store->ended;
+    return *flag;
+}
+
+static bool wait_for_end(struct store *store, unsigned wait_ms)
+{
+    uv_mutex_lock(&store->lock);
+    bool ended = wait_for(store, &store->ended, wait_ms);
     uv_mutex_unlock(&store->lock);
     return ended;
+}
+
+void store_settle(struct store *store, unsigned wait_ms)
+{
+    uv_mutex_lock(&store->lock);
+    store->settle = true;
+    store->settled = false;
+    uv_cond_broadcast(&store->changed);
+    (void)wait_for(store, &store->settled, wait_ms);
+    uv_mutex_unlock(&store->lock);
 }
 
 bool store_close(struct store *store, unsigned wait_ms)

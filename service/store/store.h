@@ -92,7 +92,11 @@ bool store_configure(struct store *store, const struct store_options *options);
  */
 bool store_close(struct store *store, unsigned wait_ms);
 
-/* The same without the end: no more lines are taken. For who has to wait elsewhere first. */
+/* Commits what waits, and puts it into its place, for at most `wait_ms`: store_close that comes soon takes little then.
+ */
+void store_settle(struct store *store, unsigned wait_ms);
+
+/* As store_close without the end: no more lines are taken. For who has to wait elsewhere first. */
 void store_end(struct store *store);
 
 /*

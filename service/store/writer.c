@@ -370,7 +370,8 @@ static void apply_settings(struct store *store, struct store_settings *settings)
 /* Whether the writer has something to do now; the lock is held. */
 static bool is_due(const struct store *store)
 {
-    return store->ending || store->wanted || store->note_first || store->queue.lines >= STORE_COMMIT_ROWS;
+    return store->ending || store->settle || store->wanted || store->note_first ||
+           store->queue.lines >= STORE_COMMIT_ROWS;
 }
 
 /* Waits until a group is full, or its oldest line has waited STORE_COMMIT_MS, or a second is over. */
@@ -410,7 +411,7 @@ static void wait_to_retry(struct store *store)
 }
 
 /* Takes what there is, beside what is not committed yet. Returns whether the store is to end after that. */
-static bool take_work(struct store *store)
+static bool take_work(struct store *store, bool *settle)
 {
     uv_mutex_lock(&store->lock);
     if (store->told && store->lines)
@@ -418,6 +419,8 @@ static bool take_work(struct store *store)
     else
         wait_for_work(store);
     take_lines(store);
+    *settle = store->settle;
+    store->settle = false;
     struct store_settings *settings = store->wanted;
     store->wanted = NULL;
     bool ends = store->ending && (store->queue.lines == 0 || store->told);
@@ -453,13 +456,29 @@ static void work(struct store *store)
     renew_status(store);
 }
 
+/* What once-a-second work would do soon is done, too. */
+static void settle(struct store *store)
+{
+    store->second_ms = 0;
+    work(store);
+    if (store->database)
+        database_settle(store->database);
+    uv_mutex_lock(&store->lock);
+    store->settled = true;
+    uv_cond_broadcast(&store->changed);
+    uv_mutex_unlock(&store->lock);
+}
+
 void store_write(void *user)
 {
     struct store *store = user;
     work(store);
-    for (bool ends = false; !ends;) {
-        ends = take_work(store);
-        work(store);
+    for (bool ends = false, settles = false; !ends;) {
+        ends = take_work(store, &settles);
+        if (settles)
+            settle(store);
+        else
+            work(store);
     }
     free_lines(store);
     tell_notes(store, false);

@@ -36,9 +36,6 @@ bool key_search_init(struct key_search *key_search, uint64_t seed)
     key_search->ips = calloc(KEY_SEARCH_IPS, sizeof *key_search->ips);
     if (!key_search->slots || !key_search->chains || !key_search->ips)
         return false;
-    for (uint16_t i = 0; i < KEY_SEARCH_QUEUE; ++i)
-        key_search->slots[i].next = i + 1U < KEY_SEARCH_QUEUE ? (uint16_t)(i + 2) : 0;
-    key_search->free = 1;
     return true;
 }
 
@@ -92,9 +89,19 @@ static struct key_search_port *port_of(struct key_search *key_search, uint16_t l
 static bool has_room(const struct key_search *key_search, const struct key_search_port *port,
                      const struct address *source)
 {
-    if (key_search->free == 0 || *ip_counter(key_search, source) >= KEY_SEARCH_PER_IP)
+    if (key_search->count == KEY_SEARCH_QUEUE || *ip_counter(key_search, source) >= KEY_SEARCH_PER_IP)
         return false;
     return port->count < KEY_SEARCH_PER_PORT || port->count == key_search->count;
+}
+
+/* Those that were never used come last: at the start, no memory of theirs is touched. There is room. */
+static uint16_t take_slot(struct key_search *key_search)
+{
+    uint16_t slot = key_search->free;
+    if (slot == 0)
+        return ++key_search->used;
+    key_search->free = key_search->slots[slot - 1].next;
+    return slot;
 }
 
 static void append(struct key_search *key_search, struct key_search_port *port, uint16_t slot)
@@ -118,9 +125,8 @@ bool key_search_add(struct key_search *key_search, const struct address *source,
     struct key_search_port *port = port_of(key_search, local_port);
     if (!port || !has_room(key_search, port, source))
         return false;
-    uint16_t slot = key_search->free, *chain = chain_of(key_search, source, local_port);
+    uint16_t slot = take_slot(key_search), *chain = chain_of(key_search, source, local_port);
     struct search_poke *search_poke = &key_search->slots[slot - 1];
-    key_search->free = search_poke->next;
     search_poke->source = *source;
     search_poke->listener_id = origin->listener_id;
     search_poke->hops = origin->hops;

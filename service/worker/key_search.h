@@ -61,7 +61,8 @@ struct key_search_port;
 
 struct key_search {
     struct search_poke *slots; /* KEY_SEARCH_QUEUE */
-    uint16_t free;             /* place + 1 */
+    uint16_t free;             /* place + 1; 0: none of those that were used */
+    uint16_t used;             /* places that were ever used: the first ones */
     size_t count;
     uint16_t *chains; /* KEY_SEARCH_CHAINS: place + 1 of the first; 0: none */
     uint16_t *ips;    /* KEY_SEARCH_IPS: how many wait of the IP addresses with this hash */

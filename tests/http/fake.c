@@ -16,6 +16,7 @@
 #include "tests/http/fake_world.h"
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,7 @@ static bool run(struct http *http, char *line)
 int main(int argc, char **argv)
 {
     char line[256];
+    (void)signal(SIGPIPE, SIG_IGN); /* as kdnetd does */
     for (int i = 1; i < argc; i += strcmp(argv[i], "--no-store") == 0 ? 1 : 2) {
         if (strcmp(argv[i], "--no-store") == 0)
             fake_world.no_store = true;

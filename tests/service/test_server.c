@@ -25,7 +25,8 @@
 
 #include <cmocka.h>
 
-#define EVERY_MS 1
+#define EVERY_MS   1
+#define CLOSING_MS 50
 
 static struct {
     char folder[64], path[96], events[96];
@@ -38,6 +39,7 @@ static struct {
     int socket_error;         /* 0: sockets can be had */
     unsigned workers_refused; /* how many of them cannot start; counted from the second on */
     bool no_worker, no_random;
+    bool closed, served_meanwhile; /* what people use; whether workers still ran then */
 } fake;
 
 void __wrap_requests_watch(struct requests *requests, uv_loop_t *loop, void (*call)(void *user, enum request request),
@@ -47,6 +49,8 @@ int __wrap_platform_udp_socket(const struct sockaddr *local, unsigned how, uv_os
 int __real_platform_udp_socket(const struct sockaddr *local, unsigned how, uv_os_sock_t *out);
 int __wrap_worker_start(struct worker *worker);
 int __real_worker_start(struct worker *worker);
+bool __wrap_api_close(struct http *http);
+bool __real_api_close(struct http *http);
 int __wrap_RAND_bytes(unsigned char *out, int length);
 int __real_RAND_bytes(unsigned char *out, int length);
 
@@ -89,6 +93,16 @@ int __wrap_platform_udp_socket(const struct sockaddr *local, unsigned how, uv_os
 int __wrap_worker_start(struct worker *worker)
 {
     return fake.no_worker || (worker->number > 0 && fake.workers_refused > 0) ? UV_EAGAIN : __real_worker_start(worker);
+}
+
+/* On a thread of its own: workers had all the time to end. */
+bool __wrap_api_close(struct http *http)
+{
+    const struct server *server = fake.user;
+    uv_sleep(CLOSING_MS);
+    fake.served_meanwhile = server && !server->joined;
+    fake.closed = true;
+    return __real_api_close(http);
 }
 
 int __wrap_RAND_bytes(unsigned char *out, int length)
@@ -195,6 +209,18 @@ static void told_twice_it_stops_at_once(void **state)
     assert_true(good);
 }
 
+static void machines_are_served_while_the_rest_is_closed(void **state)
+{
+    static const enum request requests[] = {REQUEST_STOP};
+    bool good;
+    (void)state;
+    ask(1, requests);
+    (void)run(&good);
+    assert_true(good);
+    assert_true(fake.closed);
+    assert_true(fake.served_meanwhile);
+}
+
 static void without_a_socket_it_does_not_start(void **state)
 {
     bool good;
@@ -244,13 +270,10 @@ static void without_random_bytes_it_does_not_start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(it_serves_until_it_is_told_to_stop),
-        TEST(a_reload_is_done_and_one_after_the_word_to_stop_is_not),
-        TEST(told_twice_it_stops_at_once),
-        TEST(without_a_socket_it_does_not_start),
-        TEST(with_too_few_threads_fewer_workers_serve),
-        TEST(without_any_thread_it_does_not_start),
-        TEST(without_random_bytes_it_does_not_start),
+        TEST(it_serves_until_it_is_told_to_stop),   TEST(a_reload_is_done_and_one_after_the_word_to_stop_is_not),
+        TEST(told_twice_it_stops_at_once),          TEST(machines_are_served_while_the_rest_is_closed),
+        TEST(without_a_socket_it_does_not_start),   TEST(with_too_few_threads_fewer_workers_serve),
+        TEST(without_any_thread_it_does_not_start), TEST(without_random_bytes_it_does_not_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

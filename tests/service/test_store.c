@@ -726,6 +726,34 @@ static void test_copies_itself(void **state)
     remove_place(place);
 }
 
+/* What was settled is in the file itself, and what came afterwards beside it. */
+static void test_settled_it_ends_soon_and_keeps_all(void **state)
+{
+    char line[256], wal[128];
+    struct stat status;
+    struct place *place = new_place();
+    (void)state;
+    open_store(place);
+    for (unsigned n = 1; n <= 500; ++n)
+        add(place, event(n, line));
+    store_settle(place->store, PATIENCE_MS);
+    assert_int_equal(told(place), 500);
+    assert_int_equal(stat(place->path, &status), 0);
+    off_t settled = status.st_size;
+    add(place, event(501, line));
+    close_store(place);
+    assert_int_equal(stat(place->path, &status), 0);
+    assert_int_equal(status.st_size, settled); /* nothing was moved at the end */
+    (void)snprintf(wal, sizeof wal, "%s-wal", place->path);
+    assert_int_equal(stat(wal, &status), 0);
+    open_store(place);
+    add(place, event(501, line)); /* it has it */
+    add(place, event(502, line));
+    await_told(place, 502);
+    close_store(place);
+    remove_place(place);
+}
+
 static void test_no_file_is_no_store(void **state)
 {
     char line[256], error[STORE_ERROR_SIZE];
@@ -884,6 +912,7 @@ int main(void)
         cmocka_unit_test(test_old_events_go),
         cmocka_unit_test(test_a_clock_that_is_ahead_empties_no_store),
         cmocka_unit_test(test_copies_itself),
+        cmocka_unit_test(test_settled_it_ends_soon_and_keeps_all),
         cmocka_unit_test(test_no_file_is_no_store),
         cmocka_unit_test(test_a_kill_loses_nothing_that_was_shown),
         cmocka_unit_test(test_refuses_the_file_of_another_program),

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/platform/platform.h"
+#include "service/runtime/log.h"
+#include "service/server/server_internal.h"
+#include "service/symbols/lookup.h"
+#include "service/worker/worker_loop.h"
+
+#define MARGIN_US       500000U  /* beyond read_deadline */
+#define AGAIN_US        200000U  /* for machines that broke in while others were served on */
+#define CLOSING_US      3000000U /* for what people and sinks use */
+#define RESULTS_US      2000000U /* for the results, after that: since the last of them was written, and ... */
+#define RESULTS_ALL_US  8000000U /* ... altogether */
+#define CLOSING_LOOK_MS 2U
+
+static void close_handle(uv_handle_t *handle)
+{
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+/* Handles messages that no loop handles any more. Returns whether there were any. */
+static bool handle_left(struct server *server)
+{
+    bool some = mailbox_handle(&server->mailbox);
+    for (unsigned i = 0; i < server->inited; ++i)
+        some = mailbox_handle(&server->workers[i].mailbox) || some;
+    return some;
+}
+
+/* Ends the workers' threads, and takes what they had to tell. */
+static void join_workers(struct server *server)
+{
+    if (server->joined)
+        return;
+    for (unsigned i = 0; i < server->started; ++i) {
+        mailbox_post(&server->workers[i].mailbox, &server->workers[i].finish_message);
+        worker_run(&server->workers[i]);
+    }
+    for (unsigned i = 0; i < server->started; ++i)
+        (void)uv_thread_join(&server->workers[i].thread);
+    server->joined = true;
+    server->joined_us = server->written_us = worker_now_us();
+    for (unsigned i = 0; i < server->inited; ++i)
+        worker_finish(&server->workers[i]);
+    while (handle_left(server))
+        ;
+    event_log_end(&server->event_log);
+}
+
+/* What people and sinks use. */
+
+static void close_parts(void *user)
+{
+    struct stopping_parts *closing = user;
+    bool ended = api_close(closing->http);
+    closing->good = observe_close_sinks(closing->sinks) && ended;
+    observe_settle(closing->observe);
+    atomic_store(&closing->done, true);
+}
+
+static void begin_closing(struct server *server)
+{
+    struct stopping_parts *closing = &server->closing;
+    if (closing->begun)
+        return;
+    closing->begun = true;
+    closing->by_us = worker_now_us() + CLOSING_US;
+    closing->http = api_take(&server->api);
+    closing->sinks = observe_take_sinks(&server->observe);
+    closing->observe = &server->observe;
+    closing->threaded = uv_thread_create(&closing->thread, close_parts, closing) == 0;
+    if (!closing->threaded)
+        close_parts(closing);
+}
+
+/* Returns whether all is closed: a thread that hangs is not waited for. */
+static bool end_closing(struct server *server)
+{
+    struct stopping_parts *closing = &server->closing;
+    begin_closing(server);
+    while (!atomic_load(&closing->done) && worker_now_us() < closing->by_us)
+        uv_sleep(CLOSING_LOOK_MS);
+    if (!atomic_load(&closing->done))
+        return false;
+    if (closing->threaded)
+        (void)uv_thread_join(&closing->thread);
+    return closing->good;
+}
+
+/* The end of all. */
+
+void stopping_finish(struct server *server)
+{
+    if (server->finished)
+        return;
+    join_workers(server);
+    server->finished = true;
+    summary_log_last(server);
+    worker_will_sleep(WORKER_CLOCK_ENDLESS);
+    close_handle((uv_handle_t *)&server->prepare);
+    close_handle((uv_handle_t *)&server->second_timer);
+    close_handle((uv_handle_t *)&server->watchdog_timer);
+    close_handle((uv_handle_t *)&server->stop_timer);
+    close_handle((uv_handle_t *)&server->read_timer);
+    requests_close(&server->requests);
+    hinting_stop(server);
+    mailbox_close(&server->mailbox);
+    lookup_close(server->lookup);
+    server->lookup = NULL;
+    reload_stop(server);
+    api_refuse_waiting(server);
+    server->good = event_log_give_up(&server->event_log);
+    server->hangs = !event_log_close(&server->event_log);
+    if (!hinting_end(server) || !end_closing(server) || !observe_close(&server->observe))
+        server->hangs = true;
+    if (server->hangs)
+        uv_stop(&server->loop);
+}
+
+/* Results are still being written, and not too slowly. */
+static bool event_log_waits(struct server *server)
+{
+    struct event_log_counts counts;
+    uint64_t now_us = worker_now_us();
+    if (event_log_has_ended(&server->event_log))
+        return false;
+    event_log_count(&server->event_log, &counts);
+    if (counts.written != server->written)
+        server->written_us = now_us;
+    server->written = counts.written;
+    return now_us - server->written_us < RESULTS_US && now_us - server->joined_us < RESULTS_ALL_US;
+}
+
+/* Machines that are being read are let go on first: that takes read_deadline at the most. */
+static bool machines_wait(const struct server *server, uint64_t now_us)
+{
+    const struct summary *summary = &server->summary;
+    return now_us < server->stop_by_us &&
+           (summary->ended < server->stop_round || summary->totals.halted > summary->totals.held || server->reads > 0);
+}
+
+/* From now on machines have so long to go on. What workers have not said yet counts. */
+static void wait_for_machines(struct server *server, uint64_t us)
+{
+    server->stop_by_us = worker_now_us() + us;
+    server->stop_round = server->summary.begun + 1;
+}
+
+/* Machines are served while it closes; those that break in meanwhile go on, too. */
+static bool closing_waits(struct server *server, uint64_t now_us)
+{
+    struct stopping_parts *closing = &server->closing;
+    begin_closing(server);
+    if (closing->over)
+        return false;
+    if (!atomic_load(&closing->done) && now_us < closing->by_us)
+        return true;
+    closing->over = true;
+    wait_for_machines(server, AGAIN_US);
+    return false;
+}
+
+static void on_look(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    uint64_t now_us = worker_now_us();
+    if (!server->joined) {
+        if (!machines_wait(server, now_us) && !closing_waits(server, now_us) && !machines_wait(server, now_us))
+            join_workers(server);
+        else
+            summary_ask(server);
+    }
+    if (server->joined && !event_log_waits(server))
+        stopping_finish(server);
+}
+
+void stopping_begin(struct server *server)
+{
+    if (server->stopping) {
+        stopping_finish(server); /* told twice: now */
+        return;
+    }
+    server->stopping = true;
+    wait_for_machines(server, server->config.read_deadline_ms * 1000 + MARGIN_US);
+    platform_notify_stopping();
+    for (unsigned i = 0; i < server->started; ++i)
+        mailbox_post(&server->workers[i].mailbox, &server->workers[i].stop_message);
+    summary_log(server);
+    log_plain(CONFIG_LOG_NOTICE, "stopping");
+    (void)uv_timer_start(&server->stop_timer, on_look, STOPPING_LOOK_MS, STOPPING_LOOK_MS);
+}
