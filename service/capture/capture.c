@@ -46,6 +46,12 @@ static int64_t possible_time(int64_t seconds, int64_t micros)
     return seconds * 1000000 + micros;
 }
 
+/* A file has 32 bits without a sign; libpcap hands them on with one. */
+static int64_t seconds_of_file(int64_t told)
+{
+    return told < 0 && told >= INT32_MIN ? told + (INT64_C(1) << 32) : told;
+}
+
 /* --- frames to datagrams ------------------------------------------------------------------------------------------ */
 
 /* A part of an IP packet; FRAME_UDP when the packet is whole by now. */
@@ -110,11 +116,12 @@ static enum capture_result next_of_pcap(struct capture *capture, struct raw *raw
     if (result != 1)
         return result == PCAP_ERROR_BREAK ? CAPTURE_END : CAPTURE_CUT;
     const struct pcap_header *header = (const void *)told;
-    *raw = (struct raw){.link_type = pcap_datalink(capture->pcap),
-                        .time_us = possible_time((int64_t)header->ts.tv_sec, (int64_t)header->ts.tv_usec),
-                        .data = data,
-                        .length = header->caplen,
-                        .wire_length = header->len < header->caplen ? header->caplen : header->len};
+    *raw =
+        (struct raw){.link_type = pcap_datalink(capture->pcap),
+                     .time_us = possible_time(seconds_of_file((int64_t)header->ts.tv_sec), (int64_t)header->ts.tv_usec),
+                     .data = data,
+                     .length = header->caplen,
+                     .wire_length = header->len < header->caplen ? header->caplen : header->len};
     return CAPTURE_DATAGRAM;
 }
 

@@ -504,6 +504,24 @@ static void absurd_times_become_possible_ones(void **state)
     capture_close(capture);
 }
 
+static void years_after_2038_are_read(void **state)
+{
+    (void)state;
+    struct file file;
+    struct frame frame;
+    struct capture_datagram datagram;
+    char error[CAPTURE_ERROR_SIZE];
+    make_frame(&links[0], &frame);
+    file_open(&file);
+    frames_begin(file.stream, ETHERNET);
+    frames_write(file.stream, &frame, frame.length, 4000000000U, 123456);
+    struct capture *capture = file_read(&file, error);
+    assert_non_null(capture);
+    assert_int_equal(capture_next(capture, &datagram), CAPTURE_DATAGRAM);
+    assert_true(datagram.time_us == 4000000000123456);
+    capture_close(capture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -524,6 +542,7 @@ int main(void)
         cmocka_unit_test(counts_name_what_was_skipped),
         cmocka_unit_test(what_is_no_capture_is_refused_by_name),
         cmocka_unit_test(link_type_that_is_not_known_is_refused_with_a_remedy),
+        cmocka_unit_test(years_after_2038_are_read),
         cmocka_unit_test(absurd_times_become_possible_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

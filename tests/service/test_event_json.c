@@ -9,6 +9,7 @@
 
 #include "kdnet/crash/trace.h"
 #include "service/output/event_json.h"
+#include "service/store/line.h"
 
 #include <jansson.h>
 
@@ -162,6 +163,26 @@ static void every_event_says_when_and_who(void **state)
     assert_true(json_is_false(json_object_get(object, "rebooted")));
     assert_true(json_is_true(json_object_get(object, "took_over")));
     json_decref(object);
+}
+
+/* Seconds of 32 bits would end in 2038, those without a sign in 2106. */
+static void years_after_2038_are_told_and_read(void **state)
+{
+    static const struct {
+        uint64_t time_us;
+        const char *text;
+    } rows[] = {{2147483648000000, "2038-01-19T03:14:08.000000Z"},
+                {4294967296000001, "2106-02-07T06:28:16.000001Z"},
+                {32503679999999999, "2999-12-31T23:59:59.999999Z"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
+        char text[EVENT_JSON_TIME_SIZE];
+        uint64_t time_us = 0;
+        event_json_time(rows[i].time_us, text);
+        assert_string_equal(text, rows[i].text);
+        assert_true(store_time_parse(text, &time_us));
+        assert_true(time_us == rows[i].time_us);
+    }
 }
 
 static void an_ipv6_address_has_brackets_and_an_unknown_one_is_null(void **state)
@@ -586,6 +607,7 @@ int main(void)
         cmocka_unit_test(every_event_says_what_it_belongs_to),
         cmocka_unit_test(what_is_not_known_is_null_and_no_labels_are_an_empty_object),
         cmocka_unit_test(every_event_says_when_and_who),
+        cmocka_unit_test(years_after_2038_are_told_and_read),
         cmocka_unit_test(an_ipv6_address_has_brackets_and_an_unknown_one_is_null),
         cmocka_unit_test(a_kernel_is_told_with_its_symbol_file),
         cmocka_unit_test(who_answers_is_named),
