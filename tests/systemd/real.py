@@ -17,6 +17,8 @@ import subprocess
 import sys
 import time
 
+import newcomer
+
 PATIENCE_S = 60
 WATCHDOG_S = 30  # WatchdogSec= of the unit
 PACKAGES = "systemd,systemd-sysv,dbus,iproute2,procps"
@@ -55,13 +57,13 @@ def wait_for(condition, what, seconds=PATIENCE_S):
         time.sleep(0.2)
 
 
-def make_root(cache):
+def make_root(cache, suite):
     """A Debian with systemd, made once."""
-    root = cache / "debian"
+    root = cache / ("debian" if suite == "bookworm" else suite)
     if not (root / "made").exists():
         shutil.rmtree(root, ignore_errors=True)
         cache.mkdir(parents=True, exist_ok=True)
-        run("mmdebstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", root)
+        run("mmdebstrap", "--variant=minbase", f"--include={PACKAGES}", suite, root)
         (root / "made").write_text("")
     return root
 
@@ -154,6 +156,10 @@ def is_installed_and_not_started(box):
     assert box.run("systemctl", "is-enabled", "kdnetd", check=False).strip() == "disabled"
 
 
+def a_newcomer_follows_the_manual(box):
+    return newcomer.follow(box, wait_for)
+
+
 def starts_and_gives_results(box):
     machines = box.run("kdnet-target", "--host", "127.0.0.1:50000", "--key", MACHINES_KEY, "--count", str(MACHINES),
                        "--print-targets")
@@ -166,8 +172,9 @@ def starts_and_gives_results(box):
     assert box.state() == "active"
     assert box.show("StatusText").startswith(f"serving {MACHINES + 1} targets"), box.show("StatusText")
     assert box.show("User") == "kdnetd"
+    count = len(box.results())
     box.crash()
-    wait_for(lambda: len(box.results()) == 2, "two results")
+    wait_for(lambda: len(box.results()) == count + 2, "two results")
     assert box.results()[-1]["verdict"] == "written", box.results()
     assert (box.root / EVENTS).stat().st_mode & 0o007 == 0, "results are not for everybody"
 
@@ -290,9 +297,9 @@ def a_purge_leaves_nothing(box):
     assert "kdnetd" not in box.systemctl("list-unit-files")
 
 
-CHECKS = [is_installed_and_not_started, starts_and_gives_results, the_crash_is_everywhere, reload_is_told_and_counts,
-          reload_with_a_mistake_fails_and_the_old_one_serves, killed_it_comes_back,
-          a_loop_that_stands_still_is_ended_by_the_watchdog, a_wrong_configuration_is_not_tried_again_and_again,
+CHECKS = [is_installed_and_not_started, a_newcomer_follows_the_manual, starts_and_gives_results,
+          the_crash_is_everywhere, reload_is_told_and_counts, reload_with_a_mistake_fails_and_the_old_one_serves,
+          killed_it_comes_back, a_loop_that_stands_still_is_ended_by_the_watchdog, a_wrong_configuration_is_not_tried_again_and_again,
           an_upgrade_with_a_mistake_leaves_the_old_one_serving, an_upgrade_amid_crashes_costs_nobody_a_result,
           a_datagram_starts_it_through_its_socket, stopping_is_clean, a_purge_leaves_nothing]
 
@@ -301,10 +308,11 @@ def main():
     parser = argparse.ArgumentParser(description="kdnetd's package under a real systemd")
     parser.add_argument("package", help="the .deb")
     parser.add_argument("--cache", default="/var/cache/kdnetd-test", help="where the Debian is kept (default %(default)s)")
+    parser.add_argument("--suite", default="bookworm", help="which Debian (default %(default)s)")
     options = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("real.py: a container needs root; run it as root")
-    root = make_root(pathlib.Path(options.cache))
+    root = make_root(pathlib.Path(options.cache), options.suite)
     install(root, options.package)
     shutil.copy(options.package, root / "root/kdnetd.deb")
     shutil.copy(newer(options.package, root.parent), root / "root/newer.deb")
