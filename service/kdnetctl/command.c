@@ -10,20 +10,24 @@
 
 #define NAME_MAX_LENGTH 31
 #define OPTIONS_MAX     24
+#define SAY_SIZE        8192 /* a path, and more */
 
 void command_print_argument(FILE *stream, const char *argument)
 {
     printable_print(stream, argument, strlen(argument));
 }
 
+/* What it says may hold a path, or what another program has said: it is printed as an argument is. */
 void command_say(const struct command *command, const char *format, ...)
 {
+    char text[SAY_SIZE];
     va_list arguments;
     va_start(arguments, format);
-    (void)fprintf(stderr, "kdnetctl %s: ", command->name);
-    (void)vfprintf(stderr, format, arguments);
-    (void)fputc('\n', stderr);
+    (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    (void)fprintf(stderr, "kdnetctl %s: ", command->name);
+    command_print_argument(stderr, text);
+    (void)fputc('\n', stderr);
 }
 
 int command_misuse(const struct command *command, const char *what, const char *argument)

@@ -42,7 +42,8 @@ void machine_list_complain(struct machine_list *list, size_t line, const char *f
         command_print_argument(stderr, text);
         (void)fputs("' ", stderr);
     }
-    (void)fprintf(stderr, "%s\n", what);
+    command_print_argument(stderr, what); /* it may name what the file has */
+    (void)fputc('\n', stderr);
 }
 
 static bool is_label(const char *text)

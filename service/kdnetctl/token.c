@@ -134,10 +134,12 @@ static int add(const struct ask *ask, struct token_file *file, const char *name,
         return COMMAND_FAILED;
     }
     (void)puts(token);
-    (void)fprintf(stderr,
-                  "Added to %s. kdnetd must be able to read it (chown root:kdnetd, chmod 640) and to know it\n"
-                  "(http_tokens: \"%s\"); then: systemctl reload kdnetd\n",
-                  file->path, file->path);
+    (void)fputs("Added to ", stderr);
+    command_print_argument(stderr, file->path);
+    (void)fputs(". kdnetd must be able to read it (chown root:kdnetd, chmod 640) and to know it\n(http_tokens: \"",
+                stderr);
+    command_print_argument(stderr, file->path);
+    (void)fputs("\"); then: systemctl reload kdnetd\n", stderr);
     explicit_bzero(token, sizeof token);
     explicit_bzero(line, sizeof line);
     return COMMAND_OK;

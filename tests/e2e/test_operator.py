@@ -3,10 +3,12 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
 import time
+import unittest
 
 import harness
 
@@ -14,6 +16,8 @@ KEYS = [harness.key_text(11, 12, 13, i) for i in range(1, 9)]
 
 
 class Operated(harness.Case):
+    prefix = ()  # what runs kdnetd, its machines and kdnetctl
+
     def begin(self, *targets, options=(), ports=None):
         """`targets` are lines of a targets file."""
         folder = pathlib.Path(self.folder)
@@ -22,13 +26,13 @@ class Operated(harness.Case):
         file = self.file("targets", "".join(line + "\n" for line in targets))
         configuration = self.file("kdnetd.yaml", f'http: "none"\nhttp_socket: "{self.socket}"\n'
                                   f'store: "{folder / "kdnetd.db"}"\ntargets_file: "{file}"\n')
-        daemon = harness.Daemon(self, "--config", configuration, *options, listen=listen)
+        daemon = harness.Daemon(self, "--config", configuration, *options, listen=listen, prefix=self.prefix)
         self.wait_for(lambda: self.ask("status", code=None), "kdnetd can be asked")  # machines are served first
         return daemon
 
     def ask(self, *words, code=0):
         kept = {name: value for name, value in os.environ.items() if not name.startswith("KDNETD_")}
-        done = subprocess.run([str(harness.BUILD / "kdnetctl"), *words, "--json", "--socket", self.socket], text=True,
+        done = subprocess.run([*self.prefix, str(harness.BUILD / "kdnetctl"), *words, "--json", "--socket", self.socket], text=True,
                               env=kept, capture_output=True, timeout=harness.PATIENCE, stdin=subprocess.DEVNULL, check=False)
         if code is not None:
             self.assertEqual(done.returncode, code, f"{words}\n{done.stdout}\n{done.stderr}")
@@ -47,7 +51,7 @@ class Operated(harness.Case):
         return self.wait_for(lambda: [t for t in self.ask("targets", "--state", state) if t["name"] == name], f"{name} {state}")
 
     def machine(self, place, key, *options, scenario="idle", end=False):
-        return harness.Machines(self, place, key, *options, scenario=scenario, end=end)
+        return harness.Machines(self, place, key, *options, scenario=scenario, end=end, prefix=self.prefix)
 
 
 class Acting(Operated):
@@ -160,6 +164,79 @@ class Doctor(Operated):
         daemon.signal(signal.SIGCONT)
         self.wait_cause("web-1", "dropped_by_kernel")
         daemon.stop()
+    def test_a_machine_that_speaks_another_version(self):
+        """Its poke is one of a machine that we know, but for the version."""
+        here = self.next_ip()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mouth:
+            ear.bind((self.ip, 0))
+            ear.settimeout(harness.PATIENCE)
+            mouth.bind((here, 0))
+            daemon = self.begin(f"web-1 {KEYS[1]} {here} strict=true")
+            machine = self.machine(harness.place(*ear.getsockname()), KEYS[0])
+            poke = bytearray(ear.recv(2048))
+            machine.stop(expect=None)
+            self.assertEqual((poke[:4], poke[4]), (b"MDBG", 5))
+            poke[4] = 9
+            ip, port = daemon.listen[0].rsplit(":", 1)
+            self.wait_for(lambda: mouth.sendto(poke, (ip, int(port))) and self.diagnose("web-1") == "unknown_version",
+                          "doctor web-1: unknown_version")
+        daemon.stop()
+
+
+def can_make_networks():
+    done = subprocess.run(["unshare", "-rn", "ip", "link", "set", "lo", "up"], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+@unittest.skipUnless(shutil.which("unshare") and can_make_networks(), "no network of our own here")
+class Networks(Doctor):
+    """A network of its own, whose only interface is lo: what is wrong with it really is."""
+
+    def setUp(self):
+        super().setUp()
+        self.network_of = subprocess.Popen(["unshare", "-rn", "sh", "-c", "ip link set lo up && echo up && exec cat"], text=True,
+                                           stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(self.end_network)
+        self.assertEqual(self.network_of.stdout.readline(), "up\n")
+        self.prefix = ("nsenter", "-t", str(self.network_of.pid), "-U", "-n", "--preserve-credentials")
+
+    def end_network(self):
+        self.network_of.stdin.close()  # cat ends
+        self.network_of.wait(harness.PATIENCE)
+        self.network_of.stdout.close()
+
+    def set_up(self, *command):
+        done = subprocess.run([*self.prefix, *command], text=True, capture_output=True, check=False)
+        if done.returncode != 0:
+            self.skipTest(f"not to be had here: {' '.join(command)}: {done.stderr}")
+
+    def test_a_way_that_is_too_narrow(self):
+        daemon = self.begin(f"web-1 {KEYS[0]}")
+        self.machine(daemon.listen[0], KEYS[0])
+        self.wait_state("web-1", "connected")
+        self.assertIsNone(self.diagnose("web-1"))
+        self.set_up("ip", "link", "set", "lo", "mtu", "1000")
+        self.assertEqual(self.diagnose("web-1"), "small_mtu")
+        daemon.stop()
+
+    @unittest.skipUnless(shutil.which("nft") or shutil.which("iptables"), "no nft and no iptables here")
+    def test_a_firewall(self):
+        daemon = self.begin(f"web-1 {KEYS[0]}")
+        port = daemon.listen[0].rsplit(":", 1)[1]
+        if shutil.which("nft"):
+            self.set_up("nft", "add table inet ours; add chain inet ours in { type filter hook input priority 0; policy accept; }; "
+                        f"add rule inet ours in udp dport {port} drop")
+        else:
+            self.set_up("iptables", "-A", "INPUT", "-p", "udp", "--dport", port, "-j", "DROP")
+        self.machine(daemon.listen[0], KEYS[0])
+        self.assertEqual(self.diagnose("web-1"), "firewall")
+        self.assertEqual(self.ask("targets")[0]["state"], "never_seen")
+        daemon.stop()
+
+
+for inherited in [name for name in dir(Doctor) if name.startswith("test_")]:
+    if inherited not in vars(Networks):
+        setattr(Networks, inherited, None)  # they run above
 
 
 if __name__ == "__main__":

@@ -407,7 +407,7 @@ def can_unshare():
 
 
 class Doctor(Case):
-    """Each cause; what kdnetd itself sees is tried with the real one in e2e/doctor."""
+    """Each cause; what kdnetd itself sees is tried with the real one in e2e/operator."""
 
     def setUp(self):
         super().setUp()
