@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Holds the documents against the tree: python3 check_docs.py TREE VERSION. Links lead somewhere, the version is one."""
+"""Holds the documents against the tree: python3 check_docs.py TREE VERSION BUILD. Links lead somewhere, the version is one,
+commands are those that the programs in BUILD have."""
+import functools
 import glob
 import os
 import re
@@ -9,7 +11,7 @@ import subprocess
 import sys
 import unittest
 
-TREE = VERSION = None
+TREE = VERSION = BUILD = None
 README_WORDS_MAX = 1400
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 SKIPPED = ("build", ".git")
@@ -30,6 +32,27 @@ def anchors(path):
     """The anchors of a document's headings, as forges make them."""
     headings = re.findall(r"^#+ (.*)$", text_of(path), re.M)
     return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+PROGRAMS = ("kdnetctl", "kdnetd", "kdnet-target", "./dev")
+
+
+def commands_of(text):
+    """What begins with a program of ours: lines of blocks, and code in the text."""
+    fences = re.findall(r"^```(?:sh|console|bash)?\n(.*?)^```", text, re.M | re.S)
+    lines = [line for block in fences for line in block.splitlines()] + re.findall(r"^    (\S.*)$", text, re.M)
+    lines += re.findall(r"`([^`\n]+)`", text)
+    for line in lines:
+        for command in re.split(r" && |; | \| ", line.partition(" #")[0]):
+            words = command.strip().removeprefix("$ ").split()
+            if words and words[0] in PROGRAMS:
+                yield " ".join(words)
+
+
+@functools.cache
+def help_of(program, *words):
+    done = subprocess.run([os.path.join(BUILD, program), *words], capture_output=True, text=True, check=False, timeout=60)
+    return done.stdout
 
 
 class Documents(unittest.TestCase):
@@ -83,6 +106,37 @@ class Documents(unittest.TestCase):
                 with self.subTest(message=message):
                     self.assertIn(message, said)
 
+    def test_each_command_is_one_that_there_is(self):
+        """Commands of ours in blocks and in the text: name and options are in that command's --help."""
+        seen = 0
+        for document in [f"{TREE}/README.md", *glob.glob(f"{TREE}/docs/*.md")]:
+            for command in commands_of(text_of(document)):
+                with self.subTest(document=os.path.relpath(document, TREE), command=command):
+                    self.check_command(command.split())
+                seen += 1
+        self.assertGreater(seen, 60)
+
+    def check_command(self, words):
+        program, *words = words
+        if program == "kdnetctl":
+            names = set(re.findall(r"^  ([a-z]+) +", help_of("kdnetctl", "--help"), re.M)) | {"completion", "help"}
+            name = next((word for word in words if word in names), None)
+            if words and words[0].startswith("--"):
+                name = name or "status"
+            self.assertTrue(name or not words, "no such command")
+            text = help_of("kdnetctl", "--help") + (help_of("kdnetctl", name, "--help") if name else "")
+        elif program == "./dev":
+            text = text_of(f"{TREE}/dev")
+            self.assertIn(words[0] if words else "help", re.findall(r"^  ([a-z]+)\b", text, re.M))
+        elif words[:1] == ["service"]:  # of Windows alone
+            text = " ".join(text_of(path) for path in glob.glob(f"{TREE}/service/platform/windows/*.c"))
+        else:
+            text = help_of(program, "--help")
+        for word in words:
+            option = re.match(r"--[a-z][a-z-]*", word)
+            if option:
+                self.assertIn(option.group(), re.findall(r"--[a-z][a-z-]*", text))
+
     @unittest.skipUnless(shutil.which("mandoc"), "mandoc is not here")
     def test_the_manual_pages_are_clean(self):
         pages = [*glob.glob(f"{TREE}/service/man/*.[0-9]"), *glob.glob(f"{TREE}/config/*.[0-9]")]
@@ -98,5 +152,5 @@ class Documents(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    VERSION, TREE = sys.argv.pop(), sys.argv.pop()
+    BUILD, VERSION, TREE = sys.argv.pop(), sys.argv.pop(), sys.argv.pop()
     unittest.main()
