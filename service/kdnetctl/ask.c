@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <getopt.h>
 
@@ -112,6 +113,27 @@ bool ask_number(const struct ask *ask, int option, const char *name, unsigned lo
     char what[80];
     (void)snprintf(what, sizeof what, "--%s is a number from 1 to %lu; this is none:", name, most);
     command_misuse(ask->command, what, text);
+    return false;
+}
+
+bool ask_since(const struct ask *ask, int option, int64_t *since_us)
+{
+    const char *text = ask_value(ask, option);
+    int64_t value;
+    if (!text)
+        return true;
+    if (times_parse_duration(text, &value)) {
+        struct timespec now;
+        (void)clock_gettime(CLOCK_REALTIME, &now);
+        *since_us = (int64_t)now.tv_sec * 1000000 - value * 1000;
+        return true;
+    }
+    if (times_parse(text, &value) && value > 0) {
+        *since_us = value;
+        return true;
+    }
+    command_misuse(ask->command,
+                   "--since is a duration as 24h, or a time as 2026-11-26T08:14:03Z; this is none:", text);
     return false;
 }
 

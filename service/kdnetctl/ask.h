@@ -52,6 +52,10 @@ bool ask_query(const struct ask *ask, char *path, int option, const char *name);
 /* Reads an option that is a number from 1 to `most`; *out stays when it is not given. False after a complaint. */
 bool ask_number(const struct ask *ask, int option, const char *name, unsigned long most, unsigned long *out);
 
+/* Reads an option that is a time, or a duration back from now; *since_us is unchanged without it. False after a
+ * complaint. */
+bool ask_since(const struct ask *ask, int option, int64_t *since_us);
+
 /* Starts a path below /api/v1, "/targets/NAME" with NAME escaped. Complains when the name is too long. */
 bool ask_path(const struct ask *ask, char *path, const char *before, const char *name, const char *after);
 

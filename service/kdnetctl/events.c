@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <unistd.h>
 
@@ -194,30 +193,13 @@ static int follow(struct events *events)
 
 /* --------------------------------------------------------------------------------------------- the command line */
 
-static bool read_since(struct events *events)
-{
-    const char *text = ask_value(&events->ask, OPTION_SINCE);
-    int64_t ms;
-    if (!text || times_parse(text, &events->since_us))
-        return true;
-    if (times_parse_duration(text, &ms)) {
-        struct timespec now;
-        (void)clock_gettime(CLOCK_REALTIME, &now);
-        events->since_us = (int64_t)now.tv_sec * 1000000 - ms * 1000;
-        return true;
-    }
-    command_misuse(&command_events,
-                   "--since is a duration as 24h, or a time as 2026-11-26T08:14:03Z; this is none:", text);
-    return false;
-}
-
 static int run_events(int count, char **arguments)
 {
     static struct events events;
     struct ask *ask = &events.ask;
     if (!ask_begin(ask, &command_events, count, arguments, 0, 0))
         return ask->status;
-    if (!read_since(&events))
+    if (!ask_since(&events.ask, OPTION_SINCE, &events.since_us))
         return ask_end(ask, COMMAND_USAGE);
     int status = COMMAND_OK;
     if (ask_given(ask, OPTION_SINCE) && ask_given(ask, OPTION_TAIL))

@@ -116,20 +116,6 @@ static int find_place(const struct ask *ask, struct place *place)
     return status;
 }
 
-static int find_since(const struct ask *ask, uint64_t *since_us)
-{
-    const char *text = ask_value(ask, OPTION_SINCE);
-    int64_t value = 0;
-    if (text && times_parse_duration(text, &value))
-        *since_us = now_us() - (uint64_t)value * 1000;
-    else if (text && times_parse(text, &value) && value > 0)
-        *since_us = (uint64_t)value;
-    else if (text)
-        return command_misuse(&command_fleet,
-                              "--since takes a duration such as 7d, or a time in UTC; this is none:", text);
-    return COMMAND_OK;
-}
-
 /* Tables */
 
 static const struct table_column target_columns[] = {
@@ -364,17 +350,19 @@ static int run_fleet(int count, char **arguments)
     struct ask ask;
     struct place place = {.servers = NULL};
     struct fleet_source *source = NULL;
-    uint64_t since_us = 0;
+    int64_t since_us = 0;
     if (!ask_parse(&ask, &command_fleet, count, arguments, 1, 1))
         return ask.status;
     if (!is_known(ask.words[0]))
         return command_misuse(&command_fleet, "targets, crashes, collectors or watch, not", ask.words[0]);
+    if (!ask_since(&ask, OPTION_SINCE, &since_us))
+        return COMMAND_USAGE;
     struct fleet_view *view = fleet_view_new();
-    int status = view ? find_since(&ask, &since_us) : COMMAND_FAILED;
+    int status = view ? COMMAND_OK : COMMAND_FAILED;
     if (status == COMMAND_OK)
         status = find_place(&ask, &place);
     if (status == COMMAND_OK)
-        status = fleet_source_open(&source, &command_fleet, &place.nats, since_us);
+        status = fleet_source_open(&source, &command_fleet, &place.nats, (uint64_t)since_us);
     if (status == COMMAND_OK)
         status = show(&ask, source, view);
     fleet_source_close(source);
