@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GONE_MAX       1048576U                  /* names, that are told when they can be */
 #define NEWER_THAN_ALL (UINT64_C(300) * 1000000) /* a clock may be ahead by so much */
 
 struct hints *hints_new(uint64_t seed)
@@ -29,6 +30,9 @@ void hints_free(struct hints *hints)
         free(hints->lines[i].changed.entries);
         free(hints->lines[i].waiting.entries);
     }
+    for (size_t i = 0; i < hints->gone_count; ++i)
+        free(hints->gone[i]);
+    free(hints->gone);
     free(hints->entries);
     free(hints->names);
     free(hints->machines);
@@ -134,6 +138,7 @@ static uint32_t take(struct hints *hints, const char *name)
         hints->free = hints->entries[i].next_name;
     hints->entries[i] = (struct hints_entry){.name = copy, .place = {.row = HINTS_NO_ROW}};
     link_name(hints, i);
+    hints->has_new = true;
     return i;
 }
 
@@ -148,25 +153,94 @@ void hints_place(struct hints *hints, const char *name, struct hint_place place)
     uv_mutex_unlock(&hints->lock);
 }
 
+/* Keeps the name, which is freed when it was told. */
+static void note_gone(struct hints *hints, char *name)
+{
+    ++hints->removed;
+    if (hints->lines[HINTS_TO_PUBLISH].wanted && hints->gone_count == hints->gone_room && hints->gone_room < GONE_MAX) {
+        size_t room = hints->gone_room == 0 ? HINTS_FIRST_ROOM : hints->gone_room * 2;
+        char **gone = realloc(hints->gone, room * sizeof *gone);
+        hints->gone_room = gone ? room : hints->gone_room;
+        hints->gone = gone ? gone : hints->gone;
+    }
+    if (hints->gone_count < hints->gone_room)
+        hints->gone[hints->gone_count++] = name;
+    else
+        free(name);
+}
+
+static void remove_entry(struct hints *hints, uint32_t i)
+{
+    struct hints_entry *entry = &hints->entries[i];
+    uint32_t *at = &hints->names[name_bucket(hints, entry->name)];
+    while (*at != i)
+        at = &hints->entries[*at].next_name;
+    *at = entry->next_name;
+    if (entry->known) {
+        unlink_machine(hints, i);
+        --hints->known;
+        note_gone(hints, entry->name);
+    } else {
+        free(entry->name);
+    }
+    *entry = (struct hints_entry){.next_name = hints->free};
+    hints->free = i;
+}
+
 void hints_remove(struct hints *hints, const char *name)
 {
     uv_mutex_lock(&hints->lock);
     uint32_t i = find(hints, name);
-    if (i != HINTS_NO_ENTRY) {
-        struct hints_entry *entry = &hints->entries[i];
-        uint32_t *at = &hints->names[name_bucket(hints, name)];
-        while (*at != i)
-            at = &hints->entries[*at].next_name;
-        *at = entry->next_name;
-        if (entry->known) {
-            unlink_machine(hints, i);
-            --hints->known;
-        }
-        free(entry->name);
-        *entry = (struct hints_entry){.next_name = hints->free};
-        hints->free = i;
+    if (i != HINTS_NO_ENTRY)
+        remove_entry(hints, i);
+    uv_mutex_unlock(&hints->lock);
+}
+
+void hints_leave(struct hints *hints, const char *name)
+{
+    uv_mutex_lock(&hints->lock);
+    uint32_t i = find(hints, name);
+    if (i != HINTS_NO_ENTRY)
+        hints->entries[i].place.row = HINTS_NO_ROW;
+    uv_mutex_unlock(&hints->lock);
+}
+
+void hints_remove_left(struct hints *hints)
+{
+    uv_mutex_lock(&hints->lock);
+    for (uint32_t i = 0; i < hints->count; ++i)
+        if (hints->entries[i].name && hints->entries[i].place.row == HINTS_NO_ROW)
+            remove_entry(hints, i);
+    uv_mutex_unlock(&hints->lock);
+}
+
+bool hints_next_removed(struct hints *hints, char name[static CONFIG_NAME_SIZE])
+{
+    uv_mutex_lock(&hints->lock);
+    bool found = hints->gone_count > 0;
+    if (found) {
+        (void)strcpy(name, hints->gone[--hints->gone_count]);
+        free(hints->gone[hints->gone_count]);
     }
     uv_mutex_unlock(&hints->lock);
+    return found;
+}
+
+size_t hints_removed(struct hints *hints)
+{
+    uv_mutex_lock(&hints->lock);
+    size_t removed = hints->removed;
+    uv_mutex_unlock(&hints->lock);
+    return removed;
+}
+
+bool hints_has_new(struct hints *hints)
+{
+    uv_mutex_lock(&hints->lock);
+    bool has_new = hints->has_new;
+    hints->has_new = false;
+    uv_mutex_unlock(&hints->lock);
+    return has_new;
 }
 
 static bool is_same_crash(const struct hint *a, const struct hint *b)
@@ -192,6 +266,24 @@ static void put(struct hints *hints, uint32_t i, const struct hint *hint)
     entry->hint = *hint;
     entry->hint.machine.via = entry->hint.local.via = 0;
     link_machine(hints, i);
+}
+
+void hints_rename(struct hints *hints, const char *name, const char *to)
+{
+    uv_mutex_lock(&hints->lock);
+    uint32_t from = find(hints, name);
+    bool known = from != HINTS_NO_ENTRY && hints->entries[from].known;
+    uint32_t i = known ? take(hints, to) : HINTS_NO_ENTRY;
+    bool free_to_take = i != HINTS_NO_ENTRY &&
+                        (!hints->entries[i].known || hints->entries[i].place.row == HINTS_NO_ROW);
+    if (free_to_take) {
+        put(hints, i, &hints->entries[from].hint);
+        hints->entries[i].others = hints->entries[from].others;
+        hints->entries[i].collector = hints->entries[from].collector;
+        hints_add_due(hints, i, HINTS_TO_KEEP);
+        hints_add_due(hints, i, HINTS_TO_PUBLISH);
+    }
+    uv_mutex_unlock(&hints->lock);
 }
 
 bool hints_take_others(struct hints *hints, const char *name, struct hint *out)
@@ -221,6 +313,7 @@ bool hints_note(struct hints *hints, const char *name, const struct hint *hint, 
             entry->urgent = UINT8_MAX;
         noted.time_us = entry->known && entry->hint.time_us >= wall_us ? entry->hint.time_us + 1 : wall_us;
         put(hints, i, &noted);
+        entry->collector = 0;
         hints_add_due(hints, i, HINTS_TO_KEEP);
         hints_add_due(hints, i, HINTS_TO_PUBLISH);
     }
@@ -266,7 +359,7 @@ static bool merge(const struct hints_entry *entry, const struct hint *hint, stru
     return newer || more;
 }
 
-bool hints_offer(struct hints *hints, const char *name, const struct hint *hint, bool keep)
+static bool offer(struct hints *hints, const char *name, const struct hint *hint, bool keep, uint8_t collector)
 {
     uv_timeval64_t wall = {0};
     struct hint merged;
@@ -281,11 +374,22 @@ bool hints_offer(struct hints *hints, const char *name, const struct hint *hint,
         entry->asked_s = entry->known && entry->hint.time_us == merged.time_us ? entry->asked_s : 0;
         put(hints, i, &merged);
         entry->others = true;
+        entry->collector = collector;
         if (keep)
             hints_add_due(hints, i, HINTS_TO_KEEP);
     }
     uv_mutex_unlock(&hints->lock);
     return counts;
+}
+
+bool hints_offer(struct hints *hints, const char *name, const struct hint *hint, bool keep)
+{
+    return offer(hints, name, hint, keep, 0);
+}
+
+bool hints_offer_of(struct hints *hints, const char *name, const struct hint *hint, uint8_t collector)
+{
+    return offer(hints, name, hint, true, collector);
 }
 
 bool hints_find(struct hints *hints, const char *name, struct hint *out)
@@ -341,7 +445,8 @@ bool hints_next_question(struct hints *hints, struct hints_round *round, struct 
     uv_mutex_lock(&hints->lock);
     for (size_t looks = 0; !found && round->at < hints->count && looks < HINTS_LOOK_MAX; ++round->at, ++looks) {
         struct hints_entry *entry = &hints->entries[round->at];
-        found = entry->known && entry->hint.crash_known == round->crashed && entry->place.row != HINTS_NO_ROW &&
+        found = entry->known && entry->hint.crash_known == round->crashed &&
+                (round->collector == 0 || round->collector == entry->collector) && entry->place.row != HINTS_NO_ROW &&
                 round->may_ask(round->user, &entry->hint) && may_ask(hints, entry, (uint32_t)round->now_s);
         if (found)
             fill_question(entry, out);

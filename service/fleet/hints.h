@@ -71,8 +71,18 @@ bool hint_parse(const char *text, size_t length, struct hint *out); /* false: it
 
 /* Says where a target's row is; a target without a hint is remembered, too. */
 void hints_place(struct hints *hints, const char *name, struct hint_place place);
-/* The target is gone. */
+/* Its row is gone: the target is, unless it gets another, as one with a new key does. */
+void hints_leave(struct hints *hints, const char *name);
+/* The target gets another name, and what is known of it goes with it. */
+void hints_rename(struct hints *hints, const char *name, const char *to);
 void hints_remove(struct hints *hints, const char *name);
+/* Removes those without a row: all targets of a configuration have theirs now. */
+void hints_remove_left(struct hints *hints);
+/* The next of those that were removed, when what is published is wanted: no other collector needs it. */
+bool hints_next_removed(struct hints *hints, char name[static CONFIG_NAME_SIZE]);
+size_t hints_removed(struct hints *hints); /* how often any was, ever */
+/* Whether there are targets that were not there at the last call. */
+bool hints_has_new(struct hints *hints);
 
 /* What another collector, or an earlier process, said, when nothing was noted here since; once. */
 bool hints_take_others(struct hints *hints, const char *name, struct hint *out);
@@ -84,6 +94,9 @@ bool hints_note(struct hints *hints, const char *name, const struct hint *hint, 
  * is kept when `keep`. Returns whether it counts. */
 bool hints_offer(struct hints *hints, const char *name, const struct hint *hint, bool keep);
 
+/* The same of a collector, by a number from 1. */
+bool hints_offer_of(struct hints *hints, const char *name, const struct hint *hint, uint8_t collector);
+
 bool hints_find(struct hints *hints, const char *name, struct hint *out);
 
 /* The newest target whose machine was there last. `out`: its name and place. */
@@ -91,6 +104,7 @@ bool hints_at(struct hints *hints, const struct address *machine, uint16_t local
 
 /* Waits until something has changed since the last wait, or for so long; true: something has. Thread: one for each. */
 bool hints_wait(struct hints *hints, enum hints_due due, uint64_t for_ns);
+void hints_wake(struct hints *hints, enum hints_due due); /* who waits goes on */
 
 /* The next of what is due at `now_s`, of any clock in seconds that does not go back; false: nothing is. Before anybody
  * asks so for the first time, hints_want says that it is asked for. */
@@ -100,7 +114,8 @@ bool hints_next_due(struct hints *hints, enum hints_due due, uint64_t now_s, cha
 
 /* Which machines are to be asked. */
 struct hints_round {
-    bool crashed; /* those in a crash; else the others */
+    bool crashed;      /* those in a crash; else the others */
+    uint8_t collector; /* only those that this one had last; 0: whoever had them */
     uint64_t now_s;
     bool (*may_ask)(void *user, const struct hint *hint); /* can it be asked at all? Must not call hints */
     void *user;

@@ -119,6 +119,14 @@ bool hints_wait(struct hints *hints, enum hints_due due, uint64_t for_ns)
     return news;
 }
 
+void hints_wake(struct hints *hints, enum hints_due due)
+{
+    uv_mutex_lock(&hints->lock);
+    hints->lines[due].news = true;
+    uv_cond_broadcast(&hints->changed);
+    uv_mutex_unlock(&hints->lock);
+}
+
 bool hints_next_due(struct hints *hints, enum hints_due due, uint64_t now_s, char name[static CONFIG_NAME_SIZE],
                     struct hint *out)
 {

@@ -25,9 +25,10 @@ struct hints_file {
     uv_thread_t thread;
     uv_mutex_t lock;
     uv_cond_t changed;
-    bool stopping, ended; /* by `lock` */
-    size_t lines;         /* in the file, old ones too */
-    uint64_t again_s;     /* when it is written anew; 0: it need not be */
+    bool stopping, ended, look; /* by `lock`; look: targets have come */
+    size_t removed;             /* of hints, when it was written anew */
+    size_t lines;               /* in the file, old ones too */
+    uint64_t again_s;           /* when it is written anew; 0: it need not be */
     bool in_trouble;
 };
 
@@ -197,6 +198,7 @@ static bool write_anew(struct hints_file *file, struct collector *collector)
         return false;
     collector->length = sizeof FIRST_LINE - 1;
     memcpy(collector->text, FIRST_LINE, collector->length);
+    file->removed = hints_removed(file->hints);
     while (hints_each(file->hints, &at, name, &hint))
         collect(collector, name, &hint);
     bool good = end_collecting(collector) && uv_fs_rename(NULL, &request, file->new_path, file->path, NULL) == 0;
@@ -244,7 +246,8 @@ static void look(struct hints_file *file, struct collector *collector)
     if (file->again_s == 0) {
         good = append_due(file, collector, now_s);
         tried = collector->lines > 0 || !good;
-        if (!good || file->lines > 2 * hints_count(file->hints) + SLACK_LINES)
+        if (!good || file->removed != hints_removed(file->hints) ||
+            file->lines > 2 * hints_count(file->hints) + SLACK_LINES)
             file->again_s = now_s;
     }
     if (file->again_s != 0 && now_s >= file->again_s) {
@@ -256,6 +259,16 @@ static void look(struct hints_file *file, struct collector *collector)
         say_trouble(file, good);
 }
 
+static void read_hints(struct hints_file *file, size_t targets)
+{
+    size_t length = 0, passed_over = 0;
+    uint64_t limit = (uint64_t)HINT_LINE_MAX * (2 * targets + 2 * SLACK_LINES);
+    char *text = read_file(file->path, limit < SIZE_MAX_MIB << 20 ? limit : SIZE_MAX_MIB << 20, &length);
+    file->lines = text ? hints_file_parse(file->hints, text, length, &passed_over) : 0;
+    file->again_s = !text || length == 0 || passed_over > 0; /* without what is damaged, or old, or nobody's */
+    free(text);
+}
+
 static void run(void *user)
 {
     struct hints_file *file = user;
@@ -265,8 +278,12 @@ static void run(void *user)
         uv_mutex_lock(&file->lock);
         if (!file->stopping)
             (void)uv_cond_timedwait(&file->changed, &file->lock, LOOK_NS);
+        bool reads = file->look;
         stopping = file->stopping;
+        file->look = false;
         uv_mutex_unlock(&file->lock);
+        if (reads)
+            read_hints(file, hints_targets(file->hints));
         if (collector)
             look(file, collector);
     }
@@ -275,16 +292,6 @@ static void run(void *user)
     file->ended = true;
     uv_cond_signal(&file->changed);
     uv_mutex_unlock(&file->lock);
-}
-
-static void read_hints(struct hints_file *file, size_t targets)
-{
-    size_t length = 0, passed_over = 0;
-    uint64_t limit = (uint64_t)HINT_LINE_MAX * (2 * targets + 2 * SLACK_LINES);
-    char *text = read_file(file->path, limit < SIZE_MAX_MIB << 20 ? limit : SIZE_MAX_MIB << 20, &length);
-    file->lines = text ? hints_file_parse(file->hints, text, length, &passed_over) : 0;
-    file->again_s = !text || length == 0 || passed_over > 0; /* without what is damaged, or old, or nobody's */
-    free(text);
 }
 
 struct hints_file *hints_file_open(struct hints *hints, const char *path)
@@ -308,6 +315,16 @@ struct hints_file *hints_file_open(struct hints *hints, const char *path)
     uv_mutex_destroy(&file->lock);
     free(file);
     return NULL;
+}
+
+void hints_file_look(struct hints_file *file)
+{
+    if (!file)
+        return;
+    uv_mutex_lock(&file->lock);
+    file->look = true;
+    uv_cond_signal(&file->changed);
+    uv_mutex_unlock(&file->lock);
 }
 
 bool hints_file_close(struct hints_file *file, unsigned wait_ms)

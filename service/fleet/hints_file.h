@@ -21,6 +21,9 @@ struct hints_file *hints_file_open(struct hints *hints, const char *path);
 /* Writes what has changed, and ends. False: the disk hangs, and the hints are used further. */
 bool hints_file_close(struct hints_file *file, unsigned wait_ms);
 
+/* Targets have come, whose hints may be in the file: it is read again, and written. NULL is fine. */
+void hints_file_look(struct hints_file *file);
+
 /* What a file of this text says; returns how many hints counted, and how many lines were passed over. */
 size_t hints_file_parse(struct hints *hints, const char *text, size_t length, size_t *passed_over);
 

@@ -24,6 +24,7 @@ struct hints_entry {
     uint8_t more[HINTS_DUES];         /* times that a crash was kept, published, since done_s */
     bool known;                       /* it says where */
     bool others;                      /* it was said by another */
+    uint8_t collector;                /* which one; 0: not known, or this one */
 };
 
 struct hints_list {
@@ -50,6 +51,9 @@ struct hints {
     uint32_t *names, *machines;
     size_t buckets;
     struct hints_line lines[HINTS_DUES];
+    char **gone; /* names that were removed, to be told */
+    size_t gone_count, gone_room, removed;
+    bool has_new;
     uint32_t address_asked_s[HINTS_ADDRESS_SLOTS];
 };
 

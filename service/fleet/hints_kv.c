@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "service/fleet/beats.h"
 #include "service/fleet/hints_kv.h"
 #include "service/fleet/stream.h"
 #include "service/runtime/log.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #define BUCKET_SIZE  CONFIG_NAME_SIZE
 #define SUBJECT_SIZE (BUCKET_SIZE + FLEET_TOKEN_SIZE + 8)
 #define PREFIX       "$KV."
+#define BEATS_PREFIX "kdnetd.alive."
 #define TURN_MS      100      /* so long hints are waited for, others' and ours */
 #define TURN_HINTS   4096U    /* of others, before the server is told */
 #define HEADER       "Kdnetd" /* of a hint: which process put it */
@@ -21,19 +24,23 @@
 
 struct hints_kv {
     struct hints *hints;
-    void (*came)(void *user);
-    void *user;
+    struct hints_kv_user to;
+    struct beats beats;
     struct config_nats nats; /* our own texts */
     char bucket[BUCKET_SIZE], collector[CONFIG_NAME_SIZE];
     char process[PROCESS_SIZE];
     uv_thread_t thread, putter; /* reads what others say; puts ours */
     uv_mutex_t lock;
     uv_cond_t changed;
-    bool stopping, ended;       /* by `lock` */
+    bool stopping, ended; /* by `lock` */
+    atomic_bool look;     /* all of the bucket is to be read again */
+    atomic_int state;     /* enum beats_state */
+    int state_told;
+    uint64_t beat_ms;           /* when the last beat went out */
     uv_mutex_t connection_lock; /* who puts, and who ends it */
     natsConnection *connection;
     bool may_put; /* what others had said has been read */
-    natsSubscription *watch;
+    natsSubscription *watch, *beating;
     bool in_trouble;
 };
 
@@ -108,17 +115,47 @@ static void set_connection(struct hints_kv *kv, natsConnection *connection)
 {
     uv_mutex_lock(&kv->connection_lock);
     natsConnection *before = kv->connection;
+    natsSubscription *beating = kv->beating;
     kv->connection = connection;
+    kv->beating = NULL;
     kv->may_put = false;
     uv_mutex_unlock(&kv->connection_lock);
+    natsSubscription_Destroy(beating);
     natsConnection_Destroy(before);
+}
+
+static void end_watch(struct hints_kv *kv)
+{
+    natsSubscription_Destroy(kv->watch);
+    kv->watch = NULL;
 }
 
 static void disconnect(struct hints_kv *kv)
 {
-    natsSubscription_Destroy(kv->watch);
-    kv->watch = NULL;
+    end_watch(kv);
     set_connection(kv, NULL);
+}
+
+static void beats_subject(const struct hints_kv *kv, char out[static SUBJECT_SIZE])
+{
+    (void)snprintf(out, SUBJECT_SIZE, BEATS_PREFIX "%s", kv->bucket);
+}
+
+static uint64_t now_ms(void)
+{
+    return uv_hrtime() / NS_A_MS + 1;
+}
+
+/* Without the right to it nobody is heard, and nobody is missed. */
+static void listen_to_beats(struct hints_kv *kv)
+{
+    char subject[SUBJECT_SIZE];
+    beats_subject(kv, subject);
+    natsSubscription *beating = NULL;
+    (void)natsConnection_SubscribeSync(&beating, kv->connection, subject);
+    uv_mutex_lock(&kv->connection_lock);
+    kv->beating = beating;
+    uv_mutex_unlock(&kv->connection_lock);
 }
 
 static bool reach(struct hints_kv *kv)
@@ -128,6 +165,8 @@ static bool reach(struct hints_kv *kv)
         set_connection(kv, fleet_connect(&kv->nats, kv->collector, error));
     bool good = kv->connection && fleet_make_bucket(kv->connection, kv->bucket, error);
     natsStatus status = good ? subscribe(kv) : NATS_ERR;
+    if (status == NATS_OK && !kv->beating)
+        listen_to_beats(kv);
     if (good && status != NATS_OK)
         fleet_explain(kv->connection, status, error);
     if (status != NATS_OK)
@@ -153,21 +192,33 @@ static bool name_of(const struct hints_kv *kv, const char *subject, char name[st
     return true;
 }
 
-/* Our own come back, and say nothing new. */
-static bool is_ours(const struct hints_kv *kv, natsMsg *message)
+/* Whose hint it is: the number of its collector, 0 when that is not known. Our own come back, and say nothing new. */
+static bool is_another_s(struct hints_kv *kv, natsMsg *message, uint8_t *collector)
 {
     const char *process = NULL;
-    return natsMsgHeader_Get(message, HEADER, &process) == NATS_OK && strcmp(process, kv->process) == 0;
+    char name[CONFIG_NAME_SIZE];
+    *collector = 0;
+    if (natsMsgHeader_Get(message, HEADER, &process) != NATS_OK)
+        return true;
+    size_t length = strcspn(process, " ");
+    if (length < sizeof name) {
+        memcpy(name, process, length);
+        name[length] = '\0';
+        *collector = beats_number(&kv->beats, name);
+    }
+    return strcmp(process, kv->process) != 0;
 }
 
 static bool take(struct hints_kv *kv, natsMsg *message)
 {
     char name[CONFIG_NAME_SIZE];
     struct hint hint;
+    uint8_t collector;
     int length = natsMsg_GetDataLength(message);
-    return length > 0 && length < (int)HINTS_TEXT_SIZE && !is_ours(kv, message) &&
+    return length > 0 && length < (int)HINTS_TEXT_SIZE && is_another_s(kv, message, &collector) &&
            name_of(kv, natsMsg_GetSubject(message), name) &&
-           hint_parse(natsMsg_GetData(message), (size_t)length, &hint) && hints_offer(kv->hints, name, &hint, true);
+           hint_parse(natsMsg_GetData(message), (size_t)length, &hint) &&
+           hints_offer_of(kv->hints, name, &hint, collector);
 }
 
 /* What others had said before counts first. */
@@ -192,24 +243,27 @@ static bool take_others(struct hints_kv *kv)
         natsMsg_Destroy(message);
     }
     if (some)
-        kv->came(kv->user);
+        kv->to.came(kv->to.user);
     allow_puts(kv);
     return (status == NATS_OK || status == NATS_TIMEOUT) &&
            natsConnection_Status(kv->connection) != NATS_CONN_STATUS_CLOSED;
 }
 
+/* `hint` NULL: its target was removed. */
 static bool put(const struct hints_kv *kv, const char *name, const struct hint *hint)
 {
-    char token[FLEET_TOKEN_SIZE], subject[SUBJECT_SIZE], text[HINTS_TEXT_SIZE];
+    char token[FLEET_TOKEN_SIZE], subject[SUBJECT_SIZE], text[HINTS_TEXT_SIZE] = "";
     natsMsg *message = NULL;
-    size_t length = hint_format(hint, text);
-    if (length == 0)
+    size_t length = hint ? hint_format(hint, text) : 0;
+    if (hint && length == 0)
         return true;
     fleet_token(name, token);
     (void)snprintf(subject, sizeof subject, PREFIX "%s.%s", kv->bucket, token);
     natsStatus status = natsMsg_Create(&message, subject, NULL, text, (int)length);
     if (status == NATS_OK)
         status = natsMsgHeader_Set(message, HEADER, kv->process);
+    if (status == NATS_OK && !hint)
+        status = natsMsgHeader_Set(message, "KV-Operation", "DEL");
     if (status == NATS_OK)
         status = natsConnection_PublishMsg(kv->connection, message);
     natsMsg_Destroy(message);
@@ -225,7 +279,56 @@ static void put_ours(struct hints_kv *kv)
     while (kv->may_put && natsConnection_Status(kv->connection) == NATS_CONN_STATUS_CONNECTED &&
            hints_next_due(kv->hints, HINTS_TO_PUBLISH, now_s, name, &hint) && put(kv, name, &hint))
         ;
+    while (kv->may_put && hints_next_removed(kv->hints, name) && put(kv, name, NULL))
+        ;
     uv_mutex_unlock(&kv->connection_lock);
+}
+
+/* When it is time, or it says another thing than before. */
+static void beat(struct hints_kv *kv)
+{
+    char subject[SUBJECT_SIZE], text[BEATS_TEXT_SIZE];
+    uint64_t now = now_ms();
+    int state = atomic_load(&kv->state);
+    if (state == kv->state_told && now - kv->beat_ms < BEATS_EVERY_MS)
+        return;
+    kv->state_told = state;
+    kv->beat_ms = now;
+    beats_subject(kv, subject);
+    size_t length = beats_format(&kv->beats, (enum beats_state)state, text);
+    uv_mutex_lock(&kv->connection_lock);
+    if (kv->may_put && natsConnection_Status(kv->connection) == NATS_CONN_STATUS_CONNECTED)
+        (void)natsConnection_Publish(kv->connection, subject, text, (int)length);
+    if (kv->may_put && state == BEATS_ENDS)
+        (void)natsConnection_FlushTimeout(kv->connection, BEATS_EVERY_MS);
+    uv_mutex_unlock(&kv->connection_lock);
+}
+
+static natsMsg *next_beat(struct hints_kv *kv)
+{
+    natsMsg *message = NULL;
+    uint64_t waiting = 0;
+    uv_mutex_lock(&kv->connection_lock);
+    if (kv->beating && natsSubscription_QueuedMsgs(kv->beating, &waiting) == NATS_OK && waiting > 0)
+        (void)natsSubscription_NextMsg(&message, kv->beating, 1);
+    uv_mutex_unlock(&kv->connection_lock);
+    return message;
+}
+
+/* Who says that it does not serve any more, and who says nothing. */
+static void hear(struct hints_kv *kv)
+{
+    natsMsg *message;
+    uint8_t silent;
+    for (unsigned i = 0; i < TURN_HINTS && (message = next_beat(kv)); ++i) {
+        int length = natsMsg_GetDataLength(message);
+        uint8_t left = length > 0 ? beats_take(&kv->beats, natsMsg_GetData(message), (size_t)length, now_ms()) : 0;
+        natsMsg_Destroy(message);
+        if (left > 0)
+            kv->to.left(kv->to.user, left);
+    }
+    while ((silent = beats_silent(&kv->beats, now_ms())) > 0)
+        kv->to.left(kv->to.user, silent);
 }
 
 static bool is_stopping(struct hints_kv *kv, unsigned wait_ms)
@@ -242,9 +345,13 @@ static void run_putter(void *user)
 {
     struct hints_kv *kv = user;
     while (!is_stopping(kv, 0)) {
-        (void)hints_wait(kv->hints, HINTS_TO_PUBLISH, TURN_MS * NS_A_MS);
+        (void)hints_wait(kv->hints, HINTS_TO_PUBLISH, BEATS_EVERY_MS / 2 * NS_A_MS);
         put_ours(kv);
+        beat(kv);
+        hear(kv);
     }
+    atomic_store(&kv->state, BEATS_ENDS);
+    beat(kv);
     nats_ReleaseThreadMemory();
 }
 
@@ -261,8 +368,12 @@ static void run(void *user)
         }
         if (!putting)
             put_ours(kv);
-        if (take_others(kv))
+        if (take_others(kv)) {
+            reached = !atomic_exchange(&kv->look, false); /* reach subscribes anew, and all comes again */
+            if (!reached)
+                end_watch(kv);
             continue;
+        }
         disconnect(kv);
         reached = false;
     }
@@ -279,6 +390,7 @@ static void run(void *user)
 static void free_kv(struct hints_kv *kv)
 {
     clear_nats(&kv->nats);
+    beats_clear(&kv->beats);
     uv_cond_destroy(&kv->changed);
     uv_mutex_destroy(&kv->connection_lock);
     uv_mutex_destroy(&kv->lock);
@@ -293,8 +405,8 @@ static void name_process(struct hints_kv *kv, const char *collector)
     (void)snprintf(kv->process, sizeof kv->process, "%s %016" PRIx64, collector, number);
 }
 
-struct hints_kv *hints_kv_open(struct hints *hints, const struct kdnetd_config *config, void (*came)(void *user),
-                               void *user)
+struct hints_kv *hints_kv_open(struct hints *hints, const struct kdnetd_config *config,
+                               const struct hints_kv_user *user)
 {
     const char *bucket = config_nats_hints(&config->nats);
     struct hints_kv *kv = bucket && config->nats.servers.count > 0 ? calloc(1, sizeof *kv) : NULL;
@@ -306,8 +418,8 @@ struct hints_kv *hints_kv_open(struct hints *hints, const struct kdnetd_config *
     (void)uv_cond_init(&kv->changed);
     name_process(kv, config->collector);
     kv->hints = hints;
-    kv->came = came;
-    kv->user = user;
+    kv->to = *user;
+    (void)beats_init(&kv->beats, config->collector);
     (void)snprintf(kv->bucket, sizeof kv->bucket, "%s", bucket);
     memcpy(kv->collector, config->collector, sizeof kv->collector);
     hints_want(hints, HINTS_TO_PUBLISH);
@@ -315,6 +427,20 @@ struct hints_kv *hints_kv_open(struct hints *hints, const struct kdnetd_config *
         return kv;
     free_kv(kv);
     return NULL;
+}
+
+void hints_kv_look(struct hints_kv *kv)
+{
+    if (kv)
+        atomic_store(&kv->look, true);
+}
+
+void hints_kv_drain(struct hints_kv *kv, bool draining)
+{
+    if (!kv)
+        return;
+    atomic_store(&kv->state, draining ? BEATS_DRAINS : BEATS_SERVES);
+    hints_wake(kv->hints, HINTS_TO_PUBLISH);
 }
 
 bool hints_kv_close(struct hints_kv *kv, unsigned wait_ms)

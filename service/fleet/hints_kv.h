@@ -15,10 +15,23 @@
 
 struct hints_kv;
 
-/* Starts it; what of `config` is needed is copied. `came` is called on its thread when another's hints have come. NULL:
- * the configuration names no bucket, or this build has no NATS, or memory or threads are out. */
-struct hints_kv *hints_kv_open(struct hints *hints, const struct kdnetd_config *config, void (*came)(void *user),
-                               void *user);
+/* Who is told what; on threads of its own. */
+struct hints_kv_user {
+    void (*came)(void *user);                    /* another's hints have come */
+    void (*left)(void *user, uint8_t collector); /* that collector drains, has ended or is silent: hints_offer_of */
+    void *user;
+};
+
+/* Starts it; what of `config` is needed is copied. NULL: the configuration names no bucket, or this build has no NATS,
+ * or memory or threads are out. */
+struct hints_kv *hints_kv_open(struct hints *hints, const struct kdnetd_config *config,
+                               const struct hints_kv_user *user);
+
+/* Targets have come: all of the bucket is read again. NULL is fine. */
+void hints_kv_look(struct hints_kv *kv);
+
+/* Tells the others whether machines are to go elsewhere. NULL is fine. */
+void hints_kv_drain(struct hints_kv *kv, bool draining);
 
 /* False: it still waits for a broker, and uses the hints. NULL is fine. */
 bool hints_kv_close(struct hints_kv *kv, unsigned wait_ms);

@@ -34,9 +34,14 @@ struct hinting {
     _Atomic uint64_t round_hr_us; /* when the last round began: uv_hrtime / 1000 */
     atomic_bool late;             /* others' hints have come */
     struct message wanted_message;
+    atomic_bool shown;  /* a machine has come here that another collector had */
     atomic_bool wanted; /* the message is on its way */
     bool timers_ready, asking;
     uint64_t begun_us;
+    bool feeling; /* whether machines come here by now: some that do not stand still are asked first */
+    uint64_t feel_until_us, feel_next_us, feel_gap_us;
+    atomic_uint left_collector; /* drains, has ended or is silent; 0: none */
+    struct message left_message;
     struct hints_round round;
     struct {
         struct address local;
@@ -52,6 +57,12 @@ void hinting_init(struct server *server);
 /* The workers run, and listeners are open: asks for the first time. */
 void hinting_begin(struct server *server);
 
+/* All targets of another configuration have their rows: hints of new ones are looked for, those of old ones go. */
+void hinting_reloaded(struct server *server);
+
+/* Machines are to go to other collectors, or may come again. */
+void hinting_drain(struct server *server, bool draining);
+
 /* Closes its handles. */
 void hinting_stop(struct server *server);
 
@@ -65,10 +76,8 @@ uint8_t hinting_home(struct server *server, const char *name);
 /* As worker_env.h has them. Thread: a worker's. */
 void hinting_target_changed(struct server *server, struct worker *worker, struct target *target);
 void hinting_target_gone(struct server *server, struct target *target);
+void hinting_target_renamed(struct server *server, struct target *target, const char *name);
 bool hinting_hinted(void *user, const struct address *source, uint16_t local_port, unsigned *worker,
                     struct ask_machine *out);
-
-/* Machines may have come here from another collector. Thread: any. */
-void hinting_want_round(struct server *server);
 
 #endif

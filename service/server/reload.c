@@ -255,6 +255,7 @@ static void end_apply(struct reload *reload)
     (void)lookup_configure(server->lookup, &server->config);
     say_unused(&server->config, count);
     set_mistake(server, "");
+    hinting_reloaded(server);
     observe_configure(&server->observe, &server->config);
     api_serve(&server->api, &server->config);
     log_begin(&line, CONFIG_LOG_NOTICE, "configuration read again");

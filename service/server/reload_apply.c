@@ -49,6 +49,8 @@ static bool update_target(struct worker *worker, struct apply *apply, struct tar
     if (policy)
         kdnet_session_set_policy(row->session, policy);
     if (strcmp(targets_name(row), target->name) != 0) {
+        if (worker->env->target_renamed)
+            worker->env->target_renamed(worker->env->user, row, target->name);
         worker_target_gone(worker, row);
         good = targets_rename(row, target->name) && good;
     }

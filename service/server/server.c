@@ -201,6 +201,11 @@ static void on_target_gone(void *user, struct worker *worker, struct target *tar
     hinting_target_gone(server, target);
 }
 
+static void on_target_renamed(void *user, struct target *target, const char *name)
+{
+    hinting_target_renamed(user, target, name);
+}
+
 static void init_env(struct server *server)
 {
     static const struct worker_lookup symbols = {.join = lookup_join,
@@ -222,6 +227,7 @@ static void init_env(struct server *server)
                                       .trouble = ports_trouble,
                                       .unknown_poke = unknown_report_poke,
                                       .target_changed = on_target_changed,
+                                      .target_renamed = on_target_renamed,
                                       .target_gone = on_target_gone,
                                       .hinted = hinting_hinted};
 }

@@ -323,6 +323,7 @@ static void drain(struct acting *acting)
     if (server->observe.snapshots)
         acted.heard_last_10s = snapshots_heard_since(server->observe.snapshots, wall_us() - HEARD_US);
     api_look(&server->api); /* /readyz says so at once */
+    hinting_drain(server, server->draining);
     end(acting, &acted);
 }
 

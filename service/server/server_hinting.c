@@ -12,7 +12,12 @@
 #define ROUND_GAP_US   UINT64_C(5000000)  /* between two rounds that machines ask for */
 #define LATE_US        UINT64_C(10000000) /* hints that come so long after a round began are asked, too */
 #define LATE_GAP_US    UINT64_C(100000)
-#define PLACE_MS       20 /* between two looks for our addresses, with freebind */
+#define FEEL_US        UINT64_C(15000)   /* an address has come: so long its neighbours may take to see it */
+#define FEEL_LEFT_US   UINT64_C(1500000) /* a collector serves no more: so long the network may take to see it */
+#define LEFT_SEVERAL   UINT8_MAX
+#define FEEL_MACHINES  2U
+#define FEEL_GAP_US    UINT64_C(5000)
+#define PLACE_MS       10 /* between two looks for our addresses, with freebind */
 #define LOOPBACK       127
 #define CLOSE_MS       2000U
 #define US_A_SECOND    UINT64_C(1000000)
@@ -81,6 +86,18 @@ static bool make_hint(const struct worker *worker, const struct target *target, 
     return true;
 }
 
+static void handle_wanted(struct message *message, void *owner);
+
+/* Machines may have come here from another collector. */
+static void want_round(struct server *server)
+{
+    struct hinting *hinting = &server->hinting;
+    if (atomic_exchange(&hinting->wanted, true))
+        return;
+    hinting->wanted_message.handle = handle_wanted;
+    mailbox_post(&server->mailbox, &hinting->wanted_message);
+}
+
 void hinting_target_changed(struct server *server, struct worker *worker, struct target *target)
 {
     struct hints *hints = server->hinting.hints;
@@ -92,7 +109,8 @@ void hinting_target_changed(struct server *server, struct worker *worker, struct
         return;
     if (hints_take_others(hints, targets_name(target), &before)) {
         recall_crash(&before, target);
-        hinting_want_round(server);
+        atomic_store(&server->hinting.shown, true);
+        want_round(server);
     }
     if (make_hint(worker, target, &hint))
         (void)hints_note(hints, targets_name(target), &hint, wall_us());
@@ -101,7 +119,13 @@ void hinting_target_changed(struct server *server, struct worker *worker, struct
 void hinting_target_gone(struct server *server, struct target *target)
 {
     if (server->hinting.hints && targets_stands_for_all(target))
-        hints_remove(server->hinting.hints, targets_name(target));
+        hints_leave(server->hinting.hints, targets_name(target));
+}
+
+void hinting_target_renamed(struct server *server, struct target *target, const char *name)
+{
+    if (server->hinting.hints && targets_stands_for_all(target))
+        hints_rename(server->hinting.hints, targets_name(target), name);
 }
 
 static void fill_machine(const struct hint_question *question, struct ask_machine *out)
@@ -170,12 +194,11 @@ static bool may_ask(void *user, const struct hint *hint)
 }
 
 /* A slice: so many machines of each worker at the most. False: the round is over. */
-static bool ask_some(struct server *server)
+static bool ask_some(struct server *server, unsigned left)
 {
     struct hinting *hinting = &server->hinting;
     struct ask *asks[CONFIG_WORKERS_MAX] = {NULL};
     struct hint_question question;
-    unsigned left = ROUND_SLICE;
     while (left > 0 && hints_next_question(hinting->hints, &hinting->round, &question)) {
         struct ask **ask = &asks[question.place.worker % server->worker_count];
         --left;
@@ -193,27 +216,53 @@ static bool ask_some(struct server *server)
     return !hinting->round.crashed;
 }
 
+/* Who stands still can be asked once: not before it would be heard here. */
+static void feel(struct server *server)
+{
+    struct hinting *hinting = &server->hinting;
+    uint64_t now_us = worker_now_us();
+    if (now_us >= hinting->feel_until_us) {
+        hinting->feeling = false;
+        hinting->round.at = 0;
+        hinting->round.crashed = true;
+    } else if (now_us >= hinting->feel_next_us && hinting->round.at != HINTS_NO_ROW && !hinting->round.crashed) {
+        hinting->feel_next_us = now_us + hinting->feel_gap_us;
+        hinting->feel_gap_us += hinting->feel_gap_us / 2;
+        (void)ask_some(server, FEEL_MACHINES);
+    }
+}
+
 static void on_round(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     struct hinting *hinting = &server->hinting;
-    if (!server->joined && ask_some(server))
+    if (!server->joined && hinting->feeling)
+        feel(server);
+    if (!server->joined && (hinting->feeling || ask_some(server, ROUND_SLICE)))
         return;
     hinting->asking = false;
     (void)uv_timer_stop(timer);
 }
 
-static void begin_round(struct server *server)
+/* `collector`: whose machines are asked, 0 everybody's. */
+static void begin_round(struct server *server, uint8_t collector, uint64_t feel_us)
 {
     struct hinting *hinting = &server->hinting;
     if (!hinting->timers_ready || server->stopping)
         return;
     hinting->begun_us = worker_now_us();
     atomic_store(&hinting->round_hr_us, uv_hrtime() / 1000);
-    hinting->round = (struct hints_round){
-        .crashed = true, .now_s = hinting->begun_us / US_A_SECOND + 1, .may_ask = may_ask, .user = server};
+    hinting->round = (struct hints_round){.crashed = feel_us == 0,
+                                          .collector = collector,
+                                          .now_s = hinting->begun_us / US_A_SECOND + 1,
+                                          .may_ask = may_ask,
+                                          .user = server};
     hinting->place_count = 0;
     hinting->asking = true;
+    hinting->feeling = feel_us > 0;
+    hinting->feel_until_us = hinting->begun_us + feel_us;
+    hinting->feel_next_us = 0;
+    hinting->feel_gap_us = FEEL_GAP_US;
     (void)uv_timer_start(&hinting->round_timer, on_round, 0, ROUND_MS);
 }
 
@@ -224,18 +273,35 @@ static void handle_wanted(struct message *message, void *owner)
     uint64_t since_us = worker_now_us() - hinting->begun_us;
     (void)message;
     atomic_store(&hinting->wanted, false);
+    bool shown = atomic_exchange(&hinting->shown, false);
     bool late = atomic_exchange(&hinting->late, false) && since_us < LATE_US && since_us >= LATE_GAP_US;
-    if (!hinting->asking && (late || since_us >= ROUND_GAP_US))
-        begin_round(server);
+    if (hinting->feeling)
+        hinting->feel_until_us = shown ? 0 : hinting->feel_until_us; /* they come */
+    else if (!hinting->asking && (late || since_us >= ROUND_GAP_US))
+        begin_round(server, 0, 0);
 }
 
-void hinting_want_round(struct server *server)
+static void handle_left(struct message *message, void *owner)
 {
+    struct server *server = owner;
+    unsigned collector = atomic_exchange(&server->hinting.left_collector, 0);
+    (void)message;
     struct hinting *hinting = &server->hinting;
-    if (atomic_exchange(&hinting->wanted, true))
+    bool others = hinting->feeling && hinting->round.collector != collector;
+    if (!hinting->asking || hinting->feeling)
+        begin_round(server, collector == LEFT_SEVERAL || others ? 0 : (uint8_t)collector, FEEL_LEFT_US);
+}
+
+/* On a thread of the bucket's. */
+static void on_left(void *user, uint8_t collector)
+{
+    struct server *server = user;
+    if (atomic_exchange(&server->hinting.left_collector, collector) != 0) {
+        atomic_store(&server->hinting.left_collector, LEFT_SEVERAL);
         return;
-    hinting->wanted_message.handle = handle_wanted;
-    mailbox_post(&server->mailbox, &hinting->wanted_message);
+    }
+    server->hinting.left_message.handle = handle_left;
+    mailbox_post(&server->mailbox, &server->hinting.left_message);
 }
 
 /* On the thread that watches the bucket. What comes long after a round is for the next one. */
@@ -244,7 +310,7 @@ static void on_others(void *user)
     struct server *server = user;
     atomic_store(&server->hinting.late, true);
     if (uv_hrtime() / 1000 - atomic_load(&server->hinting.round_hr_us) < LATE_US)
-        hinting_want_round(server);
+        want_round(server);
 }
 
 /* Our addresses. */
@@ -272,7 +338,7 @@ static void look_for_places(struct server *server)
     if (server->stopping || !server->config.freebind || !look_at_places(server))
         return;
     say_came();
-    begin_round(server);
+    begin_round(server, 0, FEEL_US);
 }
 
 static void on_place_timer(uv_timer_t *timer)
@@ -284,12 +350,13 @@ static void on_place_timer(uv_timer_t *timer)
 
 static void open_hints(struct server *server, const char *path, bool has_bucket)
 {
+    const struct hints_kv_user to = {.came = on_others, .left = on_left, .user = server};
     struct hinting *hinting = &server->hinting;
     hinting->hints = hints_new(server->seed);
     for (size_t i = 0; hinting->hints && i < server->config.target_count; ++i)
         hints_place(hinting->hints, server->config.targets[i].name, (struct hint_place){.row = HINTS_NO_ROW});
     hinting->file = hinting->hints && path ? hints_file_open(hinting->hints, path) : NULL;
-    hinting->kv = hinting->hints ? hints_kv_open(hinting->hints, &server->config, on_others, server) : NULL;
+    hinting->kv = hinting->hints ? hints_kv_open(hinting->hints, &server->config, &to) : NULL;
     if ((path && !hinting->file) || (has_bucket && !hinting->kv))
         log_plain(CONFIG_LOG_ERROR,
                   "address hints: out of memory or threads, or this build has no NATS: where machines "
@@ -318,7 +385,26 @@ void hinting_begin(struct server *server)
     (void)look_at_places(server);
     if (server->config.freebind)
         (void)uv_timer_start(&hinting->place_timer, on_place_timer, PLACE_MS, PLACE_MS);
-    begin_round(server);
+    (void)hints_has_new(hinting->hints); /* those of the start are in the file and the bucket's first reading */
+    begin_round(server, 0, 0);
+}
+
+void hinting_reloaded(struct server *server)
+{
+    struct hinting *hinting = &server->hinting;
+    if (!hinting->hints)
+        return;
+    hints_remove_left(hinting->hints);
+    if (!hints_has_new(hinting->hints))
+        return;
+    hints_file_look(hinting->file);
+    hints_kv_look(hinting->kv);
+    begin_round(server, 0, 0); /* so that what comes is asked, too */
+}
+
+void hinting_drain(struct server *server, bool draining)
+{
+    hints_kv_drain(server->hinting.kv, draining);
 }
 
 void hinting_stop(struct server *server)

@@ -79,6 +79,8 @@ struct worker_env {
     /* Whose machine was here last, as far as is known; false: nobody's. NULL: nothing is known of that. */
     bool (*hinted)(void *user, const struct address *source, uint16_t local_port, unsigned *worker,
                    struct ask_machine *out);
+    /* Its target is to have another name; then target_gone is called for the one of now. NULL: as above. */
+    void (*target_renamed)(void *user, struct target *target, const char *name);
     /* The row goes: its target was taken out or gets another name, or its key is used no more. NULL: as above. */
     void (*target_gone)(void *user, struct worker *worker, struct target *target);
 };

@@ -26,6 +26,7 @@ class Failover(failing.Case):
         self.start_all()
         machines = self.crash()
         self.drain("a")
+        self.fault()
         self.lan.give("b")
         self.judge(machines, 100, "collector drained, address moved")
 
@@ -34,6 +35,7 @@ class Failover(failing.Case):
         self.start_all()
         machines = self.crash()
         self.daemons["a"].kill()
+        self.fault()
         self.lan.give("b")
         self.judge(machines, 100, "collector killed, address moved")
 

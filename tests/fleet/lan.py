@@ -49,8 +49,11 @@ def skip_without(*programs):
 class Lan:
     vip, sides = VIP, tuple(OWN)
 
+    moved = None
+
     def __init__(self, case):
         number = f"{os.getpid()}{next(_numbers)}"
+        self.macs = {}
         self.lan = f"kdnl{number}"
         self.of = {side: f"kdn{side}{number}" for side in OWN}
         self.case = case
@@ -66,6 +69,7 @@ class Lan:
             ip("-n", self.lan, "link", "set", f"v{side}", "master", "br0", "up")
             ip("-n", name, "addr", "add", f"{OWN[side]}/24", "dev", "eth0")
             ip("-n", name, "link", "set", "eth0", "up")
+            self.macs[side] = ip("-n", name, "link", "show", "eth0").stdout.split("link/ether ")[1].split()[0]
 
     def end(self):
         for name in (self.lan, *self.of.values()):
@@ -92,14 +96,14 @@ class Lan:
         return made[0]
 
     def give(self, side):
-        """The address moves to this collector: the switch and the machines know at once, as by a gratuitous ARP."""
+        """The address moves to this collector. The switch and the machines know at once, as by a gratuitous ARP: what they send meanwhile
+        is lost. `moved`: when it had the address."""
         for other, name in self.of.items():
             if other != side:
                 ip("-n", name, "addr", "del", f"{VIP}/32", "dev", "eth0", check=False)
+        ip("-n", self.lan, "neigh", "replace", VIP, "lladdr", self.macs[side], "dev", "br0")
         ip("-n", self.of[side], "addr", "add", f"{VIP}/32", "dev", "eth0", check=False)
-        text = ip("-n", self.of[side], "link", "show", "eth0").stdout
-        mac = text.split("link/ether ")[1].split()[0]
-        ip("-n", self.lan, "neigh", "replace", VIP, "lladdr", mac, "dev", "br0")
+        self.moved = time.monotonic()
 
     def unplug(self, side):
         ip("-n", self.lan, "link", "set", f"v{side}", "down")

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "service/fleet/beats.h"
 #include "service/fleet/hints_file.h"
 
 #include <cmocka.h>
@@ -211,6 +212,64 @@ static void a_crash_is_due_before_those_that_wait(void **state)
     assert_string_equal(name, "web-77");
 }
 
+static bool may_ask(void *user, const struct hint *hint)
+{
+    return hint->machine.port != *(const uint16_t *)user;
+}
+
+static void what_a_reload_changes(void **state)
+{
+    struct hints *hints = *state;
+    char name[CONFIG_NAME_SIZE];
+    struct hint out, hint = crashed("192.0.2.7:40001", 1, 1000);
+    hints_want(hints, HINTS_TO_PUBLISH);
+    assert_false(hints_has_new(hints));
+    for (unsigned i = 0; i < 4; ++i) {
+        (void)snprintf(name, sizeof name, "web-%u", i);
+        hints_place(hints, name, (struct hint_place){.row = i});
+        hint.machine.port = (uint16_t)(40001 + i);
+        assert_true(i == 3 || hints_offer(hints, name, &hint, false));
+    }
+    assert_true(hints_has_new(hints) && !hints_has_new(hints));
+    hints_leave(hints, "web-0"); /* is removed */
+    hints_leave(hints, "web-1"); /* gets another key, and so another row */
+    hints_place(hints, "web-1", (struct hint_place){.row = 7});
+    hints_rename(hints, "web-2", "db-2");
+    hints_leave(hints, "web-2");
+    hints_place(hints, "db-2", (struct hint_place){.row = 2});
+    hints_rename(hints, "web-3", "db-3"); /* of which nothing is known */
+    hints_leave(hints, "web-3");
+    hints_remove_left(hints);
+    assert_int_equal(hints_removed(hints), 2);
+    assert_true(hints_next_removed(hints, name));
+    assert_string_equal(name, "web-2");
+    assert_true(hints_next_removed(hints, name));
+    assert_string_equal(name, "web-0");
+    assert_false(hints_next_removed(hints, name));
+    assert_false(hints_find(hints, "web-0", &out) || hints_find(hints, "web-2", &out));
+    assert_true(hints_find(hints, "web-1", &out) && out.machine.port == 40002);
+    assert_true(hints_find(hints, "db-2", &out) && out.machine.port == 40003 && out.crash_known);
+    assert_true(hints_next_due(hints, HINTS_TO_PUBLISH, 1, name, &out));
+    assert_string_equal(name, "db-2");
+    assert_int_equal(hints_count(hints), 2);
+}
+
+/* Of one that serves no more, only its own are asked. */
+static void machines_of_one_collector_are_asked(void **state)
+{
+    struct hints *hints = *state;
+    struct hint one = hint_of("192.0.2.7:40001", 1000), other = hint_of("192.0.2.8:40001", 1000);
+    uint16_t none = 0;
+    struct hints_round round = {.now_s = 5, .collector = 2, .may_ask = may_ask, .user = &none};
+    struct hint_question question;
+    hints_place(hints, "one", (struct hint_place){.row = 1});
+    hints_place(hints, "other", (struct hint_place){.row = 2});
+    assert_true(hints_offer_of(hints, "one", &one, 1) && hints_offer_of(hints, "other", &other, 2));
+    assert_true(hints_next_question(hints, &round, &question));
+    assert_string_equal(question.name, "other");
+    assert_false(hints_next_question(hints, &round, &question));
+}
+
 static void a_machine_is_found_by_its_address(void **state)
 {
     struct hints *hints = *state;
@@ -231,11 +290,6 @@ static void a_machine_is_found_by_its_address(void **state)
     assert_int_equal(hints_count(hints), 1);
     hints_place(hints, "third", (struct hint_place){.row = 4}); /* where the second was */
     assert_int_equal(hints_targets(hints), 2);
-}
-
-static bool may_ask(void *user, const struct hint *hint)
-{
-    return hint->machine.port != *(const uint16_t *)user;
 }
 
 static size_t ask(struct hints *hints, bool crashed_ones, uint64_t now_s, uint16_t but)
@@ -292,6 +346,44 @@ static void a_file_is_read_line_by_line(void **state)
     assert_int_equal(hints_file_line("web-1", &hint, text, 40), 0);
 }
 
+static uint8_t beat(struct beats *beats, const char *text, uint64_t now_ms)
+{
+    return beats_take(beats, text, strlen(text), now_ms);
+}
+
+static void silence_and_farewells_are_told_once(void **state)
+{
+    struct beats beats;
+    char text[BEATS_TEXT_SIZE];
+    (void)state;
+    assert_int_equal(beats_init(&beats, "c1"), 0);
+    assert_int_equal(beats_number(&beats, "c1"), 0);
+    assert_int_equal(beats_number(&beats, "c2"), 1);
+    assert_int_equal(beats_format(&beats, BEATS_DRAINS, text), strlen("c1 drains"));
+    assert_string_equal(text, "c1 drains");
+    for (uint64_t now = 1000; now <= 2000; now += 100) {
+        assert_int_equal(beat(&beats, "c1 serves", now), 0);
+        assert_int_equal(beat(&beats, "c2 serves", now), 0);
+        assert_int_equal(beat(&beats, "c3 serves", now), 0);
+        assert_int_equal(beats_silent(&beats, now), 0);
+    }
+    assert_int_equal(beat(&beats, "c3 drains", 2050), 2);
+    assert_int_equal(beat(&beats, "c3 drains", 2150), 0);
+    assert_int_equal(beats_silent(&beats, 2400), 0); /* the broker says nothing to us either */
+    (void)beat(&beats, "c1 serves", 2400);
+    assert_int_equal(beats_silent(&beats, 2400), 1);
+    assert_int_equal(beats_silent(&beats, 2401), 0);
+    (void)beat(&beats, "c2 serves", 2500);
+    assert_int_equal(beat(&beats, "c2 ends", 2600), 1);
+    for (const char *const *to = (const char *const[]){"", " ", "c2", "c2 ", " serves", "c1 drains", NULL}; *to; ++to)
+        assert_int_equal(beat(&beats, *to, 2700), 0);
+    for (unsigned i = 0; i < 2 * BEATS_MAX; ++i) {
+        (void)snprintf(text, sizeof text, "n%u", i);
+        assert_in_range(beats_number(&beats, text), 0, BEATS_MAX);
+    }
+    beats_clear(&beats);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +394,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_newer_of_two_counts, make, unmake),
         cmocka_unit_test_setup_teardown(a_late_hint_tells_of_the_crash, make, unmake),
         cmocka_unit_test_setup_teardown(a_crash_is_due_before_those_that_wait, make, unmake),
+        cmocka_unit_test_setup_teardown(what_a_reload_changes, make, unmake),
+        cmocka_unit_test_setup_teardown(machines_of_one_collector_are_asked, make, unmake),
+        cmocka_unit_test(silence_and_farewells_are_told_once),
         cmocka_unit_test_setup_teardown(a_machine_is_found_by_its_address, make, unmake),
         cmocka_unit_test_setup_teardown(a_machine_is_asked_once_a_minute, make, unmake),
         cmocka_unit_test_setup_teardown(a_file_is_read_line_by_line, make, unmake),
