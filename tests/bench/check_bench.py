@@ -10,7 +10,9 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ["KDNETD_BUILD"]
-NAMES = ["open", "receive", "workers", "hosts", "identify", "crash", "start", "growth", "idle", "symbols", "http", "causes"]
+NAMES = ["open", "receive", "workers", "hosts", "identify", "crash", "start", "growth", "idle", "symbols", "http", "causes", "publish"]
+sys.path.insert(0, HERE)
+import figures_publish  # noqa: E402
 NUMBER = (int, float)
 FORM = {"figure": str, "what": str, "unit": str, "better": str, "ours": NUMBER, "floor": (*NUMBER, type(None)),
         "floor_is": (str, type(None)), "ratio": (*NUMBER, type(None)), "goal": (dict, type(None)),
@@ -18,7 +20,7 @@ FORM = {"figure": str, "what": str, "unit": str, "better": str, "ours": NUMBER, 
 MACHINE = {"cpu": str, "cores": int, "memory_gib": int, "kernel": str, "openssl": str, "libuv": str, "compiler": str,
            "load_before": NUMBER}
 EXPECTED = {"open": 6, "receive": 2, "workers": 1, "hosts": 8, "identify": 6, "crash": 18, "start": 3, "growth": 5, "idle": 1,
-            "symbols": 2, "http": 3, "causes": 3}
+            "symbols": 2, "http": 3, "causes": 3, "publish": 2 if figures_publish.server() else 0}
 
 
 def suite(*arguments):

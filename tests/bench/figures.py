@@ -10,6 +10,7 @@ import time
 
 from figures_causes import causes
 from figures_http import http
+from figures_publish import publish
 from rig import Crowd, Floor, Kdnetd, Trouble, bursts_at_once, cores, cpu_ns, free_port, resident_bytes
 
 POKE_S = 3.0  # a target pokes about every 3 s
@@ -430,4 +431,5 @@ ALL = {
     "symbols": programs("symbols", "tiny"),
     "http": http,
     "causes": causes,
+    "publish": publish,
 }
