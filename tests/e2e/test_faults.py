@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong on kdnetd's own computer: its clock is set back, its disk becomes read-only. What the operator sees,
+that nothing is lost, and that machines go on."""
+import json
+import shutil
+import subprocess
+import time
+import unittest
+
+import harness
+
+KEYS = [harness.key_text(21, 22, 23, i) for i in range(1, 5)]
+
+
+class Faults(harness.Case):
+    def begin(self, folder, env=None, prefix=()):
+        self.socket = str(self.folder / "kdnetd.sock")
+        targets = ", ".join(f"{{name: m{i}, key: {key}}}" for i, key in enumerate(KEYS))
+        config = self.file("kdnetd.yaml", f'http: none\nhttp_socket: "{self.socket}"\nstore: "{folder}/kdnetd.db"\n'
+                           f"targets: [{targets}]\n")
+        daemon = harness.Daemon(self, "--config", config, events=self.folder / "events.jsonl", env=env, prefix=prefix)
+        self.wait_for(lambda: self.ask("status", code=None), "kdnetd can be asked")
+        return daemon
+
+    def ask(self, *words, code=0):
+        done = subprocess.run([str(harness.BUILD / "kdnetctl"), *words, "--json", "--socket", self.socket], text=True,
+                              capture_output=True, timeout=harness.PATIENCE, stdin=subprocess.DEVNULL, check=False)
+        if code is not None:
+            self.assertEqual(done.returncode, code, f"{words}\n{done.stdout}\n{done.stderr}")
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def wait_for(self, found, what):
+        end = time.monotonic() + harness.PATIENCE
+        while not found():
+            self.assertLess(time.monotonic(), end, what)
+            time.sleep(0.1)
+
+    def told(self):
+        return [json.loads(line) for line in (self.folder / "events.jsonl").read_text().splitlines()]
+
+    def crash(self, daemon, number):
+        """A crash is told whole, and its machine goes on."""
+        harness.Machines(self, daemon.listen[0], KEYS[number], "--dump-ms", 100, scenario="bugcheck").wait()
+        self.wait_for(lambda: [e for e in self.told() if e["event"] == "crash_status" and e["target"] == f"m{number}" and
+                               e["phase"] == "shutdown"], f"the last result of m{number}")
+
+    def stored(self):
+        return [event["id"] for event in self.ask("events", "--tail", "1000")]
+
+    def wait_stored(self):
+        """All that was told is stored, each once."""
+        self.wait_for(lambda: set(self.stored()) >= {event["id"] for event in self.told()}, "all events are stored")
+        ids = self.stored()
+        self.assertEqual(len(ids), len(set(ids)))
+
+    @unittest.skipUnless((harness.BUILD / "tests" / "clock_back.so").exists(), "sanitizers want to be loaded first")
+    def test_the_clock_is_set_back_by_an_hour(self):
+        mark = self.folder / "back"
+        daemon = self.begin(self.folder, env={"LD_PRELOAD": str(harness.BUILD / "tests" / "clock_back.so"),
+                                              "KDNETD_BACK": str(mark)})
+        self.crash(daemon, 0)
+        self.wait_stored()
+        before = self.told()
+        mark.write_text("")
+        self.crash(daemon, 1)
+        self.wait_stored()
+        after = self.told()[len(before):]
+        self.assertLess(harness.seconds(after[-1]), harness.seconds(before[0]))
+        self.assertEqual(self.stored()[:len(before)], [event["id"] for event in before])  # the store's order, not the clock's
+        self.assertEqual({crash["verdict"] for crash in self.ask("crashes", "--since", "3h")}, {"written"})
+        self.assertEqual(len(self.ask("crashes", "--since", "3h")), 2)
+        self.assertEqual(self.ask("status")[0]["degraded"], [])
+        for crash in self.ask("crashes", "--since", "3h"):
+            self.assertTrue(0 < crash["dump_ms"] < 60000 and 0 <= crash["halted_ms"] < 60000, crash)
+        mark.unlink()  # and right again
+        self.crash(daemon, 2)
+        self.wait_stored()
+        self.assertEqual(len({event["id"] for event in self.told()}), len(self.told()))
+        daemon.stop()
+
+    def begin_on_disk(self, mount):
+        """The store on a disk of its own."""
+        self.disk = self.folder / "disk"
+        self.disk.mkdir()
+        script = f'{mount.format(disk=self.disk)} && exec "$@"'
+        if not shutil.which("unshare") or subprocess.run(["unshare", "-rm", "sh", "-c", script, "sh", "true"], check=False,
+                                                         capture_output=True).returncode != 0:
+            self.skipTest("no mounts of our own here")
+        return self.begin(self.disk, prefix=("unshare", "-rm", "sh", "-c", script, "sh"))
+
+    def on_disk(self, daemon, script):
+        return subprocess.run(["nsenter", "-t", str(daemon.pid), "-U", "-m", "--preserve-credentials", "sh", "-c", script],
+                              capture_output=True, check=False, cwd=self.folder).returncode
+
+    def wait_degraded(self, daemon):
+        """It is told in the status, in doctor, and once in the log."""
+        self.wait_for(lambda: [one for one in self.ask("status")[0]["degraded"] if one["what"] == "store"], "it is told")
+        self.assertEqual(self.ask("status")[0]["store"]["state"], "degraded")
+        self.assertEqual(sum("store cannot be written" in line for line in daemon.log.lines), 1, daemon.log_text())
+        self.assertIn("degraded", [line["check"] for line in self.ask("doctor", code=1) if "check" in line])
+
+    def wait_recovered(self, daemon, crashes):
+        self.wait_for(lambda: self.ask("status")[0]["store"]["state"] == "ok", "the store recovers by itself")
+        daemon.wait_log("store can be written again")
+        self.wait_stored()
+        self.assertEqual(len(self.ask("crashes")), crashes)
+        self.assertEqual(self.ask("status")[0]["degraded"], [])
+        daemon.stop()
+
+    def test_a_disk_is_read_only_and_becomes_writable(self):
+        daemon = self.begin_on_disk('mount -t tmpfs none "{disk}" && mount -o remount,ro "{disk}"')
+        self.crash(daemon, 0)
+        self.wait_degraded(daemon)
+        self.crash(daemon, 1)
+        self.assertEqual(self.on_disk(daemon, f'mount -o remount,rw "{self.disk}"'), 0)
+        self.wait_recovered(daemon, 2)
+
+
+if __name__ == "__main__":
+    harness.main(at_once=2)
