@@ -207,7 +207,7 @@ static void begin_halt(struct kdnet_session *session, uint64_t now_us)
     struct kdnet_halt *halt = &session->active->halt;
     kdnet_halt_set_stage(halt, KDNET_STAGE_READING);
     halt->since_us = take_stopped(session, now_us);
-    halt->deadline_us = now_us + session->shared->read_deadline_us;
+    halt->deadline_us = now_us + kdnet_state_read_deadline(session);
     session->history->crash.dumping = session->going_down = false;
     halt->unread = !halt->stop.load_symbols && !halt->stop.shutdown && !take_break(session, now_us);
     if (!halt->stop.load_symbols)

@@ -12,14 +12,17 @@
 #define IGNORED_US   10000000U /* of our offers, which a machine has not taken */
 #define RIVAL_POKES  2U        /* so long another host is believed to be there */
 #define EMPTY_LENGTH 54U       /* a connection check, an ACK, a RESEND, a RESET: the machine waits with longer ones */
-#define QUIET_US     60000U    /* after which the other host is not at work */
+#define TELL_US      3000U     /* and a round trip: the machine waits, and perhaps the other host does not know */
+#define QUIET_US     24000U    /* after which the other host is not at work */
 #define BUSY_US      200000U   /* so long it may be */
-#define CHANCE       64U       /* of each, milliseconds more */
+#define CHANCE       32U       /* of each, milliseconds more */
+#define ASKED_US     20000U    /* and two round trips: a poke that comes later is not the one that we asked for */
+#define POKES_US     2500000U  /* a poke comes every 3 s, or somebody has asked for it */
 #define UNPAID_MAX   2U        /* claims in a row of a machine that did not wait */
 
-#define TRIES    7U /* of a claim */
-#define KNOCKS   2U /* the last of them ask for no further poke */
-#define RETRY_US 20000U
+#define TRIES    24U /* of a claim */
+#define KNOCKS   8U  /* the last of them ask for no further poke */
+#define RETRY_US 4000U
 
 static bool has_rival(const struct kdnet_session *session)
 {
@@ -44,7 +47,9 @@ static void solicit(struct kdnet_session *session, bool to_sender, uint64_t now_
 /* When what was said is said again. */
 static void wait_for_it(struct kdnet_session *session, uint64_t now_us)
 {
-    session->claim_us = has_rival(session) ? now_us + (RETRY_US << session->claim_tries / 4U) : 0;
+    uint64_t retry_us = RETRY_US + kdnet_state_round_trip(session);
+    unsigned doublings = session->claim_tries / (has_rival(session) ? 8U : 2U);
+    session->claim_us = session->shared->rivals ? now_us + (retry_us << doublings) : 0;
 }
 
 /* A response of ours went out, and the machine goes on under another key. */
@@ -97,23 +102,40 @@ static void ask_on(struct kdnet_session *session, uint64_t now_us)
 {
     if (session->connected || !is_being_answered(session, now_us))
         solicit(session, true, now_us);
-    if (session->claim_us != 0)
+    if (session->claim_us != 0 && (!session->shared->rivals || session->claim_tries < TRIES - KNOCKS))
         return;
-    session->claim_tries = has_rival(session) ? 1U : TRIES - KNOCKS - 1U;
+    session->claim_tries = session->shared->rivals ? 1U : TRIES - KNOCKS - 1U;
     wait_for_it(session, now_us);
     if (session->claim_us == 0 && !session->connected)
         session->claim_us = now_us + OFFER_PATIENCE_US;
 }
 
+/* Another host has the machine, and is let work. */
+static bool watches(const struct kdnet_session *session)
+{
+    return has_rival(session) && !session->rekey_wanted && session->connected;
+}
+
 /* The other host is let work: until it seems to do nothing, but not for long. Another while after each new key: else
  * two may interrupt each other for ever. */
+static bool works(const struct kdnet_session *session, uint64_t now_us)
+{
+    uint64_t quiet_us = QUIET_US + session->id[0] % CHANCE * UINT64_C(1000) + 2 * kdnet_state_round_trip(session);
+    uint64_t most_us = BUSY_US + session->id[1] % CHANCE * UINT64_C(1000);
+    return kdnet_state_short_since(session->waits_ms, now_us) < quiet_us &&
+           kdnet_state_since(session->foreign_ms, now_us) < most_us;
+}
+
+/* What the machine waits with may have come to us alone: its next poke may tell the other host. */
+static void tell_later(struct kdnet_session *session, uint64_t now_us)
+{
+    session->claim_us = now_us + TELL_US + kdnet_state_round_trip(session);
+}
+
 static void let_work(struct kdnet_session *session, uint64_t now_us)
 {
-    uint64_t quiet_us = QUIET_US + session->id[0] % CHANCE * UINT64_C(1000);
-    uint64_t most_us = BUSY_US + session->id[1] % CHANCE * UINT64_C(1000);
-    uint64_t busy_us = kdnet_state_since(session->foreign_ms, now_us);
-    uint64_t left_us = busy_us < most_us ? most_us - busy_us : 0;
-    session->claim_us = now_us + (left_us < quiet_us ? left_us : quiet_us);
+    session->waits_ms = kdnet_state_short_ms(now_us);
+    tell_later(session, now_us);
 }
 
 void kdnet_claim_foreign(struct kdnet_session *session, uint8_t version, size_t length, uint64_t now_us)
@@ -121,20 +143,20 @@ void kdnet_claim_foreign(struct kdnet_session *session, uint8_t version, size_t 
     bool waits = length > EMPTY_LENGTH;
     if (!session->connected && waits && is_ignored(session, now_us))
         meet_rival(session);
-    bool rival = has_rival(session);
     if (session->foreign_ms == 0) {
         session->foreign_ms = kdnet_state_ms(now_us);
         if (session->connected && now_us - session->last_seen_us < OURS_US)
             meet_rival(session);
     }
     session->solicit_version = version;
-    if (!session->connected || session->rekey_wanted) {
-        if (!rival || waits)
+    if (watches(session)) {
+        if (waits || session->claim_us > 0)
+            let_work(session, now_us);
+    } else if (!session->connected || session->rekey_wanted) {
+        if (!has_rival(session) || waits)
             ask_on(session, now_us);
     } else if (is_foreign_enough(session, now_us)) {
         begin(session, true, now_us);
-    } else if (rival && session->claims_unpaid < UNPAID_MAX && (waits || session->claim_us > 0)) {
-        let_work(session, now_us);
     }
 }
 
@@ -165,7 +187,14 @@ void kdnet_claim_offered(struct kdnet_session *session, uint64_t now_us)
     session->knock_due = true;
 }
 
-/* Thue and Morse's sequence, which no period fits: else what comes in pairs may go the same way for ever. */
+/* We have asked for a poke lately. */
+static bool has_asked(const struct kdnet_session *session, uint64_t now_us)
+{
+    uint64_t trip_us = 2 * kdnet_state_round_trip(session);
+    return session->asked && kdnet_state_since(session->solicited_ms, now_us) < ASKED_US + trip_us;
+}
+
+/* Thue and Morse's sequence, which no period fits: else what comes in turn may go the same way for ever. */
 static bool is_odd(uint8_t bits)
 {
     unsigned folded = bits ^ (unsigned)bits >> 4;
@@ -173,15 +202,38 @@ static bool is_odd(uint8_t bits)
     return ((folded ^ folded >> 1) & 1U) != 0;
 }
 
+/* The other host has asked for this poke: the machine waits, and what it waits with has come to that one. */
+static void take_told(struct kdnet_session *session, uint64_t now_us)
+{
+    if (!kdnet_state_wake(session))
+        return;
+    struct kdnet_link *link = &session->active->link;
+    struct kdnet_halt *halt = &session->active->halt;
+    uint64_t read_us = kdnet_state_read_deadline(session);
+    if (halt->stage == KDNET_STAGE_READING && halt->deadline_us > now_us + read_us)
+        halt->deadline_us = now_us + read_us;
+    if (halt->stage == KDNET_STAGE_RUNNING && !link->busy) {
+        kdnet_link_control(link, KDNET_PACKET_RESEND, 0);
+        link->echo = is_odd(session->target_random[0]) || is_odd(session->target_random[0] >> 1);
+    } else if (!link->split) {
+        kdnet_link_share(link, now_us);
+    }
+}
+
 void kdnet_claim_poked(struct kdnet_session *session, uint64_t now_us)
 {
-    if (!has_rival(session))
+    if (!session->shared->rivals)
         return;
-    if (is_odd(session->target_random[0]) && kdnet_state_wake(session))
-        kdnet_link_control(&session->active->link, KDNET_PACKET_RESEND, 0);
-    if (session->solicited_ms != 0 && kdnet_state_since(session->solicited_ms, now_us) < FOREIGN_PATIENCE_US)
+    if (has_asked(session, now_us))
         return;
-    session->rival = (session->rival - 1U) & 3U;
+    bool soon = session->poked_ms != 0 && kdnet_state_short_since(session->poked_ms, now_us) < POKES_US;
+    session->poked_ms = kdnet_state_short_ms(now_us);
+    if (soon)
+        meet_rival(session);
+    if (has_rival(session))
+        take_told(session, now_us);
+    if (!soon && has_rival(session))
+        session->rival = (session->rival - 1U) & 3U;
 }
 
 void kdnet_claim_heard(struct kdnet_session *session)
@@ -212,15 +264,23 @@ void kdnet_claim_expire(struct kdnet_session *session, uint64_t now_us)
     if (now_us < kdnet_claim_deadline(session))
         return;
     session->claim_us = 0;
-    if (session->connected && !session->rekey_wanted) {
-        begin(session, false, now_us);
+    if (watches(session)) {
+        bool doubtful = session->claims_unpaid >= UNPAID_MAX; /* noise, perhaps: one answer to each */
+        if (!doubtful && !works(session, now_us)) {
+            begin(session, false, now_us);
+            return;
+        }
+        solicit(session, false, now_us);
+        if (!doubtful)
+            tell_later(session, now_us);
         return;
     }
     const struct kdnet_offer *newest = kdnet_offers_newest(session, NULL);
     session->knock_due = newest && now_us - newest->made_us < FOREIGN_PATIENCE_US;
     if (session->claim_tries < TRIES - KNOCKS)
         solicit(session, false, now_us);
-    session->claim_tries = (session->claim_tries + 1U) & TRIES;
+    if (session->claim_tries < TRIES)
+        ++session->claim_tries;
     if (session->claim_tries < TRIES)
         wait_for_it(session, now_us);
 }

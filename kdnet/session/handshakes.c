@@ -220,8 +220,11 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
         kdnet_identity_rebooted(session, now_us);
     }
     kdnet_link_restart(&session->active->link, keep);
-    if (session->rival == 0) /* else a poke or a check went elsewhere, perhaps */
-        kdnet_link_sample_first(&session->active->link, now_us - offer->made_us);
+    uint64_t waited_us = now_us - offer->made_us;
+    if (session->rival > 0) /* a poke or a check went elsewhere, perhaps: it is no longer than that */
+        kdnet_link_sample_most(&session->active->link, waited_us);
+    else if (!session->shared->rivals || waited_us < KDNET_LINK_RTO_FIRST_US)
+        kdnet_link_sample_first(&session->active->link, waited_us);
     if (offer->took_over || (known && !rebooted && numbered))
         session->active->link.memory.out_of_step = true; /* the target's count of our ids may differ from ours */
     else if (!rebooted)
@@ -236,7 +239,8 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
     session->control_sequence = offer->sequence;
     session->version = offer->version;
     session->connected = true;
-    session->renumbered = session->solicit_due = session->going_down = false;
+    session->renumbered = session->solicit_due = session->going_down = session->asked = false;
+    session->poked_ms = 0; /* the poke may have been asked for */
     session->solicited_ms =
         kdnet_state_ms(now_us); /* late datagrams under the old key must not cause a request to poke */
     kdnet_sequence_restart(session);

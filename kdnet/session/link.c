@@ -57,9 +57,9 @@ int kdnet_link_send(struct kdnet_link *link, uint16_t type, bool wants_reply, co
     link->due = true;
     link->sends = 0;
     link->timeouts = link->reset_at = 0;
-    link->reset_since = link->asked = link->agreed = false;
+    link->reset_since = link->asked = link->agreed = link->alternate = false;
     link->resets_own = 0;
-    link->begun_us = link->acked_us = link->answer_us = 0;
+    link->begun_us = link->acked_us = link->answer_us = link->pace_until_us = 0;
     link->timer_us = NEVER;
     return KDNET_OK;
 }
@@ -75,9 +75,14 @@ void kdnet_link_done(struct kdnet_link *link)
     if (!link->memory.unsure && !link->memory.out_of_step)
         link->resets_out = 0;
     link->busy = false;
-    link->due = false;
+    link->due = link->echo = false;
     link->resetting = link->awaiting = false;
     link->timer_us = NEVER;
+}
+
+void kdnet_link_proven(struct kdnet_link *link)
+{
+    link->memory.unsure = false;
 }
 
 void kdnet_link_replied(struct kdnet_link *link, uint64_t now_us)
@@ -189,6 +194,12 @@ void kdnet_link_restart(struct kdnet_link *link, bool keep)
     link->timer_us = NEVER;
 }
 
+/* The reply of a machine whose other half of replies goes elsewhere is asked for before it can be missed. */
+static bool is_paced(const struct kdnet_link *link)
+{
+    return link->split && link->wants_reply && !link->resetting;
+}
+
 static void receive_ack(struct kdnet_link *link, uint32_t id, uint64_t now_us, enum kdnet_link_news *news)
 {
     kdnet_link_measure_second_ack(link, id);
@@ -204,7 +215,7 @@ static void receive_ack(struct kdnet_link *link, uint32_t id, uint64_t now_us, e
     link->due = false;
     link->timeouts = link->reset_at = 0;
     link->acked_us = link->acked_us != 0 ? link->acked_us : now_us;
-    link->timer_us = now_us + kdnet_link_reply_timeout_after(link, 0);
+    link->timer_us = now_us + (is_paced(link) ? kdnet_link_pace(link) : kdnet_link_reply_timeout_after(link, 0));
 }
 
 /*
@@ -312,7 +323,7 @@ int kdnet_link_receive(struct kdnet_link *link, const uint8_t *body, size_t leng
     link->brought = link->resetting;
     if (link->awaiting)
         end_waiting(link);
-    if (link->split && link->resetting && !repeat)
+    if (link->rivals && link->resetting && !repeat)
         end_reset(link); /* the packet came behind the answer to the RESET, which another host received */
     if (repeat)
         return KDNET_ERR_REPEAT;
@@ -351,10 +362,22 @@ static bool next_data(struct kdnet_link *link, uint64_t now_us, struct kdnet_pac
         .type = link->type, .id = link->id, .payload = link->payload, .payload_length = link->length};
     link->due = false;
     link->last_us = now_us;
+    if (now_us >= link->pace_until_us)
+        link->pace_until_us = now_us + kdnet_link_timeout_after(link, link->timeouts);
     ++link->sends;
     if (link->begun_us == 0)
         link->begun_us = now_us;
-    link->timer_us = now_us + kdnet_link_timeout_after(link, link->timeouts);
+    link->timer_us = now_us + (is_paced(link) ? kdnet_link_pace(link) : kdnet_link_timeout_after(link, link->timeouts));
+    return true;
+}
+
+static bool next_echo(struct kdnet_link *link, uint64_t now_us, struct kdnet_packet *packet)
+{
+    if (!link->echo)
+        return false;
+    link->echo = false;
+    link->asked_us = now_us;
+    *packet = (struct kdnet_packet){.control = true, .type = KDNET_PACKET_RESEND};
     return true;
 }
 
@@ -363,7 +386,7 @@ bool kdnet_link_next(struct kdnet_link *link, uint64_t now_us, uint8_t *out, siz
     struct kdnet_packet packet;
     if (link->busy && link->due && link->memory.out_of_step)
         begin_reset(link);
-    if (!next_control(link, now_us, &packet) && !next_data(link, now_us, &packet))
+    if (!next_control(link, now_us, &packet) && !next_data(link, now_us, &packet) && !next_echo(link, now_us, &packet))
         return false;
     return kdnet_packet_encode(&packet, out, size, length) == KDNET_OK;
 }
@@ -384,6 +407,21 @@ static unsigned patience(const struct kdnet_link *link)
     return TO_RESET;
 }
 
+/*
+ * A RESEND alone would bring the break again, of a machine that has not taken the request; and while that break waits
+ * for its ACK, a machine takes no request. So every other request goes without a RESEND behind it.
+ */
+static void ask_for_reply(struct kdnet_link *link, uint64_t now_us)
+{
+    link->due = !link->acked;
+    link->alternate = !link->alternate;
+    link->echo = link->due && link->alternate;
+    link->asked = true;
+    if (link->acked)
+        kdnet_link_control(link, KDNET_PACKET_RESEND, 0);
+    link->timer_us = now_us + kdnet_link_pace(link);
+}
+
 void kdnet_link_expire(struct kdnet_link *link, uint64_t now_us)
 {
     if (!link->busy || now_us < link->timer_us)
@@ -393,9 +431,13 @@ void kdnet_link_expire(struct kdnet_link *link, uint64_t now_us)
         end_waiting(link);
         return;
     }
+    if (is_paced(link) && link->sends > 0 && now_us < link->pace_until_us) {
+        ask_for_reply(link, now_us);
+        return;
+    }
     unsigned since_reset = ++link->timeouts - link->reset_at;
     if (link->resetting) {
-        if (since_reset >= RESETS_UNHEARD || (link->split && link->brought))
+        if (since_reset >= RESETS_UNHEARD || (link->rivals && link->brought))
             end_reset(link); /* the target does not answer RESET: go on without */
         else
             begin_reset(link);
@@ -404,10 +446,21 @@ void kdnet_link_expire(struct kdnet_link *link, uint64_t now_us)
     } else if (link->acked) {
         link->asked = true;
         kdnet_link_control(link, KDNET_PACKET_RESEND, 0);
-        link->timer_us = now_us + kdnet_link_reply_timeout_after(link, link->timeouts);
+        link->timer_us = now_us + (is_paced(link) ? kdnet_link_pace(link)
+                                                  : kdnet_link_reply_timeout_after(link, link->timeouts));
+        link->pace_until_us = now_us + kdnet_link_reply_timeout_after(link, link->timeouts);
     } else {
         link->due = true;
+        link->alternate = is_paced(link) && !link->alternate;
+        link->echo = link->alternate;
     }
+}
+
+void kdnet_link_share(struct kdnet_link *link, uint64_t now_us)
+{
+    link->split = true;
+    if (link->busy && link->sends > 0 && link->timer_us != NEVER)
+        link->timer_us = now_us;
 }
 
 void kdnet_link_ignored(struct kdnet_link *link)

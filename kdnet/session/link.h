@@ -57,11 +57,14 @@ struct kdnet_link {
     struct kdnet_link_control control[KDNET_LINK_CONTROL_MAX]; /* to be sent, oldest first */
     unsigned control_count;
 
+    bool rivals;      /* there may be another host */
     bool split;       /* another host receives a part of the target's packets */
     bool busy;        /* a data packet of ours is in flight */
     bool wants_reply; /* ends with its reply, not with its ACK */
     bool acked;
     bool due;          /* to be sent now */
+    bool echo;         /* a RESEND follows the data packet */
+    bool alternate;    /* a RESEND followed the data packet the last time */
     bool resetting;    /* a RESET is in flight; the data packet waits for the answer */
     bool brought;      /* a data packet of the target came since that RESET */
     bool awaiting;     /* the RESET was answered; the target's own packet comes first */
@@ -71,19 +74,20 @@ struct kdnet_link {
     bool asked;        /* a RESEND or RESET was sent for the data packet */
     uint16_t type;
     uint32_t id;
-    unsigned sends;      /* transmissions of the data packet */
-    unsigned timeouts;   /* since the last sign of life for the data packet */
-    unsigned reset_at;   /* value of `timeouts` when the last RESET went out or ended */
-    uint64_t reset_us;   /* when the last RESET was sent */
-    unsigned resets_out; /* RESETs without an answer yet, as far as known */
-    unsigned resets_own; /* those of them that were sent for this packet */
-    uint32_t again_id;   /* id of a packet that was sent more than once, whose first ACK took again_us */
-    uint64_t again_us;   /* 0: no such packet */
-    uint64_t begun_us;   /* first transmission; 0: not yet */
-    uint64_t last_us;    /* last transmission */
-    uint64_t acked_us;   /* first ACK; 0: none yet */
-    uint64_t answer_us;  /* until then a RESEND of the target is not answered at once */
-    uint64_t timer_us;   /* when to act; UINT64_MAX: never */
+    unsigned sends;         /* transmissions of the data packet */
+    unsigned timeouts;      /* since the last sign of life for the data packet */
+    unsigned reset_at;      /* value of `timeouts` when the last RESET went out or ended */
+    uint64_t reset_us;      /* when the last RESET was sent */
+    unsigned resets_out;    /* RESETs without an answer yet, as far as known */
+    unsigned resets_own;    /* those of them that were sent for this packet */
+    uint32_t again_id;      /* id of a packet that was sent more than once, whose first ACK took again_us */
+    uint64_t again_us;      /* 0: no such packet */
+    uint64_t begun_us;      /* first transmission; 0: not yet */
+    uint64_t last_us;       /* last transmission */
+    uint64_t acked_us;      /* first ACK; 0: none yet */
+    uint64_t answer_us;     /* until then a RESEND of the target is not answered at once */
+    uint64_t pace_until_us; /* while `split`: when the missing reply counts as a timeout */
+    uint64_t timer_us;      /* when to act; UINT64_MAX: never */
     size_t length;
     uint8_t payload[KDNET_LINK_PAYLOAD_MAX];
 };
@@ -120,6 +124,12 @@ int kdnet_link_receive(struct kdnet_link *link, const uint8_t *body, size_t leng
  * Returns KDNET_OK, KDNET_ERR_STATE (busy) or KDNET_ERR_SPACE (payload over KDNET_LINK_PAYLOAD_MAX).
  */
 int kdnet_link_send(struct kdnet_link *link, uint16_t type, bool wants_reply, const uint8_t *payload, size_t length);
+
+/* Another host receives a part of the target's packets: asks again for the reply to the request in flight. */
+void kdnet_link_share(struct kdnet_link *link, uint64_t now_us);
+
+/* The reply that has just come answers a question that was asked only once: another host received its ACK. */
+void kdnet_link_proven(struct kdnet_link *link);
 
 /* Ends the request in flight: its reply has come. */
 void kdnet_link_done(struct kdnet_link *link);
@@ -183,6 +193,9 @@ void kdnet_link_wake(struct kdnet_link *link, uint64_t now_us);
 
 /* Adds a round trip that was measured elsewhere, e.g. in the handshake. */
 void kdnet_link_sample(struct kdnet_link *link, uint64_t sample_us);
+
+/* Adds an upper bound of a round trip of which another host may have received a part. */
+void kdnet_link_sample_most(struct kdnet_link *link, uint64_t most_us);
 
 /* Adds an upper bound of a round trip, from a packet that may have been sent more than once. Counts only when
  * nothing is measured yet, or when the bound is shorter than the measured time. */

@@ -8,6 +8,9 @@
 /* Returns how long an ACK is awaited after `timeouts` timeouts of the same packet. */
 uint64_t kdnet_link_timeout_after(const struct kdnet_link *link, unsigned timeouts);
 
+/* Returns the time between two RESENDs for a reply that another host may have received. */
+uint64_t kdnet_link_pace(const struct kdnet_link *link);
+
 /* Returns how long the answer to a RESET is awaited: a listening target answers at once. */
 uint64_t kdnet_link_reset_timeout(const struct kdnet_link *link);
 

@@ -3,23 +3,31 @@
 #include "kdnet/session/link_internal.h"
 
 #define RTO_MARGIN_MIN_US   20000U
-#define RTO_SPLIT_US        10000U /* half of the packets go to another host: ask again sooner */
-#define FAR_BELOW           4U     /* a sample below this fraction of the estimate means that the path changed */
+#define SPLIT_FIRST_US      20000U
+#define SPLIT_MARGIN_US     3000U /* a part of the packets goes to another host: ask again sooner */
+#define SPLIT_PACE_US       2000U
+#define SPLIT_PATIENCE      4U /* timeouts in a row before they grow */
+#define FAR_BELOW           4U /* a sample below this fraction of the estimate means that the path changed */
 #define LOST_IN_A_ROW       2U
 #define KEPT_MAX            15U
 #define FIRST_SAMPLE_MAX_US (KDNET_LINK_RTO_GROWN_US / 3U) /* with its margin one second */
 
-/* RFC 6298's estimate, with a floor for loopback and a ceiling. */
-static uint64_t estimate(const struct kdnet_link *link, uint32_t rtt_us, uint32_t rttvar_us)
+static uint64_t bounded(uint64_t rto, uint64_t least)
 {
-    uint64_t margin = 4ULL * rttvar_us, least = link->split ? RTO_SPLIT_US : KDNET_LINK_RTO_MIN_US;
-    uint64_t margin_min = link->split ? RTO_SPLIT_US / 2 : RTO_MARGIN_MIN_US;
-    uint64_t rto = rtt_us + (margin > margin_min ? margin : margin_min);
-    if (rtt_us == 0)
-        return link->split ? least : KDNET_LINK_RTO_FIRST_US;
     if (rto < least)
         return least;
     return rto < KDNET_LINK_RTO_MAX_US ? rto : KDNET_LINK_RTO_MAX_US;
+}
+
+/* RFC 6298's estimate, with a floor for loopback and a ceiling for machines that are waited for. */
+static uint64_t estimate(const struct kdnet_link *link, uint32_t rtt_us, uint32_t rttvar_us)
+{
+    uint64_t margin = 4ULL * rttvar_us;
+    if (link->split)
+        return rtt_us == 0 ? SPLIT_FIRST_US : bounded(rtt_us + rtt_us / 4ULL + SPLIT_MARGIN_US, 0);
+    if (rtt_us == 0)
+        return KDNET_LINK_RTO_FIRST_US;
+    return bounded(rtt_us + (margin > RTO_MARGIN_MIN_US ? margin : RTO_MARGIN_MIN_US), KDNET_LINK_RTO_MIN_US);
 }
 
 static uint64_t grown(uint64_t rto, unsigned steps, uint64_t most)
@@ -29,18 +37,33 @@ static uint64_t grown(uint64_t rto, unsigned steps, uint64_t most)
     return rto;
 }
 
+/* What is not answered is probably not lost but at the other host. */
+static unsigned growth(const struct kdnet_link *link, unsigned timeouts)
+{
+    if (!link->split)
+        return timeouts;
+    return timeouts > SPLIT_PATIENCE ? timeouts - SPLIT_PATIENCE : 0;
+}
+
+uint64_t kdnet_link_pace(const struct kdnet_link *link)
+{
+    uint64_t pace_us = link->memory.rtt_us / 4U;
+    return grown(pace_us > SPLIT_PACE_US ? pace_us : SPLIT_PACE_US, growth(link, link->timeouts),
+                 KDNET_LINK_RTO_GROWN_US);
+}
+
 uint64_t kdnet_link_timeout_after(const struct kdnet_link *link, unsigned timeouts)
 {
     const struct kdnet_link_memory *memory = &link->memory;
     uint64_t rto = grown(estimate(link, memory->rtt_us, memory->rttvar_us), link->split ? 0 : memory->rtt_kept,
                          KDNET_LINK_RTO_MAX_US);
-    return grown(rto, timeouts, KDNET_LINK_RTO_GROWN_US);
+    return grown(rto, growth(link, timeouts), KDNET_LINK_RTO_GROWN_US);
 }
 
 uint64_t kdnet_link_reset_timeout(const struct kdnet_link *link)
 {
     uint64_t rto = estimate(link, link->memory.rtt_us, link->memory.rttvar_us);
-    return grown(rto, link->timeouts, KDNET_LINK_RTO_GROWN_US);
+    return grown(rto, growth(link, link->timeouts), KDNET_LINK_RTO_GROWN_US);
 }
 
 uint64_t kdnet_link_reply_timeout_after(const struct kdnet_link *link, unsigned timeouts)
@@ -49,7 +72,7 @@ uint64_t kdnet_link_reply_timeout_after(const struct kdnet_link *link, unsigned 
     uint64_t ack = kdnet_link_timeout_after(link, 0);
     uint64_t rto = grown(estimate(link, memory->reply_us, memory->replyvar_us), link->split ? 0 : memory->reply_kept,
                          KDNET_LINK_RTO_MAX_US);
-    return grown(rto > ack ? rto : ack, timeouts, KDNET_LINK_RTO_GROWN_US);
+    return grown(rto > ack ? rto : ack, growth(link, timeouts), KDNET_LINK_RTO_GROWN_US);
 }
 
 uint64_t kdnet_link_timeout(const struct kdnet_link *link)
@@ -77,6 +100,21 @@ static void smooth(uint32_t *rtt_us, uint32_t *rttvar_us, uint64_t sample_us)
     *rtt_us = (uint32_t)((7ULL * *rtt_us + rtt) / 8);
     if (*rtt_us == 0)
         *rtt_us = 1;
+}
+
+/* Since when it went out first, however often it did: no less than the round trip, and once that itself. */
+static void narrow(uint32_t *rtt_us, uint32_t *rttvar_us, uint64_t sample_us)
+{
+    if (*rtt_us != 0 && sample_us >= *rtt_us)
+        return;
+    *rtt_us = sample_us == 0 ? 1 : (uint32_t)sample_us;
+    *rttvar_us = *rtt_us / 2;
+}
+
+void kdnet_link_sample_most(struct kdnet_link *link, uint64_t most_us)
+{
+    narrow(&link->memory.rtt_us, &link->memory.rttvar_us,
+           most_us < FIRST_SAMPLE_MAX_US ? most_us : FIRST_SAMPLE_MAX_US);
 }
 
 void kdnet_link_sample(struct kdnet_link *link, uint64_t sample_us)
@@ -125,6 +163,10 @@ void kdnet_link_measure_ack(struct kdnet_link *link, uint64_t now_us)
 {
     if (link->acked || link->begun_us == 0 || now_us < link->begun_us)
         return;
+    if (link->split) {
+        narrow(&link->memory.rtt_us, &link->memory.rttvar_us, now_us - link->begun_us);
+        return;
+    }
     if (link->sends == 1) {
         kdnet_link_sample(link, now_us - link->begun_us);
         return;
@@ -148,6 +190,11 @@ void kdnet_link_measure_reply(struct kdnet_link *link, uint64_t now_us)
     uint64_t waited_us = now_us - link->begun_us;
     if (link->sends == 0 || link->begun_us == 0 || now_us < link->begun_us)
         return;
+    if (link->split) {
+        narrow(&memory->rtt_us, &memory->rttvar_us, waited_us);
+        narrow(&memory->reply_us, &memory->replyvar_us, waited_us);
+        return;
+    }
     if (!link->acked) /* no ACK came before the reply, or it came during a RESET */
         keep_rtt(link, waited_us, now_us - link->last_us);
     if (link->sends == 1 && !link->asked) {

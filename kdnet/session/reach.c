@@ -12,22 +12,23 @@
 #include "kdnet/session/reach_internal.h"
 #include "kdnet/session/request_internal.h"
 
-#define ROUND_TRIPS 12U /* of a whole reading */
-#define AWAITED     1U  /* replies awaited beyond the deadline */
-#define AWAITED_LAST                                                                                                   \
-    3U                   /* the same at the last break: the machine needs no step over a breakpoint, or can only spin  \
-                          */
-#define TOO_LONG      2U /* timeouts after which something long is given up */
-#define TOO_LONG_US   300000U
-#define THINKS_US     12000000U
-#define READ_LEAST    256U /* bytes that every network carries */
-#define READ_AS_PIECE 512U /* of a read where a whole CONTEXT did not come */
+#define ROUND_TRIPS        12U /* of a whole reading */
+#define ROUND_TRIPS_SHARED 24U /* the same where another host receives a part of the replies */
+#define AWAITED            1U  /* replies awaited beyond the deadline */
+/* The same at the last break: the machine needs no step over a breakpoint, or can only spin. */
+#define AWAITED_LAST       3U
+#define TOO_LONG           2U /* timeouts after which something long is given up */
+#define TOO_LONG_US        300000U
+#define THINKS_US          12000000U
+#define READ_LEAST         256U /* bytes that every network carries */
+#define READ_AS_PIECE      512U /* of a read where a whole CONTEXT did not come */
 
 bool kdnet_reach_is_far(const struct kdnet_session *session)
 {
     const struct kdnet_link *link = &session->active->link;
     uint64_t ack_us = kdnet_link_rtt(link), reply_us = kdnet_link_reply_rtt(link);
-    return ROUND_TRIPS * (ack_us > reply_us ? ack_us : reply_us) > session->shared->read_deadline_us;
+    uint64_t trips = session->rival > 0 ? ROUND_TRIPS_SHARED : ROUND_TRIPS;
+    return trips * (ack_us > reply_us ? ack_us : reply_us) > kdnet_state_read_deadline(session);
 }
 
 bool kdnet_reach_in_crash(const struct kdnet_session *session)

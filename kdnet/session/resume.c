@@ -101,7 +101,7 @@ static void presume_done(struct kdnet_session *session, uint64_t now_us)
 static bool prove(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->active->halt;
-    if (halt->resuming.proofs % 2 == 1)
+    if (halt->resuming.proofs % 2 == 1 && session->rival == 0)
         return kdnet_request_plain(session, KDNET_FOR_PROOF, KDNET_API_GET_VERSION);
     return kdnet_request_read(session, KDNET_FOR_PROOF, halt->stop.change.program_counter + halt->resuming.proofs, 1);
 }
@@ -235,7 +235,9 @@ static bool await_reply(struct kdnet_session *session)
     struct kdnet_halt *halt = &session->active->halt;
     struct kdnet_link *link = &session->active->link;
     bool steps = halt->action == KDNET_ACTION_CONTINUE && kdnet_halt_asks(halt, &kdnet_probe_context);
-    bool wanted = link->acked ? steps || kdnet_link_is_unsure(link) : kdnet_halt_asks(halt, &kdnet_probe_version);
+    bool rival = session->rival > 0; /* its reply comes sooner than both are in step again */
+    bool wanted = rival ||
+                  (link->acked ? steps || kdnet_link_is_unsure(link) : kdnet_halt_asks(halt, &kdnet_probe_version));
     if (!link->busy || !link->wants_reply || link->sends == 0 || !wanted) {
         kdnet_link_abandon(link);
         return false;

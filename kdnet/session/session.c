@@ -188,6 +188,7 @@ static int receive_packet(struct kdnet_session *session, const struct kdnet_data
     if (!kdnet_state_wake(session))
         return KDNET_ERR_MEMORY;
     session->active->link.split = session->rival > 0;
+    session->active->link.rivals = session->shared->rivals;
     int error = kdnet_link_receive(&session->active->link, datagram->body, datagram->body_length, datagram->sequence,
                                    now_us, &news, &packet);
     if (error == KDNET_ERR_REPEAT)
@@ -312,6 +313,7 @@ void kdnet_session_expire(struct kdnet_session *session, uint64_t now_us)
         unsigned timeouts = link->timeouts;
         unsigned deaf = link->memory.rtt_kept > 0 ? DEAF_SLOW_TIMEOUTS : DEAF_TIMEOUTS;
         link->split = session->rival > 0;
+        link->rivals = session->shared->rivals;
         kdnet_link_expire(link, now_us);
         if (link->timeouts > timeouts && link->timeouts % deaf == 0 &&
             !link->acked) /* a target that acknowledges, hears us */

@@ -7,7 +7,10 @@
 #include <stdlib.h>
 
 #define SOLICIT_PERIOD_US 50000U
-#define SOLICIT_RIVAL_US  19000U /* the poke may have gone to the other host */
+#define SOLICIT_RIVAL_US  3000U   /* and a round trip: the poke may have gone to the other host */
+#define READ_RIVAL_US     200000U /* two hosts that read one after the other must not keep the machine long */
+#define RTT_UNKNOWN_US    20000U
+#define RTT_MOST_US       100000U
 
 void kdnet_probe_states_clear(struct kdnet_probe_states *states)
 {
@@ -73,12 +76,28 @@ void kdnet_state_count(const struct kdnet_session *session, enum kdnet_count wha
     counts->sent_again += what == KDNET_COUNT_SENT_AGAIN;
 }
 
+uint64_t kdnet_state_round_trip(const struct kdnet_session *session)
+{
+    const struct kdnet_link_memory *memory = session->active ? &session->active->link.memory : &session->link;
+    if (memory->rtt_us == 0)
+        return RTT_UNKNOWN_US;
+    return memory->rtt_us < RTT_MOST_US ? memory->rtt_us : RTT_MOST_US;
+}
+
+uint64_t kdnet_state_read_deadline(const struct kdnet_session *session)
+{
+    uint64_t deadline_us = session->shared->read_deadline_us;
+    return session->rival > 0 && deadline_us > READ_RIVAL_US ? READ_RIVAL_US : deadline_us;
+}
+
+/* A machine takes only the response to its newest poke. */
 bool kdnet_state_may_solicit(struct kdnet_session *session, uint64_t now_us)
 {
-    uint64_t period_us = session->rival > 0 ? SOLICIT_RIVAL_US : SOLICIT_PERIOD_US;
+    uint64_t period_us = session->rival > 0 ? SOLICIT_RIVAL_US + kdnet_state_round_trip(session) : SOLICIT_PERIOD_US;
     if (session->solicited_ms != 0 && kdnet_state_since(session->solicited_ms, now_us) < period_us)
         return false;
     session->solicited_ms = kdnet_state_ms(now_us);
+    session->asked = true;
     return true;
 }
 

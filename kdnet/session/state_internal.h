@@ -322,12 +322,15 @@ struct kdnet_session {
     bool knock_due : 1;         /* send RESEND under the newest offer's key */
     uint8_t lost_later;         /* seconds by which the loss report is delayed, for want of memory */
     uint8_t foreign_rekeys : 4; /* new keys that the target was given lately */
-    uint8_t claim_tries : 3;    /* tries of the claim's request */
+    bool asked : 1;             /* solicited_ms is the time of a request to poke */
     bool going_down : 1;        /* released from the last break before a restart */
     uint8_t rival : 2;          /* another host serves this machine, too: countdown of the machine's pokes */
     uint8_t resend_left : 5;    /* quick RESENDs left for a machine that may be halted */
     uint8_t claims_unpaid : 2;  /* claims since the machine last waited for the session */
     uint8_t resend_slow : 5;    /* 1 + RESENDs sent at growing intervals until the machine is heard; 0: none are sent */
+    uint8_t claim_tries;        /* tries of the claim's request */
+    uint16_t waits_ms;          /* kdnet_state_short_ms of the last packet under an unknown key that wants an answer */
+    uint16_t poked_ms;          /* kdnet_state_short_ms of the last poke, where another host may be; 0: not known */
     struct kdnet_keys keys;
     uint8_t target_random[KDNET_RANDOM_LENGTH]; /* from the newest poke of this session */
     uint64_t resend_us; /* when to send the next RESEND; KDNET_NEVER: at the machine's next poke */
@@ -398,6 +401,24 @@ void kdnet_active_free(struct kdnet_active *active);
 
 /* The target was heard: restarts timers that waited for the target. */
 void kdnet_state_heard(struct kdnet_session *session, uint64_t now_us);
+
+/* Returns how long a break is read. */
+uint64_t kdnet_state_read_deadline(const struct kdnet_session *session);
+
+/* Milliseconds that wrap around in a minute and are never 0: for intervals of seconds. */
+static inline uint16_t kdnet_state_short_ms(uint64_t now_us)
+{
+    uint16_t ms = (uint16_t)(now_us / 1000);
+    return ms != 0 ? ms : 1;
+}
+
+static inline uint64_t kdnet_state_short_since(uint16_t ms, uint64_t now_us)
+{
+    return (uint16_t)(kdnet_state_short_ms(now_us) - ms) * UINT64_C(1000);
+}
+
+/* Returns the round trip as far as it is known, at most 100 ms. */
+uint64_t kdnet_state_round_trip(const struct kdnet_session *session);
 
 /* Whether the target may be asked for a poke now. True counts as asked. */
 bool kdnet_state_may_solicit(struct kdnet_session *session, uint64_t now_us);

@@ -67,6 +67,8 @@ static struct likeness look(const struct puppet *p)
     memcpy(&out.session, p->session, sizeof out.session);
     out.session.foreign_ms = out.session.solicited_ms = 0;
     out.session.claim_us = 0;
+    out.session.asked = false;
+    out.session.waits_ms = 0;
     out.session.claim_tries = 0;
     out.session.claims_unpaid = 0;
     out.session.rival = 0;
