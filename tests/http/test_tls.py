@@ -13,12 +13,17 @@ from fake import ACT, PATIENCE
 
 
 class Tls(fake.Case):
-    def make(self, name, days=2):
-        """A certificate of `name`, its key beside it. days below 0: it has expired."""
+    def make(self, name, expired=False):
+        """A certificate of `name`, its key beside it."""
         cert, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                        "-keyout", key, "-out", cert, "-subj", f"/CN={name}", "-days", str(days), "-addext",
+                        "-keyout", key, "-out", cert, "-subj", f"/CN={name}", "-days", "2", "-addext",
                         "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+        if expired:
+            done = subprocess.run(["openssl", "x509", "-in", cert, "-signkey", key, "-days", "-1", "-out", cert], check=False,
+                                  capture_output=True)
+            if done.returncode != 0:
+                self.skipTest("this openssl makes no certificate of yesterday")
         return cert, key
 
     def ask(self, server, path="/healthz", context=None, **more):
@@ -66,6 +71,25 @@ class Tls(fake.Case):
                 break
             time.sleep(0.1)
         self.assertEqual(self.ask(server)[2], ssl.PEM_cert_to_DER_cert(whole.decode()))
+        self.assertEqual(server.ask("/api/v1/status", local=True).json()["degraded"], [])
+
+    def test_an_expired_one_takes_no_place(self):
+        cert, key = self.make("one")
+        server = self.fake("--cert", cert, "--key", key)
+        first = self.ask(server)[2]
+        old, old_key = self.make("old", expired=True)
+        shutil.copy(old_key, key)
+        shutil.copy(old, cert)
+        server.tell("configure")
+        self.assertEqual(self.ask(server)[2], first)
+        degraded, = server.ask("/api/v1/status", local=True).json()["degraded"]
+        self.assertEqual((degraded["what"], degraded["name"]), ("http_tls", str(cert)))
+        self.assertIn("expired", degraded["why"])
+        new, new_key = self.make("new")
+        shutil.copy(new_key, key)
+        shutil.copy(new, cert)
+        server.tell("configure")
+        self.assertNotEqual(self.ask(server)[2], first)
         self.assertEqual(server.ask("/api/v1/status", local=True).json()["degraded"], [])
 
     def test_clients_may_need_a_certificate(self):
