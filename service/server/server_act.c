@@ -371,10 +371,9 @@ static json_t *mistake_object(const char *line)
         (void)snprintf(field, sizeof field, "%.*s", (int)(end_of_field - detail), detail);
         detail = end_of_field + 2;
     }
-    json_t *object = json_pack("{s:s?,s:o,s:s?,s:s}", "file", file[0] ? file : NULL, "line",
-                               number > 0 ? json_integer(number) : json_null(), "field", field[0] ? field : NULL,
-                               "detail", detail);
-    return object;
+    return json_pack("{s:s?,s:o,s:s?,s:s}", "file", file[0] ? file : NULL, "line",
+                     number > 0 ? json_integer(number) : json_null(), "field", field[0] ? field : NULL, "detail",
+                     detail);
 }
 
 static json_t *mistakes_array(const struct config_report *report, const char *failure)
@@ -382,8 +381,8 @@ static json_t *mistakes_array(const struct config_report *report, const char *fa
     json_t *array = json_array();
     for (size_t i = 0; report && i < ERRORS_MAX && config_report_line(report, i); ++i)
         (void)json_array_append_new(array, mistake_object(config_report_line(report, i)));
-    if (failure)
-        (void)json_array_append_new(array, mistake_object(failure));
+    if (failure) /* a sentence of ours: no part of it is a place */
+        (void)json_array_append_new(array, json_pack("{s:n,s:n,s:n,s:s}", "file", "line", "field", "detail", failure));
     return array;
 }
 

@@ -130,21 +130,34 @@ static inline void fake_read(void)
     run(user);
 }
 
-/* Some rounds of each loop, none of which waits. */
-static inline void fake_turn(void)
+/* So many rounds of each loop, none of which waits. */
+static inline void fake_rounds(unsigned rounds)
 {
-    for (unsigned round = 0; round < FAKE_ROUNDS; ++round) {
+    for (unsigned round = 0; round < rounds; ++round) {
         for (unsigned i = 0; i < fake.server->worker_count; ++i)
             (void)uv_run(&fake.server->workers[i].loop, UV_RUN_NOWAIT);
         (void)uv_run(&fake.server->loop, UV_RUN_NOWAIT);
     }
 }
 
+static inline void fake_turn(void)
+{
+    fake_rounds(FAKE_ROUNDS);
+}
+
 static inline void fake_changed(void *user, struct worker *worker, struct target *target)
 {
-    (void)user;
+    struct server *server = user;
+    observe_target_changed(&server->observe, worker, target);
+    hinting_target_changed(server, worker, target);
+}
+
+static inline void fake_gone(void *user, struct worker *worker, struct target *target)
+{
+    struct server *server = user;
     (void)worker;
-    (void)target;
+    observe_target_gone(&server->observe, target);
+    hinting_target_gone(server, target);
 }
 
 static inline void fake_make_workers(struct server *server, unsigned count)
@@ -162,7 +175,8 @@ static inline void fake_make_workers(struct server *server, unsigned count)
                                       .trouble = ports_trouble,
                                       .unknown_poke = unknown_report_poke,
                                       .target_changed = fake_changed,
-                                      .target_gone = fake_changed};
+                                      .target_gone = fake_gone,
+                                      .hinted = hinting_hinted};
     if (!server->workers || !server->summary.of || !server->env.mailboxes || locals_init(&server->locals) != 0)
         abort();
     for (unsigned i = 0; i < count; ++i) {
@@ -202,6 +216,8 @@ static inline void fake_begin(unsigned workers, const char *configuration)
     publisher_init(&server->publisher, &server->event_log);
     if (event_log_open(&server->event_log, &server->loop, NULL) != 0 || !api_init(&server->api, server))
         abort();
+    (void)uv_timer_init(&server->loop, &server->read_timer);
+    server->read_timer.data = server;
     fake_make_workers(server, workers);
 }
 
@@ -219,6 +235,8 @@ static inline void fake_end(void)
             some = mailbox_handle(&server->workers[i].mailbox) || some;
     }
     reload_stop(server);
+    api_refuse_waiting(server);
+    uv_close((uv_handle_t *)&server->read_timer, NULL);
     mailbox_close(&server->mailbox);
     (void)event_log_close(&server->event_log);
     (void)uv_run(&server->loop, UV_RUN_DEFAULT);
@@ -230,6 +248,8 @@ static inline void fake_end(void)
     free(server->env.mailboxes);
     policies_clear(&server->policies);
     api_clear(&server->api);
+    if (!hinting_end(server) || (server->observe.publisher && !observe_close(&server->observe)))
+        abort();
     config_clear(&server->config);
     mailbox_clear(&server->mailbox);
     locals_clear(&server->locals);

@@ -11,11 +11,7 @@
 
 #include "service/runtime/log.h"
 #include "service/server/reload_state_internal.h"
-#include "service/worker/route.h"
-#include "service/worker/send.h"
-#include "tests/service/captured_log.h"
-#include "tests/service/fake_server.h"
-#include "tests/session/puppet.h"
+#include "tests/service/fake_machine.h"
 
 #include <cmocka.h>
 
@@ -24,40 +20,12 @@
 #define WEB_17  "  - {name: web-17, key: 1.2.3.4}\n"
 #define WEB_18  "  - {name: web-18, key: 1.2.3.5}\n"
 
-static struct puppet *machine;
-static struct puppet_bytes sent; /* the last datagram */
-
-size_t __wrap_sender_send(struct sender *sender, uv_udp_t *udp, const struct sender_datagram *datagrams, size_t count,
-                          int *error);
-
-size_t __wrap_sender_send(struct sender *sender, uv_udp_t *udp, const struct sender_datagram *datagrams, size_t count,
-                          int *error)
-{
-    (void)sender;
-    (void)udp;
-    (void)error;
-    for (size_t i = 0; i < count; ++i) {
-        sent.length = datagrams[i].length;
-        memcpy(sent.payload, datagrams[i].payload, sent.length);
-    }
-    return count;
-}
-
 static int begin(void **state, const char *configuration)
 {
-    static const char key[] = "1.2.3.4";
     (void)state;
     fake_begin(WORKERS, configuration);
-    machine = puppet_new();
-    machine->no_check = true;
-    assert_int_equal(kdnet_key_parse(key, strlen(key), &machine->key, NULL, NULL), KDNET_OK);
-    kdnet_keys_init(&machine->keys, &machine->key);
-    sent.length = 0;
-    captured_begin();
-    bool good = reload_first(fake.server);
-    (void)captured_end();
-    assert_true(good);
-    fake_turn();
+    fake_machine_begin("web-17", "1.2.3.4");
+    fake_start();
     return 0;
 }
 
@@ -66,13 +34,22 @@ static int setup(void **state)
     return begin(state, LISTEN "targets:\n" WEB_17);
 }
 
+/* Stops at a breakpoint, whose questions it does not answer. */
+static struct target *halt(void)
+{
+    machine.puppet->replies = false;
+    struct target *row = fake_halt();
+    assert_true(row->halted);
+    return row;
+}
+
 static int teardown(void **state)
 {
     (void)state;
     captured_begin();
     fake_end();
     (void)captured_end();
-    puppet_free(machine);
+    fake_machine_end();
     return 0;
 }
 
@@ -96,74 +73,16 @@ static size_t count_rows(void)
     return count;
 }
 
-/* NULL: no worker has it. */
-static struct target *find(const char *name, struct worker **where)
-{
-    for (unsigned i = 0; i < WORKERS; ++i) {
-        struct targets *targets = &fake.server->workers[i].targets;
-        for (uint32_t id = 0; id < targets->ids; ++id) {
-            struct target *row = targets_row(targets, id);
-            if (!row || strcmp(targets_name(row), name) != 0)
-                continue;
-            *where = &fake.server->workers[i];
-            return row;
-        }
-    }
-    return NULL;
-}
-
-/* A datagram of the machine arrives at the worker. */
-static void arrive(struct worker *worker, const struct puppet_bytes *bytes)
-{
-    const struct receiver_datagram datagram = {.source = {.ip = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 7}, .port = 9},
-                                               .payload = bytes->payload,
-                                               .length = bytes->length};
-    route_batch(worker->listeners, &datagram, 1);
-}
-
-/* The machine connects, and stops at a breakpoint whose questions nobody answers. */
-static struct target *halt(void)
-{
-    struct puppet_bytes bytes;
-    struct worker *worker = NULL;
-    struct target *row = find("web-17", &worker);
-    uint8_t payload[KDNET_STATE_CHANGE_SIZE], report[48];
-    size_t length;
-    struct kdnet_state_change change = {.new_state = KDNET_STATE_EXCEPTION, .processor_count = 1, .report = report};
-    static const uint8_t code[16] = {0xcc, 0xc3};
-    assert_non_null(row);
-    puppet_next_poke(machine, &bytes);
-    arrive(worker, &bytes);
-    for (unsigned i = 0; i < 20 && sent.length == 0; ++i) {
-        fake_pass_ms(1);
-        fake_turn();
-    }
-    puppet_take(machine, &sent);
-    assert_true(machine->keyed);
-    puppet_make_check(machine, &bytes);
-    arrive(worker, &bytes);
-    change.exception = (struct kdnet_exception){.code = KDNET_EXCEPTION_BREAKPOINT, .first_chance = 1};
-    change.report_length = kdnet_machine_report_encode(KDNET_MACHINE_X64, 0x400, code, sizeof code, report);
-    assert_int_equal(kdnet_state_change_encode(&change, payload, sizeof payload, &length), KDNET_OK);
-    const struct kdnet_packet packet = {
-        .type = KDNET_PACKET_STATE_CHANGE64, .id = machine->next_id, .payload = payload, .payload_length = length};
-    puppet_make_packet(machine, &packet, &bytes);
-    arrive(worker, &bytes);
-    assert_true(row->connected);
-    assert_true(row->halted);
-    return row;
-}
-
 static void a_new_target_is_served_and_the_old_one_stays(void **state)
 {
     struct worker *worker = NULL;
     (void)state;
-    struct target *row = find("web-17", &worker);
-    assert_null(find("web-18", &worker));
+    struct target *row = fake_find("web-17", &worker);
+    assert_null(fake_find("web-18", &worker));
     const char *text = reload(LISTEN "targets:\n" WEB_17 WEB_18);
     assert_non_null(strstr(text, "msg=\"configuration read again\" targets=2"));
-    assert_non_null(find("web-18", &worker));
-    assert_ptr_equal(find("web-17", &worker), row);
+    assert_non_null(fake_find("web-18", &worker));
+    assert_ptr_equal(fake_find("web-17", &worker), row);
     assert_int_equal(count_rows(), 2);
     assert_null(fake.server->reload);
     assert_string_equal(fake.server->mistake, "");
@@ -174,7 +93,7 @@ static void a_target_that_is_taken_out_is_no_longer_served(void **state)
     struct worker *worker = NULL;
     (void)state;
     (void)reload(LISTEN "targets:\n" WEB_18);
-    assert_null(find("web-17", &worker));
+    assert_null(fake_find("web-17", &worker));
     assert_int_equal(count_rows(), 1);
     const char *text = reload(LISTEN "targets: []\n");
     assert_non_null(strstr(text, "targets: there are none"));
@@ -188,10 +107,10 @@ static void a_halted_target_that_is_taken_out_stays_until_it_goes_on(void **stat
     (void)state;
     struct target *row = halt();
     (void)reload(LISTEN "targets:\n" WEB_18);
-    assert_ptr_equal(find("web-17", &worker), row);
+    assert_ptr_equal(fake_find("web-17", &worker), row);
     assert_true(row->leaving);
     (void)reload(LISTEN "targets:\n" WEB_17); /* it is wanted again */
-    assert_ptr_equal(find("web-17", &worker), row);
+    assert_ptr_equal(fake_find("web-17", &worker), row);
     assert_false(row->leaving);
     assert_true(row->halted);
 }
@@ -213,7 +132,7 @@ static void a_machine_whose_target_gets_another_name_is_served_on(void **state)
     (void)state;
     struct target *row = halt();
     (void)reload(LISTEN "targets:\n  - {name: db-1, key: 1.2.3.4, address: 192.0.2.7, policy: {break: hold}}\n");
-    assert_ptr_equal(find("db-1", &worker), row);
+    assert_ptr_equal(fake_find("db-1", &worker), row);
     assert_true(row->halted);
     assert_true(row->has_address);
 }
@@ -225,7 +144,7 @@ static void what_is_wrong_is_told_and_counts_for_nothing(void **state)
     const char *text = reload(LISTEN "targets:\n  - {name: web-17, key: 1.2.3}\nfreebind: perhaps\n");
     assert_non_null(strstr(text, "msg=configuration mistake="));
     assert_non_null(strstr(text, "the one until now stays in force\" mistakes=2"));
-    assert_non_null(find("web-17", &worker));
+    assert_non_null(fake_find("web-17", &worker));
     assert_non_null(strstr(fake.server->mistake, "kdnetd.yaml:3:"));
     assert_null(fake.server->reload);
     text = reload(LISTEN "targets:\n" WEB_17);
@@ -251,11 +170,11 @@ static void a_request_during_a_reload_is_a_second_reload(void **state)
     fake_write(LISTEN "targets:\n" WEB_17 WEB_18);
     reload_again(fake.server);
     fake_turn();
-    assert_null(find("web-18", &worker));
+    assert_null(fake_find("web-18", &worker));
     fake_read();
     fake_turn();
     (void)captured_end();
-    assert_non_null(find("web-18", &worker));
+    assert_non_null(fake_find("web-18", &worker));
 }
 
 /* Threads that hang in a share are waited for no longer than 30 s, and four of them are enough. */
@@ -284,9 +203,9 @@ static void a_reading_that_hangs_is_given_up_and_its_result_is_old(void **state)
     assert_non_null(strstr(text, "takes too long and is given up"));
     assert_non_null(strstr(text, "earlier readings of it still hang"));
     assert_null(fake.server->hung_reloads);
-    assert_null(find("web-18", &worker));
+    assert_null(fake_find("web-18", &worker));
     assert_non_null(strstr(reload(LISTEN "targets:\n" WEB_18), "configuration read again"));
-    assert_non_null(find("web-18", &worker));
+    assert_non_null(fake_find("web-18", &worker));
 }
 
 static void a_request_during_a_reading_that_hangs_is_done_when_it_is_given_up(void **state)
@@ -332,7 +251,7 @@ static void a_reading_that_the_end_overtakes_counts_for_nothing(void **state)
     assert_true(reload_is_over(fake.server));
     (void)captured_end();
     assert_null(fake.server->reload);
-    assert_null(find("web-18", &worker));
+    assert_null(fake_find("web-18", &worker));
 }
 
 /* The rest is in teardown: nothing is left of it. */
@@ -347,7 +266,7 @@ static void steps_that_the_end_overtakes_are_not_gone(void **state)
     (void)mailbox_handle(&fake.server->mailbox);
     (void)captured_end();
     assert_true(fake.server->reload->applying);
-    assert_null(find("web-18", &worker));
+    assert_null(fake_find("web-18", &worker));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
