@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MINIDUMP_FLAG 0x10000000U
+
 /*
- * Source of each row: learn.microsoft.com, "Bug check code reference", the page of the code, table "Parameters". The
- * same reference lists the codes with 10000000 under that number.
+ * Source of each row: learn.microsoft.com, "Bug check code reference", the page of the code, table "Parameters". A code
+ * with 10000000 has the row of the code without that flag: the reference says so of 1000007E and 1000008E.
  */
 const struct kdnet_cause_rule kdnet_cause_rules[] = {
     {0x0000000aU, 4, KDNET_CAUSE_ADDRESS, "address that referenced the memory"},
@@ -33,14 +35,18 @@ const struct kdnet_cause_rule kdnet_cause_rules[] = {
     {0x00000116U, 2, KDNET_CAUSE_ADDRESS, "place in the display driver that is responsible"},
     {0x00000117U, 2, KDNET_CAUSE_ADDRESS, "place in the display driver that is responsible"},
     {0x00000139U, 3, KDNET_CAUSE_EXCEPTION_RECORD, "exception record"},
-    {0x1000007eU, 2, KDNET_CAUSE_ADDRESS, "address where the exception occurred"},
-    {0x1000008eU, 2, KDNET_CAUSE_ADDRESS, "address where the exception occurred"},
 };
 
 const size_t kdnet_cause_rule_count = sizeof kdnet_cause_rules / sizeof kdnet_cause_rules[0];
 
+uint32_t kdnet_cause_code(uint32_t code)
+{
+    return code >> 28 == 1 ? code & ~MINIDUMP_FLAG : code;
+}
+
 const struct kdnet_cause_rule *kdnet_cause_rule(uint32_t code)
 {
+    code = kdnet_cause_code(code);
     for (size_t i = 0; i < kdnet_cause_rule_count; ++i)
         if (kdnet_cause_rules[i].code == code)
             return &kdnet_cause_rules[i];

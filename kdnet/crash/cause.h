@@ -32,6 +32,9 @@ struct kdnet_cause_rule {
     const char *text;  /* the reference's name of the parameter, in our words */
 };
 
+/* A bug check code without the flag 10000000. */
+uint32_t kdnet_cause_code(uint32_t code);
+
 /* The rule of a bug check code; NULL: no parameter of the code says. */
 const struct kdnet_cause_rule *kdnet_cause_rule(uint32_t code);
 

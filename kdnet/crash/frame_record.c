@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/crash/frame_record.h"
 #include "kdnet/base/wire.h"
+#include "kdnet/crash/cause.h"
 
 #define CONTEXT_HAS_CONTROL 1U
 #define PRIVILEGE           3U /* of a segment selector; 0: the kernel */
@@ -50,7 +51,7 @@ enum {
 const struct kdnet_frame_rule kdnet_frame_rules[] = {
     {0x00000023U, 3, KDNET_FRAME_CONTEXT}, {0x00000024U, 3, KDNET_FRAME_CONTEXT}, {0x00000027U, 3, KDNET_FRAME_CONTEXT},
     {0x0000003bU, 3, KDNET_FRAME_CONTEXT}, {0x0000007eU, 4, KDNET_FRAME_CONTEXT}, {0x0000008eU, 3, KDNET_FRAME_TRAP},
-    {0x00000139U, 2, KDNET_FRAME_TRAP},    {0x1000007eU, 4, KDNET_FRAME_CONTEXT}, {0x1000008eU, 3, KDNET_FRAME_TRAP},
+    {0x00000139U, 2, KDNET_FRAME_TRAP},
 };
 
 const size_t kdnet_frame_rule_count = sizeof kdnet_frame_rules / sizeof kdnet_frame_rules[0];
@@ -60,7 +61,7 @@ uint64_t kdnet_frame_record_address(enum kdnet_machine machine, const struct kdn
 {
     for (size_t i = 0; i < kdnet_frame_rule_count; ++i) {
         const struct kdnet_frame_rule *rule = &kdnet_frame_rules[i];
-        if (rule->code != bugcheck->code)
+        if (rule->code != kdnet_cause_code(bugcheck->code))
             continue;
         uint64_t address = kdnet_machine_address(machine, bugcheck->parameters[rule->parameter - 1]);
         *kind = (enum kdnet_frame_record)rule->kind;

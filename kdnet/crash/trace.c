@@ -9,7 +9,6 @@
 
 #define RECORD32_ADDRESS   12U  /* of ExceptionAddress in a 32-bit EXCEPTION_RECORD [doc: winnt.h] */
 #define DEBUG_ENTRIES_SIZE 448U /* bytes of a debug directory that are read: 16 entries */
-#define KERNEL_NAME        "ntoskrnl.exe"
 
 void kdnet_trace_begin(struct kdnet_trace_search *search, const struct kdnet_trace_start *start)
 {
@@ -55,23 +54,27 @@ static enum kdnet_unwind_result find_address(struct kdnet_trace_search *search)
     return KDNET_UNWIND_OK;
 }
 
-/* Finds the kernel's image, which needs no list. A kernel that other machines have shown permits fewer questions. */
+/* Finds the kernel's image, which needs no list, and its header only until two machines have shown it. The kernel is
+ * the first image of the trace, whatever is known of it. A kernel that other machines have shown permits fewer
+ * questions.
+ */
 static enum kdnet_unwind_result find_kernel(struct kdnet_trace_search *search)
 {
     const struct kdnet_trace_start *start = &search->start;
-    struct kdnet_image_place kernel = {
-        .name = KERNEL_NAME, .base = start->kernel_base, .machine = (uint16_t)start->machine};
+    struct kdnet_image_place kernel = kdnet_trace_kernel_place(start);
     struct kdnet_image_header header;
-    enum kdnet_unwind_result result = kdnet_image_header(start->machine, &search->blocks, start->kernel_base, &header);
+    enum kdnet_unwind_result result = KDNET_UNWIND_OK;
+    if (kernel.size == 0)
+        result = kdnet_trace_header(search, &kernel, &header);
     if (result == KDNET_UNWIND_NEEDS)
         return result;
-    if (result == KDNET_UNWIND_OK && header.size <= KDNET_TRACE_IMAGE_SIZE_MAX) {
+    if (result == KDNET_UNWIND_OK && kernel.size == 0 && header.size <= KDNET_TRACE_IMAGE_SIZE_MAX) {
         kernel.size = header.size;
         kernel.stamp = header.stamp;
-        (void)kdnet_trace_add_image(&search->trace, &kernel);
-        if (!start->storm && kdnet_trace_cache_is_familiar(start->cache, &kernel, start->teller))
-            search->budget = KDNET_TRACE_FAMILIAR;
     }
+    (void)kdnet_trace_add_image(&search->trace, &kernel);
+    if (!start->storm && kdnet_trace_cache_is_familiar(start->cache, &kernel, start->kernel_id, start->teller))
+        search->budget = KDNET_TRACE_FAMILIAR;
     search->stage = KDNET_TRACE_CAUSE;
     return KDNET_UNWIND_OK;
 }
@@ -108,7 +111,7 @@ static void weigh_storm(struct kdnet_trace_search *search)
     search->start.storm = false;
     search->budget = search->trace.image_count > 0 &&
                              kdnet_trace_cache_is_familiar(search->start.cache, &search->trace.image[0],
-                                                           search->start.teller)
+                                                           search->start.kernel_id, search->start.teller)
                          ? KDNET_TRACE_FAMILIAR
                          : KDNET_TRACE_BLOCKS;
 }
@@ -165,7 +168,7 @@ static enum kdnet_unwind_result find_frame(struct kdnet_trace_search *search)
     if (result == KDNET_UNWIND_OK) {
         place = (struct kdnet_unwind_image){.base = search->trace.image[image].base,
                                             .size = search->trace.image[image].size};
-        result = kdnet_image_header(search->start.machine, &search->blocks, place.base, &header);
+        result = kdnet_trace_header(search, &search->trace.image[image], &header);
         place.table_rva = header.table_rva;
         place.table_size = header.table_size;
     }
@@ -246,7 +249,8 @@ static void end(struct kdnet_trace_search *search)
         (void)add_frame(search, kdnet_trace_find_image(trace, search->frame.pc));
     search->stage = KDNET_TRACE_DONE;
     if (search->start.cache && trace->image_count > 0)
-        kdnet_trace_cache_learn_kernel(search->start.cache, &trace->image[0], search->start.teller);
+        kdnet_trace_cache_learn_kernel(search->start.cache, &trace->image[0], search->start.kernel_id,
+                                       search->start.teller);
 }
 
 void kdnet_trace_give(struct kdnet_trace_search *search, const uint8_t *data, size_t length)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * trace_cache: facts that machines have shown about images that other machines run, too: pieces of unwind data, and the
- * images that addresses with a certain page offset lay in. Saves the next machine most round trips.
+ * trace_cache: facts that machines have shown about images that other machines run, too: pieces of unwind data,
+ * headers, and the images that addresses with a certain page offset lay in. Saves the next machine most round trips.
  *
  * Any machine may lie about any image. So a fact is used only when two machines agree, and an image is assumed at an
  * address only when the machine itself shows the image's header there. Not thread-safe.
@@ -11,67 +11,101 @@
 
 #include "kdnet/crash/cause.h"
 #include "kdnet/crash/dump_log.h"
-#include "kdnet/unwind/blocks.h"
+#include "kdnet/unwind/unwind.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define KDNET_TRACE_PIECES   192U
-#define KDNET_TRACE_HINTS    64U
-#define KDNET_TRACE_KERNELS  8U
-#define KDNET_TRACE_GROUPS   16U
-#define KDNET_TRACE_WALKS    64U
+#define KDNET_TRACE_WAYS     8U /* places that an entry may have in its table, by its hash */
+#define KDNET_TRACE_PIECES   256U
+#define KDNET_TRACE_HEADERS  128U
+#define KDNET_TRACE_HINTS    256U
+#define KDNET_TRACE_KERNELS  32U
+#define KDNET_TRACE_LABS     32U
+#define KDNET_TRACE_GROUPS   256U
+#define KDNET_TRACE_WALKS    128U
 #define KDNET_TRACE_EVERY_US UINT64_C(60000000) /* interval of traces for similar crashes in a storm */
+
+/* How sure an entry is. Only what two machines have told is used. */
+enum kdnet_trace_trust {
+    KDNET_TRACE_FREE, /* no entry */
+    KDNET_TRACE_TOLD,
+    KDNET_TRACE_CONFIRMED,
+};
 
 /* A block of an image's constant memory. */
 struct kdnet_trace_piece {
-    uint32_t stamp, size; /* of the image */
-    uint16_t machine;
+    uint8_t trust;    /* enum kdnet_trace_trust */
+    uint16_t machine; /* of the image, and: */
+    uint32_t stamp, size;
     uint32_t rva;
-    bool used, confirmed;
     uint64_t teller; /* first machine that showed the fact */
     uint8_t bytes[KDNET_BLOCK_SIZE];
 };
 
+/* What an image's header says. */
+struct kdnet_trace_header {
+    uint8_t trust;
+    uint16_t machine;
+    uint64_t teller;
+    struct kdnet_image_header header;
+};
+
 /* An address was so far behind the base of this image. */
 struct kdnet_trace_hint {
-    uint64_t offset;
+    uint8_t trust;
+    uint64_t offset, teller;
     struct kdnet_image_place image; /* `base` is unused */
-    bool used, confirmed;
-    uint64_t teller;
 };
 
 /* A kernel whose crashes were traced, and by which machines. */
 struct kdnet_trace_kernel {
-    uint32_t stamp, size;
+    uint32_t stamp, size; /* zeros: its header could not be read */
     uint16_t machine;
     unsigned tellers; /* up to 2 */
+    uint64_t id;      /* kdnet_trace_kernel_id */
     uint64_t teller[2];
+};
+
+/* The build string of the kernel with this id. */
+struct kdnet_trace_lab {
+    uint8_t trust;
+    uint64_t id, teller;
+    char text[KDNET_BUILD_LAB_SIZE];
 };
 
 /* Machines that walked the kernel's image list for an address with this page offset. */
 struct kdnet_trace_walk {
-    uint32_t stamp, size; /* of the kernel */
+    uint8_t trust;
     uint16_t machine, place;
-    uint8_t tellers; /* up to 2 */
-    uint64_t teller[2];
+    uint32_t stamp, size; /* of the kernel */
+    uint64_t teller;      /* the first */
+    uint64_t second;
 };
 
-/* Similar crashes, and when one of them was last traced in a storm. */
+/* Similar crashes: what their traces found, and when one of them was last traced in a storm. */
 struct kdnet_trace_group {
-    uint32_t code;
+    uint8_t trust;  /* confirmed: two traces, by two machines, found no more than the parameters say */
+    bool fruitful;  /* one found more: the stack leads to another image */
     uint16_t place; /* of the address in its page */
-    uint64_t traced_us;
+    uint32_t code;
+    uint64_t kernel;    /* its id */
+    uint64_t teller;    /* of the first that found no more */
+    uint64_t traced_us; /* 0: not in a storm */
 };
 
 /* Zeros: nothing is known yet. */
 struct kdnet_trace_cache {
-    size_t next_piece, next_hint, next_kernel, next_group, next_walk;
+    unsigned turn; /* which of several entries gives way */
+    size_t next_kernel;
+    uint64_t found_us; /* when all machines without a known place may be traced in a storm again */
     struct kdnet_trace_piece piece[KDNET_TRACE_PIECES];
+    struct kdnet_trace_header header[KDNET_TRACE_HEADERS];
     struct kdnet_trace_hint hint[KDNET_TRACE_HINTS];
     struct kdnet_trace_kernel kernel[KDNET_TRACE_KERNELS];
     struct kdnet_trace_group group[KDNET_TRACE_GROUPS];
+    struct kdnet_trace_lab lab[KDNET_TRACE_LABS];
     struct kdnet_trace_walk walk[KDNET_TRACE_WALKS];
     struct kdnet_dump_log_paths logs; /* believed only for where to look */
 };
@@ -92,20 +126,54 @@ bool kdnet_trace_cache_guess(const struct kdnet_trace_cache *cache, enum kdnet_m
 void kdnet_trace_cache_learn_hint(struct kdnet_trace_cache *cache, uint64_t teller,
                                   const struct kdnet_image_place *image, uint64_t address);
 
-/* Whether a crash may be traced in a storm: one a minute among similar crashes. */
-bool kdnet_trace_cache_may_ask(struct kdnet_trace_cache *cache, const struct kdnet_bugcheck *bugcheck, uint64_t now_us);
+/* What an image's header says, as two machines told it; NULL: not known. */
+const struct kdnet_image_header *kdnet_trace_cache_header(const struct kdnet_trace_cache *cache,
+                                                          const struct kdnet_image_place *image);
+void kdnet_trace_cache_learn_header(struct kdnet_trace_cache *cache, uint64_t teller, enum kdnet_machine machine,
+                                    const struct kdnet_image_header *header);
 
-/* Whether two other machines with this kernel were traced. */
+/* Whether two other machines with this kernel were traced. id: kdnet_trace_kernel_id. */
 bool kdnet_trace_cache_is_familiar(const struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
-                                   uint64_t teller);
+                                   uint64_t id, uint64_t teller);
 void kdnet_trace_cache_learn_kernel(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
-                                    uint64_t teller);
+                                    uint64_t id, uint64_t teller);
+
+/* Size and time stamp of the kernel with this id, as two other machines told it: its header need not be read. */
+bool kdnet_trace_cache_recall_kernel(const struct kdnet_trace_cache *cache, uint64_t id, uint64_t teller,
+                                     struct kdnet_image_place *kernel);
+
+/* The build string of a kernel, as two machines told it; NULL: not known. id: of its symbol file. */
+const char *kdnet_trace_cache_lab(const struct kdnet_trace_cache *cache, uint64_t id);
+void kdnet_trace_cache_learn_lab(struct kdnet_trace_cache *cache, uint64_t id, uint64_t teller,
+                                 const char text[static KDNET_BUILD_LAB_SIZE]);
 
 /* Whether two other machines with this kernel walked the image list for a similar address: a third walk would add
  * nothing. */
-bool kdnet_trace_cache_is_walked(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
+bool kdnet_trace_cache_is_walked(const struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
                                  uint64_t address, uint64_t teller);
 void kdnet_trace_cache_learn_walk(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
                                   uint64_t address, uint64_t teller);
+
+/* Whether one of the crashes that look like this one may be traced, while very many crash together: one a minute.
+ * kernel: its id. */
+bool kdnet_trace_cache_may_ask(struct kdnet_trace_cache *cache, const struct kdnet_bugcheck *bugcheck, uint64_t kernel,
+                               uint64_t now_us);
+
+/* What is known of crashes that look like this one. */
+enum kdnet_trace_group_fact {
+    KDNET_TRACE_GROUP_UNKNOWN,
+    KDNET_TRACE_GROUP_PLAIN,    /* their traces found no more than their parameters say */
+    KDNET_TRACE_GROUP_FRUITFUL, /* their stacks say more */
+};
+enum kdnet_trace_group_fact kdnet_trace_cache_group(const struct kdnet_trace_cache *cache,
+                                                    const struct kdnet_bugcheck *bugcheck, uint64_t kernel);
+
+/* A whole trace has ended. fruitful: its stack led to an image that its parameters do not name. */
+void kdnet_trace_cache_learn_group(struct kdnet_trace_cache *cache, const struct kdnet_bugcheck *bugcheck,
+                                   uint64_t kernel, uint64_t teller, bool fruitful);
+
+/* Whether a machine of which nothing is known may be traced in a storm: so many at once, then one in so long. Its bug
+ * check may name another address on each machine. */
+bool kdnet_trace_cache_may_find(struct kdnet_trace_cache *cache, uint64_t now_us);
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define KERNEL_NAME "ntoskrnl.exe"
+
 /* KLDR_DATA_TABLE_ENTRY [sym: public symbols of Windows 8.1 to 11; x86: ros]. */
 enum {
     ENTRY64_BASE = 0x30,
@@ -98,6 +100,36 @@ uint8_t kdnet_trace_add_image(struct kdnet_trace *trace, const struct kdnet_imag
     return trace->image_count++;
 }
 
+struct kdnet_image_place kdnet_trace_kernel_place(const struct kdnet_trace_start *start)
+{
+    struct kdnet_image_place kernel = {
+        .name = KERNEL_NAME, .base = start->kernel_base, .machine = (uint16_t)start->machine};
+    (void)kdnet_trace_cache_recall_kernel(start->cache, start->kernel_id, start->teller, &kernel);
+    return kernel;
+}
+
+/* What the header of an image says, in the machine's own memory. */
+static enum kdnet_unwind_result read_header(struct kdnet_trace_search *search, uint64_t base,
+                                            struct kdnet_image_header *out)
+{
+    const struct kdnet_trace_start *start = &search->start;
+    enum kdnet_unwind_result result = kdnet_image_header(start->machine, &search->blocks, base, out);
+    if (result == KDNET_UNWIND_OK && start->cache)
+        kdnet_trace_cache_learn_header(start->cache, start->teller, start->machine, out);
+    return result;
+}
+
+enum kdnet_unwind_result kdnet_trace_header(struct kdnet_trace_search *search, const struct kdnet_image_place *image,
+                                            struct kdnet_image_header *out)
+{
+    const struct kdnet_image_header *known = image->size > 0 ? kdnet_trace_cache_header(search->start.cache, image)
+                                                             : NULL;
+    if (!known)
+        return read_header(search, image->base, out);
+    *out = *known;
+    return KDNET_UNWIND_OK;
+}
+
 /* Whether an image's header is paged out. */
 static bool has_no_header(struct kdnet_trace_search *search, uint64_t base)
 {
@@ -126,7 +158,7 @@ static enum kdnet_unwind_result check_guess(struct kdnet_trace_search *search, c
                                             uint64_t address)
 {
     struct kdnet_image_header header;
-    enum kdnet_unwind_result result = kdnet_image_header(search->start.machine, &search->blocks, guess->base, &header);
+    enum kdnet_unwind_result result = read_header(search, guess->base, &header);
     if (result == KDNET_UNWIND_NEEDS)
         return result;
     if (result != KDNET_UNWIND_OK)
@@ -163,6 +195,15 @@ static void take_name(const uint8_t *text, size_t length, char out[static KDNET_
     out[count] = '\0';
 }
 
+/* The kernel itself, whose header is paged out: the list says how large it is. */
+static enum kdnet_unwind_result take_kernel(struct kdnet_trace_search *search, const struct kdnet_image_place *image)
+{
+    struct kdnet_image_place *kernel = &search->trace.image[0];
+    kernel->size = image->size;
+    kernel->stamp = image->stamp;
+    return KDNET_UNWIND_OK;
+}
+
 /* Adds an image from the list when a bucket can use it: its name, or else its time stamp, each checked in its
  * header. */
 static enum kdnet_unwind_result add_module(struct kdnet_trace_search *search, const struct kdnet_trace_module *module)
@@ -172,11 +213,13 @@ static enum kdnet_unwind_result add_module(struct kdnet_trace_search *search, co
     struct kdnet_image_header header;
     uint8_t text[2 * (KDNET_IMAGE_NAME_SIZE - 1)];
     size_t length = module->name_length < sizeof text ? module->name_length : sizeof text;
-    enum kdnet_unwind_result result = kdnet_image_header(search->start.machine, &search->blocks, module->base, &header);
+    enum kdnet_unwind_result result = read_header(search, module->base, &header);
     if (result == KDNET_UNWIND_NEEDS)
         return result;
     if (result == KDNET_UNWIND_OK)
         image.stamp = header.stamp;
+    if (image.base == search->start.kernel_base && search->trace.image_count > 0)
+        return take_kernel(search, &image);
     result = length > 0 ? kdnet_trace_read(search, module->name, text, length) : KDNET_UNWIND_END;
     if (result == KDNET_UNWIND_NEEDS)
         return result;

@@ -68,6 +68,7 @@ enum kdnet_unwind_result kdnet_unwind(enum kdnet_machine machine, struct kdnet_b
 struct kdnet_image_header {
     uint32_t size, stamp;           /* SizeOfImage, TimeDateStamp */
     uint32_t table_rva, table_size; /* exception directory */
+    uint32_t at;                    /* of the PE signature, from the image's start */
 };
 enum kdnet_unwind_result kdnet_image_header(enum kdnet_machine machine, struct kdnet_blocks *memory, uint64_t base,
                                             struct kdnet_image_header *out);

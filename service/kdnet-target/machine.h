@@ -90,8 +90,9 @@ enum machine_rva {
 #define MACHINE_DRIVER_STATE     0x0badf00dU
 #define MACHINE_BOOT_TIME        0x01db3c0a12345678U
 
-#define MACHINE_DRIVER_STAMP 0x5f3a1b2cU /* time stamps of both images */
+#define MACHINE_DRIVER_STAMP 0x5f3a1b2cU /* time stamps of both images; one more for each further driver or kernel */
 #define MACHINE_KERNEL_STAMP 0x4b444e54U
+#define MACHINE_DRIVERS      3U
 
 #define MACHINE_RECORDINGS  8U /* pokes of former boots that are kept */
 #define MACHINE_THINK_STEPS 8U /* packets over which the time to think grows or shrinks */
@@ -137,6 +138,9 @@ struct machine_config {
     bool no_dump;               /* none is set up: its block and its driver are null, the status stays FFFFFFFF */
     bool dump_log;              /* the log of its dump is in its memory; on ARM64 in UTF-16 */
     uint32_t images;            /* in its list besides the kernel and the driver */
+    uint32_t kernel;            /* which of several: each has its own time stamp, symbol file and build string */
+    uint32_t driver;            /* which crashes: below MACHINE_DRIVERS */
+    bool paged_out;             /* the driver's headers and unwind tables are not in its memory */
     bool lenient;               /* take host packets of any id */
     struct machine_think think;
     uint32_t loss_percent;     /* of the datagrams, each way */
@@ -247,6 +251,9 @@ void machine_set_address(struct machine *m, const struct kdnet_address *self);
 
 /* "idle", "boot", …; NULL from the end of the list on. */
 const char *machine_scenario_name(size_t index);
+
+/* "faulty.sys" and others: the image of a driver. */
+const char *machine_driver_name(uint32_t driver);
 
 /* The default PDB identity. */
 void machine_default_pdb(struct kdnet_pdb *out);

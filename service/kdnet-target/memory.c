@@ -34,6 +34,26 @@ enum {
     FRAME_SIZE = 0x28, /* stack.c has it, too */
 };
 
+static const struct {
+    const char *image, *pdb;
+} drivers[MACHINE_DRIVERS] = {
+    {"faulty.sys", "faulty.pdb"}, {"examplenic.sys", "examplenic.pdb"}, {"examplefs.sys", "examplefs.pdb"}};
+
+const char *machine_driver_name(uint32_t driver)
+{
+    return drivers[driver % MACHINE_DRIVERS].image;
+}
+
+static const char *driver_name(const struct machine *m)
+{
+    return machine_driver_name(m->config.driver);
+}
+
+static uint32_t stamp_of(const struct machine *m, uint64_t base)
+{
+    return base == m->driver_base ? MACHINE_DRIVER_STAMP + m->config.driver : MACHINE_KERNEL_STAMP + m->config.kernel;
+}
+
 uint64_t memory_address(const struct machine *m, uint32_t rva)
 {
     return m->kernel_base + rva;
@@ -102,7 +122,7 @@ static void fill_headers(const struct machine *m, uint8_t *page, uint64_t base, 
     page[PE_AT + 1] = 'E';
     kdnet_put_le16(page + COFF_AT, (uint16_t)m->layout->machine);
     kdnet_put_le16(page + COFF_AT + 2, 3);
-    kdnet_put_le32(page + COFF_AT + 4, base == m->driver_base ? MACHINE_DRIVER_STAMP : MACHINE_KERNEL_STAMP);
+    kdnet_put_le32(page + COFF_AT + 4, stamp_of(m, base));
     kdnet_put_le16(page + COFF_AT + 16, optional_size);
     kdnet_put_le16(page + COFF_AT + 18, wide ? 0x22 : 0x102);
     kdnet_put_le16(optional, wide ? 0x20b : 0x10b);
@@ -190,6 +210,7 @@ static void put_record(uint8_t *page, uint32_t at, const struct kdnet_pdb *pdb)
 static void fill_constants(const struct machine *m, uint8_t *page)
 {
     struct kdnet_pdb pdb = m->pdb;
+    pdb.guid[14] = (uint8_t)(pdb.guid[14] + m->config.kernel);
     if (m->who != KDNET_WHO_NT) { /* the loader is another image */
         pdb.guid[0] ^= 0xff;
         memcpy(pdb.name, "winload_prod.pdb", sizeof "winload_prod.pdb");
@@ -201,9 +222,9 @@ static void fill_constants(const struct machine *m, uint8_t *page)
     pdb.guid[1] ^= 0xff;
     put_record(page, MACHINE_RVA_FALSE_CODEVIEW, &pdb);
     (void)snprintf((char *)page + MACHINE_RVA_BUILD_LAB % PAGE, KDNET_BUILD_LAB_SIZE,
-                   "20348.288.%s.fe_release.210507-1500", lab_machine(m));
+                   "20348.%u.%s.fe_release.210507-1500", (unsigned)(288 + m->config.kernel), lab_machine(m));
     (void)snprintf((char *)page + MACHINE_RVA_BUILD_LAB_EX % PAGE, KDNET_BUILD_LAB_SIZE,
-                   "20348.288.%s.fe_release.210507-1500-ex", lab_machine(m));
+                   "20348.%u.%s.fe_release.210507-1500-ex", (unsigned)(288 + m->config.kernel), lab_machine(m));
 }
 
 /* The headers of an image that a linker made, moved to its base, with our debug directory. */
@@ -212,17 +233,18 @@ static void put_image_headers(const struct machine *m, const struct driver_image
     memcpy(page, image->bytes, DRIVER_DEBUG_DIRECTORY);
     uint8_t *optional = page + kdnet_get_le32(page + 0x3c) + 24, *directory = optional + 112 + 8 * DEBUG_DIRECTORY;
     kdnet_put_le64(optional + 24, m->driver_base);
+    kdnet_put_le32(optional - 16, stamp_of(m, m->driver_base));
     kdnet_put_le32(directory, DRIVER_DEBUG_DIRECTORY);
     kdnet_put_le32(directory + 4, 2 * DEBUG_ENTRY);
 }
 
 static void fill_driver_headers(const struct machine *m, uint8_t *page)
 {
-    struct kdnet_pdb pdb = {.name = "faulty.pdb", .age = 1};
+    struct kdnet_pdb pdb;
     const struct driver_image *image = stack_driver(m);
     machine_default_pdb(&pdb);
-    memcpy(pdb.name, "faulty.pdb", sizeof "faulty.pdb");
-    pdb.guid[15] = 0x0d;
+    (void)snprintf(pdb.name, sizeof pdb.name, "%s", drivers[m->config.driver % MACHINE_DRIVERS].pdb);
+    pdb.guid[15] = (uint8_t)(0x0d + m->config.driver);
     if (image)
         put_image_headers(m, image, page);
     else
@@ -278,6 +300,8 @@ static void put_module(const struct machine *m, uint8_t *page, uint32_t at, uint
     kdnet_put_le32(entry + (wide ? 0x40 : 0x20),
                    base == m->driver_base && stack_driver(m) ? stack_driver(m)->size : IMAGE_SIZE);
     put_string(m, page, at + (wide ? 0x58U : 0x2cU), at + 0x80, name);
+    if (wide && (base == m->driver_base || base == m->kernel_base))
+        kdnet_put_le32(entry + 0x9c, stamp_of(m, base));
 }
 
 /* What the kernel knows of its dump. The screen stays at 45 percent when the dump fails. */
@@ -302,12 +326,12 @@ static void put_evidence(const struct machine *m, uint8_t *page)
     page[MACHINE_RVA_PROCESSORS % PAGE] = 4;
     if (m->crashed)
         memory_put_pointer(m, page + MACHINE_RVA_BUGCHECK_DRIVER % PAGE, memory_address(m, MACHINE_RVA_BLAMED));
-    put_string(m, page, MACHINE_RVA_BLAMED, MACHINE_RVA_BLAMED + 0x20, "faulty.sys");
+    put_string(m, page, MACHINE_RVA_BLAMED, MACHINE_RVA_BLAMED + 0x20, driver_name(m));
     memory_put_pointer(m, page + MACHINE_RVA_LOADED_MODULES % PAGE, memory_address(m, first));
     memory_put_pointer(m, page + MACHINE_RVA_LOADED_MODULES % PAGE + m->layout->pointer_size,
                        memory_address(m, second));
     put_module(m, page, first, pool_first_image(m, memory_address(m, second)), m->kernel_base, "ntoskrnl.exe");
-    put_module(m, page, second, memory_address(m, MACHINE_RVA_LOADED_MODULES), m->driver_base, "faulty.sys");
+    put_module(m, page, second, memory_address(m, MACHINE_RVA_LOADED_MODULES), m->driver_base, driver_name(m));
     if (m->lies & LIE_LISTS) {
         memory_put_pointer(m, page + second % PAGE, memory_address(m, ENDLESS));
         memory_put_pointer(m, page + MACHINE_RVA_BLAMED % PAGE + m->layout->pointer_size, memory_address(m, ENDLESS));
@@ -356,7 +380,8 @@ static bool fill_driver(const struct machine *m, uint64_t address, uint8_t *page
 {
     const struct driver_image *image = stack_driver(m);
     uint64_t rva = address - m->driver_base;
-    if (m->who != KDNET_WHO_NT || rva >= (image ? image->size : DRIVER_LENGTH))
+    if (m->who != KDNET_WHO_NT || rva >= (image ? image->size : DRIVER_LENGTH) ||
+        (m->config.paged_out && rva / PAGE != 1))
         return false;
     if (rva < PAGE)
         fill_driver_headers(m, page);

@@ -148,7 +148,7 @@ static void put_trap(const struct machine *m, uint8_t *record)
 static void put_record(const struct machine *m, uint8_t *record)
 {
     for (size_t i = 0; i < kdnet_frame_rule_count; ++i)
-        if (kdnet_frame_rules[i].code == (uint32_t)m->bugcheck.code) {
+        if (kdnet_frame_rules[i].code == kdnet_cause_code((uint32_t)m->bugcheck.code)) {
             if (kdnet_frame_rules[i].kind == KDNET_FRAME_CONTEXT)
                 put_context(m, record);
             else
@@ -187,6 +187,6 @@ void stack_blame(struct machine *m)
     if (rule && rule->kind == KDNET_CAUSE_ADDRESS)
         m->bugcheck.parameters[rule->parameter - 1] = (m->driver_base + m->config.cause) & mask;
     for (size_t i = 0; i < kdnet_frame_rule_count; ++i)
-        if (kdnet_frame_rules[i].code == (uint32_t)m->bugcheck.code)
+        if (kdnet_frame_rules[i].code == kdnet_cause_code((uint32_t)m->bugcheck.code))
             m->bugcheck.parameters[kdnet_frame_rules[i].parameter - 1] = (STACK + RECORD_AT) & mask;
 }

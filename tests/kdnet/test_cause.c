@@ -35,7 +35,7 @@ static void parameters_are_those_of_the_reference(void **state)
         uint32_t code;
         unsigned parameter;
     } rows[] = {{0x0a, 4}, {0x1e, 2}, {0x3b, 2}, {0x50, 3}, {0x7e, 2},       {0x8e, 2},
-                {0xc5, 4}, {0xce, 3}, {0xd1, 4}, {0xd5, 3}, {0x1000007e, 2}, {0x1000008e, 2}};
+                {0xc5, 4}, {0xce, 3}, {0xd1, 4}, {0xd5, 3}, {0x1000007e, 2}, {0x100000d1, 4}};
     (void)state;
     for (size_t i = 0; i < COUNT(rows); ++i)
         assert_int_equal(kdnet_cause_rule(rows[i].code)->parameter, rows[i].parameter);

@@ -249,6 +249,69 @@ static void hostile_memory_never_costs_more_than_the_budget(void **state)
     }
 }
 
+/* Two whole traces by two machines, and none that found more. */
+static void group_is_plain_when_two_found_nothing_more(void **state)
+{
+    (void)state;
+    const struct kdnet_bugcheck bugcheck = {.code = 0x133}, other = {.code = 0xd1, .parameters = {0, 0, 0, 0x1234}};
+    assert_int_equal(kdnet_trace_cache_group(cache, &bugcheck, 1), KDNET_TRACE_GROUP_UNKNOWN);
+    kdnet_trace_cache_learn_group(cache, &bugcheck, 1, 7, false);
+    kdnet_trace_cache_learn_group(cache, &bugcheck, 1, 7, false); /* the same machine */
+    assert_int_equal(kdnet_trace_cache_group(cache, &bugcheck, 1), KDNET_TRACE_GROUP_UNKNOWN);
+    kdnet_trace_cache_learn_group(cache, &bugcheck, 1, 8, false);
+    assert_int_equal(kdnet_trace_cache_group(cache, &bugcheck, 1), KDNET_TRACE_GROUP_PLAIN);
+    assert_int_equal(kdnet_trace_cache_group(cache, &bugcheck, 2), KDNET_TRACE_GROUP_UNKNOWN); /* another kernel */
+    assert_int_equal(kdnet_trace_cache_group(cache, &other, 1), KDNET_TRACE_GROUP_UNKNOWN);
+    kdnet_trace_cache_learn_group(cache, &bugcheck, 1, 9, true);
+    assert_int_equal(kdnet_trace_cache_group(cache, &bugcheck, 1), KDNET_TRACE_GROUP_FRUITFUL);
+}
+
+static void so_many_unknown_crashes_are_traced_in_a_time(void **state)
+{
+    (void)state;
+    uint64_t now_us = 5000000;
+    unsigned count = 0;
+    while (kdnet_trace_cache_may_find(cache, now_us))
+        ++count;
+    assert_int_equal(count, 128);
+    assert_false(kdnet_trace_cache_may_find(cache, now_us));
+    assert_true(kdnet_trace_cache_may_find(cache, now_us + 100000));
+    assert_false(kdnet_trace_cache_may_find(cache, now_us + 100000));
+}
+
+/* The kernel's header is paged out: its list says how large it is, and it is never taken for another image. */
+static void kernel_without_a_header_is_found_in_the_list(void **state)
+{
+    (void)state;
+    struct kdnet_trace_start start;
+    make_box(1, &start);
+    box.no_tables = true;
+    memset(box.nt_bytes, 0, 0x1000);
+    start.bugcheck.parameters[3] = box.driver + FAULT;
+    kdnet_put_le64(box.pool_bytes, box.pool + 0x100 + ENTRY_SIZE * DRIVER_AT);
+    const struct kdnet_trace *trace = run(&start);
+    expect_bucket(trace, 0xd1, BUCKET);
+    assert_string_equal(trace->image[0].name, "ntoskrnl.exe");
+    assert_int_equal(trace->image[0].base, box.nt);
+    assert_int_not_equal(trace->address_image, 0);
+}
+
+/* From the third on a kernel is known by its symbol file; another one is not. */
+static void kernel_is_known_by_its_symbol_file(void **state)
+{
+    (void)state;
+    unsigned asked[4];
+    for (unsigned i = 0; i < 4; ++i) {
+        struct kdnet_trace_start start;
+        make_box(i + 1, &start);
+        start.kernel_id = i < 3 ? 5 : 6;
+        expect_bucket(run(&start), 0xd1, BUCKET);
+        asked[i] = box.asked;
+    }
+    assert_true(asked[2] < asked[1]);
+    assert_true(asked[3] > asked[2]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -263,6 +326,10 @@ int main(void)
         TEST(in_a_storm_the_header_is_enough),
         TEST(what_one_machine_tells_is_not_used),
         TEST(hostile_memory_never_costs_more_than_the_budget),
+        TEST(group_is_plain_when_two_found_nothing_more),
+        TEST(so_many_unknown_crashes_are_traced_in_a_time),
+        TEST(kernel_without_a_header_is_found_in_the_list),
+        TEST(kernel_is_known_by_its_symbol_file),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -149,7 +149,7 @@ static void crash_in_storm(unsigned machine, const struct box_driver *with)
     char name[KDNET_BUCKET_SIZE] = {0};
     make_box_of(machine, 0, with, &start);
     start.cache = cache;
-    start.storm = !kdnet_trace_cache_may_ask(cache, &start.bugcheck, (uint64_t)machine * MACHINE_US + 1);
+    start.storm = !kdnet_trace_cache_may_ask(cache, &start.bugcheck, 0, (uint64_t)machine * MACHINE_US + 1);
     const struct kdnet_trace *trace = run(&start);
     kdnet_trace_bucket(trace, start.bugcheck.code, BUILD, name);
     count_bucket(name);

@@ -297,6 +297,41 @@ static void in_a_storm_a_machine_in_a_group_is_traced(void **state)
     }
 }
 
+/* Each names another address, and none lies in an image that two have told: so many are traced, and of the others the
+ * next break is asked. */
+static void in_a_storm_only_so_many_unknown_crashes_are_traced(void **state)
+{
+    (void)state;
+    unsigned traced = 0, later = 0;
+    shared.crash_storm = true;
+    for (unsigned i = 0; i < 180; ++i) {
+        struct machine_config config = {.scenario = "bugcheck"};
+        run(&config, 300 + i, NULL);
+        bool is_later = told.status[0].bucket[0] == '\0';
+        traced += !is_later;
+        later += is_later;
+        assert_true(told.status[0].status_known && told.status[1].status_known);
+        assert_int_not_equal(told.status[1].bucket[0], '\0');
+    }
+    print_message("storm: %u traced at once, %u later\n", traced, later);
+    assert_in_range(traced, 128, 140);
+}
+
+/* The header of the image is paged out on this machine: its code tells. */
+static void in_a_storm_code_tells_where_a_header_does_not(void **state)
+{
+    (void)state;
+    struct machine_config config = {.scenario = "bugcheck", .cause = FAULT};
+    for (unsigned i = 0; i < 3; ++i)
+        run(&config, 600 + i, NULL);
+    shared.crash_storm = true;
+    config.paged_out = true;
+    for (unsigned i = 0; i < 3; ++i) {
+        run(&config, 610 + i, NULL);
+        assert_string_equal(told.status[0].bucket, BUCKET);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -312,6 +347,8 @@ int main(void)
         TEST(no_more_than_a_quarter_of_the_deadline_is_taken),
         TEST(group_is_the_same_with_symbols_and_without),
         TEST(in_a_storm_a_machine_in_a_group_is_traced),
+        TEST(in_a_storm_only_so_many_unknown_crashes_are_traced),
+        TEST(in_a_storm_code_tells_where_a_header_does_not),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);

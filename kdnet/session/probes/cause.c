@@ -6,6 +6,7 @@
 #include "kdnet/base/wire.h"
 #include "kdnet/crash/frame_record.h"
 #include "kdnet/crash/trace.h"
+#include "kdnet/crash/trace_check.h"
 #include "kdnet/kernel/crash.h"
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/probes/cause_internal.h"
@@ -16,12 +17,25 @@
 
 #define BUDGET_DIVISOR 4U /* of the read deadline */
 
+/* How a machine is asked. */
+enum cause_way {
+    CAUSE_SEARCH, /* for all that there is, or in a storm for a little of it */
+    CAUSE_CHECK,  /* whether an image is where others had it */
+    CAUSE_PLAIN,  /* nothing: its bug check's parameters say all that others' traces found */
+    CAUSE_LATER,  /* nothing: its crash's next break is asked */
+};
+
 struct cause_state {
-    bool begun, over;
+    bool begun, over, found; /* found: of the check */
+    enum cause_way way;
     unsigned named; /* frames whose names were asked for */
     uint64_t until_us;
-    struct kdnet_trace_search search;
+    struct kdnet_trace_check check;
 };
+
+/* The search is large: only who is asked for all has one. */
+static const struct kdnet_probe search_state = {.name = "cause search",
+                                                .state_size = sizeof(struct kdnet_trace_search)};
 
 static bool is_of_a_crash(const struct kdnet_session *session)
 {
@@ -40,35 +54,108 @@ static bool take_frame(const struct kdnet_session *session, struct kdnet_frame *
            kdnet_frame_from_context(layout->machine, halt->registers.bytes, out);
 }
 
-/* The machine among others, as long as this process lives: FNV-1a of its key. */
-static uint64_t teller_of(const struct kdnet_session *session)
+/* FNV-1a */
+static uint64_t hash_of(uint64_t hash, const void *bytes, size_t length)
+{
+    const uint8_t *at = bytes;
+    for (size_t i = 0; i < length; ++i)
+        hash = (hash ^ at[i]) * 0x100000001b3U;
+    return hash;
+}
+
+#define HASH_BEGIN 0xcbf29ce484222325U
+
+uint64_t kdnet_cause_kernel_id(const struct kdnet_kernel_info *info)
+{
+    if (!kdnet_is_known(&info->facts, KDNET_FACT_IDENTITY))
+        return info->version.minor;
+    return hash_of(hash_of(HASH_BEGIN, info->pdb.guid, sizeof info->pdb.guid), &info->pdb.age, sizeof info->pdb.age);
+}
+
+uint64_t kdnet_cause_teller(const struct kdnet_session *session)
 {
     const struct kdnet_key *key = kdnet_session_key(session);
-    uint64_t hash = 0xcbf29ce484222325U;
-    for (size_t i = 0; i < sizeof key->bytes; ++i)
-        hash = (hash ^ key->bytes[i]) * 0x100000001b3U;
-    return hash;
+    return hash_of(HASH_BEGIN, key->bytes, sizeof key->bytes);
+}
+
+static struct kdnet_trace_start start_of(const struct kdnet_session *session)
+{
+    const struct kdnet_kernel_info *info = session->kernel_info;
+    bool block = kdnet_is_known(&info->facts, KDNET_FACT_DEBUGGER_DATA);
+    return (struct kdnet_trace_start){
+        .machine = (enum kdnet_machine)info->version.machine,
+        .bugcheck = session->history->crash.bugcheck.data,
+        .kernel_base = kdnet_halt_kernel_base(session),
+        .kernel_id = kdnet_cause_kernel_id(info),
+        .module_list = kdnet_halt_address(session,
+                                          block ? info->data.loaded_module_list : info->version.loaded_module_list),
+        .cache = session->shared->trace_cache,
+        .teller = kdnet_cause_teller(session),
+    };
+}
+
+/* The address that the bug check names; 0: none, or that of a record. */
+static uint64_t named_address(const struct kdnet_trace_start *start)
+{
+    enum kdnet_cause_kind kind = KDNET_CAUSE_ADDRESS;
+    uint64_t address = kdnet_cause_address(start->machine, &start->bugcheck, &kind);
+    return kind == KDNET_CAUSE_ADDRESS ? address : 0;
+}
+
+/* Asks whether the next image that has such an address is there. False: no other has, or nobody has told of one. */
+static bool ask_check(struct kdnet_session *session, struct cause_state *state)
+{
+    uint64_t want;
+    struct kdnet_trace_start start = start_of(session);
+    return kdnet_trace_check_next(&state->check, start.cache, start.machine, named_address(&start), &want) &&
+           kdnet_request_read(session, KDNET_FOR_PROBE, want, KDNET_TRACE_CHECK_SIZE);
+}
+
+/* In a storm, of a machine whose address nobody can place: others with such a crash tell whether asking is worth it. */
+static enum cause_way way_without_place(const struct kdnet_trace_start *start, uint64_t now_us)
+{
+    switch (kdnet_trace_cache_group(start->cache, &start->bugcheck, start->kernel_id)) {
+    case KDNET_TRACE_GROUP_PLAIN:
+        return CAUSE_PLAIN;
+    case KDNET_TRACE_GROUP_FRUITFUL:
+        return CAUSE_SEARCH;
+    case KDNET_TRACE_GROUP_UNKNOWN:
+    default:
+        return kdnet_trace_cache_may_find(start->cache, now_us) ? CAUSE_SEARCH : CAUSE_LATER;
+    }
+}
+
+static void begin_search(struct kdnet_session *session, struct cause_state *state, bool storm)
+{
+    struct kdnet_trace_start start = start_of(session);
+    struct kdnet_trace_search *search = kdnet_probe_state(session, &search_state);
+    start.frame_known = take_frame(session, &start.frame);
+    start.storm = storm;
+    state->way = CAUSE_SEARCH;
+    if (search)
+        kdnet_trace_begin(search, &start);
 }
 
 static void begin(struct kdnet_session *session, struct cause_state *state, uint64_t now_us)
 {
-    const struct kdnet_kernel_info *info = session->kernel_info;
     const struct kdnet_session_shared *shared = session->shared;
-    bool block = kdnet_is_known(&info->facts, KDNET_FACT_DEBUGGER_DATA);
-    struct kdnet_trace_start start = {
-        .machine = (enum kdnet_machine)info->version.machine,
-        .bugcheck = session->history->crash.bugcheck.data,
-        .kernel_base = kdnet_halt_kernel_base(session),
-        .module_list = kdnet_halt_address(session,
-                                          block ? info->data.loaded_module_list : info->version.loaded_module_list),
-        .cache = shared->trace_cache,
-        .teller = teller_of(session),
-    };
-    start.frame_known = take_frame(session, &start.frame);
-    start.storm = shared->crash_storm && !kdnet_trace_cache_may_ask(shared->trace_cache, &start.bugcheck, now_us);
     state->begun = true;
     state->until_us = now_us + shared->read_deadline_us / BUDGET_DIVISOR;
-    kdnet_trace_begin(&state->search, &start);
+    struct kdnet_trace_start start = start_of(session);
+    if (!shared->crash_storm || (kdnet_trace_cache_may_ask(start.cache, &start.bugcheck, start.kernel_id, now_us) &&
+                                 kdnet_trace_cache_may_find(start.cache, now_us)))
+        begin_search(session, state, false);
+    else
+        state->way = CAUSE_CHECK;
+}
+
+/* The check has found nothing. */
+static void go_on(struct kdnet_session *session, struct cause_state *state, uint64_t now_us)
+{
+    struct kdnet_trace_start start = start_of(session);
+    state->way = way_without_place(&start, now_us);
+    if (state->way == CAUSE_SEARCH)
+        begin_search(session, state, true);
 }
 
 /* The name of an address in an image whose symbol file is known: NULL, of none other. */
@@ -111,9 +198,33 @@ static bool is_wanted(const struct kdnet_session *session)
            crash->bugcheck.data.code != 0 && crash->bucket[0] == '\0' && is_of_a_crash(session);
 }
 
-static bool next(struct kdnet_session *session, uint64_t now_us)
+/* One question more of a search. */
+static bool ask_search(struct kdnet_session *session, struct cause_state *state)
 {
     uint64_t want;
+    struct kdnet_trace_search *search = kdnet_probe_state_find(session, &search_state);
+    if (!search)
+        return false;
+    search->start.cache = session->shared->trace_cache; /* the session may have moved */
+    bool asked = kdnet_trace_next(search, &want) &&
+                 kdnet_request_read(session, KDNET_FOR_PROBE, want, KDNET_BLOCK_SIZE);
+    if (search->trace.frame_count > state->named)
+        name_from(session, &search->trace, state->named);
+    state->named = search->trace.frame_count;
+    return asked;
+}
+
+static bool ask(struct kdnet_session *session, struct cause_state *state, uint64_t now_us)
+{
+    if (state->way == CAUSE_CHECK && ask_check(session, state))
+        return true;
+    if (state->way == CAUSE_CHECK)
+        go_on(session, state, now_us);
+    return state->way == CAUSE_SEARCH && ask_search(session, state);
+}
+
+static bool next(struct kdnet_session *session, uint64_t now_us)
+{
     if (!is_wanted(session))
         return false;
     struct cause_state *state = kdnet_probe_state(session, &kdnet_probe_cause);
@@ -121,21 +232,35 @@ static bool next(struct kdnet_session *session, uint64_t now_us)
         return false;
     if (!state->begun)
         begin(session, state, now_us);
-    state->search.start.cache = session->shared->trace_cache; /* the session may have moved */
-    state->over = now_us >= state->until_us || !kdnet_trace_next(&state->search, &want) ||
-                  !kdnet_request_read(session, KDNET_FOR_PROBE, want, KDNET_BLOCK_SIZE);
-    if (state->search.trace.frame_count > state->named)
-        name_from(session, &state->search.trace, state->named);
-    state->named = state->search.trace.frame_count;
+    state->over = now_us >= state->until_us || !ask(session, state, now_us);
     return !state->over;
+}
+
+static void take_check(struct kdnet_session *session, struct cause_state *state, const struct kdnet_answer *answer)
+{
+    switch (kdnet_trace_check_take(&state->check, answer->data, answer->length)) {
+    case KDNET_TRACE_CHECK_FOUND:
+        state->found = state->over = true;
+        break;
+    case KDNET_TRACE_CHECK_MISSING: /* its code may tell */
+        begin_search(session, state, true);
+        break;
+    case KDNET_TRACE_CHECK_OTHER:
+        break;
+    }
 }
 
 static enum kdnet_probe_outcome take(struct kdnet_session *session, const struct kdnet_answer *answer)
 {
-    struct cause_state *state = kdnet_probe_state(session, &kdnet_probe_cause);
-    if (state && state->begun && !state->over) {
-        state->search.start.cache = session->shared->trace_cache;
-        kdnet_trace_give(&state->search, answer->data, answer->length);
+    struct cause_state *state = kdnet_probe_state_find(session, &kdnet_probe_cause);
+    struct kdnet_trace_search *search = kdnet_probe_state_find(session, &search_state);
+    if (!state || !state->begun || state->over)
+        return KDNET_PROBE_TAKEN;
+    if (state->way == CAUSE_CHECK) {
+        take_check(session, state, answer);
+    } else if (search) {
+        search->start.cache = session->shared->trace_cache;
+        kdnet_trace_give(search, answer->data, answer->length);
     }
     return KDNET_PROBE_TAKEN;
 }
@@ -155,27 +280,61 @@ const struct kdnet_probe kdnet_probe_cause = {
     .failed = failed,
 };
 
+static bool is_first_break(const struct kdnet_session *session)
+{
+    struct kdnet_break_facts facts = kdnet_halt_facts(session);
+    return kdnet_crash_phase(&facts) == KDNET_PHASE_BUGCHECK_FIRST;
+}
+
+static bool blames_others(const struct kdnet_trace *trace)
+{
+    uint64_t address;
+    const struct kdnet_image_place *blamed = kdnet_trace_blames(trace, &address);
+    return blamed && !kdnet_image_is_of_crash_path(blamed->name);
+}
+
+/* Others are told what a search has found; that it found nothing only when it could see. */
+static void tell_group(const struct kdnet_trace_search *search)
+{
+    const struct kdnet_trace_start *start = &search->start;
+    const struct kdnet_trace *trace = &search->trace;
+    bool fruitful = blames_others(trace);
+    bool whole = search->stage == KDNET_TRACE_DONE && !trace->cut && (trace->frame_count > 1 || !start->frame_known);
+    if (start->cache && (fruitful || whole))
+        kdnet_trace_cache_learn_group(start->cache, &start->bugcheck, start->kernel_id, start->teller, fruitful);
+}
+
+/* What is known of the cause, from here on the caller's. */
+static void find_out(struct kdnet_session *session, const struct cause_state *state, struct kdnet_trace *out)
+{
+    struct kdnet_trace_search *search = kdnet_probe_state_find(session, &search_state);
+    if (state->way == CAUSE_SEARCH && search) {
+        search->start.cache = session->shared->trace_cache;
+        tell_group(search);
+        *out = search->trace;
+        out->cut |= search->stage < KDNET_TRACE_IDENTITY;
+        return;
+    }
+    struct kdnet_trace_start start = start_of(session);
+    kdnet_trace_of_parameters(&start, state->found ? &state->check : NULL, out);
+    out->cut = state->way == CAUSE_LATER || (state->way == CAUSE_CHECK && !state->found);
+}
+
 struct kdnet_trace *kdnet_cause_end(struct kdnet_session *session)
 {
     struct kdnet_crash *crash = &session->history->crash;
     struct cause_state *state = kdnet_probe_state_find(session, &kdnet_probe_cause);
     if (!state || !state->begun || crash->bucket[0] != '\0')
         return NULL;
-    const struct kdnet_trace_search *search = &state->search;
-    uint64_t address;
-    struct kdnet_break_facts facts = kdnet_halt_facts(session);
-    bool whole = search->stage == KDNET_TRACE_DONE && !search->trace.cut;
-    /* Without a place, and time was short: the crash's next break tries again. */
-    if (whole || kdnet_trace_blames(&search->trace, &address) ||
-        kdnet_crash_phase(&facts) != KDNET_PHASE_BUGCHECK_FIRST)
-        kdnet_trace_bucket(&search->trace, search->start.bugcheck.code, session->kernel_info->version.minor,
-                           crash->bucket);
     state->over = true;
     struct kdnet_trace *trace = malloc(sizeof *trace);
-    if (trace) {
-        *trace = search->trace;
-        trace->cut |= search->stage < KDNET_TRACE_IDENTITY;
-        name_from(session, trace, 0);
-    }
+    if (!trace)
+        return NULL;
+    find_out(session, state, trace);
+    kdnet_probe_state_end(session, &search_state);
+    /* Nobody is to blame yet, and time was short: the crash's next break tries again. */
+    if (!trace->cut || blames_others(trace) || !is_first_break(session))
+        kdnet_trace_bucket(trace, crash->bugcheck.data.code, session->kernel_info->version.minor, crash->bucket);
+    name_from(session, trace, 0);
     return trace;
 }

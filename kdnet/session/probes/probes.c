@@ -101,6 +101,18 @@ void *kdnet_probe_state(struct kdnet_session *session, const struct kdnet_probe 
     return states->state[at];
 }
 
+void kdnet_probe_state_end(struct kdnet_session *session, const struct kdnet_probe *probe)
+{
+    struct kdnet_probe_states *states = &session->active->states;
+    for (size_t at = 0; at < states->count; ++at)
+        if (states->of[at] == probe) {
+            free(states->state[at]);
+            states->of[at] = states->of[--states->count];
+            states->state[at] = states->state[states->count];
+            return;
+        }
+}
+
 void kdnet_probes_begin(struct kdnet_session *session)
 {
     struct kdnet_kernel_info *info = session->kernel_info;
