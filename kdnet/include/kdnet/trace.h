@@ -60,7 +60,7 @@ const struct kdnet_image_place *kdnet_trace_blames(const struct kdnet_trace *tra
 
 /*
  * Cache of facts about images that several machines run, shared by all sessions of a thread. It saves later machines
- * most round trips. About 220 KiB. Returns NULL when out of memory; free(NULL) does nothing.
+ * most round trips. About 310 KiB. Returns NULL when out of memory; free(NULL) does nothing.
  */
 struct kdnet_trace_cache *kdnet_trace_cache_new(void);
 void kdnet_trace_cache_free(struct kdnet_trace_cache *cache);
