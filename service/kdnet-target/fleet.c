@@ -38,6 +38,18 @@ static void close_socket(uv_handle_t *handle)
     free(handle);
 }
 
+/* When no other can be opened, the machine keeps the socket that it has. */
+static void replace_socket(struct unit *unit)
+{
+    uv_udp_t *old = unit->socket;
+    if (bind_socket(unit) == 0) {
+        uv_close((uv_handle_t *)old, close_socket);
+        machine_set_address(unit->machine, &unit->self);
+    } else {
+        unit->socket = old;
+    }
+}
+
 /* A machine that has rebooted sends from another port, if so asked. */
 static void move_socket(struct unit *unit)
 {
@@ -46,13 +58,7 @@ static void move_socket(struct unit *unit)
     if (!unit->fleet->options->new_port || result.boots == unit->boots)
         return;
     unit->boots = result.boots;
-    uv_udp_t *old = unit->socket;
-    if (bind_socket(unit) == 0) {
-        uv_close((uv_handle_t *)old, close_socket);
-        machine_set_address(unit->machine, &unit->self);
-    } else {
-        unit->socket = old;
-    }
+    replace_socket(unit);
 }
 
 /* Sends what the machine has to send, and sets its alarm. */
@@ -95,7 +101,11 @@ static void on_datagram(uv_udp_t *socket, ssize_t length, const uv_buf_t *buffer
 {
     struct unit *unit = socket->data;
     (void)flags;
-    if (length <= 0 || !from) /* also "connection refused": kdnetd is not there yet */
+    if (length < 0 && program_refused_is_deaf()) { /* kdnetd is not there yet */
+        (void)uv_udp_recv_start(socket, give_buffer, on_datagram);
+        replace_socket(unit);
+    }
+    if (length <= 0 || !from)
         return;
     machine_receive(unit->machine, (const uint8_t *)buffer->base, (size_t)length, fleet_now_us(unit->fleet));
     flush(unit);

@@ -5,6 +5,7 @@
 #ifndef SERVICE_PLATFORM_PROGRAM_H
 #define SERVICE_PLATFORM_PROGRAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,5 +20,11 @@ int program_signal_summary(void);
 
 /* Lets this process have at least `wanted` open files, as far as it may. Returns how many it may have. */
 uint64_t program_raise_files(uint64_t wanted);
+
+/*
+ * Whether a connected UDP socket that was told "connection refused" hears nothing more: libuv stops receiving after it
+ * on Windows, and Wine's server looks at such a socket no more.
+ */
+bool program_refused_is_deaf(void);
 
 #endif

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs for Windows, under Wine: unit tests, configuration files, the service, the .msi.
 
-usage: under_wine.py BUILD [NAME...]    BUILD: build/windows; NAME: only programs, files, units, workers, service or msi;
+usage: under_wine.py BUILD [NAME...]    BUILD: build/windows; NAME: only programs, files, units, workers, early, service or msi;
                                         load: not by default; 2,000 machines crash within 300 ms, by 1 and 3 workers
 
 Wine binds 127.x.y.z to all addresses, so all is on 127.0.0.1. What Wine cannot show is in docs/windows.md.
@@ -17,6 +17,7 @@ import sys
 import time
 import urllib.request
 
+import early
 import receivers
 from wine import PATIENCE, SKIPPED, TREE, Wine, expect, free_port, native, say, text, wait, write_closed
 
@@ -343,6 +344,7 @@ def is_older(program):
 
 
 CHECKS = {"programs": check_programs, "files": check_files, "units": check_units, "workers": check_workers,
+          "early": early.check_early,
           "service": check_service, "msi": check_msi, "load": check_load}
 
 

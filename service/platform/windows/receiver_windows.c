@@ -127,10 +127,17 @@ static int receive_plain(struct receiver *receiver, WSABUF *buffer, struct arriv
                        &source_length, NULL, NULL);
 }
 
+/* What another computer answered to something we sent it: no fault of the socket, though forget_resets did not help. */
+static bool is_of_another(int error)
+{
+    return error == WSAECONNRESET || error == WSAENETRESET || error == WSAEHOSTUNREACH || error == WSAENETUNREACH ||
+           error == WSAECONNREFUSED;
+}
+
 /* An error of the socket's was of one datagram, and is over when it was told. */
 static bool receive(struct receiver *receiver, WSABUF *buffer, struct arrival *arrival)
 {
-    for (;;) {
+    for (unsigned answers = 0; answers < RECEIVER_BATCH;) {
         *arrival = (struct arrival){.length = 0};
         int outcome = receiver->receive_message ? receive_message(receiver, buffer, arrival)
                                                 : receive_plain(receiver, buffer, arrival);
@@ -140,11 +147,14 @@ static bool receive(struct receiver *receiver, WSABUF *buffer, struct arrival *a
         arrival->cut = arrival->cut || error == WSAEMSGSIZE;
         if (error == 0 || error == WSAEMSGSIZE)
             return true;
-        if (++receiver->errors > ERRORS_MAX) {
+        if (is_of_another(error)) {
+            ++answers;
+        } else if (++receiver->errors > ERRORS_MAX) {
             fail(receiver, uv_translate_sys_error(error));
             return false;
         }
     }
+    return false; /* the rest in the next round */
 }
 
 static bool take(struct receiver *receiver, size_t at)
