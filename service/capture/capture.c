@@ -3,6 +3,7 @@
 #include "service/capture/fragments.h"
 #include "service/capture/frame.h"
 #include "service/capture/gunzip.h"
+#include "service/capture/pcap_header.h"
 #include "service/capture/pcapng.h"
 
 #include <errno.h>
@@ -10,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <pcap/pcap.h>
 
 #define TIME_MAX_S 253402300799 /* 9999-12-31T23:59:59Z, the last second that RFC 3339 can write */
 
@@ -95,18 +94,6 @@ static bool take_frame(struct capture *capture, const struct raw *raw, struct ca
 }
 
 /* --- files to frames ---------------------------------------------------------------------------------------------- */
-
-#ifdef KDNETD_PCAP_TIME32
-/* struct pcap_pkthdr of a libpcap that was built with 32-bit seconds, where ours are 64 bits. */
-struct pcap_header {
-    struct {
-        int32_t tv_sec, tv_usec;
-    } ts;
-    uint32_t caplen, len;
-};
-#else
-#define pcap_header pcap_pkthdr
-#endif
 
 static enum capture_result next_of_pcap(struct capture *capture, struct raw *raw)
 {

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <pcap/pcap.h>
 #include <cmocka.h>
 
 #include "kdnet/error.h"
 #include "kdnet/wire/handshake.h"
 #include "kdnet/wire/manipulate.h"
+#include "service/capture/pcap_header.h"
 #include "tests/support/bytes.h"
 #include "tests/support/vectors.h"
 
@@ -89,9 +89,10 @@ static void load(pcap_t *capture)
     assert_non_null(loaded.crypto);
     assert_int_equal(pcap_datalink(capture), DLT_EN10MB);
 
-    struct pcap_pkthdr *header;
+    struct pcap_pkthdr *told;
     const u_char *bytes;
-    for (unsigned frame = 1; pcap_next_ex(capture, &header, &bytes) == 1; ++frame) {
+    for (unsigned frame = 1; pcap_next_ex(capture, &told, &bytes) == 1; ++frame) {
+        const struct pcap_header *header = (const void *)told;
         size_t length = 0;
         const uint8_t *payload = udp_payload(bytes, header->caplen, &length);
         if (!payload)
