@@ -109,9 +109,8 @@ static bool read_header(struct unwinding *u, enum kdnet_machine machine, uint64_
         return kdnet_unwind_fail(u);
     const uint8_t *count = nt + (magic == MAGIC_PE64 ? NT64_COUNT : NT32_COUNT);
     const uint8_t *directory = count + 4 + (size_t)8 * EXCEPTION_DIRECTORY;
-    *out = (struct kdnet_image_header){.size = kdnet_get_le32(nt + NT_IMAGE_SIZE),
-                                       .stamp = kdnet_get_le32(nt + NT_STAMP),
-                                       .at = at};
+    *out = (struct kdnet_image_header){
+        .size = kdnet_get_le32(nt + NT_IMAGE_SIZE), .stamp = kdnet_get_le32(nt + NT_STAMP), .at = at};
     if (kdnet_get_le32(count) > EXCEPTION_DIRECTORY) {
         out->table_rva = kdnet_get_le32(directory);
         out->table_size = kdnet_get_le32(directory + 4);

@@ -244,7 +244,7 @@ static void when_it_went_on_is_learnt_late(void **state)
     (void)state;
     assert_int_equal(kdnet_session_recall_crash(p->session, &late), KDNET_OK);
     assert_true(crash->first_released && crash->first_released_us != 77); /* it was seen here */
-    crash->first_released = false; /* as of a host that has not seen it */
+    crash->first_released = false;                                        /* as of a host that has not seen it */
     late.crash[0] ^= 1;
     assert_int_equal(kdnet_session_recall_crash(p->session, &late), KDNET_OK);
     assert_false(crash->first_released);
