@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/sinks/sinks.h"
+#include "service/platform/yield.h"
 #include "service/runtime/log.h"
 #include "service/sinks/feed.h"
 #include "service/store/store_read.h"
@@ -220,6 +221,7 @@ static void run(void *user)
 {
     struct sink *sink = user;
     uint64_t cursor = 0;
+    platform_yield();
     if (find_cursor(sink, &cursor)) {
         feed_init(&sink->feed, &sink->env, sink->config.name, cursor, uv_hrtime());
         bool is_stream = sink->config.type == CONFIG_SINK_SYSLOG && sink->config.transport != CONFIG_TRANSPORT_UDP;

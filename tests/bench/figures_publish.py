@@ -17,7 +17,7 @@ def server():
 
 def start_server(suite):
     port, folder = free_port(), suite.rig.folder_for("nats")
-    suite.rig.running.append(Program([server(), "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", folder], 0, os.path.join(folder, "log")))
+    suite.rig.running.append(Program(["nice", "-n", "19", server(), "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", folder], 0, os.path.join(folder, "log")))
     ends = time.monotonic() + 30
     while True:
         try:

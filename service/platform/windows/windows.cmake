@@ -6,6 +6,7 @@ set(KDNETD_PLATFORM platform/windows/windows.c platform/windows/console.c platfo
   platform/windows/log_line.c platform/windows/logfile.c platform/windows/manager.c platform/windows/notify_windows.c
   platform/windows/receiver_windows.c platform/windows/requests.c platform/windows/selftest.c
   platform/windows/selftest_loop.c platform/windows/sender_windows.c platform/windows/service.c
+  platform/windows/yield.c
   platform/windows/service_state.c)
 set(KDNETD_PROGRAM platform/windows/program.c)
 
