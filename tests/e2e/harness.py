@@ -6,6 +6,8 @@ wait. Each test gets a folder of its own and loopback addresses of its own, so t
 Whatever a test started is ended after it; when it failed, the logs of its programs are shown.
 
 Environment: KDNETD_BUILD (folder of the programs), KDNETD_SOURCE (the tree), KDNETD_DATA (captures; may be missing).
+KDNETD_WINE (folder of kdnetd.exe): kdnetd is that one, under Wine; the machines are those of KDNETD_BUILD. Wine binds
+127.x.y.z to all addresses, so all is on 127.0.0.1; no signal reaches kdnetd.exe, so it is not ended but killed.
 """
 import atexit
 import datetime
@@ -33,6 +35,7 @@ SOURCE = pathlib.Path(os.environ.get("KDNETD_SOURCE", pathlib.Path(__file__).res
 BUILD = pathlib.Path(os.environ.get("KDNETD_BUILD", SOURCE / "build" / "asan"))
 DATA = pathlib.Path(os.environ.get("KDNETD_DATA", SOURCE.parent / "shared" / "data"))
 SCHEMA = SOURCE / "config" / "events.schema.json"
+WINE = os.environ.get("KDNETD_WINE")
 
 GUIDAGE = "4B444E45542D544152474554000000011"
 SYMBOL = "nt!IopFinalCrashDumpStatus"
@@ -40,8 +43,14 @@ RVA = f"{GUIDAGE}:IopFinalCrashDumpStatus=0x3010"
 PATIENCE = 120.0  # of a wait that should take a moment: only a broken program meets it
 # A processor that is busy elsewhere for two seconds is no fault of kdnetd's: a test of the deadline names its own.
 READ_DEADLINE = "30s"
+WINE_QUIET = 1.0  # what kdnetd.exe has to say comes in less
 
 _digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def kdnetd():
+    """The words that start it."""
+    return ["wine", str(pathlib.Path(WINE) / "kdnetd.exe")] if WINE else [str(BUILD / "kdnetd")]
 
 
 def base36(value):
@@ -166,7 +175,7 @@ class Daemon:
                  prefix=(), pass_fds=()):
         self.case = case
         self.listen = listen if listen is not None else [place(case.ip, free_port(case.ip))]
-        self.command = [*map(str, prefix), str(BUILD / "kdnetd")]
+        self.command = [*map(str, prefix), *kdnetd()]
         for one in self.listen:
             self.command += ["--listen", one]
         if rva:
@@ -176,7 +185,7 @@ class Daemon:
         config = configuration(case.folder, options)
         if "--http" not in options and "http:" not in config:
             self.command += ["--http", "none"]  # many run side by side: they would fight for the default
-        if "--http-socket" not in options and "http_socket:" not in config:
+        if "--http-socket" not in options and "http_socket:" not in config and not WINE:
             self.command += ["--http-socket", "none"]
         if events:
             self.command += ["--events", str(events)]
@@ -185,7 +194,7 @@ class Daemon:
         self.command += [str(option) for option in options]
         self.notify = None
         self.env = dict(os.environ, **(env or {}))
-        if "NOTIFY_SOCKET" not in (env or {}):
+        if "NOTIFY_SOCKET" not in (env or {}) and not WINE:
             self._open_notify()
         self.env.setdefault("ASAN_OPTIONS", "detect_leaks=1")
         self.parsed = []
@@ -301,6 +310,8 @@ class Daemon:
 
     def stop(self, expect=0):
         """Ends it as systemd would; a sanitizer's complaint shows as another exit status."""
+        if WINE:
+            return self._end_under_wine()
         self.signal(signal.SIGTERM)
         try:
             code = self.process.wait(PATIENCE)
@@ -311,6 +322,17 @@ class Daemon:
         self.log.join(PATIENCE)
         if code != expect:
             raise AssertionError(f"kdnetd ended with {code}, not {expect}\n{self.log_text()}")
+        return self.events()
+
+    def _end_under_wine(self):
+        """When it has said all."""
+        said = -1
+        while said != len(self.out.lines):
+            said = len(self.out.lines)
+            time.sleep(WINE_QUIET)
+        self.kill()
+        self.out.join(PATIENCE)
+        self.log.join(PATIENCE)
         return self.events()
 
     def clean_up(self):
@@ -514,7 +536,7 @@ class Case(unittest.TestCase):
         self.network = f"127.{draw.randrange(2, 255)}.{draw.randrange(1, 255)}"
         self.last_ip = 1
         self.seeds = 0
-        self.ip = f"{self.network}.1"
+        self.ip = "127.0.0.1" if WINE else f"{self.network}.1"
 
     def tearDown(self):
         outcome = self._outcome.result
@@ -543,7 +565,7 @@ class Case(unittest.TestCase):
         return path
 
     def run_kdnetd(self, *options, timeout=PATIENCE):
-        return subprocess.run([str(BUILD / "kdnetd"), *map(str, options)], stdin=subprocess.DEVNULL,
+        return subprocess.run([*kdnetd(), *map(str, options)], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=timeout, cwd=self.folder)
 
     def check_events(self, events):

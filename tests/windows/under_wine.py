@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs for Windows, under Wine: unit tests, configuration files, the service, the .msi.
 
-usage: under_wine.py BUILD [NAME...]    BUILD: build/windows; NAME: only programs, files, units, workers, early, service or msi;
+usage: under_wine.py BUILD [NAME...]    BUILD: build/windows; NAME: only programs, files, units, workers, early, e2e, service or msi;
                                         load: not by default; 2,000 machines crash within 300 ms, by 1 and 3 workers
 
 Wine binds 127.x.y.z to all addresses, so all is on 127.0.0.1. What Wine cannot show is in docs/windows.md.
@@ -18,6 +18,7 @@ import time
 import urllib.request
 
 import early
+import e2e
 import receivers
 from wine import PATIENCE, SKIPPED, TREE, Wine, expect, free_port, native, say, text, wait, write_closed
 
@@ -344,7 +345,7 @@ def is_older(program):
 
 
 CHECKS = {"programs": check_programs, "files": check_files, "units": check_units, "workers": check_workers,
-          "early": early.check_early,
+          "early": early.check_early, "e2e": e2e.check_e2e,
           "service": check_service, "msi": check_msi, "load": check_load}
 
 
