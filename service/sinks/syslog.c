@@ -108,6 +108,8 @@ static bool connect_stream(struct sink_link *link, struct sink_answer *answer)
                 curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)SINK_CONNECT_S) == CURLE_OK &&
                 curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, link->error) == CURLE_OK &&
                 (!link->config->ca_file || curl_easy_setopt(curl, CURLOPT_CAINFO, link->config->ca_file) == CURLE_OK);
+    if (curl) /* as in http.c */
+        (void)curl_easy_setopt(curl, CURLOPT_SSL_OPTIONS, (long)CURLSSLOPT_REVOKE_BEST_EFFORT);
     CURLcode code = good ? curl_easy_perform(curl) : CURLE_FAILED_INIT;
     if (code == CURLE_OK) {
         link->curl = curl;

@@ -3,14 +3,16 @@
 import gzip
 import http.server
 import json
+import re
 import socket
+import ssl
 import threading
 
 
 class Http:
-    """Keeps each event of NDJSON that is posted."""
+    """Keeps each event of NDJSON that is posted. With a context, over TLS."""
 
-    def __init__(self):
+    def __init__(self, context=None):
         self.events = []
         outer = self
 
@@ -29,7 +31,15 @@ class Http:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(http.server.ThreadingHTTPServer):
+            def finish_request(self, request, client_address):
+                request.settimeout(30)  # the handshake here, so that one that fails holds up no other
+                super().finish_request(context.wrap_socket(request, server_side=True) if context else request, client_address)
+
+            def handle_error(self, request, client_address):
+                pass  # a client that does not trust us
+
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -64,3 +74,40 @@ class Udp:
         self.ends = True
         self.thread.join()
         self.socket.close()
+
+
+class Stream:
+    """Keeps each message of syslog, counted by octets. With a context, over TLS."""
+
+    def __init__(self, context=None):
+        self.messages, self.context = [], context
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                connection = self.listener.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self.read, args=(connection,), daemon=True).start()
+
+    def read(self, connection):
+        data = b""
+        try:
+            connection.settimeout(120)
+            connection = self.context.wrap_socket(connection, server_side=True) if self.context else connection
+            while more := connection.recv(65536):
+                data += more
+                while (found := re.match(rb"(\d+) ", data)) and len(data) >= found.end() + int(found.group(1)):
+                    end = found.end() + int(found.group(1))
+                    self.messages.append(data[found.end():end])
+                    data = data[end:]
+        except (OSError, ssl.SSLError):
+            pass
+        finally:
+            connection.close()
+
+    def close(self):
+        self.listener.close()

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs for Windows, under Wine: unit tests, configuration files, the service, the .msi.
 
-usage: under_wine.py BUILD [NAME...]    BUILD: build/windows; NAME: only programs, files, units, workers, early, e2e, service or msi;
+usage: under_wine.py BUILD [NAME...]    BUILD: build/windows; NAME: only programs, files, units, workers, early, e2e, service, msi, outlets or
+                                        signing;
                                         load: not by default; 2,000 machines crash within 300 ms, by 1 and 3 workers
 
 Wine binds 127.x.y.z to all addresses, so all is on 127.0.0.1. What Wine cannot show is in docs/windows.md.
@@ -19,7 +20,9 @@ import urllib.request
 
 import early
 import e2e
+import outlets
 import receivers
+import signing
 from wine import PATIENCE, SKIPPED, TREE, Wine, expect, free_port, native, say, text, wait, write_closed
 
 GUIDAGE = "4B444E45542D544152474554000000011"
@@ -344,7 +347,8 @@ def is_older(program):
     return any(path.stat().st_mtime > built for room in rooms for path in room.rglob("*.[ch]"))
 
 
-CHECKS = {"programs": check_programs, "files": check_files, "units": check_units, "workers": check_workers,
+CHECKS = {"programs": check_programs, "outlets": outlets.check_outlets, "signing": signing.check_signing,
+          "files": check_files, "units": check_units, "workers": check_workers,
           "early": early.check_early, "e2e": e2e.check_e2e,
           "service": check_service, "msi": check_msi, "load": check_load}
 

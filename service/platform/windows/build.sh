@@ -5,6 +5,7 @@
 #   build.sh           all of it
 #   build.sh packages  the same without the tests
 #   build.sh programs  kdnetd.exe, kdnetctl.exe, kdnet-target.exe and the unit tests in build/windows
+#   build.sh pack OUT  the .zip and the .msi of the programs that are built, in the folder OUT
 #
 # KDNETD_SIGN: a command that signs a file in place, called with its path: each program, then the .msi.
 set -euo pipefail
@@ -50,50 +51,54 @@ make_programs() {
 sign() { # FILE
     test -n "${KDNETD_SIGN:-}" || return 0
     # shellcheck disable=SC2086
-    $KDNETD_SIGN "$1" || die "KDNETD_SIGN could not sign $1"
+    $KDNETD_SIGN "$1" >&2 || die "KDNETD_SIGN ($KDNETD_SIGN) could not sign ${1##*/}: no package is made"
 }
 
-stage() {
-    local files=$build/package/files name
-    rm -rf "$build/package"
-    mkdir -p "$files"
+stage() { # FOLDER
+    local name
+    mkdir -p "$1"
     for name in "${programs[@]}"; do
-        x86_64-w64-mingw32-strip -o "$files/$name.exe" "$build/$name.exe"
-        sign "$files/$name.exe"
+        x86_64-w64-mingw32-strip -o "$1/$name.exe" "$build/$name.exe"
+        sign "$1/$name.exe"
     done
     cp "$tree/docs/windows.md" "$tree/docs/results.md" "$tree/config/kdnetd.yaml.example" "$tree/config/targets.example" \
-        "$tree/config/events.schema.json" "$here/kdnetd.wxs" "$files"
-    cp "$tree/LICENSE" "$files/LICENSE.txt"
+        "$tree/config/events.schema.json" "$here/kdnetd.wxs" "$1"
+    cp "$tree/LICENSE" "$1/LICENSE.txt"
 }
 
-make_packages() {
-    local version name
+# Both are whole before either is where one looks for it.
+make_packages() { # OUT
+    local out=$1 version name work
     version=$(sed -n 's/^CMAKE_PROJECT_VERSION:STATIC=//p' "$build/CMakeCache.txt")
-    name=kdnetd-$version-x64
-    stage
+    name=kdnetd-$version-x64 work=$out/package
+    rm -rf "$work"
+    stage "$work/$name"
     (
-        cd "$build/package/files"
+        cd "$work/$name"
         # wixl finds files by their names in the folder that it runs in.
-        quietly wixl -a x64 -D VERSION="$version" -D FILES=. -o "$build/$name.msi" kdnetd.wxs || die "wixl could not make $name.msi"
+        quietly wixl -a x64 -D VERSION="$version" -D FILES=. -o "../$name.msi" kdnetd.wxs || die "wixl could not make $name.msi"
         rm kdnetd.wxs
     )
-    sign "$build/$name.msi"
-    rm -f "$build/$name.zip"
-    mv "$build/package/files" "$build/package/$name"
-    (cd "$build/package" && quietly zip -q -r "$build/$name.zip" "$name") || die "zip could not make $name.zip"
-    printf '%s\n' "$build/$name.zip" "$build/$name.msi"
+    sign "$work/$name.msi"
+    (cd "$work" && quietly zip -q -r "$name.zip" "$name") || die "zip could not make $name.zip"
+    mv "$work/$name.zip" "$work/$name.msi" "$out"
+    printf '%s\n' "$out/$name.zip" "$out/$name.msi"
 }
 
 case ${1:-} in
 programs) make_programs ;;
 packages)
     make_programs
-    make_packages
+    make_packages "$build"
     ;;
 '')
     make_programs
-    make_packages
+    make_packages "$build"
     exec "${PYTHON:-python3}" -B "$tree/tests/windows/under_wine.py" "$build"
     ;;
-*) die "say nothing, packages or programs" ;;
+pack)
+    test -n "${2:-}" || die "pack needs a folder"
+    make_packages "$(readlink -f -- "$2")"
+    ;;
+*) die "say nothing, packages, programs or pack" ;;
 esac

@@ -57,7 +57,11 @@ static void look_at_account(struct look *look)
     const QUERY_SERVICE_CONFIGW *config = (const QUERY_SERVICE_CONFIGW *)(const void *)space.bytes;
     bool told = QueryServiceConfigW(look->service, (QUERY_SERVICE_CONFIGW *)(void *)space.bytes, sizeof space, &bytes);
     bool own = told && config->lpServiceStartName && _wcsicmp(config->lpServiceStartName, MANAGER_ACCOUNT) == 0;
-    say(look, !told ? UNTOLD : own ? OK : NOT, "it runs as NT SERVICE\\kdnetd", "kdnetd service install sets it anew");
+    say(look,
+        !told ? UNTOLD
+        : own ? OK
+              : NOT,
+        "it runs as NT SERVICE\\kdnetd", "sc config kdnetd obj= \"NT SERVICE\\kdnetd\"");
     say(look, told && config->dwStartType == SERVICE_AUTO_START ? OK : NOT, "it starts with Windows",
         "sc config kdnetd start= delayed-auto");
     say(look, told && config->lpBinaryPathName && config->lpBinaryPathName[0] == L'"' ? OK : NOT,
