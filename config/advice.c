@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is allowed, and cannot do what it looks like: policies, keys; advice_http.c: HTTP. */
+/* Warns of settings that are legal but have no or another effect than they seem: policies, keys. advice_http.c:
+ * HTTP. */
 #include "config/advice.h"
 #include "kdnet/key.h"
 
@@ -45,7 +46,7 @@ const char *advice_file(const struct kdnetd_config *config, const struct config_
     return is_option ? "command line" : config->sources[place->source];
 }
 
-/* One line for all of them, at the first. */
+/* One warning for all guessable keys, at the first. */
 static void advise_keys(const struct kdnetd_config *config, struct config_report *report)
 {
     const struct config_target *first = NULL;

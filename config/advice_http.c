@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is allowed of `http`, and leaves it closed, or open to more than was meant. */
+/* Warns of `http` settings that are legal, and leave the API closed, or more open than meant. */
 #include "config/advice.h"
 
 #include <string.h>
@@ -18,7 +18,7 @@ static void advise(const struct kdnetd_config *config, enum config_setting setti
     config_report_add(report, &spot, "warning: %s", text);
 }
 
-/* What an address that others can reach needs. */
+/* Warns of what a reachable address lacks. */
 static void advise_reachable(const struct kdnetd_config *config, struct config_report *report)
 {
     if (!config->http_tls_cert && !config->http_tls_key)

@@ -7,7 +7,7 @@ struct tally {
     size_t depth, anchors, aliases, tags, documents;
 };
 
-/* Returns what is wrong and its remedy when a token is one too many; NULL: it is not. */
+/* Counts a token. Returns the mistake and its remedy when a bound is exceeded, else NULL. */
 static const char *count_token(struct tally *tally, yaml_token_type_t type)
 {
     switch (type) {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Targets in a hash of twice their number or more: index + 1, 0 empty; a taken slot means the next one. */
+/* Hash table of targets with at least twice as many slots: index + 1, 0 is empty; linear probing. */
 struct index {
     uint32_t *slots;
     size_t size; /* a power of two */
@@ -17,7 +17,7 @@ struct kind_of_index {
     bool (*same)(const struct config_target *a, const struct config_target *b);
 };
 
-/* FNV-1a: quick on short text; the operator has no reason to make names that collide. */
+/* FNV-1a: fast on short text; an operator has no reason to cause collisions. */
 static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t length)
 {
     const uint8_t *byte = bytes;
@@ -49,7 +49,7 @@ static bool index_init(struct index *index, size_t count)
     return index->slots != NULL;
 }
 
-/* The slot of a target like `wanted`, or the empty one where it would go. */
+/* Returns the slot of a target equal to `wanted`, or the empty slot for it. */
 static uint32_t *index_slot(const struct index *index, const struct kind_of_index *kind,
                             const struct config_target *targets, const struct config_target *wanted)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Options of the command line: those that are one value by their row, the others in their short forms. */
+/* Options of the command line: single values by their row in options.def, the others in short forms. */
 #include "config/option.h"
 #include "config/value.h"
 
@@ -23,8 +23,8 @@ static bool stored(bool is_stored, char *error)
 }
 
 /*
- * Copies the option's text and cuts it at the first or last `separator`. The caller wipes the copy: it may hold a key.
- * False when it is too long, or there is no separator.
+ * Copies the option's text and cuts the copy at the first or last `separator`. The caller wipes the copy, which may
+ * hold a key. False: too long, or no separator.
  */
 static bool cut(const char *text, char separator, bool at_last, char copy[static LONGEST_OPTION], char **rest)
 {

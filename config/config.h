@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config: what kdnetd was told to do, as one struct; from the YAML file, the targets files and the command line.
+ * config: kdnetd's configuration as one struct, from the YAML file, the targets files and the command line.
  *
- * Uses report and, of kdnet, key and evidence. Opens files, but no socket, and writes no log: each mistake goes to a
- * config_report.
+ * Opens files, but no socket, and writes no log: each mistake goes to a config_report.
  *
- * The story in call order (the order of load and add does not matter: an option beats a file):
+ * In call order (load and add may be swapped: an option overrides a file):
  *
  *   config_init(&config);
  *   config_load("etc/kdnetd/kdnetd.yaml", &config, &report);
@@ -15,7 +14,7 @@
  *   ...
  *   config_clear(&config);
  *
- * Not thread-safe: one thread builds a struct; once built and checked, any number may read it.
+ * Not thread-safe: one thread builds a struct; once checked, any number of threads may read it.
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
@@ -31,23 +30,23 @@
 #define CONFIG_NAME_SIZE      65 /* 64 characters and the NUL */
 #define CONFIG_GUIDAGE_SIZE   41 /* 32 digits of GUID, up to 8 of age, the NUL */
 #define CONFIG_SYMBOL_SIZE    128
-#define CONFIG_ERROR_SIZE     256 /* for a text of what is wrong and its remedy */
+#define CONFIG_ERROR_SIZE     256 /* of a text with a mistake and its remedy */
 #define CONFIG_DEFAULT_PORT   50000
-#define CONFIG_READS_MAX      20                  /* besides those that are there by default */
-#define CONFIG_MODULES_MAX    7                   /* images besides nt that they are of */
+#define CONFIG_READS_MAX      20                  /* besides the default reads */
+#define CONFIG_MODULES_MAX    7                   /* images besides nt that reads may refer to */
 #define CONFIG_INCLUDE_DEPTH  4                   /* files between the first and the last, both counted */
 #define CONFIG_YAML_LIMIT     ((size_t)16 << 20)  /* bytes of one YAML file */
 #define CONFIG_TARGETS_LIMIT  ((size_t)256 << 20) /* bytes of one targets file */
-#define CONFIG_OLD_KEYS_MAX   4                   /* key_old of one target */
+#define CONFIG_OLD_KEYS_MAX   4                   /* key_old entries of one target */
 #define CONFIG_WORKERS_MAX    64                  /* threads that serve machines */
 #define CONFIG_HOLD_FOR_EVER  UINT64_MAX          /* hold_for: none */
-#define CONFIG_LABELS_MAX     16                  /* of one target */
+#define CONFIG_LABELS_MAX     16                  /* labels of one target */
 #define CONFIG_LABEL_KEY_SIZE 33                  /* 32 characters and the NUL */
 #define CONFIG_LABEL_SIZE     65                  /* 64 bytes of value and the NUL */
 #define CONFIG_SINKS_MAX      16
 #define CONFIG_SOURCE_OPTIONS 0 /* the command line's place in `sources` */
 
-/* Where something was written, to name it in a message. */
+/* Place of a setting, for messages. */
 struct config_place {
     uint32_t source; /* index into kdnetd_config.sources; CONFIG_SOURCE_OPTIONS is the command line */
     uint32_t line;   /* from 1; 0 on the command line */
@@ -60,7 +59,7 @@ struct config_address {
     uint16_t port;
 };
 
-/* The kinds of break that a policy tells apart (DESIGN section 4). */
+/* Kinds of break that a policy distinguishes (DESIGN section 4). */
 enum config_break {
     CONFIG_BREAK_BUGCHECK_FIRST,
     CONFIG_BREAK_BUGCHECK_SECOND,
@@ -68,7 +67,7 @@ enum config_break {
     CONFIG_BREAK_BREAK,
     CONFIG_BREAK_EXCEPTION,
     CONFIG_BREAK_LOAD_SYMBOLS,
-    CONFIG_BREAK_PROMPT, /* continue or hold only: a machine that asks cannot be told to reboot before it is answered */
+    CONFIG_BREAK_PROMPT, /* continue or hold only: a machine at a prompt cannot reboot before the answer */
     CONFIG_BREAKS,
 };
 
@@ -84,7 +83,7 @@ struct config_policy {
     uint64_t hold_for_ms;          /* 0 unset (as for all); CONFIG_HOLD_FOR_EVER without a deadline */
 };
 
-/* Labels of targets, by key. Equal sets are one, for all targets of a configuration. */
+/* Labels of a target, sorted by key. All targets with equal labels share one set. */
 struct config_labels {
     struct config_labels *next; /* in the configuration's hash */
     uint64_t hash;
@@ -96,15 +95,15 @@ struct config_target {
     char name[CONFIG_NAME_SIZE];
     struct kdnet_key key;
     bool has_address;              /* false: learnt from an authentic poke */
-    bool strict;                   /* what comes from other addresses is not taken */
-    struct config_address address; /* port 0: any port of that address */
-    uint16_t port;                 /* the listening port that it belongs to; 0: all of them */
-    struct config_policy policy;   /* what differs from the policy for all */
+    bool strict;                   /* datagrams from other addresses are dropped */
+    struct config_address address; /* port 0: any port of the address */
+    uint16_t port;                 /* listening port of the target; 0: all listening ports */
+    struct config_policy policy;   /* actions that differ from the policy for all targets */
     struct config_place place;
     const struct config_labels *labels; /* NULL: none. Borrowed from the configuration */
 };
 
-/* A key that a target had, or may still have: Windows takes a new one only at its next start. */
+/* A key that a target had, and may still have: Windows takes a new key only at its next start. */
 struct config_old_key {
     struct kdnet_key key;
     uint32_t target; /* index into kdnetd_config.targets */
@@ -116,7 +115,7 @@ struct config_listen {
     struct config_place place;
 };
 
-/* Where a symbol is in one kernel, told by hand. */
+/* RVA of a symbol in one kernel, as configured. */
 struct config_rva {
     char guidage[CONFIG_GUIDAGE_SIZE]; /* upper case, age without leading zeros */
     char symbol[CONFIG_SYMBOL_SIZE];   /* without nt! */
@@ -154,7 +153,7 @@ enum config_sink_type {
     CONFIG_SINK_SYSLOG,
     CONFIG_SINK_JOURNAL,
     CONFIG_SINK_KAFKA,
-    CONFIG_SINK_NATS, /* no word: it is made of the option nats */
+    CONFIG_SINK_NATS, /* not a configurable word: the option nats makes this sink */
 };
 enum config_sink_format {
     CONFIG_FORMAT_NDJSON,
@@ -167,8 +166,8 @@ enum config_sink_format {
 };
 enum config_transport { CONFIG_TRANSPORT_TCP, CONFIG_TRANSPORT_TLS, CONFIG_TRANSPORT_UDP };
 
-/* CONFIG_SET_name of each option (options.def): settings exist once, so a second file that makes one again is a
- * mistake; the command line may. */
+/* CONFIG_SET_name of each option (options.def). A setting may be made once by the files; the command line may
+ * override it. */
 enum config_setting {
 #define OPTION(name, ...)         CONFIG_SET_##name,
 #define RETAIN_FIELD(name, ...)   CONFIG_SET_retain_##name,
@@ -177,20 +176,20 @@ enum config_setting {
 #define NATS_TLS_FIELD(name, ...) CONFIG_SET_nats_tls_##name,
 #include "config/options.def"
     CONFIG_SETTINGS,
-    CONFIG_SET_POLICY = CONFIG_SET_policy_bugcheck_first, /* and one for each kind of break */
+    CONFIG_SET_POLICY = CONFIG_SET_policy_bugcheck_first, /* followed by one for each kind of break */
 };
 
-/* The member that a row of options.def makes, by its type. Text is NULL when it was not told. */
+/* The member of each row of options.def, by its type. A text is NULL when not set. */
 #define CONFIG_MEMBER_BOOL(member)            bool member;
 #define CONFIG_MEMBER_NUMBER(member)          unsigned member;
-#define CONFIG_MEMBER_WORD(member)            unsigned member; /* which one of the row's words */
+#define CONFIG_MEMBER_WORD(member)            unsigned member; /* index into the row's words */
 #define CONFIG_MEMBER_DURATION(member)        uint64_t member; /* ms */
 #define CONFIG_MEMBER_SIZE(member)            uint64_t member; /* bytes */
 #define CONFIG_MEMBER_TEXT(member)            char *member;
 #define CONFIG_MEMBER_NAME(member)            char member[CONFIG_NAME_SIZE];
 #define CONFIG_MEMBER_TEXTS(member)           struct config_texts member;
 #define CONFIG_MEMBER_ADDRESS_OR_NONE(member) struct config_address member; /* port 0: none */
-#define CONFIG_MEMBER_LISTENERS(member)                                     /* those below are declared by hand */
+#define CONFIG_MEMBER_LISTENERS(member)                                     /* lists are declared by hand below */
 #define CONFIG_MEMBER_TARGETS(member)
 #define CONFIG_MEMBER_FILES(member)
 #define CONFIG_MEMBER_INCLUDES(member)
@@ -249,7 +248,7 @@ struct kdnetd_config {
     struct config_sink *sinks;
     size_t sink_count, sink_capacity;
 
-    struct config_policy policy; /* for all targets; nothing in it is unset */
+    struct config_policy policy; /* policy for all targets; every action is set */
     struct config_nats nats;     /* no servers: none */
 #define OPTION(name, type, member, ...)       CONFIG_MEMBER_##type(member)
 #define RETAIN_FIELD(name, type, member, ...) CONFIG_MEMBER_##type(member)
@@ -260,9 +259,9 @@ struct kdnetd_config {
 
     struct config_access access;
 
-    char **sources; /* names of what was read; [0] is the command line */
+    char **sources; /* names of all files that were read; [0] is the command line */
     size_t source_count, source_capacity;
-    struct config_file_id *file_ids; /* beside `sources`; tells that a file comes twice */
+    struct config_file_id *file_ids; /* identities of `sources`, to detect a file that is included twice */
     size_t file_id_capacity;
     bool was_set[CONFIG_SETTINGS];
     struct config_place set_at[CONFIG_SETTINGS];
@@ -283,15 +282,15 @@ void config_take_targets(struct kdnetd_config *config, struct kdnetd_config *to)
 void config_clear(struct kdnetd_config *config);
 
 /*
- * Reads a YAML file and all that it includes and names. Each mistake goes to `report`, and reading goes on after it.
+ * Reads a YAML file and all files that it names. Each mistake goes to `report`, and reading continues.
  *
- * Returns true when this call added none.
+ * Returns true when this call found no mistake.
  */
 bool config_load(const char *path, struct kdnetd_config *config, struct config_report *report);
 
 /*
- * The same, from `length` bytes of text. `name` stands for the file in messages, and relative paths in the text start
- * at its folder. Nothing is asked about who may read it.
+ * Like config_load, from `length` bytes of text. `name` stands for the file in messages, and relative paths in the text
+ * start at its folder. File permissions are not checked.
  */
 bool config_load_text(const char *text, size_t length, const char *name, struct kdnetd_config *config,
                       struct config_report *report);
@@ -299,19 +298,19 @@ bool config_load_text(const char *text, size_t length, const char *name, struct 
 /* Reads a targets file, `name key [address]` a line; the mistakes as above. */
 bool config_load_targets(const char *path, struct kdnetd_config *config, struct config_report *report);
 
-/* The same, from `length` bytes of text. Cost: one pass; nothing allocated for a line but its row. */
+/* Like config_load_targets, from `length` bytes of text. Cost: one pass; one row is allocated for a line. */
 bool config_load_targets_text(const char *text, size_t length, const char *name, struct kdnetd_config *config,
                               struct config_report *report);
 
 /*
- * One option of the command line, without its dashes, as --help names them. Among them:
+ * Adds one option of the command line, named without dashes as in --help. Among them:
  *
  *   listen ADDR:PORT   target NAME=w.x.y.z[@ADDR[:PORT]] or NAME=@FILE   symbols DIR   rva GUIDAGE:SYMBOL=0xRVA
  *   events FILE|-      http ADDR:PORT                      policy BREAK=ACTION
  *   read NAME=MODULE!SYMBOL[+OFFSET][*[+OFFSET]]...[:1|2|4|8|pointer|string|unicode]
  *
- * Returns true, or false with what is wrong and its remedy in `error`; the struct is then unchanged. Lists are added to
- * those of the file; the others go before it. No error text holds a key.
+ * Returns true, or false with the mistake and its remedy in `error`; the struct is then unchanged. Lists are appended
+ * to the file's lists; other options override the file. No error text contains a key.
  */
 bool config_add(struct kdnetd_config *config, const char *option, const char *text,
                 char error[static CONFIG_ERROR_SIZE]);
@@ -319,58 +318,56 @@ bool config_add(struct kdnetd_config *config, const char *option, const char *te
 /* Was the setting made, in a file or on the command line? */
 bool config_is_set(const struct kdnetd_config *config, enum config_setting setting);
 
-/* Its default as it is written in a file, or NULL: it has none, or one that depends. */
+/* Returns a setting's default as text, or NULL: no default, or one that depends on other settings. */
 const char *config_default(enum config_setting setting);
 
 /*
- * A setting that differs between two configurations and counts from the next start on, not from a reload: its name, or
- * NULL: there is no further one. `*at` is 0 before the first call.
+ * Returns the name of a setting that differs between two configurations and takes effect only at the next start, not at
+ * a reload; NULL: no further one. `*at` is 0 before the first call.
  */
 const char *config_next_for_restart(const struct kdnetd_config *old, const struct kdnetd_config *fresh, size_t *at);
 
-/* Writes what --help says of the options. */
+/* Writes the options' part of --help. */
 void config_write_help(FILE *out);
 
-/* The options of the command line, one after the other. False: there is no option `index`. */
+/* Gets the command line's options in order. False: no option with this index. */
 struct config_command {
     char name[CONFIG_NAME_SIZE]; /* without dashes */
-    bool is_switch;              /* its value may be left out, and is then "true" */
+    bool is_switch;              /* the value may be left out and is then "true" */
 };
 bool config_command(size_t index, struct config_command *out);
 
 /*
- * What only shows when all sources are together: the default listeners, doubled listeners, doubled names, doubled keys
- * on one port, ports that nobody listens on, one RVA told twice and differently, reads of one name. Sorts `rvas`,
- * hashes `targets` by name (and leaves their order). Call it last, once. Sorts the report by place.
+ * Checks conditions that need all sources: default listeners; duplicate listeners, names, keys on one port, RVAs and
+ * reads; ports without a listener. Sorts `rvas`, hashes `targets` by name (and keeps their order). Call it last, once.
+ * Sorts the report by place.
  *
- * Returns true when this call added no mistake.
+ * Returns true when this call found no mistake.
  */
 bool config_check(struct kdnetd_config *config, struct config_report *report);
 
-/* Adds a line for each policy that is allowed and cannot do what it looks like, and one for all keys that can be
- * guessed: no mistake, but to be told. Sorts the
+/* Adds a warning for each policy without the effect that it seems to have, and one for all guessable keys. Sorts the
  * report by place. */
 void config_advise(const struct kdnetd_config *config, struct config_report *report);
 
-/* A target by its name, or NULL. Needs config_check. Cost: one hash. */
+/* Finds a target by name; NULL: none. Needs config_check. Cost: one hash. */
 const struct config_target *config_find_target(const struct kdnetd_config *config, const char *name);
 
-/* Are two targets of one name to be treated alike (key, address, port, policy, labels)? Where they were written does
- * not count.
- */
+/* Whether two targets of one name are configured alike (key, address, port, policy, labels), wherever they were
+ * written. */
 bool config_same_target(const struct config_target *a, const struct config_target *b);
 
 /*
- * Keys have numbers: that of target i is i, that of old key j is target_count + j. Needs config_check for what finds.
+ * Keys are numbered: target i's key is i, old key j is target_count + j. The find functions need config_check.
  *
- * config_find_key finds the key that a target of `name` and `port` has had until now: any key there that is the same on
- * the same port, else one of the target of that name. CONFIG_NO_KEY: there is none.
+ * config_find_key finds the key that a target of `name` and `port` has had until now: an equal key on the same port,
+ * else a key of the target of that name. CONFIG_NO_KEY: none.
  */
 #define CONFIG_NO_KEY SIZE_MAX
 size_t config_key_count(const struct kdnetd_config *config);
 const struct kdnet_key *config_key(const struct kdnetd_config *config, size_t number);
 size_t config_key_target(const struct kdnetd_config *config, size_t number); /* index of its target */
-size_t config_key_slot(const struct kdnetd_config *config, size_t number);   /* 0: its key; from 1 on: its old ones */
+size_t config_key_slot(const struct kdnetd_config *config, size_t number); /* 0: the current key; 1 and up: old keys */
 size_t config_find_key(const struct kdnetd_config *config, const struct kdnet_key *key, uint16_t port,
                        const char *name);
 bool config_has_old_keys(const struct kdnetd_config *config, size_t target);
@@ -385,21 +382,21 @@ enum config_action config_action_for(const struct kdnetd_config *config, const s
 /* How long a machine is held, in ms; CONFIG_HOLD_FOR_EVER without a deadline. `target` may be NULL. */
 uint64_t config_hold_for(const struct kdnetd_config *config, const struct config_target *target);
 
-/* A copy of a sink, to be cleared by its owner; false: out of memory, and nothing is to be cleared. Are two told alike,
- * but for their places? */
+/* Copies a sink; the owner clears the copy. False: out of memory, nothing to clear. config_same_sink: configured
+ * alike, wherever they were written? */
 bool config_copy_sink(const struct config_sink *sink, struct config_sink *out);
 void config_clear_sink(struct config_sink *sink);
 bool config_same_sink(const struct config_sink *a, const struct config_sink *b);
 
-/* The files of the option nats: each that cannot be read, or that holds a key and is open to others, is a mistake. They
- * are read by the service's user, so ask as that. True: none is. */
+/* Reports each file of the option nats that cannot be read, or that holds a key and is open to others. The service's
+ * user reads the files, so call this as that user. True: no mistake. */
 bool config_check_nats_files(const struct kdnetd_config *config, struct config_report *report);
 
 /* The bucket of address hints; NULL: there is none. */
 const char *config_nats_hints(const struct config_nats *nats);
 
-/* One label after the other: `at` is NULL, or the key of the one before. Returns the next key, behind whose NUL its
- * value is; NULL: that was the last. `labels` NULL: there are none. */
+/* Iterates over labels: `at` is NULL, or the previous key. Returns the next key, whose value follows its NUL; NULL:
+ * no more. `labels` may be NULL. */
 const char *config_next_label(const struct config_labels *labels, const char *at);
 bool config_same_labels(const struct config_labels *a, const struct config_labels *b);
 

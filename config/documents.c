@@ -10,7 +10,7 @@
 #define EXAMPLE_WIDTH 118
 #define MANUAL_WIDTH  78
 #define TEXT_SIZE     2048
-#define FIELD_WIDTH   32 /* an example's field and its value; behind them is what it does */
+#define FIELD_WIDTH   32 /* width of a field and its value in the example; the help follows */
 
 /* Sentences */
 
@@ -30,7 +30,7 @@ static void add_words(char *text, const char *words, const char *last)
     }
 }
 
-/* The help as a sentence. Its first word gets a capital unless it is what is written: "true: ...". */
+/* Adds the help as a sentence. Its first word gets a capital unless it is a literal value: "true: ...". */
 static void add_help(char *text, const struct config_option *option)
 {
     size_t start = strlen(text), word = strcspn(option->help, " ");
@@ -132,7 +132,7 @@ void config_write_help(FILE *out)
 
 /* Manuals */
 
-/* A word of mdoc: nothing in it is read as a macro or an escape. */
+/* Writes a word of mdoc so that nothing in it is read as a macro or an escape. */
 static void write_mdoc_word(FILE *out, const char *word, size_t length, bool at_start, bool *is_quoted)
 {
     if (at_start && (word[0] == '.' || word[0] == '\''))
@@ -253,7 +253,7 @@ static void write_list(FILE *out, const struct config_option *option, const char
     }
 }
 
-/* `lead` is what stands before the name. */
+/* `lead` is the text before the name. */
 static void write_field(FILE *out, const struct config_option *option, const char *lead, const char *value)
 {
     char text[TEXT_SIZE];

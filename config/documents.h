@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * documents: the options as people read them, made of options.def. Private to config/ and its tests.
+ * documents: the options' documentation, made from options.def. Private to config/ and its tests.
  *
- * --help is written by config_write_help (config.h); these are kept in the tree, written anew by `./dev options`, and
- * held to the table by a test.
+ * config_write_help (config.h) writes --help. The other documents are files of the tree: `./dev options` writes them,
+ * and a test compares them with the table.
  */
 #ifndef CONFIG_DOCUMENTS_H
 #define CONFIG_DOCUMENTS_H

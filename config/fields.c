@@ -89,7 +89,7 @@ static bool same_field(const struct config_option *field, const void *a, const v
     case CONFIG_TYPE_NUMBER:
     case CONFIG_TYPE_WORD:
         return *(const unsigned *)x == *(const unsigned *)y;
-    default: /* a group: its fields are in the same struct */
+    default: /* a group's fields lie in the same struct */
         return config_same_fields(config_group_of(field->type), a, b);
     }
 }

@@ -78,7 +78,7 @@ static bool read_all(int descriptor, size_t limit, size_t capacity, struct confi
     return true;
 }
 
-/* What is not an ordinary file may never end, may wait for its other end, or may do something when it is opened. */
+/* Other files than regular ones may never end, may block, or may act when opened. */
 static bool is_ordinary(const struct stat *status, char *error)
 {
     if (S_ISREG(status->st_mode))
@@ -111,7 +111,8 @@ static bool is_on_disk(int descriptor, char *error)
     return true;
 }
 
-/* Looked at before it is opened: opening a device can do something. And after: it can be another one by then. */
+/* Checks the type before opening, because opening a device can act, and after, because the file may have been
+ * replaced. */
 static int open_ordinary(const char *path, size_t limit, struct stat *status, char *error)
 {
     if (stat(path, status) != 0) {

@@ -68,7 +68,7 @@ static HANDLE open_ordinary(const char *path, size_t limit, BY_HANDLE_FILE_INFOR
     return INVALID_HANDLE_VALUE;
 }
 
-/* Whether an entry is for one of the groups that everybody who may log on is in. */
+/* Whether an entry is for a group that everybody who may log on belongs to. */
 static bool is_everybody(PSID owner)
 {
     static const WELL_KNOWN_SID_TYPE groups[] = {WinWorldSid,       WinAuthenticatedUserSid, WinBuiltinUsersSid,
@@ -96,7 +96,7 @@ static bool list_lets_everybody(PACL list)
     return false;
 }
 
-/* A file without a list is open to all; one whose list cannot be read is taken to be closed: it says nothing. */
+/* A file without an access list is open to all. A file whose list is unreadable counts as closed. */
 static bool is_open_to_others(HANDLE file)
 {
     PACL list = NULL;
@@ -254,7 +254,7 @@ static bool add(struct found *found, char *path)
     return path != NULL;
 }
 
-/* As a shell does, a pattern does not match what begins with a dot. */
+/* A pattern does not match a name that begins with a dot, as in a shell. */
 static bool add_found(struct found *found, const char *pattern, const WIN32_FIND_DATAW *data)
 {
     if (data->cFileName[0] == L'.' && pattern[folder_length(pattern)] != '.')

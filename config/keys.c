@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys by number: those of targets, then their old ones. Which is whose, and which two targets have. */
+/* Keys by number: the targets' keys, then their old keys; and the search for duplicate keys. */
 #include "config/store.h"
 
 #include <stdlib.h>
@@ -46,7 +46,7 @@ static uint64_t hash_of(const struct kdnet_key *key, uint16_t port)
     return hash;
 }
 
-/* The slot of a key like this one, or the empty one where it would go. */
+/* Returns the slot of an equal key, or the empty slot for it. */
 static uint32_t *slot_of(const struct kdnetd_config *config, const struct slots *slots, const struct kdnet_key *key,
                          uint16_t port)
 {
@@ -70,8 +70,8 @@ static bool init_slots(struct slots *slots, size_t keys, bool by_port)
 }
 
 /*
- * A key before this one that is the same on one of its ports; if there is none, this one is noted. A target of all
- * ports clashes with any of its key; one of a single port with that port's, and with one of all ports.
+ * Returns an earlier key that is equal on a common port; otherwise notes this key. A target on all ports clashes with
+ * every equal key; a target on one port, with equal keys on that port or on all ports.
  */
 static size_t find_clash(const struct kdnetd_config *config, const struct slots *any, const struct slots *by_port,
                          size_t number)
@@ -132,7 +132,7 @@ bool config_check_keys(struct kdnetd_config *config, struct config_report *repor
     return good;
 }
 
-/* The first old key of a target, or where it would be. */
+/* Returns the index of a target's first old key, or where it would be. */
 static size_t first_old(const struct kdnetd_config *config, size_t target)
 {
     size_t low = 0, high = config->old_key_count;

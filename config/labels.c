@@ -25,7 +25,7 @@ bool config_label_is_key(const char *text, size_t length, char *error)
     return good || wrong(error, "is no name of a label; write 1 to 32 of a-z 0-9 _, a letter first, as rack=b4");
 }
 
-/* Length of the character at the start of text, which has `left` bytes; 0: it is no UTF-8 (RFC 3629), or a control
+/* Length of the character at the start of `text`, which has `left` bytes; 0: invalid UTF-8 (RFC 3629), or a control
  * character. */
 static size_t take_character(const unsigned char *text, size_t left)
 {
@@ -44,7 +44,7 @@ static size_t take_character(const unsigned char *text, size_t left)
     return too_long || control || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff ? 0 : length;
 }
 
-/* Addresses and versions have its form, but are short. */
+/* Whether a text has the form and length of a KDNET key. Addresses and versions have the form, but are short. */
 static bool is_machine_key(const char *text, size_t length)
 {
     struct kdnet_key key;
@@ -112,7 +112,7 @@ static size_t write_text(const struct config_label_list *list, char text[static 
     return length;
 }
 
-/* FNV-1a: quick on short text; the operator has no reason to make sets that collide. */
+/* FNV-1a: fast on short text; an operator has no reason to cause collisions. */
 static uint64_t hash_of(const char *text, size_t length)
 {
     uint64_t hash = 0xcbf29ce484222325u;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A configuration from nothing to read, and its end. */
+/* Initialises and clears a configuration. */
 #include "config/config.h"
 #include "config/labels.h"
 #include "config/option.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* NATS: what its servers, its stream and its subjects may be; its files; the sink that it makes. */
+/* The option nats: syntax of its servers, stream and subjects; its files; the sink that it makes. */
 #include "config/file.h"
 #include "config/option.h"
 #include "config/value.h"
@@ -32,7 +32,7 @@ static bool is_host(const char *text)
     return *end == '\0' || (*end == ':' && config_parse_port(end + 1, &port, error));
 }
 
-/* What is wrong is not shown: it may hold a password. */
+/* No message shows the server: it may hold a password. */
 bool config_check_nats_server(const char *text, char *error)
 {
     const char *mark = strstr(text, "://");
@@ -53,7 +53,7 @@ bool config_check_nats_word(const char *text, char *error)
     return wrong(error, "is no name of a stream or bucket; write 1 to 128 of A-Z a-z 0-9 _ -");
 }
 
-/* Behind the placeholder or character at `at`; NULL: it is none. */
+/* Returns the position behind the placeholder or character at `at`; NULL: invalid. */
 static const char *next_of_subject(const char *at, char *error)
 {
     static const char *const names[] = {"{collector}", "{target}"};
@@ -104,7 +104,7 @@ static struct config_spot spot_of(const struct kdnetd_config *config, enum confi
     return spot_at(config, &config->set_at[setting], field);
 }
 
-/* The first field that was written; CONFIG_SETTINGS: none. */
+/* Returns the first field that is set; CONFIG_SETTINGS: none. */
 static enum config_setting first_set(const struct kdnetd_config *config)
 {
     for (unsigned setting = 0; setting < CONFIG_SETTINGS; ++setting)

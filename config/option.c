@@ -119,7 +119,7 @@ const struct config_option *config_find_option(const struct config_group *group,
 }
 
 #define LONGEST_LABEL 40
-#define SURE_LENGTH   5 /* a field's name that is as long is not met by chance */
+#define SURE_LENGTH   5 /* a field's name of this length is not written by chance */
 #define MOST_TYPOS    2
 
 /* Would the value do for the field? */

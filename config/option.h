@@ -2,15 +2,15 @@
 /*
  * option: the rows of options.def as data. Private to config/.
  *
- * Uses config. A row says what an option is called, what its text means and where it goes; walk.c puts YAML's nodes
- * into their places by it, command_line.c the options of a command line, documents.c writes it for people.
+ * A row gives an option's name, the meaning of its text and its member. walk.c stores YAML nodes by it, command_line.c
+ * the options of the command line; documents.c writes it for people.
  */
 #ifndef CONFIG_OPTION_H
 #define CONFIG_OPTION_H
 
 #include "config/store.h"
 
-/* What an option is: one value, a list of them, one group of fields, a list of groups, fields with names of the
+/* Shape of an option: one value, a list of values, one group of fields, a list of groups, fields with names of the
  * writer's own. */
 enum config_shape {
     CONFIG_VALUE,
@@ -27,10 +27,10 @@ enum config_shape {
     TYPE(SIZE, VALUE)     /* .least, .most; KiB, MiB, GiB, TiB */                                                      \
     TYPE(DURATION, VALUE) /* .least, .most; ms, s, m, h, d */                                                          \
     TYPE(HOLD, VALUE)     /* a duration, or none */                                                                    \
-    TYPE(WORD, VALUE)     /* one of .words, which are .kind */                                                         \
+    TYPE(WORD, VALUE)     /* one of .words; .kind names what the words are */                                          \
     TYPE(ACTION, VALUE)                                                                                                \
     TYPE(NAME, VALUE)                                                                                                  \
-    TYPE(TEXT, VALUE) /* .remedy says what to write */                                                                 \
+    TYPE(TEXT, VALUE) /* .remedy says what to write instead */                                                         \
     TYPE(ADDRESS_OR_NONE, VALUE)                                                                                       \
     TYPE(KEY, VALUE)                                                                                                   \
     TYPE(MACHINE, VALUE) /* an address of a machine */                                                                 \
@@ -65,34 +65,34 @@ enum config_type {
 
 enum config_reload {
     CONFIG_RELOADED,  /* a reload takes the new value */
-    CONFIG_RESTARTED, /* it counts from the next start on */
+    CONFIG_RESTARTED, /* takes effect at the next start */
 };
 
 struct config_option {
     const char *name;
     enum config_type type;
-    size_t offset;     /* of its member in the struct of its group */
+    size_t offset;     /* offset of the member in its group's struct */
     const char *value; /* stands for the value in the documents */
-    const char *help;  /* what it does, in one line without a full stop */
+    const char *help;  /* its effect, in one line without a full stop */
 
     unsigned setting;          /* enum config_setting; fields of entries have none */
     enum config_reload reload; /* of settings and lists */
-    bool needed;               /* an entry without it is a mistake */
+    bool needed;               /* an entry without this field is a mistake */
     bool gives_place;          /* an entry is named where this stands */
-    bool in_line;              /* a targets file has it as NAME=VALUE */
+    bool in_line;              /* a targets file writes the option as NAME=VALUE */
     bool file_only;            /* not on the command line */
-    bool is_on;                /* the example does not comment it out, although it is no default */
-    bool is_off;               /* the example comments it out, although it is the default */
+    bool is_on;                /* not commented out in the example, although it is no default */
+    bool is_off;               /* commented out in the example, although it is the default */
     const char *least, *most;  /* in the option's own notation */
-    const char *words, *kind;  /* divided by spaces; what they are */
-    const char *remedy;        /* what to write in the place of an empty text */
-    /* Of a text: false when it cannot be meant; what is wrong and the remedy are in `error`. */
+    const char *words, *kind;  /* words separated by spaces; noun for them */
+    const char *remedy;        /* what to write instead of an empty text */
+    /* Checks a text. False: the mistake and its remedy are in `error`. */
     bool (*check)(const char *text, char *error);
-    const char *standard;     /* default, as it is written */
+    const char *standard;     /* default, as text */
     const char *unsaid;       /* default in words, when there is no standard */
-    const char *sample;       /* a value for the example; of a list one a line */
+    const char *sample;       /* a value for the example; of a list, one a line */
     const char *more;         /* further sentences for the manual and the example */
-    const char *command;      /* on the command line, when it is not the name with - in the place of _ */
+    const char *command;      /* name on the command line; NULL: the name with - for _ */
     const char *command_help; /* in the place of help there */
 };
 
@@ -119,11 +119,11 @@ void *config_group_base(const struct config_option *option, void *base);
 
 const struct config_option *config_find_option(const struct config_group *group, const char *name);
 
-/* Can an entry of a targets file have a label of this name with this value? NULL: yes; else a field's name that it is,
- * or was probably meant to be. */
+/* Whether a targets file's entry may have a label with this name and value. NULL: yes; else the field that the name
+ * is, or probably should have been. */
 const char *config_reserved_label(const char *name, size_t name_length, const char *value, size_t value_length);
 
-/* A value of any type of shape VALUE, on its way to its member. */
+/* A value of any type of shape VALUE, before it is stored. */
 union config_any {
     bool flag;
     uint8_t byte;
@@ -137,14 +137,14 @@ union config_any {
 };
 
 /*
- * What the text of an option of shape VALUE means, to `out`, the option's member or a config_any. False: what is wrong
- * and the remedy are in `error`. Text is owned by `out`.
+ * Parses the text of an option of shape VALUE into `out`, the option's member or a config_any. False: the mistake and
+ * its remedy are in `error`. `out` owns a text.
  */
 bool config_parse_option(const struct config_option *option, const char *text, void *out, char *error);
 
 /*
- * Makes a setting: parses, and puts the value into its member of `base` unless it was made before (store.h, claim).
- * False: what is wrong is in `error`.
+ * Makes a setting: parses, and stores the value in its member of `base` unless it was set before (config_store_claim).
+ * False: the mistake is in `error`.
  */
 bool config_make_setting(struct kdnetd_config *config, const struct config_option *option, void *base, const char *text,
                          const struct config_spot *spot, struct config_report *report, char *error);
@@ -152,7 +152,7 @@ bool config_make_setting(struct kdnetd_config *config, const struct config_optio
 /* Defaults of an entry's fields. */
 void config_set_entry_defaults(const struct config_group *group, void *entry);
 
-/* A text is one of an option's words, or it has none. False: `error` says what is wrong. */
+/* Finds a text among an option's words; true for an option without words. False: `error` has the mistake. */
 bool config_check_words(const struct config_option *option, const char *text, unsigned *index, char *error);
 
 /* The checks of rows: nats.c. */
@@ -160,23 +160,23 @@ bool config_check_nats_server(const char *text, char *error);
 bool config_check_nats_word(const char *text, char *error);
 bool config_check_nats_subject(const char *text, char *error);
 
-/* What only shows when the whole group is there; then the sink that it makes. False: out of memory. */
+/* Checks the complete group, then adds the sink that it makes. False: out of memory. */
 bool config_check_nats(struct kdnetd_config *config, struct config_report *report);
 
-/* The values of a group's fields: `to` is a plain copy of `from` before, and owns its texts afterwards. False: out of
- * memory, and `to` is cleared. */
+/* Copies the values of a group's fields: `to` is a plain copy of `from` before, and owns its texts afterwards.
+ * False: out of memory, and `to` is cleared. */
 bool config_copy_fields(const struct config_group *group, const void *from, void *to);
 void config_clear_fields(const struct config_group *group, void *base);
 bool config_same_fields(const struct config_group *group, const void *a, const void *b);
 
-/* Defaults of all settings that have one, but for texts: these are memory of their own, and an empty configuration has
- * none, so that it can be left without a clear. */
+/* Sets the defaults of all settings but texts. Texts are allocated, and an empty configuration must not need a
+ * clear. */
 void config_set_defaults(struct kdnetd_config *config);
 
-/* Texts that are not set get their defaults. */
+/* Sets the defaults of unset texts. */
 void config_set_text_defaults(struct kdnetd_config *config);
 
-/* Frees what settings own. */
+/* Frees the memory of settings. */
 void config_clear_settings(struct kdnetd_config *config);
 
 /* On the command line: an option's name, and the option of a name. The options are found by config_command_at, the

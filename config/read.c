@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* YAML files: what a walk makes of their entries and lists, and the files that they name. */
+/* YAML files: reads their entries and lists, and the files that they name. */
 #include "config/value.h"
 #include "config/walk.h"
 
@@ -41,7 +41,7 @@ static bool end_target(struct config_walk *w, struct config_new_target *wanted, 
            (config_labels_share(w->config, &w->labels, &target->labels) && config_store_target(w->config, wanted));
 }
 
-/* What a sink of its type needs. Stores or clears it. */
+/* Checks that a sink has the fields of its type, then stores or clears it. */
 static bool end_sink(struct config_walk *w, struct config_sink *sink, const struct config_seen *seen, bool is_good)
 {
     char error[CONFIG_ERROR_SIZE];
@@ -122,7 +122,7 @@ static void include_one(struct config_walk *w, const struct config_spot *spot, c
     config_file_free_paths(paths, count);
 }
 
-/* A file that this one names: its path starts at the folder of this one. */
+/* Reads a file that this one names, with a path relative to this one's folder. */
 static bool follow(struct config_walk *w, const char *text, bool is_include, const struct config_spot *spot,
                    char *error)
 {
@@ -188,7 +188,7 @@ static void follow_all(struct config_walk *w, const char *name, const yaml_node_
     w->field[0] = '\0';
 }
 
-/* What a document holds, then the files that it names. */
+/* Reads a document, then the files that it names. */
 static void read_document(struct config_walk *w, const struct config_file *file)
 {
     (void)config_walk(w);
@@ -207,7 +207,7 @@ void config_store_yaml(struct kdnetd_config *config, const char *text, size_t le
         return;
     if (yaml.root)
         read_document(&walk, file);
-    else if (depth == 1) /* an included file may wait for its content; the main one that says nothing is cut short */
+    else if (depth == 1) /* an included file may be empty; an empty main file was truncated */
         config_report_add(report, spot, "is empty; write at least one target, as in the example configuration");
     config_yaml_close(&yaml);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a read is: module!symbol+offset*+offset, a width, a name for the result. */
+/* Syntax of a read: module!symbol+offset*+offset, a width, a name for the result. */
 #include "config/value.h"
 
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define LONGEST_PLACE 256
-#define RESERVED_NAME "break_status" /* evidence that is there without symbols */
+#define RESERVED_NAME "break_status" /* evidence that needs no symbols */
 
 __attribute__((format(printf, 2, 3))) static bool wrong(char *error, const char *format, ...)
 {
@@ -64,7 +64,7 @@ static bool parse_module(const char *module, size_t length, struct kdnet_read *o
     return true;
 }
 
-/* +OFFSET at the start of *text; without one it is 0. */
+/* Parses +OFFSET at the start of *text; 0 when absent. */
 static bool parse_offset(char **text, uint32_t *out, char *error)
 {
     *out = 0;
@@ -79,7 +79,7 @@ static bool parse_offset(char **text, uint32_t *out, char *error)
     return good;
 }
 
-/* What is behind the symbol: +OFFSET, and for each pointer to be followed a * and perhaps +OFFSET. */
+/* Parses the part behind the symbol: +OFFSET, and for each pointer to follow a * and perhaps +OFFSET. */
 static bool parse_steps(char *text, unsigned first_steps, struct kdnet_read *out, char *error)
 {
     memset(out->offset, 0, sizeof out->offset);
@@ -88,7 +88,7 @@ static bool parse_steps(char *text, unsigned first_steps, struct kdnet_read *out
         return false;
     for (;; ++out->steps) {
         if (first_steps > 0)
-            --first_steps; /* a * in front of it all stands for one here */
+            --first_steps; /* a * in front of everything counts as the first one here */
         else if (*text == '*')
             ++text;
         else

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * redact: a text without its keys, for libraries that leave what they read in freed memory. Private to config/.
+ * redact: hides keys from libraries that leave copies of their input in freed memory. Private to config/.
  *
- * libyaml copies a text several times, and wipes none of the copies. So it is given one in which each key is replaced
- * by a word of the same length; what stood there is put back into the one string that is read and wiped here.
- * A key that is written with YAML's escapes, or shorter than 16 characters, is not recognised.
+ * libyaml copies a text several times, and wipes no copy. So libyaml gets a text in which each key is replaced by a
+ * word of the same length; the key is restored in the one string that config/ reads and wipes. Keys written with YAML
+ * escapes, or shorter than 16 characters, are not recognised.
  */
 #ifndef CONFIG_REDACT_H
 #define CONFIG_REDACT_H
@@ -20,10 +20,10 @@ struct config_redaction {
     size_t count, capacity;
 };
 
-/* Hides what may be a key in `length` bytes of text, which must stay until clear. False: out of memory. */
+/* Hides possible keys in `length` bytes of text, which must stay until the clear. False: out of memory. */
 bool config_redact(const char *text, size_t length, struct config_redaction *out);
 
-/* Puts back what is hidden in a string, which keeps its length. */
+/* Restores hidden keys in a string, whose length stays the same. */
 void config_redact_restore(const struct config_redaction *redaction, char *string);
 
 void config_redact_clear(struct config_redaction *redaction);

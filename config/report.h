@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * report: the mistakes of a configuration, each as one line: FILE:LINE:COLUMN: FIELD: what is wrong; remedy
+ * report: the mistakes of a configuration, each as one line: FILE:LINE:COLUMN: FIELD: mistake; remedy
  *
- * Uses nothing. The first CONFIG_REPORT_LIMIT mistakes are kept, the rest is counted.
+ * The first CONFIG_REPORT_LIMIT mistakes are kept, further ones are counted.
  */
 #ifndef CONFIG_REPORT_H
 #define CONFIG_REPORT_H
@@ -15,7 +15,7 @@
 #define CONFIG_REPORT_LIMIT 100
 
 struct config_mistake {
-    char *text; /* the whole line, printable, without its end */
+    char *text; /* the whole line, printable, without line end */
     uint32_t source, line, column;
 };
 
@@ -37,17 +37,17 @@ struct config_spot {
 void config_report_init(struct config_report *report);
 void config_report_clear(struct config_report *report);
 
-/* Adds a mistake; format and the rest as for printf, and no line end. What is not printable is replaced. */
+/* Adds a mistake; format as for printf, without line end. Unprintable characters are replaced. */
 void config_report_add(struct config_report *report, const struct config_spot *spot, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* How many mistakes there are, those included that are not kept. */
+/* Returns the number of mistakes, including those not kept. */
 size_t config_report_count(const struct config_report *report);
 
-/* The line of a mistake that was kept, or NULL. */
+/* Returns the line of a kept mistake; NULL: none. */
 const char *config_report_line(const struct config_report *report, size_t index);
 
-/* Orders what is kept by source, line and column; what is equal stays in order. */
+/* Sorts the kept mistakes by source, line and column; stable. */
 void config_report_sort(struct config_report *report);
 
 /* A line for each mistake, then "and N more" when some were not kept. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Settings: made once, in a file or on the command line; their defaults; what differs between two configurations. */
+/* Settings: set once, in a file or on the command line; defaults; differences between two configurations. */
 #include "config/option.h"
 
 #include <stdlib.h>
@@ -26,7 +26,7 @@ static size_t size_of(enum config_type type)
     }
 }
 
-/* One text of its own for each member: what is replaced is freed. */
+/* Stores a value; each member owns its text, and the replaced text is freed. */
 static void put(const struct config_option *option, void *base, const union config_any *value)
 {
     char *member = (char *)base + option->offset;
@@ -68,7 +68,7 @@ void config_set_entry_defaults(const struct config_group *group, void *entry)
             set_default(&group->options[i], entry);
 }
 
-/* Texts that are set already stay. The rows nest no deeper than two groups, so this does not either. */
+/* Sets defaults of texts that are not set. Rows nest two groups deep at most, which bounds the recursion. */
 static void set_group_defaults(const struct config_group *group, void *base, bool texts)
 {
     for (size_t i = 0; i < group->count; ++i) {

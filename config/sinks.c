@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sinks: what one of each type needs, copies of them. */
+/* Sinks: the fields that each type needs; copies of sinks. */
 #include "config/labels.h"
 #include "config/option.h"
 #include "config/value.h"
@@ -32,7 +32,7 @@ static bool is_address(const char *text)
     return is_v6 ? colon[-1] == ']' : strchr(text, ':') == colon;
 }
 
-/* One or more, with commas between them. */
+/* One or more addresses, separated by commas. */
 static bool are_addresses(const char *text)
 {
     char one[CONFIG_ERROR_SIZE];

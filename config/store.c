@@ -112,7 +112,7 @@ void config_store_clear_texts(struct config_texts *texts)
     *texts = (struct config_texts){.text = NULL};
 }
 
-/* The command line is the first source, so that it is there before the first file is. */
+/* The command line is source 0, before any file. */
 static bool add_source(struct kdnetd_config *config, const char *name, const struct config_file_id *id)
 {
     char **sources = config_store_reserve(config->sources, config->source_count, &config->source_capacity,

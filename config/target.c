@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Targets of a configuration: what holds for one, whether two are alike, taking them all away. */
+/* Targets of a configuration: the settings of one, comparison, removal of all. */
 #include "config/config.h"
 
 #include <openssl/crypto.h>

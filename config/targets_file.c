@@ -7,7 +7,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-/* Of a line: name, key, address, FIELD=VALUE of three kinds, labels, and one that is too much. */
+/* Most words of a line: name, key, address, FIELD=VALUE of three kinds, labels, and one too many. */
 #define MOST_WORDS      (7 + CONFIG_LABELS_MAX)
 #define LONGEST_ADDRESS 64
 #define KEY_FILE_LIMIT  65536
@@ -21,7 +21,7 @@ struct lines {
     struct kdnetd_config *config;
     struct config_report *report;
     struct config_spot spot;
-    const char *line;                /* where the line starts: columns count from it */
+    const char *line;                /* start of the line: columns count from here */
     size_t found;                    /* lines with something in them */
     struct config_label_list labels; /* of the line */
 };
@@ -118,7 +118,7 @@ static void parse_label(struct lines *l, const struct word *word, size_t mark)
         complain(l, word, field, error);
 }
 
-/* The field's name in messages: only one that could be a label's. */
+/* Returns the field's name for messages; only a name that could be a label's is shown. */
 static const char *show_name(const struct word *word, size_t length, char out[static CONFIG_LABEL_KEY_SIZE])
 {
     char error[CONFIG_ERROR_SIZE];
@@ -126,7 +126,7 @@ static const char *show_name(const struct word *word, size_t length, char out[st
     return config_label_is_key(word->text, length, error) ? out : "labels";
 }
 
-/* A name that no field of a line has. */
+/* Reports a name that no field of a line has. */
 static void parse_other(struct lines *l, const struct word *word, size_t mark)
 {
     char error[CONFIG_ERROR_SIZE], name[CONFIG_LABEL_KEY_SIZE];
@@ -145,7 +145,7 @@ static void parse_other(struct lines *l, const struct word *word, size_t mark)
     complain(l, word, show_name(word, mark, name), error);
 }
 
-/* The field that a word is NAME=VALUE of, or NULL. */
+/* Returns the field for a word NAME=VALUE; NULL: none. */
 static const struct config_option *find_field(const struct word *word, size_t length)
 {
     const struct config_group *group = config_group_of(CONFIG_TYPE_TARGETS);
@@ -156,7 +156,7 @@ static const struct config_option *find_field(const struct word *word, size_t le
     return NULL;
 }
 
-/* NAME=VALUE. False: it is none. */
+/* Parses NAME=VALUE. False: the word has another form. */
 static bool parse_named(struct lines *l, const struct word *word, struct config_new_target *target)
 {
     char error[CONFIG_ERROR_SIZE], text[LONGEST_ADDRESS];
@@ -178,7 +178,7 @@ static bool parse_named(struct lines *l, const struct word *word, struct config_
     return true;
 }
 
-/* What comes behind the name. */
+/* Parses the words behind the name. */
 static void parse_rest(struct lines *l, const struct word *words, size_t count, struct config_new_target *target)
 {
     char error[CONFIG_ERROR_SIZE];
@@ -211,7 +211,7 @@ static bool parse_words(struct lines *l, const struct word *words, size_t count,
         complain(l, &words[0], "key", "has no key; write: name key [address]");
         return false;
     }
-    /* Said before the name is looked at: its message would show the key. */
+    /* Reported before the name is checked: the name's message would show the key. */
     if (is_key(&words[0]) && !is_key(&words[1])) {
         complain(l, &words[0], "name", "is a key; write the name before the key: name key [address]");
         return false;
@@ -263,7 +263,7 @@ static void read_targets(struct kdnetd_config *config, const char *text, size_t 
         read_line(&l, text, stop);
         text = newline ? newline + 1 : end;
     }
-    /* A fleet that is suddenly empty is a file cut short: a reload must not take it for the truth. */
+    /* A fleet that is suddenly empty means a truncated file: a reload must not apply it. */
     if (l.found == 0)
         config_report_add(report, file, "has no targets in it; write one a line: name key [address]");
 }
@@ -296,7 +296,7 @@ void config_store_targets_file(struct kdnetd_config *config, const char *path, c
     config_file_clear(&file);
 }
 
-/* `line` is the one with something in it; a second one is a mistake. */
+/* `line` is the one line with content; a second one is a mistake. */
 static bool parse_key_file(struct lines *l, const char *text, size_t length, struct config_new_target *target)
 {
     struct word words[MOST_WORDS];

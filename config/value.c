@@ -73,8 +73,8 @@ static bool parse_ip(const char *text, uint8_t ip[static 16])
 }
 
 /*
- * Cuts `text` (which it changes) in two at the port's colon. A bare IPv6 address has colons of its own, so it has no
- * port; with brackets it may. *port is NULL when there is none.
+ * Cuts `text` in two at the port's colon. A bare IPv6 address has colons of its own, so only an address in brackets may
+ * have a port. *port is NULL when there is none.
  */
 static bool split_port(char *text, char **host, char **port, char *error)
 {

@@ -37,7 +37,7 @@ void config_walk_complain(struct config_walk *walk, const char *field, const str
     config_report_add(walk->report, &spot, "%s", error);
 }
 
-/* Counts what was looked at; false after a report: it is too much. */
+/* Counts visited bytes; false after a report: too many. */
 static bool count(struct config_walk *w, size_t bytes)
 {
     w->bytes += bytes;
@@ -80,7 +80,7 @@ static bool is_value(struct config_walk *w, const yaml_node_t *node)
     return false;
 }
 
-/* The pairs of a mapping, or none of a field that was left empty. -1 after a report: it is something else. */
+/* Returns the number of pairs of a mapping; 0 for an empty field; -1 after a report: another kind of node. */
 static ptrdiff_t count_pairs(struct config_walk *w, const yaml_node_t *node)
 {
     struct config_spot spot = spot_at(w, node->start_mark);
@@ -119,7 +119,8 @@ static void report_unknown(struct config_walk *w, const struct config_group *gro
                           "unknown field; take it out, or see the example configuration for all fields");
 }
 
-/* The row of a key, or NULL after a report; a field may come once. Puts its name behind `field`. */
+/* Returns the row of a key, or NULL after a report; a field may come once. Appends the key's name to the current
+ * field. */
 static const struct config_option *accept_key(struct config_walk *w, const struct config_group *group,
                                               const yaml_node_t *key, struct config_seen *seen)
 {
@@ -269,7 +270,7 @@ void config_walk_values(struct config_walk *w, const struct config_option *optio
     }
 }
 
-/* A label's name comes into the field of a place only when it is one. */
+/* A label's name is added to the current field only when it is a valid one. */
 static bool accept_label(struct config_walk *w, const yaml_node_t *key)
 {
     char error[CONFIG_ERROR_SIZE];

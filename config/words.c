@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Words: which one of a list is it, and which one was it probably meant to be. */
+/* Words: finds a text in a list of words, and the word that a misspelt text was probably meant to be. */
 #include "config/value.h"
 
 #include <stdio.h>

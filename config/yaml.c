@@ -46,7 +46,7 @@ static void find_offset(const char *text, size_t length, size_t offset, struct c
     }
 }
 
-/* Does white space with a tab in it stand before the place? */
+/* Whether the white space before the place contains a tab. */
 static bool follows_tab(const char *text, size_t length, yaml_mark_t mark)
 {
     bool has_tab = false;
@@ -89,7 +89,7 @@ static void wipe_document(yaml_document_t *document)
     yaml_document_delete(document);
 }
 
-/* A second document is a mistake. False after a report: what follows is not YAML. */
+/* A second document is a mistake. False after a report: the rest is not YAML. */
 static bool check_rest(const struct source *source, yaml_parser_t *parser)
 {
     yaml_document_t second;

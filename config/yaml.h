@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * yaml: a text as libyaml's document, without its keys. Private to config/.
+ * yaml: parses a text into libyaml's document, without exposing keys to libyaml. Private to config/.
  *
- * libyaml copies a text several times and wipes none of the copies, so it is given one without keys (redact.h); a
- * scalar's key is put back, in its node, when it is read, and the nodes are wiped at the end. What would keep libyaml
- * busy is refused before (bounds.h).
+ * libyaml copies a text several times and wipes no copy, so libyaml gets the text without keys (redact.h). Reading a
+ * scalar restores its key in the node, and the nodes are wiped at the end. Texts that would keep libyaml busy are
+ * refused before (bounds.h).
  */
 #ifndef CONFIG_YAML_H
 #define CONFIG_YAML_H
@@ -21,9 +21,9 @@ struct config_yaml {
 };
 
 /*
- * Opens `length` bytes of YAML, which must stay until close. `file` names the file for messages (file and source are
- * used). Returns true, or false after a report when the text is not YAML, holds more than one document, or there is no
- * memory; then nothing is to be closed. Cost: two passes.
+ * Parses `length` bytes of YAML, which must stay until config_yaml_close. `file` names the file in messages (members
+ * file and source). Returns true, or false after a report when the text is not YAML, holds more than one document, or
+ * memory is out; then there is nothing to close. Cost: two passes.
  */
 bool config_yaml_open(struct config_yaml *yaml, const char *text, size_t length, const struct config_spot *file,
                       struct config_report *report);
@@ -31,10 +31,10 @@ bool config_yaml_open(struct config_yaml *yaml, const char *text, size_t length,
 /* Wipes and frees. */
 void config_yaml_close(struct config_yaml *yaml);
 
-/* A plain scalar that stands for nothing: empty, ~ or null. */
+/* Whether a plain scalar has no value: empty, ~ or null. */
 bool config_yaml_is_null(const yaml_node_t *node);
 
-/* A scalar's text, its keys put back. It belongs to the document. */
+/* Returns a scalar's text with its keys restored. The document owns the text. */
 const char *config_yaml_text(const struct config_yaml *yaml, const yaml_node_t *node);
 
 #endif

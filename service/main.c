@@ -40,7 +40,7 @@ static int check(const struct options *options)
     bool right = options_load(options, NULL, &config, &report);
     if (right && !options->check_for_reload) {
         right = surroundings_check(&config, &report);
-        right = symbols_check_folders(&config, &report) && right; /* both, for each reports its own mistakes */
+        right = symbols_check_folders(&config, &report) && right; /* both, because each reports its own mistakes */
     }
     config_report_print(&report, stderr);
     if (right && !options->check_for_reload)
@@ -58,7 +58,7 @@ static int check(const struct options *options)
     return right ? EXIT_SUCCESS : EXIT_USAGE;
 }
 
-/* A service of Windows has no standard error: its mistakes are in its log. */
+/* A Windows service has no standard error: its mistakes go to its log. */
 static void say_mistakes(const struct config_report *report)
 {
     struct log_line line;

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TIME_MAX_S 253402300799 /* 9999-12-31T23:59:59Z, the last second that RFC 3339 can write */
+#define TIME_MAX_S 253402300799 /* 9999-12-31T23:59:59Z, the last second that RFC 3339 can represent */
 
-#define GZIP_FIRST   0x1f /* bytes that files begin with */
+#define GZIP_FIRST   0x1f /* first bytes of gzip files */
 #define PCAPNG_FIRST 0x0a
 
 struct capture {
@@ -28,7 +28,7 @@ struct capture {
     struct fragments *fragments; /* NULL: none has come */
 };
 
-/* A frame as it lies in the file. */
+/* A frame as stored in the file. */
 struct raw {
     int link_type;
     int64_t time_us;
@@ -156,7 +156,7 @@ static int first_byte(FILE *file)
     return first;
 }
 
-/* Takes what a compressed file holds in its place. */
+/* Replaces a compressed file by its unpacked content. */
 static bool unpack(struct capture *capture, const char *path, char *error)
 {
     const char *why;
@@ -189,7 +189,7 @@ static bool begin_pcap(struct capture *capture, const char *path, char *error)
     capture->pcap = pcap_fopen_offline_with_tstamp_precision(capture->file, PCAP_TSTAMP_PRECISION_MICRO, reason);
     if (!capture->pcap)
         return refuse(error, path, reason, "; give it a pcap or pcapng file");
-    capture->file = NULL; /* libpcap closes it */
+    capture->file = NULL; /* libpcap closes the file */
     return check_link(capture, path, error);
 }
 

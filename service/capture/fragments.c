@@ -13,9 +13,9 @@ struct pending {
     struct kdnet_address from, to;
     uint32_t id;
     uint8_t protocol;
-    uint64_t touched; /* when its last part came, in parts */
+    uint64_t touched; /* arrival of its newest part, counted in parts */
     unsigned parts;
-    size_t units;            /* that are there */
+    size_t units;            /* units present */
     size_t length;           /* of the payload; 0: the last part is missing */
     uint8_t have[UNITS / 8]; /* a bit for each unit */
     uint8_t data[FRAGMENTS_LENGTH];
@@ -42,7 +42,7 @@ static bool is_of(const struct pending *pending, const struct frame_fragment *pa
            kdnet_address_equal(&pending->from, &part->from) && kdnet_address_equal(&pending->to, &part->to);
 }
 
-/* The packet of a part; a new one takes a free place, or that of the packet that waits longest. */
+/* Returns the packet of a part; a new packet takes a free place, or that of the packet that waits longest. */
 static struct pending *find(struct fragments *fragments, const struct frame_fragment *part)
 {
     struct pending *place = &fragments->pending[0];

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fragments: puts IP packets together from their parts (RFC 791, RFC 8200 4.5), in whatever order they come.
+ * fragments: reassembles IP packets (RFC 791, RFC 8200 4.5) from parts in any order.
  *
- * Memory: FRAGMENTS_PENDING packets at a time, each with room for the longest; the one that waits longest gives way.
- * About 2 MiB, and only once a part has come.
+ * Memory: FRAGMENTS_PENDING packets at a time, each with room for the longest; the packet that waits longest gives way.
+ * About 2 MiB, allocated when the first part comes.
  */
 #ifndef SERVICE_CAPTURE_FRAGMENTS_H
 #define SERVICE_CAPTURE_FRAGMENTS_H
@@ -20,8 +20,8 @@ struct fragments *fragments_new(void);
 void fragments_free(struct fragments *fragments); /* NULL is fine */
 
 /*
- * Takes a part. Returns of how many parts its packet consists, when it is whole by now, and then writes the payload,
- * which stays until the next call; else 0. What lies over bytes that are there already replaces them.
+ * Takes a part. When its packet is complete, writes the payload, which stays until the next call, and returns the
+ * number of its parts; else 0. Overlapping bytes replace earlier ones.
  */
 unsigned fragments_add(struct fragments *fragments, const struct frame_fragment *part, const uint8_t **data,
                        size_t *length);

@@ -36,10 +36,10 @@ enum {
     NEXT_SHIM6 = 140,
 };
 
-/* UDP ports that tunnels are sent to [IANA; 8472 is Linux's own for VXLAN]. */
+/* UDP ports of tunnels [IANA; 8472 is Linux's own for VXLAN]. */
 enum { PORT_VXLAN = 4789, PORT_VXLAN_LINUX = 8472, PORT_GENEVE = 6081 };
 
-/* What is left of a frame: `length` captured bytes, of `wire_length` that were sent. length <= wire_length. */
+/* Rest of a frame: `length` captured bytes, of `wire_length` bytes sent. length <= wire_length. */
 struct view {
     const uint8_t *data;
     size_t length, wire_length;
@@ -65,7 +65,7 @@ static bool skip(struct view *view, size_t count)
     return true;
 }
 
-/* Takes a length from a header: what lies after it is padding of the link. */
+/* Limits the view to a header's length: bytes behind it are padding of the link. */
 static void limit(struct view *view, size_t length)
 {
     if (view->wire_length > length)
@@ -81,7 +81,7 @@ static bool is_vlan(unsigned type)
     return type == TYPE_VLAN || type == TYPE_QINQ || type == TYPE_QINQ_OLD;
 }
 
-/* Steps over MPLS labels; bit 0 of a label's third byte marks the last one (RFC 3032). */
+/* Skips MPLS labels; bit 0 of a label's third byte marks the last one (RFC 3032). */
 static bool skip_labels(struct view *view)
 {
     for (unsigned i = 0; i < LABELS_MAX && view->length >= 4; ++i) {
@@ -95,7 +95,7 @@ static bool skip_labels(struct view *view)
 
 static enum frame_kind read_ethernet(struct reader *reader, struct view view);
 
-/* What an EtherType announces. */
+/* Reads the payload that an EtherType announces. */
 static enum frame_kind read_typed(struct reader *reader, unsigned type, struct view view)
 {
     while (is_vlan(type)) {
@@ -141,8 +141,8 @@ static enum frame_kind read_link(struct reader *reader, int link_type, struct vi
         return read_link_header(reader, view, 16, 14);
     case DLT_LINUX_SLL2:
         return read_link_header(reader, view, 20, 0);
-    case DLT_NULL: /* an address family whose number and byte order are the capturing system's; the IP version says it
-                      better */
+    case DLT_NULL: /* an address family whose number and byte order depend on the capturing system; use the IP version
+                      instead */
     case DLT_LOOP:
         return skip(&view, 4) ? read_ip(reader, view) : FRAME_OTHER;
     case DLT_RAW:
@@ -180,7 +180,7 @@ static void set_ipv4(struct kdnet_address *out, const uint8_t *ip)
     memcpy(out->ip + sizeof mapped, ip, 4);
 }
 
-/* Length of an IPv6 extension header, or 0 when `next` is none that can be stepped over. */
+/* Returns the length of an IPv6 extension header; 0: `next` is no skippable header. */
 static size_t extension_length(unsigned next, const uint8_t *header)
 {
     switch (next) {
@@ -200,7 +200,7 @@ static size_t extension_length(unsigned next, const uint8_t *header)
     }
 }
 
-/* Whether an IP payload of this kind may have a UDP datagram in it. */
+/* Whether an IP payload of this kind may contain a UDP datagram. */
 static bool may_hold_udp(unsigned protocol)
 {
     static const uint8_t header[8];
@@ -278,7 +278,7 @@ static enum frame_kind read_ip(struct reader *reader, struct view view)
 
 /* --- tunnels and UDP ---------------------------------------------------------------------------------------------- */
 
-/* GRE: flags and version, EtherType, then checksum, key and sequence number, each where its flag is set. */
+/* GRE: flags and version, EtherType, then checksum, key and sequence number, each if its flag is set. */
 static enum frame_kind read_gre(struct reader *reader, struct view view)
 {
     if (view.length < 4)
@@ -306,7 +306,7 @@ static enum frame_kind read_geneve(struct reader *reader, struct view view)
     return skip(&view, 8 + (size_t)(view.data[0] & 0x3f) * 4) ? read_typed(reader, type, view) : FRAME_OTHER;
 }
 
-/* What a datagram to a tunnel's port has inside; FRAME_OTHER: nothing that we know. */
+/* Reads the payload of a datagram to a tunnel's port; FRAME_OTHER: unknown. */
 static enum frame_kind read_udp_tunnel(struct reader *reader, unsigned port, struct view view)
 {
     switch (port) {
@@ -331,7 +331,7 @@ static enum frame_kind read_udp(struct reader *reader, struct view view)
         return FRAME_OTHER;
     out->from.port = kdnet_get_be16(p);
     out->to.port = kdnet_get_be16(p + 2);
-    if (length > view.wire_length) /* a header that says more than was sent: show it as cut */
+    if (length > view.wire_length) /* the header claims more than was sent: report the datagram as truncated */
         view.wire_length = length;
     if (length != 0)
         limit(&view, length);
@@ -356,7 +356,7 @@ static enum frame_kind read_ip_tunnel(struct reader *reader, unsigned protocol, 
     return protocol == NEXT_GRE ? read_gre(reader, view) : read_ip(reader, view);
 }
 
-/* What an IP header announces. */
+/* Reads the payload that an IP header announces. */
 static enum frame_kind read_payload(struct reader *reader, unsigned protocol, struct view view)
 {
     for (;;) {
@@ -369,7 +369,8 @@ static enum frame_kind read_payload(struct reader *reader, unsigned protocol, st
         if (extension == 0 || !skip(&view, extension))
             return FRAME_OTHER;
         unsigned place = kdnet_get_be16(p + 2);
-        if (protocol == NEXT_FRAGMENT && (place & 0xfff9U) != 0) /* else it is whole: an atomic fragment */
+        if (protocol == NEXT_FRAGMENT &&
+            (place & 0xfff9U) != 0) /* otherwise the packet is complete: an atomic fragment */
             return tell_fragment(reader, &view, p[0], kdnet_get_be32(p + 4), place >> 3, (place & 1) != 0);
         protocol = p[0];
     }
@@ -386,7 +387,7 @@ enum frame_kind frame_read(int link_type, const uint8_t *frame, size_t length, s
 enum frame_kind frame_read_whole(const struct frame_fragment *fragment, const uint8_t *data, size_t length,
                                  struct capture_datagram *out)
 {
-    struct frame_fragment inner; /* of a tunnel in it; not put together */
+    struct frame_fragment inner; /* fragment inside a tunnel; not reassembled */
     struct reader reader = {.out = out, .fragment = &inner};
     struct view view = {.data = data, .length = length, .wire_length = length};
     out->from = fragment->from;

@@ -16,7 +16,7 @@ struct unpacking {
     uint8_t packed[PIECE], plain[PIECE];
 };
 
-/* More of the file. False: it ends. */
+/* Reads more of the file. False: end of file. */
 static bool refill(struct unpacking *unpacking)
 {
     if (unpacking->stream.avail_in > 0)
@@ -61,7 +61,7 @@ static void unpack(struct unpacking *unpacking)
 
 FILE *gunzip(FILE *in, const char **why)
 {
-    static struct unpacking unpacking; /* large; one at a time */
+    static struct unpacking unpacking; /* large; one use at a time */
     unpacking = (struct unpacking){.in = in, .out = tmpfile()};
     *why = NULL;
     if (!unpacking.out || inflateInit2(&unpacking.stream, 16 + MAX_WBITS) != Z_OK) {

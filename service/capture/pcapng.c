@@ -25,7 +25,7 @@ enum { OPTION_END = 0, OPTION_RESOLUTION = 9, OPTION_OFFSET = 14 };
 struct interface {
     int link_type;
     uint32_t snapshot; /* 0: no limit */
-    uint64_t units;    /* of its clock, a second */
+    uint64_t units;    /* clock units a second */
     int64_t offset_s;
 };
 
@@ -35,7 +35,7 @@ struct pcapng {
     const char *error;
     struct interface *interfaces;
     size_t interface_count, interface_room;
-    uint8_t *block; /* its body */
+    uint8_t *block; /* body of the block */
     size_t block_room;
 };
 
@@ -97,7 +97,7 @@ static bool reserve_block(struct pcapng *pcapng, size_t length)
     return true;
 }
 
-/* A section header says its byte order behind its length. */
+/* Learns the byte order from a section header, which states it behind its length. */
 static bool learn_order(struct pcapng *pcapng, const uint8_t *mark)
 {
     if (kdnet_get_le32(mark) == BYTE_ORDER_MARK)
@@ -111,11 +111,11 @@ static bool learn_order(struct pcapng *pcapng, const uint8_t *mark)
     return true;
 }
 
-/* Reads the body of a block whose head of 8 bytes has been read. Writes its length. */
+/* Reads the body of a block whose 8-byte head has been read. Writes its length. */
 static bool read_body(struct pcapng *pcapng, const uint8_t *head, uint32_t *type, size_t *length)
 {
     uint8_t mark[4], again[4];
-    bool section = kdnet_get_le32(head) == BLOCK_SECTION; /* the same in both byte orders */
+    bool section = kdnet_get_le32(head) == BLOCK_SECTION; /* reads alike in both byte orders */
     if (section && (!read_bytes(pcapng, mark, sizeof mark) || !learn_order(pcapng, mark)))
         return false;
     if (!pcapng->begun)
@@ -226,7 +226,7 @@ static bool take_enhanced(struct pcapng *pcapng, bool obsolete, size_t length, s
     return true;
 }
 
-/* Of the first interface; it has no time, and its captured length follows from the snapshot length. */
+/* A simple packet: of the first interface, without a time; the snapshot length gives its captured length. */
 static bool take_simple(struct pcapng *pcapng, size_t length, struct pcapng_packet *out)
 {
     if (length < 4)
@@ -239,7 +239,7 @@ static bool take_simple(struct pcapng *pcapng, size_t length, struct pcapng_pack
     return take_packet(pcapng, 0, 4, length, captured, sent, out);
 }
 
-/* The next block. Writes whether it is a packet, which is in `out`. */
+/* Reads the next block. Writes whether it is a packet, then in `out`. */
 static bool take_block(struct pcapng *pcapng, const uint8_t *head, struct pcapng_packet *out, bool *packet)
 {
     uint32_t type;

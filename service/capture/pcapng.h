@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pcapng: the packets of a pcapng file, each with the link type of its interface.
+ * pcapng: reads the packets of a pcapng file, each with its interface's link type.
  *
  * Why not libpcap's reader: it refuses files whose interfaces have different link types or snapshot lengths, which is
- * what capturing on all interfaces gives, and stops at the first that comes later in the file.
+ * what a capture on all interfaces gives, and stops at the first such interface later in the file.
  *
  * Format: draft-ietf-opsawg-pcapng. Section headers of either byte order, interface descriptions, enhanced, simple and
- * obsolete packet blocks; others are passed over. The file is untrusted: a block has 16 MiB at most, a section 4,096
+ * obsolete packet blocks; other blocks are skipped. The file is untrusted: a block has 16 MiB at most, a section 4,096
  * interfaces.
  */
 #ifndef SERVICE_CAPTURE_PCAPNG_H
@@ -20,10 +20,10 @@ struct pcapng;
 
 struct pcapng_packet {
     int link_type;       /* libpcap's DLT_ number */
-    int64_t time_us;     /* since 1970, as the file says; 0: it does not say */
+    int64_t time_us;     /* since 1970, from the file; 0: absent */
     const uint8_t *data; /* borrowed until the next call */
-    size_t length;       /* bytes that were captured */
-    size_t wire_length;  /* bytes that were sent; no fewer */
+    size_t length;       /* captured bytes */
+    size_t wire_length;  /* bytes sent; not less than length */
 };
 
 enum pcapng_result { PCAPNG_PACKET, PCAPNG_END, PCAPNG_DAMAGED };

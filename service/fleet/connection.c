@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* libnats prints what it is not asked for, otherwise. */
+/* Silences libnats, which otherwise prints errors. */
 static void on_error(natsConnection *connection, natsSubscription *subscription, natsStatus status, void *closure)
 {
     (void)connection;
@@ -17,7 +17,7 @@ void fleet_explain(natsConnection *connection, natsStatus status, char error[sta
 {
     const char *last = NULL;
     if (connection && natsConnection_GetLastError(connection, &last) == NATS_OK)
-        last = NULL; /* that is none */
+        last = NULL; /* an empty list */
     if (!last || last[0] == '\0')
         last = nats_GetLastError(NULL);
     if (!last || last[0] == '\0' || strcmp(last, natsStatus_GetText(status)) == 0)
@@ -44,7 +44,7 @@ static natsStatus set_tls(natsOptions *options, const struct config_nats *config
     return status;
 }
 
-/* What is set, in order, until one fails. */
+/* Sets options in order, until one fails. */
 static natsStatus set_options(natsOptions *options, const struct config_nats *config, const char *name)
 {
     natsStatus status = natsOptions_SetServers(options, (const char **)(uintptr_t)config->servers.text,

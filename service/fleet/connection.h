@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * connection: a connection to the NATS servers of the option nats. Only in a build with libnats (KDNETD_NATS).
+ * connection: a connection to the NATS servers of the option nats. Only in builds with libnats (KDNETD_NATS).
  *
- * Uses config, libnats. A connection that breaks is made again for ever, each second, to any of the servers; what is
- * published meanwhile waits in a buffer of FLEET_BUFFER bytes. A server that says nothing is left within
- * FLEET_SILENT_MS. Calls of libnats may block for FLEET_CONNECT_MS: on a thread of their own.
+ * A broken connection is retried for ever, each second, with any of the servers; messages published meanwhile wait in a
+ * buffer of FLEET_BUFFER bytes. A silent server is left within FLEET_SILENT_MS. Calls of libnats may block for
+ * FLEET_CONNECT_MS: use a thread of their own.
  *
  * Thread: any; a connection as libnats says.
  */
@@ -19,18 +19,18 @@
 #define FLEET_ERROR_SIZE 256
 #define FLEET_CONNECT_MS 2000 /* for one server */
 #define FLEET_RETRY_MS   1000 /* between two tries */
-#define FLEET_PING_MS    2000 /* two that are not answered: the server is left */
-#define FLEET_SILENT_MS  6000 /* so long it takes at most */
+#define FLEET_PING_MS    2000 /* ping interval: after two unanswered pings the server is left */
+#define FLEET_SILENT_MS  6000 /* bound that follows */
 #define FLEET_BUFFER     (1 << 20)
 #define FLEET_TOKEN_SIZE (3 * CONFIG_NAME_SIZE)
 
-/* `name`: who connects, for the servers' own lists. NULL: what is wrong is in `error`; try again later. */
+/* Connects; `name` identifies the client in the servers' own lists. NULL: the fault is in `error`; retry later. */
 natsConnection *fleet_connect(const struct config_nats *config, const char *name, char error[static FLEET_ERROR_SIZE]);
 
 /* Why libnats did not do something, in words. `connection` may be NULL. */
 void fleet_explain(natsConnection *connection, natsStatus status, char error[static FLEET_ERROR_SIZE]);
 
-/* A name of a target or collector as one token of a subject or key: a dot is %2E. */
+/* Encodes the name of a target or collector as one token of a subject or key: a dot becomes %2E. */
 void fleet_token(const char *name, char out[static FLEET_TOKEN_SIZE]);
 
 #endif

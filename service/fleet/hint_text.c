@@ -82,7 +82,7 @@ static bool parse_id(const char *text, bool *known, uint8_t out[static HINTS_ID_
     return true;
 }
 
-/* Takes a line apart at its spaces. False: it has another number of fields, or one that is too long. */
+/* Splits a line at its spaces. False: another number of fields, or a field that is too long. */
 static bool split(const char *text, size_t length, char fields[static FIELDS][FIELD_SIZE])
 {
     size_t field = 0, used = 0;

@@ -142,7 +142,7 @@ static uint32_t take(struct hints *hints, const char *name)
     return i;
 }
 
-/* What is known. */
+/* --- known hints -------------------------------------------------------------------------------------------------- */
 
 void hints_place(struct hints *hints, const char *name, struct hint_place place)
 {
@@ -428,7 +428,7 @@ bool hints_at(struct hints *hints, const struct address *machine, uint16_t local
     return best != NULL;
 }
 
-/* Whether the minute of a hint, and the moment of its address, are over; then they begin anew. */
+/* Whether the minute of a hint, and the interval of its address, are over; both then restart. */
 static bool may_ask(struct hints *hints, struct hints_entry *entry, uint32_t now_s)
 {
     uint32_t *address = &hints->address_asked_s[address_hash(&entry->hint.machine, hints->seed) % HINTS_ADDRESS_SLOTS];

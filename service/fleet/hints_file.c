@@ -11,10 +11,10 @@
 #define FIRST_LINE    "kdnetd-hints 1\n"
 #define CHECK_LENGTH  16U /* characters */
 #define HINT_LINE_MAX (CONFIG_NAME_SIZE + HINTS_TEXT_SIZE + CHECK_LENGTH + 3U)
-#define LOOK_NS       UINT64_C(500000000) /* between two looks at what has changed */
+#define LOOK_NS       UINT64_C(500000000) /* interval of looking for changes */
 #define BUFFER_SIZE   ((size_t)64 << 10)
-#define AGAIN_S       10U   /* until a file that could not be written is tried again */
-#define SLACK_LINES   1000U /* old lines that are not worth another file */
+#define AGAIN_S       10U   /* delay until a failed write is retried */
+#define SLACK_LINES   1000U /* old lines that do not justify a new file */
 #define SIZE_MAX_MIB  UINT64_C(1024)
 #define NS_A_SECOND   UINT64_C(1000000000)
 #define PATH_SIZE     4096U
@@ -28,7 +28,7 @@ struct hints_file {
     bool stopping, ended, look; /* by `lock`; look: targets have come */
     size_t removed;             /* of hints, when it was written anew */
     size_t lines;               /* in the file, old ones too */
-    uint64_t again_s;           /* when it is written anew; 0: it need not be */
+    uint64_t again_s;           /* when to write the file anew; 0: not needed */
     bool in_trouble;
 };
 
@@ -265,7 +265,7 @@ static void read_hints(struct hints_file *file, size_t targets)
     uint64_t limit = (uint64_t)HINT_LINE_MAX * (2 * targets + 2 * SLACK_LINES);
     char *text = read_file(file->path, limit < SIZE_MAX_MIB << 20 ? limit : SIZE_MAX_MIB << 20, &length);
     file->lines = text ? hints_file_parse(file->hints, text, length, &passed_over) : 0;
-    file->again_s = !text || length == 0 || passed_over > 0; /* without what is damaged, or old, or nobody's */
+    file->again_s = !text || length == 0 || passed_over > 0; /* drops damaged, old and unknown lines */
     free(text);
 }
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hints_file: the hints, on disk: a collector that starts has them without anybody else.
+ * hints_file: the hints on disk, so that a collector that starts has hints without other collectors.
  *
- * Uses hints, platform, and kdnet's SHA-256. A first line says what it is; each further one is a name, a hint and a
- * checksum. What has changed is appended, by a thread of its own; the file is written anew, and renamed, when half of
- * it is old, and after an append that failed. What is damaged, of no target, of another version or too long is passed
- * over: nothing of it is believed in any case.
+ * The first line names the format; each further one is a name, a hint and a checksum. A thread appends changes; it
+ * rewrites and renames the file when half of it is old, and after a failed append. Lines that are damaged, of no
+ * target, of another version or too long are skipped: hints are never trusted in any case.
  */
 #ifndef SERVICE_HINTS_FILE_H
 #define SERVICE_HINTS_FILE_H
@@ -14,20 +13,20 @@
 
 struct hints_file;
 
-/* Reads what is there, and starts the thread. `path` is copied. NULL: out of memory or threads. Thread: the server's.
- * Cost: some 2 µs a line. */
+/* Reads the file and starts the thread. Copies `path`. NULL: out of memory or threads. Thread: the server's. Cost:
+ * some 2 µs a line. */
 struct hints_file *hints_file_open(struct hints *hints, const char *path);
 
-/* Writes what has changed, and ends. False: the disk hangs, and the hints are used further. */
+/* Writes the changes, and ends. False: the disk hangs, and the thread still uses the hints. */
 bool hints_file_close(struct hints_file *file, unsigned wait_ms);
 
 /* Targets have come, whose hints may be in the file: it is read again, and written. NULL is fine. */
 void hints_file_look(struct hints_file *file);
 
-/* What a file of this text says; returns how many hints counted, and how many lines were passed over. */
+/* Parses a file's text. Returns how many hints were accepted, and how many lines were skipped. */
 size_t hints_file_parse(struct hints *hints, const char *text, size_t length, size_t *passed_over);
 
-/* A line of the file with its end; 0: it has no room. */
+/* Formats a line of the file with its line end; 0: no room. */
 size_t hints_file_line(const char *name, const struct hint *hint, char *out, size_t size);
 
 #endif

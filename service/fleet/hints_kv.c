@@ -175,7 +175,7 @@ static bool reach(struct hints_kv *kv)
     return status == NATS_OK;
 }
 
-/* The name that a key stands for; false: it is none. */
+/* Decodes the name in a key; false: no name. */
 static bool name_of(const struct hints_kv *kv, const char *subject, char name[static CONFIG_NAME_SIZE])
 {
     size_t prefix = sizeof PREFIX + strlen(kv->bucket), length = 0; /* with the dot behind the bucket */
@@ -229,7 +229,7 @@ static void allow_puts(struct hints_kv *kv)
     uv_mutex_unlock(&kv->connection_lock);
 }
 
-/* Takes what others say. False: the watch is over. */
+/* Takes the other collectors' hints. False: the watch has ended. */
 static bool take_others(struct hints_kv *kv)
 {
     bool some = false;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hints_kv: the hints of all collectors, in a bucket of NATS: ours are put there, the others' are watched.
+ * hints_kv: the hints of all collectors, in a bucket of NATS: puts ours, watches the others'.
  *
- * Uses hints, connection, stream. A thread of its own, which may wait for a broker; nobody waits for it. What is lost
- * on the way is not told: a hint is a help, and the next one comes.
+ * A thread of its own may wait for a broker; nobody waits for it. Losses on the way are not reported: a hint is only a
+ * help, and the next one comes.
  */
 #ifndef SERVICE_HINTS_KV_H
 #define SERVICE_HINTS_KV_H
@@ -33,7 +33,7 @@ void hints_kv_look(struct hints_kv *kv);
 /* Tells the others whether machines are to go elsewhere. NULL is fine. */
 void hints_kv_drain(struct hints_kv *kv, bool draining);
 
-/* False: it still waits for a broker, and uses the hints. NULL is fine. */
+/* False: the thread still waits for a broker, and uses the hints. NULL does nothing. */
 bool hints_kv_close(struct hints_kv *kv, unsigned wait_ms);
 
 #endif

@@ -3,15 +3,15 @@
 
 #include <stdlib.h>
 
-#define OPEN_MS    2000 /* for an answer when it is opened */
-#define OPEN_TRIES 8U   /* servers give a reader to one of them, also to one that has died: then nobody answers */
+#define OPEN_MS    2000 /* time for an answer to the opening */
+#define OPEN_TRIES 8U   /* servers place a reader on one of them, perhaps on one that has died: then nobody answers */
 #define OPEN_LATER 250  /* ms between two tries when they have no leader */
 
 struct fleet_reader {
     natsConnection *connection;
     jsCtx *js;
     natsSubscription *subscription;
-    uint64_t left; /* of what was there at the start, and was not given yet */
+    uint64_t left; /* messages present at the start, and not given yet */
 };
 
 /* How many messages there were at the start. */

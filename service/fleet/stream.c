@@ -31,8 +31,8 @@ static int count_servers(natsConnection *connection)
     return count;
 }
 
-/* A server alone has one copy, and so has a cluster of two; in a larger one that lacks a server now, it is waited for.
- */
+/* Adds a stream with one copy on a single server or a cluster of two, else three; waits for a server that is missing
+ * now. */
 static natsStatus add_stream(jsCtx *js, jsStreamConfig *config, int servers)
 {
     jsErrCode code = 0;
@@ -46,7 +46,7 @@ static natsStatus add_stream(jsCtx *js, jsStreamConfig *config, int servers)
     return js_AddStream(NULL, js, config, &options, &code);
 }
 
-/* Is it there, with this subject? NATS_NOT_FOUND: no. */
+/* Looks for the stream and the subject. NATS_NOT_FOUND: no stream. */
 static natsStatus find_stream(jsCtx *js, const jsStreamConfig *wanted, bool *has_subject, int64_t *window_s)
 {
     jsStreamInfo *info = NULL;
@@ -67,7 +67,7 @@ static natsStatus find_stream(jsCtx *js, const jsStreamConfig *wanted, bool *has
     return NATS_OK;
 }
 
-/* A stream that somebody else made may have other subjects, or a shorter memory of ids. */
+/* Judges an existing stream, which may have other subjects, or a shorter memory of ids. */
 static bool judge_found(const jsStreamConfig *wanted, bool has_subject, int64_t window_s,
                         char error[static FLEET_ERROR_SIZE])
 {

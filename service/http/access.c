@@ -10,7 +10,7 @@
 
 #define HOST_SIZE 256
 
-/* The name or address of a Host header, without its port and brackets. False: it is none. */
+/* Writes the name or address of a Host header, without port and brackets. False: invalid. */
 static bool host_name(const char *host, char out[static HOST_SIZE])
 {
     size_t length = host[0] == '[' ? strcspn(host, "]") : strcspn(host, ":");
@@ -46,7 +46,7 @@ static bool is_ip(const char *name, const uint8_t ip[static 16])
     return evutil_inet_pton(AF_INET, name, four) == 1 && memcmp(ip, prefix, 12) == 0 && memcmp(ip + 12, four, 4) == 0;
 }
 
-/* The address that the peer has reached us by: a wildcard has many. */
+/* Whether a name is the address that the peer connected to: a wildcard listener has many. */
 static bool is_own_address(const struct connection *c, const char *name)
 {
     struct sockaddr_storage local;
@@ -85,7 +85,7 @@ static bool refuse_token(struct call *call, const char *detail)
     return false;
 }
 
-/* A token that is sent must be right, whether it is needed or not. */
+/* A token that is sent must be valid, even when none is needed. */
 static bool check_token(struct call *call)
 {
     const char *value = call->head.authorization;

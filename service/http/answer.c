@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The answer of a connection: its head, its body, or the beginning of a stream. */
+/* Sends a connection's answer: its head, its body, or the beginning of a stream. */
 #include "service/http/state_internal.h"
 #include "service/http/stream.h"
 
@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define STREAM_SOCKET_BYTES (128 << 10) /* what the kernel keeps for a reader is behind, too */
+#define STREAM_SOCKET_BYTES (128 << 10) /* limits the kernel's buffer, whose content counts as not read */
 #define CSP_DATA            "default-src 'none'; frame-ancestors 'none'"
 #define CSP_PAGE                                                                                                       \
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "              \

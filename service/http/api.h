@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* api: what the answers of the API share. */
+/* api: shared by the answers of the API. */
 #ifndef SERVICE_HTTP_API_H
 #define SERVICE_HTTP_API_H
 
@@ -13,14 +13,14 @@
 
 const char *api_state_name(enum http_state state);
 
-/* The server's status; free() it. NULL: out of memory, and the problem is the answer. */
+/* Returns the server's status; free() it. NULL: out of memory, and the answer is a problem. */
 struct http_status *api_new_status(struct call *call);
 
-/* What is degraded: of the server, and of HTTP itself. */
+/* Calls `each` for each degraded component of the server and of HTTP itself. */
 void api_each_degraded(struct call *call, const struct http_status *status,
                        void (*each)(void *user, const struct http_degraded *degraded), void *user);
 
-/* A target as an object, without its closing bracket. */
+/* Writes a target as an object, without its closing bracket. */
 void api_put_target(struct json_out *json, const struct http_target *target);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What changes something: each is handed to the server, and answered when the server has. */
+/* Actions: each is handed to the server, and answered when the server has. */
 #include "service/http/api.h"
 #include "service/http/state_internal.h"
 #include "service/http/lists.h"
@@ -92,7 +92,7 @@ static void act(struct call *call, const struct http_act *act)
 
 /* Bodies. */
 
-/* Refuses members that a request does not have; `known`: one name, or NULL: none. */
+/* Refuses unknown members of a request; `known`: the one known name, or NULL: none. */
 static bool check_members(struct call *call, const char *known)
 {
     const char *name;

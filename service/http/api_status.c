@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How kdnetd itself is: health, readiness, status, and who pokes without a target. */
+/* State of kdnetd itself: health, readiness, status, and unknown sources. */
 #include "service/http/api.h"
 #include "service/http/http.h"
 #include "service/http/state_internal.h"

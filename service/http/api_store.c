@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the store knows: crashes, buckets and events. */
+/* Queries of the store: crashes, buckets and events. */
 #include "service/http/api.h"
 #include "service/http/state_internal.h"
 #include "service/http/lists.h"
@@ -47,7 +47,7 @@ struct crash_filter {
     uint64_t limit;
 };
 
-/* c.TIME.CRASH of the last one. */
+/* Parses c.TIME.CRASH, the last crash of the previous page. */
 static bool take_cursor(struct call *call, struct crash_filter *filter)
 {
     const char *cursor = query_get(&call->query, "cursor", 0);
@@ -252,7 +252,7 @@ void api_events(struct call *call)
     free(lists);
 }
 
-/* A target that was removed may still have events. */
+/* Whether a target exists or has events: a removed target may still have some. */
 static bool is_known(struct call *call)
 {
     const struct http_ops *ops = call->http->ops;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The machines: lists, one of them, and the map of all. */
+/* Targets: lists, one of them, and the map of all. */
 #include "service/http/api.h"
 #include "service/http/state_internal.h"
 #include "service/http/lists.h"
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define CURSOR_SIZE   80
-#define CURSOR_MARK   "n." /* what follows is a name */
+#define CURSOR_MARK   "n." /* start of a cursor; a name follows */
 #define CRASHES_SHOWN 20
 #define Q_MAX         128
 
@@ -222,7 +222,7 @@ void api_map(struct call *call)
         evbuffer_free(states);
 }
 
-/* One of them. */
+/* Writes one crash. */
 
 static bool put_crash(void *user, const struct store_crash *crash)
 {

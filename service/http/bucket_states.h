@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bucket_states: how many machines crashed of one fault lately, as the store knew last. By rank and without the fault's
- * name: the number of series of /metrics must not depend on what machines say.
+ * bucket_states: the number of machines that recently crashed of one fault, as the store last knew. By rank, without
+ * the fault's name: the number of series of /metrics must not depend on what machines say.
  *
- * Uses store_read. Thread: any.
+ * Thread: any.
  */
 #ifndef SERVICE_HTTP_BUCKET_STATES_H
 #define SERVICE_HTTP_BUCKET_STATES_H
@@ -20,7 +20,7 @@ struct bucket_states {
     _Atomic uint64_t machines[BUCKET_STATES_RANKS]; /* most first */
 };
 
-/* Asks the store. On the thread of the reader. A store that does not answer leaves what was known. */
+/* Asks the store, on the reader's thread. When the store does not answer, the old numbers stay. */
 void bucket_states_read(struct bucket_states *buckets, struct store_reader *reader, uint64_t now_us);
 
 #endif

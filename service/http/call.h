@@ -2,8 +2,8 @@
 /*
  * call: one request and its answer, on its way through the threads of HTTP.
  *
- * Uses head, query, problem, json_out, and jansson for bodies. A call belongs to one thread at a time: to HTTP's while
- * it is read and sent, to another while it is answered there.
+ * A call belongs to one thread at a time: to HTTP's while it is read and sent, to another one while that thread answers
+ * it.
  */
 #ifndef SERVICE_HTTP_CALL_H
 #define SERVICE_HTTP_CALL_H
@@ -36,7 +36,7 @@ struct reply {
     unsigned status; /* 0: there is none yet */
     const char *type;
     struct evbuffer *body;           /* owned; NULL: empty */
-    char headers[CALL_HEADERS_SIZE]; /* further ones, each with its line end */
+    char headers[CALL_HEADERS_SIZE]; /* further headers, each with its line end */
     bool page;                       /* a file of the page: its scripts and styles may run */
     bool stays_open;                 /* a stream follows */
 };
@@ -44,8 +44,8 @@ struct reply {
 struct call {
     struct call *next; /* in a queue */
     struct http *http;
-    struct connection *connection; /* HTTP's thread only; NULL: it is gone */
-    struct store_reader *reader;   /* while the thread of the store answers it; NULL: there is no store */
+    struct connection *connection; /* used on HTTP's thread only; NULL: closed */
+    struct store_reader *reader;   /* set while the store's thread answers; NULL: no store */
     const struct route *route;     /* NULL: none was found yet */
     char *text;                    /* the head; owned */
     struct http_head head;
@@ -53,11 +53,11 @@ struct call {
     char argument[CALL_ARGUMENT_SIZE]; /* of the path, decoded */
     json_t *body;                      /* an object; NULL: there was none */
     enum call_role role;
-    char by[CALL_BY_SIZE]; /* who calls: a token's name, local:USER, or empty */
+    char by[CALL_BY_SIZE]; /* the caller: a token's name, local:USER, or empty */
     struct stream_start *stream;
     struct reply reply;
-    bool later;                      /* another thread answers it: it may have done so already */
-    void (*back)(struct call *call); /* when another thread has answered it; NULL: it is sent */
+    bool later;                      /* another thread answers, or has answered already */
+    void (*back)(struct call *call); /* called when another thread has answered; NULL: the answer is sent */
 };
 
 /* NULL: out of memory. */
@@ -65,28 +65,28 @@ struct call *call_new(struct http *http, struct connection *connection);
 void call_free(struct call *call);
 
 /*
- * Answers with a problem; `field`: NULL, or what of the request it is about. An answer that was begun is thrown away.
- * `detail` says what is wrong and its remedy.
+ * Answers with a problem; `field`: the part of the request that is wrong, or NULL. Discards an answer that was begun.
+ * `detail`: the fault and its remedy.
  */
 void call_problem(struct call *call, enum http_problem kind, const char *field, const char *detail, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* The same with one more member, whose value is JSON. */
+/* Answers with a problem with one more member, whose value is JSON. */
 void call_problem_with(struct call *call, enum http_problem kind, const char *member, const char *json,
                        const char *detail);
 
-/* Adds a header. What does not fit is left out. */
+/* Adds a header; one that does not fit is left out. */
 void call_header(struct call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Begins an answer of 200 with an empty body. NULL: out of memory; the problem is the answer then. */
 struct evbuffer *call_answer(struct call *call, const char *type);
 
-/* The same for JSON; call_end_json ends it. False: out of memory. */
+/* Begins an answer of 200 with JSON; call_end_json ends it. False: out of memory. */
 bool call_begin_json(struct call *call, struct json_out *json);
 void call_end_json(struct call *call, struct json_out *json);
 
 /*
- * Values of parameters. Each is `absent` when it was not sent; false: it is wrong, and the problem is the answer.
+ * Read parameters. A parameter that was not sent has the value `absent`. False: invalid, and the answer is a problem.
  */
 bool call_number(struct call *call, const char *name, uint64_t most, uint64_t absent, uint64_t *out);
 bool call_time(struct call *call, const char *name, uint64_t *out); /* absent: 0 */

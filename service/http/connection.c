@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A connection from accept to close: its state, its time, its places in the lists. */
+/* A connection from accept to close: state, timeouts, list membership. */
 #include "service/http/delay.h"
 #include "service/http/state_internal.h"
 #include "service/http/stream.h"
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#define READ_AHEAD (HEAD_SIZE + HTTP_BODY_MAX) /* bytes of a peer that wait in memory */
+#define READ_AHEAD (HEAD_SIZE + HTTP_BODY_MAX) /* unread bytes of a peer that are buffered */
 
 /* Closing, and the lists. */
 
@@ -126,11 +126,11 @@ static void on_read(struct bufferevent *bev, void *user)
         else
             more = false;
         if (!more)
-            return; /* it may be closed */
+            return; /* the connection may be closed now */
     }
 }
 
-/* What came after a refused request, and until the peer has closed, is thrown away. */
+/* Discards input after a refused request, until the peer has closed. */
 static void on_discard(struct bufferevent *bev, void *user)
 {
     struct evbuffer *in = bufferevent_get_input(bev);
@@ -151,7 +151,7 @@ static void linger(struct connection *c)
     (void)bufferevent_enable(c->bev, EV_READ);
 }
 
-/* All that was written is gone. */
+/* All output was sent. */
 static void on_written(struct bufferevent *bev, void *user)
 {
     struct connection *c = user;
@@ -180,7 +180,7 @@ static void on_event(struct bufferevent *bev, short what, void *user)
     if (what & BEV_EVENT_CONNECTED)
         return;
     bool half = (what & BEV_EVENT_EOF) && (c->state == CONNECTION_CALL || c->state == CONNECTION_WRITING);
-    if (half) /* it sends no more, and may still read */
+    if (half) /* the peer sends no more, and may still read */
         c->last = true;
     else
         connection_close(c);
@@ -199,7 +199,7 @@ static void answer_slow(struct connection *c)
     connection_refuse(c);
 }
 
-/* The thread that answers hangs: the call is its own now. */
+/* The answering thread hangs: gives the connection a call of its own. */
 static void answer_for(struct connection *c)
 {
     struct call *call = call_new(c->endpoint->http, c);

@@ -2,7 +2,7 @@
 #include "service/http/delay.h"
 
 #ifdef KDNETD_LIBEVENT_TIME32
-/* struct timeval of a library that was built with 32-bit seconds, where ours are 64 bits. */
+/* struct timeval of a library that was built with 32-bit seconds; ours are 64 bits. */
 struct libevent_time {
     int32_t tv_sec, tv_usec;
 };

@@ -52,7 +52,7 @@ static bool is_visible(const char *text)
     return true;
 }
 
-/* Ends the line that starts at `at`, and returns the next one; NULL: it holds a NUL or a CR of its own. */
+/* Terminates the line at `at`, and returns the next one; NULL: the line contains a NUL or a bare CR. */
 static char *end_line(char *at, char *end)
 {
     char *stop = memchr(at, '\n', (size_t)(end - at));

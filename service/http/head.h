@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * head: the request line and the headers of one HTTP/1.1 request (RFC 9112), from text.
+ * head: parses the request line and the headers of one HTTP/1.1 request (RFC 9112).
  *
- * Uses problem. Reads bytes of strangers: no allocation, one pass, every value has a defined outcome. What two readers
- * could understand differently is refused: folded headers, two lengths, a length beside chunks, bare control
- * characters.
+ * Input from strangers: no allocation, one pass, a defined outcome for every value. Ambiguous input is refused: folded
+ * headers, two lengths, a length beside chunks, bare control characters.
  */
 #ifndef SERVICE_HTTP_HEAD_H
 #define SERVICE_HTTP_HEAD_H
@@ -20,7 +19,7 @@
 #define HEAD_FIELDS_MAX  100
 #define HEAD_METHOD_SIZE 24
 
-/* Texts are borrowed from the text that was parsed; NULL: the header is not there. */
+/* Texts are borrowed from the parsed text; NULL: absent. */
 struct http_head {
     const char *method;
     const char *path;  /* still percent-encoded; starts with a slash, or is * */
@@ -42,14 +41,14 @@ struct head_error {
 };
 
 /*
- * The length of a head at the start of `text`: up to and with its empty line. 0: it has not ended yet.
+ * Returns the length of a head at the start of `text`, with its empty line. 0: incomplete.
  */
 size_t head_length(const char *text, size_t length);
 
 /*
- * Parses a whole head, as head_length measured it. Writes NUL characters into `text`, which has room for one more.
+ * Parses a whole head, measured by head_length. Writes NUL characters into `text`, which has room for one more.
  *
- * Returns true, or false with `error` set. `out` holds what was read up to the mistake.
+ * Returns true, or false with `error` set. `out` holds the part before the mistake.
  */
 bool head_parse(char *text, size_t length, struct http_head *out, struct head_error *error);
 

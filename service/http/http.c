@@ -87,7 +87,7 @@ static void read_tls(struct http *http)
                   path, error);
 }
 
-/* Files that were replaced, and a certificate that has become old. */
+/* Reloads changed certificate files, and notices an expired certificate. */
 static void look_at_tls(struct http *http)
 {
     struct tls_files files = files_of(http);
@@ -106,8 +106,8 @@ static void look_at_tls(struct http *http)
 }
 
 /*
- * What the store knows of its sinks each second, and of the largest groups of crashes each ten seconds: a status and
- * /metrics do not wait for it.
+ * Asks the store for its sinks each second, and for the largest groups of crashes each ten seconds, so that a status
+ * and /metrics need not wait for the store.
  */
 static void answer_sinks(struct call *call)
 {
@@ -245,7 +245,7 @@ static void run(void *user)
     (void)delay_add(http->second, 1000);
     apply_settings(http);
     (void)http_open_notes(http);
-    if (!http->closing) /* the loop forgets a break from before it began */
+    if (!http->closing) /* event_base_loopbreak before the loop starts has no effect */
         (void)event_base_loop(http->base, EVLOOP_NO_EXIT_ON_EMPTY);
 }
 
@@ -379,7 +379,7 @@ bool http_close(struct http *http)
     (void)uv_thread_join(&http->thread);
     bool reading = jobs_stop(&http->reading), memory = jobs_stop(&http->memory);
     if (!reading || !memory)
-        return false; /* its calls are posted to what stays */
+        return false; /* pending calls are posted to data that stays */
     mark_closed(http);
     clear(http);
     http_end_act(http);

@@ -2,12 +2,12 @@
 /*
  * http: the API, metrics and the page, on a Unix socket and a TCP address.
  *
- * Uses http_limits, http_ops, store, log, libevent, OpenSSL and jansson. A thread of its own has all connections; it
- * sees the server by http_ops alone, and never touches the state of a worker. Two more threads answer what may take
- * long: one asks the store, whose disk may hang, the other what is in memory. None of them is ever waited for. What
- * cannot be opened or read (socket, certificate, tokens) is told once, is `degraded`, and is tried again.
+ * A thread of its own has all connections; it sees the server through http_ops only, and never touches a worker's
+ * state. Two more threads give answers that may take long: one asks the store, whose disk may hang, the other reads
+ * large data in memory. Nothing ever waits for these threads. A socket, certificate or token file that cannot be opened
+ * or read is logged once, is `degraded`, and is retried.
  *
- * Bounded: connections, streams, sizes and times by HTTP_* of http_limits.h, bytes of answers that wait for their
+ * Bounded: connections, streams, sizes and times by HTTP_* of http_limits.h, and the bytes of answers that wait for
  * readers.
  */
 #ifndef SERVICE_HTTP_HTTP_H
@@ -26,10 +26,10 @@ struct http_options {
     struct config_address address; /* of TCP; port 0: none */
     bool address_told;             /* configured, not the default */
     const char *socket;            /* path of the Unix socket; NULL: the default; "none": none */
-    const char *group;             /* who may use the Unix socket; NULL: kdnetd-operators, if there is such a group */
+    const char *group;             /* group with access to the Unix socket; NULL: kdnetd-operators, if it exists */
     const char *tokens;            /* file; NULL: none */
     const char *tls_cert, *tls_key, *client_ca;
-    const char *const *names; /* further names that Host headers may have */
+    const char *const *names; /* further names accepted in Host headers */
     size_t name_count;
     bool read_told; /* read_needs_token counts; otherwise tokens are needed where the address is not loopback */
     bool read_needs_token;
@@ -40,14 +40,14 @@ struct http_options {
 struct http;
 
 /*
- * Starts the thread, which opens the sockets: nothing waits for it.
+ * Starts the thread, which opens the sockets; nothing waits for them.
  *
- * options  copied.   ops  borrowed until http_close.   store  the same; NULL: /events and /crashes are 503.
- * NULL: memory, threads or descriptors are out, or it was built without libevent. The service goes on.
+ * options  copied.   ops  borrowed until http_close.   store  the same; NULL: /events and /crashes are 503. NULL:
+ *          memory, threads or descriptors are out, or the build lacks libevent. The service goes on.
  */
 struct http *http_open(const struct http_options *options, const struct http_ops *ops, struct store *store);
 
-/* Events that are committed, for /stream. Copies them; never waits. Thread: any. */
+/* Publishes committed events to /stream. Copies them; never waits. Thread: any. */
 void http_publish(struct http *http, const struct store_event *events, size_t count);
 
 /* Other options, of a reload; files with tokens and certificates are read again. False: out of memory. */
@@ -56,8 +56,8 @@ bool http_configure(struct http *http, const struct http_options *options);
 /* How much is wrong with HTTP itself; up to `most`. Thread: any. */
 size_t http_degraded(struct http *http, struct http_degraded *out, size_t most);
 
-/* Ends all connections and threads; NULL is nothing. False: a thread hangs in a question to the store: what it uses
- * stays, and the program can only end by _Exit. */
+/* Ends all connections and threads; NULL does nothing. False: a thread hangs in a query of the store and still uses
+ * its data, so the program can only end by _Exit. */
 bool http_close(struct http *http);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http_ops: what HTTP sees of the server: one struct of functions. The server fills it in; http/ knows nothing else of
+ * http_ops: HTTP's view of the server: one struct of functions. The server fills it in; http/ knows nothing else of
  * server, worker and targets.
  *
  * Thread: all functions may be called from any thread, wait for nothing but a short lock, and touch no state of a
- * worker. What they hand to a callback is borrowed for the call. Times are microseconds since 1970, UTC; 0: not known.
- * Texts are NULL when they are not known, unless something else is said.
+ * worker. Their callbacks' arguments are borrowed for the call. Times are microseconds since 1970, UTC; 0: unknown.
+ * Unknown texts are NULL, unless said otherwise.
  */
 #ifndef SERVICE_HTTP_OPS_H
 #define SERVICE_HTTP_OPS_H
@@ -38,16 +38,16 @@ struct http_target {
     const char *name; /* never NULL */
     enum http_state state;
     uint64_t since_us, last_seen_us, held_until_us;
-    uint64_t other_host_us; /* when another host's work on it was seen, lately; 0: it was not */
-    const char *other_host; /* that host's address; NULL: not known */
+    uint64_t other_host_us; /* when another host's work on the target was recently seen; 0: it was not */
+    const char *other_host; /* that host's address; NULL: unknown */
     const char *address;    /* with its port */
     unsigned version;       /* 0: not known */
     const char *boot, *session;
     const char *kernel; /* {"build_lab","machine","pdb"} as JSON */
     const char *listener;
     int worker;          /* -1: not known */
-    const char *crash;   /* its newest; NULL: none */
-    uint64_t crash_us;   /* of its first break */
+    const char *crash;   /* newest crash; NULL: none */
+    uint64_t crash_us;   /* of that crash's first break */
     const char *verdict; /* the best so far */
     const char *labels;  /* {…} as JSON; never NULL */
     bool stale;          /* as stored by an earlier process: not heard since */
@@ -58,16 +58,16 @@ struct http_label {
 };
 
 struct http_target_query {
-    const char *name;                /* this one alone; NULL: all */
-    unsigned states;                 /* bit 1 << enum http_state for each that is wanted; 0: any */
+    const char *name;                /* only the target of this name; NULL: all */
+    unsigned states;                 /* bit 1 << enum http_state for each wanted state; 0: any */
     const char *substring;           /* of name, address or a label's value, in either case; NULL: not asked */
     const struct http_label *labels; /* all of them */
     size_t label_count;
-    const char *after; /* names behind this one, by bytes; NULL: from the first on */
+    const char *after; /* only names behind this one, by bytes; NULL: from the first on */
     size_t limit;      /* of calls of `each`; 0: none, which only counts */
 };
 
-/* Returning false ends it. */
+/* Returns false to stop. */
 typedef bool http_target_fn(void *user, const struct http_target *target);
 
 struct http_listener {
@@ -90,17 +90,17 @@ struct http_status {
     char collector[HTTP_NAME_SIZE];
     uint64_t started_us;
     unsigned workers;
-    bool draining, stopping, ready; /* ready: what /readyz says */
-    char not_ready[64];             /* why it is not; empty: it is */
+    bool draining, stopping, ready; /* ready: the state of /readyz */
+    char not_ready[64];             /* why it is not ready; empty: it is */
     struct http_listener listeners[HTTP_LISTENERS];
     size_t listener_count;
     size_t targets[HTTP_STATES]; /* how many are in each state */
     uint64_t results_pending;    /* lines that wait for the result file */
     uint64_t unknown_sources;
     char configuration[4096]; /* path; empty: none */
-    uint64_t read_us;         /* when the configuration that counts was read */
+    uint64_t read_us;         /* when the current configuration was read */
     bool reload_failed;
-    char configuration_error[HTTP_DETAIL_SIZE]; /* of the last reload; empty: it counted */
+    char configuration_error[HTTP_DETAIL_SIZE]; /* of the last reload; empty: it was applied */
     struct http_degraded degraded[HTTP_DEGRADED];
     size_t degraded_count;
 };
@@ -111,11 +111,11 @@ struct http_unknown {
     uint64_t first_us, last_us, count;
     unsigned version;
     const char *hint, *remedy;
-    const char *target; /* configured for that address */
+    const char *target; /* configured for the address */
 };
 typedef bool http_unknown_fn(void *user, const struct http_unknown *unknown);
 
-/* A counter or a gauge that has no place in the structs above; `label` NULL: without one. */
+/* A counter or a gauge without a member in the structs above; `label` NULL: no label. */
 struct http_counter {
     const char *name; /* of runtime/counters.def, without kdnetd_ and _total */
     const char *label, *value;
@@ -130,18 +130,17 @@ typedef void http_counter_fn(void *user, const struct http_counter *counter);
 #define HTTP_LOOPS    66
 
 struct http_histogram {
-    uint64_t bucket[HTTP_BUCKETS + 1]; /* those in it alone, not those below; the last: beyond 5 s */
+    uint64_t bucket[HTTP_BUCKETS + 1]; /* counts of this bucket alone, not cumulative; the last: beyond 5 s */
     uint64_t sum_us, count;
 };
 
-/* What has happened since the start; from the place where every event passes, so that a store that is degraded does
- * not matter. */
+/* Totals since the start, counted where every event passes, so that a degraded store does not matter. */
 struct http_metrics {
     uint64_t crashes; /* first breaks of a bug check */
     uint64_t crash_status[HTTP_PHASES][HTTP_VERDICTS];
     const char *phase_names[HTTP_PHASES], *verdict_names[HTTP_VERDICTS], *break_names[HTTP_BREAKS];
     uint64_t breaks[HTTP_BREAKS];
-    struct http_histogram halted, read; /* halted: without the time that a policy held it */
+    struct http_histogram halted, read; /* halted: without the time of a hold by policy */
     struct {
         char name[32];   /* "server", "worker-0", … */
         uint64_t lag_us; /* the longest of the last 60 s */
@@ -151,21 +150,21 @@ struct http_metrics {
 
 enum http_action {
     HTTP_ACTION_RELEASE,     /* a held machine goes on */
-    HTTP_ACTION_TO_DEBUGGER, /* the same, but we are silent to it for `for_us`: another debugger takes it */
+    HTTP_ACTION_TO_DEBUGGER, /* releases it, and stays silent for `for_us`: another debugger takes it */
     HTTP_ACTION_TAKE_BACK,   /* the silence is over */
     HTTP_ACTION_REBOOT,      /* held or halted, not dumping */
-    HTTP_ACTION_READ,        /* a held machine is read again; with break_in a running one, too */
+    HTTP_ACTION_READ,        /* reads a held machine again; with break_in a running one, too */
     HTTP_ACTION_RELOAD,
     HTTP_ACTION_DRAIN,
     HTTP_ACTION_UNDRAIN,
     HTTP_ACTION_ACKNOWLEDGE, /* `crash`, `note` */
-    HTTP_ACTION_REPUBLISH,   /* `sink` delivers again what was told since `since_us` */
+    HTTP_ACTION_REPUBLISH,   /* `sink` delivers again the events since `since_us` */
 };
 
 struct http_act {
     enum http_action action;
     const char *target;       /* of the first five */
-    const char *by;           /* who acts: a token's name, or "local:USER" on the Unix socket */
+    const char *by;           /* the actor: a token's name, or "local:USER" on the Unix socket */
     uint64_t for_us;          /* TO_DEBUGGER; 0: ten minutes */
     bool break_in;            /* READ */
     const char *crash, *note; /* ACKNOWLEDGE */
@@ -187,9 +186,9 @@ enum http_outcome {
 
 struct http_acted {
     enum http_outcome outcome;
-    const char *detail;    /* what is wrong and its remedy; NULL: nothing */
+    const char *detail;    /* the fault and its remedy; NULL: none */
     char id[HTTP_ID_SIZE]; /* of the `action` event; empty: there is none */
-    const char *state;     /* WRONG_STATE: what it is in */
+    const char *state;     /* WRONG_STATE: the current state */
     unsigned retry_s;      /* TOO_OFTEN */
     const char *errors;    /* CONFIGURATION: [{"file","line","field","detail"}] as JSON */
     bool draining;         /* DRAIN, UNDRAIN, with the three below */
@@ -202,7 +201,7 @@ struct http_sink {
     const char *last_error;  /* empty: there was none */
     uint64_t last_error_us;  /* since 1970 */
     uint64_t errors, rejected,
-        dropped; /* tries that failed; events that the receiver refused; that left the store before */
+        dropped; /* failed tries; events that the receiver refused; events that left the store before */
 };
 
 typedef void http_sink_fn(void *user, const struct http_sink *sink);
@@ -213,14 +212,14 @@ struct http_ops {
     void (*status)(void *user, struct http_status *out);
     void (*metrics)(void *user, struct http_metrics *out);
     void (*counters)(void *user, http_counter_fn *each, void *each_user); /* one row each of counters.def */
-    void (*sinks)(void *user, http_sink_fn *each, void *each_user); /* those that run; how far each is says the store */
+    void (*sinks)(void *user, http_sink_fn *each, void *each_user); /* running sinks; the store knows their progress */
 
-    /* The name of a loop that has not turned for 5 s, or NULL: all have. */
+    /* Returns the name of a loop that has not turned for 5 s; NULL: none. */
     const char *(*stuck)(void *user);
 
     /*
-     * Targets by name, bytes ascending. Returns how many match in all, `after` and `limit` left out.
-     * Cost: 0.1 µs a target, and a microsecond for each that is handed on.
+     * Lists targets sorted by the bytes of their names. Returns how many match in all, ignoring `after` and `limit`.
+     * Cost: 0.1 µs a target, and a microsecond for each that is listed.
      */
     size_t (*targets)(void *user, const struct http_target_query *query, http_target_fn *each, void *each_user);
 
@@ -228,8 +227,8 @@ struct http_ops {
     size_t (*unknown)(void *user, http_unknown_fn *each, void *each_user);
 
     /*
-     * Acts. `act` is copied. `done` is called once, on a thread of the server's, maybe before this returns; what it
-     * gets is borrowed for the call. It must not wait.
+     * Acts. Copies `act`. Calls `done` once, on a thread of the server's, perhaps before this function returns; its
+     * arguments are borrowed for the call. `done` must not wait.
      */
     void (*act)(void *user, const struct http_act *act, void (*done)(void *done_user, const struct http_acted *acted),
                 void *done_user);

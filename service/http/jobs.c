@@ -106,7 +106,7 @@ bool jobs_start(struct jobs *jobs, struct http *http, bool with_store)
     return jobs->started;
 }
 
-/* What kdnetd asks for itself has no connection. */
+/* kdnetd's own queries have no connection. */
 static struct lane *lane_of(struct jobs *jobs, const struct call *call)
 {
     bool first = !call->connection || call->connection->endpoint->local;

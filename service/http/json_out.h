@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * json_out: writes JSON into an evbuffer, with the commas where they belong.
+ * json_out: writes JSON into an evbuffer, with its commas.
  *
- * Uses query (UTF-8). Text is escaped; bytes that are no UTF-8 become U+FFFD. When memory is out the rest is left out,
- * and `failed` says so.
+ * Escapes text; invalid UTF-8 becomes U+FFFD. After an allocation failure the rest is left out, and `failed` is set.
  */
 #ifndef SERVICE_HTTP_JSON_OUT_H
 #define SERVICE_HTTP_JSON_OUT_H
@@ -25,7 +24,7 @@ struct json_out {
 };
 
 void out_begin(struct json_out *json, struct evbuffer *to);
-void out_end(struct json_out *json); /* hands over what is left; returns nothing: look at `failed` */
+void out_end(struct json_out *json); /* flushes the rest; check `failed` */
 
 void out_open(struct json_out *json, char bracket);  /* { or [ */
 void out_close(struct json_out *json, char bracket); /* } or ] */
@@ -34,10 +33,10 @@ void out_text(struct json_out *json, const char *text); /* NULL, too: null */
 void out_whole(struct json_out *json, uint64_t number);
 void out_bool(struct json_out *json, bool value);
 void out_null(struct json_out *json);
-void out_raw(struct json_out *json, const char *text, size_t length); /* a value that is JSON already */
+void out_raw(struct json_out *json, const char *text, size_t length); /* writes a value that is JSON already */
 void out_time(struct json_out *json, uint64_t time_us);               /* 0: null */
 
-/* The same with a key before it. */
+/* The same functions with a key before the value. */
 void out_put_text(struct json_out *json, const char *key, const char *text);
 void out_put_whole(struct json_out *json, const char *key, uint64_t number);
 void out_put_bool(struct json_out *json, const char *key, bool value);

@@ -10,7 +10,7 @@
 
 #define ACCEPT_MAX 64  /* connections in one round of the loop */
 #define PAUSE_MS   200 /* without descriptors */
-#define SOON_MS    10  /* until a connection that was closed has given its descriptor back */
+#define SOON_MS    10  /* time for a closed connection to return its descriptor */
 
 /* Connections. */
 
@@ -45,8 +45,8 @@ static void admit(struct endpoint *endpoint, evutil_socket_t socket)
 }
 
 /*
- * Descriptors are out: the longest idle gives its own. One of TCP gives it to the Unix socket, a stream if there is no
- * other: whoever uses up all descriptors from outside, kdnetctl gets in.
+ * Out of descriptors: closes the longest idle connection. A TCP connection makes room for the Unix socket, if need be a
+ * stream: even when somebody outside uses up all descriptors, kdnetctl gets in.
  */
 static void make_room(struct endpoint *endpoint)
 {
@@ -105,7 +105,7 @@ static void tell(struct endpoint *endpoint, enum config_log_level level, const c
     log_end(&line);
 }
 
-/* Told once; one that is configured is tried again, and degraded until then. */
+/* Logs a failure once; a configured endpoint is retried, and degraded until then. */
 static void note_failure(struct endpoint *endpoint, const char *error)
 {
     struct http *http = endpoint->http;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lists: values of parameters that may be repeated, checked and copied: names, kinds of event, verdicts, codes, labels.
- *
- * Uses call and store_read (its form of several texts).
+ * lists: values of repeatable parameters, checked and copied: names, kinds of event, verdicts, codes, labels.
  */
 #ifndef SERVICE_HTTP_LISTS_H
 #define SERVICE_HTTP_LISTS_H
@@ -13,10 +11,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define LIST_MAX       32U /* of one parameter */
+#define LIST_MAX       32U /* values of one parameter */
 #define LIST_TEXT_SIZE 1024U
 
-/* Texts of a list; it can be copied, and lives in one block. */
+/* Texts of a list in one block, which can be copied. */
 struct list {
     size_t count;
     size_t used;
@@ -32,18 +30,18 @@ enum list_kind {
     LIST_CODE,    /* 0xD1, D1 or a name is not taken: stored as 0x000000D1 */
 };
 
-/* Takes all values of a parameter. False: one is wrong, or there are too many; the problem is the answer. */
+/* Takes all values of a parameter. False: one is invalid, or there are too many; the answer is a problem. */
 bool list_take(struct call *call, const char *name, enum list_kind kind, struct list *out);
 
 /* An empty list has everything. */
 bool list_has(const struct list *list, const char *text);
 
-/* Borrowed, for as long as the list stays where it is. */
+/* Borrowed, as long as the list stays where it is. */
 struct store_texts list_texts(struct list *list);
 
-bool list_is_id(const char *text);   /* as events have it */
+bool list_is_id(const char *text);   /* whether a text has the form of event ids */
 bool list_is_name(const char *text); /* of a target or collector */
-bool list_is_type(const char *text); /* of an event that there is */
+bool list_is_type(const char *text); /* whether a text is an event's kind */
 
 /* label=KEY=VALUE, all of them, split in place. False: the problem is the answer. */
 #define LIST_LABELS_MAX 16U

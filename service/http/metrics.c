@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* /metrics: what Prometheus scrapes, as text 0.0.4 or as OpenMetrics 1.0.0. */
+/* /metrics for Prometheus, as text 0.0.4 or as OpenMetrics 1.0.0. */
 #include "service/http/api.h"
 #include "service/http/state_internal.h"
 #include "service/http/system.h"
@@ -23,7 +23,7 @@ struct writer {
 enum kind { COUNTER, GAUGE, HISTOGRAM, INFO };
 
 /*
- * A family: TYPE and HELP. OpenMetrics names a counter without _total there, text 0.0.4 with it.
+ * Writes a family's TYPE and HELP. OpenMetrics names a counter without _total there, text 0.0.4 with it.
  */
 static void begin(struct writer *w, enum kind kind, const char *name, const char *help)
 {
@@ -67,7 +67,7 @@ static void put_one(struct writer *w, enum kind kind, const char *name, const ch
     put(w, "", value);
 }
 
-/* What the machines do. */
+/* Writes the machines' states. */
 
 static void put_status(struct writer *w, const struct http_status *status)
 {
@@ -120,7 +120,7 @@ static void put_listeners(struct writer *w, const struct http_status *status)
     }
 }
 
-/* Each kind of trouble has its series from the start. */
+/* Every kind of trouble has its series from the start. */
 static const char *const kinds_of_trouble[] = {"listener",    "store",    "results",     "configuration", "http",
                                                "http_socket", "http_tls", "http_tokens", "sink",          "symbols",
                                                "targets",     "workers",  "other"};
@@ -191,7 +191,7 @@ static void put_metrics(struct writer *w, const struct http_metrics *metrics)
     put_loops(w, metrics);
 }
 
-/* The counters of counters.def come in the order of their names, those of one name side by side. */
+/* The counters of counters.def are sorted by name, series of one name side by side. */
 
 struct counters {
     struct writer *w;
@@ -270,7 +270,7 @@ static void put_buckets(struct writer *w, struct bucket_states *buckets)
     }
 }
 
-/* Of this process, as Prometheus' own clients name it. */
+/* Metrics of this process, named as in Prometheus' own clients. */
 
 static void put_process(struct writer *w)
 {
@@ -284,7 +284,7 @@ static void put_process(struct writer *w)
     put_one(w, GAUGE, "process_start_time_seconds", "When kdnetd was started", process.start_seconds);
 }
 
-/* Of each target, when that is asked for. */
+/* Metrics of each target, when requested. */
 
 static bool put_target(void *user, const struct http_target *target)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The page: files that are compiled in. */
+/* The page: compiled-in files. */
 #include "service/http/page.h"
 #include "service/http/state_internal.h"
 

@@ -11,6 +11,6 @@ struct page_file {
     size_t length;
 };
 
-extern const struct page_file page_files[]; /* the last one has no name */
+extern const struct page_file page_files[]; /* ends with a file without a name */
 
 #endif

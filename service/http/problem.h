@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * problem: what can be wrong with a request: names, statuses and titles of application/problem+json (RFC 9457).
+ * problem: faults of requests: names, statuses and titles of application/problem+json (RFC 9457).
  *
- * Uses nothing. The names are a contract: "type" is "urn:kdnetd:problem:NAME".
+ * The names are a contract: "type" is "urn:kdnetd:problem:NAME".
  */
 #ifndef SERVICE_HTTP_PROBLEM_H
 #define SERVICE_HTTP_PROBLEM_H

@@ -201,7 +201,7 @@ static bool is_date(const struct date *d)
     return d->day >= 1 && d->day <= most && d->hour < 24 && d->minute < 60 && d->second <= 60;
 }
 
-/* Days from 1970-01-01, by years that start in March. */
+/* Days from 1970-01-01, with years that start in March. */
 static int64_t day_number(const struct date *d)
 {
     unsigned year = d->month <= 2 ? d->year - 1 : d->year;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * query: the parameters of a request: percent-decoded names and values, and the kinds of value that they have.
+ * query: the parameters of a request: percent-decoded names and values, and their types.
  *
- * Uses nothing. Reads bytes of strangers: bounded, one allocation.
+ * Input from strangers: bounded, one allocation.
  */
 #ifndef SERVICE_HTTP_QUERY_H
 #define SERVICE_HTTP_QUERY_H
@@ -24,13 +24,13 @@ struct query {
 };
 
 /*
- * Decodes `a=b&c=d`; NULL is an empty one. Values are UTF-8 without control characters.
- * Returns NULL, or what is wrong, static; then `out` needs no clear.
+ * Decodes `a=b&c=d`; NULL is empty. Values are UTF-8 without control characters. Returns NULL, or the fault as a static
+ * text; then `out` needs no clear.
  */
 const char *query_parse(const char *text, struct query *out);
 void query_clear(struct query *query);
 
-/* The value of a parameter, the `index`th of its name from 0; NULL: there is none. */
+/* Returns the `index`th value of a parameter, from 0; NULL: none. */
 const char *query_get(const struct query *query, const char *name, size_t index);
 size_t query_count(const struct query *query, const char *name);
 
@@ -43,10 +43,10 @@ bool query_decode(char *text, bool plus);
 /* Valid UTF-8 without control characters. */
 bool query_is_text(const char *text);
 
-/* Bytes of the UTF-8 character at the start of a text that is not empty; 0: it is not valid. */
+/* Returns the bytes of the UTF-8 character at the start of a text that is not empty; 0: invalid. */
 size_t query_character(const char *text);
 
-/* A decimal number from `least` to `most`. False: it is none. */
+/* Parses a decimal number from `least` to `most`. False: invalid. */
 bool query_number(const char *text, uint64_t least, uint64_t most, uint64_t *out);
 
 /*
@@ -56,7 +56,7 @@ bool query_number(const char *text, uint64_t least, uint64_t most, uint64_t *out
  */
 bool query_time(const char *text, uint64_t now_us, uint64_t *out);
 
-/* A duration like 10m: s, m, h, d, w. False: it is none, or longer than 100 years. */
+/* Parses a duration like 10m: s, m, h, d, w. False: invalid, or longer than 100 years. */
 bool query_duration(const char *text, uint64_t *microseconds);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The request of a connection as it comes: its head, its body, and who answers it. */
+/* Reads a connection's request: head and body, and chooses who answers it. */
 #include "service/http/state_internal.h"
 
 #include <stdlib.h>
@@ -27,7 +27,7 @@ static void run_call(struct connection *c)
     connection_answer(c);
 }
 
-/* A JSON object, where one is expected; what others send is read and left. */
+/* Parses a JSON object where one is expected; other bodies are read and ignored. */
 static bool parse_body(struct connection *c)
 {
     struct call *call = c->call;
@@ -106,7 +106,7 @@ static bool begin_body(struct connection *c)
     return false;
 }
 
-/* A head is there. Returns whether it makes a call; else it is refused. */
+/* Takes a complete head. Returns whether it makes a call; otherwise it is refused. */
 static bool take_head(struct connection *c, size_t length)
 {
     struct call *call = c->call;
@@ -125,7 +125,7 @@ static bool take_head(struct connection *c, size_t length)
     return access_check_host(call) && route_find(call) && access_check(call) && check_request(call);
 }
 
-/* Returns whether there is more to do with what has come. */
+/* Returns whether received input is left to handle. */
 static bool begin_request(struct connection *c, size_t length)
 {
     bool good = take_head(c, length);
@@ -142,7 +142,7 @@ static bool begin_request(struct connection *c, size_t length)
     return false;
 }
 
-/* Returns whether there is more to do with what has come. */
+/* Returns whether received input is left to handle. */
 bool connection_read_head(struct connection *c)
 {
     struct evbuffer *in = bufferevent_get_input(c->bev);
@@ -185,7 +185,7 @@ static void refuse_body(struct connection *c, enum http_problem kind, const char
     connection_refuse(c);
 }
 
-/* The line before a chunk, or after its data, or of the trailer. Returns whether there is more to do. */
+/* Reads the line before a chunk, after its data, or of the trailer. Returns whether input is left to handle. */
 static bool read_chunk_line(struct connection *c)
 {
     struct evbuffer *in = bufferevent_get_input(c->bev);

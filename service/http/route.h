@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * route: which function answers a request: the table of the API.
+ * route: the table of the API: which function answers a request.
  *
- * Uses call. The table is in route.c; openapi.yaml beside it says the same for programs, and a test holds both
- * together.
+ * The table is in route.c; openapi.yaml beside it describes the same for programs, and a test compares both.
  */
 #ifndef SERVICE_HTTP_ROUTE_H
 #define SERVICE_HTTP_ROUTE_H
@@ -12,12 +11,12 @@
 
 enum route_thread {
     ROUTE_HERE,   /* HTTP's own: quick, waits for nothing */
-    ROUTE_MEMORY, /* what is in memory, and may be much */
-    ROUTE_STORE,  /* what the store is asked, and a disk may hold up */
+    ROUTE_MEMORY, /* reads memory, perhaps much of it */
+    ROUTE_STORE,  /* queries the store, whose disk may delay the answer */
 };
 
 enum route_access {
-    ROUTE_PUBLIC, /* no token ever: it tells nothing about machines */
+    ROUTE_PUBLIC, /* needs no token: tells nothing about machines */
     ROUTE_READ,
     ROUTE_ACT,
 };
@@ -25,13 +24,13 @@ enum route_access {
 struct route {
     const char *method;     /* GET stands for HEAD, too */
     const char *path;       /* one segment may be *: the argument */
-    const char *parameters; /* names, each with a blank before and behind it */
+    const char *parameters; /* names of parameters, each with a blank before and behind it */
     enum route_access access;
     enum route_thread thread;
     void (*answer)(struct call *call);
 };
 
-/* Finds the route of a call and its argument. False: there is none, and the problem is the answer. */
+/* Finds the route of a call and its argument. False: none, and the answer is a problem. */
 bool route_find(struct call *call);
 
 /* False: a parameter is unknown, or there twice and may not be; the problem is the answer. */

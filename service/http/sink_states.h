@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sink_states: how each sink is, as it and the store knew last: whoever asks for it does not wait for the store.
+ * sink_states: the last known state of each sink, so that nobody has to wait for the store.
  *
- * Uses store_read, http_ops, json_out. Thread: any.
+ * Thread: any.
  */
 #ifndef SERVICE_HTTP_SINK_STATES_H
 #define SERVICE_HTTP_SINK_STATES_H
@@ -22,7 +22,7 @@
 struct sink_state {
     char name[SINK_STATES_NAME_SIZE];
     uint64_t behind_events, behind_us;
-    char type[16], last_error[256]; /* empty: it does not run; there was none */
+    char type[16], last_error[256]; /* empty: not running; no error */
     uint64_t last_error_us, errors, rejected, dropped;
 };
 
@@ -39,7 +39,7 @@ void sink_states_clear(struct sink_states *sinks);
 /* Asks the store, and the sinks. On the thread of the reader. */
 void sink_states_read(struct sink_states *sinks, struct store_reader *reader, const struct http_ops *ops);
 
-/* Copies what is known. Returns how many there are. */
+/* Copies the known states. Returns their number. */
 size_t sink_states_get(struct sink_states *sinks, struct sink_state out[static SINK_STATES_MAX]);
 
 /* The member "sinks" of a status. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the parts of HTTP ask of its state: the clock, notes to its thread, troubles, who keeps it alive. */
+/* HTTP's shared state: the clock, notes to its thread, troubles, ownership. */
 #include "service/http/state_internal.h"
 #include "service/http/system.h"
 
@@ -74,7 +74,7 @@ bool http_set_trouble(struct http *http, enum http_trouble trouble, const char *
     return other;
 }
 
-/* Who keeps the struct alive. */
+/* Counts owners, which keep the struct alive. */
 
 void http_begin_act(struct http *http)
 {

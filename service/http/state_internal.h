@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* state_internal: the state of HTTP, which its parts share. Not for others. Everything is of HTTP's thread unless it
- * says more. */
+/* state_internal: the state of HTTP, shared by its parts. Not for others. All of it belongs to HTTP's thread unless
+ * said otherwise. */
 #ifndef SERVICE_HTTP_STATE_INTERNAL_H
 #define SERVICE_HTTP_STATE_INTERNAL_H
 
@@ -25,19 +25,19 @@
 #define HTTP_JOBS_MAX 256U /* questions that wait for a thread, of each lane */
 
 /*
- * Who comes first in the loop, and at the threads that answer: kdnetctl at the Unix socket, and what kdnetd itself
- * wants to know. Of all others, HTTP_OTHERS_AT_ONCE callbacks run before it is looked whether one of the first waits.
+ * Priority in the loop and at the answering threads: kdnetctl at the Unix socket and kdnetd's own queries come first.
+ * Of all others, HTTP_OTHERS_AT_ONCE callbacks run before the loop checks for local ones.
  */
 enum http_lane { HTTP_LANE_LOCAL, HTTP_LANE_OTHERS, HTTP_LANES };
 #define HTTP_OTHERS_AT_ONCE 8
 
 enum connection_state {
     CONNECTION_HEAD,    /* a request is waited for, or comes */
-    CONNECTION_BODY,    /* its body comes */
-    CONNECTION_CALL,    /* it is answered, maybe on another thread */
+    CONNECTION_BODY,    /* receiving its body */
+    CONNECTION_CALL,    /* being answered, perhaps on another thread */
     CONNECTION_WRITING, /* the answer goes out */
     CONNECTION_STREAM,
-    CONNECTION_LINGER, /* refused and answered: what still comes is read away, so that the answer arrives */
+    CONNECTION_LINGER, /* refused and answered: further input is discarded, so that the answer arrives */
 };
 
 struct connection {
@@ -47,49 +47,49 @@ struct connection {
     struct event *timer;
     enum connection_state state;
     bool begun;  /* the first byte of a request is there */
-    bool served; /* it has had an answer */
-    bool last;   /* close it after this answer */
+    bool served; /* has had an answer */
+    bool last;   /* to be closed after this answer */
     bool in_trailer;
     bool handshake; /* of TLS, is over; or there is none */
     uint64_t since_ms, first_ms;
-    size_t outgoing;     /* bytes of its answer, as counted in endpoint->outgoing */
+    size_t outgoing;     /* bytes of its answer in endpoint->outgoing */
     size_t left;         /* of a body or chunk */
-    bool chunk_open;     /* its data is read, its line end is not */
+    bool chunk_open;     /* the chunk's data is read, its line end is not */
     struct evbuffer *in; /* the body so far */
     size_t was_waiting;  /* bytes to send, when the timer last looked */
-    struct call *call;   /* while it is read or answered; NULL else */
+    struct call *call;   /* set while the call is read or answered */
     struct stream *stream;
     char user[CALL_BY_SIZE]; /* of the Unix socket: local:USER */
 };
 TAILQ_HEAD(connection_list, connection);
 
-/* A place that is listened at. */
+/* A listening address. */
 struct endpoint {
     struct http *http;
     bool local;             /* the Unix socket */
     bool wanted, told;      /* configured, not a default */
-    evutil_socket_t socket; /* -1: it is not open */
+    evutil_socket_t socket; /* -1: not open */
     struct event *event, *retry;
     struct event *pause; /* after accept failed for want of descriptors */
     bool warned;
     unsigned count, streams;
     size_t outgoing;                    /* bytes of answers that wait for their readers */
-    struct connection_list connections; /* the longest idle first; those that stream are in `streaming` */
+    struct connection_list connections; /* longest idle first; streaming connections are in `streaming` */
     struct connection_list streaming;
     char path[HTTP_PATH_SIZE];     /* of the Unix socket */
-    uint64_t device, inode;        /* of its file */
+    uint64_t device, inode;        /* of the socket's file */
     struct config_address address; /* of TCP */
     bool loopback;
 };
 
-/* What is wrong, by place; `why` empty: nothing. */
+/* Troubles, by place; `why` empty: none. */
 enum http_trouble { HTTP_TROUBLE_TCP, HTTP_TROUBLE_LOCAL, HTTP_TROUBLE_TLS, HTTP_TROUBLE_TOKENS, HTTP_TROUBLES };
 
 /* Calls that a thread answers. */
 struct jobs {
     struct http *http;
     uv_thread_t thread;
-    uv_mutex_t lock; /* of what follows */
+    uv_mutex_t lock; /* protects the members below */
     uv_cond_t changed;
     struct lane {
         struct call *first, *last;
@@ -103,7 +103,7 @@ struct jobs {
 /* A word to HTTP's thread. */
 struct note {
     struct note *next;
-    void (*open)(struct note *note, struct http *http); /* frees it */
+    void (*open)(struct note *note, struct http *http); /* handles the note and frees it */
 };
 
 struct settings {
@@ -140,18 +140,18 @@ struct http {
     bool sinks_asked;       /* a question to the store about them is under way */
     unsigned seconds;
     bool closing;
-    unsigned owners; /* http_open's, and one for each act that is not answered; under the lock */
+    unsigned owners; /* http_open's own, and one for each unanswered action; protected by the lock */
     bool closed;     /* no notes are taken; under the lock */
 };
 
 /* state.c */
-uint64_t http_now_ms(void); /* of a clock that does not jump */
+uint64_t http_now_ms(void); /* on a clock that does not jump */
 bool http_post(struct http *http,
                struct note *note);       /* thread: any; false: HTTP is closed, and the note is the caller's */
 bool http_open_notes(struct http *http); /* returns whether there were any */
-/* Begins, changes (`why`) or ends (NULL) a trouble; returns whether it is another one than before. */
+/* Begins, changes (`why`) or ends (NULL) a trouble; returns whether it has changed. */
 bool http_set_trouble(struct http *http, enum http_trouble trouble, const char *name, const char *why);
-/* An act is asked of the server; it is answered. Thread: any. What is not answered yet keeps the struct alive;
+/* Counts an action asked of the server, and its answer. Thread: any. Unanswered actions keep the struct alive;
  * http_open begins one for itself. */
 void http_begin_act(struct http *http);
 void http_end_act(struct http *http);
@@ -169,28 +169,29 @@ void connection_close(struct connection *connection);
 bool connection_evict(struct endpoint *endpoint); /* the longest idle goes; false: there is none */
 bool connection_evict_stream(struct endpoint *endpoint);
 struct evbuffer *connection_output(struct connection *connection);
-void connection_enter(struct connection *connection, enum connection_state state); /* and its timer begins */
+void connection_enter(struct connection *connection, enum connection_state state); /* and starts the state's timer */
 void connection_set_timer(struct connection *connection);
-void connection_touch(struct connection *connection); /* from now on it counts as idle: the last one to be evicted */
+void connection_touch(struct connection *connection); /* counts as idle from now on: the last one to be evicted */
 
-/* request.c: each returns whether there is more to do with what has come; false: the connection may be closed. */
+/* request.c: each returns whether received input is left to handle; false: the connection may be closed. */
 bool connection_read_head(struct connection *connection);
 bool connection_read_body(struct connection *connection);
 
 /* answer.c */
-void connection_answer(struct connection *connection); /* its call has an answer */
-/* The request is refused before it was read whole: the connection ends with this answer. */
+void connection_answer(struct connection *connection); /* the call has an answer */
+/* The request is refused before it was completely read: the connection ends with this answer. */
 void connection_refuse(struct connection *connection);
 
 /* jobs.c */
 bool jobs_start(struct jobs *jobs, struct http *http, bool with_store);
 bool jobs_push(struct jobs *jobs, struct call *call); /* false: too many wait */
-bool jobs_stop(struct jobs *jobs);                    /* false: it hangs */
-void jobs_clear(struct jobs *jobs);       /* what still waits goes; it is stopped, and the connections are closed */
+bool jobs_stop(struct jobs *jobs);                    /* false: the thread hangs */
+void jobs_clear(struct jobs *jobs); /* frees waiting calls, once the thread is stopped and the connections are closed */
 void http_finish_call(struct call *call); /* hands an answered call back; thread: any */
 
 /* access.c */
 bool access_check_host(struct call *call);
-bool access_check(struct call *call); /* its role, and whether it may; false: the problem is the answer */
+bool access_check(
+    struct call *call); /* finds the caller's role and checks its rights; false: the answer is a problem */
 
 #endif

@@ -11,15 +11,15 @@
 #include <string.h>
 
 #define OUTPUT_LOW ((size_t)64 << 10) /* more is put in when less than this waits: the rest stays in the ring */
-#define SLICE      16U                /* readers that are fed in one callback */
+#define SLICE      16U                /* readers fed in one callback */
 #define PAGE_BYTES ((size_t)512 << 10)
 
 enum stream_from { FROM_NOW, FROM_RING, FROM_STORE, FROM_RESYNC };
 
-/* What a reader asked for; with the call, until the stream begins, and with each page that the store is asked for. */
+/* A reader's request; kept in the call until the stream begins, and for each page from the store. */
 struct stream_start {
     enum stream_from from;
-    uint64_t seq; /* the last one it has */
+    uint64_t seq; /* last event that the reader has */
     char after[HTTP_ID_SIZE];
     char oldest[HTTP_ID_SIZE], newest[HTTP_ID_SIZE]; /* of a resync */
     struct list types, targets;
@@ -31,12 +31,12 @@ struct stream {
     struct connection *connection;
     struct stream_start start;
     uint64_t cursor;    /* number of the next frame of the ring */
-    uint64_t seq;       /* frames up to this one it has had from the store */
+    uint64_t seq;       /* the reader has got frames up to this seq from the store */
     struct call *page;  /* under way; NULL: none */
     bool live;          /* fed from the ring */
-    uint64_t behind_ms; /* since when it is too far behind; 0: it is not */
+    uint64_t behind_ms; /* since when the reader is too far behind; 0: it is not */
     uint64_t pinged_ms;
-    uint64_t round; /* the newest one in which it was looked at */
+    uint64_t round; /* last round in which the reader was visited */
 };
 
 static void locate(struct call *call);
@@ -51,7 +51,7 @@ static bool is_wanted(const struct stream_start *start, const struct frame *fram
     return list_has(&start->types, frame->type) && list_has(&start->targets, frame->target);
 }
 
-/* Makes a stretch longer by the frame behind it, or sends it and begins another. */
+/* Extends a stretch by the following frame, or sends the stretch and begins another. */
 static bool take_frame(struct evbuffer *out, struct stretch *stretch, const struct frame *frame)
 {
     if (stretch->slab == frame->slab && stretch->at + stretch->length == frame->at) {
@@ -63,7 +63,7 @@ static bool take_frame(struct evbuffer *out, struct stretch *stretch, const stru
     return good;
 }
 
-/* Returns false when its connection was closed. */
+/* Returns false when the reader's connection was closed. */
 static bool feed(struct streams *streams, struct stream *stream)
 {
     struct evbuffer *out = connection_output(stream->connection);
@@ -105,7 +105,8 @@ static void look(struct streams *streams, struct stream *stream, uint64_t now_ms
         connection_close(stream->connection);
 }
 
-/* Looks at some of those that this round has not come to; they are the first ones. Returns whether there are more. */
+/* Visits some readers that this round has not visited; they are the first in the list. Returns whether there are
+ * more. */
 static bool look_at_some(struct streams *streams)
 {
     uint64_t now_ms = http_now_ms();
@@ -226,7 +227,7 @@ static void on_page(struct call *call)
         (void)evbuffer_add_buffer(connection_output(c), call->reply.body);
     call_free(call);
     if (!good) {
-        connection_close(c); /* it comes again with its Last-Event-ID */
+        connection_close(c); /* the reader reconnects with its Last-Event-ID */
     } else if (last) {
         stream->live = true;
         stream->cursor = streams_number_behind(streams, stream->seq);
@@ -261,7 +262,7 @@ static void ask_page(struct stream *stream)
 
 void stream_written(struct stream *stream)
 {
-    stream->behind_ms = 0; /* it reads: it is closed when the ring is gone from it, at the latest */
+    stream->behind_ms = 0; /* the reader reads: it is closed at the latest when its place has left the ring */
     if (stream->live)
         (void)feed(&stream->connection->endpoint->http->streams, stream);
     else if (!stream->page)
@@ -298,7 +299,7 @@ struct stream *stream_begin(struct call *call, struct connection *connection)
     (void)evbuffer_add_printf(out, "retry: 2000\n\n");
     if (stream->start.from == FROM_RESYNC)
         write_resync(out, &stream->start);
-    return stream; /* what it lacks comes when this is written */
+    return stream; /* missing events follow when this output was written */
 }
 
 void stream_end(struct stream *stream)
@@ -312,7 +313,7 @@ void stream_end(struct stream *stream)
     free(stream);
 }
 
-/* Asking for one. */
+/* --- opening a stream --------------------------------------------------------------------------------------------- */
 
 static void answer_stream(struct call *call)
 {
@@ -339,7 +340,7 @@ static void locate(struct call *call)
     answer_stream(call);
 }
 
-/* Without a store the ring is all that there is. */
+/* Without a store only the ring's events can be sent. */
 static void resync_from_ring(struct streams *streams, struct stream_start *start)
 {
     start->from = FROM_RESYNC;

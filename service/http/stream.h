@@ -2,11 +2,11 @@
 /*
  * stream: server-sent events of one reader: a cursor in the ring of streams.h.
  *
- * Uses call, store_read, streams and state_internal. A reader that asks for older events than the ring has is fed from
- * the store until it has caught up. A reader that stays more than STREAM_BEHIND_EVENTS or STREAM_BEHIND_BYTES behind
- * for STREAM_BEHIND_MS is closed: it comes back with its Last-Event-ID.
+ * A reader that asks for older events than the ring has is fed from the store until it has caught up. A reader that
+ * stays more than STREAM_BEHIND_EVENTS or STREAM_BEHIND_BYTES behind for STREAM_BEHIND_MS is closed: it reconnects with
+ * its Last-Event-ID.
  *
- * Thread: HTTP's, unless it says more.
+ * Thread: HTTP's, unless said otherwise.
  */
 #ifndef SERVICE_HTTP_STREAM_H
 #define SERVICE_HTTP_STREAM_H
@@ -24,13 +24,13 @@ struct connection;
 struct http;
 struct stream;
 
-/* Puts what came into the ring, and feeds all readers; for streams_init. */
+/* Moves new events into the ring, and feeds all readers; for streams_init. */
 void stream_on_tick(evutil_socket_t socket, short what, void *streams);
 void stream_second(struct http *http); /* pings; once a second */
 
-/* The answer of a call is a stream: it begins. NULL: out of memory. */
+/* Begins a stream as the answer of a call. NULL: out of memory. */
 struct stream *stream_begin(struct call *call, struct connection *connection);
-void stream_end(struct stream *stream);     /* its connection closes; NULL is nothing */
-void stream_written(struct stream *stream); /* all that it was given is gone */
+void stream_end(struct stream *stream);     /* its connection closes; NULL does nothing */
+void stream_written(struct stream *stream); /* all its output was sent */
 
 #endif

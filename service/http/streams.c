@@ -8,9 +8,9 @@
 
 #define SLAB ((size_t)64 << 10)
 
-/* Texts of frames, one after the other: a reader that takes all of them is given them at once. */
+/* Consecutive texts of frames: a reader that takes all of them gets them in one piece. */
 struct slab {
-    unsigned references; /* of frames, of what waits for readers, and of `open` */
+    unsigned references; /* of frames, of pending output, and of `open` */
     size_t used, room;
     char text[];
 };

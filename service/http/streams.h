@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * streams: what all readers of server-sent events share: one ring of the newest events.
+ * streams: shared by all readers of server-sent events: one ring of the newest events.
  *
- * Uses http_ops (sizes), store. The ring is filled from a bounded intake, which streams_take fills from any thread.
- * Texts are shared, and lie one after the other in slabs: a reader costs a cursor, and the places of the stretches of
- * slabs that wait for it.
+ * The ring is filled from a bounded intake, which streams_take fills from any thread. Texts are shared, and lie side by
+ * side in slabs: a reader costs a cursor and references to the stretches of slabs that wait for it.
  *
- * Thread: HTTP's, unless it says more.
+ * Thread: HTTP's, unless said otherwise.
  */
 #ifndef SERVICE_HTTP_STREAMS_H
 #define SERVICE_HTTP_STREAMS_H
@@ -24,16 +23,16 @@
 
 #define STREAM_RING       8192U /* events */
 #define STREAM_RING_BYTES ((size_t)16 << 20)
-#define STREAM_BATCH_MS   50U /* from an event to its readers, at most */
+#define STREAM_BATCH_MS   50U /* longest time from an event to its readers */
 #define FRAME_KIND_SIZE   32
 
-/* An event as readers get it. */
+/* An event in the readers' form. */
 struct frame {
     struct frame *next; /* in the intake */
-    struct slab *slab;  /* of the ring: it has the text, `at`; in the intake NULL, and the text is the frame's own */
+    struct slab *slab;  /* in the ring: holds the text, at `at`; in the intake NULL: the frame has its own text */
     size_t at;
     uint64_t seq;
-    uint64_t before; /* bytes of all frames before it */
+    uint64_t before; /* bytes of all earlier frames */
     char id[HTTP_ID_SIZE];
     char type[FRAME_KIND_SIZE];
     char target[HTTP_NAME_SIZE]; /* empty: none */
@@ -41,7 +40,7 @@ struct frame {
     char text[];
 };
 
-/* Of a slab, what a reader takes at once. slab NULL: empty. */
+/* A part of a slab that a reader takes in one piece. slab NULL: empty. */
 struct stretch {
     struct slab *slab;
     size_t at, length;
@@ -52,16 +51,16 @@ TAILQ_HEAD(stream_list, stream);
 
 struct streams {
     struct frame *ring[STREAM_RING];
-    uint64_t first, next; /* numbers of frames: the oldest in the ring, the one that comes */
+    uint64_t first, next; /* numbers of frames: the oldest in the ring, and the next one */
     size_t bytes;
-    uint64_t written;  /* bytes of all frames before `next`: what a reader is behind is a difference */
-    struct slab *open; /* the newest one; NULL: there is none */
+    uint64_t written;  /* bytes of all frames before `next`: a reader's lag is a difference */
+    struct slab *open; /* newest slab; NULL: none */
     struct event *tick;
-    struct stream_list list; /* those that were not looked at in this round come first */
+    struct stream_list list; /* readers not visited in this round come first */
     uint64_t round;          /* of looking at all of them, a slice at a time */
 
     bool ready;
-    uv_mutex_t lock; /* of what follows */
+    uv_mutex_t lock; /* protects the members below */
     struct frame *intake_first, *intake_last;
     size_t intake_count, intake_bytes;
     bool gap; /* the intake was full: readers have to come again */
@@ -77,21 +76,21 @@ bool streams_take(struct streams *streams, const struct store_event *events, siz
 
 void streams_wake(struct streams *streams); /* there is an intake */
 
-/* What came since the last call, for streams_add one by one. *gap: there was no room for some. */
+/* Takes the frames that came since the last call, for streams_add one by one. *gap: some found no room. */
 struct frame *streams_take_intake(struct streams *streams, bool *gap);
 /* False: out of memory, and the frame is gone. */
 bool streams_add(struct streams *streams, struct frame *frame);
 
-/* A frame of the ring by its number, from `first` to below `next`. */
+/* Returns a frame of the ring by its number, from `first` to below `next`. */
 struct frame *streams_at(struct streams *streams, uint64_t number);
 
 /* The number of the first frame behind `seq`; `next` when there is none. */
 uint64_t streams_number_behind(struct streams *streams, uint64_t seq);
 
-/* The frame of an event's id; NULL: it is not in the ring. */
+/* Returns the frame of an event's id; NULL: not in the ring. */
 const struct frame *streams_find_id(struct streams *streams, const char *id);
 
-/* Puts a stretch into what waits for a reader. False: out of memory. */
+/* Adds a stretch to a reader's output. False: out of memory. */
 bool stretch_send(struct evbuffer *out, const struct stretch *stretch);
 
 #endif

@@ -27,7 +27,7 @@
 #define DEFAULT_GROUP "kdnetd-operators"
 #define SOCKET_MODE   0660
 #define NICE          10  /* a flood of requests takes no processor from the wire */
-#define FILES_LEAST   64U /* that can be opened; else HTTP is left out */
+#define FILES_LEAST   64U /* free descriptors needed; otherwise HTTP is left out */
 
 /* Limits. */
 
@@ -126,7 +126,7 @@ evutil_socket_t system_listen(const struct sockaddr *name, char *error)
     return fd;
 }
 
-/* A file that an earlier process left; one that somebody listens on, or that is no socket, stays. */
+/* Removes the socket file of an earlier process; a file that somebody listens on, or that is no socket, stays. */
 static void remove_leftover(const struct sockaddr_un *name)
 {
     struct stat status;
@@ -151,7 +151,7 @@ static bool find_group(const char *name, gid_t *out)
     return true;
 }
 
-/* The folder of a path gives its group to what is made in it. */
+/* Whether a folder gives its group to files made in it. */
 static bool gives_group(const char *path)
 {
     struct stat status;
@@ -163,7 +163,7 @@ static bool gives_group(const char *path)
     return slash && stat(folder[0] != '\0' ? folder : "/", &status) == 0 && (status.st_mode & S_ISGID) != 0;
 }
 
-/* Without the group it is the socket of kdnetd's own group, or of its folder's. */
+/* Gives the socket to the group; without it, the socket has kdnetd's own group, or its folder's. */
 static void give_to_group(const struct endpoint *endpoint)
 {
     const char *told = endpoint->http->settings.group, *name = told ? told : DEFAULT_GROUP;
@@ -193,7 +193,7 @@ evutil_socket_t system_listen_local(struct endpoint *endpoint, char *error)
         return -1;
     }
     remove_leftover(&name);
-    (void)fchmod(fd, SOCKET_MODE); /* Linux gives the file this mode: it is never open to others */
+    (void)fchmod(fd, SOCKET_MODE); /* Linux creates the file with this mode: it is never open to others */
     if (bind(fd, (struct sockaddr *)&name, sizeof name) != 0) {
         (void)fail(error, "cannot be listened on",
                    "is another kdnetd running, is its folder there, and may kdnetd's "
@@ -230,7 +230,7 @@ static bool has_folder(const char *path)
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-/* The first of the folders that is there. */
+/* Finds the first folder that exists. */
 bool system_local_path(char out[static HTTP_PATH_SIZE])
 {
     const char *folders[] = {getenv("RUNTIME_DIRECTORY"), "/run/kdnetd", // NOLINT(concurrency-mt-unsafe)
@@ -331,7 +331,7 @@ bool system_read_secret(const char *path, char *text, size_t size, size_t *lengt
     return good;
 }
 
-/* Of this process, as Prometheus' own clients name it. */
+/* Resources of this process, as in Prometheus' own clients. */
 
 static double boot_seconds(void)
 {

@@ -76,7 +76,7 @@ static evutil_socket_t fail(SOCKET socket, const char *what, const char *remedy,
     return -1;
 }
 
-/* Exclusive: else any program of this computer could take the address, and the tokens that are sent to it. */
+/* Exclusive: otherwise any program of this computer could take the address, and the tokens sent to it. */
 evutil_socket_t system_listen(const struct sockaddr *name, char *error)
 {
     const DWORD on = 1;

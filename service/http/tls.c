@@ -90,7 +90,7 @@ static bool take_files(SSL_CTX *context, const struct tls_files *files, char *er
 bool tls_read(struct tls *tls, const struct tls_files *files, char error[static TLS_ERROR_SIZE])
 {
     ERR_clear_error();
-    stamp_all(files, tls->stamps); /* what is written from now on is seen */
+    stamp_all(files, tls->stamps); /* later writes will be noticed */
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
     if (!context)
         return fail(error, "TLS", "is out of memory");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls: the certificate of the TCP address, read again when its files change.
+ * tls: the certificate of the TCP address, reloaded when its files change.
  *
- * Uses OpenSSL. A file that is half-written, does not fit its key, or is expired does not replace one that is good.
+ * A half-written or expired file, or one that does not fit its key, does not replace a good one.
  */
 #ifndef SERVICE_HTTP_TLS_H
 #define SERVICE_HTTP_TLS_H
@@ -24,15 +24,15 @@ struct tls {
     struct tls_stamp stamps[TLS_FILES];
 };
 
-/* Certificate (with its chain), its key, and whom clients' certificates must be of (NULL: they need none). */
+/* Certificate with its chain, key, and the CA of clients' certificates (NULL: clients need none). */
 struct tls_files {
     const char *certificate, *key, *client_ca;
 };
 
-/* Reads the files. False: what is wrong and its remedy is in `error`; the context stays as it was. */
+/* Reads the files. False: the fault and its remedy are in `error`; the context is unchanged. */
 bool tls_read(struct tls *tls, const struct tls_files *files, char error[static TLS_ERROR_SIZE]);
 
-/* Whether a file is another one than tls_read found. */
+/* Whether a file has changed since tls_read. */
 bool tls_has_changed(const struct tls *tls, const struct tls_files *files);
 
 /* The certificate in use has expired. */

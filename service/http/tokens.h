@@ -2,7 +2,7 @@
 /*
  * tokens: who may read and act over TCP: a file with a line each, NAME ROLE TOKEN.
  *
- * Uses call (roles), system. Tokens are kept as SHA-256, so that comparing tells nothing of them by its time.
+ * Tokens are stored as SHA-256, so that the time of comparing reveals nothing.
  */
 #ifndef SERVICE_HTTP_TOKENS_H
 #define SERVICE_HTTP_TOKENS_H
@@ -26,16 +26,16 @@ struct tokens {
 };
 
 /*
- * Reads a file. False: what is wrong, with its line and the remedy, is in `error`, and `tokens` stays as it was.
+ * Reads a file. False: the fault, with its line and the remedy, is in `error`, and `tokens` is unchanged.
  */
 bool tokens_read(const char *path, struct tokens *tokens, char error[static TOKENS_ERROR_SIZE]);
 
-/* The same from text. */
+/* Reads the tokens from text. */
 bool tokens_parse(const char *text, size_t length, struct tokens *tokens, char error[static TOKENS_ERROR_SIZE]);
 
 void tokens_clear(struct tokens *tokens);
 
-/* The role of a token, and its name; CALL_ROLE_NONE: there is no such token. */
+/* Finds the role and the name of a token; CALL_ROLE_NONE: no such token. */
 enum call_role tokens_find(const struct tokens *tokens, const char *token, char name[static CALL_BY_SIZE]);
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * driver_image: the driver of a simulated machine as clang and lld-link make it from driver/MACHINE.s, laid out in
- * memory, with the unwind data of its functions. Where the build has no clang or lld-link there are none, and memory.c
- * makes up a driver.
+ * driver_image: the driver of a simulated machine, as clang and lld-link make it from driver/MACHINE.s, laid out in
+ * memory, with its functions' unwind data. Builds without clang or lld-link have none, and memory.c makes up a driver.
  */
 #ifndef KDNET_TARGET_DRIVER_IMAGE_H
 #define KDNET_TARGET_DRIVER_IMAGE_H
@@ -12,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DRIVER_FUNCTION_SIZE 0x400U /* of each of its functions, which fill the page at 0x1000 */
+#define DRIVER_FUNCTION_SIZE 0x400U /* bytes of each function; the functions fill the page at 0x1000 */
 
 struct driver_image {
     enum kdnet_machine machine;

@@ -16,7 +16,7 @@
 #define LOOPBACK_SECOND     1U   /* 127.1.x.y */
 #define LOOPBACK_LAST       254U /* addresses in one 127.b.c.0/24: not .0, not .255 */
 
-/* One buffer is enough: libuv fills it and calls back at once. */
+/* One buffer suffices: libuv fills it and calls back at once. */
 static char receive_buffer[RECEIVE_BUFFER_SIZE];
 
 uint64_t fleet_now_us(const struct fleet *fleet)
@@ -50,7 +50,7 @@ static void replace_socket(struct unit *unit)
     }
 }
 
-/* A machine that has rebooted sends from another port, if so asked. */
+/* Moves a rebooted machine to another port, if requested. */
 static void move_socket(struct unit *unit)
 {
     struct machine_result result;
@@ -61,7 +61,7 @@ static void move_socket(struct unit *unit)
     replace_socket(unit);
 }
 
-/* Sends what the machine has to send, and sets its alarm. */
+/* Sends the machine's datagrams, and sets its timer. */
 static void flush(struct unit *unit)
 {
     char out[KDNET_DATAGRAM_MAX];
@@ -70,7 +70,8 @@ static void flush(struct unit *unit)
     uint64_t now = fleet_now_us(unit->fleet);
     while (machine_next_datagram(unit->machine, now, (uint8_t *)out, sizeof out, &length)) {
         uv_buf_t buffer = uv_buf_init(out, (unsigned)length);
-        uv_udp_try_send(unit->socket, &buffer, 1, NULL); /* what is lost here is sent again, as on any network */
+        uv_udp_try_send(unit->socket, &buffer, 1,
+                        NULL); /* a datagram dropped here is retransmitted, as on any network */
     }
     uint64_t deadline = machine_deadline(unit->machine);
     if (deadline == MACHINE_NEVER) {
@@ -78,7 +79,7 @@ static void flush(struct unit *unit)
         return;
     }
     uint64_t wait_us = deadline > now ? deadline - now : 0;
-    uv_update_time(unit->fleet->loop); /* or a timer would be early by the time that this turn of the loop took */
+    uv_update_time(unit->fleet->loop); /* otherwise a timer would be early by the duration of this round of the loop */
     uv_timer_start(&unit->timer, on_timer, (wait_us + US_PER_MS - 1) / US_PER_MS, 0);
 }
 
@@ -202,7 +203,7 @@ static int bind_socket(struct unit *unit)
     return error;
 }
 
-/* Making and ending it */
+/* --- start and end ------------------------------------------------------------------------------------------------ */
 
 static bool raise_limit(uint32_t count)
 {
@@ -226,7 +227,8 @@ static void configure(const struct fleet *fleet, uint32_t index, const struct ma
         .version = (uint8_t)o->version,
         .machine = o->machine,
         .scenario = o->scenario,
-        .seed = o->seed + (uint64_t)index * 0x2545f4914f6cdd1dU, /* far apart, so that their draws differ */
+        .seed = o->seed +
+                (uint64_t)index * 0x2545f4914f6cdd1dU, /* far apart, so that the machines' random draws differ */
         .start_us = start_ms * US_PER_MS,
         .delay_ms = o->delay_ms > start_ms ? o->delay_ms - (uint32_t)start_ms : 0,
         .dump_ms = o->dump_ms,

@@ -20,7 +20,7 @@ struct fleet;
  * Makes the machines and binds their sockets; the machines run as soon as the loop does.
  *
  * options, replay  borrowed for the fleet's life. replay may be NULL.
- * Returns NULL after a message on standard error: too few descriptors, an address that cannot be used, no memory.
+ * Returns NULL after a message on standard error: too few descriptors, an unusable address, out of memory.
  */
 struct fleet *fleet_new(uv_loop_t *loop, const struct options *options, const struct machine_replay *replay);
 
@@ -37,7 +37,7 @@ bool fleet_is_ended(const struct fleet *fleet);
 /* Whether all scripts have ended and no machine was released wrongly. */
 bool fleet_is_well(const struct fleet *fleet);
 
-/* One line a machine: JSON, or a table. */
+/* Prints one line a machine: JSON, or a table. */
 void fleet_print(const struct fleet *fleet, FILE *out, bool json);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What fleet.c and summary.c share. */
+/* Shared by fleet.c and summary.c. */
 #ifndef SERVICE_TARGET_FLEET_INTERNAL_H
 #define SERVICE_TARGET_FLEET_INTERNAL_H
 
@@ -8,7 +8,7 @@
 struct unit {
     struct fleet *fleet;
     struct machine *machine;
-    uv_udp_t *socket; /* on the heap: after a reboot there can be another while the old one closes */
+    uv_udp_t *socket; /* on the heap: after a reboot a second one can exist while the old one closes */
     uv_timer_t timer;
     uint32_t index, boots;
     struct kdnet_address self;
@@ -21,13 +21,12 @@ struct fleet {
     uint64_t start_us; /* of the loop's clock; machines count from here */
     uint32_t count, made;
     struct unit *units;
-    struct stranger *stranger; /* NULL: nobody repeats what machines said */
+    struct stranger *stranger; /* NULL: no stranger replays the machines' datagrams */
 };
 
 /*
- * Somebody on the way who has kept pokes of the machines, and sends them again from a place of his own. NULL without
- * anything to repeat, or when there is no socket to be had: then nobody does. stranger_close frees it in a later turn
- * of the loop; NULL is fine.
+ * A stranger on the path who has recorded the machines' pokes, and replays them from another address. NULL: nothing to
+ * replay, or no socket. stranger_close frees it in a later round of the loop; NULL does nothing.
  */
 struct stranger *stranger_new(struct fleet *fleet);
 void stranger_close(struct stranger *stranger);

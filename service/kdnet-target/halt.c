@@ -10,10 +10,10 @@
 #define PROCESSOR_LEVEL 6
 #define PROCESSORS      4
 #define THREAD          0xffffe00012345080U
-#define BUSY_DR7        0x400       /* what Dr7 is when nobody set a breakpoint [cap] */
+#define BUSY_DR7        0x400       /* Dr7 without breakpoints [cap] */
 #define STATUS_INNER    0xc000001dU /* an illegal instruction */
 #define INNER_FAULT     0x1678U
-#define FAULT_ADDRESS   0x18U /* what the driver of an access violation touched */
+#define FAULT_ADDRESS   0x18U /* address that the driver of an access violation touched */
 
 static void fill_exception(const struct machine *m, struct kdnet_exception *out)
 {
@@ -45,7 +45,7 @@ static size_t append_command(const struct machine *m, uint8_t *out)
     return name + 1;
 }
 
-/* Dr6 and the segments, which go into a report behind what says how long its instructions are. */
+/* Writes Dr6 and the segments into a report, behind the bytes of the instruction stream. */
 static void fill_report(const struct machine *m, uint8_t *report)
 {
     bool wide = m->layout->machine == KDNET_MACHINE_X64;
@@ -149,7 +149,7 @@ void halt_nest(struct machine *m, uint64_t now_us)
     m->counts.halted_since_us = since_us;
 }
 
-/* The outer break goes on without a word: its state change was said and acknowledged. Nothing of it was continued. */
+/* Returns to the outer break silently: its state change was sent and acknowledged before, and never continued. */
 static void go_back(struct machine *m)
 {
     m->nested = false;

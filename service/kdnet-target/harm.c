@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a host may not do to a machine that it only asks and lets go: PROTOCOL.md sections 5 and 6. */
+/* Detects actions of a host that harm a machine: PROTOCOL.md sections 5 and 6. */
 #include "kdnet/base/wire.h"
 #include "service/kdnet-target/machine_internal.h"
 
 #include <string.h>
 
-#define SET_AT      20U /* of a Continue2: its control set, behind the status; DBGKD_CONTROL_SET */
+#define SET_AT      20U /* offset of Continue2's control set, behind the status; DBGKD_CONTROL_SET */
 #define DR7_ENABLED 0xffU
 #define X64_EFLAGS  68U
 #define X86_EFLAGS  192U
@@ -15,7 +15,7 @@
 
 static uint32_t trace_flag(const struct machine *m, const struct kdnet_manipulate *request)
 {
-    bool second = m->layout->machine == KDNET_MACHINE_ARM64; /* behind its member Continue */
+    bool second = m->layout->machine == KDNET_MACHINE_ARM64; /* behind the member Continue */
     return kdnet_get_le32(request->raw + SET_AT + (second ? 4 : 0));
 }
 
@@ -30,7 +30,7 @@ static bool is_kernels_trap(const struct machine *m)
     return m->halt.kind == HALT_EXCEPTION && m->halt.code == KDNET_EXCEPTION_SINGLE_STEP && !m->halt.user;
 }
 
-/* Where the trace flag is in a CONTEXT; its bit is in `bit`. */
+/* Returns the offset of the trace flag in a CONTEXT, and its bit. */
 static size_t flag_at(const struct machine *m, uint32_t *bit)
 {
     bool arm64 = m->layout->machine == KDNET_MACHINE_ARM64;

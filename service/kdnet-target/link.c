@@ -46,7 +46,7 @@ void link_retransmit(struct machine *m, uint64_t now_us)
     machine_push(m, OUT_PENDING, 0, 0);
 }
 
-/* What the machine waits for an ACK of, or stands still with; the host asked for it. */
+/* Retransmits the machine's unacknowledged packet or its halt; the host asked for it. */
 static void send_again(struct machine *m)
 {
     if (m->pending) {
@@ -69,7 +69,7 @@ static void take_reset(struct machine *m, uint32_t id)
 {
     ++m->counts.resets;
     if (!m->pending && m->wait == WAIT_NONE)
-        return; /* it runs: nobody listens */
+        return; /* the machine runs: nothing listens */
     m->expected_id = id;
     m->accepted_any = false;
     machine_push(m, OUT_CONTROL, KDNET_PACKET_RESET, m->pending ? m->pending_id : m->next_id);
@@ -119,7 +119,7 @@ static void take_data(struct machine *m, const struct kdnet_packet *packet, uint
         return;
     }
     if (!m->pending && m->wait == WAIT_NONE)
-        return;       /* it runs: nobody listens */
+        return;       /* the machine runs: nothing listens */
     if (m->pending) { /* capture, frame 198: the host went on, so it has our packet */
         acknowledged(m, now_us);
         machine_push(m, OUT_CONTROL, KDNET_PACKET_RESEND, 0);
@@ -144,7 +144,7 @@ void link_thought(struct machine *m, const struct kdnet_packet *packet, uint64_t
 {
     if (m->config.think.late_ack)
         machine_push(m, OUT_CONTROL, KDNET_PACKET_ACK, packet->id);
-    m->pending = false; /* as it was before: the state change that a RESEND brought meanwhile */
+    m->pending = false; /* keeps the state from before: a RESEND caused the state change meanwhile */
     if (packet->type == wanted_type(m))
         requests_do(m, packet, now_us);
 }
@@ -153,7 +153,7 @@ void link_receive(struct machine *m, const uint8_t *body, size_t length, uint64_
 {
     struct kdnet_packet packet;
     if (length == 1 && body[0] == KDNET_BREAK_IN_BYTE) {
-        m->break_in = true; /* while it stands, too: it breaks in when it goes on [ros] */
+        m->break_in = true; /* also while halted: the machine breaks in when it goes on [ros] */
         return;
     }
     int error = kdnet_packet_decode(body, length, &packet);

@@ -117,7 +117,7 @@ void machine_free(struct machine *m)
 void machine_push(struct machine *m, enum outbox_kind kind, uint16_t type, uint32_t id)
 {
     if (m->outbox_count == OUTBOX_SIZE)
-        return; /* as a full network card: it is sent again later */
+        return; /* like a full network card: the packet is retransmitted later */
     size_t at = (m->outbox_first + m->outbox_count++) % OUTBOX_SIZE;
     m->outbox[at] = (struct outbox_item){.kind = (uint8_t)kind, .type = type, .id = id};
 }
@@ -171,7 +171,7 @@ static void take_response(struct machine *m, const struct kdnet_datagram *datagr
     memcpy(m->data_key, key, sizeof key);
     m->host_mark = 0;
     if (same)
-        return; /* the network brought it twice; our own sequence goes on, or the host would take it for old */
+        return; /* the network duplicated it; our own sequence advances, or the host would take it for old */
     m->keyed = true;
     m->data_sequence = 0;
     ++m->counts.handshakes;
@@ -228,10 +228,10 @@ void machine_take(struct machine *m, const uint8_t *payload, size_t length, uint
 
 /* Sending */
 
-/* How a target says that it holds no connection: ::ffff:0.0.0.0, port 0 [cap frame 1]. */
+/* A target's statement that it is not connected: ::ffff:0.0.0.0, port 0 [cap frame 1]. */
 static const struct kdnet_address nobody = {.ip = {[10] = 0xff, [11] = 0xff}};
 
-/* Whom a machine names that another host has taken: an address for documentation. */
+/* The host that a machine names when another host has taken it: a documentation address. */
 static const struct kdnet_address other_host = {.ip = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 99}, .port = 50000};
 
 static size_t make_poke(struct machine *m, uint8_t *body, uint64_t *sequence)
@@ -301,7 +301,7 @@ const uint8_t *machine_recording(const struct machine *m, unsigned n, size_t *le
     return m->recordings + (size_t)n * POKE_DATAGRAM_MAX;
 }
 
-/* Looks at one datagram of those that came while it was busy, or that were under way; false: there is none. */
+/* Handles one datagram that came while the machine was busy, or was delayed; false: none. */
 static bool take_waiting(struct machine *m, uint64_t now_us)
 {
     uint8_t datagram[KDNET_DATAGRAM_MAX];

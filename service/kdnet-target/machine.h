@@ -2,30 +2,34 @@
 /*
  * machine: a simulated Windows machine that is debugged over KDNET: bytes and time in, bytes out.
  *
- * It is the target's side of PROTOCOL.md, written on the library's wire code, and strict: what a real kernel would
- * refuse, it refuses. It shares no session logic with kdnetd, so that a mistake made there is not made here too. No
- * socket, no clock: tests run thousands of machines in one process on a clock that is a variable. A machine takes about
- * 3.5 KB.
+ * Implements the target's side of PROTOCOL.md with the library's wire code, and is strict: it refuses whatever a real
+ * kernel would refuse. It shares no session logic with kdnetd, so that both cannot have the same mistake. No socket, no
+ * clock: tests run thousands of machines in one process on a virtual clock. A machine takes about 3.5 KB.
  *
  * Use: machine_new; then for each datagram machine_receive, for each deadline machine_expire, and after either (and
- * once after machine_new) machine_next_datagram until it says false.
+ * once after machine_new) machine_next_datagram until it returns false.
  *
- * How the machine behaves
+ * Behaviour of the machine
  *   - It pokes when it starts and every 3 s, halted or not, but not while it dumps or reboots. It takes a response that
  *     echoes one of its last two pokes, with that poke's sequence number. An empty control datagram of the host makes
- *     it poke at once.
- *   - One packet in flight; it is sent again every 500 ms until it is acknowledged, for ever. A RESEND brings it at
- *     once. When it waits for a request or an answer, RESEND or RESET bring the state change or the question again, as
- *     a new packet. RESET gives the id that it expects next, and is answered with the id of its own pending packet.
+ *     it
+ *     poke at once.
+ *   - One packet in flight; it is retransmitted every 500 ms until it is acknowledged, for ever. A RESEND retransmits
+ *     it at
+ *     once. While it waits for a request or an answer, RESEND or RESET repeat the state change or the question, as a
+ *     new
+ *     packet. RESET carries the id that it expects next, and is answered with the id of its own pending packet.
  *   - Ids of the host start at 80000000 with each boot of the kernel and go up by 2. A packet that repeats the last id
- *     is acknowledged and not done again; one with any other id (strict) is acknowledged and ignored. Only RESET
- *     changes the expected id: a debugger that was restarted has to send one.
+ *     is
+ *     acknowledged and not executed again; one with any other id (strict) is acknowledged and ignored. Only RESET
+ *     changes
+ *     the expected id: a restarted debugger has to send one.
  *   - While it waits for an ACK, a new packet of the host is answered with RESEND, and taken when it comes again.
- *   - Each break comes from another processor, and a request for another one than that is refused.
- *   - While it runs (not halted, nothing unacknowledged, no question) it looks at nothing but repeats and break-ins.
+ *   - Each break comes from another processor, and a request for a different one is refused.
+ *   - While it runs (not halted, nothing unacknowledged, no question) it accepts only repeats and break-ins.
  *
- * Where things are in its kernel: RVAs that stay the same for every machine and boot, while the base moves. For
- * kdnetd's --rva: MACHINE_GUIDAGE:IopFinalCrashDumpStatus=0x3010.
+ * Addresses in its kernel: RVAs are equal for every machine and boot, while the base moves. For kdnetd's --rva:
+ * MACHINE_GUIDAGE:IopFinalCrashDumpStatus=0x3010.
  */
 #ifndef SERVICE_TARGET_MACHINE_H
 #define SERVICE_TARGET_MACHINE_H
@@ -45,7 +49,7 @@
 #define MACHINE_RETRANSMIT_US 500000U
 #define MACHINE_HOLD_US       3000000U /* a second break counts as ended when it was acknowledged and held so long */
 
-/* The default PDB identity, ntkrnlmp.pdb, as symbol stores write it. */
+/* The default PDB identity, ntkrnlmp.pdb, in symbol stores' form. */
 #define MACHINE_GUIDAGE                                                                                                \
     "4B444E45542D54415247455400000001"                                                                                 \
     "1"
@@ -77,12 +81,12 @@ enum machine_rva {
     MACHINE_RVA_LOADED_MODULES = 0x3500,   /* PsLoadedModuleList: ntoskrnl.exe, then the driver, faulty.sys */
     MACHINE_RVA_BLAMED = 0x3520,           /* the UNICODE_STRING of KiBugCheckDriver */
     MACHINE_RVA_MODULES = 0x3600,          /* entries of PsLoadedModuleList, 0x100 bytes each, with their names */
-    MACHINE_RVA_FALSE_DATA = 0x3800,       /* where a lying kernel has its debugger data */
-    MACHINE_RVA_DUMP_AREA = 0x3c00,        /* what CrashdmpDumpBlock points to: a pointer to the dump log at 48 */
+    MACHINE_RVA_FALSE_DATA = 0x3800,       /* debugger data of a lying kernel */
+    MACHINE_RVA_DUMP_AREA = 0x3c00,        /* target of CrashdmpDumpBlock: a pointer to the dump log at offset 48 */
     MACHINE_RVA_END = 0x4000,              /* nothing is mapped from here on */
 };
 
-/* In the driver faulty.sys, whose symbol file is faulty.pdb with this identity; its RVA of FaultyState, u32. */
+/* RVA of FaultyState, u32, in the driver faulty.sys, whose symbol file is faulty.pdb with this identity. */
 #define MACHINE_DRIVER_GUIDAGE                                                                                         \
     "4B444E45542D5441524745540000000D"                                                                                 \
     "1"
@@ -94,29 +98,29 @@ enum machine_rva {
 #define MACHINE_KERNEL_STAMP 0x4b444e54U
 #define MACHINE_DRIVERS      3U
 
-#define MACHINE_RECORDINGS  8U /* pokes of former boots that are kept */
+#define MACHINE_RECORDINGS  8U /* recorded pokes of former boots */
 #define MACHINE_THINK_STEPS 8U /* packets over which the time to think grows or shrinks */
 
-/* How the time changes that a machine takes over what it is sent. X(NAME, text) */
+/* How a machine's thinking time varies. X(NAME, text) */
 #define MACHINE_THINK_MAP(X)                                                                                           \
     X(CONSTANT, "constant")                                                                                            \
     X(AT_CRASH, "crash")      /* none before the bug check, nor after the restart */                                   \
     X(GROWING, "growing")     /* from an eighth, an eighth more with each packet */                                    \
     X(SHRINKING, "shrinking") /* by an eighth with each packet, to none */                                             \
-    X(RANDOM, "random")       /* drawn from the seed: from none to all of it */
+    X(RANDOM, "random")       /* drawn from the seed: from 0 to ms */
 
 #define MACHINE_THINK_ENUM(name, text) MACHINE_THINK_##name,
 enum machine_think_change { MACHINE_THINK_MAP(MACHINE_THINK_ENUM) MACHINE_THINK_CHANGES };
 #undef MACHINE_THINK_ENUM
 
 struct machine_think {
-    uint32_t ms; /* between a packet of the host and what comes of it: a reply, going on; 0: none */
+    uint32_t ms; /* from a packet of the host to its effect: a reply, going on; 0: none */
     enum machine_think_change change;
     bool late_ack; /* the ACK comes then, too; else at once */
-    bool alert;    /* it listens meanwhile; else what comes waits on its network card, and it does not poke */
+    bool alert;    /* the machine listens meanwhile; otherwise packets wait on its network card, and it does not poke */
 };
 
-/* What a replay needs of a capture: machine_replay_new in replay.h. */
+/* A capture's content to replay: machine_replay_new in replay.h. */
 struct machine_replay;
 
 struct machine_config {
@@ -130,14 +134,14 @@ struct machine_config {
     uint32_t delay_ms;          /* from start_us to the scenario, which also waits for a connection */
     uint32_t dump_ms;           /* silence while the dump is written; 0: 300 */
     uint32_t reboot_ms;         /* silence of a reboot; 0: 200 */
-    uint32_t status;            /* what the dump status becomes */
-    bool random_status;         /* instead draw it from the seed: 0, FFFFFFFF, C000007F, C0000185, 103 */
+    uint32_t status;            /* final dump status */
+    bool random_status;         /* draw the status from the seed: 0, FFFFFFFF, C000007F, C0000185, 103 */
     uint32_t bugcheck;          /* code; 0: D1 */
     uint32_t cause;             /* the bug check names the instruction so far in the driver; 0: any address */
     bool no_reboot;             /* automatic reboot is off: bugcheck ends in a second break */
-    bool no_dump;               /* none is set up: its block and its driver are null, the status stays FFFFFFFF */
-    bool dump_log;              /* the log of its dump is in its memory; on ARM64 in UTF-16 */
-    uint32_t images;            /* in its list besides the kernel and the driver */
+    bool no_dump;               /* no dump is set up: dump block and dump driver are null, the status stays FFFFFFFF */
+    bool dump_log;              /* the dump log is in memory; on ARM64 in UTF-16 */
+    uint32_t images;            /* images in its list besides the kernel and the driver */
     uint32_t kernel;            /* which of several: each has its own time stamp, symbol file and build string */
     uint32_t driver;            /* which crashes: below MACHINE_DRIVERS */
     bool paged_out;             /* the driver's headers and unwind tables are not in its memory */
@@ -145,44 +149,44 @@ struct machine_config {
     struct machine_think think;
     uint32_t loss_percent;     /* of the datagrams, each way */
     uint32_t path_ms;          /* round trip of the path, added to the real one */
-    uint32_t path_then_ms;     /* the same from path_at_ms on */
-    uint32_t path_at_ms;       /* since start_us; 0: it does not change */
-    uint32_t rate;             /* what a scenario says again and again, a second; 0: 100 */
-    uint32_t times;            /* how often; 0: 100, and a break that repeats does so for ever */
-    struct kdnet_address self; /* what the pokes say */
+    uint32_t path_then_ms;     /* round trip from path_at_ms on */
+    uint32_t path_at_ms;       /* since start_us; 0: no change */
+    uint32_t rate;             /* repetitions of a scenario's packet a second; 0: 100 */
+    uint32_t times;            /* number of repetitions; 0: 100, and a repeated break for ever */
+    struct kdnet_address self; /* own address in the pokes */
     struct kdnet_address host;
     const struct kdnet_pdb *pdb;         /* copied; NULL: MACHINE_GUIDAGE */
     const struct machine_replay *replay; /* borrowed; NULL: a scenario */
-    uint32_t replay_gap_ms;              /* longest gap of a replay; the capture's longer ones are cut to it */
+    uint32_t replay_gap_ms;              /* longest gap of a replay; longer ones of the capture are shortened */
 };
 
 enum machine_state {
     MACHINE_RUNNING, /* the script goes on */
-    MACHINE_HALTED,  /* it stands still until the host does something */
-    MACHINE_ENDED,   /* the script ended as it should; a held second break is an end too */
+    MACHINE_HALTED,  /* halted until the host acts */
+    MACHINE_ENDED,   /* the script ended as it should; a held second break is an end, too */
 };
 
 /* What the host should have seen of the script; complete from the beginning. */
 struct machine_expectation {
     bool crash;    /* a bug check */
-    bool first;    /* its first break, with dump status FFFFFFFF; none when nobody is connected, or with code E2 */
+    bool first;    /* the first break, with dump status FFFFFFFF; none when nobody is connected, or with code E2 */
     bool shutdown; /* then the unload-all state change, where the status is `status` */
-    bool second;   /* or a second break, where it is `status` */
+    bool second;   /* a second break, where the status is `status` */
     uint32_t status;
     struct kdnet_bugcheck bugcheck;
-    uint32_t breaks;     /* exceptions and unload-alls of the script, that is, crash_status results */
-    bool interrupted;    /* of its break: it starts anew, or breaks in again, while it is asked */
+    uint32_t breaks;     /* exceptions and unload-alls of the script, i.e. crash_status results */
+    bool interrupted;    /* while being asked, the machine restarts or breaks in again */
     bool connects_again; /* handshakes besides the first: refresh, loader to kernel, reboot */
 };
 
 struct machine_result {
     const char *scenario; /* as drawn, for `mixed`; "replay" */
     enum machine_state state;
-    uint64_t halted_since_us; /* 0 when it is not */
+    uint64_t halted_since_us; /* 0 when not halted */
     uint64_t halted_us;       /* total so far: state changes, file questions, prompts */
     uint64_t longest_halt_us;
-    uint64_t kernel_base; /* of the image that answers now */
-    uint32_t dump_status; /* IopFinalCrashDumpStatus as it is now */
+    uint64_t kernel_base; /* base of the image that answers now */
+    uint32_t dump_status; /* current IopFinalCrashDumpStatus */
     uint32_t boots;       /* 1 at first */
     uint32_t handshakes;  /* responses taken */
     uint32_t pokes;
@@ -193,22 +197,22 @@ struct machine_result {
     uint32_t answers;
     uint32_t requests; /* manipulate packets done */
     uint32_t continues;
-    uint32_t retransmissions;  /* made, because no ACK came in 500 ms */
-    uint32_t resent;           /* made, because the host asked: RESEND, RESET */
-    uint32_t host_repeats;     /* data packets of the host with the id of the last one */
-    uint32_t host_wrong_ids;   /* with an id that is neither that nor the expected one */
-    uint32_t stale;            /* datagrams that did not advance the data sequence: duplicates, reordered */
-    uint32_t rejected;         /* datagrams that were not authentic, or not for a target, or of another version */
-    uint32_t resets;           /* RESET received */
-    uint32_t resends;          /* RESEND received */
-    uint32_t traps_again;      /* continued on a breakpoint without moving the program counter past it */
-    uint32_t wrong_processors; /* requests for another processor than the one that broke in */
-    uint32_t released_wrongly; /* continued with a status or a program counter that harms the machine */
-    uint32_t contexts_changed; /* SetContext with another register changed than must be */
-    uint32_t trace_flags;      /* continued with a trace flag */
-    uint32_t wrong_dr7;        /* continued with another Dr7 than the state change gave, or had to be cleared */
-    uint32_t writes;           /* requests that write memory, ports, or registers of the machine */
-    uint32_t zero_randoms;     /* responses whose host random is all zeros: their key can be guessed */
+    uint32_t retransmissions;         /* made, because no ACK came in 500 ms */
+    uint32_t resent;                  /* made, because the host asked: RESEND, RESET */
+    uint32_t host_repeats;            /* data packets of the host that repeat the last id */
+    uint32_t host_wrong_ids;          /* data packets with neither that nor the expected id */
+    uint32_t stale;                   /* datagrams that did not advance the data sequence: duplicates, reordered */
+    uint32_t rejected;                /* datagrams that were not authentic, not for a target, or of another version */
+    uint32_t resets;                  /* RESET received */
+    uint32_t resends;                 /* RESEND received */
+    uint32_t traps_again;             /* continued on a breakpoint without moving the program counter past it */
+    uint32_t wrong_processors;        /* requests for another processor than the one that broke in */
+    uint32_t released_wrongly;        /* continued with a status or a program counter that harms the machine */
+    uint32_t contexts_changed;        /* SetContext with another register changed than must be */
+    uint32_t trace_flags;             /* continued with a trace flag */
+    uint32_t wrong_dr7;               /* continued with another Dr7 than the state change gave, or had to be cleared */
+    uint32_t writes;                  /* requests that write memory, ports, or registers of the machine */
+    uint32_t zero_randoms;            /* responses whose host random is all zeros: their key can be guessed */
     char answer[MACHINE_ANSWER_SIZE]; /* to the last prompt, cut */
 };
 
@@ -219,7 +223,7 @@ struct machine_result {
 struct machine *machine_new(const struct machine_config *config);
 void machine_free(struct machine *m);
 
-/* Takes one UDP payload; whatever it is. now_us never goes back. */
+/* Takes any UDP payload. now_us never goes back. */
 void machine_receive(struct machine *m, const uint8_t *payload, size_t length, uint64_t now_us);
 
 /* Writes the next datagram to send; false when there is none. KDNET_DATAGRAM_MAX bytes are always enough. */
@@ -233,20 +237,20 @@ void machine_result(const struct machine *m, uint64_t now_us, struct machine_res
 void machine_expectation(const struct machine *m, struct machine_expectation *out);
 bool machine_is_halted(const struct machine *m);
 
-/* How often a host has harmed the machine, in any of the ways that are counted. */
+/* Returns how often a host has harmed the machine, in any counted way. */
 uint32_t machine_harm(const struct machine_result *result);
 
 /* "constant", …; NULL from the end on. */
 const char *machine_think_name(size_t index);
 
 /*
- * The n-th recording: the first poke of one of its boots, as anybody on its way could have kept it. NULL: there is
+ * Returns the n-th recording: the first poke of one of its boots, as anybody on the path could have recorded. NULL:
  * none.
  */
 const uint8_t *machine_recording(const struct machine *m, unsigned n, size_t *length);
 bool machine_is_ended(const struct machine *m, uint64_t now_us);
 
-/* The machine's address as its later pokes say it: after the program moved it to another port. */
+/* Sets the machine's address in its later pokes, after the program moved it to another port. */
 void machine_set_address(struct machine *m, const struct kdnet_address *self);
 
 /* "idle", "boot", …; NULL from the end of the list on. */

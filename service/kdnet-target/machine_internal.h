@@ -33,7 +33,7 @@
 #define DUMP_NOT_STARTED   0xffffffffU
 #define STATUS_FAULT       0xc0000005U
 
-/* One thing to send; its bytes are made when it is fetched. */
+/* An item to send; its bytes are made when it is fetched. */
 enum outbox_kind {
     OUT_POKE,
     OUT_CHECK,
@@ -47,7 +47,7 @@ struct outbox_item {
     uint32_t id;
 };
 
-/* What the machine stands still for. */
+/* Reason of a halt. */
 enum wait {
     WAIT_NONE,
     WAIT_CONTINUE,
@@ -55,7 +55,7 @@ enum wait {
     WAIT_PROMPT,
 };
 
-/* A state change; the packet is made from it each time that it is sent. */
+/* A state change; its packet is made anew for each transmission. */
 enum halt_kind {
     HALT_EXCEPTION,
     HALT_LOAD_SYMBOLS,
@@ -65,21 +65,21 @@ enum halt_kind {
 
 struct halt {
     enum halt_kind kind;
-    uint16_t processor; /* that broke in: it alone answers */
+    uint16_t processor; /* processor that broke in: it alone answers */
     uint32_t code;
     uint64_t pc;
     uint64_t argument; /* first argument register */
     uint64_t base;     /* of the loaded image */
     uint32_t image_size;
     const char *path;
-    bool breakpoint; /* the instruction at pc is one: it has to be stepped over */
-    bool spins;      /* comes again whenever it is continued (second break of a bug check) */
+    bool breakpoint; /* pc is at a breakpoint instruction, which has to be stepped over */
+    bool spins;      /* repeats whenever it is continued (second break of a bug check) */
     bool user;       /* of a program: Windows hands it to that program */
     bool stepped;    /* the processor's trace flag is set, in the kernel: a former debugger's */
     uint64_t dr6, dr7;
 };
 
-/* Datagrams that wait, oldest first. */
+/* Delayed datagrams, oldest first. */
 struct path_item;
 struct path {
     struct path_item *first, *last;
@@ -120,17 +120,18 @@ struct machine {
     uint8_t *pending_body;
 
     /* how slow it is */
-    struct path in, out; /* to the machine, from it */
+    struct path in, out; /* to the machine, from the machine */
     uint64_t loss_state;
-    struct thought *thought; /* what it works at, oldest first; NULL: nothing. One that is alert may work at several */
+    struct thought
+        *thought; /* packets being thought about, oldest first; NULL: none. An alert machine may have several */
     unsigned thoughts;
 
     /* what it says again and again */
     uint32_t said;       /* so often */
     uint64_t say_us;     /* when next; MACHINE_NEVER: not */
-    bool records;        /* its pokes are kept, to be sent again */
-    bool replays;        /* somebody sends its recordings */
-    uint8_t *recordings; /* its first poke of each boot, sealed; NULL before the first */
+    bool records;        /* its pokes are recorded for replay */
+    bool replays;        /* a stranger replays its recordings */
+    uint8_t *recordings; /* first poke of each boot, sealed; NULL before the first */
     uint16_t recording_length[MACHINE_RECORDINGS];
     uint32_t recorded_boot;
 
@@ -146,14 +147,14 @@ struct machine {
     uint16_t processor; /* of the next break */
 
     /* what befalls it while it is asked */
-    uint32_t trap_after, reset_after; /* so many requests; 0: it does not */
+    uint32_t trap_after, reset_after; /* after so many requests; 0: never */
     bool nested;                      /* halt is a break inside another, which waits */
     struct halt outer;
     bool deaf;  /* nothing of the host arrives */
-    bool taken; /* another host has it */
+    bool taken; /* another host has taken it */
 
     /* script */
-    const struct step *script, *planned; /* now; as it began */
+    const struct step *script, *planned; /* current step; first step */
     size_t step;
     bool ended;
     size_t replay_cursor;     /* the reply given last */
@@ -167,36 +168,37 @@ struct machine {
     unsigned lies; /* enum lie, bits */
     uint32_t dump_status, final_status;
     struct kdnet_bugcheck bugcheck;
-    struct machine_result counts; /* only the counters and texts are kept in it */
+    struct machine_result counts; /* holds only counters and texts */
 };
 
 /* machine.c */
 uint64_t machine_draw(struct machine *m);
 void machine_push(struct machine *m, enum outbox_kind kind, uint16_t type, uint32_t id);
 void machine_poke_now(struct machine *m);
-/* KDNET sets itself up again: no connection, no key, a poke. A fresh boot also forgets ids and changes its random. */
+/* KDNET is initialised again: no connection, no key, a poke. A fresh boot also forgets ids and changes its random. */
 void machine_forget_connection(struct machine *m, bool fresh_boot);
 /* Looks at a datagram now. */
 void machine_take(struct machine *m, const uint8_t *payload, size_t length, uint64_t now_us);
 
 /* path.c: whether the next datagram is lost. */
 bool path_loses(struct machine *m);
-/* Half of the round trip, for a datagram that sets out now. */
+/* Returns half of the round trip for a datagram sent now. */
 uint64_t path_delay_us(const struct machine *m, uint64_t now_us);
 void path_put(struct path *path, const uint8_t *payload, size_t length, uint64_t due_us);
 uint64_t path_due(const struct path *path); /* of the oldest; MACHINE_NEVER when there is none */
-/* Takes the oldest out; false when it is not due. out: KDNET_DATAGRAM_MAX bytes. */
+/* Takes the oldest datagram out; false when it is not due. out: KDNET_DATAGRAM_MAX bytes. */
 bool path_take(struct path *path, uint64_t now_us, uint8_t *out, size_t *length);
 void path_clear(struct path *path);
 
 /* think.c */
-bool think_begin(struct machine *m, const struct kdnet_packet *packet, uint64_t now_us); /* false: it is done at once */
-bool think_is_busy(const struct machine *m);                                             /* it hears and says nothing */
+bool think_begin(struct machine *m, const struct kdnet_packet *packet,
+                 uint64_t now_us);           /* false: the packet is handled at once */
+bool think_is_busy(const struct machine *m); /* whether it hears and sends nothing */
 uint64_t think_deadline(const struct machine *m);
 void think_expire(struct machine *m, uint64_t now_us);
 void think_free(struct machine *m);
 
-/* harm.c: each counts what harms. */
+/* harm.c: each counts harmful actions. */
 void harm_by_continue(struct machine *m, const struct kdnet_manipulate *request);
 void harm_by_context(struct machine *m, const uint8_t *given, size_t offset, size_t length);
 void harm_by_request(struct machine *m, const struct kdnet_manipulate *request);
@@ -212,10 +214,10 @@ void link_receive(struct machine *m, const uint8_t *body, size_t length, uint64_
 void link_connected(struct machine *m);
 void link_retransmit(struct machine *m, uint64_t now_us);
 uint64_t link_deadline(const struct machine *m);
-/* It has thought about a packet that it accepted: does what it says. */
+/* The machine has thought about an accepted packet: executes it. */
 void link_thought(struct machine *m, const struct kdnet_packet *packet, uint64_t now_us);
 
-/* requests.c: a data packet of the host that was accepted. */
+/* requests.c: executes an accepted data packet of the host. */
 void requests_do(struct machine *m, const struct kdnet_packet *packet, uint64_t now_us);
 void requests_refuse(struct machine *m, struct kdnet_manipulate *request);
 
@@ -224,7 +226,7 @@ void halt_begin(struct machine *m, const struct halt *halt, uint64_t now_us);
 void halt_question(struct machine *m, enum wait wait, uint64_t now_us);
 void halt_send(struct machine *m); /* the state change or question, as a new packet */
 void halt_end(struct machine *m, uint64_t now_us);
-/* Another state change before the first is continued; after it the first waits again, silently. */
+/* Adds another state change before the first is continued; afterwards the first waits again, silently. */
 void halt_nest(struct machine *m, uint64_t now_us);
 void halt_break_with_status(struct machine *m, uint32_t status, uint64_t now_us);
 
@@ -235,9 +237,9 @@ uint64_t memory_program(const struct machine *m); /* a page of a program's code 
 uint64_t memory_address(const struct machine *m, uint32_t rva);
 void memory_put_pointer(const struct machine *m, uint8_t *at, uint64_t value);
 
-/* stack.c: a crash in the driver, when the machine is to have one. */
+/* stack.c: a crash in the driver, if configured. */
 struct driver_image;
-const struct driver_image *stack_driver(const struct machine *m); /* that a linker made; NULL: it is made up */
+const struct driver_image *stack_driver(const struct machine *m); /* a linked image; NULL: the driver is made up */
 bool stack_is_kept(const struct machine *m);
 void stack_put_registers(const struct machine *m, uint8_t *context);       /* at a break */
 bool stack_fill(const struct machine *m, uint64_t address, uint8_t *page); /* false: not in the stack */
@@ -247,7 +249,7 @@ void stack_blame(struct machine *m);
 /* pool.c: further images in the kernel's list, and the dump log. */
 uint64_t pool_log(const struct machine *m);                                /* where the log is; 0: there is none */
 uint64_t pool_first_image(const struct machine *m, uint64_t without_them); /* entry of the list */
-/* Fills a page of it; behind the last image comes the entry `then`. False: the address is not in the pool. */
+/* Fills a page of the pool; the entry `then` follows the last image. False: the address is outside the pool. */
 bool pool_fill(const struct machine *m, uint64_t address, uint8_t *page, uint64_t then);
 
 /* scenario.c */

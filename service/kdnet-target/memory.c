@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define PAGE          0x1000U
-#define DRIVER_LENGTH ((uint64_t)2 * PAGE) /* of one that is made up */
+#define DRIVER_LENGTH ((uint64_t)2 * PAGE) /* of a made-up driver */
 #define LOADER_BASE   0x96f000U
 #define RSDS_NAME     24
 #define ENDLESS       0x100000U
@@ -29,9 +29,9 @@ enum {
     IMAGE_SIZE = 0xa00000,
     DRIVER_DEBUG_DIRECTORY = 0x800, /* in the driver's first page */
     DRIVER_CODEVIEW = 0x840,
-    DRIVER_UNWIND = 0xa00, /* .pdata, and the unwind info behind it */
+    DRIVER_UNWIND = 0xa00, /* .pdata, followed by the unwind info */
     KERNEL_UNWIND = 0x2900,
-    FRAME_SIZE = 0x28, /* stack.c has it, too */
+    FRAME_SIZE = 0x28, /* stack.c has the same value */
 };
 
 static const struct {
@@ -89,7 +89,7 @@ static uint32_t unwind_table(const struct machine *m, uint64_t base)
     return base == m->driver_base ? DRIVER_UNWIND : KERNEL_UNWIND;
 }
 
-/* One function, the whole page of code, which has FRAME_SIZE bytes of stack; of ARM64 (packed) 48 with lr at 32. */
+/* One function, the whole page of code, with FRAME_SIZE bytes of stack; on ARM64 (packed) 48 with lr at 32. */
 static void put_unwind(const struct machine *m, uint8_t *page, uint32_t rva)
 {
     static const uint8_t info[] = {1, 4, 1, 0, 4, (FRAME_SIZE / 8 - 1) << 4 | 2};
@@ -227,7 +227,7 @@ static void fill_constants(const struct machine *m, uint8_t *page)
                    "20348.%u.%s.fe_release.210507-1500-ex", (unsigned)(288 + m->config.kernel), lab_machine(m));
 }
 
-/* The headers of an image that a linker made, moved to its base, with our debug directory. */
+/* Writes the headers of a linked image, moved to its base, with our debug directory. */
 static void put_image_headers(const struct machine *m, const struct driver_image *image, uint8_t *page)
 {
     memcpy(page, image->bytes, DRIVER_DEBUG_DIRECTORY);
@@ -278,7 +278,7 @@ static void fill_debugger_data(const struct machine *m, uint8_t *block)
     kdnet_put_le64(block + 0x208, memory_address(m, MACHINE_RVA_BUILD_LAB));
 }
 
-/* A UNICODE_STRING at `at`, its text at `text`: RVAs in the data page. */
+/* Writes a UNICODE_STRING at `at`, its text at `text`: RVAs in the data page. */
 static void put_string(const struct machine *m, uint8_t *page, uint32_t at, uint32_t text, const char *characters)
 {
     uint16_t length = (uint16_t)(2 * strlen(characters));
@@ -304,7 +304,7 @@ static void put_module(const struct machine *m, uint8_t *page, uint32_t at, uint
         kdnet_put_le32(entry + 0x9c, stamp_of(m, base));
 }
 
-/* What the kernel knows of its dump. The screen stays at 45 percent when the dump fails. */
+/* Writes the kernel's dump variables. The screen stays at 45 percent when the dump fails. */
 static void put_dump(const struct machine *m, uint8_t *page)
 {
     uint32_t progress = m->dump_status == DUMP_NOT_STARTED ? 0 : m->dump_status == 0 ? 100 : 45;
@@ -340,7 +340,7 @@ static void put_evidence(const struct machine *m, uint8_t *page)
     }
 }
 
-/* A module whose next one is in the next page; after the last comes the first. */
+/* Writes a module whose successor is in the next page; the last page links to the first. */
 static void fill_endless(const struct machine *m, uint32_t rva, uint8_t *page)
 {
     char name[24];
@@ -394,7 +394,7 @@ static bool fill_driver(const struct machine *m, uint64_t address, uint8_t *page
     return true;
 }
 
-/* Fills the page that holds an address; false when nothing is mapped there. */
+/* Fills the page of an address; false when nothing is mapped there. */
 static bool fill_page(const struct machine *m, uint64_t address, uint8_t *page)
 {
     memset(page, 0, PAGE);

@@ -185,7 +185,7 @@ static bool parse_address(const char *name, const char *text, uint16_t least_por
 #define OPTIONS_MAX   64
 #define SCENARIOS_MAX 64
 
-/* An option that there is not, or is not written as it must be. */
+/* Reports an unknown option, or one in a wrong form. */
 static bool wrong_option(int problem, const char *written)
 {
     const char *names[OPTIONS_MAX];
@@ -239,7 +239,7 @@ static bool parse_machine(const char *text, enum kdnet_machine *out)
     return wrong("--machine '%s': is not x64, x86 or arm64", text);
 }
 
-/* 32 hex digits of GUID as symbol stores write it, then the age in hex. */
+/* Parses 32 hex digits of GUID in symbol stores' form, then the age in hex. */
 static bool parse_guidage(const char *text, struct kdnet_pdb *out)
 {
     uint8_t bytes[16];
@@ -424,8 +424,8 @@ static bool check(const struct options *o)
     return true;
 }
 
-/* `--version N` was the name of --protocol, `--version` alone is the program's. Leaves N, if there is one, in optarg.
- */
+/* Whether --version asks for the program's version. `--version N` is the old name of --protocol and leaves N in
+ * optarg. */
 static bool asks_program_version(int argc, char **argv)
 {
     const char *next = optind < argc ? argv[optind] : NULL;

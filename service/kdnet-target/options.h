@@ -29,7 +29,7 @@ struct options {
     uint32_t path_ms, path_then_ms, path_at_ms;
     struct machine_think think;
     uint32_t loss;        /* percent */
-    uint32_t rate, times; /* 0: as the scenario has it */
+    uint32_t rate, times; /* 0: the scenario's own */
     const char *replay;
     bool no_reboot, no_dump, dump_log, new_port, lenient, one_key, print_targets, exit_when_ended, json;
 };
@@ -42,7 +42,7 @@ enum options_result {
 
 enum options_result options_parse(struct options *options, int argc, char **argv);
 
-/* The key of machine `index`: w.x.y.(z + index), or the same one with --one-key. */
+/* Returns the key of machine `index`: w.x.y.(z + index), or the same for all with --one-key. */
 void options_key(const struct options *options, uint32_t index, struct kdnet_key *out);
 
 /* Port and address bytes of an IPv4 or IPv6 socket address, in the form of pokes. */

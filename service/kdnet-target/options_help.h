@@ -3,7 +3,7 @@
 #ifndef KDNET_TARGET_OPTIONS_HELP_H
 #define KDNET_TARGET_OPTIONS_HELP_H
 
-/* Prints it to standard output. `count_max`: the most machines. */
+/* Prints the help to standard output. `count_max`: the most machines. */
 void options_print_help(unsigned count_max);
 
 #endif

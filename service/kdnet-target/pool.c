@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The pool of a simulated machine: entries of images that are loaded besides its driver, all of them paged out, and the
- * log of its dump. */
+/* The pool of a simulated machine: paged-out entries of further loaded images, and the dump log. */
 #include "service/kdnet-target/machine_internal.h"
 #include "kdnet/base/wire.h"
 

@@ -17,7 +17,7 @@ static bool is_halting(enum item_kind kind)
     return kind == ITEM_STATE || kind == ITEM_FILE || kind == ITEM_PROMPT;
 }
 
-/* False for packets that are not played: trace I/O, polls, … */
+/* Classifies a packet. False: not replayed (trace I/O, polls, …). */
 static bool classify(const struct kdnet_packet *packet, struct item *out)
 {
     if (packet->payload_length < 4)
@@ -59,7 +59,7 @@ struct maker {
     bool any;
     uint32_t last_id;        /* of the target's last data packet */
     const struct item *halt; /* the last state change or question */
-    bool went_on;            /* the host sent something since that lets it go on */
+    bool went_on;            /* the host has sent a packet that lets the target go on */
 };
 
 static bool same_payload(const struct item *item, const struct kdnet_packet *packet)
@@ -67,7 +67,7 @@ static bool same_payload(const struct item *item, const struct kdnet_packet *pac
     return item->length == packet->payload_length && memcmp(item->payload, packet->payload, item->length) == 0;
 }
 
-/* Sent again, as the same packet or, on a RESEND, as a new one. */
+/* Whether a packet is a retransmission, or a repeat as a new packet after a RESEND. */
 static bool is_repeat(const struct machine_replay *replay, const struct maker *maker, const struct kdnet_packet *packet)
 {
     if (maker->any && packet->id == maker->last_id && replay->count > 0 &&

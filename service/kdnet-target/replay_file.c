@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opens the KDNET datagrams of a capture and makes a replay of its data channel. */
+/* Decrypts the KDNET datagrams of a capture and makes a replay of its data channel. */
 #include "kdnet/wire/datagram.h"
 #include "kdnet/error.h"
 #include "kdnet/wire/handshake.h"
@@ -18,7 +18,7 @@ struct loader {
     uint8_t data_key[KDNET_AES_KEY_LENGTH];
     struct replay_record *records;
     size_t count, room;
-    size_t seen, opened; /* datagrams that look like KDNET; that are authentic */
+    size_t seen, opened; /* datagrams that look like KDNET; authentic ones */
 };
 
 static bool keep(struct loader *loader, const struct kdnet_datagram *datagram, uint64_t time_us)

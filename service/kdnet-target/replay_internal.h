@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* replay_internal: a capture's script, as replay.c makes it and replay_play.c plays it. Not for others. */
+/* replay_internal: a capture's script, made by replay.c and played by replay_play.c. Not for others. */
 #ifndef SERVICE_TARGET_REPLAY_INTERNAL_H
 #define SERVICE_TARGET_REPLAY_INTERNAL_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Plays a script that was made of a capture. */
+/* Plays a script made from a capture. */
 #include "kdnet/error.h"
 #include "kdnet/base/wire.h"
 #include "service/kdnet-target/machine_internal.h"
@@ -9,7 +9,7 @@
 
 #define US_PER_MS 1000U
 
-/* m->step is the item after the one that plays. */
+/* m->step is the item after the one being played. */
 static const struct item *playing(const struct machine *m)
 {
     return &m->config.replay->items[m->step - 1];
@@ -63,7 +63,7 @@ static void play(struct machine *m, const struct item *item, uint64_t now_us)
     }
 }
 
-/* The next item that is not a reply, from `from` on; the count when there is none. */
+/* Returns the next item that is not a reply, from `from` on; the count when there is none. */
 static size_t next_event(const struct machine_replay *replay, size_t from)
 {
     while (from < replay->count && replay->items[from].kind == ITEM_REPLY)
@@ -139,7 +139,7 @@ void replay_answer(struct machine *m, const struct kdnet_manipulate *request)
     link_send(m, KDNET_PACKET_MANIPULATE, payload, item->length);
 }
 
-/* The bytes that a reply to ReadVirtualMemory has from an address on; 0 when it has not that one. */
+/* Returns how many bytes of a ReadVirtualMemory reply follow an address; 0 when the address is outside. */
 static size_t covered(const struct item *item, uint64_t address, const uint8_t **bytes)
 {
     if (item->kind != ITEM_REPLY || item->api != KDNET_API_READ_VIRTUAL_MEMORY)

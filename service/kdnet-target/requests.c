@@ -11,7 +11,7 @@
 #define WHO_SHIFT    8
 #define FREE_BUILD   0xf
 #define PAYLOAD_SIZE (KDNET_MANIPULATE_SIZE + KDNET_CONTEXT_MAX)
-#define FILLER       0x5a /* what registers hold that nobody looks at */
+#define FILLER       0x5a /* content of registers that no host reads */
 
 static void reply(struct machine *m, struct kdnet_manipulate *out, uint32_t status, const uint8_t *data, size_t length)
 {
@@ -120,15 +120,15 @@ static void set_context_ex(struct machine *m, struct kdnet_manipulate *request)
     reply(m, request, good ? 0 : KDNET_STATUS_UNSUCCESSFUL, NULL, 0);
 }
 
-/* What a continue does */
+/* --- effects of a Continue ---------------------------------------------------------------------------------------- */
 
-/* What a former debugger left in the kernel: no handler expects it. */
+/* Whether the halt is left over from a former debugger: the kernel has no handler for it. */
 static bool is_trap(const struct halt *halt)
 {
     return halt->code == KDNET_EXCEPTION_SINGLE_STEP && !halt->user;
 }
 
-/* An expected exception is passed on, so that Windows finds its handler. */
+/* Whether the status fits: Windows must find the handler of an expected exception. */
 static bool status_fits(const struct halt *halt, uint32_t status)
 {
     bool handled = status == KDNET_DBG_CONTINUE || status == KDNET_DBG_EXCEPTION_HANDLED;
@@ -146,7 +146,7 @@ static bool pc_fits(const struct machine *m, uint64_t pc)
     return pc == halt->pc || pc == past;
 }
 
-/* Whether a break that spins has come often enough. */
+/* Whether a repeated break has come often enough. */
 static bool spins_on(struct machine *m)
 {
     return m->config.times == 0 || ++m->said < m->config.times;
@@ -190,7 +190,7 @@ static void do_request(struct machine *m, struct kdnet_manipulate *request, uint
         halt_end(m, now_us);
         scenario_reboot(m);
         break;
-    case KDNET_API_SWITCH_PROCESSOR: /* no reply: the other processor says its state */
+    case KDNET_API_SWITCH_PROCESSOR: /* no reply: the other processor sends a state change */
         m->halt.processor = request->processor;
         halt_send(m);
         break;
@@ -228,7 +228,7 @@ static bool replay_knows(const struct machine *m, const struct kdnet_manipulate 
     }
 }
 
-/* Whether something comes between the request and its answer. */
+/* Whether a restart or another break comes between the request and its answer. */
 static bool befallen(struct machine *m, uint64_t now_us)
 {
     if (m->reset_after > 0 && --m->reset_after == 0) {
@@ -277,7 +277,7 @@ static void take_prompt_answer(struct machine *m, const struct kdnet_packet *pac
     if (kdnet_debug_io_decode(packet->payload, packet->payload_length, &answer) != KDNET_OK ||
         answer.api != KDNET_DEBUG_IO_GET_STRING)
         return;
-    /* in an answer the text's length is LengthOfStringRead; the bytes that are there are what counts */
+    /* in an answer the text's length is LengthOfStringRead; the present bytes count */
     size_t room = packet->payload_length - KDNET_DEBUG_IO_HEADER;
     size_t length = answer.read_length < room ? answer.read_length : room;
     if (length > sizeof m->counts.answer - 1)
@@ -287,7 +287,7 @@ static void take_prompt_answer(struct machine *m, const struct kdnet_packet *pac
     ++m->counts.answers;
     halt_end(m, now_us);
     if (!m->config.replay && !scenario_prompt_goes_on(m->counts.answer))
-        halt_question(m, WAIT_PROMPT, now_us); /* as RtlAssert does: asks until it gets an answer that it knows */
+        halt_question(m, WAIT_PROMPT, now_us); /* like RtlAssert: asks until an answer is known */
 }
 
 void requests_do(struct machine *m, const struct kdnet_packet *packet, uint64_t now_us)

@@ -162,7 +162,7 @@ static size_t make_prompt(const char *text, uint8_t *out, size_t size)
 
 void scenario_payload(struct machine *m, uint8_t *out, size_t size, uint16_t *type, size_t *length)
 {
-    const char *text = m->script[m->step - 1].text; /* the step that asks is behind us */
+    const char *text = m->script[m->step - 1].text; /* the asking step is the previous one */
     if (m->wait == WAIT_FILE) {
         *type = KDNET_PACKET_FILE_IO;
         *length = make_file_question(text, out, size);
@@ -231,7 +231,7 @@ static void begin_program(struct machine *m, uint32_t code, uint64_t now_us)
     halt_begin(m, &halt, now_us);
 }
 
-/* A second break of a bug check that nobody knows as one. */
+/* A second break of a bug check that looks like no bug check. */
 static void begin_again(struct machine *m, uint64_t now_us)
 {
     struct halt halt = {
@@ -255,7 +255,7 @@ static uint32_t times(const struct machine *m)
     return m->config.times > 0 ? m->config.times : DEFAULT_TIMES;
 }
 
-/* The step comes again until it has been done often enough. */
+/* Repeats the step until its count is reached. */
 static void print_storm(struct machine *m, uint64_t now_us)
 {
     send_fatal(m, (uint32_t)m->bugcheck.code + m->said);
@@ -269,11 +269,11 @@ static void go_back(struct machine *m, uint32_t steps, uint64_t now_us)
 {
     if (++m->said >= times(m))
         return;
-    m->step -= steps + 1; /* the step that goes back is behind us */
+    m->step -= steps + 1; /* m->step is behind the step that goes back */
     m->wake_us = now_us + pause_us(m);
 }
 
-/* While the machine stands still it begs for what it has got. */
+/* Sends repeated RESENDs while the machine is halted. */
 void scenario_beg(struct machine *m, uint64_t now_us)
 {
     if (m->say_us == MACHINE_NEVER || now_us < m->say_us)
@@ -314,7 +314,7 @@ static bool start_step(struct machine *m, bool alone, uint64_t now_us)
     return may && now_us >= begin;
 }
 
-/* Another host answered its poke: it uses a key that we do not know. */
+/* Another host answered the poke: the machine uses a key that we do not know. */
 static void be_taken(struct machine *m)
 {
     m->taken = true;
@@ -363,7 +363,7 @@ static void run_halting_step(struct machine *m, const struct step *step, uint64_
     }
 }
 
-/* What goes on beside the script from now on. */
+/* Starts what continues beside the script from now on. */
 static void run_hostile_step(struct machine *m, const struct step *step, uint64_t now_us)
 {
     switch (step->kind) {
@@ -447,7 +447,7 @@ static bool is_free(const struct machine *m)
     return !m->pending && m->wait == WAIT_NONE && !m->silent;
 }
 
-/* One step; false when there is nothing to do now. */
+/* Executes one step; false when nothing is to be done now. */
 static bool advance(struct machine *m, uint64_t now_us)
 {
     if (m->config.replay)

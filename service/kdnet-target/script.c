@@ -135,7 +135,7 @@ static const struct step command[] = {{STEP_START, NULL, 0}, {STEP_COMMAND, "acm
 static const struct step elsewhere[] = {
     {STEP_START, NULL, 0}, {STEP_SLEEP, NULL, 20}, {STEP_TAKEN, NULL, 0}, {STEP_END, NULL, 0}};
 
-/* What a debugger that had the machine before left behind. */
+/* State that a former debugger left behind. */
 static const struct step single_step[] = {{STEP_START, NULL, 0},
                                           {STEP_TRACED, NULL, 0},
                                           {STEP_PRINT, "driver: goes on\n", 0},
@@ -154,7 +154,7 @@ static const struct step user_step[] = {
 static const struct step user_exception[] = {
     {STEP_START, NULL, 0}, {STEP_PROGRAM, NULL, STATUS_FAULT}, {STEP_END, NULL, 0}};
 
-/* What a hostile or broken machine does. */
+/* Behaviour of hostile or broken machines. */
 static const struct step repeat_break[] = {CRASH_STEPS, {STEP_AGAIN, NULL, 0}, {STEP_END, NULL, 0}};
 
 static const struct step print_storm[] = {{STEP_START, NULL, 0}, {STEP_STORM, NULL, 0}, {STEP_END, NULL, 0}};
@@ -176,7 +176,7 @@ static const struct step shutdown_storm[] = {
     {STEP_START, NULL, 0}, {STEP_UNLOAD_ALL, NULL, 0}, {STEP_BOOT, NULL, KDNET_WHO_NT},
     {STEP_START, NULL, 0}, {STEP_BACK, NULL, 3},       {STEP_END, NULL, 0}};
 
-/* It breaks in, and nothing of the host arrives. */
+/* It breaks in, and no datagram of the host arrives. */
 static const struct step deaf_break[] = {
     {STEP_START, NULL, 0}, {STEP_DEAF, NULL, 1}, {STEP_INT3, NULL, 0}, {STEP_END, NULL, 0}};
 
@@ -221,7 +221,7 @@ static const struct step stale_pokes[] = {
     {STEP_END, NULL, 0},
 };
 
-/* A bug check that the machine survives; and one after which it starts anew without a word. */
+/* A bug check that the machine survives; and one after which it restarts silently. */
 static const struct step survives[] = {
     {STEP_START, NULL, 0}, {STEP_CRASH, NULL, 0}, {STEP_PRINT_FATAL, NULL, 0}, {STEP_BREAK, NULL, BREAK_STATUS_FIRST},
     {STEP_DUMP, NULL, 0},  {STEP_END, NULL, 0},
@@ -234,7 +234,7 @@ static const struct step no_last_break[] = {
     {STEP_END, NULL, 0},
 };
 
-/* Somebody restarts it: no crash. */
+/* An ordinary restart: no crash. */
 static const struct step restart[] = {
     {STEP_START, NULL, 0},           {STEP_UNLOAD_ALL, NULL, 0}, {STEP_REBOOT, NULL, 0},
     {STEP_BOOT, NULL, KDNET_WHO_NT}, {STEP_START, NULL, 0},      {STEP_END, NULL, 0},
@@ -243,7 +243,7 @@ static const struct step restart[] = {
 /* After the host asked for a reboot. */
 static const struct step reboot[] = {
     {STEP_REBOOT, NULL, 0}, {STEP_BOOT, NULL, KDNET_WHO_NT},
-    {STEP_START, NULL, 0},  {STEP_PRINT, "Windows 10 Kernel started\n", 0}, /* its end is seen by the host, too */
+    {STEP_START, NULL, 0},  {STEP_PRINT, "Windows 10 Kernel started\n", 0}, /* the host sees its end, too */
     {STEP_END, NULL, 0},
 };
 

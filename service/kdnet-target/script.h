@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * script: what can happen to a simulated machine, step by step (PROTOCOL.md section 9).
+ * script: what happens to a simulated machine, step by step (PROTOCOL.md section 9).
  */
 #ifndef SERVICE_TARGET_SCRIPT_H
 #define SERVICE_TARGET_SCRIPT_H
@@ -27,30 +27,30 @@ enum step_kind {
     STEP_REFRESH, /* KDNET sets itself up again */
     STEP_CRASH,   /* KiBugCheckData is filled */
     STEP_DUMP,    /* silent */
-    STEP_WRITTEN, /* IopFinalCrashDumpStatus is what it becomes */
+    STEP_WRITTEN, /* IopFinalCrashDumpStatus gets its final value */
     STEP_SLEEP,   /* value ms */
     STEP_REBOOT,  /* silent */
     STEP_COMMAND, /* a command string for the debugger */
-    STEP_TRAP,    /* breaks in again while it is asked, at request `value` */
-    STEP_RESET,   /* starts anew while it is asked, at request `value` */
-    STEP_DEAF,    /* value 1: nothing of the host arrives; 0: it does again */
+    STEP_TRAP,    /* breaks in again while being asked, at request `value` */
+    STEP_RESET,   /* restarts while being asked, at request `value` */
+    STEP_DEAF,    /* value 1: no datagram of the host arrives; 0: they arrive again */
     STEP_ALONE,   /* waits for delay_ms, and for nobody */
-    STEP_TAKEN,   /* another host has it from now on */
+    STEP_TAKEN,   /* another host takes the machine */
     STEP_BOOT,    /* a kernel starts: new random, new base, ids from the beginning */
     STEP_TRACED,  /* a former debugger's: 0 single step, 1 hardware breakpoint */
     STEP_PROGRAM, /* an exception of a program, with code `value` */
-    STEP_AGAIN,   /* a break that repeats, told elsewhere than at BreakpointWithStatus */
+    STEP_AGAIN,   /* a repeating break, at another place than BreakpointWithStatus */
     STEP_STORM,   /* prints fatal errors, each with another code */
-    STEP_BEG,     /* asks RESEND again and again while it stands still from now on */
-    STEP_BACK,    /* `value` steps back, at the storm's rate, until it has been done often enough */
-    STEP_LIE,     /* its memory lies in these ways from now on (enum lie) */
+    STEP_BEG,     /* from now on sends repeated RESENDs while halted */
+    STEP_BACK,    /* goes `value` steps back, at the storm's rate, until the count is reached */
+    STEP_LIE,     /* from now on its memory lies in these ways (enum lie) */
     STEP_REPLAY,  /* the first poke of each boot so far is sent again and again, by somebody else, from now on */
     STEP_END,
 };
 
-/* What a machine's memory lies about, bits. */
+/* Lies of a machine's memory, bits. */
 enum lie {
-    LIE_IDENTITY = 1, /* the kernel's directory names another PDB than those of its version do */
+    LIE_IDENTITY = 1, /* the kernel's directory names another PDB than its version's */
     LIE_DATA = 2,     /* its debugger data is elsewhere */
     LIE_LISTS = 4,    /* the list of modules and the blamed driver's name have no end */
 };
@@ -63,12 +63,12 @@ struct step {
 
 struct script {
     const char *name;
-    const struct step *steps, *without_reboot; /* the second: with automatic reboot off, where that matters */
+    const struct step *steps, *without_reboot; /* without_reboot: used with automatic reboot off, where that matters */
     enum kdnet_who who;                        /* whose debugger speaks first */
     bool manual;                               /* a crash by hand */
 };
 
-/* The n-th; NULL from the end on. One without steps is drawn. */
+/* Returns the n-th script; NULL from the end on. One without steps is drawn at random. */
 const struct script *script_at(size_t index);
 
 /* After the host asked for a reboot. */

@@ -8,7 +8,7 @@
 
 #define PAGE      0x1000U
 #define STACK     0xffffd000a5a50000U /* one page; the low half on x86 */
-#define STACK_AT  0x800U              /* in it: where the processor stands */
+#define STACK_AT  0x800U              /* offset in the page of the processor's stack pointer */
 #define RECORD_AT 0x200U              /* the registers at the fault */
 #define NO_FRAME  0xffffU
 #define FRAMES    4U
@@ -35,11 +35,11 @@ enum {
     TRAP32_CS = 0x6c,
 };
 
-/* The frame of a function once its prolog is done. */
+/* The frame of a function after its prolog. */
 struct shape {
     uint16_t size;  /* from its stack pointer to its caller's */
     uint16_t back;  /* from its stack pointer to the return address */
-    uint16_t frame; /* from its stack pointer to where its frame register points; NO_FRAME: it has none */
+    uint16_t frame; /* from its stack pointer to its frame register's target; NO_FRAME: none */
 };
 
 static const struct shape kernel_x64 = {0x30, 0x28, NO_FRAME}; /* memory.c has their unwind data */
@@ -68,7 +68,7 @@ static bool is_wide(const struct machine *m)
     return m->layout->pointer_size == 8;
 }
 
-/* The kernel calls itself, the driver calls it, the kernel called the driver. */
+/* Order of the frames: kernel functions, called by the driver's, called by the kernel's. */
 static const struct shape *shape_of(const struct machine *m, unsigned frame)
 {
     unsigned function = m->config.cause % PAGE / DRIVER_FUNCTION_SIZE;
@@ -77,7 +77,7 @@ static const struct shape *shape_of(const struct machine *m, unsigned frame)
     return is_arm64(m) ? &driver_arm64[function] : &driver_x64[function];
 }
 
-/* The stack pointer of a frame; of x86 its ebp. */
+/* Returns the stack pointer of a frame; on x86 its ebp. */
 static uint64_t pointer_of(const struct machine *m, unsigned frame)
 {
     uint64_t at = STACK + STACK_AT;
@@ -93,7 +93,7 @@ bool stack_is_kept(const struct machine *m)
 
 /* --- registers ---------------------------------------------------------------------------------------------------- */
 
-/* The frame register that the driver's function has. */
+/* Returns the frame register's value in the driver's function. */
 static uint64_t frame_register(const struct machine *m)
 {
     const struct shape *shape = shape_of(m, 2);

@@ -13,7 +13,7 @@ struct stranger {
     uv_udp_t socket;
     uv_timer_t timer;
     uint32_t unit, recording; /* which is sent next */
-    uint32_t owed;            /* datagrams, in thousandths of one */
+    uint32_t owed;            /* datagrams to send, in thousandths */
     int open;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is printed at the end. */
+/* The summary printed at the end. */
 #include "service/kdnet-target/fleet.h"
 #include "service/kdnet-target/fleet_internal.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A machine that takes its time: between a packet of the host and what comes of it. A real one looks at nothing
- * meanwhile, and what comes waits on its network card; one that is alert goes on listening.
+ * A machine that needs time between a packet of the host and its effect. A real one handles nothing meanwhile, and
+ * packets wait on its network card; an alert one keeps listening.
  */
 #include "kdnet/base/wire.h"
 #include "service/kdnet-target/machine_internal.h"
@@ -11,7 +11,7 @@
 
 #define US_PER_MS 1000U
 
-/* A packet that it works at. */
+/* A packet being thought about. */
 struct thought {
     struct thought *next;
     uint64_t until_us;
@@ -48,7 +48,7 @@ static uint64_t next_time(struct machine *m)
     return us;
 }
 
-/* What has none ends with its ACK: one that acknowledges at once, and listens, goes on at once. */
+/* A packet without a reply ends with its ACK: an alert machine goes on at once. */
 static bool has_reply(const struct kdnet_packet *packet)
 {
     uint32_t api = packet->payload_length >= sizeof api ? kdnet_get_le32(packet->payload) : 0;
@@ -89,8 +89,8 @@ static bool is_before(uint32_t id, uint32_t other)
     return (int32_t)(id - other) < 0;
 }
 
-/* What came behind the packet by which it goes on, and was not acknowledged, was never looked at: what has its id is
- * new to it. */
+/* Packets behind the one by which the machine goes on, if unacknowledged, were never handled: later packets with
+ * their ids are new. */
 static void forget(struct machine *m, uint32_t done_id)
 {
     while (m->thought) {
@@ -116,7 +116,7 @@ void think_expire(struct machine *m, uint64_t now_us)
     uint32_t done_id = first->packet.id;
     free(first);
     if (m->wait == WAIT_NONE || m->counts.continues != continues)
-        forget(m, done_id); /* it goes on: nobody waits for the rest, also when it breaks in again at once */
+        forget(m, done_id); /* the machine goes on: nobody waits for the rest, also when it breaks in again at once */
 }
 
 void think_free(struct machine *m)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kdnetctl release, reboot, read: what is done to machines. */
+/* kdnetctl release, reboot, read: actions on machines. */
 #include "service/kdnetctl/ask.h"
 #include "service/kdnetctl/commands.h"
 #include "service/kdnetctl/fields.h"
@@ -17,7 +17,7 @@ enum { OPTION_ALL = 1, OPTION_STATE, OPTION_DEBUGGER, OPTION_YES, OPTION_BREAK_I
 struct act {
     struct ask ask;
     const char *after; /* the end of the path: "/release" */
-    const char *done;  /* what is said of a machine then */
+    const char *done;  /* the word for a machine after the action */
     json_t *body;
     char **names; /* of --all */
     size_t name_count, room;
@@ -42,7 +42,7 @@ static int act_on(struct act *act, const char *name)
     return status;
 }
 
-/* Each machine; the others go on when one is refused. Returns the status of the first that was. */
+/* Acts on each machine, also after a refusal. Returns the status of the first refusal. */
 static int act_on_all(struct act *act, char **names, size_t count)
 {
     int worst = COMMAND_OK;

@@ -164,7 +164,7 @@ static bool give_page(const json_t *list, unsigned long most, unsigned long *giv
     return most == 0 || *given < most;
 }
 
-/* The path of a page: at most PAGE of what is still wanted. */
+/* Writes the path of a page: at most PAGE of the members still wanted. */
 static bool page_path(char *out, const char *path, unsigned long wanted, const char *cursor)
 {
     char limit[24];
@@ -326,7 +326,7 @@ void ask_print_text(const struct ask *ask, const char *name, const char *text)
         while (cut > 0 && rest[cut] != ' ')
             --cut;
         if (cut == 0)
-            break; /* one long word */
+            break; /* a single long word */
         (void)printf("%.*s\n%*s", (int)cut, rest, FIELD_AT, "");
         rest += cut + 1;
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ask: what the commands share that ask kdnetd: their options, their words, the client, pages of a list, tables.
+ * ask: shared by the commands that ask kdnetd: options, words, the client, pages of a list, tables.
  *
- * Uses client, table. A command calls ask_begin, works while it is in charge, and ends with ask_end.
+ * A command calls ask_begin, does its work when that returns true, and ends with ask_end.
  */
 #ifndef SERVICE_CTL_ASK_H
 #define SERVICE_CTL_ASK_H
@@ -37,19 +37,19 @@ struct ask {
 /* Reads the arguments; words: how many may be there. False: ask->status is the exit status. Nothing is sent. */
 bool ask_parse(struct ask *ask, const struct command *command, int count, char **arguments, size_t least, size_t most);
 
-/* The same, and finds kdnetd. */
+/* Parses the arguments like ask_begin_alone, and connects to kdnetd. */
 bool ask_begin(struct ask *ask, const struct command *command, int count, char **arguments, size_t least, size_t most);
 
 /* Closes the client. Returns `status`, or COMMAND_FAILED when standard output could not be written. */
 int ask_end(struct ask *ask, int status);
 
 bool ask_given(const struct ask *ask, int option);
-const char *ask_value(const struct ask *ask, int option); /* the last one; NULL: not given, or without a value */
+const char *ask_value(const struct ask *ask, int option); /* the last value; NULL: not given, or without a value */
 
 /* Appends each value of an option as a query parameter. */
 bool ask_query(const struct ask *ask, char *path, int option, const char *name);
 
-/* Reads an option that is a number from 1 to `most`; *out stays when it is not given. False after a complaint. */
+/* Reads a numeric option from 1 to `most`; *out is unchanged when the option is absent. False after a complaint. */
 bool ask_number(const struct ask *ask, int option, const char *name, unsigned long most, unsigned long *out);
 
 /* Reads an option that is a time, or a duration back from now; *since_us is unchanged without it. False after a
@@ -60,8 +60,8 @@ bool ask_since(const struct ask *ask, int option, int64_t *since_us);
 bool ask_path(const struct ask *ask, char *path, const char *before, const char *name, const char *after);
 
 /*
- * Asks for a list page by page, at most `most` of its members (0: all), and gives each to the caller; false from it
- * ends the walk. *total, if wanted, is what the list says of all.
+ * Asks for a list page by page, at most `most` of its members (0: all), and passes each to `each`, which returns false
+ * to stop. *total, if not NULL, is the list's own total.
  */
 typedef bool ask_each(void *user, const json_t *item);
 int ask_pages(struct ask *ask, const char *path, const char *member, unsigned long most, ask_each *each, void *user,
@@ -70,11 +70,11 @@ int ask_pages(struct ask *ask, const char *path, const char *member, unsigned lo
 /* Adds the row of an item. False: out of memory. */
 typedef bool ask_row(const struct ask *ask, const json_t *item, struct table *table);
 
-/* A list of an answer as a table with `title` (or NULL) above it; nothing when the list is empty. */
+/* Prints a list of an answer as a table with `title` (or NULL) above it; nothing when the list is empty. */
 void ask_print_list(const struct ask *ask, const char *title, const json_t *list, const struct table_column *columns,
                     size_t count, ask_row *row);
 
-/* A list that is asked for page by page, as JSON lines or as a table; `empty` is said when nothing matches. */
+/* A list asked for page by page, printed as JSON lines or as a table; `empty` is printed when nothing matches. */
 struct ask_list {
     const char *path, *member;
     unsigned long most;
@@ -85,7 +85,7 @@ struct ask_list {
 };
 int ask_list(struct ask *ask, const struct ask_list *list);
 
-/* The same for a list that is whole in one answer. */
+/* Prints a list that is complete in one answer. */
 int ask_print_answer(struct ask *ask, const struct ask_list *list, const json_t *answer);
 
 /* A member of an answer as a time for this operator. */
@@ -97,7 +97,7 @@ enum colour ask_colour(const char *word);
 /* A line "name: value" of a description; a value of "-" is left out. */
 void ask_print_field(const struct ask *ask, const char *name, const char *value);
 
-/* The same of a sentence, which is whole: at the end of the screen it goes on in the next line. */
+/* Prints a whole sentence, wrapped at the width of the screen. */
 void ask_print_text(const struct ask *ask, const char *name, const char *text);
 
 #endif

@@ -31,7 +31,7 @@ static int copy(const char *store, const char *path)
     return COMMAND_FAILED;
 }
 
-/* The store of the kdnetd that runs; NULL after a complaint. */
+/* Finds the store of the running kdnetd; NULL after a complaint. */
 static char *find_store(const struct client_options *options, int *status)
 {
     struct client *client;

@@ -64,7 +64,7 @@ static bool is_in(const struct range *ranges, size_t count, uint32_t c)
     return false;
 }
 
-/* The blocks of combining marks, and those of East Asian Width W and F (UAX 11), in whole blocks. */
+/* Whole blocks of combining marks, and of East Asian Width W and F (UAX 11). */
 unsigned character_width(uint32_t c)
 {
     static const struct range none[] = {{0x300, 0x36f},   {0x483, 0x489},   {0x591, 0x5bd},   {0x610, 0x61a},

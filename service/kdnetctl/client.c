@@ -75,7 +75,7 @@ static int find_place(struct client *client, const struct client_options *option
     return COMMAND_OK;
 }
 
-/* The last word of the first line that is no comment: the token alone, or a line of http_tokens. */
+/* Finds the last word of the first line that is no comment: the token alone, or a line of http_tokens. */
 static bool find_token(char *text, char *out, size_t size)
 {
     char *rest = NULL, *last = NULL, *word_rest = NULL;
@@ -185,7 +185,7 @@ static void print_mistakes(const json_t *problem)
     }
 }
 
-/* A problem in the words of the server: its detail says the remedy. */
+/* Prints a problem in the server's words: its detail has the remedy. */
 static int say_problem(const struct client *client, long status, const json_t *problem)
 {
     const char *title = fields_text(problem, "title", NULL), *detail = fields_text(problem, "detail", NULL);

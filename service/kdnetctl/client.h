@@ -2,8 +2,8 @@
 /*
  * client: asks a running kdnetd over its HTTP interface, by its Unix socket or a URL.
  *
- * Uses command. What goes wrong is told on standard error, in the words of the server where it gave some; the caller
- * only passes the exit status on.
+ * Prints faults to standard error, in the server's words where there are any; the caller only passes the exit status
+ * on.
  */
 #ifndef SERVICE_CTL_CLIENT_H
 #define SERVICE_CTL_CLIENT_H
@@ -23,7 +23,7 @@ struct client_options {
 
 enum { CLIENT_OPTION_SOCKET = 1000, CLIENT_OPTION_URL, CLIENT_OPTION_TOKEN, CLIENT_OPTION_JSON, CLIENT_OPTION_UTC };
 
-/* Takes an option of command_common. False: it is none of these. */
+/* Takes an option of command_common. False: another option. */
 bool client_take_option(struct client_options *options, int option);
 
 struct client;
@@ -33,30 +33,30 @@ int client_open(struct client **out, const struct command *command, const struct
 void client_close(struct client *client);
 
 /*
- * One request. client_get: *answer is the object that was answered, to be released with json_decref. client_post: what
- * was answered; a body that is no JSON is a text, an empty one NULL.
- * Returns COMMAND_OK, or another status after a complaint; then *answer is NULL.
+ * Makes one request. client_get: *answer is the answered object, to be released with json_decref. client_post: the
+ * answer; a body that is no JSON becomes a text, an empty one NULL. Returns COMMAND_OK, or another status after a
+ * complaint; *answer is then NULL.
  */
 int client_get(struct client *client, const char *path, json_t **answer);
 int client_post(struct client *client, const char *method, const char *path, const json_t *body, json_t **answer);
 
-/* The same without complaints: *status is that of HTTP (0: nobody answered), *answer what was answered, an error's too.
- */
+/* Makes a request without complaints: *status is HTTP's (0: nobody answered), *answer the answer, also of an error. */
 int client_try(struct client *client, const char *path, long *status, json_t **answer);
 
 /* Why kdnetd could not be reached in the last call. */
 const char *client_fault(const struct client *client);
-/* Where it is asked: the path of the socket, or the URL. */
+/* Returns where kdnetd is asked: the path of the socket, or the URL. */
 const char *client_place(const struct client *client);
 
-/* Gives each line of an answer to the caller as it comes, without its line end; false ends it. A stream has no end.
- * `last_id`: where a stream goes on, or NULL. Returns as client_get; COMMAND_OK when the caller or the server ended. */
+/* Passes each line of an answer to the caller as it comes, without its line end, until `line` returns false. A
+ * stream has no end. `last_id`: where a stream continues, or NULL. Returns like client_get; COMMAND_OK when the
+ * caller or the server ended. */
 typedef bool client_line(void *user, const char *line, size_t length);
 int client_lines(struct client *client, const char *path, const char *last_id, client_line *line, void *user);
 
-/* Appends a query parameter, with what is not plain in it as %XX. False: no room. */
+/* Appends a query parameter, percent-encoded. False: no room. */
 bool client_query(char *path, size_t size, const char *name, const char *value);
-/* Appends a segment of a path in the same way. */
+/* Appends a segment of a path, percent-encoded. */
 bool client_segment(char *path, size_t size, const char *text);
 
 /* Prints a value as one line of JSON that is harmless on a terminal. */

@@ -25,7 +25,7 @@ struct body {
 
 struct exchange {
     CURL *curl;
-    struct body body; /* the whole answer, or the line that is not whole yet */
+    struct body body; /* the whole answer, or its last incomplete line */
     client_line *line;
     void *user;
     bool ended; /* the reader wants no more */

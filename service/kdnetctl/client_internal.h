@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* client, inside: the transport. client_curl.c speaks HTTP by libcurl; client_none.c says that it is missing. */
+/* client, inside: the transport. client_curl.c speaks HTTP by libcurl; client_none.c reports that it is missing. */
 #ifndef SERVICE_CTL_CLIENT_INTERNAL_H
 #define SERVICE_CTL_CLIENT_INTERNAL_H
 
@@ -21,8 +21,8 @@ struct client {
 
 /* Where kdnetd of this computer answers, unless told: client_place_posix.c or client_place_windows.c. */
 void client_find_place(struct client *client);
-const char *client_usual_token(void); /* a file with a token for it; NULL: none is needed, or none can be read */
-const char *client_how_to_look(void); /* a command that says whether kdnetd runs */
+const char *client_usual_token(void); /* the default token file; NULL: none is needed, or readable */
+const char *client_how_to_look(void); /* a command that shows whether kdnetd runs */
 
 int client_transport_open(struct client *client);
 void client_transport_close(struct client *client);
@@ -30,7 +30,7 @@ void client_transport_close(struct client *client);
 /* A request. Returns HTTP's status, 0 when nobody answered (`fault` says why). */
 long client_transport(struct client *client, const char *method, const char *path, const json_t *body, json_t **answer);
 
-/* The same for lines of an answer. `answer` is that of an error. */
+/* Requests an answer line by line. `answer` is an error's. */
 long client_transport_lines(struct client *client, const char *path, const char *last_id, client_line *line, void *user,
                             json_t **answer);
 

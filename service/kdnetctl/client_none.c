@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A build without libcurl: commands that ask kdnetd say so. */
+/* Builds without libcurl: commands that ask kdnetd report that. */
 #include "service/kdnetctl/client_internal.h"
 
 int client_transport_open(struct client *client)

@@ -22,7 +22,7 @@ static bool try_folder(struct client *client, const char *name, const char *othe
     return is_socket(client->place);
 }
 
-/* The places where kdnetd puts its socket unless told, in the same order. */
+/* Tries kdnetd's default places for its socket, in the same order. */
 void client_find_place(struct client *client)
 {
     client->by_socket = true;

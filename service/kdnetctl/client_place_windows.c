@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* There is no Unix socket: HTTP on this computer, with the token that `kdnetd service install` has made. */
+/* Without a Unix socket: HTTP on this computer, with the token that `kdnetd service install` has made. */
 #include "service/kdnetctl/client_internal.h"
 
 #include <stdio.h>
@@ -12,7 +12,7 @@ void client_find_place(struct client *client)
     (void)snprintf(client->place, sizeof client->place, "http://127.0.0.1:9471");
 }
 
-/* Who is no administrator cannot read it, and may ask without one. */
+/* Only administrators can read the file; others may ask without a token. */
 const char *client_usual_token(void)
 {
     FILE *file = fopen(TOKEN_FILE, "rb");

@@ -123,7 +123,7 @@ static const char *short_options(const struct command *command)
 {
     for (const struct command_option *option = command->options; option && option->name; ++option)
         if (option->name[1] == '\0')
-            return ":hq:"; /* -q TEXT is the only one of one letter */
+            return ":hq:"; /* -q TEXT is the only option of one letter */
     return ":h";
 }
 
@@ -140,7 +140,8 @@ int command_next_option(const struct command *command, int count, char **argumen
         return '?';
     }
     if (value == '?') {
-        bool known = optopt != 0 && strncmp(argument, "--", 2) == 0; /* known, but given a value it does not take */
+        bool known = optopt != 0 &&
+                     strncmp(argument, "--", 2) == 0; /* known, but given a value that it does not take */
         if (known)
             command_misuse(command, "this option takes no value:", argument);
         else

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command: a command of kdnetctl, and what all of them share. commands.h lists them.
+ * command: a command of kdnetctl, and the functions that all commands share. commands.h lists them.
  *
  * A command is a row: name, arguments, options, texts, and the function that runs it. The help, the parsing of options,
- * the completions of shells, and the test of the manual page are made from these rows. A command gets its arguments
- * with its own name first, writes results to standard output and complaints to standard error, and returns the exit
- * status.
+ * the shells' completions, and the test of the manual page are made from these rows. A command gets its arguments with
+ * its own name first, writes results to standard output and complaints to standard error, and returns the exit status.
  */
 #ifndef SERVICE_CTL_COMMAND_H
 #define SERVICE_CTL_COMMAND_H
@@ -24,8 +23,8 @@ enum command_exit {
 
 struct command_option {
     const char *name;     /* without its dashes; NULL ends the list */
-    const char *argument; /* what its value is called; NULL: it takes none; in []: the value may be left out */
-    int value;            /* of command_next_option; unique in its command */
+    const char *argument; /* name of its value; NULL: takes none; in []: the value is optional */
+    int value;            /* returned by command_next_option; unique in its command */
     const char *help;     /* lines, the last one without a line end */
 };
 
@@ -44,7 +43,7 @@ struct command {
 /* Of an option --since TIME. */
 #define COMMAND_SINCE_HELP "from then on: a duration back from now (24h), or as 2026-11-26T08:14:03Z"
 
-/* The options that every command takes that asks kdnetd. Ends with a NULL name. */
+/* The options of every command that asks kdnetd. Ends with a NULL name. */
 extern const struct command_option command_common[];
 
 void command_print_help(const struct command *command, FILE *stream);
@@ -54,24 +53,24 @@ void command_print_help(const struct command *command, FILE *stream);
 void command_say(const struct command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * Complains about the use of a command, with a pointer to its help. Returns COMMAND_USAGE. What is printed of the
- * arguments is escaped.
+ * Complains about the use of a command, with a pointer to its help. Returns COMMAND_USAGE. Escapes the printed
+ * arguments.
  */
 int command_misuse(const struct command *command, const char *what, const char *argument);
 
 /*
- * The next option of a command's arguments: its value in the command's row or among the common ones, COMMAND_HELP after
- * the help was printed, '?' after a complaint, -1 at the end (the arguments are from optind on). Its own value is in
- * optarg, NULL when it was left out. command_options_start comes before the first.
+ * Returns the next option of a command's arguments: its value in the command's row or among the common ones,
+ * COMMAND_HELP after the help was printed, '?' after a complaint, -1 at the end (arguments start at optind). The
+ * option's own value is in optarg, NULL when left out. Call command_options_start before the first.
  */
 #define COMMAND_HELP 'h'
 void command_options_start(void);
 int command_next_option(const struct command *command, int count, char **arguments);
 
-/* The one of `names` that is nearest to a mistyped one, or NULL when none is near. `names` ends with NULL. */
+/* Returns the name nearest to a mistyped one, or NULL when none is near. `names` ends with NULL. */
 const char *command_nearest(const char *typed, const char *const *names);
 
-/* Prints a text to a stream as one line's part: what cannot be printed is escaped. */
+/* Prints a text as a part of one line: unprintable characters are escaped. */
 void command_print_argument(FILE *stream, const char *argument);
 
 #endif

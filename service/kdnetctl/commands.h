@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* commands: the row of each command, and the list of all. A file with a command needs only its own row. */
+/* commands: the rows of all commands, and their list. A file with a command needs only its own row. */
 #ifndef SERVICE_CTL_COMMANDS_H
 #define SERVICE_CTL_COMMANDS_H
 
@@ -34,10 +34,10 @@ extern const struct command command_watch;
 /* All commands, in the order of the help. Ends with NULL. */
 extern const struct command *const command_all[];
 
-/* The command of that name, or NULL. */
+/* Returns the command of that name, or NULL. */
 const struct command *command_find(const char *name);
 
-/* Prints the completions of a shell; false: there are none for it. */
+/* Prints the completions of a shell; false: unknown shell. */
 bool command_print_completions(const char *shell, FILE *out);
 
 #endif

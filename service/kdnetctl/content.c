@@ -106,7 +106,7 @@ static void decode_control(struct content *out)
 void content_decode(struct opener_opened *opened, struct content *out)
 {
     const struct kdnet_datagram *datagram = &opened->datagram;
-    /* Not the whole struct: each decoder writes what it fills in, and this runs once a datagram. */
+    /* Does not clear the whole struct: each decoder writes its members, and this runs for each datagram. */
     out->kind = CONTENT_UNKNOWN;
     out->from_host = datagram->from_host;
     out->body = datagram->body;

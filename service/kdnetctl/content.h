@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * content: what an authentic datagram says, by the decoders of the library.
+ * content: an authentic datagram, decoded by the library.
  *
- * Uses opener and the rooms of kdnet. All pointers in a content borrow from the datagram's body.
+ * All pointers in a content borrow from the datagram's body.
  */
 #ifndef SERVICE_CTL_CONTENT_H
 #define SERVICE_CTL_CONTENT_H
@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 enum content_kind {
-    CONTENT_UNKNOWN, /* authentic, but its body is none of the following */
+    CONTENT_UNKNOWN, /* authentic, with a body of none of the following kinds */
     CONTENT_POKE,
     CONTENT_RESPONSE,
     CONTENT_CHECK,         /* connection check */
@@ -56,10 +56,10 @@ struct content {
     struct kdnet_control_report report; /* of the state change, when the machine is known */
     struct kdnet_manipulate manipulate;
     struct kdnet_debug_io debug_io; /* text and text_length are right for answers of a host, too */
-    bool has_bugcheck;              /* the debug text tells of one */
+    bool has_bugcheck;              /* the debug text reports one */
     struct kdnet_bugcheck bugcheck;
     struct kdnet_file_io file_io;
-    const uint8_t *path; /* of a file that a target asks for, UTF-16LE without its end; NULL when there is none */
+    const uint8_t *path; /* path of a file that a target asks for, UTF-16LE without its end; NULL: none */
     size_t path_length;  /* bytes */
 
     const struct kdnet_machine_layout *layout; /* NULL: which machine is not known yet */
@@ -69,16 +69,16 @@ struct content {
 /* Decodes a verified datagram. Learns the kind of machine from replies to GetVersion. No allocation, cannot fail. */
 void content_decode(struct opener_opened *opened, struct content *out);
 
-/* "poke", "connection_check", …, as JSON says it. */
+/* Returns "poke", "connection_check", …, as in JSON. */
 const char *content_kind_name(enum content_kind kind);
 
 /* "exception", "load_symbols", "command_string" or "unknown". */
 const char *content_state_name(uint32_t new_state);
 
-/* Who answers GetVersion: "nt", "boot", "hypervisor" or "unknown". */
+/* Returns who answers GetVersion: "nt", "boot", "hypervisor" or "unknown". */
 const char *content_who_name(uint16_t major);
 
-/* The name of what a continue says: DBG_CONTINUE and the like, or of another NTSTATUS; NULL when it has none. */
+/* Returns the name of a continue's status: DBG_CONTINUE and the like, or another NTSTATUS's; NULL when it has none. */
 const char *content_continue_name(uint32_t status);
 
 #endif

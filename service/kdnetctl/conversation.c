@@ -98,7 +98,7 @@ struct conversation *conversations_find(struct conversations *table, const struc
     return found;
 }
 
-/* Memory for one more: new, or the oldest one's. */
+/* Returns memory for one more: new, or the oldest one's. */
 static struct conversation *claim(struct conversations *table)
 {
     struct conversation *conversation = table->oldest;
@@ -143,7 +143,7 @@ void conversation_add_data_key(struct conversation *conversation, const uint8_t 
             return;
     if (conversation->data_key_count < CONVERSATION_DATA_KEYS)
         ++conversation->data_key_count;
-    /* After the first, so that responses which the target never accepted cannot push out the key in force. */
+    /* Behind the first key, so that responses which the target never accepted cannot push out the key in force. */
     size_t at = conversation->data_key_count > 1 ? 1 : 0;
     memmove(keys + at + 1, keys + at, (conversation->data_key_count - at - 1) * sizeof *keys);
     memcpy(keys[at].aes, aes, sizeof keys[at].aes);

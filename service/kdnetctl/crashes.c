@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kdnetctl crashes, ack, buckets: what crashed. */
+/* kdnetctl crashes, ack, buckets. */
 #include "kdnet/crash/explain.h"
 #include "service/kdnetctl/crashes.h"
 #include "service/kdnetctl/commands.h"
@@ -27,7 +27,7 @@ const struct table_column crashes_columns[CRASHES_COLUMNS] = {
     {"TIME", 19, false},   {"TARGET", 10, false}, {"VERDICT", 11, false}, {"BUG CHECK", 10, false},
     {"STATUS", 10, false}, {"DUMP", 6, true},     {"CRASH", 16, false}};
 
-/* The name of a bug check, or its code. */
+/* Returns the name of a bug check, or its code. */
 static const char *bugcheck_of(const json_t *crash)
 {
     return fields_text(crash, "bugcheck.name", fields_text(crash, "bugcheck.code", NULL));
@@ -96,7 +96,7 @@ const struct command command_crashes = {
     .asks = true,
     .run = run_crashes};
 
-/* -------------------------------------------------------------------------------------------------- one crash */
+/* --- one crash ---------------------------------------------------------------------------------------------------- */
 
 static bool phase_row(const struct ask *ask, const json_t *phase, struct table *table)
 {
@@ -114,7 +114,7 @@ static bool phase_row(const struct ask *ask, const json_t *phase, struct table *
     return true;
 }
 
-/* What Microsoft's public reference says of the bug check; NULL: nothing here. */
+/* Returns the explanation of a bug check; NULL: none. */
 static const struct kdnet_bugcheck_text *explain(const json_t *crash)
 {
     return kdnet_bugcheck_explain((uint32_t)strtoul(fields_text(crash, "bugcheck.code", "0"), NULL, 16));
@@ -137,7 +137,7 @@ static void print_parameters(const struct ask *ask, const json_t *crash)
     }
 }
 
-/* Where it came from, and the frames that led there. */
+/* Prints the origin, and the frames that led there. */
 static void print_cause(const struct ask *ask, const json_t *crash)
 {
     size_t i;

@@ -5,10 +5,10 @@
 
 #include "service/kdnetctl/ask.h"
 
-/* A list of crashes as a table; nothing when it is empty. */
+/* Prints a list of crashes as a table; nothing when it is empty. */
 void crashes_print_list(const struct ask *ask, const json_t *list);
 
-/* All about one. */
+/* Prints one crash in full. */
 void crashes_print_one(const struct ask *ask, const json_t *crash);
 
 /* The columns of a list of crashes, and a row. */

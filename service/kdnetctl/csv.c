@@ -64,7 +64,7 @@ bool csv_open(struct csv *csv, const char *path)
 void csv_close(struct csv *csv)
 {
     if (csv->text)
-        explicit_bzero(csv->text, (size_t)(csv->end ? csv->end - csv->text : 0)); /* there may be keys in it */
+        explicit_bzero(csv->text, (size_t)(csv->end ? csv->end - csv->text : 0)); /* the text may contain keys */
     free(csv->text);
     csv->text = NULL;
 }
@@ -82,7 +82,7 @@ static void skip_lines(struct csv *csv)
     }
 }
 
-/* A field in quotes is put together where it stands. */
+/* Unquotes a field in place. */
 static bool take_quoted(struct csv *csv, struct csv_row *row)
 {
     char *from = csv->at + 1, *to = csv->at;
@@ -111,7 +111,7 @@ static void take_plain(struct csv *csv, struct csv_row *row)
     csv->at += strcspn(csv->at, ends);
 }
 
-/* What ends a field ends its text, too. Returns whether the row goes on. */
+/* Terminates a field. Returns whether the row continues. */
 static bool end_field(struct csv *csv, struct csv_row *row)
 {
     char *end = csv->at, c = *end;

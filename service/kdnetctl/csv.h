@@ -2,8 +2,8 @@
 /*
  * csv: rows of a file of comma-separated values, as spreadsheets write them (RFC 4180).
  *
- * Uses nothing of this tree. Fields in quotes may hold commas, quotes and line ends; a byte order mark, CRLF, empty
- * lines and lines that begin with # are passed over. Where the first row has semicolons and no comma, those separate.
+ * Fields in quotes may hold commas, quotes and line ends. Accepts CRLF, and skips a byte order mark, empty lines and
+ * lines that begin with #. When the first row has semicolons and no comma, semicolons separate.
  */
 #ifndef SERVICE_CTL_CSV_H
 #define SERVICE_CTL_CSV_H
@@ -17,7 +17,7 @@
 struct csv {
     char *text, *at, *end;
     char separator;
-    size_t line; /* of the row that comes next */
+    size_t line; /* line of the next row */
     char error[CSV_ERROR_SIZE];
     size_t error_line; /* 0: of the whole file */
 };
@@ -28,11 +28,11 @@ struct csv_row {
     char *fields[CSV_FIELDS_MAX]; /* without the blanks around them; borrowed from the csv */
 };
 
-/* Reads a file whole. False: csv->error says why and what helps; there is nothing to close. */
+/* Reads a whole file. False: csv->error has the fault and its remedy; there is nothing to close. */
 bool csv_open(struct csv *csv, const char *path);
 void csv_close(struct csv *csv);
 
-/* The next row. False: there is none; csv->error says why when it is not the end, and is empty when it is. */
+/* Gets the next row. False: none; csv->error has the fault, and is empty at the end. */
 bool csv_next(struct csv *csv, struct csv_row *row);
 
 #endif

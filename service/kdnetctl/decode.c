@@ -176,7 +176,7 @@ static void advise_nothing_verified(const struct decode *decode)
     }
 }
 
-/* What the reader of the lines should know besides; on standard error. */
+/* Prints remarks on the decoded lines, on standard error. */
 static void advise(const struct decode *decode)
 {
     const struct counts *counts = &decode->counts;
@@ -261,7 +261,7 @@ static int run(struct decode *decode, int count, char **arguments)
         command_say(&command_decode, "%s", error);
         return COMMAND_FAILED;
     }
-    /* A live capture in a pipe is watched as it comes. */
+    /* A live capture in a pipe is printed without buffering. */
     decode->unbuffered = strcmp(decode->path, "-") == 0 || isatty(STDOUT_FILENO);
     out_init(&decode->out, stdout, decode->json);
     return decode_capture(decode);

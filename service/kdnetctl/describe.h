@@ -2,10 +2,10 @@
 /*
  * describe: a datagram as one line, for people or as a JSON object.
  *
- * Uses capture, opener, content, out. Everything in a content is from the capture: it goes through the escapes of out.
+ * Everything in a content is from the capture and goes through the escapes of out.
  *
  * A text line: frame, time, seconds since the first frame, sender -> receiver (with their roles when verified),
- * version, channel, #sequence, then what it says, or NOT VERIFIED and why.
+ * version, channel, #sequence, then the content, or NOT VERIFIED and the reason.
  *
  * A JSON object: number, time, relative, from, to, direction (target_to_host, host_to_target, or null when not
  * verified), version, channel, sequence, verified; then reason when not verified, otherwise key (which of the --key
@@ -19,9 +19,9 @@
 #include "service/kdnetctl/opener.h"
 #include "service/kdnetctl/out.h"
 
-#define DESCRIBE_TEXT_DATA 64 /* most bytes of memory that a text line shows */
+#define DESCRIBE_TEXT_DATA 64 /* most bytes of memory in a text line */
 
-/* content is NULL for a datagram that is not verified. The line's end is written too. */
+/* Writes a line with its end. content is NULL for a datagram that is not verified. */
 void describe_text(struct out *out, const struct capture_datagram *captured, const struct opener_opened *opened,
                    const struct content *content);
 void describe_json(struct out *out, const struct capture_datagram *captured, const struct opener_opened *opened,

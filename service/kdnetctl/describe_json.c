@@ -145,7 +145,7 @@ static void write_api(struct out *out, const struct content *content)
     case KDNET_API_WRITE_VIRTUAL_MEMORY:
         out_json_hex(out, "address", manipulate->u.memory.address, ADDRESS_DIGITS);
         out_json_number(out, "count", manipulate->u.memory.count);
-        if (!content->from_host) /* in a request it is stack garbage */
+        if (!content->from_host) /* stack garbage in a request */
             out_json_number(out, "actual", manipulate->u.memory.actual);
         break;
     case KDNET_API_GET_VERSION:

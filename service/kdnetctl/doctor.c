@@ -14,7 +14,7 @@
 #define WITH_KEY_OF   "with the key of target "
 #define PORT_OF       ", port "
 
-/* Most frequent first, each with the command that shows it on the machine. */
+/* Most frequent first, each with the command that shows the fault on the machine. */
 static const char list_text[] =
     "Nothing of this machine has ever arrived. Go through this list on the machine, the most frequent first:\n"
     "  1. Debugging is not on, or not restarted since:  bcdedit /enum {current}   shows `debug Yes`; then restart it\n"
@@ -214,7 +214,7 @@ static void blame_unknown(struct doctor *doctor, const json_t *unknown)
                      owner, address);
 }
 
-/* Whether an unknown poke is about what was asked. */
+/* Whether an unknown source concerns the machine in question. */
 static bool is_about(const struct doctor *doctor, const json_t *unknown)
 {
     char owner[FIELDS_SIZE];
@@ -263,7 +263,7 @@ static void check_lost(struct doctor *doctor)
         seen);
 }
 
-/* A machine that another host has, too, as its pokes tell. */
+/* Checks for another host, which the machine's pokes name. */
 static void check_other_host(struct doctor *doctor)
 {
     const json_t *other = fields_at(doctor->target, "other_host");
@@ -334,7 +334,7 @@ static bool is_address(const char *text)
     return strchr(text, ':') != NULL || (strspn(text, "0123456789.") == strlen(text) && strchr(text, '.'));
 }
 
-/* The target of that name; an address is looked for among those that are heard. False: ask->status says why. */
+/* Finds the target by name; an address is looked up among the heard machines. False: ask->status has the reason. */
 static bool find_target(struct doctor *doctor)
 {
     char path[ASK_PATH_SIZE];

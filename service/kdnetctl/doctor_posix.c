@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kdnetctl doctor: what can be seen on this computer. */
+/* kdnetctl doctor: checks on this computer. */
 #include "service/kdnetctl/doctor.h"
 
 #include <errno.h>
@@ -174,7 +174,7 @@ static bool parse_address(const char *text, struct sockaddr_storage *out, sockle
     return inet_pton(AF_INET6, ip, &ipv6->sin6_addr) == 1;
 }
 
-/* What the kernel knows of the way: nothing is sent. Returns 0 or errno. */
+/* Asks the kernel for the path MTU without sending. Returns 0 or errno. */
 static int find_mtu(const struct sockaddr_storage *address, socklen_t length, int *mtu)
 {
     bool ipv6 = address->ss_family == AF_INET6;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kdnetctl events: what kdnetd tells, as it is stored or as it comes. */
+/* kdnetctl events: stored events, and new ones as they come. */
 #include "service/kdnetctl/ask.h"
 #include "service/kdnetctl/commands.h"
 #include "service/kdnetctl/fields.h"
@@ -22,9 +22,9 @@ enum { OPTION_FOLLOW = 1, OPTION_SINCE, OPTION_TAIL, OPTION_TYPE, OPTION_TARGET 
 struct events {
     struct ask ask;
     int64_t since_us;   /* older ones are left out; 0: none is */
-    char last[ID_SIZE]; /* the id of the newest one that came */
+    char last[ID_SIZE]; /* id of the newest event */
     size_t page_count;  /* of this page */
-    bool resync;        /* of a stream: the next data says what is missing */
+    bool resync;        /* in a stream: the next data says what is missing */
     bool heard;         /* a stream was open once */
 };
 
@@ -40,7 +40,7 @@ static bool is_common(const char *name)
     return false;
 }
 
-/* The members that only this kind of event has, as name=value. */
+/* Writes the members that only this kind of event has, as name=value. */
 static void describe(const json_t *event, char *out, size_t size)
 {
     const char *name;
@@ -114,9 +114,9 @@ static bool add_filters(const struct events *events, char *path)
     return ask_query(&events->ask, path, OPTION_TYPE, "type") && ask_query(&events->ask, path, OPTION_TARGET, "target");
 }
 
-/* ------------------------------------------------------------------------------------------------- those stored */
+/* --- stored events ------------------------------------------------------------------------------------------------ */
 
-/* Page by page from the oldest; those before --since are skipped. */
+/* Page by page from the oldest; skips events before --since. */
 static int list_since(struct events *events)
 {
     int status = COMMAND_OK;
@@ -172,7 +172,7 @@ static bool take_stream(void *user, const char *line, size_t length)
     return !ferror(stdout);
 }
 
-/* For ever, unless nobody reads us or kdnetd refuses. A kdnetd that restarts is waited for. */
+/* Runs until nobody reads us or kdnetd refuses; waits for a restarting kdnetd. */
 static int follow(struct events *events)
 {
     char path[ASK_PATH_SIZE] = "/api/v1/stream";

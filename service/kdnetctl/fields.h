@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fields: members of the JSON that kdnetd answers, by path, for a table's cells. What is missing or of another type
- * gives "-": an answer of a newer or older kdnetd breaks nothing.
+ * fields: members of kdnetd's JSON by path, for a table's cells. A missing member, or one of another type, gives "-":
+ * answers of newer or older kdnetds break nothing.
  *
- * Uses jansson. A path is names with dots between them: "last_crash.verdict".
+ * A path is names with dots between them: "last_crash.verdict".
  */
 #ifndef SERVICE_CTL_FIELDS_H
 #define SERVICE_CTL_FIELDS_H
@@ -21,7 +21,7 @@ const json_t *fields_at(const json_t *object, const char *path);
 const char *fields_text(const json_t *object, const char *path, const char *otherwise);
 bool fields_is(const json_t *object, const char *path, const char *text);
 bool fields_true(const json_t *object, const char *path);
-int64_t fields_number(const json_t *object, const char *path); /* 0 when it is none */
+int64_t fields_number(const json_t *object, const char *path); /* 0 when absent */
 
 /* Any value as a cell: texts as they are, numbers, yes and no, objects as k=v with spaces between them. */
 const char *fields_cell(const json_t *object, const char *path, char out[static FIELDS_SIZE]);

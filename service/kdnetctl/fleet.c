@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kdnetctl fleet: one table of what several collectors have told, from a stream of NATS. */
+/* kdnetctl fleet: one table of several collectors' events, from a stream of NATS. */
 #include "service/kdnetctl/fleet.h"
 #include "service/kdnetctl/ask.h"
 #include "service/kdnetctl/commands.h"
@@ -47,7 +47,7 @@ static uint64_t now_us(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* Where it is read */
+/* Where the stream is read */
 
 struct place {
     struct kdnetd_config config; /* when servers are not told here */
@@ -128,7 +128,7 @@ static const struct table_column collector_columns[] = {
     {"COLLECTOR", 10, false}, {"STATE", 6, false},  {"LAST SEEN", 19, false}, {"VERSION", 7, false},
     {"TARGETS", 7, true},     {"CRASHES", 7, true}, {"EVENTS", 6, true}};
 
-/* A machine that one collector alone has seen is neither newer nor older. */
+/* A machine that only one collector has seen is neither newer nor older. */
 static const char *seen_word(const json_t *row)
 {
     if (fields_number(row, "collectors") < 2)
@@ -193,9 +193,9 @@ static bool collector_row(const struct ask *ask, const json_t *row, struct table
     return true;
 }
 
-/* What is told */
+/* --- output ------------------------------------------------------------------------------------------------------- */
 
-/* Leaves out what was not asked for. */
+/* Removes rows that were not asked for. */
 static void filter(const struct ask *ask, json_t *list)
 {
     const char *target = ask_value(ask, OPTION_TARGET), *verdict = ask_value(ask, OPTION_VERDICT);
@@ -245,7 +245,7 @@ static int print_collectors(struct ask *ask, const struct fleet_view *view)
     return print_rows(ask, fleet_view_collectors(view, now_us()), &how);
 }
 
-/* Names whoever is silent, and says what was left out: not in the tables. */
+/* Names silent collectors, and reports what was left out; not in the tables. */
 static void remark(const struct fleet_view *view)
 {
     size_t i;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fleet: what several collectors have told, as a stream of NATS has it. Private to kdnetctl/: fleet.c with libnats,
+ * fleet: events of several collectors, read from a stream of NATS. Private to kdnetctl/: fleet.c with libnats,
  * fleet_none.c without.
  */
 #ifndef SERVICE_CTL_FLEET_H
@@ -12,11 +12,11 @@
 
 struct fleet_source;
 
-/* Connects. Returns COMMAND_OK, or another status after a complaint. since_us: of what is read; 0: all. */
+/* Connects. Returns COMMAND_OK, or another status after a complaint. since_us: start of the events to read; 0: all. */
 int fleet_source_open(struct fleet_source **out, const struct command *command, const struct config_nats *nats,
                       uint64_t since_us);
 
-/* Gives what is there, and what comes until nothing has come for `wait_ms`, to the view. */
+/* Passes present messages, and further ones until none has come for `wait_ms`, to the view. */
 int fleet_source_read(struct fleet_source *source, struct fleet_view *view, unsigned wait_ms);
 
 void fleet_source_close(struct fleet_source *source);

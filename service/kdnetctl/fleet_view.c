@@ -13,7 +13,7 @@
 struct fleet_view {
     json_t *collectors; /* name: {seen_us, version, events, crashes {crash: true}} */
     json_t *targets;    /* name: {collector: {time_us, ...}} */
-    json_t *crashes;    /* crash: the object that is told, and first_us, best_us */
+    json_t *crashes;    /* by crash: the object to print, and first_us, best_us */
     uint64_t *ids;      /* hashes of all ids, open addressing; 0: empty */
     size_t id_count, id_slots;
     size_t rows;
@@ -30,7 +30,7 @@ static uint64_t hash_of(const char *text)
     return hash != 0 ? hash : 1;
 }
 
-/* Whether it was there already; `ids` has room. */
+/* Adds an id; whether it was there already. `ids` has room. */
 static bool put_id(uint64_t *ids, size_t slots, uint64_t hash)
 {
     size_t at = hash & (slots - 1);
@@ -94,14 +94,14 @@ static void put_number(json_t *object, const char *name, int64_t number)
     (void)json_object_set_new(object, name, json_integer(number));
 }
 
-/* A copy of what an event says, null when it does not. */
+/* Copies a member of an event; null when absent. */
 static void copy_member(json_t *to, const json_t *from, const char *name)
 {
     json_t *value = json_object_get(from, name);
     (void)json_object_set(to, name, value ? value : json_null());
 }
 
-/* A member that is an object, made when it is not there. NULL: there are too many, or memory is out. */
+/* Returns a member that is an object, made when absent. NULL: too many, or out of memory. */
 static json_t *row_of(struct fleet_view *view, json_t *parent, const char *name)
 {
     json_t *row = json_object_get(parent, name);
@@ -216,7 +216,7 @@ static void take_result(json_t *row, const json_t *event, int64_t time_us)
         copy_member(row, event, "bugcheck");
 }
 
-/* A break that is no crash is no row: it has no name to be merged by. */
+/* A break that is no crash makes no row: it has no id to be merged by. */
 static void take_crash(struct fleet_view *view, const json_t *event, const char *crash, int64_t time_us, bool again)
 {
     json_t *row = row_of(view, view->crashes, crash);
@@ -389,7 +389,7 @@ json_t *fleet_view_crashes(const struct fleet_view *view)
     return list;
 }
 
-/* For each collector: of how many targets it has told last. */
+/* Counts each collector's targets: those that it was the last to report. */
 static json_t *count_targets(const struct fleet_view *view)
 {
     const char *name, *collector;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fleet_view: one table of what several collectors have told: events that came twice are one, and of a crash the best
- * verdict counts.
+ * fleet_view: one table of several collectors' events: duplicate events count once, and the best verdict of a crash
+ * counts.
  *
- * Uses times, jansson. What it is given may be anything: what is no event costs a count. Rows are bounded by
- * FLEET_ROWS_MAX; what is left out is counted.
+ * Input may be anything: messages that are no event are counted. Rows are bounded by FLEET_ROWS_MAX; further ones are
+ * counted.
  */
 #ifndef SERVICE_CTL_FLEET_VIEW_H
 #define SERVICE_CTL_FLEET_VIEW_H
@@ -23,7 +23,7 @@ struct fleet_view;
 
 struct fleet_view_counts {
     uint64_t events;   /* taken */
-    uint64_t doubles;  /* of them, ids that were there already */
+    uint64_t doubles;  /* events with an id that was there already */
     uint64_t strange;  /* no events */
     uint64_t left_out; /* rows beyond FLEET_ROWS_MAX */
 };
@@ -31,7 +31,7 @@ struct fleet_view_counts {
 struct fleet_view *fleet_view_new(void); /* NULL: out of memory */
 void fleet_view_free(struct fleet_view *view);
 
-/* A message of the stream, and one of the collectors' bucket; when the servers took it. */
+/* Adds a message of the stream, or of the collectors' bucket, with the time when the servers took it. */
 void fleet_view_event(struct fleet_view *view, const char *data, size_t length, uint64_t time_us);
 void fleet_view_heartbeat(struct fleet_view *view, const char *data, size_t length, uint64_t time_us);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kdnetctl import: machines that have their keys already, out of a CSV file into a targets file. */
+/* kdnetctl import: writes machines with existing keys from a CSV file into a targets file. */
 #include "service/kdnetctl/ask.h"
 #include "service/kdnetctl/commands.h"
 #include "service/kdnetctl/machine_list.h"

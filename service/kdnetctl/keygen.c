@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kdnetctl keygen: a fresh key for a machine, and what to do with it on both sides. */
+/* kdnetctl keygen: a new key for a machine, and the steps on both sides. */
 #include "config/config.h"
 #include "kdnet/crypto/crypto.h"
 #include "kdnet/key.h"

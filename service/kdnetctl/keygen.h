@@ -5,8 +5,8 @@
 
 #include "service/kdnetctl/machine_setup.h"
 
-/* A fresh key for each machine of a CSV file, in a new folder: a targets file, and a script for each machine. `setup`
- * is what a row does not say. The folder is there whole or not at all. Returns the exit status. */
+/* Makes a new key for each machine of a CSV file, in a new folder: a targets file, and a script for each machine.
+ * `setup`: values that a row lacks. The folder is complete or absent. Returns the exit status. */
 int keygen_from(const char *path, const char *folder, const struct machine_setup *setup);
 
 #endif

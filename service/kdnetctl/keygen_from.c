@@ -19,7 +19,7 @@ static bool is_true(const char *text)
     return text && strcmp(text, "true") == 0;
 }
 
-/* What a machine's row says goes before what the command line says. */
+/* A machine's row overrides the command line. */
 static void fill_setup(const struct machine *machine, const struct machine_setup *usual, struct machine_setup *out,
                        char ip[static MACHINE_SETUP_IP_SIZE])
 {
@@ -97,7 +97,7 @@ static void remove_all(const struct machine_list *list, const char *folder)
     (void)rmdir(folder);
 }
 
-/* All is written beside, and then takes its name: the folder is whole or not there. */
+/* Everything is written beside, and then renamed: the folder is complete or absent. */
 static int write_folder(const struct machine_list *list, const struct machine_setup *setup, const char *folder)
 {
     char beside[PATH_SIZE];

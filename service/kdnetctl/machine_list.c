@@ -130,7 +130,7 @@ static void print_line(const struct machine *machine, FILE *out)
                   machine->labels ? machine->labels : "");
 }
 
-/* The configuration's own reader says what it thinks of a row. */
+/* Checks a row with the configuration's own parser. */
 static void check_target(struct reading *reading, const struct machine *machine)
 {
     struct kdnetd_config config;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * machine_list: machines out of a CSV file, checked row by row with the rules of the configuration.
+ * machine_list: machines from a CSV file, checked row by row with the rules of the configuration.
  *
- * Uses csv, config. The first row names the columns: name, and any of key, address, host_ip, port, busparams, nodhcp,
- * noumex; every other column is a label of that name.
+ * The first row names the columns: name, and any of key, address, host_ip, port, busparams, nodhcp, noumex; every other
+ * column is a label of that name.
  */
 #ifndef SERVICE_CTL_MACHINE_LIST_H
 #define SERVICE_CTL_MACHINE_LIST_H
@@ -43,13 +43,13 @@ struct machine_list {
 };
 
 /*
- * Reads a file. keys: whether each machine must have a key, or must have none (then a fresh one is made).
- * Returns COMMAND_OK, or another status after each mistake was told with file, line, field and remedy.
+ * Reads a file. keys: each machine must have a key; otherwise none may have one, and new ones are made. Returns
+ * COMMAND_OK, or another status after each mistake was printed with file, line, field and remedy.
  */
 int machine_list_read(struct machine_list *list, const struct command *command, const char *path, bool keys);
 void machine_list_clear(struct machine_list *list);
 
-/* Tells of a mistake: file, line, field and what to do. */
+/* Prints a mistake: file, line, field and remedy. */
 void machine_list_complain(struct machine_list *list, size_t line, const char *field, const char *text,
                            const char *what);
 

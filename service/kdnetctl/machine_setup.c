@@ -99,7 +99,7 @@ void machine_setup_text(const struct machine_setup *setup, FILE *out)
                   undo_text);
 }
 
-/* The script's head has the values; they hold no character that PowerShell would read as more than itself. */
+/* Writes the values into the script's head; no character in them has a meaning to PowerShell. */
 static void print_values(const struct machine_setup *setup, FILE *out)
 {
     (void)fprintf(

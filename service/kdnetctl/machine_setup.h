@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * machine_setup: what to do on a Windows machine so that it debugs to kdnetd: as text for a person, or as a PowerShell
- * script that checks, applies and undoes.
+ * machine_setup: the steps on a Windows machine that enable debugging by kdnetd: as text for a person, or as a
+ * PowerShell script that checks, applies and undoes them.
  *
  * The facts are Microsoft's, from the documentation of bcdedit /dbgsettings and /set {dbgsettings}, of kdnet.exe, and
  * of setting up KDNET by hand.
@@ -22,11 +22,11 @@ struct machine_setup {
     bool noumex;           /* exceptions of programs do not stop the machine */
 };
 
-#define MACHINE_SETUP_IP_SIZE 16 /* of an IPv4 address and its NUL */
+#define MACHINE_SETUP_IP_SIZE 16 /* bytes of an IPv4 address and its NUL */
 
 /*
- * Checks host_ip, an address of one host, and sets ipv6. An IPv4 address in IPv6's form, ::ffff:192.0.2.1, is an IPv4
- * address: Windows has to be told it as one, and host_ip points to `buffer` then.
+ * Checks host_ip, an address of one host, and sets ipv6. An IPv4 address in IPv6's form, ::ffff:192.0.2.1, becomes a
+ * plain IPv4 address in `buffer`, because Windows needs that form.
  */
 bool machine_setup_address(struct machine_setup *setup, char buffer[static MACHINE_SETUP_IP_SIZE]);
 bool machine_setup_port(const char *text, unsigned *port); /* 1 to 65535 */

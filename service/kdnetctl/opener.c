@@ -118,7 +118,7 @@ static void open_data(struct opener *opener, struct conversation *conversation, 
     }
 }
 
-/* What an authentic datagram teaches about its conversation. */
+/* Learns facts about the conversation from an authentic datagram. */
 static void learn(struct opener *opener, const struct capture_datagram *captured, struct opener_opened *out)
 {
     struct kdnet_response response;

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 
 #define REPLACEMENT 0xfffdU
-#define PART        4096 /* text is escaped in such pieces, so that one check of room serves many characters */
+#define PART        4096 /* text is escaped in pieces of this size, so that one check of room serves many characters */
 
 static const char hex_digits[] = "0123456789abcdef";
 
@@ -41,7 +41,7 @@ bool out_flush(struct out *out)
     return out->error == 0;
 }
 
-/* A place for `count` bytes, at most PART; the caller adds what it used to length. */
+/* Returns room for `count` bytes, at most PART; the caller adds the used bytes to length. */
 static char *room(struct out *out, size_t count)
 {
     if (sizeof out->buffer - out->length < count)
@@ -246,7 +246,7 @@ static void put_text_escape(struct out *out, uint32_t c)
 static void put_character(struct out *out, uint32_t c)
 {
     if (c == '"' || (c == '\\' && out->json)) {
-        /* Text leaves backslashes alone, or Windows paths would be unreadable; who needs it exact takes JSON. */
+        /* Text output leaves backslashes alone, for readable Windows paths; JSON is exact. */
         out_char(out, '\\');
         out_char(out, (char)c);
     } else if (character_is_plain(c)) {

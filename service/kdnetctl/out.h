@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * out: buffered writing of text and JSON, with everything that comes from a capture made harmless.
+ * out: buffered output of text and JSON that makes everything from a capture harmless.
  *
- * Uses of kdnet only handshake (for the form of an address). A capture of a gigabyte is millions of lines, so this
- * writes straight into a buffer: no printf, no tree of JSON values (which would cost several times the decryption).
+ * A capture of a gigabyte is millions of lines, so this writes straight into a buffer: no printf, no tree of JSON
+ * values (which would cost several times the decryption).
  *
- * What comes from a target may hold anything. Control characters (C0, C1, DEL), characters that turn or hide text on a
- * terminal, and bytes that are not UTF-8 never come out as they are: text has \n, \r, \t, \xNN or \u{NNNN} for them,
- * JSON \uNNNN, and U+FFFD for what is no character and for NUL, which many readers of JSON refuse.
+ * Data from a target may hold anything. Control characters (C0, C1, DEL), characters that reorder or hide text on a
+ * terminal, and invalid UTF-8 are never written as they are: text has \n, \r, \t, \xNN or \u{NNNN} for them, JSON
+ * \uNNNN, and U+FFFD for what is no character and for NUL, which many JSON parsers refuse.
  */
 #ifndef SERVICE_CTL_OUT_H
 #define SERVICE_CTL_OUT_H
@@ -24,17 +24,17 @@
 struct out {
     FILE *file;
     bool json;  /* how untrusted text is escaped */
-    int error;  /* errno of the first write that failed; nothing is written after it */
+    int error;  /* errno of the first failed write; nothing is written afterwards */
     bool comma; /* JSON: a value went before at this level */
     size_t length;
-    int64_t second; /* what `calendar` stands for */
+    int64_t second; /* the second that `calendar` represents */
     char calendar[24];
     char buffer[OUT_BUFFER];
 };
 
 void out_init(struct out *out, FILE *file, bool json);
 
-/* Hands everything to the file and flushes it. Returns false once a write has failed (EPIPE: the reader went away). */
+/* Writes the buffer and flushes the file. Returns false once a write has failed (EPIPE: the reader went away). */
 bool out_flush(struct out *out);
 
 void out_char(struct out *out, char c);
@@ -42,7 +42,7 @@ void out_bytes(struct out *out, const char *bytes, size_t length); /* as they ar
 void out_text(struct out *out, const char *text);
 void out_decimal(struct out *out, uint64_t value);
 void out_decimal_padded(struct out *out, uint64_t value, int width); /* with spaces on the left */
-void out_hex(struct out *out, uint64_t value);                       /* 0x, and as many digits as it has */
+void out_hex(struct out *out, uint64_t value);                       /* 0x, and as many digits as needed */
 void out_hex_padded(struct out *out, uint64_t value, int digits);    /* 0x, and at least `digits` of them */
 void out_hex_bytes(struct out *out, const uint8_t *bytes, size_t length);
 void out_time(struct out *out, int64_t time_us);          /* RFC 3339, UTC, microseconds; 1970 to 9999 */
@@ -53,7 +53,7 @@ bool out_is_nobody(const struct kdnet_address *address);
 void out_ip(struct out *out, const uint8_t ip[static 16]);
 void out_address(struct out *out, const struct kdnet_address *address); /* 192.0.2.1:50000, [2001:db8::1]:50000 */
 
-/* Untrusted text, escaped, without quotes: of unknown encoding (UTF-8 where it is valid), and UTF-16LE. */
+/* Write untrusted text, escaped, without quotes: of unknown encoding (UTF-8 where valid), and UTF-16LE. */
 void out_untrusted(struct out *out, const char *text, size_t length);
 void out_untrusted_utf16(struct out *out, const uint8_t *text, size_t length);
 
@@ -69,6 +69,6 @@ void out_json_bytes(struct out *out, const char *name, const uint8_t *bytes, siz
 void out_json_bool(struct out *out, const char *name, bool value);
 void out_json_null(struct out *out, const char *name);
 void out_json_address(struct out *out, const char *name, const struct kdnet_address *address); /* null for nobody */
-void out_json_name(struct out *out, const char *name); /* before a value that the caller writes */
+void out_json_name(struct out *out, const char *name); /* for a value that the caller writes */
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ESCAPE_MAX 12 /* \u{10ffff} and its end */
+#define ESCAPE_MAX 12 /* bytes of \u{10ffff} and its NUL */
 
 static size_t escape(uint32_t c, char out[static ESCAPE_MAX])
 {
@@ -15,7 +15,7 @@ static size_t escape(uint32_t c, char out[static ESCAPE_MAX])
     return (size_t)snprintf(out, ESCAPE_MAX, c < 0x100 ? "\\x%02x" : "\\u{%04x}", (unsigned)c);
 }
 
-/* The next character of a text as it may be printed. Returns how many bytes of the text it stands for. */
+/* Converts the next character of a text to its printable form. Returns the bytes of the text that it replaces. */
 static size_t take(const uint8_t *p, size_t length, char out[static ESCAPE_MAX], size_t *written, unsigned *width)
 {
     uint32_t c = p[0];
@@ -79,7 +79,7 @@ unsigned printable_print_cut(FILE *stream, const char *copy, unsigned width)
         unsigned wide = width_at(copy + at, length - at, &count);
         if (columns + wide > width)
             break;
-        if (columns + wide < width) { /* the ellipsis has its column behind this one */
+        if (columns + wide < width) { /* leaves a column for the ellipsis */
             fits = at + count;
             before = columns + wide;
         }

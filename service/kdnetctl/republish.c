@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kdnetctl republish: a sink delivers again what was told since then. */
+/* kdnetctl republish: makes a sink deliver again the events since a time. */
 #include "service/kdnetctl/ask.h"
 #include "service/kdnetctl/commands.h"
 

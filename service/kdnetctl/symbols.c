@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kdnetctl symbols: where a name is in a kernel, looked up by hand and told with what was tried. */
+/* kdnetctl symbols: looks up a name in a kernel by hand, and shows the places tried. */
 #include "kdnet/base/wire.h"
 #include "service/kdnetctl/commands.h"
 #include "service/symbols/connect.h"
@@ -13,7 +13,7 @@
 
 #include <getopt.h>
 
-#define HEADER_SIZE 4096 /* of an image: what is read to find its debug directory */
+#define HEADER_SIZE 4096 /* bytes of an image that are read to find its debug directory */
 
 static const struct command_option symbols_options[] = {
     {"symbols", "PLACE", 's',
@@ -31,21 +31,21 @@ struct request {
     struct symbol_path path;
     bool has_places;
     struct kdnet_pdb pdb;
-    const char *const *names; /* of the PDB that are tried; ends with NULL */
-    uint64_t base;            /* that addresses count from */
+    const char *const *names; /* PDB names that are tried; ends with NULL */
+    uint64_t base;            /* base that addresses are relative to */
     const char *at[SYMBOL_ADDRESSES_MAX];
     size_t at_count;
 };
 
 static const char *const kernel_names[] = {"ntkrnlmp.pdb", "ntoskrnl.pdb", "ntkrpamp.pdb", "ntkrnlpa.pdb", NULL};
-static const char *const own_name[] = {"", NULL}; /* the one in the identity */
+static const char *const own_name[] = {"", NULL}; /* the name in the identity */
 
 static const char *bare(const char *symbol)
 {
     return strncmp(symbol, "nt!", 3) == 0 ? symbol + 3 : symbol;
 }
 
-/* Prints the line of a name. Returns whether it was found. */
+/* Prints the line of a name. Returns whether the name was found. */
 static bool tell(const char *symbol, enum symbol_answer answer, uint32_t rva, enum kdnet_source source)
 {
     command_print_argument(stdout, symbol);
@@ -58,14 +58,14 @@ static bool tell(const char *symbol, enum symbol_answer answer, uint32_t rva, en
     return answer == SYMBOL_FOUND;
 }
 
-/* ---------------------------------------------------------------------------------------------- in one file */
+/* --- one file ----------------------------------------------------------------------------------------------------- */
 
 struct opened {
     const char *file;
     struct probe probe;
 };
 
-/* Opens a symbol file and says what it is of. */
+/* Opens a symbol file and prints its image. */
 static bool open_file(struct probe *probe, const char *file)
 {
     struct kdnet_pdb identity;
@@ -99,8 +99,8 @@ static enum symbol_answer find_in_file(void *context, const char *symbol, struct
 
 /* --------------------------------------------------------------------------------------- in places for symbols */
 
-/* Which part of a file holds an address of the image; false: none. `headers` begin with those of a PE image, as
- * kdnet_pe_debug_directory has found. */
+/* Finds the offset in a file of an image's address; false: none. `headers` begin with those of a PE image, as found
+ * by kdnet_pe_debug_directory. */
 static bool file_offset(const uint8_t *headers, size_t length, uint32_t rva, uint32_t *offset)
 {
     size_t pe = kdnet_get_le32(headers + 60), count = kdnet_get_le16(headers + pe + 6);
@@ -209,7 +209,7 @@ static bool take_address(const struct request *request, finder *find, void *cont
 {
     char *end;
     uint64_t address = strtoull(text, &end, ADDRESS_RADIX) - request->base;
-    bool number = end != text && *end == 0; /* a symbol whose name is one has "nt!" before it */
+    bool number = end != text && *end == 0; /* a symbol whose name is a number is written with "nt!" */
     if ((!number && !find_place(find, context, text, &address)) || address > UINT32_MAX)
         return false;
     *out = (uint32_t)address;

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define GAP        2
-#define CELL_MAX   1024 /* bytes of a text: what is longer is cut */
+#define CELL_MAX   1024 /* most bytes of a text; longer ones are truncated */
 #define SCREEN_MAX 10000
 
 struct cell {
@@ -134,7 +134,7 @@ static unsigned sum_of(const unsigned *widths, size_t count)
     return sum;
 }
 
-/* The widest column that is wider than its least, or than one column when `deep`; count: none is. */
+/* Returns the widest column that exceeds its least width, or one column when `deep`; count: none. */
 static size_t widest(const struct table *table, const unsigned *widths, bool deep)
 {
     size_t found = table->column_count;
@@ -146,7 +146,7 @@ static size_t widest(const struct table *table, const unsigned *widths, bool dee
     return found;
 }
 
-/* Takes columns away from the widest ones until the row fits. One that is wider than the screen is cut at once. */
+/* Narrows the widest columns until the row fits. A column wider than the screen is narrowed at once. */
 static void fit(const struct table *table, unsigned width, unsigned *widths)
 {
     bool deep = false;
@@ -191,7 +191,7 @@ void table_print(const struct table *table, const struct screen *screen, size_t 
     unsigned widths[TABLE_COLUMNS_MAX];
     size_t count = table->column_count;
     fit(table, screen->width, widths);
-    /* Columns that a very narrow terminal has no place for. */
+    /* Drops columns for which a very narrow terminal has no room. */
     while (screen->width != 0 && count > 1 && sum_of(widths, count) > screen->width)
         --count;
     for (size_t i = 0; i < count; ++i)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * table: rows of text in columns, as wide as the terminal and never wider; and what the terminal is.
+ * table: rows of text in columns, as wide as the terminal and never wider; properties of the terminal.
  *
- * Uses printable. On a terminal the widest columns are cut until the row fits; elsewhere nothing is cut. Each text is
- * made printable first.
+ * On a terminal the widest columns are narrowed until the row fits; elsewhere nothing is truncated. Each text is made
+ * printable first.
  */
 #ifndef SERVICE_CTL_TABLE_H
 #define SERVICE_CTL_TABLE_H
@@ -20,18 +20,19 @@ struct screen {
     bool colours;
 };
 
-/* Of a stream: COLUMNS and LINES before what the terminal says; colours unless NO_COLOR is set or TERM is dumb. */
+/* Fills in a stream's screen: COLUMNS and LINES override the terminal; colours unless NO_COLOR is set or TERM is
+ * dumb. */
 void screen_of(FILE *stream, struct screen *screen);
 
 enum colour { COLOUR_NONE, COLOUR_GOOD, COLOUR_BAD, COLOUR_WARN, COLOUR_DIM, COLOUR_STRONG };
 
-/* The codes that begin and end a colour; empty texts when there are none. */
+/* Return the codes that begin and end a colour; empty texts without colours. */
 const char *colour_begin(const struct screen *screen, enum colour colour);
 const char *colour_end(const struct screen *screen, enum colour colour);
 
 struct table_column {
     const char *heading;
-    unsigned least; /* columns that it keeps while others can still be cut */
+    unsigned least; /* columns that it keeps while others can still be narrowed */
     bool right;     /* aligned to the right, as numbers are */
 };
 

@@ -120,7 +120,7 @@ static int show(struct ask *ask, const char *before, void (*print)(const struct 
     return status;
 }
 
-/* A machine may be called as a crash is: then there is no such crash, or it is shown by `targets`. */
+/* A machine may have a name like a crash's id: shown when there is no such crash, or by `targets`. */
 static bool is_target(struct ask *ask)
 {
     char path[ASK_PATH_SIZE];

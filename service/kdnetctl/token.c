@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kdnetctl token: a fresh token in the file that http_tokens names. */
+/* kdnetctl token: adds a new token to the file that http_tokens names. */
 #include "service/kdnetctl/ask.h"
 #include "service/kdnetctl/commands.h"
 
@@ -84,7 +84,7 @@ static bool write_whole(int descriptor, const char *text, size_t length)
     return true;
 }
 
-/* A new file beside the old one takes its place: whoever reads meanwhile sees one or the other. */
+/* Writes a new file and renames it over the old one: readers see one or the other. */
 static bool replace_file(const struct token_file *file, const char *line)
 {
     char beside[4096];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kdnetctl unknown: who pokes with a key that no target has. */
+/* kdnetctl unknown: senders that poke with a key that no target has. */
 #include "service/kdnetctl/ask.h"
 #include "service/kdnetctl/commands.h"
 #include "service/kdnetctl/fields.h"

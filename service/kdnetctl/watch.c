@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kdnetctl watch: what needs a hand, and the newest crashes, drawn again and again. */
+/* kdnetctl watch: machines that need attention, and the newest crashes, redrawn periodically. */
 #include "service/kdnetctl/crashes.h"
 #include "service/kdnetctl/commands.h"
 #include "service/kdnetctl/fields.h"
@@ -111,7 +111,7 @@ static int watch(struct ask *ask, int64_t interval_ms, unsigned long count)
         if (stopped)
             break;
         status = show_once(ask, i == 0);
-        /* A kdnetd that restarts comes back. */
+        /* A restarting kdnetd comes back. */
         if (ferror(stdout) || (status != COMMAND_OK && (i == 0 || status != COMMAND_UNREACHABLE)))
             return status;
     }

@@ -23,7 +23,7 @@ static inline void bucket_init(struct bucket *bucket, uint64_t per_second, uint6
 static inline uint64_t bucket_take(struct bucket *bucket, uint64_t wanted, uint64_t now_us)
 {
     uint64_t passed = now_us > bucket->filled_us ? now_us - bucket->filled_us : 0;
-    if (passed > 10000000) /* longer does not count, so that nothing overflows */
+    if (passed > 10000000) /* longer pauses do not count, so that nothing overflows */
         passed = 10000000;
     uint64_t fresh = passed * bucket->per_second / 1000000;
     if (fresh > 0) {

@@ -73,7 +73,7 @@ bool losses_outlived(uint64_t heard_us, uint64_t last_seen_us, uint64_t lost_aft
     return heard_us > last_seen_us && heard_us - last_seen_us > least(HEARING_MARGIN_US, margin_us);
 }
 
-/* Whether it is told now. */
+/* Whether the loss is reported now. */
 static bool is_due(struct loss *loss, enum hearing_verdict verdict, uint64_t heard_us, uint64_t lost_after_us,
                    uint64_t now_us)
 {
@@ -81,7 +81,7 @@ static bool is_due(struct loss *loss, enum hearing_verdict verdict, uint64_t hea
         loss->silent = true;
         return false;
     }
-    if (loss->silent) { /* its listener hears again: it has time to be heard, too */
+    if (loss->silent) { /* its listener hears again: the machine gets time to be heard, too */
         loss->silent = false;
         loss->due_us = now_us + lost_after_us;
         return false;

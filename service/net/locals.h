@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * locals: addresses of this computer that machines send to, numbered from 1.
+ * locals: this computer's addresses that machines send to, numbered from 1.
  *
- * Uses nothing. A listener at a wildcard address answers from the address that was asked: struct address carries its
- * number beside the machine's address (`via`), through the table, forwards and migrations, so that what is sent later
- * goes out from there, too. Addresses only come; beyond LOCALS_MAX they have no number, and the system chooses.
+ * A listener at a wildcard address answers from the address that the machine asked. struct address carries that
+ * address's number beside the machine's address (`via`) through the table, forwards and migrations, so that later
+ * datagrams use the address, too. Addresses are only added; beyond LOCALS_MAX they have no number, and the system
+ * chooses.
  *
  * Thread: any.
  */
@@ -19,7 +20,7 @@
 
 struct locals {
     uv_mutex_t lock;   /* of adding */
-    atomic_uint count; /* those below are whole, and stay as they are */
+    atomic_uint count; /* entries below it are complete and constant */
     uint8_t ips[LOCALS_MAX][16];
 };
 
@@ -27,11 +28,10 @@ struct locals {
 int locals_init(struct locals *locals);
 void locals_clear(struct locals *locals);
 
-/* The number of an address, a new one if need be; 0: there is no room. Cost: compares with those that came before it.
- */
+/* Returns the number of an address, a new one if needed; 0: no room. Cost: compares with the earlier addresses. */
 uint16_t locals_number(struct locals *locals, const uint8_t ip[static 16]);
 
-/* NULL for 0, and for what is no number. Borrowed, for as long as `locals` is there. */
+/* Returns the address of a number; NULL for 0 and for unknown numbers. Borrowed, as long as `locals` lives. */
 const uint8_t *locals_ip(struct locals *locals, uint16_t number);
 
 #endif

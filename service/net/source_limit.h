@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * source_limit: when more comes than can be handled, what one source may have of it.
+ * source_limit: limits one source's share when more datagrams come than can be handled.
  *
- * Uses nothing. Asked only while a socket holds more than was taken from it. A source has SOURCE_LIMIT_DATAGRAMS in
- * each SOURCE_LIMIT_WINDOW_US, far more than a machine that is being read needs; of what it sends beyond that every
- * fourth is taken, since somebody may send with its address. Sources are counted by hash, with another seed in each
- * window, so that a source that shares its counter with a flood does so once.
+ * Used only while a socket holds more datagrams than were taken from it. A source may have SOURCE_LIMIT_DATAGRAMS in
+ * each SOURCE_LIMIT_WINDOW_US, far more than a machine that is being read needs. Of further datagrams every fourth is
+ * taken, since somebody else may send with the source's address. Sources are counted by hash, with another seed in each
+ * window, so that a source shares its counter with a flood only once.
  */
 #ifndef SERVICE_SOURCE_LIMIT_H
 #define SERVICE_SOURCE_LIMIT_H
@@ -19,7 +19,7 @@
 #define SOURCE_LIMIT_COUNTERS  16384U
 
 struct source_limit {
-    uint64_t window; /* number of it */
+    uint64_t window; /* number of the window */
     uint64_t seed;
     uint16_t counters[SOURCE_LIMIT_COUNTERS];
 };

@@ -2,9 +2,9 @@
 /*
  * steer: which worker serves an address.
  *
- * Uses nothing. By the IP address alone, not by the port: a machine that restarts comes from another port, and must
- * find its session. The kernel does the same sum for the sockets of one port (platform_steer), so that datagrams arrive
- * where they belong; where it cannot, workers pass them on.
+ * Depends on the IP address alone, not on the port: a machine that restarts uses another port and must find its
+ * session. The kernel computes the same for the sockets of one port (platform_steer), so that datagrams arrive at their
+ * worker; where the kernel cannot, workers forward datagrams.
  */
 #ifndef SERVICE_STEER_H
 #define SERVICE_STEER_H
@@ -15,7 +15,7 @@
 #define STEER_SHIFT      16
 
 struct steer {
-    uint32_t seed;    /* so that nobody outside can choose the worker */
+    uint32_t seed;    /* secret, so that nobody outside can choose the worker */
     unsigned workers; /* 1 or more */
 };
 

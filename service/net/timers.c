@@ -71,7 +71,7 @@ static void sift_down(struct timers *timers, size_t at, struct timers_item item)
     place(timers, at, item);
 }
 
-/* Without memory the old one goes on until it was as full again. */
+/* Without memory for a new heap, the old one stays until it has been as full again. */
 static void renew_heap(struct timers *timers)
 {
     struct timers_item *heap = malloc(timers->ids * sizeof *heap);
@@ -118,7 +118,7 @@ static void set_near(struct timers *timers, uint32_t id, uint64_t deadline_us)
         sift_down(timers, at, item);
 }
 
-/* The wheel. Slot s stands for the next tick, from timers->tick on, that leaves s when divided by TIMERS_WHEEL. */
+/* Slot s of the wheel holds the next tick, from timers->tick on, that is s modulo TIMERS_WHEEL. */
 
 static uint64_t tick_of_slot(const struct timers *timers, unsigned slot)
 {

@@ -40,8 +40,8 @@ static size_t utf8_length(const unsigned char *text, size_t length)
     return need;
 }
 
-/* Copies text, with U+FFFD for each byte that is not part of valid UTF-8. `out` has room for 3 * length bytes. Returns
- * the bytes written. */
+/* Copies text with U+FFFD for each byte that is not part of valid UTF-8. `out` has room for 3 * length bytes.
+ * Returns the bytes written. */
 static size_t valid_utf8(const char *text, size_t length, char *out)
 {
     size_t written = 0;

@@ -45,14 +45,14 @@ json_t *event_crash_bugcheck(const struct kdnet_event_bugcheck *bugcheck)
     return b.object;
 }
 
-/* A value, what is kept of it, or the null pointer in its place. */
+/* Whether a value is reported: known, partly known, or a null pointer on its way. */
 static bool is_reported(const struct kdnet_value *value)
 {
     return value->state == KDNET_VALUE_KNOWN || value->state == KDNET_VALUE_CUT ||
            value->state == KDNET_VALUE_NULL_POINTER;
 }
 
-/* A reason belongs to it. A text that is cut is told, too. */
+/* Whether a value's reason is reported beside it: a missing value, or a truncated text. */
 static bool is_doubtful(const struct kdnet_value *value)
 {
     return value->state != KDNET_VALUE_KNOWN && value->state != KDNET_VALUE_NULL_POINTER &&
@@ -72,7 +72,7 @@ static json_t *value_json(const struct kdnet_event_crash_status *status, size_t 
     return builder_hex(value->number, kind <= KDNET_READ_U32 ? digits[kind] : BUILDER_ADDRESS_DIGITS);
 }
 
-/* What the log of this crash's dump said. */
+/* Makes the object of this crash's dump log. */
 static json_t *dump_log_object(const struct kdnet_dump_log_facts *log)
 {
     struct builder b = {.object = json_object()};

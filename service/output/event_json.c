@@ -29,7 +29,7 @@ static json_t *nested_object(const struct kdnet_bugcheck *bugcheck)
     return b.object;
 }
 
-/* What an event is told by. */
+/* The reporter of an event, and its time. */
 struct origin {
     uint64_t time_us;
     const char *collector;
@@ -68,7 +68,7 @@ static json_t *name_text(bool known, const uint8_t name[static KDNET_IDENTITY_LE
     return builder_text(text);
 }
 
-/* `of` NULL: it belongs to no session. */
+/* `of` NULL: the event belongs to no session. */
 static void put_identity(struct builder *b, const struct kdnet_event_identity *of, const struct config_labels *labels)
 {
     static const struct kdnet_event_identity none;

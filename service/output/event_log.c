@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GIVE_UP_MS 300U /* for the thread to end, when it is told to */
+#define GIVE_UP_MS 300U /* wait for the thread to end */
 #define MS_NS      1000000U
 
 uint64_t event_log_now_ms(void)
@@ -103,7 +103,7 @@ static bool set_path(struct event_log *event_log, const char *path)
         if (!copy)
             return false;
     }
-    if (path) { /* else what waits is still written to where it was to go */
+    if (path) { /* without another path, waiting lines still go to the old one */
         free(event_log->path);
         event_log->path = copy;
         event_log->gone = false;
@@ -141,7 +141,7 @@ int event_log_open(struct event_log *event_log, uv_loop_t *loop, const char *pat
 
 /* Lines, from any thread. */
 
-/* Queues it, or loses it; and what finds no room any more. */
+/* Queues a line; sheds lines beyond the bound. */
 static void queue_line(struct event_log *event_log, struct event_line *line, uint64_t source)
 {
     if (event_log->gone || !event_queue_push(&event_log->queue, line, source))
@@ -216,7 +216,7 @@ void event_log_reopen(struct event_log *event_log, const char *path)
     uv_mutex_unlock(&event_log->lock);
 }
 
-/* A thread that hangs. */
+/* --- a thread that hangs ------------------------------------------------------------------------------------------ */
 
 /* For how long a file call is under way. The lock is held. */
 static uint64_t hangs_ms(const struct event_log *event_log)
@@ -255,7 +255,7 @@ static unsigned count_hung(const struct event_log *event_log)
     return count;
 }
 
-/* Those that came back. */
+/* Frees replaced threads that have returned. */
 static void free_hung(struct event_log *event_log)
 {
     for (struct event_log_writer **at = &event_log->hung; *at;) {
@@ -271,7 +271,7 @@ static void free_hung(struct event_log *event_log)
     }
 }
 
-/* What the thread has in hand may be written twice, when its call ends well after all. */
+/* The thread's current line may be written twice, if its file call succeeds after all. */
 static void replace_writer(struct event_log *event_log)
 {
     struct event_log_writer *old = event_log->writer;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #define TELL_MS 60000U
-#define LOG_MS  1000U /* for the log to take what could not be written */
+#define LOG_MS  1000U /* time for the log to take unwritten lines */
 
 void event_log_lose(struct event_log *event_log, struct event_line *line)
 {
@@ -98,7 +98,7 @@ void event_log_tell_losses(struct event_log *event_log, bool now_due)
     event_log->logged_ms = now_ms;
 }
 
-/* Lines that the thread could not write, by worth. The lock is held. */
+/* Collects the lines that the thread could not write, by worth. The caller holds the lock. */
 static size_t collect(struct event_log *event_log, struct event_list by_worth[static EVENT_WORTHS])
 {
     struct event_list none = {.first = NULL}, *taken = event_log->writer ? &event_log->writer->taken : &none;
@@ -127,7 +127,7 @@ static void log_left(const struct event_list by_worth[static EVENT_WORTHS], size
     log_end(&line);
 }
 
-/* Those of most worth first. */
+/* Logs the lines, most important first. */
 static size_t log_lines(struct event_list by_worth[static EVENT_WORTHS])
 {
     uint64_t until_ms = event_log_now_ms() + LOG_MS;

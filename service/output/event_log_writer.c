@@ -9,7 +9,7 @@
 #define RETRY_MS     1000
 #define LOOK_MS      1000
 #define PIPE_WAIT_MS 50                /* between two looks at whether we are to end */
-#define RECENT_BYTES ((size_t)1 << 20) /* written lines that are kept until the file is seen in its place */
+#define RECENT_BYTES ((size_t)1 << 20) /* written lines kept until the path is seen to name the file */
 #define MS_NS        1000000U
 
 static bool has_lines(const struct event_log_writer *writer)
@@ -30,7 +30,7 @@ static void end_call(struct event_log_writer *writer)
     uv_mutex_lock(&writer->event_log->lock);
 }
 
-/* What the log says. */
+/* Remedies for the log. */
 
 static const char *hint_of(int error)
 {
@@ -115,7 +115,7 @@ static void open_failed(struct event_log_writer *writer, int error)
               error);
 }
 
-/* What was written since the last look may have been deleted; then it is written again. */
+/* Writes lines again that were written since the last check, because the file may have been deleted. */
 static void write_again(struct event_log_writer *writer)
 {
     struct event_list list = writer->recent;
@@ -135,7 +135,7 @@ static void free_recent(struct event_log_writer *writer)
     uv_mutex_lock(&writer->event_log->lock);
 }
 
-/* A line that was begun is gone on with in the same file, and written whole into another. */
+/* A partly written line continues in the same file, and is written whole into another file. */
 static void put_file(struct event_log_writer *writer, const struct result_file *fresh)
 {
     struct result_file old = writer->file;
@@ -205,7 +205,7 @@ static void take_orders(struct event_log_writer *writer)
 
 /* Looking. */
 
-/* Standard output: nobody can open it again. */
+/* Standard output cannot be opened again: counts the recent lines as lost. */
 static void lose_recent(struct event_log_writer *writer)
 {
     struct event_line *line = NULL;
@@ -348,10 +348,10 @@ static void write_lines(struct event_log_writer *writer)
     fill(writer);
     begin_call(writer, "writing to");
     if (within && writer->write_error != 0 && !result_file_can_go_on(&writer->file, writer->path))
-        whole = false; /* from its beginning, in the next round */
+        whole = false; /* written from its beginning in the next round */
     int64_t written = whole ? result_file_write(&writer->file, writer->buffer, writer->length) : 0;
     if (written == UV_EAGAIN && writer->file.is_pipe) {
-        atomic_store(&writer->doing, NULL); /* it waits for a reader: nothing hangs */
+        atomic_store(&writer->doing, NULL); /* waiting for a reader is no hang */
         result_file_wait(&writer->file, PIPE_WAIT_MS);
         waits = true;
     }
@@ -368,7 +368,7 @@ static void write_lines(struct event_log_writer *writer)
         log_recovery(writer, &writer->write_error, "results are written again; those that waited come first");
 }
 
-/* What is next. */
+/* Closes a file that is no longer wanted. */
 
 static void close_unwanted(struct event_log_writer *writer)
 {
@@ -376,7 +376,7 @@ static void close_unwanted(struct event_log_writer *writer)
     close_file(writer, &writer->file);
 }
 
-/* Does one step; returns when the next one is due, 0: at once; UINT64_MAX: when something changes. */
+/* Does one step. Returns when the next step is due; 0: at once; UINT64_MAX: when something changes. */
 static uint64_t step(struct event_log_writer *writer)
 {
     uint64_t now_ms = event_log_now_ms(), next_ms = UINT64_MAX;
@@ -443,7 +443,7 @@ struct event_log_writer *event_log_writer_start(struct event_log *event_log, str
         writer->event_log = event_log;
         writer->buffer = buffer;
         writer->taken = *taken;
-        if (uv_thread_create(&writer->thread, run, writer) == 0) { /* it waits for the lock */
+        if (uv_thread_create(&writer->thread, run, writer) == 0) { /* the new thread waits for the lock */
             *taken = (struct event_list){.first = NULL};
             return writer;
         }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALL         EVENT_WORTHS /* the shelf that sums up the others of a machine */
+#define ALL         EVENT_WORTHS /* index of the shelf that sums up a machine's other shelves */
 #define BUCKETS_MIN 64U
 #define OVERHEAD    16U /* of an allocation */
 
@@ -163,7 +163,7 @@ static void set_bytes(struct event_queue *queue, struct event_source *source, un
         link_shelf(queue->by_size[which], shelf);
 }
 
-/* The one with the most bytes; NULL: all are empty. */
+/* Returns the shelf with the most bytes; NULL: all are empty. */
 static struct event_shelf *largest(const struct event_queue *queue, unsigned which)
 {
     for (unsigned size = EVENT_QUEUE_SIZES; size > 0; --size)
@@ -194,7 +194,7 @@ bool event_queue_push(struct event_queue *queue, struct event_line *line, uint64
     return true;
 }
 
-/* The line is the first of its shelf: lines leave in order, among all and on each shelf. */
+/* Takes out the first line of a shelf: lines leave in order, in the queue and on each shelf. */
 static struct event_line *take(struct event_queue *queue, struct event_line *line)
 {
     struct event_source *source = line->source;

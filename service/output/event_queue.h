@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * event_queue: result lines that wait to be written, within a bound of memory that is shared fairly.
+ * event_queue: result lines that wait to be written, within a memory bound that machines share fairly.
  *
- * Uses nothing. Lines leave in the order in which they came. Beyond the bound lines are shed:
- * 1. A machine that has more than `machine_bytes` waiting sheds its own lines, the machine with the most first: those
- *    of least worth first, the oldest among them.
- * 2. When no machine has so much, lines of least worth are shed first, those of the machine with the most of them.
- * So a verdict is shed last of all, and one machine that causes many lines costs no other its own. "The most" is right
- * to a factor of two: machines are sorted by the power of two of their bytes, so that each step costs the same however
- * many machines wait.
+ * Lines leave in the order of their arrival. Beyond the bound lines are shed:
+ * 1. Machines with more than `machine_bytes` waiting shed their own lines, the machine with the most first: the least
+ *    important lines first, oldest first.
+ * 2. When no machine has so much, the least important lines are shed first, from the machine with the most of them. So
+ * verdicts are shed last, and one machine that causes many lines costs other machines none. "The most" is exact to a
+ * factor of two: machines are sorted by the power of two of their bytes, so that each step has constant cost.
  *
  * Thread: one at a time; the caller locks.
  */
@@ -19,10 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a line is worth to who waits for it, the least first. X(NAME, text): the text names it in the log. */
+/* Importance of lines, the least first. X(NAME, text): the text names the kind in the log. */
 #define EVENT_WORTH_MAP(X)                                                                                             \
     X(PRINT, "prints")                                                                                                 \
-    X(CONNECTION, "connections") /* connected, kernel, unknown_target, and what else is no break */                    \
+    X(CONNECTION, "connections") /* connected, kernel, unknown_target, and other events without a break */             \
     X(BREAK, "breaks")           /* break_in, bugcheck, released, lost, break_storm */                                 \
     X(STATUS, "statuses_unknown")                                                                                      \
     X(VERDICT, "statuses")
@@ -34,7 +33,7 @@ enum event_worth { EVENT_WORTH_MAP(EVENT_WORTH_ENUM) EVENT_WORTHS };
 #define EVENT_QUEUE_SIZES 32 /* powers of two of bytes */
 
 struct event_line {
-    struct event_line *previous, *next; /* of all that wait, the oldest first */
+    struct event_line *previous, *next; /* in the queue's order, the oldest first */
     struct event_line *next_on_shelf;
     struct event_source *source;
     uint64_t number;
@@ -43,13 +42,13 @@ struct event_line {
     char text[];
 };
 
-/* Lines of one machine and one worth, the oldest first; or, as the last shelf of a machine, the sum of its others. */
+/* Lines of one machine and one worth, the oldest first; a machine's last shelf sums up its others. */
 struct event_shelf {
-    struct event_shelf *previous, *next; /* of those with as many bytes, to a factor of two */
+    struct event_shelf *previous, *next; /* shelves with equal log2 of bytes */
     struct event_source *source;
     struct event_line *first, *last;
     size_t bytes;
-    unsigned size; /* where it is linked: log2 of bytes */
+    unsigned size; /* log2 of bytes: the list that the shelf is in */
 };
 
 struct event_queue {
@@ -64,16 +63,17 @@ struct event_queue {
 void event_queue_init(struct event_queue *queue, size_t limit_bytes, size_t machine_bytes);
 void event_queue_clear(struct event_queue *queue);
 
-/* A line that is not queued yet; copies the text. NULL: out of memory. Freed with free(). */
+/* Makes a line; copies the text. NULL: out of memory. Freed with free(). */
 struct event_line *event_line_new(const char *text, size_t length, enum event_worth worth, uint64_t number);
 
 /* Queues a line of the machine `key`. False: out of memory, and the line stays the caller's. */
 bool event_queue_push(struct event_queue *queue, struct event_line *line, uint64_t key);
 
-/* Takes the oldest line out; NULL: there is none. The caller frees it. */
+/* Takes out the oldest line; NULL: empty. The caller frees the line. */
 struct event_line *event_queue_pop(struct event_queue *queue);
 
-/* Takes out the line that is to go, while the queue is beyond its bound; NULL: it is within. The caller frees it. */
+/* Takes out the next line to shed while the queue exceeds its bound; NULL: within the bound. The caller frees the
+ * line. */
 struct event_line *event_queue_shed(struct event_queue *queue);
 
 const char *event_worth_name(enum event_worth worth);

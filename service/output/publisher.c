@@ -44,7 +44,8 @@ static enum event_worth worth_of(const struct kdnet_event *event)
     }
 }
 
-/* The event log shares its room among machines: a hash (FNV-1a) of the target's name tells them apart. 0: no target. */
+/* Identifies the machine to the event log, which shares its room among machines: FNV-1a of the target's name. 0: no
+ * target. */
 static uint64_t source_of(const char *name)
 {
     uint64_t hash = 0xcbf29ce484222325U;
@@ -53,7 +54,7 @@ static uint64_t source_of(const char *name)
     return name ? hash : 0;
 }
 
-/* Takes over `text`, the event's line. NULL: there was no memory for it, which the event log counts. */
+/* Takes over `text`, the event's line. NULL: there was no memory for the line, which the event log counts. */
 static uint64_t pass(struct publisher *publisher, struct published_event *event, char *text, size_t length)
 {
     event->line = text;

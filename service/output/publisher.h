@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * publisher: the one place through which every event line passes: into the event log, and to the sinks that have
- * joined (the store, metrics).
+ * publisher: the one place through which every event line passes: into the event log, and to the registered sinks
+ * (store, metrics).
  *
- * Uses event_json, event_log and identity. A line is made once, and only when somebody takes it.
+ * A line is made once, and only when somebody takes it.
  *
- * Thread: publisher_init and publisher_join before any worker runs; all else from any. Sinks are called on the thread
- * that publishes, most often a worker's: they must not wait for anything but a short lock.
+ * Thread: publisher_init and publisher_join before any worker runs; the rest from any. Sinks are called on the
+ * publishing thread, mostly a worker's: they must not wait for anything but a short lock.
  */
 #ifndef SERVICE_PUBLISHER_H
 #define SERVICE_PUBLISHER_H
@@ -22,7 +22,7 @@
 
 #define PUBLISHER_SINKS 4
 
-/* An event line; all of it is borrowed for the call. */
+/* An event line; all members are borrowed for the call. */
 struct published_event {
     const char *id;
     uint64_t time_us; /* since 1970, UTC */
@@ -31,9 +31,9 @@ struct published_event {
     const char *target;                 /* NULL: of none */
     const char *crash;                  /* 16 hex digits; NULL: of none */
     const struct config_labels *labels; /* of the target; NULL: none */
-    const struct kdnet_event *event;    /* what the session said; NULL: the event is of no session */
-    const char *line;                   /* the JSON object with its line end; NUL-ended */
-    size_t length;                      /* of the line, with its line end */
+    const struct kdnet_event *event;    /* the session's event; NULL: an event without a session */
+    const char *line;                   /* the JSON object with line end; NUL-terminated */
+    size_t length;                      /* bytes of the line, with line end */
 };
 
 typedef void publisher_sink_fn(void *user, const struct published_event *event);
@@ -57,8 +57,8 @@ bool publisher_join(struct publisher *publisher, publisher_sink_fn *take, void *
 bool publisher_is_wanted(const struct publisher *publisher);
 
 /*
- * Each publishes one event: it goes to the sinks, then to the event log, which writes it after event_log_ring. Returns
- * the number of its line there; 0: it is not in the event log.
+ * Each publishes one event: to the sinks, then to the event log, which writes it after event_log_ring. Returns the
+ * line's number in the event log; 0: not taken.
  */
 uint64_t publisher_event(struct publisher *publisher, const struct event_json_subject *subject,
                          const struct kdnet_event *event);
@@ -72,7 +72,8 @@ uint64_t publisher_unknown(struct publisher *publisher, struct event_json_unknow
 
 uint64_t publisher_listener(struct publisher *publisher, struct event_json_listener *listener);
 
-/* What kdnetd itself has done; `fields` as of event_json_service. `id`: the event's; empty when nobody takes events. */
+/* Publishes an action of kdnetd itself; `fields` as of event_json_service. `id`: the event's id; empty when nobody
+ * takes events. */
 uint64_t publisher_service(struct publisher *publisher, struct event_json_service *service, struct json_t *fields,
                            char id[static IDENTITY_SIZE]);
 

@@ -70,8 +70,8 @@ static bool read_last(const struct result_file *file, const char *path, char *ou
     return got == 1;
 }
 
-/* A file that we may not read is taken for one that does not: an empty line costs its reader nothing, a line that
- * begins within another costs it a result. */
+/* Whether the file ends within a line. An unreadable file counts as ending within a line: an extra empty line costs
+ * its reader nothing, a line that begins inside another costs a result. */
 static bool ends_within_a_line(const struct result_file *file, const char *path)
 {
     uv_stat_t about;
@@ -81,7 +81,7 @@ static bool ends_within_a_line(const struct result_file *file, const char *path)
     return !read_last(file, path ? path : platform_stdout_path(), &last) || last != '\n';
 }
 
-/* Standard output that is open and cannot be looked at (Windows: a pipe) is no file. */
+/* An open standard output without file attributes (Windows: a pipe) is no file. */
 static int look_at(struct result_file *file, uv_stat_t *about)
 {
     int error = stat_file(file->file, about);
@@ -122,7 +122,7 @@ int result_file_close(struct result_file *file)
 static int64_t write_bytes(const struct result_file *file, const char *text, size_t length)
 {
     uv_fs_t request;
-    char *bytes = (char *)text; /* it is only read */
+    char *bytes = (char *)text; /* the string is only read */
     uv_buf_t buffer = uv_buf_init(bytes, (unsigned)length);
     if (file->is_pipe && !platform_wait_writable(file->file, 0))
         return UV_EAGAIN;
@@ -164,7 +164,7 @@ void result_file_wait(const struct result_file *file, int timeout_ms)
     (void)platform_wait_writable(file->file, timeout_ms);
 }
 
-/* A server of files has another one under our handle: ours is gone. */
+/* Whether a file server has put another file behind our handle: our file is gone. */
 static bool is_stale(int error)
 {
     return error == uv_translate_sys_error(ESTALE);

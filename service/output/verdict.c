@@ -76,7 +76,7 @@ static const char *timeout_hint(const struct kdnet_event_crash_status *status, c
 {
     if (!status->symbols_pending)
         return "the machine answered too slowly; look at loss on its network, or raise read_deadline";
-    static const char fetched[] = "symbols are being fetched from "; /* as symbols_explain says it */
+    static const char fetched[] = "symbols are being fetched from "; /* wording of symbols_explain */
     bool by_server = lookup && strncmp(lookup, fetched, sizeof fetched - 1) == 0;
     (void)snprintf(out, VERDICT_HINT_SIZE,
                    "%s%.300s; once they are here, the next break of this kernel has them; raise read_deadline to wait "

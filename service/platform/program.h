@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * program: what each of our programs wants of its system. posix/program.c or windows/program.c is built.
+ * program: start-up of each of our programs. posix/program.c or windows/program.c is built.
  */
 #ifndef SERVICE_PLATFORM_PROGRAM_H
 #define SERVICE_PLATFORM_PROGRAM_H
@@ -10,15 +10,15 @@
 #include <stdint.h>
 
 /*
- * Call it first in main. A reader of our output that goes away is an error of the write, and does not end the program.
- * Arguments and output are UTF-8, and output has the bytes that were printed: on Windows the arguments are replaced.
+ * Call it first in main. Makes a closed reader of our output an error of the write instead of the program's end.
+ * Arguments and output are UTF-8, and output is binary: on Windows the arguments are replaced.
  */
 void program_start(int *argc, char ***argv);
 
-/* The signal that asks a program for its summary; 0 where the system has no such signal. */
+/* Returns the signal that asks a program for its summary; 0: the system has no such signal. */
 int program_signal_summary(void);
 
-/* Lets this process have at least `wanted` open files, as far as it may. Returns how many it may have. */
+/* Raises the limit of open files to at least `wanted`, as far as permitted. Returns the limit. */
 uint64_t program_raise_files(uint64_t wanted);
 
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * requests: what the system asks of kdnetd while it runs. posix/requests.c: signals (HUP, USR1, TERM, INT).
+ * requests: requests of the system to the running kdnetd. posix/requests.c: signals (HUP, USR1, TERM, INT).
  * windows/requests.c: the service control manager, and the console's Ctrl-C, Ctrl-Break and close.
  */
 #ifndef SERVICE_PLATFORM_REQUESTS_H
@@ -26,7 +26,7 @@ struct requests {
     size_t control_count;
 };
 
-/* Calls `call` on the loop for each request. A source of requests that cannot be had is left out. */
+/* Calls `call` on the loop for each request. Sources of requests that cannot be opened are left out. */
 void requests_watch(struct requests *requests, uv_loop_t *loop, void (*call)(void *user, enum request request),
                     void *user);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sender: datagrams into a UDP socket, many at a time.
+ * sender: sends datagrams through a UDP socket, many at a time.
  *
- * Uses address. One file of two is built: sender_mmsg.c (sendmmsg), sender_uv.c (libuv's way, one datagram a call,
- * always from the address that the system chooses). sendmmsg that goes on to fail where another call does not (a filter
- * of system calls, an old kernel) is given up for that one: sendmsg, then sendto.
+ * One file of two is built: sender_mmsg.c (sendmmsg), sender_uv.c (libuv's way, one datagram a call, always from the
+ * address that the system chooses). When sendmmsg keeps failing where another call succeeds (a seccomp filter, an old
+ * kernel), that call replaces it: sendmsg, then sendto.
  */
 #ifndef SERVICE_PLATFORM_SENDER_H
 #define SERVICE_PLATFORM_SENDER_H
@@ -28,14 +28,14 @@ struct sender_datagram {
 /* Which call a socket's datagrams go out by. Zero at the start. */
 struct sender {
     uint8_t way;
-    uint8_t refused; /* times, one after the other, that a slower call could do what this one could not */
+    uint8_t refused; /* consecutive times that a slower call succeeded where this one failed */
 };
 
 /*
  * Sends at most SENDER_BATCH datagrams in order, as many as the socket takes without waiting.
  *
- * error  written when it took fewer: why the next one was not taken. UV_EAGAIN: later; else: it cannot be sent.
- * Returns how many it took.
+ * error  written when fewer were taken: why the next one was not. UV_EAGAIN: later; else: it cannot be sent.
+ * Returns how many were taken.
  */
 size_t sender_send(struct sender *sender, uv_udp_t *udp, const struct sender_datagram *datagrams, size_t count,
                    int *error);

@@ -7,9 +7,9 @@
 #define SERVICE_PLATFORM_SERVICE_H
 
 /*
- * Does what argv[1] says: install, uninstall, start, stop, reload, status, selftest, run.
+ * Runs the verb argv[1]: install, uninstall, start, stop, reload, status, selftest, run.
  *
- * run  serves, with a command line that has no `service run` in it; returns the exit status
+ * run  serves, with a command line without `service run`; returns the exit status
  * Returns the exit status: 0 done, 1 failed, 2 wrong command line, 3 the service is not installed.
  */
 int service_command(int argc, char **argv, int (*run)(int argc, char **argv));

@@ -21,7 +21,7 @@ void cpu_budget_judge(struct cpu_budget *cpu_budget, uint64_t good, uint64_t all
 {
     cpu_budget->good += good;
     cpu_budget->all += all;
-    for (; cpu_budget->all > CPU_BUDGET_MEMORY; cpu_budget->all /= 2) /* what is long ago counts less */
+    for (; cpu_budget->all > CPU_BUDGET_MEMORY; cpu_budget->all /= 2) /* old outcomes count less */
         cpu_budget->good /= 2;
 }
 
@@ -60,8 +60,7 @@ void cpu_budget_spent(struct cpu_budget *cpu_budget, size_t units, uint64_t took
         return;
     uint64_t unit_ps = took_us < UINT64_MAX / 1000000 ? took_us * 1000000 / units : UNIT_PS_MAX;
     cpu_budget->credit_us = took_us < cpu_budget->credit_us ? cpu_budget->credit_us - took_us : 0;
-    cpu_budget->unit_ps = (cpu_budget->unit_ps * 7 + unit_ps) /
-                          8; /* one slice that was interrupted does not count for much */
+    cpu_budget->unit_ps = (cpu_budget->unit_ps * 7 + unit_ps) / 8; /* one interrupted slice counts little */
     if (cpu_budget->unit_ps < UNIT_PS_FIRST / 10)
         cpu_budget->unit_ps = UNIT_PS_FIRST / 10;
     if (cpu_budget->unit_ps > UNIT_PS_MAX)

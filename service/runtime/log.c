@@ -9,13 +9,13 @@
 #include <string.h>
 
 #define ESCAPE_MAX 4    /* \xNN */
-#define PIECE_SIZE 4096 /* of a line that is longer than most */
+#define PIECE_SIZE 4096 /* bytes of a piece; most lines are shorter */
 
 static atomic_int log_level = CONFIG_LOG_NOTICE;
 static uv_once_t log_once = UV_ONCE_INIT;
 static uv_mutex_t log_lock; /* of standard error, and of the count */
 static uint64_t log_dropped;
-static bool log_torn; /* the last line that was written has no end */
+static bool log_torn; /* the last written line lacks its end */
 
 static void make_lock(void)
 {
@@ -82,7 +82,7 @@ static size_t escape(unsigned char c, char out[static ESCAPE_MAX + 1])
         return 1;
     }
     static const char digits[] = "0123456789ABCDEF";
-    static const char names[] = "\"\"\\\\\nn\rr\tt"; /* pairs: the byte, and what stands for it */
+    static const char names[] = "\"\"\\\\\nn\rr\tt"; /* pairs: a byte, and the letter of its escape */
     for (size_t i = 0; i + 1 < sizeof names; i += 2)
         if (c == (unsigned char)names[i]) {
             out[0] = '\\';
@@ -217,7 +217,7 @@ void log_end(struct log_line *line)
     uv_mutex_unlock(&log_lock);
 }
 
-/* In pieces that a pipe takes whole. */
+/* Writes in pieces that a pipe takes atomically. */
 static bool write_pieces(const char *text, size_t length, unsigned wait_ms)
 {
     for (size_t at = 0; at < length;) {

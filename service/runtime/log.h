@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * log: what people read: one event a line on standard error, key=value.
+ * log: messages for people: one event a line on standard error, key=value.
  *
  *   level=notice msg="target connected" target=web-17 address=192.0.2.7:51111 version=5
  *
- * Uses config (levels). A line is built and then written:
+ * A line is built and then written:
  *
  *   struct log_line line;
  *   log_begin(&line, CONFIG_LOG_NOTICE, "target connected");
@@ -12,8 +12,8 @@
  *   log_end(&line);
  *
  * Text may come from a machine that has crashed, or from a stranger: one function quotes all of it. Writing never
- * waits: lines that standard error does not take are dropped and counted, and the count is a line when it takes lines
- * again. Under systemd (JOURNAL_STREAM is set) each line has its priority before it. Thread: any.
+ * waits: lines that standard error does not take are dropped and counted, and the count is logged later. Under systemd
+ * (JOURNAL_STREAM is set) each line is prefixed with its priority. Thread: any.
  */
 #ifndef SERVICE_LOG_H
 #define SERVICE_LOG_H
@@ -32,7 +32,7 @@ struct log_line {
     char text[LOG_LINE_SIZE];
 };
 
-/* What is written: this level and those above it. Default: notice. */
+/* Sets the lowest level that is written. Default: notice. */
 void log_set_level(enum config_log_level level);
 bool log_is_on(enum config_log_level level);
 
@@ -45,8 +45,8 @@ void log_milliseconds(struct log_line *line, const char *key, uint64_t microseco
 void log_end(struct log_line *line);
 
 /*
- * A line of any length with one value, which is quoted like all others but never cut. Waits up to wait_ms for standard
- * error to take it. Returns whether it is there whole; false also below the level.
+ * Writes a line of any length with one value, quoted like all others but never truncated. Waits up to wait_ms for
+ * standard error. Returns whether the whole line was written; false also for a level that is off.
  */
 bool log_whole(enum config_log_level level, const char *message, const char *key, const char *value, size_t length,
                unsigned wait_ms);
@@ -55,10 +55,10 @@ bool log_whole(enum config_log_level level, const char *message, const char *key
 void log_plain(enum config_log_level level, const char *message);
 
 /*
- * Appends `value` to out as a log line has it: as it is when it has only letters, digits and the likes of . : / - and
- * is not empty; otherwise in double quotes, with \" \\ \n \r \t and \xNN for what is not printable ASCII.
+ * Appends `value` to `out` in log form: verbatim when it is not empty and has only letters, digits and characters like
+ * . : / -; otherwise in double quotes, with \" \\ \n \r \t, and \xNN for bytes that are not printable ASCII.
  *
- * used  bytes of `out` in use, moved on; never beyond `size`. What does not fit is left out, and the quotes still
+ * used  bytes of `out` in use, advanced; never beyond `size`. Text that does not fit is left out, and the quotes still
  *       close. No NUL is written.
  */
 void log_quote(char *out, size_t size, size_t *used, const char *value, size_t length);

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mailbox: what one loop has to tell another: messages come in the order in which they were posted.
+ * mailbox: messages from any thread to one loop, handled in the order of posting.
  *
- * Uses nothing but libuv. Anybody posts, on any thread; the owner's loop handles. A message is the first member of a
- * struct of its own kind, says by a function what is to be done with it, and belongs to that function when it is
- * called.
+ * A message is the first member of a struct of its own kind and carries its handler, which owns it when called.
  */
 #ifndef SERVICE_MAILBOX_H
 #define SERVICE_MAILBOX_H
@@ -15,7 +13,7 @@
 
 struct message {
     struct message *next;
-    void (*handle)(struct message *message, void *owner); /* on the owner's loop; frees it */
+    void (*handle)(struct message *message, void *owner); /* called on the owner's loop; frees the message */
 };
 
 struct mailbox {
@@ -30,13 +28,13 @@ struct mailbox {
 /* `owner` is handed to each message. Returns 0 or a UV_ code; then there is nothing to close. */
 int mailbox_init(struct mailbox *box, uv_loop_t *loop, void *owner);
 
-/* Posts a message. Thread: any. Cost: a lock, and a word to the loop when it sleeps. */
+/* Posts a message. Thread: any. Cost: a lock, and a wake-up when the loop sleeps. */
 void mailbox_post(struct mailbox *box, struct message *message);
 
-/* The same, unless `limit` messages are waiting: then it stays the caller's. For what may be lost. */
+/* Posts a message unless `limit` messages are waiting; otherwise the caller keeps it. For messages that may be lost. */
 bool mailbox_try_post(struct mailbox *box, struct message *message, size_t limit);
 
-/* Handles every message that waits; false: none did. Thread: the owner's; also when its loop does not turn any more. */
+/* Handles every waiting message; false: none was waiting. Thread: the owner's; also after its loop has stopped. */
 bool mailbox_handle(struct mailbox *box);
 
 /* Closes the wakeup: no message is handled by itself from then on. The loop has to run once more. */

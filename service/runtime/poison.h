@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * poison: parts of a chunk of memory that nobody may touch now, so that AddressSanitizer finds a use after it was given
- * back as it does for memory of malloc; nothing without it. Uses nothing.
+ * poison: marks unused parts of a memory chunk, so that AddressSanitizer finds a use after free there as in malloc's
+ * memory; no effect without it.
  */
 #ifndef SERVICE_POISON_H
 #define SERVICE_POISON_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * api: the server as HTTP sees it (http/http_ops.h): what is known of it, once a second, and what operators do.
+ * api: the server's side of HTTP (http/http_ops.h): its published state, updated once a second, and operators' actions.
  *
- * Uses observe, http_ops, server. act.c in worker/ does what is done to machines; server_api.c fills it in,
- * server_act.c carries it there and back, and tells of it.
+ * act.c in worker/ acts on machines; server_api.c implements the functions, server_act.c passes actions to the workers
+ * and back, and reports them.
  *
  * Thread: the server's, but for the functions of api_ops, which take any.
  */
@@ -25,13 +25,13 @@
 struct http;
 struct server;
 
-/* What is known of an unknown source besides its row. */
+/* Facts about an unknown source besides its row. */
 struct api_unknown {
     struct address source; /* port 0: there is none */
     uint16_t listen_port;
     uint8_t version;
     uint64_t first_us, last_us; /* since 1970 */
-    uint64_t count, reported;   /* all pokes; those before the row's own count began */
+    uint64_t count, reported;   /* all pokes; those before the row's current count */
     char *hint, *target;        /* NULL: not known yet, or none */
 };
 
@@ -45,7 +45,7 @@ struct api {
     struct http_ops ops;
     struct http *http; /* NULL: it is not served. Set on the server's thread, under its lock */
     uv_mutex_t http_lock;
-    uv_mutex_t lock;             /* of what follows up to the loops */
+    uv_mutex_t lock;             /* protects the members below, up to the loops */
     struct http_status *status;  /* as of the last second; NULL: there is no API */
     struct api_unknown *unknown; /* beside server->unknown_sources.rows; NULL: there were none */
     struct worker_totals totals;
@@ -66,33 +66,33 @@ struct api {
 bool api_init(struct api *api, struct server *server);
 void api_clear(struct api *api);
 
-/* Serves it, by HTTP, as configured; again for another configuration. */
+/* Starts HTTP as configured, or applies another configuration. */
 void api_serve(struct api *api, const struct kdnetd_config *config);
 /* It is served no longer: what api_close closes then, on any thread. */
 struct http *api_take(struct api *api);
-/* False: a thread hangs in a file call, and only _Exit ends it. */
+/* False: a thread hangs in a file call, and only _Exit ends the process. */
 bool api_close(struct http *http);
-/* Events that are on the disk, for who listens. Thread: any. */
+/* Passes committed events to HTTP's streams. Thread: any. */
 void api_committed(void *api, const struct store_event *events, size_t count);
 
 /* Fills in the functions; `api` is borrowed. */
 void api_ops(struct api *api, struct http_ops *ops);
 
-/* Once a second: all that is told of the server. */
+/* Publishes the server's state, once a second. */
 void api_look(struct api *api);
 
 /* A worker was asked something, and answers now. Thread: the worker's. */
 void api_worker_turned(struct api *api, unsigned worker, uint64_t asked_us);
 
-/* What was found out about an unknown source. `target`: configured for its address; NULL: none. */
+/* Notes the findings about an unknown source. `target`: configured for its address; NULL: none. */
 void api_note_unknown(struct api *api, const struct unknown_source *source, const char *hint, const char *target);
 
 /* server_act.c */
 void api_act(void *user, const struct http_act *act, void (*done)(void *done_user, const struct http_acted *acted),
              void *done_user);
 
-/* A reload has come to its end: told as an event, and to who asked for it. `report` NULL: it counts; `failure`: why it
- * could not be done, otherwise NULL. */
+/* Ends a reload: reports it as an event, and to the requester. `report` NULL: applied; `failure`: why it could not
+ * be done, or NULL. */
 struct config_report;
 void api_reloaded(struct server *server, const struct config_report *report, const char *failure);
 /* The service ends: nobody waits for a reload or a read any more. */

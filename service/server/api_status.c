@@ -29,7 +29,7 @@ static void tell_port(struct api *api, const struct port *port)
     api->ports[api->port_count++].counts = *counts;
 }
 
-/* What was degraded a second ago goes on to be it since then. */
+/* Keeps the start time of a component that was degraded a second ago. */
 static void tell_degraded(struct http_status *status, const struct http_status *before, const char *what,
                           const char *name, const char *why)
 {

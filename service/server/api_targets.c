@@ -9,7 +9,7 @@
 #define HEX_SIZE  (2 * SNAPSHOTS_ID_LENGTH + 1)
 #define TEXT_SIZE 2048 /* of labels as JSON; 16 of 32 and 64 bytes, escaped, may need more: then they are cut off */
 
-#define OTHER_HOST_US UINT64_C(300000000) /* so long it is told that another host has a machine */
+#define OTHER_HOST_US UINT64_C(300000000) /* how long another host's work on a machine is shown */
 
 struct finding {
     struct server *server;
@@ -42,7 +42,7 @@ static bool contains(const char *text, const char *part)
     return !first;
 }
 
-/* Whether an address may have it as a part. */
+/* Whether a text can be a part of an address. */
 static bool is_of_address(const char *part)
 {
     return part[strspn(part, "0123456789abcdefABCDEF.:[]%")] == '\0';
@@ -101,7 +101,7 @@ static void format_labels(const struct config_labels *labels, char out[static TE
     out[length] = '\0';
 }
 
-/* The listener of that port: by its address when there is one alone, as most often. */
+/* Returns the listener of that port: by its address when there is only one, the usual case. */
 static const char *listener_of(struct server *server, uint16_t port, char out[static HTTP_ADDRESS_SIZE])
 {
     struct api *api = &server->api;
@@ -162,7 +162,7 @@ static bool on_view(void *user, const struct snapshot_view *view)
         return true;
     ++finding->total;
     if (finding->ended || finding->told >= query->limit || (query->after && strcmp(view->name, query->after) <= 0))
-        return true; /* it counts all the same */
+        return true; /* counted all the same */
     ++finding->told;
     finding->ended = !hand_on(finding, view);
     return true;

@@ -18,7 +18,7 @@ static bool same_source(const struct api_unknown *a, const struct unknown_source
     return a->first_us > 0 && a->listen_port == b->listen_port && address_same_ip(&a->source, b->source.ip);
 }
 
-/* A row as it is now; another source in the same row begins anew. */
+/* Updates a row; another source in the same row starts anew. */
 static struct api_unknown *renew_unknown(struct api *api, size_t at)
 {
     const struct unknown_source *row = &api->server->unknown_sources.rows[at];
@@ -78,7 +78,7 @@ static int newest_first(const void *a, const void *b)
     return one < other ? 1 : one > other ? -1 : 0;
 }
 
-/* The hint ends with what to do, behind its last colon. */
+/* The remedy is the hint's end, behind its last colon. */
 static bool tell_unknown(const struct api_unknown *unknown, http_unknown_fn *each, void *user)
 {
     char address[ADDRESS_TEXT_SIZE], hint[HTTP_DETAIL_SIZE] = "";

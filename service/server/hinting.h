@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hinting: address hints as the service uses them: workers say where their machines are, and machines that another
- * process or collector had are asked to poke when this one takes over.
+ * hinting: the service's use of address hints: workers report where their machines are, and machines that another
+ * process or collector served are asked to poke when this one takes over.
  *
- * Uses hints, hints_file, ask, observe's folder. A round asks each hint once, machines in a crash first: at the start,
- * when an address of a listener comes to this computer (freebind), and when a machine shows that another had it.
+ * A round asks each hint once, machines in a crash first: at the start, when a listener's address comes to this
+ * computer (freebind), and when a machine shows that another host served it.
  *
  * Thread: the server's, but for the functions that say otherwise.
  */
@@ -23,7 +23,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define HINTING_PLACES 16U /* of our addresses, that a round remembers to be here or elsewhere */
+#define HINTING_PLACES 16U /* addresses whose place (here or elsewhere) a round remembers */
 
 struct server;
 
@@ -63,7 +63,7 @@ void hinting_reloaded(struct server *server);
 /* Machines are to go to other collectors, or may come again. */
 void hinting_drain(struct server *server, bool draining);
 
-/* Closes its handles. */
+/* Closes the handles. */
 void hinting_stop(struct server *server);
 
 /* No worker runs any more. False: the disk hangs. */

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <uv.h>
 
-#define LOOP_FILES     4U /* of a loop: epoll, its wakeup, its signals */
+#define LOOP_FILES     4U /* descriptors of a loop: epoll, its wakeup, its signals */
 #define LISTENER_FILES 2U
 #define OTHER_FILES    16U /* configuration, results, symbols */
-#define POOL_THREADS   4U  /* of libuv, which ends the process when it cannot have them */
+#define POOL_THREADS   4U  /* threads of libuv, which aborts when it cannot have them */
 #define OTHER_THREADS  4U  /* results, look-ups */
 #define THREADS_MAX    128U
 
@@ -18,7 +18,7 @@ static void wait(void *user)
     uv_sem_wait(user);
 }
 
-/* How many threads there can be beside this one, up to `most`. */
+/* Returns how many more threads can be made, up to `most`. */
 static unsigned spare_threads(unsigned most)
 {
     uv_thread_t threads[THREADS_MAX];
@@ -66,7 +66,7 @@ static unsigned by_threads(unsigned wished)
     if (spare >= wished + POOL_THREADS + OTHER_THREADS)
         return wished;
     unsigned count = spare > POOL_THREADS + OTHER_THREADS ? spare - POOL_THREADS - OTHER_THREADS : 1;
-    if (count == 1) /* the pool keeps what it has once had */
+    if (count == 1) /* the pool keeps the threads that it has once had */
         (void)uv_os_setenv("UV_THREADPOOL_SIZE", "1");
     if (count < wished)
         log_fewer(

@@ -12,7 +12,7 @@
 
 #define SINKS_WAIT_MS  2000U /* for a connection to be given up, at the end */
 #define SETTLE_WAIT_MS 1000U
-#define STORE_WAIT_MS  2000U /* for what it has to commit, at the end */
+#define STORE_WAIT_MS  2000U /* time for the last commit at the end */
 
 static uint64_t wall_us(void)
 {
@@ -23,7 +23,7 @@ static uint64_t wall_us(void)
 
 /* Targets */
 
-/* A time of a worker, as people tell it. */
+/* Converts a worker's time to wall-clock time. */
 static uint64_t people_us(uint64_t us, uint64_t wall)
 {
     uint64_t ago_us = worker_now_us() - us + worker_lag_us() - worker_lag_at(us);
@@ -154,7 +154,7 @@ static void count_event(struct observe_counts *counts, const struct kdnet_event 
     }
 }
 
-/* What the kernel of a target is, out of the event's own line. */
+/* Notes a target's kernel, from the event's line. */
 static void note_kernel(struct observe *observe, uint32_t slot, const struct published_event *event)
 {
     json_t *line = json_loadb(event->line, event->length, 0, NULL);
@@ -169,7 +169,7 @@ static void note_kernel(struct observe *observe, uint32_t slot, const struct pub
     json_decref(line);
 }
 
-/* A crash begins with the first event that names it, and its verdict is known later. */
+/* A crash begins with the first event that names it; its verdict comes later. */
 static void note_event(struct observe *observe, const struct published_event *event)
 {
     const struct kdnet_event *said = event->event;
@@ -188,7 +188,7 @@ static void note_event(struct observe *observe, const struct published_event *ev
         note_kernel(observe, slot, event);
 }
 
-/* The time that a policy held it is not counted: it was counted up to the hold. */
+/* The time of a hold is not counted: the halt was counted up to the hold. */
 static void count_halted(struct observe *observe, const struct published_event *event)
 {
     uint32_t slot = snapshots_find(observe->snapshots, event->target);
@@ -230,7 +230,7 @@ static void format_id(const uint8_t id[static SNAPSHOTS_ID_LENGTH], char out[sta
         (void)snprintf(out + 2 * i, 3, "%02x", id[i]);
 }
 
-/* What an earlier process left. */
+/* Restores a target's state of an earlier process. */
 static void on_stored_target(void *user, const struct store_target *stored)
 {
     struct observe *observe = user;

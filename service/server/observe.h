@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * observe: what the workers tell of their targets and their events, for the API, the metrics and the store.
+ * observe: passes the workers' reports of targets and events to the API, the metrics and the store.
  *
- * Uses snapshots, store, publisher, worker. Nothing here makes a worker wait for more than a short lock.
+ * Nothing here makes a worker wait for more than a short lock.
  *
- * Thread: observe_open, observe_configure, observe_close: the server's. The callbacks are a worker's.
+ * Thread: observe_open, observe_configure, observe_close: the server's. The callbacks: a worker's.
  */
 #ifndef SERVICE_OBSERVE_H
 #define SERVICE_OBSERVE_H
@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define OBSERVE_REFRESH 4096U /* rows whose last_seen is told in one round */
+#define OBSERVE_REFRESH 4096U /* rows whose last_seen is published in one round */
 
 struct observe_histogram {
     _Atomic uint64_t bucket[HTTP_BUCKETS + 1], sum_us, count;
@@ -36,15 +36,15 @@ struct observe_counts {
 
 struct observe {
     struct snapshots *snapshots;                  /* NULL: neither API nor store wants them */
-    struct store *store;                          /* NULL: it could not be opened */
+    struct store *store;                          /* NULL: could not be opened */
     uv_mutex_t sinks_lock;                        /* of the next, which the store's thread sees */
-    struct sinks *sinks;                          /* that the store feeds; NULL: it has no file */
-    const char *sink_names[CONFIG_SINKS_MAX + 1]; /* and that of nats */
+    struct sinks *sinks;                          /* fed by the store; NULL: the store has no file */
+    const char *sink_names[CONFIG_SINKS_MAX + 1]; /* including that of nats */
     void (*on_committed)(void *user, const struct store_event *events, size_t count); /* NULL: nobody listens */
     void *user;
     struct publisher *publisher;
     char collector[CONFIG_NAME_SIZE]; /* of the first configuration */
-    char *path;                       /* of the store, as it was opened; NULL: none */
+    char *path;                       /* path of the open store; NULL: none */
     struct observe_counts counts;
 };
 
@@ -72,16 +72,15 @@ bool observe_close(struct observe *observe);
 void observe_target_changed(struct observe *observe, struct worker *worker, struct target *target);
 void observe_target_gone(struct observe *observe, struct target *target);
 
-/* Once a second, on the worker's thread: when its rows were heard last, some of them each time. *at: where it goes on.
- */
+/* Once a second, on the worker's thread: publishes when some of its rows were last heard. *at: where to continue. */
 void observe_refresh(struct observe *observe, struct worker *worker, uint32_t *at);
 
 void observe_metrics(const struct observe *observe, struct http_metrics *out);
 
-/* Where a file of the folder of what kdnetd remembers is; NULL: there is no such folder. The caller frees it. */
+/* Returns the path of a file in the state folder; NULL: no such folder. The caller frees it. */
 char *observe_state_path(const struct kdnetd_config *config, const char *name);
 
-/* Where the store is; NULL: there is none. The caller frees it. */
+/* Returns the store's path; NULL: none. The caller frees it. */
 char *observe_store_path(const struct kdnetd_config *config);
 
 #endif

@@ -54,7 +54,7 @@ static bool overlaps(const struct address *a, const struct address *b)
            (address_same_ip(a, b->ip) || address_is_any(a) || address_is_any(b));
 }
 
-/* Lets a socket be bound beside ours that overlap with it, or ends that. Returns whether there is one. */
+/* Allows sockets at addresses that overlap ours, or ends that. Returns whether there is one. */
 static bool allow_beside(const struct server *server, const struct port *port, bool allowed)
 {
     bool some = false;
@@ -76,7 +76,7 @@ static bool is_being_closed(const struct server *server, const struct address *l
     return false;
 }
 
-/* Worker 0's, or another one of its address; where there can be none, the same one once more. */
+/* Binds worker 0's socket, or another one at its address; where sockets cannot share it, duplicates the first. */
 static int bind_one(struct port *port, unsigned worker, unsigned how)
 {
     struct sockaddr_storage address;
@@ -100,7 +100,7 @@ static int bind_all(const struct server *server, struct port *port, unsigned how
     return 0;
 }
 
-/* Nobody else may have the port, not even half of it. */
+/* Checks that nobody else has the port, not even for one of its addresses. */
 static int probe(const struct port *port, unsigned how)
 {
     struct sockaddr_storage address;
@@ -112,7 +112,7 @@ static int probe(const struct port *port, unsigned how)
     return error;
 }
 
-/* A port of which we have another address already: both are open while machines go from one to the other. */
+/* Binds a port of which we have another address: both are open while machines move from one to the other. */
 static int bind_beside(const struct server *server, struct port *port, unsigned how)
 {
     if (!allow_beside(server, port, true))
@@ -137,8 +137,8 @@ static void keep(const struct server *server, const struct port *port, bool kept
 }
 
 /*
- * Sockets that the service manager kept, `count` of them, one a worker; further ones are bound beside them. Where that
- * may not be (those of a socket unit are of another user), workers share one: *steered is false then, and datagrams
+ * Takes `count` sockets that the service manager kept, one a worker, and binds further ones beside them. Where that is
+ * not permitted (a socket unit's belong to another user), workers share one: *steered is then false, and datagrams
  * arrive anywhere.
  */
 static int take_inherited(const struct server *server, struct port *port, size_t count, unsigned how, bool *steered)
@@ -159,7 +159,7 @@ static int take_inherited(const struct server *server, struct port *port, size_t
     return error;
 }
 
-/* Those of more workers than there are now have nobody who reads them. */
+/* Finds kept sockets, but no more than there are workers: nobody would read the others. */
 static size_t find_inherited(const struct server *server, struct port *port)
 {
     struct sockaddr_storage address;
@@ -220,7 +220,7 @@ static void handle_opening(struct message *message, void *owner)
     free(opening);
 }
 
-/* All of the memory that it takes is there first. */
+/* Allocates everything first. */
 static bool make_openings(const struct server *server, struct opening **openings)
 {
     for (unsigned i = 0; i < server->worker_count; ++i) {
@@ -294,7 +294,7 @@ static void handle_closing(struct message *message, void *owner)
     mailbox_post(&closing->server->mailbox, &closing->message);
 }
 
-/* A worker that cannot be told for want of memory goes on to listen there. */
+/* A worker that cannot be told, for lack of memory, keeps listening. */
 void opening_close(struct server *server, struct port *port)
 {
     keep(server, port, false);

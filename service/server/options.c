@@ -11,10 +11,10 @@
 #define MOST_OPTIONS 96
 #define LONGEST_NAME 40
 
-/* What getopt_long returns for options without a letter; those with a value are VALUE. */
+/* Return values of getopt_long for options without a letter; those with a value start at VALUE. */
 enum { VALUE = 1000, CONFIG, CHECK, CORE_DUMPS, HELP, VERSION };
 
-/* Those that are no options of the configuration; the others follow them (options_parse). */
+/* Options that are not the configuration's; the latter follow them (options_parse). */
 static const struct option own_options[] = {
     {"config", required_argument, NULL, CONFIG},   {"check", optional_argument, NULL, CHECK},
     {"core-dumps", no_argument, NULL, CORE_DUMPS}, {"help", no_argument, NULL, HELP},
@@ -88,11 +88,11 @@ static bool take(struct options *options, int option, const char *name)
         options->task = OPTIONS_VERSION;
         return true;
     default:
-        return false; /* complain has said what is wrong */
+        return false; /* complain has printed the fault */
     }
 }
 
-/* Of an option that getopt_long refuses, as it was written; `option` is what that returned. */
+/* Prints the fault of an option that getopt_long refuses, as written; `option` is getopt_long's result. */
 static void complain(int option, const char *written, const struct option *list)
 {
     const char *names[MOST_OPTIONS];
@@ -138,7 +138,7 @@ bool options_parse(struct options *options, int argc, char **argv)
     *options = (struct options){.task = OPTIONS_SERVE};
     int index = 0;
     list_options(list, commands);
-    opterr = 0; /* complain says it */
+    opterr = 0; /* complain prints the fault */
     for (int option = getopt_long(argc, argv, ":", list, &index); option != -1;
          option = getopt_long(argc, argv, ":", list, &index)) { // NOLINT(concurrency-mt-unsafe)
         const char letter[3] = {'-', (char)optopt};
@@ -164,7 +164,7 @@ void options_clear(struct options *options)
     *options = (struct options){.task = OPTIONS_SERVE};
 }
 
-/* Unless it was told: the computer's name, with - for what a collector's cannot have. */
+/* Defaults the collector's name to the computer's name, with - for characters that a collector's name cannot have. */
 static void name_collector(struct kdnetd_config *config)
 {
     char name[UV_MAXHOSTNAMESIZE] = "";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The addresses that machines reach us by: which are open, which are tried again, and what the log says of them. */
+/* The listening addresses: which are open, which are retried, and their log messages. */
 #include "service/runtime/log.h"
 #include "service/platform/platform.h"
 #include "service/output/event_json.h"
@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#define DEAF_EVERY_US UINT64_C(60000000) /* between two lines on one that cannot receive */
+#define DEAF_EVERY_US UINT64_C(60000000) /* between two log lines on a port that cannot receive */
 
 struct trouble_message {
     struct message message;
@@ -100,7 +100,7 @@ size_t ports_deaf(const struct server *server)
     return count;
 }
 
-/* `tell`: also when it cannot be opened, or the reason is another one than before. */
+/* `log_error`: log also a repeated failure; otherwise only a new reason is logged. */
 static void try_to_open(struct server *server, struct port *port, bool log_error)
 {
     int error = opening_open(server, port), before = port->error;
@@ -160,7 +160,7 @@ static void forget_unopened(struct server *server)
     }
 }
 
-/* The last one stays: better an old address than none. */
+/* Keeps the last port: an old address is better than none. */
 void ports_close_unwanted(struct server *server)
 {
     bool some = ports_open(server) > 0;
@@ -175,11 +175,11 @@ void ports_close_unwanted(struct server *server)
     }
 }
 
-/* A second record takes its place while the workers close it. */
+/* A second record takes the port's place while the workers close it. */
 static void open_anew(struct server *server, struct port *port)
 {
     if (worker_now_us() - port->opened_us < SERVER_PORT_AGAIN_US)
-        return; /* that did not help */
+        return; /* reopening did not help */
     struct port *next = calloc(1, sizeof *next);
     if (!next)
         return;
@@ -327,7 +327,7 @@ static void handle_trouble(struct message *message, void *owner)
     free(trouble);
 }
 
-/* Without memory for it, nothing is missed but the line. */
+/* Without memory for the message only its line is lost. */
 void ports_trouble(void *user, uint32_t port_id, enum worker_trouble trouble, int error)
 {
     struct server *server = user;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The configuration, at the start and again on HUP.
+ * Applies the configuration, at the start and again on HUP.
  *
- * Again: it is read on a thread of its own, with the policy of each target: a share that hangs holds up that thread and
- * nothing else, and after RELOAD_READ_US it is not waited for any more. Then the workers go through four steps
- * together; the next one begins when all have done the last. FREEZE: the settings count, and no row moves to another
- * worker. KEEP: each worker looks at its rows: they stay, are changed, or go. ADD: targets that have no row get one.
- * THAW: rows move again. KEEP and ADD go in slices between the rounds of each loop.
+ * On HUP: a thread of its own reads the configuration and makes each target's policy. A hanging share holds up that
+ * thread and nothing else, and after RELOAD_READ_US it is no longer waited for. Then the workers take four steps
+ * together; each step begins when all workers have done the previous one. FREEZE: the settings apply, and no row moves
+ * to another worker. KEEP: each worker goes through its rows: they stay, are changed, or go. ADD: targets without a row
+ * get one. THAW: rows move again. KEEP and ADD proceed in slices between the rounds of each loop.
  */
 #include "service/platform/inherited.h"
 #include "service/runtime/log.h"
@@ -21,7 +21,7 @@
 #include <string.h>
 
 #define RELOAD_READ_US  30000000U
-#define RELOAD_HUNG_MAX 4U   /* readings that were given up and go on */
+#define RELOAD_HUNG_MAX 4U   /* given-up readings whose threads still run */
 #define RELOAD_END_LOOK 100U /* looks, and between two of them: how long a reading is waited for at the end */
 #define RELOAD_END_MS   10U
 
@@ -55,7 +55,7 @@ static void handle_done(struct message *message, void *owner)
         end_apply(reload);
 }
 
-/* The configuration, on the server's thread or the one that reads. */
+/* --- configuration, on the server's thread or the reading one ----------------------------------------------------- */
 
 /* False: out of memory; then nothing can be applied. */
 static bool prepare(struct reload *reload)
@@ -99,7 +99,7 @@ static void free_prepared(struct reload *reload)
     reload->apply = NULL;
 }
 
-/* When a policy could not be made, rows may still have one of before: then those stay, too. */
+/* When a policy could not be made, rows may still use an old one: then the old policies stay, too. */
 static void end_targets(struct reload *reload)
 {
     struct server *server = reload->server;
@@ -112,7 +112,7 @@ static void end_targets(struct reload *reload)
         snapshots_collect(server->observe.snapshots); /* nobody reads labels of the old policies any more */
     policies_clear(&server->policies);
     server->policies = reload->policies;
-    config_take_targets(&reload->config, &reload->left); /* the rows have all of it */
+    config_take_targets(&reload->config, &reload->left); /* the rows have copies of everything */
 }
 
 static void say_unused(const struct kdnetd_config *config, size_t target_count)
@@ -124,7 +124,7 @@ static void say_unused(const struct kdnetd_config *config, size_t target_count)
         log_plain(CONFIG_LOG_WARNING, "events: is not set: results are told in this log only");
 }
 
-/* The workers do not run yet: what they would do is done for them. */
+/* While no worker runs, does the workers' part for them. */
 static void do_steps(struct reload *reload)
 {
     struct server *server = reload->server;
@@ -215,7 +215,7 @@ static void end_reload(struct reload *reload)
         reload_again(server);
 }
 
-/* A hundred thousand keys are wiped elsewhere: that takes milliseconds. */
+/* Wipes a hundred thousand keys on a pool thread, because that takes milliseconds. */
 static void clear_left(uv_work_t *work)
 {
     struct reload *reload = work->data;
@@ -251,7 +251,7 @@ static void end_apply(struct reload *reload)
     config_clear(&server->config);
     server->config = reload->config;
     config_init(&reload->config);
-    /* Anew also when nothing changed: a reload asks again for what was not there. */
+    /* Also without a change: a reload asks again for symbols that were missing. */
     (void)lookup_configure(server->lookup, &server->config);
     say_unused(&server->config, count);
     set_mistake(server, "");
@@ -280,7 +280,7 @@ static void begin_apply(struct reload *reload)
     post_step(reload);
 }
 
-/* On the thread that reads. */
+/* On the reading thread. */
 
 static void note_opening(const char *path, void *context)
 {
@@ -303,7 +303,7 @@ static void read_configuration(void *user)
 
 /* On the server's thread again. */
 
-/* Wrong, or nobody wants it any more: nothing of it counts. */
+/* Drops a reload that is invalid or no longer wanted. */
 static void drop(struct reload *reload)
 {
     policies_clear(&reload->policies);
@@ -329,7 +329,7 @@ static void end_reading(struct reload *reload)
     }
 }
 
-/* What was given up has come to its end after all; what it read is old. */
+/* A given-up reading has ended after all; its content is outdated. */
 static void forget_hung(struct reload *reload)
 {
     struct reload **link = &reload->server->hung_reloads;
@@ -345,7 +345,7 @@ static void handle_read(struct message *message, void *owner)
 {
     struct reload *reload = (struct reload *)((char *)message - offsetof(struct reload, message));
     (void)owner;
-    (void)uv_thread_join(&reload->thread); /* this was the last thing that it did */
+    (void)uv_thread_join(&reload->thread); /* the message was the thread's last action */
     reload->reading = false;
     if (reload->given_up)
         forget_hung(reload);
@@ -451,7 +451,7 @@ void reload_stop(struct server *server)
 {
     struct reload *reload = server->reload;
     if (!reload || !reload->applying)
-        return; /* files are being read: open_read comes, and sees that all is over */
+        return;                                          /* files are being read: open_read comes and notices the end */
     policies_keep(&server->policies, &reload->policies); /* sessions have some of them */
     config_clear(&reload->config);
     end_reload(reload);

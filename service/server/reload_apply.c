@@ -9,7 +9,7 @@
 #define RELOAD_SLICE_US 1000U
 #define RELOAD_LOOK     64 /* rows between two looks at the clock */
 
-/* The ring of a target's keys, made when it is wanted first; a row that is in one already brings it. */
+/* Makes a target's keyring on first use; a row that is in a ring already brings it. */
 static bool join_ring(struct reload *reload, struct target *row, size_t index, uint16_t slot)
 {
     struct keyring *own = row->more ? row->more->ring : NULL;
@@ -39,7 +39,7 @@ static bool is_changed(const struct target *row, const struct config_target *con
            (row->has_address && !address_same_ip(&address, config->address.ip));
 }
 
-/* The session goes on, with the key that it has. */
+/* The session continues with its key. */
 static bool update_target(struct worker *worker, struct apply *apply, struct target *row, size_t index, uint16_t slot)
 {
     struct reload *reload = apply->reload;
@@ -65,7 +65,8 @@ static bool update_target(struct worker *worker, struct apply *apply, struct tar
     return good;
 }
 
-/* Its key is in no target any more. A machine may have it until its next start, so that it stays while it is in use. */
+/* No target has the row's key any more. The machine may use the key until its next start, so the row stays while it
+ * is in use. */
 static bool keep_unlisted(struct worker *worker, struct apply *apply, struct target *row)
 {
     const struct reload *reload = apply->reload;
@@ -84,7 +85,7 @@ static bool keep_unlisted(struct worker *worker, struct apply *apply, struct tar
     return true;
 }
 
-/* Updates a row that stays, removes another. */
+/* Updates a row that stays; removes another. */
 static bool keep_target(struct worker *worker, struct apply *apply, uint32_t id)
 {
     struct reload *reload = apply->reload;
@@ -99,7 +100,7 @@ static bool keep_target(struct worker *worker, struct apply *apply, uint32_t id)
                          (uint16_t)config_key_slot(&reload->config, number));
 }
 
-/* A machine without an address begins anywhere, and moves to where its datagrams arrive. */
+/* A machine without an address starts at any worker, and moves to the one where its datagrams arrive. */
 static bool is_its_worker(const struct worker *worker, const struct reload *reload, size_t number)
 {
     size_t index = config_key_target(&reload->config, number);
@@ -128,7 +129,7 @@ static bool add_target(struct worker *worker, struct apply *apply, size_t number
     return good;
 }
 
-/* Room for all that are to be added. */
+/* Makes room for all rows to be added. */
 static bool reserve(struct worker *worker, const struct reload *reload)
 {
     size_t ids = worker->targets.count;
@@ -155,7 +156,7 @@ void reload_apply_begin(struct worker *worker, struct apply *apply)
     }
 }
 
-/* Rows that could not be changed for want of memory keep what they have; the others go on. */
+/* A row that cannot be changed, for lack of memory, stays as it is; the others are done. */
 void reload_apply_next(struct worker *worker, struct apply *apply)
 {
     const struct reload *reload = apply->reload;

@@ -35,7 +35,7 @@ static void on_request(void *user, enum request request)
 
 /* The rounds of the loop. */
 
-/* What thousands that connected at once needed for a moment goes back to the system, when it is quiet again. */
+/* Returns memory that thousands of connecting machines needed to the system, once it is quiet again. */
 static void trim(struct server *server, uint64_t now_us)
 {
     uint64_t events = server->summary.totals.events;
@@ -108,7 +108,7 @@ static void on_settled_lines(void *user)
             (void)uv_async_send(&server->workers[i].settled);
 }
 
-/* Its timers end its sleep; the deadlines of stopping are of the workers' clock. */
+/* Its timers bound the loop's sleep; the deadlines of stopping are on the workers' clock. */
 static void on_prepare(uv_prepare_t *prepare)
 {
     const struct server *server = prepare->data;
@@ -144,11 +144,11 @@ static unsigned choose_workers(const struct kdnetd_config *config)
 {
     unsigned count = config->workers > 0 ? config->workers : uv_available_parallelism();
     if (config->workers == 0 && !platform_can_share())
-        return 1; /* all datagrams go through worker 0: others help only where machines cost it much */
+        return 1; /* all datagrams go through worker 0: others help only where machines cost much CPU time */
     return limits_workers(count < CONFIG_WORKERS_MAX ? count : CONFIG_WORKERS_MAX, config->listen_count);
 }
 
-/* One worker: its loop, its parts, its thread. */
+/* Makes one worker: its loop, parts and thread. */
 static bool add_worker(struct server *server)
 {
     struct worker *worker = &server->workers[server->inited];
@@ -166,7 +166,7 @@ static bool add_worker(struct server *server)
     return true;
 }
 
-/* As many as this system lets us have: one serves all machines, too. */
+/* Makes as many workers as this system permits: one serves all machines, too. */
 static bool init_workers(struct server *server)
 {
     unsigned count = choose_workers(&server->config);
@@ -256,7 +256,7 @@ static bool init_parts(struct server *server)
     return false;
 }
 
-/* Only for want of memory or handles can they not be opened: a file that cannot be is tried again, and told. */
+/* Opening fails only for lack of memory or handles: a file that cannot be opened is logged and retried. */
 static bool open_event_log(struct server *server)
 {
     int error = event_log_open(&server->event_log, &server->loop, server->config.events);
@@ -320,7 +320,7 @@ static void on_end(uv_timer_t *timer)
     uv_stop(&server->loop);
 }
 
-/* The loop's last rounds: handles close, and what is under way on other threads ends, or is not waited for. */
+/* Runs the loop's last rounds: handles close, and work on other threads ends, or is no longer waited for. */
 static void run_out(struct server *server)
 {
     (void)uv_timer_start(&server->end_timer, on_end, END_MS, 0);
@@ -331,7 +331,7 @@ static void run_out(struct server *server)
         (void)uv_run(&server->loop, UV_RUN_DEFAULT);
 }
 
-/* Returns whether it ended as it was told to, with each result written. */
+/* Returns whether the server ended as requested, with each result written. */
 static bool serve(struct server *server)
 {
     bool good = open_event_log(server);
@@ -341,10 +341,10 @@ static bool serve(struct server *server)
     return good && server->good;
 }
 
-/* libuv, too, would wait at exit for what hangs. */
+/* Ends the process without waiting for hanging threads, which libuv would wait for at exit. */
 static void end(struct server *server, bool good)
 {
-    if (server->hangs || !reload_is_over(server)) { /* its thread waits for a disk, and uses all this */
+    if (server->hangs || !reload_is_over(server)) { /* its thread waits for a disk, and still uses this memory */
         log_plain(CONFIG_LOG_WARNING, "a call to the file system or to a symbol server hangs; it is not waited for");
         _Exit(good ? EXIT_SUCCESS : EXIT_FAILURE);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What operators do: each act comes to the server's thread as a message, goes to the worker that has the target, or to
- * the store, or to the reload, and comes back; then it is told as an event, and to who asked.
+ * Operators' actions: each comes to the server's thread as a message, goes to the worker that has the target, or to the
+ * store, or to the reload, and comes back; then it is reported as an event, and to the requester.
  */
 #include "service/server/api.h"
 #include "service/server/server_internal.h"
@@ -14,17 +14,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ERRORS_MAX 20U /* mistakes of a configuration that are told */
+#define ERRORS_MAX 20U /* mistakes of a configuration in an answer */
 #define HEARD_US   10000000U
-#define LOOK_MS    50U                /* between two looks at a machine that is being read */
-#define LOOK_US    UINT64_C(20000000) /* then it is left to itself: its result is told all the same */
+#define LOOK_MS    50U                /* interval of checking a machine that is being read */
+#define LOOK_US    UINT64_C(20000000) /* then the answer waits no longer; the result is still reported */
 
 struct acting {
     struct target_request request; /* to the worker */
     struct message back;           /* to the server's thread */
     struct server *server;
-    struct acting *next; /* of those that wait for a reload, or for a machine to be read */
-    bool looks;          /* its machine is being read */
+    struct acting *next; /* actions that wait for a reload, or for a read */
+    bool looks;          /* the action waits for a read */
     uint64_t begun_us;
     enum http_action action;
     bool break_in;
@@ -60,7 +60,7 @@ static const char *action_name(enum http_action action)
     return names[action];
 }
 
-/* Tells of an act that has come to its end, and forgets it. */
+/* Reports an action that has ended, and frees it. */
 static void end(struct acting *acting, struct http_acted *acted)
 {
     struct server *server = acting->server;
@@ -86,7 +86,7 @@ static void end(struct acting *acting, struct http_acted *acted)
     free(acting);
 }
 
-/* Refused before it was anything: no event tells of it. */
+/* Refuses an action that has not begun: no event reports it. */
 static void refuse(struct acting *acting, enum http_outcome outcome, const char *detail)
 {
     const struct http_acted acted = {.outcome = outcome, .detail = detail};
@@ -153,7 +153,7 @@ static const char *state_detail(const struct acting *acting)
 
 static void on_look(uv_timer_t *timer);
 
-/* Its turn to be looked at comes; false: it has taken too long. */
+/* Schedules the next check of a read; false: it has taken too long. */
 static bool wait_for_read(struct acting *acting)
 {
     struct server *server = acting->server;
@@ -353,7 +353,7 @@ static unsigned cut_number(char *place)
     return (unsigned)strtoul(colon + 1, NULL, 10);
 }
 
-/* FILE:LINE:COLUMN: FIELD: what is wrong; the parts may be absent. */
+/* Makes an object of FILE:LINE:COLUMN: FIELD: mistake; parts may be absent. */
 static json_t *mistake_object(const char *line)
 {
     char file[256] = "", field[128] = "";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * server_api_internal: what the files of the API share. server_api.c has its life, its loops and its counters,
- * api_status.c the status, api_targets.c the targets, api_unknown.c the unknown sources.
+ * server_api_internal: shared by the files of the API. server_api.c has start, end, loops and counters, api_status.c
+ * the status, api_targets.c the targets, api_unknown.c the unknown sources.
  */
 #ifndef SERVICE_SERVER_SERVER_API_INTERNAL_H
 #define SERVICE_SERVER_SERVER_API_INTERNAL_H
@@ -12,7 +12,7 @@
 /* Microseconds since 1970. */
 uint64_t api_wall_us(void);
 
-/* The same for a time of the workers' clock; 0 for 0. */
+/* Converts a time on the workers' clock to wall-clock time; 0 stays 0. */
 uint64_t api_people_us(uint64_t us);
 
 /* NULL for an empty text. */

@@ -9,8 +9,8 @@
 
 #define ROUND_MS       5                  /* between two slices of a round */
 #define ROUND_SLICE    ASK_MACHINES       /* machines asked in a slice, of a worker */
-#define ROUND_GAP_US   UINT64_C(5000000)  /* between two rounds that machines ask for */
-#define LATE_US        UINT64_C(10000000) /* hints that come so long after a round began are asked, too */
+#define ROUND_GAP_US   UINT64_C(5000000)  /* between two rounds that machines cause */
+#define LATE_US        UINT64_C(10000000) /* hints that come so long after a round's start are asked, too */
 #define LATE_GAP_US    UINT64_C(100000)
 #define FEEL_US        UINT64_C(15000)   /* an address has come: so long its neighbours may take to see it */
 #define FEEL_LEFT_US   UINT64_C(1500000) /* a collector serves no more: so long the network may take to see it */
@@ -22,7 +22,7 @@
 #define CLOSE_MS       2000U
 #define US_A_SECOND    UINT64_C(1000000)
 #define HINTS_FILE     "hints"
-#define RELEASED_MAX_S UINT64_C(864000) /* a first break that is longer ago is not believed */
+#define RELEASED_MAX_S UINT64_C(864000) /* older first breaks are not believed */
 
 static uint64_t wall_us(void)
 {
@@ -37,7 +37,7 @@ static uint64_t people_us(void)
     return worker_now_us() + worker_lag_us();
 }
 
-/* What workers say. */
+/* Makes hints from workers' reports. */
 
 static void note_crash(const struct kdnet_crash_memory *crash, struct hint *hint)
 {
@@ -50,7 +50,7 @@ static void note_crash(const struct kdnet_crash_memory *crash, struct hint *hint
     hint->released_us = crash->released && ago_us < wall ? wall - ago_us : 0;
 }
 
-/* What another knew of its crash goes on here, when the machine says the same. */
+/* Recalls the crash that another host knew; it counts when the machine confirms it. */
 static void recall_crash(const struct hint *hint, struct target *target)
 {
     uint64_t wall = wall_us(), ago_us = wall - hint->released_us, people = people_us();
@@ -61,7 +61,7 @@ static void recall_crash(const struct hint *hint, struct target *target)
         return;
     memcpy(crash.crash, hint->crash, sizeof crash.crash);
     memcpy(crash.boot, hint->crash_boot, sizeof crash.boot);
-    crash.released_us = people - ago_us; /* before the start of our clock it is below 0, and the difference right */
+    crash.released_us = people - ago_us; /* before our clock's start the time is negative, and differences stay right */
     (void)kdnet_session_recall_crash(target->session, &crash);
 }
 
@@ -159,8 +159,8 @@ uint8_t hinting_home(struct server *server, const char *name)
 
 /* Rounds. */
 
-/* Whether an address is one of this computer: what is sent to it would come from it. All of 127.0.0.0/8 is, but speaks
- * from 127.0.0.1. Not asked by bind, which ip_nonlocal_bind lets through, nor by netlink, which the unit forbids. */
+/* Whether an address is local: datagrams sent to it would come from it. All of 127.0.0.0/8 is local, but replies
+ * from 127.0.0.1. Not tested by bind, which ip_nonlocal_bind lets through, nor by netlink, which the unit forbids. */
 static bool is_here(const struct address *local)
 {
     struct sockaddr_storage to, from = {0};
@@ -172,7 +172,7 @@ static bool is_here(const struct address *local)
            address_same_ip(&source, local->ip);
 }
 
-/* The same, remembered for the round, which may have a million hints of one address. */
+/* Like is_here, remembered for the round, which may have a million hints with one address. */
 static bool was_here(struct hinting *hinting, const struct address *local)
 {
     for (size_t i = 0; i < hinting->place_count; ++i)
@@ -186,7 +186,7 @@ static bool was_here(struct hinting *hinting, const struct address *local)
     return here;
 }
 
-/* Nothing is sent from an address that is elsewhere. */
+/* Sends nothing from an address that is elsewhere. */
 static bool may_ask(void *user, const struct hint *hint)
 {
     struct server *server = user;
@@ -304,7 +304,7 @@ static void on_left(void *user, uint8_t collector)
     mailbox_post(&server->mailbox, &server->hinting.left_message);
 }
 
-/* On the thread that watches the bucket. What comes long after a round is for the next one. */
+/* On the thread that watches the bucket. Hints long after a round are for the next one. */
 static void on_others(void *user)
 {
     struct server *server = user;

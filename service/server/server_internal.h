@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* server_internal: what the parts of the server share. Not for others. */
+/* server_internal: shared by the parts of the server. Not for others. */
 #ifndef SERVICE_SERVER_INTERNAL_H
 #define SERVICE_SERVER_INTERNAL_H
 
@@ -21,55 +21,55 @@
 #include <stdint.h>
 #include <uv.h>
 
-/* SO_RCVBUF asked for: a poke takes 1,280 bytes of it; each target pokes every 3 s, so that this is a seventh of a
+/* SO_RCVBUF to ask for. A poke takes 1,280 bytes; each target pokes every 3 s, so the buffer holds a seventh of a
  * second. */
 #define SERVER_SOCKET_BUFFER      ((size_t)8 << 20)
 #define SERVER_SOCKET_BUFFER_EACH ((size_t)64)
 #define SERVER_SOCKET_BUFFER_MAX  ((size_t)128 << 20)
-#define SERVER_UNKNOWN_POKES_MAX  4096U /* pokes of nobody that wait to be counted one by one */
+#define SERVER_UNKNOWN_POKES_MAX  4096U /* pokes with unknown keys that wait to be counted individually */
 
 struct acting;
 struct lookup;
 struct reload;
 
-#define SERVER_PORT_AGAIN_US UINT64_C(30000000) /* until a listener that is not open is tried again */
-#define SERVER_PORT_SOON_US  UINT64_C(1000000)  /* the same, while its port is being closed by us */
+#define SERVER_PORT_AGAIN_US UINT64_C(30000000) /* until a closed listener is tried again */
+#define SERVER_PORT_SOON_US  UINT64_C(1000000)  /* the same, while we are closing its port */
 
 /*
- * An address that machines reach us by: a socket for each worker. Each address of the configuration has one, open or
- * not; one that is not wanted any more stays open until another one is, and is then closed by each worker.
+ * An address that machines reach us by: a socket for each worker. Each configured address has one, open or not; one
+ * that is no longer configured stays open until another one is open, and is then closed by each worker.
  */
 struct port {
     struct port *next;
-    uint32_t id; /* another one each time it is opened */
+    uint32_t id; /* changes each time the port is opened */
     struct address local;
     bool open, wanted, closing;
     bool logged_slow;
-    bool elsewhere;                           /* its address is not here: freebind */
-    uv_os_sock_t sockets[CONFIG_WORKERS_MAX]; /* while it is open: the workers' */
+    bool elsewhere;                           /* the address is not local: freebind */
+    uv_os_sock_t sockets[CONFIG_WORKERS_MAX]; /* while open, the workers' sockets */
     unsigned left;                            /* workers that have not closed it */
     unsigned deaf;                            /* workers that cannot receive */
-    int error;                                /* why it is not open; 0: it was not tried */
-    uint64_t again_us;                        /* when it is tried again */
+    int error;                                /* why it is not open; 0: not tried */
+    uint64_t again_us;                        /* next try */
     uint64_t opened_us;
     uint64_t deaf_logged_us;
     int send_error;                        /* the last, of any worker */
     struct address shed_source;            /* the last */
     struct listener_counts counts, logged; /* of all workers, as they said last; as the log has said */
-    struct listener_counts before;         /* of the times that it was open before */
+    struct listener_counts before;         /* counts of earlier times that it was open */
     struct hearing hearing;
     struct hearing_facts facts; /* of all workers, as they said last */
 };
 
-/* What a worker says of itself. */
+/* A worker's report of one port. */
 struct census_port {
     uint32_t id;
     int send_error;
     struct address shed_source;
     struct listener_counts counts;
-    struct hearing_facts facts;   /* asked with what all know, answered with what this one does */
+    struct hearing_facts facts;   /* asked with the sum of all workers, answered with this worker's share */
     enum hearing_verdict verdict; /* of the server */
-    bool count;                   /* its machines are to be counted */
+    bool count;                   /* count the machines of this port */
 };
 
 struct census {
@@ -88,8 +88,8 @@ struct summary {
     struct census *of;     /* of each worker */
     unsigned asked;        /* workers that have not answered yet */
     bool again;            /* ask again when they have */
-    bool log_due;          /* tell the next whole one in the log */
-    bool log_due_again;    /* the one after */
+    bool log_due;          /* log the next complete one */
+    bool log_due_again;    /* and the one after */
     uint64_t begun, ended; /* rounds */
     struct worker_totals totals;
     struct kdnet_session_counts sessions;
@@ -112,7 +112,7 @@ struct server {
     struct mailbox mailbox;
     const struct options *options;
     struct kdnetd_config config;
-    struct worker_env env; /* what the workers see */
+    struct worker_env env; /* the workers' environment */
     struct worker *workers;
     unsigned worker_count;
     unsigned inited, started; /* of them */
@@ -121,18 +121,18 @@ struct server {
     struct locals locals;
     struct policies policies;
     struct reload *reload;       /* NULL: none is under way */
-    struct reload *hung_reloads; /* that were given up, and whose threads still read */
-    char mistake[160];           /* why the last reload did not count; empty: it did */
+    struct reload *hung_reloads; /* given-up reloads whose threads still read */
+    char mistake[160];           /* why the last reload was not applied; empty: it was */
     struct unknown_sources unknown_sources;
     struct event_log event_log;
     struct publisher publisher;
     struct observe observe;
     struct hinting hinting;
     struct api api;
-    struct acting *reload_waits; /* who asked for the reload that is under way */
+    struct acting *reload_waits; /* requester of the reload in progress */
     struct acting *read_waits;   /* whose machines are being read */
     uv_timer_t read_timer;       /* looks at these machines */
-    unsigned reads;              /* of them, and those that are being looked at */
+    unsigned reads;              /* reads in progress, and those being checked */
     bool draining;
     struct lookup *lookup;
     struct summary summary;
@@ -144,14 +144,14 @@ struct server {
 
     uint64_t trimmed_us, trimmed_events;
     uint64_t logged_us;                   /* when the minute's summaries were last told */
-    uint64_t stalls_logged_us, stalls_us; /* when the log last told of a stall, and what of them it has told */
-    uint64_t alive_round;                 /* of the summary, when the service manager was last told that we live */
-    char status[320];                     /* as the service manager knows it */
+    uint64_t stalls_logged_us, stalls_us; /* when a stall was last logged, and the stalls logged by then */
+    uint64_t alive_round;                 /* round of the summary at the last watchdog notification */
+    char status[320];                     /* last status sent to the service manager */
     uint64_t second_events;               /* a second ago */
     atomic_uint keys_shown;               /* counts machines that have shown another key of their target */
     bool stopping, finished;
     bool joined; /* no worker runs any more */
-    bool hangs;  /* something does not end: nobody waits for it */
+    bool hangs;  /* a thread hangs: nobody waits for it */
     bool good;   /* each result was written */
     uint64_t joined_us, written_us,
         written;                     /* when the last worker ended; when lines were last written, and how many */
@@ -160,33 +160,34 @@ struct server {
     uv_timer_t end_timer;
 };
 
-/* What the workers call; `user` is the server. As worker_env.h has them. */
+/* Callbacks of worker_env.h; `user` is the server. */
 void unknown_report_poke(void *user, const struct search_poke *poke);
 void ports_trouble(void *user, uint32_t port_id, enum worker_trouble trouble, int error);
 
-/* opening.c: the sockets of a port. Returns 0 or a UV_ code; then nothing is open. UV_EALREADY: it will be free soon.
- */
+/* opening.c: the sockets of a port. Returns 0 or a UV_ code; then nothing is open. UV_EALREADY: the port will be
+ * free soon. */
 int opening_open(struct server *server, struct port *port);
 void opening_close(struct server *server, struct port *port);
 
 /* ports.c */
-/* Opens what is configured and not open, and closes what is not configured any more, as long as one is open: the last
- * one stays. What cannot be opened is told, and tried again. */
+/* Opens configured ports that are not open, and closes ports that are no longer configured, except the last open
+ * one. A port that cannot be opened is logged, and retried. */
 void ports_configure(struct server *server, const struct kdnetd_config *config);
 void ports_close_unwanted(struct server *server);
 void ports_look(struct server *server, uint64_t now_us); /* each second */
 size_t ports_open(const struct server *server);          /* how many are open, and are wanted */
 size_t ports_wanted(const struct server *server);
 size_t ports_deaf(const struct server *server); /* open, but not all workers receive */
-void ports_judge(struct server *server);        /* which have fallen silent, by what the workers have said */
+void ports_judge(struct server *server); /* decides from the workers' reports which listeners have fallen silent */
 void ports_clear(struct server *server);
-/* Says in the log what was dropped since the last time; nothing when nothing was. */
+/* Logs the datagrams dropped since the last time, if any. */
 void port_log_drops(struct port *port);
 
 /* summary.c */
-void summary_ask(struct server *server);      /* unless it is under way; then once more after it */
-void summary_log(struct server *server);      /* asks, and tells the answers in the log */
-void summary_log_last(struct server *server); /* what was asked for and is not there yet: as it is now */
+void summary_ask(struct server *server); /* asks the workers; during a round, once more after it */
+void summary_log(struct server *server); /* asks, and tells the answers in the log */
+void summary_log_last(
+    struct server *server); /* logs a requested summary that is not complete yet, with the current numbers */
 void summary_clear(struct server *server);
 void summary_status(struct server *server);
 
@@ -206,10 +207,10 @@ void unknown_report_log_rest(struct server *server); /* once a minute */
 /* reload.c */
 bool reload_first(struct server *server);                 /* listeners and targets of the first configuration */
 void reload_again(struct server *server);                 /* on HUP */
-void reload_look(struct server *server, uint64_t now_us); /* gives up one whose files do not come; once a second */
+void reload_look(struct server *server, uint64_t now_us); /* gives up a reload whose files do not come; once a second */
 /* The server ends, and no worker runs any more: nothing more is applied. */
 void reload_stop(struct server *server);
-/* At the very end: waits a second at most for threads that read. False: some still do, and use the server. */
+/* At the very end: waits a second at most for reading threads. False: some still read, and use the server. */
 bool reload_is_over(struct server *server);
 
 #endif

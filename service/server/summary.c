@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What all workers together have done and have: for the log, the service manager and its watchdog. */
+/* Sums up the work and state of all workers: for the log, the service manager and its watchdog. */
 #include "service/runtime/log.h"
 #include "service/symbols/lookup.h"
 #include "service/platform/platform.h"
@@ -31,7 +31,7 @@ static void add_sessions(struct kdnet_session_counts *sum, const struct kdnet_se
 #include "service/runtime/counters.def"
 }
 
-/* Whether its machines are heard: what the server knows is told to the worker, and the other way round. */
+/* Exchanges hearing facts: the server's go to the worker, the worker's to the server. */
 static void fill_hearing(struct census_port *port, struct worker *worker, struct listener *listener)
 {
     struct hearing_facts *facts = &port->facts;
@@ -151,7 +151,7 @@ static void log_summary(struct server *server)
     event_log_count(&server->event_log, &event_log);
     for (const struct port *port = server->ports; port; port = port->next)
         add_counts(&all, &port->counts);
-    all.send_failed += all.send_dropped; /* one number of what was not sent */
+    all.send_failed += all.send_dropped; /* one number for all unsent datagrams */
     log_begin(&line, CONFIG_LOG_NOTICE, "summary");
     log_counters(&line, &summary->totals, &all, &summary->sessions);
     log_number(&line, "symbol_lookups", server->lookup ? lookup_count(server->lookup) : 0);
@@ -184,12 +184,12 @@ static void end(struct server *server)
 static void handle_answer(struct message *message, void *owner)
 {
     struct server *server = owner;
-    (void)message; /* it stays in server->summary */
+    (void)message; /* the message stays in server->summary */
     if (--server->summary.asked == 0)
         end(server);
 }
 
-/* Room for its counts, by port. */
+/* Makes room for the counts by port. */
 static bool prepare(struct server *server, struct census *census)
 {
     size_t count = 0;
@@ -212,7 +212,7 @@ static bool prepare(struct server *server, struct census *census)
     return true;
 }
 
-/* Without memory nobody is asked, and what is known stays. */
+/* Out of memory: nobody is asked, and the known numbers stay. */
 static void begin(struct server *server)
 {
     struct summary *summary = &server->summary;
@@ -233,7 +233,7 @@ void summary_ask(struct server *server)
         begin(server);
 }
 
-/* A round that is under way may have asked too early. */
+/* A round in progress may have asked too early. */
 void summary_log(struct server *server)
 {
     if (server->summary.asked > 0)

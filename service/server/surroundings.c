@@ -14,7 +14,7 @@
 /* Of uv_fs_access: the bits of access(2). */
 enum { SEARCHABLE = 1, WRITABLE = 2, READABLE = 4 };
 
-/* Where the service manager makes a folder for the service at its start (config/kdnetd.service). */
+/* Folders that the service manager makes at the service's start (config/kdnetd.service). */
 static const char *const made_folders[] = {"/var/log/kdnetd", "/var/lib/kdnetd"};
 
 static struct config_spot spot_of(const struct kdnetd_config *config, const struct config_place *place,
@@ -48,7 +48,7 @@ static bool is_here(const uv_interface_address_t *interfaces, int count, const s
     return is_any(wanted->ip) || is_loopback_v4(wanted->ip);
 }
 
-/* The wildcard of a listener's port and kind, when it is listened on, too; or NULL. */
+/* Returns the wildcard listener of a listener's port and family, if there is one, or NULL. */
 static const struct config_listen *find_wildcard(const struct kdnetd_config *config, const struct config_listen *listen)
 {
     struct address address = address_from_config(&listen->address);
@@ -138,7 +138,7 @@ static enum kind kind_of(const char *path)
     return error != 0 ? KIND_NONE : is_folder ? KIND_FOLDER : KIND_OTHER;
 }
 
-/* What keeps a result file from being opened, and the remedy; false: nothing. */
+/* Finds the obstacle to opening a result file, and the remedy; false: none. */
 static bool find_obstacle(const char *path, char text[static CONFIG_ERROR_SIZE])
 {
     char folder[PATH_SIZE];
@@ -187,7 +187,7 @@ struct warning {
     FILE *out;
 };
 
-/* As the service's user, in a process of its own. */
+/* Runs as the service's user, in a child process. */
 static void warn_as_user(void *user)
 {
     const struct warning *warning = user;

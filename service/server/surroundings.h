@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * surroundings: does this computer have what a configuration names? For `kdnetd --check`.
+ * surroundings: checks that this computer has what a configuration names, for `kdnetd --check`.
  *
- * Uses config. What is missing here is a mistake for who sets kdnetd up, and none for a service that runs: that one
- * serves with what there is.
+ * A missing thing is a mistake while kdnetd is being set up, but not for a running service, which serves with what
+ * there is.
  */
 #ifndef SERVICE_SURROUNDINGS_H
 #define SERVICE_SURROUNDINGS_H
@@ -12,12 +12,11 @@
 
 #include <stdio.h>
 
-/* Addresses that are listened on, the folder of the results. Returns true when none is missing. */
+/* Checks listening addresses and the folder of the results. Returns true when none is missing. */
 bool surroundings_check(const struct kdnetd_config *config, struct config_report *report);
 
-/* For root: what the user of the service may not read or write, a line each. It does nothing when there is no such
- * user.
- */
+/* For root: prints what the service's user may not read or write, a line each. Does nothing when there is no such
+ * user. */
 void surroundings_warn(const struct kdnetd_config *config, FILE *out);
 
 #endif

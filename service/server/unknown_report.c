@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Machines that poke with a key that no target has there: who they are, and what to do about them. */
+/* Machines that poke with a key that no target has: who they are, and what to do about them. */
 #include "service/runtime/log.h"
 #include "service/server/server_internal.h"
 #include "service/worker/unknown_poke.h"
@@ -15,11 +15,11 @@ struct poke {
     struct search_poke search_poke;
 };
 
-/* An unknown source on its way through the workers: whose key is it? */
+/* An unknown source on its way through the workers, to find the key's owner. */
 struct question {
     struct message message;
     struct server *server;
-    unsigned worker; /* that is asked */
+    unsigned worker; /* the worker being asked */
     struct unknown_source unknown_source;
     bool found, has_address;
     char here[CONFIG_NAME_SIZE]; /* the target that is configured for its address; empty: none */
@@ -111,7 +111,7 @@ static void handle_answer(struct message *message, void *owner)
     free(message);
 }
 
-/* The target that should be at its address. */
+/* Finds the target configured for the source's address. */
 static void name_here(const struct worker *worker, struct question *question)
 {
     const struct unknown_source *unknown_source = &question->unknown_source;
@@ -133,7 +133,7 @@ static struct search_poke poke_of(const struct unknown_source *source)
     return poke;
 }
 
-/* On a worker's thread: its answer, or the next one is asked. */
+/* On a worker's thread: answers, or passes the question to the next worker. */
 static void handle_question(struct message *message, void *owner)
 {
     struct question *question = (struct question *)message;
@@ -148,7 +148,7 @@ static void handle_question(struct message *message, void *owner)
         memcpy(question->name, targets_name(row), strlen(targets_name(row)) + 1);
     }
     name_here(owner, question);
-    bool last = ++question->worker == server->worker_count; /* the target at its address may be another worker's */
+    bool last = ++question->worker == server->worker_count; /* the target at the address may be another worker's */
     message->handle = last ? handle_answer : handle_question;
     mailbox_post(last ? &server->mailbox : &server->workers[question->worker].mailbox, message);
 }
@@ -160,7 +160,7 @@ void unknown_report_look(struct server *server, uint64_t now_us)
     while (unknown_sources_next(&server->unknown_sources, &at, now_us, &unknown_source)) {
         struct question *question = calloc(1, sizeof *question);
         if (!question)
-            return; /* it is told of when it pokes again */
+            return; /* reported when the source pokes again */
         question->message.handle = handle_question;
         question->server = server;
         question->unknown_source = unknown_source;

@@ -15,7 +15,7 @@ static bool may_make_room(const struct unknown_source *row, uint64_t now_us)
     return !row->used || row->reported || now_us - row->last_us >= UNKNOWN_SOURCES_STALE_US;
 }
 
-/* The row of a source, or one that makes room for it, or NULL. */
+/* Returns the row of a source, or one that makes room for it, or NULL. */
 static struct unknown_source *row_for(struct unknown_sources *unknown_sources, const struct address *source,
                                       uint16_t listen_port, uint64_t now_us)
 {

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * unknown_sources: who pokes with a key that no target has: counted by source, so that an operator is told once and not
- * for each packet.
+ * unknown_sources: senders that poke with a key that no target has, counted by source, so that an operator is told once
+ * and not for each packet.
  *
- * Uses address, bucket, key_search. Bounded: UNKNOWN_SOURCES_ROWS sources; one that was told of, or was silent for
- * UNKNOWN_SOURCES_STALE_US, makes room, and when there is none the newcomer is only counted: a flood hides nobody who
- * came before it. A source is told of UNKNOWN_SOURCES_FIRST_US after its first poke, then once in
- * UNKNOWN_SOURCES_AGAIN_US while it goes on; and at most UNKNOWN_SOURCES_PER_SECOND and UNKNOWN_SOURCES_PER_MINUTE of
- * all.
+ * Bounded: UNKNOWN_SOURCES_ROWS sources. A source that was reported, or was silent for UNKNOWN_SOURCES_STALE_US, makes
+ * room; otherwise a new source is only counted, so that a flood hides no earlier source. A source is reported
+ * UNKNOWN_SOURCES_FIRST_US after its first poke, then once in UNKNOWN_SOURCES_AGAIN_US while it goes on; and at most
+ * UNKNOWN_SOURCES_PER_SECOND and UNKNOWN_SOURCES_PER_MINUTE of all.
  */
 #ifndef SERVICE_UNKNOWN_SOURCES_H
 #define SERVICE_UNKNOWN_SOURCES_H
@@ -34,18 +33,18 @@ struct unknown_source {
     uint8_t version;
     uint16_t listen_port;
     struct address source; /* of the last poke */
-    uint64_t count;        /* since it was told of */
+    uint64_t count;        /* pokes since the last report */
     uint64_t first_us, last_us, reported_us;
-    uint8_t payload[KEY_SEARCH_PAYLOAD]; /* its first poke since it was told of */
+    uint8_t payload[KEY_SEARCH_PAYLOAD]; /* first poke since the last report */
     size_t length;
 };
 
 struct unknown_sources {
     uint64_t seed;
     struct bucket second;
-    uint64_t minute_us; /* when the minute that is counted began */
+    uint64_t minute_us; /* start of the current minute */
     unsigned minute_count;
-    uint64_t unreported; /* pokes of sources that found no room, or had to make room before they were told of */
+    uint64_t unreported; /* pokes of sources without room, or dropped before their report */
     struct unknown_source rows[UNKNOWN_SOURCES_ROWS];
 };
 
@@ -56,13 +55,13 @@ void unknown_sources_note(struct unknown_sources *unknown_sources, const struct 
                           uint64_t now_us);
 
 /*
- * The next source to tell of; false: none now. `out` has its count since the last time, which starts again.
- * at  0 in the first call of a round, then left alone.
+ * Returns the next source to report; false: none now. `out` has the count since the last report, which restarts. at  0
+ * in the first call of a round, then left alone.
  */
 bool unknown_sources_next(struct unknown_sources *unknown_sources, size_t *at, uint64_t now_us,
                           struct unknown_source *out);
 
-/* Pokes that will not be logged individually, since the last call. */
+/* Returns the pokes since the last call that will not be logged individually. */
 uint64_t unknown_sources_unreported(struct unknown_sources *unknown_sources);
 
 #endif

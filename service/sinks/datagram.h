@@ -9,7 +9,7 @@
 
 struct datagram;
 
-/* `address` is HOST:PORT, IPv6 in brackets. NULL: what is wrong is in `error`. */
+/* Opens a socket to `address`, HOST:PORT, IPv6 in brackets. NULL: the fault is in `error`. */
 struct datagram *datagram_open(const char *address, char error[static SINK_TEXT_SIZE]);
 bool datagram_send(struct datagram *datagram, const char *bytes, size_t length, char error[static SINK_TEXT_SIZE]);
 void datagram_close(struct datagram *datagram); /* NULL is fine */

@@ -155,7 +155,7 @@ static void note_success(struct feed *feed)
     feed->env->changed(feed->env->user);
 }
 
-/* False: it is to end. */
+/* Waits before the next try. False: the sink has to end. */
 static bool wait_again(struct feed *feed, const struct sink_answer *answer)
 {
     uint64_t ms = answer->outcome == SINK_PAUSE ? jitter(feed, FEED_LAST_MS) : backoff(feed);
@@ -185,7 +185,7 @@ static void give_up(struct feed *feed, struct sink_event *event, const char *tex
     log_end(&line);
 }
 
-/* Those that are not done, to the front; returns how many. */
+/* Moves events that are not done to the front; returns how many. */
 static size_t keep_waiting(struct sink_event **events, size_t count)
 {
     size_t kept = 0;
@@ -203,7 +203,7 @@ static void set_done(struct feed *feed, struct sink_event **events, size_t count
     note_success(feed);
 }
 
-/* What each event's own answer says. */
+/* Takes each event's own answer. */
 static void take_partly(struct feed *feed, struct sink_event **events, size_t count, const char *text)
 {
     for (size_t i = 0; i < count; ++i) {
@@ -249,7 +249,7 @@ static enum delivered deliver(struct feed *feed, struct sink_event **events, siz
 
 /* Acknowledgements */
 
-/* The marks that are old enough are acknowledged. */
+/* Acknowledges marks that are old enough. */
 static void settle(struct feed *feed)
 {
     uint64_t now_ms = feed->env->now_ms(feed->env->user), seq = 0;
@@ -264,7 +264,7 @@ static void settle(struct feed *feed)
     feed->env->acknowledge(feed->env->user, seq);
 }
 
-/* One mark a second: the newer one of a second stands for both. */
+/* Adds a mark; within one second the newer mark replaces the older. */
 static void mark(struct feed *feed, uint64_t seq)
 {
     uint64_t now_ms = feed->env->now_ms(feed->env->user);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * feed: one sink's work, turn by turn: events behind its cursor are read, delivered, acknowledged. Private to sinks/.
+ * feed: one sink's work, turn by turn: reads events behind the cursor, delivers and acknowledges them. Private to
+ * sinks/.
  *
- * Pure but for its environment: time, the store and the receiver are functions, so that a test has them on a fake
- * clock.
+ * Pure except for its environment: time, store and receiver are functions, so that tests use a fake clock.
  *
- * What fails is tried again after 1 s, 2 s, ... 5 min, with jitter. A batch that the receiver refuses is halved until
- * the event that it refuses is alone; that one is given up after FEED_REFUSALS tries, and the others are delivered.
+ * A failed delivery is retried after 1 s, 2 s, ... 5 min, with jitter. A batch that the receiver refuses is halved
+ * until the refused event is alone; that event is given up after FEED_REFUSALS tries, and the others are delivered.
  */
 #ifndef SERVICE_SINKS_FEED_H
 #define SERVICE_SINKS_FEED_H
@@ -17,13 +17,13 @@
 #define FEED_LAST_MS   300000U
 #define FEED_IDLE_MS   1000U
 #define FEED_REFUSALS  3U
-#define FEED_MARKS     40U /* of held back acknowledgements, one a second */
+#define FEED_MARKS     40U /* of acknowledgements held back, one a second */
 #define FEED_AFTER_MAX 3600U
 
 struct feed_batch {
     struct sink_event *events;
     size_t count, capacity, bytes;
-    uint64_t scanned; /* the last event that was looked at, wanted or not; 0: there was none */
+    uint64_t scanned; /* the last event examined, wanted or not; 0: none */
 };
 
 enum feed_read { FEED_READ, FEED_UNAVAILABLE };
@@ -33,7 +33,7 @@ struct feed_env {
     enum feed_read (*read)(void *user, uint64_t after, struct feed_batch *batch);
     void (*deliver)(void *user, struct sink_event *const *events, size_t count, struct sink_answer *answer);
     void (*acknowledge)(void *user, uint64_t seq);
-    bool (*wait)(void *user, uint64_t ms, bool for_events); /* false: it is to end */
+    bool (*wait)(void *user, uint64_t ms, bool for_events); /* false: the sink has to end */
     uint64_t (*now_ms)(void *user);
     void (*changed)(void *user); /* the counts of the feed */
 };
@@ -42,7 +42,7 @@ struct feed {
     const struct feed_env *env;
     const char *name;
     unsigned longest_ms;   /* between two tries; 0: FEED_LAST_MS */
-    unsigned held_back_ms; /* the receiver does not acknowledge: what was sent may be lost for so long */
+    unsigned held_back_ms; /* how long a sent event may still be lost, with a receiver that does not acknowledge */
 
     uint64_t at; /* read and delivered */
     bool failing;
@@ -61,17 +61,17 @@ struct feed {
 
 void feed_init(struct feed *feed, const struct feed_env *env, const char *name, uint64_t cursor, uint64_t seed);
 
-/* Reads and delivers a batch, or waits. False: it is to end. */
+/* Reads and delivers a batch, or waits. False: the sink has to end. */
 bool feed_turn(struct feed *feed);
 
 /* Goes back to behind `seq`, to deliver again; never forward. */
 void feed_go_back(struct feed *feed, uint64_t seq);
 
-/* A line into a batch; false: out of memory. It is an object and has an id, or is left out. */
+/* Adds a line to a batch; false: out of memory. Ignores a line that is no JSON object or has no id. */
 bool feed_add(struct feed_batch *batch, uint64_t seq, uint64_t time_us, const char *line, size_t length);
 void feed_clear(struct feed_batch *batch);
 
-/* Is an event one that the sink wants? */
+/* Whether the sink's filter wants an event. */
 bool feed_wants(const struct config_sink *config, const struct sink_event *event);
 
 #endif

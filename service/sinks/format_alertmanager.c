@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Alertmanager's alerts: how a crash ended, and machines that are lost. */
+/* Alertmanager's alerts: outcomes of crashes, and lost machines. */
 #include "service/sinks/format.h"
 
 #include <string.h>

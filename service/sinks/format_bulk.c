@@ -17,7 +17,7 @@ static void make(struct text *body, const struct format_source *source, struct s
     }
 }
 
-/* 409: it is there already. */
+/* 409: the document exists already. */
 static void judge_item(struct sink_event *event, json_int_t status, const json_t *item, struct sink_answer *answer)
 {
     if ((status >= 200 && status < 300) || status == 409) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Splunk's HTTP Event Collector: objects one after the other; {"code":0} acknowledges. */
+/* Splunk's HTTP Event Collector: concatenated objects; {"code":0} acknowledges. */
 #include "service/sinks/format.h"
 
 static void set_text(json_t *object, const char *name, const char *text)

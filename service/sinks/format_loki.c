@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Loki's push: a stream for each set of labels, its values by time. */
+/* Loki's push API: a stream for each set of labels, with values in time order. */
 #include "service/sinks/format.h"
 
 #include <inttypes.h>
@@ -35,7 +35,7 @@ static json_t *begin_stream(json_t *streams, const struct format_source *source,
     if (event->verdict)
         (void)json_object_set_new(labels, "verdict", json_string(event->verdict));
     (void)json_array_append_new(streams, json_pack("{s:o,s:O}", "stream", labels, "values", values));
-    json_decref(values); /* the stream has it */
+    json_decref(values); /* the stream owns `values` now */
     return values;
 }
 

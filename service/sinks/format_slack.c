@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An incoming webhook of Slack, and of what understands the same: a message for people, at most one a second. */
+/* Incoming webhooks of Slack and compatible receivers: a message for people, at most one a second. */
 #include "service/sinks/format.h"
 
 #include <stdio.h>

@@ -5,7 +5,7 @@
 
 #include "service/sinks/text.h"
 
-/* False: out of memory, or a build without zlib; then it is sent as it is. */
+/* Compresses a text. False: out of memory, or a build without zlib; the text is then sent uncompressed. */
 bool gzip_text(const struct text *plain, struct text *out);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bodies by HTTP, one after the other over one connection; what an answer's status means for its events. */
+/* Sends bodies by HTTP, one after the other over one connection, and judges each answer's status. */
 #include "service/sinks/format.h"
 #include "service/sinks/gzip.h"
 
@@ -37,7 +37,7 @@ static size_t take(char *bytes, size_t size, size_t count, void *user)
     size_t length = size * count;
     if (link->reply.length + length <= SINK_REPLY_MAX)
         text_add(&link->reply, bytes, length);
-    return length; /* what is too much is left out: the status says enough */
+    return length; /* excess bytes are dropped: the status suffices */
 }
 
 static int go_on(void *user, curl_off_t down_all, curl_off_t down, curl_off_t up_all, curl_off_t up)
@@ -50,7 +50,7 @@ static int go_on(void *user, curl_off_t down_all, curl_off_t down, curl_off_t up
     return atomic_load(link->stop);
 }
 
-/* The address, with the format's path when it has none. */
+/* Makes the URL from the sink's address, with the format's path when the address has none. */
 static char *make_url(const struct config_sink *config, const struct sink_format *format)
 {
     const char *host = strstr(config->url, "://") + 3, *path = strpbrk(host, "/?#");
@@ -118,7 +118,7 @@ static struct sink_link *open_link(const struct config_sink *config, const char 
     return NULL;
 }
 
-/* Anew for each body: tokens change. False: it is said in `answer`. */
+/* Reads the token for each body, because tokens change. False: the fault is in `answer`. */
 static bool add_token(const struct sink_link *link, struct curl_slist **headers, struct sink_answer *answer)
 {
     char token[TOKEN_SIZE] = "", header[HEADER_SIZE];
@@ -158,7 +158,7 @@ static void judge_status(const struct sink_link *link, long status, struct sink_
         answer->outcome = SINK_REFUSED;
 }
 
-/* One a second, and the like. */
+/* Keeps the format's pace, e.g. one body a second. */
 static void keep_pace(struct sink_link *link)
 {
     uint64_t now_ms = uv_hrtime() / 1000000;

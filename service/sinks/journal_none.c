@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A system without a journal. That is told as the sink's error. */
+/* Systems without a journal: reported as the sink's error. */
 #include "service/sinks/sink.h"
 
 static struct sink_link *open_link(const struct config_sink *config, const char *collector, const atomic_bool *stop)

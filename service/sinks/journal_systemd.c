@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* systemd's journal, by its native protocol: a datagram an event, KEY=VALUE a line. Once: it does not acknowledge. */
+/* systemd's journal, by its native protocol: one datagram an event, one KEY=VALUE a line. The journal does not
+ * acknowledge. */
 #include "service/sinks/sink.h"
 #include "service/sinks/text.h"
 
@@ -46,7 +47,7 @@ static struct sink_link *open_link(const struct config_sink *config, const char 
     return link;
 }
 
-/* A value has no line end: names, words and JSON on one line. */
+/* Values contain no line end: they are names, words and JSON on one line. */
 static void add_field(struct text *text, const char *name, const char *value)
 {
     if (!value || strchr(value, '\n'))
@@ -74,7 +75,7 @@ static void make(struct text *text, const struct sink_event *event, bool with_js
         add_field(text, "KDNETD_JSON", event->line);
 }
 
-/* Returns 0 or an errno. What is too large for a datagram goes without its JSON. */
+/* Returns 0 or an errno. An event that is too large for a datagram is sent without its JSON. */
 static int send_event(const struct sink_link *link, const struct sink_event *event)
 {
     for (int with_json = 1; with_json >= 0; --with_json) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Events to a topic of Kafka by librdkafka: each with its target as the key and its id as a header, acknowledged by all
- * replicas that are in sync. All on the sink's own thread: what librdkafka reports is polled.
+ * Sends events to a Kafka topic by librdkafka: the target as the key, the id as a header, acknowledged by all in-sync
+ * replicas. Everything runs on the sink's thread: librdkafka's reports are polled.
  *
- * A batch is in flight at once (FLIGHT_MAX), and no batch is left before each of its events was reported on. What was
- * not acknowledged is produced again, under the same id.
+ * One batch (FLIGHT_MAX) is in flight at a time, until each of its events was reported. Unacknowledged events are
+ * produced again with the same id.
  */
 #include "service/sinks/sink.h"
 
@@ -22,9 +22,9 @@
 #define FLUSH_MS        1000
 #define PROPERTY_SIZE   1024U
 #define PROPERTIES_MAX  256U
-#define LIBRDKAFKA_SIZE 200U /* of its texts that are shown */
+#define LIBRDKAFKA_SIZE 200U /* bytes shown of librdkafka's texts */
 
-/* A batch on its way. */
+/* A batch in flight. */
 struct flight {
     struct sink_event *const *events;
     size_t count, waiting; /* waiting: produced, and not reported on */
@@ -36,7 +36,7 @@ struct sink_link {
     const atomic_bool *stop;
     rd_kafka_t *producer;          /* NULL: none */
     struct flight *flight;         /* NULL: none */
-    char trouble[LIBRDKAFKA_SIZE]; /* what librdkafka said last of the brokers; empty: nothing */
+    char trouble[LIBRDKAFKA_SIZE]; /* librdkafka's last complaint about the brokers; empty: none */
 };
 
 static void complain(struct sink_answer *answer, const char *text)
@@ -45,7 +45,7 @@ static void complain(struct sink_answer *answer, const char *text)
         (void)snprintf(answer->text, sizeof answer->text, "%.*s", (int)LIBRDKAFKA_SIZE, text);
 }
 
-/* What librdkafka reports, all from rd_kafka_poll */
+/* Callbacks of librdkafka, all from rd_kafka_poll */
 
 static void on_report(rd_kafka_t *producer, const rd_kafka_message_t *message, void *user)
 {
@@ -76,7 +76,8 @@ static void on_error(rd_kafka_t *producer, int error, const char *why, void *use
 
 static void on_log(const rd_kafka_t *producer, int level, const char *facility, const char *text)
 {
-    (void)producer; /* its own log would go to standard error; what counts is told as the sink's error */
+    (void)producer; /* librdkafka's own log would go to standard error; errors that matter are reported as the sink's
+                       error */
     (void)level;
     (void)facility;
     (void)text;
@@ -124,7 +125,7 @@ static bool set_file(rd_kafka_conf_t *conf, const char *path, struct sink_answer
     return good;
 }
 
-/* What makes it once and in order comes last: no file takes it back. */
+/* Options for exactly-once order come last, so that no file overrides them. */
 static bool set_all(struct sink_link *link, rd_kafka_conf_t *conf, struct sink_answer *answer)
 {
     const struct config_sink *config = link->config;
@@ -146,7 +147,7 @@ static bool open_producer(struct sink_link *link, struct sink_answer *answer)
     if (set_all(link, conf, answer))
         link->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof error);
     if (!link->producer) {
-        rd_kafka_conf_destroy(conf); /* it is the producer's when there is one */
+        rd_kafka_conf_destroy(conf); /* a producer owns the configuration */
         complain(answer, error);
         answer->outcome = SINK_PAUSE;
     }
@@ -253,7 +254,7 @@ static void close_link(struct sink_link *link)
 static struct sink_link *open_link(const struct config_sink *config, const char *collector, const atomic_bool *stop)
 {
     struct sink_link *link = calloc(1, sizeof *link);
-    (void)collector; /* each event names it */
+    (void)collector; /* each event names its collector */
     if (!link)
         return NULL;
     link->config = config;

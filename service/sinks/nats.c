@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Events to a stream of NATS JetStream: each published with its id, and acknowledged to an inbox of this link. All on
- * the sink's own thread: publishing may block, and answers are fetched, not called back.
+ * Sends events to a stream of NATS JetStream: each is published with its id, and acknowledged to an inbox of this link.
+ * Everything runs on the sink's thread: publishing may block, and answers are polled.
  *
- * A batch is in flight at once (FLIGHT_MAX). What is not acknowledged is published again, under the same id: the stream
- * takes it once. The link also says each HEARTBEAT_MS that its collector is there, in a bucket beside the stream.
+ * One batch (FLIGHT_MAX) is in flight at a time. Unacknowledged events are published again with the same id, which the
+ * stream stores once. Each HEARTBEAT_MS the link also writes its collector's heartbeat to a bucket beside the stream.
  */
 #include "service/fleet/stream.h"
 #include "service/runtime/log.h"
@@ -18,10 +18,10 @@
 #define FLIGHT_MAX   512U
 #define ACK_MS       5000U  /* without any acknowledgement */
 #define LOOK_MS      50     /* at `stop` */
-#define RECONNECT_MS 1000U  /* that a batch waits for the connection */
+#define RECONNECT_MS 1000U  /* wait of a batch for the connection */
 #define SILENT_MAX   2U     /* batches in a row without any acknowledgement: another connection */
-#define HEARTBEAT_MS 10000U /* a collector that has said nothing for 30 s is told as silent */
-#define BUCKET_MS    60000U /* until it is tried again to make the bucket of heartbeats */
+#define HEARTBEAT_MS 10000U /* a collector without a heartbeat for 30 s is reported as silent */
+#define BUCKET_MS    60000U /* until the next try to create the bucket of heartbeats */
 #define HEADERS_MAX  1024U  /* bytes of a message's headers, at most */
 #define SUBJECT_SIZE 1024U
 #define SEQ_SIZE     24U
@@ -33,18 +33,18 @@ struct sink_link {
     const atomic_bool *stop;
     natsConnection *connection; /* NULL: none */
     natsSubscription *answers;
-    char inbox[128]; /* its subject, without what is behind the last dot */
-    bool has_stream; /* it was there */
+    char inbox[128]; /* the inbox's subject, up to its last dot */
+    bool has_stream; /* the stream existed at the last look */
     bool has_bucket;
     bool told_remark;
     unsigned silent;                      /* batches in a row without any acknowledgement */
-    char why_no_stream[FLEET_ERROR_SIZE]; /* empty: it is there */
-    uint64_t no_bucket_ms;                /* when it could not be made; 0: it could */
+    char why_no_stream[FLEET_ERROR_SIZE]; /* empty: the stream exists */
+    uint64_t no_bucket_ms;                /* when creating the bucket failed; 0: it did not */
     uint64_t beat_ms;                     /* when a heartbeat was due last; 0: never */
     uint64_t reconnects;                  /* as libnats counts them, when the batch was published */
 };
 
-/* A batch on its way. */
+/* A batch in flight. */
 struct flight {
     struct sink_event *const *events;
     size_t count, waiting; /* waiting: published, and neither acknowledged nor refused */
@@ -74,7 +74,7 @@ static void disconnect(struct sink_link *link)
     link->silent = 0;
 }
 
-/* "_INBOX.xyz.*" for answers; a message asks for its own by its number in the place of the star. */
+/* Subscribes to "_INBOX.xyz.*"; a message asks for an answer to its number in place of the star. */
 static natsStatus subscribe(struct sink_link *link)
 {
     natsInbox *inbox = NULL;
@@ -107,7 +107,7 @@ static bool is_connected(const struct sink_link *link)
     return natsConnection_Status(link->connection) == NATS_CONN_STATUS_CONNECTED;
 }
 
-/* A connection that broke is made again by libnats. */
+/* libnats reconnects a broken connection by itself. */
 static bool wait_connected(struct sink_link *link, struct sink_answer *answer)
 {
     char error[FLEET_ERROR_SIZE];
@@ -151,7 +151,7 @@ static bool prepare(struct sink_link *link, struct sink_answer *answer)
             remark(link, error);
         (void)snprintf(link->why_no_stream, sizeof link->why_no_stream, "%s", error);
     }
-    return true; /* who may publish may not be allowed to ask */
+    return true; /* an account that may publish may lack the right to ask */
 }
 
 static uint64_t count_reconnects(const struct sink_link *link)
@@ -192,7 +192,7 @@ static natsStatus publish_event(struct sink_link *link, const struct sink_event 
     return status;
 }
 
-/* What the servers will not take by its size is no reason to hold up the others. */
+/* Events too large for the servers must not hold up the others. */
 static void publish(struct sink_link *link, struct flight *flight)
 {
     char error[FLEET_ERROR_SIZE];
@@ -233,7 +233,7 @@ static bool is_too_large(const json_t *error)
     return json_integer_value(json_object_get(error, "err_code")) == JSStreamMessageExceedsMaximumErr;
 }
 
-/* An answer to one event: acknowledged, refused, or an error that is over some time. */
+/* Takes the answer to one event: acknowledged, refused, or a temporary error. */
 static void judge(struct flight *flight, struct sink_event *event, natsMsg *message)
 {
     char text[SINK_TEXT_SIZE];
@@ -251,7 +251,7 @@ static void judge(struct flight *flight, struct sink_event *event, natsMsg *mess
     json_decref(json);
 }
 
-/* An event that no stream takes: libnats does not say which one. */
+/* Notes an event that no stream takes; libnats does not tell which event. */
 static void note_no_stream(struct sink_link *link, struct flight *flight)
 {
     link->has_stream = false;
@@ -259,7 +259,7 @@ static void note_no_stream(struct sink_link *link, struct flight *flight)
     complain(flight->answer, link->why_no_stream[0] != '\0' ? link->why_no_stream : "no stream takes the events now");
 }
 
-/* One answer; false: there is none now. An answer of an earlier try counts as well. */
+/* Takes one answer; false: none now. Answers to an earlier try count, too. */
 static bool take_answer(struct sink_link *link, struct flight *flight)
 {
     natsMsg *message = NULL;
@@ -346,7 +346,7 @@ static void beat(struct sink_link *link)
         (void)natsConnection_FlushTimeout(link->connection, FLEET_CONNECT_MS);
 }
 
-/* Best effort: who cannot say that it is there is known by its events. */
+/* Best effort: a collector without a heartbeat is still known by its events. */
 static void tick(struct sink_link *link)
 {
     struct sink_answer unheard = {.outcome = SINK_AGAIN};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A build without libnats: the sink cannot be set up, which is told as its error. */
+/* Builds without libnats: reported as the sink's error. */
 #include "service/sinks/sink.h"
 
 static struct sink_link *open_link(const struct config_sink *config, const char *collector, const atomic_bool *stop)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sink: what a type of sink is to the thread that feeds it. Private to sinks/.
+ * sink: the interface of a type of sink to the thread that feeds it. Private to sinks/.
  *
- * A link is one sink's way to its receiver. It is used by one thread, may block for a while (SINK_CONNECT_S,
- * SINK_ANSWER_S), and looks at `stop` meanwhile.
+ * A link is one sink's connection to its receiver. One thread uses it; its functions may block for a while
+ * (SINK_CONNECT_S, SINK_ANSWER_S) and check `stop` meanwhile.
  */
 #ifndef SERVICE_SINK_H
 #define SERVICE_SINK_H
@@ -16,14 +16,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SINK_BATCH_BYTES ((size_t)1 << 20) /* of lines; one line alone may be longer */
+#define SINK_BATCH_BYTES ((size_t)1 << 20) /* bytes of lines in a batch; a single line may be longer */
 #define SINK_CONNECT_S   5
 #define SINK_ANSWER_S    30
 #define SINK_REPLY_MAX   ((size_t)4 << 20) /* bytes of an answer */
 #define SINK_TEXT_SIZE   256
 #define SINK_WORDS_SIZE  512
 
-/* An event on its way. Texts are borrowed from `json`; NULL: the event has none. */
+/* An event to deliver. Texts are borrowed from `json`; NULL: the event lacks the member. */
 struct sink_event {
     uint64_t seq, time_us;
     char *line; /* owned, as `json` */
@@ -36,16 +36,16 @@ struct sink_event {
 
 enum sink_outcome {
     SINK_DONE,    /* all are acknowledged */
-    SINK_AGAIN,   /* try again, after a while that grows */
-    SINK_PAUSE,   /* the same, after 5 minutes: somebody must mend the configuration */
-    SINK_REFUSED, /* the receiver will never take these, one of them at least */
-    SINK_PARTLY,  /* each event says for itself: `done`, or one refusal more */
+    SINK_AGAIN,   /* retry after a growing delay */
+    SINK_PAUSE,   /* retry after 5 minutes: somebody has to correct the configuration */
+    SINK_REFUSED, /* the receiver will never take at least one of these events */
+    SINK_PARTLY,  /* each event has its own result: `done`, or one more refusal */
 };
 
 struct sink_answer {
     enum sink_outcome outcome;
-    unsigned after_s;          /* the receiver asks for so long a wait; 0: it does not */
-    char text[SINK_TEXT_SIZE]; /* what is wrong, or what the receiver said */
+    unsigned after_s;          /* delay that the receiver asks for; 0: none */
+    char text[SINK_TEXT_SIZE]; /* the fault, or the receiver's message */
 };
 
 struct sink_link;
@@ -55,14 +55,14 @@ struct sink_type {
     /* Delivers all of `events`, none of which is done. Their order is the store's. */
     void (*deliver)(struct sink_link *link, struct sink_event *const *events, size_t count, struct sink_answer *answer);
     void (*close)(struct sink_link *link);
-    unsigned longest_ms; /* between two tries; 0: it grows to minutes */
-    /* Each second or so, when nothing is to be delivered, too; NULL: it has nothing to do then. */
+    unsigned longest_ms; /* longest delay between two tries; 0: minutes */
+    /* Called about once a second, also without events; NULL: nothing to do. */
     void (*tick)(struct sink_link *link);
 };
 
 extern const struct sink_type sink_http, sink_syslog, sink_journal, sink_kafka, sink_nats;
 
-/* words.c: what an event says, in one sentence; how loud it is. */
+/* words.c: an event as one sentence, and its severity. */
 enum sink_severity { SINK_ERROR = 3, SINK_WARNING = 4, SINK_NOTICE = 5 };
 enum sink_severity sink_severity(const struct sink_event *event);
 bool sink_is_last_break(const struct sink_event *event);

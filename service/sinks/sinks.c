@@ -10,11 +10,11 @@
 #include <string.h>
 #include <uv.h>
 
-#define READ_ROWS     2000U  /* looked at for one batch, wanted or not */
+#define READ_ROWS     2000U  /* rows examined for one batch, wanted or not */
 #define HELD_BACK_MS  30000U /* of syslog over TCP */
 #define CLOSE_LOOK_MS 10U
 
-/* What the thread has counted, for others. */
+/* Counts of the sink's thread, for other threads. */
 struct told {
     uint64_t delivered, errors, rejected, dropped, failing_us, last_error_us;
     char error[SINKS_ERROR_SIZE];
@@ -35,17 +35,17 @@ struct sink {
     uv_mutex_t lock; /* of all below */
     uv_cond_t wakeup;
     bool woken;
-    bool goes_back;    /* to what was told since the next: asked, and not done yet */
+    bool goes_back;    /* a republish is requested and not done yet */
     uint64_t since_us; /* since 1970 */
     struct told told;
     atomic_bool stop, ended;
 };
 
 struct sinks {
-    struct store *store; /* the same for all of its life */
+    struct store *store; /* constant during the sink's life */
     uv_mutex_t lock;     /* of the list */
     struct sink *first;
-    struct sink *leaving; /* told to end; of the thread that configures alone */
+    struct sink *leaving; /* sinks told to end; only the configuring thread uses the list */
 };
 
 static uint64_t now_us(void)
@@ -93,7 +93,7 @@ static enum feed_read read_batch(void *user, uint64_t after, struct feed_batch *
     return result == STORE_DONE && reading.good ? FEED_READ : FEED_UNAVAILABLE;
 }
 
-/* NULL: it cannot be set up. */
+/* NULL: the link cannot be set up. */
 static struct sink_link *link_of(struct sink *sink)
 {
     if (!sink->link)
@@ -117,7 +117,7 @@ static void acknowledge(void *user, uint64_t seq)
         (void)store_sink_ack(sink->sinks->store, sink->config.name, seq);
 }
 
-/* Also while a batch is not taken: a collector that cannot deliver is there all the same. */
+/* Also ticks while a batch is not taken: a collector that cannot deliver is still alive. */
 static void tick(struct sink *sink)
 {
     if (sink->type->tick && !atomic_load(&sink->stop) && link_of(sink))
@@ -208,7 +208,7 @@ static void go_back(struct sink *sink)
 
 /* A sink */
 
-/* The store makes the cursor of a sink that is new. False: it is to end. */
+/* Waits for the cursor that the store makes for a new sink. False: the sink has to end. */
 static bool find_cursor(struct sink *sink, uint64_t *cursor)
 {
     while (store_sink_cursor(sink->reader, sink->config.name, cursor) != STORE_DONE)
@@ -263,7 +263,7 @@ static struct sink *new_sink(struct sinks *sinks, const struct config_sink *conf
         return NULL;
     }
     if (uv_mutex_init(&sink->lock) != 0 || uv_cond_init(&sink->wakeup) != 0)
-        abort(); /* neither needs memory that can be out on any system that we know */
+        abort(); /* both fail only when memory is out, on all known systems */
     sink->sinks = sinks;
     sink->type = type_of(config);
     sink->env = (struct feed_env){sink, read_batch, deliver, acknowledge, wait_for, feed_now_ms, publish};
@@ -300,7 +300,7 @@ static void tell(struct sink *sink, bool stop)
     uv_mutex_unlock(&sink->lock);
 }
 
-/* Frees those that have ended. */
+/* Frees sinks that have ended. */
 static void reap(struct sinks *sinks)
 {
     for (struct sink **at = &sinks->leaving; *at;) {
@@ -335,7 +335,7 @@ static const struct config_sink *find_config(const struct kdnetd_config *config,
     return NULL;
 }
 
-/* Those that are not told as they run are told to end. */
+/* Tells sinks to end that are not configured as they run. */
 static void end_others(struct sinks *sinks, const struct kdnetd_config *config)
 {
     uv_mutex_lock(&sinks->lock);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * syslog, RFC 5424: over TCP and TLS counted by octets (RFC 6587, RFC 5425), over UDP a datagram an event.
+ * syslog, RFC 5424: over TCP and TLS with octet counting (RFC 6587, RFC 5425), over UDP one datagram an event.
  *
- * The way is libcurl's, used for its connections alone: names, time limits, TLS with the receiver's name checked.
+ * libcurl makes the connections: names, time limits, TLS with verification of the receiver's name.
  */
 #include "service/sinks/sink.h"
 #include "service/sinks/datagram.h"
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <uv.h>
 
-#define LOOK_MS    20 /* until a receiver that is slow is tried again */
+#define LOOK_MS    20 /* interval of retrying a slow receiver */
 #define HOST_SIZE  256U
 #define ENTERPRISE "kdnetd@32473"
 
@@ -121,7 +121,7 @@ static bool connect_stream(struct sink_link *link, struct sink_answer *answer)
     return false;
 }
 
-/* Receivers say nothing: what can be read is the end. */
+/* Whether the receiver closed the connection: receivers send nothing, so readable means closed. */
 static bool is_closed(const struct sink_link *link)
 {
     char bytes[256];
@@ -134,7 +134,7 @@ static bool is_closed(const struct sink_link *link)
     return code != CURLE_AGAIN;
 }
 
-/* False: it is to end, or it takes nothing for too long. */
+/* False: the sink has to end, or the receiver has taken nothing for too long. */
 static bool wait_writable(const struct sink_link *link, uint64_t until)
 {
     uv_sleep(LOOK_MS);
@@ -189,7 +189,7 @@ static void deliver_stream(struct sink_link *link, struct sink_event *const *eve
 
 /* Datagrams */
 
-/* One that is too large is sent without its end: a receiver cuts it, too. */
+/* An event that is too large is truncated, as receivers would do. */
 static void deliver_datagrams(struct sink_link *link, struct sink_event *const *events, size_t count,
                               struct sink_answer *answer)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* text: a text that grows; out of memory is remembered and asked for once. Private to sinks/. */
+/* text: a growing text; an allocation failure is remembered and checked once at the end. Private to sinks/. */
 #ifndef SERVICE_SINKS_TEXT_H
 #define SERVICE_SINKS_TEXT_H
 

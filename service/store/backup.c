@@ -28,7 +28,7 @@ static void remove_file(const char *path)
     uv_fs_req_cleanup(&request);
 }
 
-/* In one step: the copy is of one moment, and the writer goes on meanwhile. */
+/* Copies in one step: the copy is a snapshot, and the writer continues meanwhile. */
 static int copy(sqlite3 *from, sqlite3 *to)
 {
     sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
@@ -38,7 +38,7 @@ static int copy(sqlite3 *from, sqlite3 *to)
     int ended = sqlite3_backup_finish(backup);
     if (code != SQLITE_DONE)
         return code;
-    /* One file, that needs no log beside it. */
+    /* Makes the copy a single file without a log. */
     return ended ? ended : sqlite3_exec(to, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL);
 }
 

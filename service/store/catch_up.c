@@ -12,8 +12,8 @@
 struct reading {
     uv_file file;
     uint64_t at; /* in the file */
-    bool skip;   /* what comes up to the next line end is no whole line */
-    char *text;  /* what is not handed on yet */
+    bool skip;   /* the text up to the next line end is no whole line */
+    char *text;  /* text not handed on yet */
     size_t length, size;
     catch_up_fn *each;
     void *user;
@@ -29,7 +29,7 @@ static uint64_t size_of(const char *path)
     return size;
 }
 
-/* Reads a piece behind what is there. Returns its bytes; 0: the end, or it cannot be read. */
+/* Reads a piece behind the present text. Returns its bytes; 0: end of file, or unreadable. */
 static size_t read_piece(struct reading *reading)
 {
     uv_fs_t request;
@@ -50,7 +50,7 @@ static size_t read_piece(struct reading *reading)
     return (size_t)got;
 }
 
-/* Hands on the whole lines that are there, and keeps the rest. */
+/* Hands on the complete lines and keeps the rest. */
 static bool hand_on(struct reading *reading)
 {
     char *at = reading->text, *end = reading->text + reading->length, *close;

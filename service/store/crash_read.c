@@ -12,7 +12,7 @@ static const char *text_of(sqlite3_stmt *row, int column)
     return (const char *)sqlite3_column_text(row, column);
 }
 
-/* A key is [a-z][a-z0-9_]*: else it would be another path. */
+/* A key must match [a-z][a-z0-9_]*: other text would form another JSON path. */
 static bool is_label_key(const char *key)
 {
     return key[0] != '\0' && strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(key);
@@ -65,7 +65,7 @@ static enum store_result count(struct store_reader *reader, const struct store_c
     return reader_result(reader, code);
 }
 
-/* The row's object with who has seen it. The caller frees it. */
+/* Returns the row's object with the acknowledgement. The caller frees it. */
 static char *whole_json(sqlite3_stmt *row, const char *json, size_t *length)
 {
     char time_text[EVENT_JSON_TIME_SIZE];

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What events say of a crash: one row for each, as the API tells it. A row begins with a crash_status of a bug check;
- * each further one is a phase, and the `released` behind it says how long the machine stood still in it.
+ * Crashes, one row each, as the API shows them. A crash_status of a bug check starts a row; each further crash_status
+ * is a phase, and the following `released` gives the phase's duration.
  *
- * A crash whose bug check could not be read has no name of its own: the id of its event stands in for it.
+ * A crash with an unreadable bug check has no id; the id of its event stands in.
  */
 #include "service/output/event_json.h"
 #include "service/store/database_internal.h"
@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PHASES_MAX 64 /* of a crash; a machine that repeats a phase for ever has its newest there */
+#define PHASES_MAX 64 /* phases kept of a crash; a machine that repeats a phase for ever overwrites the last */
 
 struct crash_row {
     const char *crash;
-    uint64_t time_us, verdict_us; /* of the first break; of what gave the verdict */
+    uint64_t time_us, verdict_us; /* of the first break; of the event that gave the verdict */
     json_t *json;
 };
 
@@ -42,7 +42,7 @@ static int get_row(struct database *database, struct crash_row *row)
     return 0;
 }
 
-/* The time of the oldest event of the crash: its break came before its result. */
+/* Finds the time of the crash's oldest event: the break precedes its result. */
 static int find_first(struct database *database, const char *crash, uint64_t *time_us)
 {
     sqlite3_stmt *statement = database_statement(database, STATEMENT_FIRST_OF_CRASH);
@@ -68,7 +68,7 @@ static void put(json_t *object, const char *key, json_t *value)
     (void)json_object_set_new(object, key, value);
 }
 
-/* Takes a member of the newer event, unless it says nothing. */
+/* Takes a member from the newer event, unless it is absent there. */
 static void renew(json_t *row, const char *key, const json_t *from)
 {
     json_t *value = json_object_get(from, key);
@@ -108,7 +108,7 @@ static const char *phase_time(const json_t *phase)
     return text ? text : "";
 }
 
-/* Phases are in the order of their times, which all have the same form. */
+/* Phases are sorted by their time texts, which all have one form. */
 static void add_phase(json_t *phases, const struct store_line *line)
 {
     json_t *phase = new_phase(line);
@@ -181,7 +181,7 @@ static void take_status(struct crash_row *row, const struct store_line *line)
     add_phase(json_object_get(row->json, "phases"), line);
 }
 
-/* A `released` is of the newest phase before it. A second one, behind a hold, counts the whole time again. */
+/* A `released` belongs to the newest earlier phase. A second one, after a hold, covers the whole halt again. */
 static void take_released(struct crash_row *row, const struct store_line *line)
 {
     json_t *phases = json_object_get(row->json, "phases");
@@ -220,7 +220,7 @@ static int put_row(struct database *database, const struct crash_row *row)
     return code;
 }
 
-/* Which breaks are a crash's, also when its bug check is not known. */
+/* Whether an event belongs to a crash, also when the bug check is unknown. */
 static bool is_of_crash(const struct store_line *line)
 {
     const char *phase = store_json_text(line->root, "phase");

@@ -10,7 +10,7 @@
 #define APPLICATION_ID 0x6b646e65 /* "kdne", in the file's header */
 #define SCHEMA_VERSION 1
 #define FILE_MODE      0640                 /* results hold kernel addresses */
-#define CHECK_BYTES    ((uint64_t)64 << 20) /* a file of this size is looked at whole when it is opened */
+#define CHECK_BYTES    ((uint64_t)64 << 20) /* files up to this size are checked completely when opened */
 #define BUSY_MS        1000
 
 static const char settings[] = "PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192;"
@@ -99,7 +99,7 @@ static int execute(struct database *database, const char *sql)
     return note(database, sqlite3_exec(database->db, sql, NULL, NULL, NULL));
 }
 
-/* The first column of the first row; 0 when there is none, or it fails, which *code says. */
+/* Returns the first column of the first row; 0 without a row, or on failure (*code). */
 static int64_t ask_number(struct database *database, const char *sql, int *code)
 {
     sqlite3_stmt *statement = NULL;
@@ -127,7 +127,7 @@ static bool identify(const char *path, uint64_t *device, uint64_t *file)
     return is_there;
 }
 
-/* SQLite makes a file that everyone may read; -wal and -shm get the mode of the file. */
+/* SQLite makes files that everybody may read; -wal and -shm get the file's mode. */
 static void make_file(const char *path)
 {
     uv_fs_t request;
@@ -139,7 +139,7 @@ static void make_file(const char *path)
     uv_fs_req_cleanup(&request);
 }
 
-/* Makes the schema in an empty file; refuses what is another program's, or a later kdnetd's. */
+/* Makes the schema in an empty file; refuses files of other programs and of later kdnetds. */
 static int check_schema(struct database *database, char error[static STORE_ERROR_SIZE])
 {
     int code = 0;
@@ -256,7 +256,7 @@ bool database_is_ours(const struct database *database)
     return identify(database->path, &device, &file) && device == database->device && file == database->file;
 }
 
-/* By a connection of its own: the writer's has pages in memory that may be better than those on the disk. */
+/* Uses a connection of its own: the writer's has cached pages that may differ from the disk. */
 bool database_check(const struct database *database)
 {
     sqlite3 *db = NULL;
@@ -273,7 +273,8 @@ bool database_check(const struct database *database)
     }
     (void)sqlite3_finalize(statement);
     (void)sqlite3_close(db);
-    return good || (code != SQLITE_ROW && !database_is_damage(code)); /* it could not be asked: no reason to give up */
+    return good || (code != SQLITE_ROW &&
+                    !database_is_damage(code)); /* the check could not run: no reason to give up the file */
 }
 
 /* Setting aside */

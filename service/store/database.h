@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * database: the store's SQLite file, as its writer uses it. Not for others.
+ * database: the store's SQLite file, as its writer uses it. Private to store/.
  *
- * Uses line, rows. database.c has the file and its schema, event_row.c what is put into it, crash_row.c the crashes,
- * retain.c what goes. Functions that return an int return 0 or an SQLite code; database_error says it in words.
- * Between database_begin and database_commit nothing is there yet; after any error call database_rollback.
+ * database.c has the file and its schema, event_row.c the inserted rows, crash_row.c the crashes, retain.c the removal
+ * of old rows. Functions that return an int return 0 or an SQLite code; database_error gives its text. Nothing between
+ * database_begin and database_commit is visible yet; after any error call database_rollback.
  *
  * Thread: the writer's.
  */
@@ -16,7 +16,7 @@
 
 struct database;
 
-/* Opens or makes the file. NULL: what is wrong is in `error`; *damaged: the file is one that cannot be read. */
+/* Opens or makes the file. NULL: the fault is in `error`; *damaged: the file is unreadable. */
 struct database *database_open(const char *path, char error[static STORE_ERROR_SIZE], bool *damaged);
 void database_close(struct database *database); /* NULL is fine */
 
@@ -27,17 +27,17 @@ void database_settle(struct database *database);
 bool database_is_damage(int code); /* the file cannot be read */
 bool database_is_full(int code);   /* the connection serves on when there is room */
 
-/* Is the file that its path names still the one that is open? */
+/* Whether the path still names the open file. */
 bool database_is_ours(const struct database *database);
 
-/* Looks at the whole file. False: it is damaged. Cost: reads all of it. */
+/* Checks the whole file. False: damaged. Cost: reads the file. */
 bool database_check(const struct database *database);
 
-/* Moves a damaged file, which is closed, to PATH.damaged-TIME, with its log. Returns 0 or a UV_ code; `aside` has its
- * new name. */
+/* Renames a damaged file, which is closed, and its log to PATH.damaged-TIME. Returns 0 or a UV_ code; `aside` gets
+ * the new name. */
 int database_set_aside(const char *path, char *aside, size_t size);
 
-uint64_t database_newest(const struct database *database); /* the newest seq that there ever was; 0: none */
+uint64_t database_newest(const struct database *database); /* highest seq ever used; 0: none */
 uint64_t database_events(const struct database *database); /* rows */
 uint64_t database_bytes(const struct database *database);  /* on the disk */
 /* Sequence numbers go on behind `seq`. */
@@ -47,18 +47,18 @@ int database_begin(struct database *database);
 int database_commit(struct database *database);
 void database_rollback(struct database *database);
 
-/* Puts an event. *seq: its number; 0: an event of this id is there already. */
+/* Inserts an event. *seq: its number; 0: an event with this id exists already. */
 int database_add(struct database *database, const struct store_line *line, const char *text, size_t length,
                  uint64_t *seq);
 int database_has(struct database *database, const char *id, bool *has);
 
-/* crash_row.c: what an event says of a crash. */
+/* crash_row.c: updates a crash from its event. */
 int database_add_to_crash(struct database *database, const struct store_line *line);
 
 int database_acknowledge(struct database *database, const char *crash, const char *by, const char *note,
                          uint64_t time_us, bool *found);
 int database_sink_ack(struct database *database, const char *sink, uint64_t seq, bool goes_back);
-/* Cursors of other sinks than these go; each of these has one afterwards, behind the newest event if it is new. */
+/* Removes the cursors of other sinks than these, and makes missing ones, behind the newest event. */
 int database_keep_sinks(struct database *database, const char *const *sinks, size_t count);
 
 int database_put_target(struct database *database, const struct store_target *target);
@@ -69,13 +69,13 @@ int database_targets(struct database *database, void (*each)(void *user, const s
 struct database_gone {
     uint64_t events;
     uint64_t overrun;           /* of them: not acknowledged by a sink */
-    char sink[STORE_TEXT_SIZE]; /* the one that is furthest behind */
+    char sink[STORE_TEXT_SIZE]; /* the sink that is furthest behind */
 };
 
-/* The time of the event that was stored last; 0: there is none. */
+/* Gets the time of the event stored last; 0: none. */
 int database_newest_us(struct database *database, uint64_t *time_us);
 
-/* Takes out the oldest events beyond the bounds, at most `most`, and the crashes that are older. */
+/* Removes the oldest events beyond the limits, at most `most`, and the crashes older than the rest. */
 int database_retain(struct database *database, unsigned days, uint64_t bytes, uint64_t now_us, unsigned most,
                     struct database_gone *gone);
 

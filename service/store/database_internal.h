@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* database_internal: what the parts of database share. Not for others. */
+/* database_internal: shared by the parts of database. Private to store/. */
 #ifndef SERVICE_STORE_DATABASE_INTERNAL_H
 #define SERVICE_STORE_DATABASE_INTERNAL_H
 
@@ -47,18 +47,19 @@ struct database {
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENTS];
     char *path;
-    uint64_t device, file; /* of what is open */
-    uint64_t oldest, next; /* seq of the oldest event, and of the next; the same: there is none */
+    uint64_t device, file; /* identity of the open file */
+    uint64_t oldest, next; /* seq of the oldest event, and of the next one; equal: no events */
     uint64_t oldest_at_begin, next_at_begin;
     int newest_code; /* of the last error */
 };
 
-/* A statement, ready for its values; it is reset by database_step_once or database_reset. */
+/* Returns a prepared statement, ready for its values; database_step_once or database_reset resets it. */
 sqlite3_stmt *database_statement(struct database *database, enum database_statement statement);
 void database_bind_text(sqlite3_stmt *statement, int at, const char *text); /* NULL and empty: null */
-/* Runs a statement that has no rows, and resets it. Returns 0 or an SQLite code. */
+/* Runs a statement without rows, and resets it. Returns 0 or an SQLite code. */
 int database_step_once(struct database *database, sqlite3_stmt *statement);
-/* The same for one with at most a row: SQLITE_ROW, 0 (no row), or a code. Reset it when the row was read. */
+/* Runs a statement with at most one row: SQLITE_ROW, 0 (no row), or a code. Reset the statement after reading the
+ * row. */
 int database_step_row(struct database *database, sqlite3_stmt *statement);
 void database_reset(sqlite3_stmt *statement);
 

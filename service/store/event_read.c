@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Questions about events, and about who has taken them. */
+/* Queries of events, and of the sinks' progress. */
 #include "service/store/line.h"
 #include "service/store/reader_internal.h"
 

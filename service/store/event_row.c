@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows that are put as they come: events, targets, sinks' cursors, acknowledgements. */
+/* Rows that are inserted as they come: events, targets, sinks' cursors, acknowledgements. */
 #include "service/store/database_internal.h"
 
 #include <stdlib.h>
@@ -24,7 +24,7 @@ int database_has(struct database *database, const char *id, bool *has)
     return code == SQLITE_ROW ? 0 : code;
 }
 
-/* What the kernel of a target is, for its crashes and for the next start. */
+/* Stores a target's kernel, for its crashes and for the next start. */
 static int put_kernel(struct database *database, const struct store_line *line)
 {
     static const char *const members[] = {"build_lab", "machine", "pdb"};
@@ -54,7 +54,7 @@ static int drop_target(struct database *database, const char *name)
     return database_step_once(database, statement);
 }
 
-/* What an event changes besides. */
+/* Updates the other tables that an event affects. */
 static int put_consequence(struct database *database, const struct store_line *line)
 {
     if (line->target[0] == '\0')

@@ -27,7 +27,7 @@ static const char *text_or_null(const char *text)
     return text[0] != '\0' ? text : NULL;
 }
 
-/* The event of a line that is in the group now; its JSON is not needed any more. */
+/* Adds a stored line's event to the group; frees its JSON. */
 static void keep(struct store_group *group, struct store_line *line, const char *text, size_t length, uint64_t seq,
                  bool caught_up)
 {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Days since 1970 of a date of the Gregorian calendar: years are counted from March on, so that leap days end them. */
+/* Days since 1970 of a Gregorian date: years start in March, so that leap days come last. */
 static int64_t days_of(int64_t year, unsigned month, unsigned day)
 {
     year -= month <= 2;
@@ -31,7 +31,7 @@ static bool take_mark(const char **at, char mark)
     return *(*at)++ == mark;
 }
 
-/* The microseconds of a fraction, when there is one. */
+/* Parses an optional fraction into microseconds. */
 static bool take_fraction(const char **at, unsigned *us)
 {
     unsigned scale = 100000, digits = 0;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * line: an event line, taken apart as far as the store looks.
+ * line: an event line, parsed as far as the store needs.
  *
- * Uses jansson. A line comes from this process or from a file that anybody may have damaged: what is no whole event is
- * refused.
+ * A line comes from this process or from a file that may be damaged: lines that are no complete event are refused.
  */
 #ifndef SERVICE_STORE_LINE_H
 #define SERVICE_STORE_LINE_H
@@ -14,7 +13,7 @@
 #include <stdint.h>
 
 #define STORE_LINE_MAX  ((size_t)1 << 20) /* bytes */
-#define STORE_TEXT_SIZE 129               /* of an id, with its NUL; all other texts are shorter */
+#define STORE_TEXT_SIZE 129               /* bytes of an id, with its NUL; all other texts are shorter */
 
 struct store_line {
     json_t *root;
@@ -27,13 +26,13 @@ struct store_line {
 bool store_line_parse(const char *text, size_t length, struct store_line *out);
 void store_line_clear(struct store_line *line);
 
-/* The id of a line without taking it apart; false: it is not found so. A line that this names may still be no event. */
+/* Finds the id of a line without parsing it; false: not found this way. The line may still be no event. */
 bool store_line_id(const char *text, size_t length, char out[static STORE_TEXT_SIZE]);
 
-/* A text member of an object; NULL: it is absent or no text. Borrowed. */
+/* Returns a text member of an object; NULL: absent or no text. Borrowed. */
 const char *store_json_text(const json_t *object, const char *key);
 
-/* 2026-11-22T10:00:00.123456Z, with one to nine digits of a second, or none. False: it is not that. */
+/* Parses 2026-11-22T10:00:00.123456Z, with up to nine digits of a second. False: another form. */
 bool store_time_parse(const char *text, uint64_t *time_us);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A build without SQLite: a store that is configured is degraded, and says why; results go to the result file. No file
- * is ever open here, so that of database.h only database_open and database_close are called.
+ * Builds without SQLite: a configured store is degraded, with the reason; results go to the result file. No file is
+ * ever open, so of database.h only database_open and database_close are called.
  */
 #include "service/store/database.h"
 #include "service/store/store_read.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * queue: event lines that wait for the store's writer, within a bound of memory.
+ * queue: event lines that wait for the store's writer, bounded in memory.
  *
- * Uses nothing. Thread: one at a time; the caller locks.
+ * Thread: one at a time; the caller locks.
  */
 #ifndef SERVICE_STORE_QUEUE_H
 #define SERVICE_STORE_QUEUE_H
@@ -27,7 +27,7 @@ struct store_queued *store_queued_new(const char *text, size_t length);
 /* False: there is no room, and the line stays the caller's. */
 bool store_queue_push(struct store_queue *queue, struct store_queued *line);
 
-/* The oldest `most` lines, as a list that is the caller's; NULL: there is none. *count: how many they are. */
+/* Takes the oldest `most` lines, as a list that the caller owns; NULL: empty. *count: their number. */
 struct store_queued *store_queue_take(struct store_queue *queue, size_t most, size_t *count);
 
 void store_queued_free(struct store_queued *first); /* a list */

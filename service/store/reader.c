@@ -10,7 +10,7 @@
 
 struct store_reader {
     struct store *store;
-    sqlite3 *db; /* NULL: it is opened when it is needed */
+    sqlite3 *db; /* NULL: opened on first use */
     unsigned generation;
 };
 

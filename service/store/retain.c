@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What goes: the oldest events beyond so many days or bytes, and the crashes that are older than what stays. */
+/* Removes the oldest events beyond the limits of days or bytes, and the crashes that are older than the rest. */
 #include "service/store/database_internal.h"
 
 #include <string.h>
 
 #define DAY_US     UINT64_C(86400000000)
-#define FREE_PAGES 256 /* so many stay for what comes; more are given back */
+#define FREE_PAGES 256 /* free pages kept for new rows; further ones are returned to the system */
 
-/* Bytes that hold something: pages that are free are used again. */
+/* Counts bytes in use; free pages will be used again. */
 static int used_bytes(struct database *database, uint64_t *used, uint64_t *free_pages)
 {
     static const char sql[] = "SELECT (p.page_count-f.freelist_count)*s.page_size,f.freelist_count FROM "
@@ -24,7 +24,7 @@ static int used_bytes(struct database *database, uint64_t *used, uint64_t *free_
     return code == SQLITE_ROW ? 0 : code;
 }
 
-/* The first of the `most` oldest events that is young enough to stay. */
+/* Finds the first of the `most` oldest events that is young enough to stay. */
 static int find_young(struct database *database, uint64_t since_us, unsigned most, uint64_t *seq)
 {
     sqlite3_stmt *statement = database_statement(database, STATEMENT_YOUNG_EVENT);
@@ -39,7 +39,7 @@ static int find_young(struct database *database, uint64_t since_us, unsigned mos
     return 0;
 }
 
-/* Which events go: those before *seq. */
+/* Finds the end of the events to remove: those before *seq. */
 static int find_end(struct database *database, unsigned days, uint64_t bytes, uint64_t now_us, unsigned most,
                     uint64_t *seq)
 {
@@ -81,7 +81,7 @@ static int drop(struct database *database, enum database_statement which, uint64
     return database_step_once(database, statement);
 }
 
-/* The time of the newest event that goes: crashes that are older go with it. */
+/* Gets the time of the newest event to remove: older crashes are removed with it. */
 static int time_before(struct database *database, uint64_t end, uint64_t *time_us)
 {
     sqlite3_stmt *statement = database_statement(database, STATEMENT_OLDEST_EVENTS);

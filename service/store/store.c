@@ -25,7 +25,7 @@ static void free_store(struct store *store)
     free(store);
 }
 
-/* What can fail, but for the thread. */
+/* Makes all that can fail but the thread. */
 static bool set_up(struct store *store, const struct store_options *options)
 {
     if (!store_settings_copy(&store->settings, options) || !store_group_init(&store->group))
@@ -134,7 +134,7 @@ bool store_add(struct store *store, const char *line, size_t length)
     bool taken = queued && !store->ending && store_queue_push(&store->queue, queued);
     if (!taken)
         store->lacking = true;
-    /* The writer looks each STORE_COMMIT_MS while anything waits: it is woken for the first line, and for a group. */
+    /* The writer checks each STORE_COMMIT_MS while lines wait: it is woken for the first line, and for a full group. */
     if (taken && (store->queue.lines == 1 || store->queue.lines == STORE_COMMIT_ROWS))
         uv_cond_signal(&store->changed);
     uv_mutex_unlock(&store->lock);

@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store: what was told, kept in a SQLite file: events, crashes, the targets' last state, the sinks' cursors.
+ * store: keeps events, crashes, the targets' last state and the sinks' cursors in a SQLite file.
  *
- * Uses rows, log, jansson and SQLite. A writer thread owns the file. It takes event lines from a bounded queue and
- * commits them in groups (STORE_COMMIT_MS or STORE_COMMIT_ROWS, whichever comes first), with synchronous=FULL: what a
- * reader or on_committed has shown is there after a power cut. The store gates nothing: results go to the result file
- * whatever becomes of it.
+ * A writer thread owns the file. It takes event lines from a bounded queue and commits them in groups (STORE_COMMIT_MS
+ * or STORE_COMMIT_ROWS, whichever comes first), with synchronous=FULL: whatever a reader or on_committed has shown
+ * survives a power cut. Nothing waits for the store: results go to the result file in any case.
  *
- * Trouble: a disk that is full or read-only, a file that is damaged, replaced or deleted. The store is `degraded` then:
- * one log line says so, one says when it is over, and the writer tries again each second. A damaged file is set aside
- * as PATH.damaged-TIME. Lines that do not find room in the queue meanwhile are taken from the result file afterwards,
- * as at the start: its newest STORE_CATCH_UP_BYTES, FILE.1 too, by id.
+ * Trouble: a full or read-only disk, a damaged, replaced or deleted file. The store is then `degraded`: one log line
+ * says so, another says when the trouble is over, and the writer retries each second. A damaged file is renamed to
+ * PATH.damaged-TIME. Lines that find no room in the queue meanwhile are later read from the result file, as at the
+ * start: its newest STORE_CATCH_UP_BYTES, and FILE.1, by id.
  *
- * Order: each stored event has a sequence number (`seq`), which grows and is never used again. A second event of an id
- * is neither stored nor told of.
+ * Order: each stored event has a sequence number (`seq`), which grows and is never reused. A second event with the same
+ * id is neither stored nor reported.
  *
  * Thread: store_add, store_acknowledge, store_sink_ack and store_status from any. A reader belongs to one thread at a
- * time; open one for each thread that reads (store_read.h). All else on the thread that opened the store.
+ * time; open one for each reading thread (store_read.h). The rest on the thread that opened the store.
  */
 #ifndef SERVICE_STORE_H
 #define SERVICE_STORE_H
@@ -29,7 +28,7 @@
 
 #define STORE_COMMIT_MS      100U
 #define STORE_COMMIT_ROWS    1000U
-#define STORE_QUEUE_BYTES    ((size_t)32 << 20) /* of lines that wait to be committed */
+#define STORE_QUEUE_BYTES    ((size_t)32 << 20) /* bytes of lines that wait to be committed */
 #define STORE_CATCH_UP_BYTES ((uint64_t)64 << 20)
 #define STORE_RETRY_MS       1000U
 #define STORE_NOTE_MAX       1000U /* bytes of an acknowledgement's note */
@@ -45,11 +44,11 @@ struct store_status {
     char path[4096];              /* empty: none is configured */
     uint64_t events;              /* rows */
     uint64_t bytes;               /* of the file and its log */
-    uint64_t errors;              /* since the start: file or SQL calls that failed */
-    uint64_t waiting;             /* lines that are not committed yet */
-    uint64_t overrun;             /* since the start: rows that went by `retain` before a sink had acknowledged them */
-    uint64_t since_us;            /* since 1970: when it became degraded; 0: it is not */
-    char error[STORE_ERROR_SIZE]; /* what is wrong, in words; empty: nothing */
+    uint64_t errors;              /* file or SQL calls that failed since the start */
+    uint64_t waiting;             /* lines not committed yet */
+    uint64_t overrun;             /* rows that `retain` removed since the start before a sink had acknowledged them */
+    uint64_t since_us;            /* when the store became degraded, since 1970; 0: it is not */
+    char error[STORE_ERROR_SIZE]; /* the fault in words; empty: none */
 };
 
 struct store_options {
@@ -57,14 +56,14 @@ struct store_options {
     unsigned retain_days;     /* 0: STORE_RETAIN_DAYS */
     uint64_t retain_bytes;    /* 0: STORE_RETAIN_BYTES */
     const char *results;      /* the result file to catch up from; NULL or "-": none */
-    const char *const *sinks; /* names of those that are configured: others lose their cursor */
+    const char *const *sinks; /* names of the configured sinks: others lose their cursor */
     size_t sink_count;
 };
 
 /* All are called on the writer thread, must not wait, and may be NULL. */
 struct store_callbacks {
     void *user;
-    /* A group was committed: its events in order. With no file: each group that came. */
+    /* A group was committed: its events in order. Without a file: each group that came. */
     void (*on_committed)(void *user, const struct store_event *events, size_t count);
     /* At the start, once the file is open: each target's last state. */
     void (*on_target)(void *user, const struct store_target *target);
@@ -72,23 +71,23 @@ struct store_callbacks {
      * `most` times, and returns how many. Once a second. */
     size_t (*changed_targets)(void *user, void (*put)(void *put_user, const struct store_target *target),
                               void *put_user, size_t most);
-    /* `retain` took events that this sink had not acknowledged. */
+    /* `retain` removed events that this sink had not acknowledged. */
     void (*on_overrun)(void *user, const char *sink, uint64_t count);
 };
 
 /*
- * Starts the writer, which opens the file: nothing waits for it. `options` is copied, `callbacks` too.
- * NULL: memory or threads are out.
+ * Starts the writer, which opens the file; nothing waits for the file. Copies `options` and `callbacks`. NULL: out of
+ * memory or threads.
  */
 struct store *store_open(const struct store_options *options, const struct store_callbacks *callbacks);
 
-/* Other options, of a reload. Another path closes the file and opens that one. False: out of memory; all is as before.
- */
+/* Applies the options of a reload. Another path closes the file and opens the new one. False: out of memory;
+ * unchanged. */
 bool store_configure(struct store *store, const struct store_options *options);
 
 /*
- * Commits what waits, for at most `wait_ms`, and frees all. No reader may be open. False: the writer hangs in a file
- * call; what it uses stays, and the program can only end by _Exit.
+ * Commits waiting lines for at most `wait_ms`, and frees everything. No reader may be open. False: the writer hangs in
+ * a file call and still uses its data, so the program can only end by _Exit.
  */
 bool store_close(struct store *store, unsigned wait_ms);
 
@@ -100,29 +99,29 @@ void store_settle(struct store *store, unsigned wait_ms);
 void store_end(struct store *store);
 
 /*
- * Takes an event, a JSON object on a line as the result file has it (`length` without the line end). Copies it.
- * False: there was no room, and it is taken from the result file later. Cost: a lock, an allocation and a copy; never
- * waits for the disk.
+ * Takes an event, a JSON object on a line as in the result file (`length` without the line end). Copies it. False: no
+ * room; the event is later read from the result file. Cost: a lock, an allocation and a copy; never waits for the disk.
  */
 bool store_add(struct store *store, const char *line, size_t length);
 
 /*
- * Notes who has seen a crash, for good: a later note replaces it. `done` is called on the writer thread, once, with
- * what came of it: STORE_DONE, STORE_MISSING (no such crash), STORE_UNAVAILABLE. False: not taken, and not called.
+ * Notes who has seen a crash, for good; a later note replaces the former. `done` is called once, on the writer thread,
+ * with the result: STORE_DONE, STORE_MISSING (no such crash), STORE_UNAVAILABLE. False: not taken; `done` is not
+ * called.
  */
 enum store_result { STORE_DONE, STORE_MISSING, STORE_GONE, STORE_UNAVAILABLE };
 bool store_acknowledge(struct store *store, const char *crash, const char *by, const char *note,
                        void (*done)(void *user, enum store_result result), void *user);
 
-/* A sink has delivered all up to `seq`: its cursor, committed with the next group. */
+/* A sink has delivered everything up to `seq`: its cursor is committed with the next group. */
 bool store_sink_ack(struct store *store, const char *sink, uint64_t seq);
 
-/* A sink is to deliver again what is behind `seq`: its cursor goes back, behind all store_sink_ack before. */
+/* Moves a sink's cursor back to `seq`, to deliver later events again; ordered after all earlier store_sink_ack. */
 bool store_sink_back(struct store *store, const char *sink, uint64_t seq);
 
 void store_status(struct store *store, struct store_status *out);
 
-/* A reader found the file damaged: the writer looks at it. Any thread. */
+/* A reader found the file damaged: the writer checks it. Any thread. */
 void store_suspect(struct store *store);
 
 #endif

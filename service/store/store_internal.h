@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store_internal: what the parts of the writer share. Not for others. */
+/* store_internal: shared by the parts of the writer. Private to store/. */
 #ifndef SERVICE_STORE_INTERNAL_H
 #define SERVICE_STORE_INTERNAL_H
 
@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 #include <uv.h>
 
-/* An acknowledgement of a crash, or of what a sink has delivered, that waits for the writer. */
+/* An acknowledgement of a crash, or a sink's progress, that waits for the writer. */
 struct store_note {
     struct store_note *next;
     bool is_sink, goes_back;
@@ -23,7 +23,7 @@ struct store_note {
     enum store_result result;
 };
 
-/* Options of its own. */
+/* The store's copy of its options. */
 struct store_settings {
     char *path, *results; /* NULL: none */
     unsigned retain_days;
@@ -32,10 +32,10 @@ struct store_settings {
     size_t sink_count;
 };
 
-/* What is committed together: lines that came, or those of the result file. */
+/* Lines that are committed together, from the queue or from the result file. */
 struct store_group {
     struct store_line *lines;   /* STORE_COMMIT_ROWS */
-    struct store_event *events; /* the same, of those that were stored */
+    struct store_event *events; /* STORE_COMMIT_ROWS; of the lines that were stored */
     size_t count;
 };
 
@@ -43,7 +43,7 @@ struct store {
     struct store_callbacks callbacks;
     uv_thread_t thread;
 
-    uv_mutex_t lock; /* of what follows */
+    uv_mutex_t lock; /* protects the members below */
     uv_cond_t changed;
     struct store_queue queue;
     struct store_note *note_first, *note_last;
@@ -58,18 +58,18 @@ struct store {
 
     /* The writer's own. */
     struct store_settings settings;
-    struct database *database; /* NULL: it is not open */
+    struct database *database; /* NULL: not open */
     struct store_group group;
     struct store_queued *lines; /* taken from the queue, not committed yet */
     size_t line_count;
-    struct store_note *notes; /* the same */
+    struct store_note *notes; /* notes of the current group */
     bool catch_up_due, sinks_due, targets_told;
     uint64_t opened_us;           /* wall clock when the store was opened: this run's events are of then or later */
-    uint64_t age_us, aged_ms;     /* the time by which events are old, and when it was looked at last; 0: not yet */
-    bool age_told;                /* that it is far behind the clock */
+    uint64_t age_us, aged_ms;     /* the time that decides which events are old, and the last check; 0: none yet */
+    bool age_told;                /* the log was told that age_us is far behind the clock */
     uint64_t retry_ms, second_ms; /* when the file is tried again; when once-a-second work was done last */
-    uint64_t newest;              /* seq; also of files that were replaced, and of events without a file */
-    bool told;                    /* the log was told that it is degraded */
+    uint64_t newest;              /* seq; counts on over replaced files, and over events without a file */
+    bool told;                    /* the log was told that the store is degraded */
 };
 
 /* settings.c */
@@ -79,24 +79,23 @@ void store_settings_clear(struct store_settings *settings);
 /* writer.c: the thread. */
 void store_write(void *store);
 bool store_is_ending(struct store *store);
-/* Ends a transaction whose parts went well (`code` 0). Returns whether it is on the disk, in the file that the path
+/* Ends a transaction whose parts succeeded (`code` 0). Returns whether it is on the disk, in the file that the path
  * names. */
 bool store_commit(struct store *store, int code);
 
 /* upkeep.c */
-void store_begin_age(struct store *store); /* of a file that was opened; before anything is added */
+void store_begin_age(struct store *store); /* for a file just opened, before anything is added */
 void store_put_targets(struct store *store);
 void store_retain(struct store *store);
 
-/* group.c: what is committed together. Functions that return an int return 0 or an SQLite code. */
+/* group.c: lines that are committed together. Functions that return an int return 0 or an SQLite code. */
 bool store_group_init(struct store_group *group);
-void store_group_clear(struct store_group *group); /* keeps its room */
+void store_group_clear(struct store_group *group); /* keeps the allocated room */
 void store_group_free(struct store_group *group);
-/* Puts a line; one that is no event, or is there already, is passed over. `text` must live until the group is told of.
- */
+/* Adds a line; skips one that is no event, or exists already. `text` must live until the group was reported. */
 int store_group_add(struct store_group *group, struct database *database, const char *text, size_t length,
                     bool caught_up);
-/* The same without a file: `seq` is its number. */
+/* Adds a line without a file: `seq` is its number. */
 void store_group_pass(struct store_group *group, const char *text, size_t length, uint64_t seq);
 
 /* trouble.c: degraded, and not any more. */

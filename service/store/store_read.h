@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store_read: questions to the store, without waiting for its writer: WAL lets readers read while it writes.
+ * store_read: queries of the store that do not wait for its writer: WAL lets readers read during a write.
  *
- * Uses store. A reader has a connection of its own, opened when it is needed first, and again when the file was
- * replaced. Each question is one short transaction: a long one would keep the log from being taken into the file. Texts
- * that callbacks get are borrowed for the call. A callback that returns false ends the answer.
+ * A reader has a connection of its own, opened on first use, and again when the file was replaced. Each query is one
+ * short transaction: a long one would keep the log from being merged into the file. Texts in callbacks are borrowed for
+ * the call. A callback that returns false ends the query.
  *
- * All questions return STORE_DONE, or STORE_UNAVAILABLE (no store, or it cannot be read now), or what they name.
+ * All queries return STORE_DONE, or STORE_UNAVAILABLE (no store, or unreadable now), or the result that they name.
  *
  * Thread: one at a time for each reader.
  */
@@ -15,15 +15,15 @@
 
 #include "service/store/store.h"
 
-#define STORE_ID_SIZE 129 /* of an id, with its NUL */
+#define STORE_ID_SIZE 129 /* bytes of an id, with its NUL */
 
 struct store_reader;
 
-/* NULL: out of memory. Close it before the store. */
+/* Makes a reader. NULL: out of memory. Close the reader before the store. */
 struct store_reader *store_reader_open(struct store *store);
 void store_reader_close(struct store_reader *reader);
 
-/* One of several texts; count 0: any. */
+/* A set of texts to match; count 0: any text. */
 struct store_texts {
     const char *const *text;
     size_t count;
@@ -34,8 +34,8 @@ struct store_label {
 };
 
 struct store_event_query {
-    uint64_t after_seq;          /* only those behind it; 0: from the oldest on */
-    const char *after_id;        /* the same, by id; NULL: not asked. STORE_GONE: it is not there */
+    uint64_t after_seq;          /* only events behind this seq; 0: from the oldest on */
+    const char *after_id;        /* only events behind this id; NULL: unused. STORE_GONE: the id is not stored */
     uint64_t tail;               /* only so many, the newest; 0: not asked. Still told oldest first */
     uint64_t since_us, until_us; /* 0: not asked; since inclusive, until exclusive */
     struct store_texts types, targets;
@@ -47,7 +47,7 @@ typedef bool store_event_fn(void *user, const struct store_event *event);
 enum store_result store_events(struct store_reader *reader, const struct store_event_query *query, store_event_fn *each,
                                void *user);
 
-/* The seq of an id. STORE_GONE: it is not there. */
+/* Gets the seq of an id. STORE_GONE: not stored. */
 enum store_result store_event_seq(struct store_reader *reader, const char *id, uint64_t *seq);
 
 struct store_bounds {
@@ -60,7 +60,7 @@ enum store_result store_event_bounds(struct store_reader *reader, struct store_b
 /* A crash: `json` is the object of GET /api/v1/crashes, whole, with `acknowledged`. */
 struct store_crash {
     const char *crash;
-    uint64_t time_us; /* of its first break */
+    uint64_t time_us; /* of the crash's first break */
     const char *target, *verdict;
     bool acknowledged;
     const char *json;
@@ -68,24 +68,24 @@ struct store_crash {
 };
 
 struct store_crash_query {
-    const char *crash;                           /* one; NULL: all */
+    const char *crash;                           /* one crash; NULL: all */
     uint64_t since_us, until_us;                 /* 0: not asked */
     struct store_texts verdicts, targets, codes; /* codes as events have them: "0x000000D1" */
     const struct store_label *labels;            /* all of them */
     size_t label_count;
-    /* Behind this one: what the last page ended with; before_us 0: from the newest on. */
+    /* Start behind this crash, the last one of the previous page; before_us 0: from the newest on. */
     uint64_t before_us;
     const char *before_crash;
     uint64_t limit; /* 0: none */
 };
 
 typedef bool store_crash_fn(void *user, const struct store_crash *crash);
-/* Newest first, then by crash, descending. total: all that match, `before` and `limit` left out; NULL: not asked.
- * STORE_MISSING: query->crash is not there. */
+/* Newest first, then by crash, descending. total: all matches, ignoring `before` and `limit`; may be NULL.
+ * STORE_MISSING: query->crash is not stored. */
 enum store_result store_crashes(struct store_reader *reader, const struct store_crash_query *query,
                                 store_crash_fn *each, void *user, uint64_t *total);
 
-/* Crashes of one kind since then, those with the most first. */
+/* A group of crashes since some time; the largest groups come first. */
 struct store_bucket {
     const char *bucket;
     uint64_t count, machines, first_us, last_us;
@@ -95,20 +95,19 @@ typedef bool store_bucket_fn(void *user, const struct store_bucket *bucket);
 enum store_result store_buckets(struct store_reader *reader, uint64_t since_us, uint64_t limit, store_bucket_fn *each,
                                 void *user);
 
-/* A sink: how far it is, and behind by how much. */
+/* A sink's progress, and its lag. */
 struct store_sink {
     const char *name;
     uint64_t seq, behind_events, behind_us;
 };
 typedef bool store_sink_fn(void *user, const struct store_sink *sink);
 enum store_result store_sinks(struct store_reader *reader, store_sink_fn *each, void *user);
-/* STORE_MISSING: it has none yet; it begins behind the newest event then. */
+/* STORE_MISSING: the sink has no cursor yet; it will begin behind the newest event. */
 enum store_result store_sink_cursor(struct store_reader *reader, const char *sink, uint64_t *seq);
 
 /*
- * A copy of the store at `path` into `to`, while another process may write it: whole, and readable by the owner alone.
- * Waits for the disk. An existing `to` is replaced when the copy is complete, and not before. False: what is wrong is
- * in `error`.
+ * Copies the store at `path` to `to`, while another process may write it: complete, and readable by the owner only.
+ * Waits for the disk. An existing `to` is replaced once the copy is complete. False: the fault is in `error`.
  */
 bool store_backup(const char *path, const char *to, char error[static STORE_ERROR_SIZE]);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A store that does not work: told once when it begins and once when it ends. */
+/* A store that does not work: logged once when the trouble begins and once when it ends. */
 #include "service/runtime/log.h"
 #include "service/store/store_internal.h"
 

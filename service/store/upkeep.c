@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the store's thread does once a second: the targets' states go in, what is old goes out. */
+/* The store's work once a second: stores the targets' states, removes old rows. */
 #include "service/runtime/log.h"
 #include "service/store/store_internal.h"
 
 #define HOUR_US      UINT64_C(3600000000)
 #define DAY_US       (24 * HOUR_US)
 #define BEHIND_US    (30 * DAY_US) /* a fleet may well have had nothing to tell for some weeks */
-#define RETAIN_ROWS  5000U         /* of one transaction */
+#define RETAIN_ROWS  5000U         /* rows removed in one transaction */
 #define TARGETS_MOST 2000U
 
 /* From where the time goes on by which events are old: find_age_us. Before anything is added. */
@@ -62,8 +62,8 @@ static void tell_gone(struct store *store, const struct database_gone *gone)
 }
 
 /*
- * The time by which events are old: the clock's, but it goes forward no faster than twice as fast as time does, from a
- * day after the newest event on. So a clock that jumps ahead by years, or is wrong at the start, empties no store.
+ * The time that decides which events are old: the clock's, but it advances at most twice as fast as real time, starting
+ * a day after the newest event. So a clock that jumps ahead by years, or is wrong at the start, empties no store.
  */
 static uint64_t find_age_us(struct store *store)
 {

@@ -2,9 +2,9 @@
 /*
  * The store's thread: waits for lines, commits them in groups, and keeps the file.
  *
- * What was taken from the queue stays in `lines` and `notes` until it is committed: after a failure the same group is
- * tried again. The file is looked at before and after each commit: a group that went into a file that was moved away
- * meanwhile was not committed, and goes into the file that is there now.
+ * Lines taken from the queue stay in `lines` and `notes` until they are committed: after a failure the same group is
+ * tried again. The file's identity is checked before and after each commit: a group that went into a file that was
+ * moved away meanwhile counts as not committed, and goes into the new file.
  */
 #include "service/runtime/log.h"
 #include "service/store/catch_up.h"
@@ -42,7 +42,7 @@ static void set_aside(struct store *store)
     log_end(&line);
 }
 
-/* An SQLite code: what it means for the file that is open. */
+/* Applies an SQLite code to the open file. */
 static void fail(struct store *store, int code)
 {
     char error[STORE_ERROR_SIZE];
@@ -63,7 +63,7 @@ static void tell_targets(struct store *store)
     (void)database_targets(store->database, store->callbacks.on_target, store->callbacks.user);
 }
 
-/* Opens the file, or sets it aside: then the next call makes a new one. */
+/* Opens the file, or renames a damaged one: the next call then makes a new file. */
 static void open_file(struct store *store)
 {
     char error[STORE_ERROR_SIZE];
@@ -78,7 +78,7 @@ static void open_file(struct store *store)
     uint64_t newest = database_newest(store->database);
     if (newest < store->newest) {
         database_skip_to(store->database, store->newest);
-        store->catch_up_due = true; /* it is another file than before */
+        store->catch_up_due = true; /* the file is another one than before */
     }
     store_begin_age(store);
     store->sinks_due = true;
@@ -86,7 +86,7 @@ static void open_file(struct store *store)
     tell_targets(store);
 }
 
-/* A reader or a statement has found damage: it is looked at whole. */
+/* A reader or a statement found damage: checks the whole file. */
 static void look_at_suspect(struct store *store)
 {
     if (!atomic_exchange(&store->suspect, false) || !store->database)
@@ -162,7 +162,7 @@ static int put_sinks(struct store *store)
     return database_keep_sinks(store->database, (const char *const *)store->settings.sinks, store->settings.sink_count);
 }
 
-/* Ends a transaction whose parts went well. Returns whether it is on the disk, in the file that the path names. */
+/* Ends a transaction whose parts succeeded. Returns whether it is on the disk, in the file that the path names. */
 bool store_commit(struct store *store, int code)
 {
     if (code == 0)
@@ -251,7 +251,7 @@ static bool is_of_this_run(const struct store *store, const char *text, size_t l
     return is;
 }
 
-/* Sinks that are new begin here: behind what was told before this run, and ahead of what it tells itself. */
+/* New sinks begin here: behind the events of earlier runs, and ahead of this run's. */
 static bool begin_sinks(struct catching *catching)
 {
     struct store *store = catching->store;
@@ -336,7 +336,7 @@ static bool same_path(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-/* Another path: what is told of the store is of that one. */
+/* The path has changed: status and messages are about the new one from now on. */
 static void move(struct store *store)
 {
     const char *path = store->settings.path;
@@ -374,7 +374,7 @@ static bool is_due(const struct store *store)
            store->queue.lines >= STORE_COMMIT_ROWS;
 }
 
-/* Waits until a group is full, or its oldest line has waited STORE_COMMIT_MS, or a second is over. */
+/* Waits until a group is full, its oldest line has waited STORE_COMMIT_MS, or a second is over. */
 static void wait_for_work(struct store *store)
 {
     uint64_t from_ms = store_clock_ms(), first_ms = store->lines ? from_ms : 0;
@@ -403,14 +403,14 @@ static void take_lines(struct store *store)
     }
 }
 
-/* While it is degraded and a group waits, nothing but the next try is waited for; the lock is held. */
+/* While the store is degraded and a group waits, waits only for the next try; the caller holds the lock. */
 static void wait_to_retry(struct store *store)
 {
     if (!store->ending && !store->wanted)
         (void)uv_cond_timedwait(&store->changed, &store->lock, (uint64_t)STORE_COMMIT_MS * 1000000);
 }
 
-/* Takes what there is, beside what is not committed yet. Returns whether the store is to end after that. */
+/* Takes new lines beside the uncommitted ones. Returns whether the store has to end after that. */
 static bool take_work(struct store *store, bool *settle)
 {
     uv_mutex_lock(&store->lock);
@@ -429,7 +429,7 @@ static bool take_work(struct store *store, bool *settle)
     return ends;
 }
 
-/* No file: what comes is told of, and forgotten. */
+/* Without a file: reports the lines and drops them. */
 static void pass_lines(struct store *store)
 {
     for (struct store_queued *line = store->lines; line; line = line->next)

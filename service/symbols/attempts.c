@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attempts: a question to one source, on a thread. One that does not return in time is given up: its thread stays, and
- * its source is not asked until the thread returns.
+ * Attempts: a question to one source, on a thread. An attempt that does not return in time is given up: its thread
+ * stays, and the source is not asked until the thread returns.
  */
 #include "service/symbols/server.h"
 #include "service/symbols/symbols_internal.h"
@@ -10,10 +10,10 @@
 #include <string.h>
 
 #define LOCAL_LIMIT_MS  10000U
-#define MARGIN_MS       30000U /* beyond what a fetch may take by its own account */
+#define MARGIN_MS       30000U /* added to the fetch's own time limit */
 #define REMOTE_LIMIT_MS (SYMBOL_SERVER_TOTAL_TIMEOUT_MS + MARGIN_MS)
 
-/* --- places */
+/* --- places ------------------------------------------------------------------------------------------------------- */
 
 struct places *places_new(struct symbol_path *path)
 {
@@ -34,7 +34,7 @@ void places_leave(struct places *places)
     free(places);
 }
 
-/* --- attempts that were given up: of the process, for a reload must not ask the same folder again and again */
+/* --- given-up attempts, of the process: a reload must not ask a hanging folder again ------------------------------ */
 
 static uv_once_t hung_once = UV_ONCE_INIT;
 static uv_mutex_t hung_lock;
@@ -78,7 +78,7 @@ static void free_attempt(struct attempt *attempt)
     free(attempt);
 }
 
-/* An attempt that was given up has returned. */
+/* A given-up attempt has returned. */
 static void drop_attempt(struct task *task)
 {
     struct attempt *attempt = (struct attempt *)task;
@@ -93,7 +93,7 @@ static void drop_attempt(struct task *task)
     free_attempt(attempt);
 }
 
-/* --- attempts */
+/* --- attempts ----------------------------------------------------------------------------------------------------- */
 
 static void run_attempt(struct task *task)
 {
@@ -136,7 +136,7 @@ static void tell_place(struct symbols *symbols, const struct attempt *attempt, b
                                attempt->reason);
 }
 
-/* Takes an attempt off the lists; it is nobody's then. */
+/* Removes an attempt from the lists; nobody owns it then. */
 static void leave_attempt(struct symbols *symbols, struct attempt *attempt)
 {
     struct attempt **at = &symbols->attempts;

@@ -15,8 +15,8 @@ bool cab_is(const struct symbol_file *file)
 #include <stdlib.h>
 #include <strings.h>
 
-/* What libmspack asks for, answered from our file; its alloc and free know only themselves, so each block says its size
- * and whose it is. */
+/* The system functions for libmspack, on our file. Its alloc and free get no context, so each block stores its size
+ * and owner. */
 struct provider {
     struct mspack_system system; /* first: libmspack hands this back */
     const struct symbol_file *in;
@@ -62,7 +62,7 @@ static void release(void *pointer)
 static struct mspack_file *open_handle(struct mspack_system *system, const char *name, int mode)
 {
     struct provider *provider = (struct provider *)system;
-    (void)name; /* there is one file to read and one to write */
+    (void)name; /* only one file to read and one to write */
     struct handle *handle = allocate(system, sizeof *handle);
     if (handle)
         *handle = (struct handle){provider, 0, mode == MSPACK_SYS_OPEN_WRITE};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cab: a file out of a cabinet: symbol stores keep NAME.pdb compressed as NAME.pd_.
+ * cab: extracts a file from a cabinet: symbol stores keep NAME.pdb compressed as NAME.pd_.
  *
- * Uses file and libmspack (a build without it answers so). Bounded: CAB_MAX bytes come out, CAB_MEMORY is used.
+ * Uses libmspack (a build without it reports that). Bounded: at most CAB_MAX bytes come out, CAB_MEMORY are used.
  */
 #ifndef SERVICE_SYMBOLS_CAB_H
 #define SERVICE_SYMBOLS_CAB_H
@@ -16,9 +16,9 @@
 bool cab_is(const struct symbol_file *file);
 
 /*
- * Decompresses the file of this name, case ignored, or the only one there is.
+ * Decompresses the file of this name, ignoring case, or the cabinet's only file.
  *
- * out   a temporary file; to be closed in either case.
+ * out   a temporary file; close it in either case.
  * Returns true, or false with a reason.
  */
 bool cab_extract(const struct symbol_file *file, const char *name, struct symbol_file *out,

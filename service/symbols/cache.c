@@ -55,7 +55,7 @@ static bool parse_source(const char *text, uint8_t *source)
     return false;
 }
 
-/* Cuts a line into its fields, which one space separates. */
+/* Splits a line into its fields, separated by one space. */
 static bool split(char *line, char *fields[FIELDS])
 {
     for (size_t i = 0; i < FIELDS; ++i) {
@@ -72,7 +72,7 @@ static bool split(char *line, char *fields[FIELDS])
 
 enum line { LINE_GOOD, LINE_UNKNOWN, LINE_DAMAGED };
 
-/* Takes the checksum off a line, and compares it. */
+/* Takes the checksum off a line, and verifies it. */
 static enum line take_check(char *line)
 {
     char check[CACHE_CHECK_SIZE], *last = strrchr(line, ' ');

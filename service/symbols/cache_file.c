@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CACHE_DELAY_MS 1000U  /* results that come soon after each other are written together */
+#define CACHE_DELAY_MS 1000U  /* results within this time are written together */
 #define READ_LIMIT_MS  2000U  /* of the cache file */
-#define WRITE_LIMIT_MS 30000U /* it is not written again before that has returned */
+#define WRITE_LIMIT_MS 30000U /* no second write starts before the first has returned */
 
-/* The file is read or written on a thread, which has all that it touches. */
+/* The file is read or written on a thread, which owns all data that it touches. */
 struct cache_task {
     struct task task;
     struct symbols *symbols; /* not the thread's */
@@ -48,7 +48,7 @@ static void drop_cache_task(struct task *task)
     free_cache_task(work);
 }
 
-/* What was read, beside what is known already. */
+/* Merges the file's entries into the known ones. */
 static void take_read(struct symbols *symbols, const struct remembered *read)
 {
     struct remembered *remembered = &symbols->remembered;
@@ -129,7 +129,7 @@ bool cache_file_start(struct symbols *symbols, bool writes)
     uint64_t limit = symbols->closing ? CLOSE_LIMIT_MS : writes ? WRITE_LIMIT_MS : READ_LIMIT_MS;
     if (good && task_start(symbols->tasks, &work->task, false, limit)) {
         symbols->cache_task = work;
-        symbols->cache_lock.descriptor = -1; /* the task has it */
+        symbols->cache_lock.descriptor = -1; /* the task owns the lock now */
         return true;
     }
     free_cache_task(work);
@@ -140,7 +140,7 @@ void cache_file_write(struct symbols *symbols)
 {
     symbols->dirty = false;
     if (symbols->cache_hangs || !symbols->cache_file)
-        return; /* the thread of before may still be at it */
+        return; /* an earlier thread may still be writing */
     if (!cache_file_start(symbols, true))
         symbols->cache_error = UV_ENOMEM;
 }

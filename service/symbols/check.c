@@ -17,7 +17,7 @@ const char *symbols_state_path(const char *name, char *out, size_t size)
     return length > 0 && (size_t)length < size ? out : NULL;
 }
 
-/* Adds a place to a path, with what kdnetd has; nothing is opened. */
+/* Adds a place to a path with kdnetd's options; opens nothing. */
 static bool add(struct symbol_path *path, const char *place, char reason[static SYMBOL_REASON_SIZE])
 {
     char folder[SYMBOL_PATH_SIZE];

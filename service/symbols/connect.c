@@ -6,11 +6,11 @@
 #include <string.h>
 #include <uv.h>
 
-/* A server that touches the disk no sooner than on a thread that may block. */
+/* A server whose disk access waits until a thread may block. */
 struct connection {
     struct symbol_server server; /* the strings are below */
     char *directory, *url, *ca_file;
-    uv_mutex_t mutex; /* of its beginning */
+    uv_mutex_t mutex; /* protects the initialisation */
     atomic_bool ready, stopped;
 };
 

@@ -25,7 +25,7 @@ static bool same_key(const struct remembered_key *a, const struct remembered_key
            memcmp(a->guid, b->guid, sizeof a->guid) == 0;
 }
 
-/* The look-up of a name that is under way; NULL: none. */
+/* Returns the look-up of a name in progress; NULL: none. */
 static const struct job *job_of(struct symbols *symbols, const struct kdnet_pdb *pdb, uint32_t name)
 {
     struct remembered_key asked = remembered_key(&symbols->remembered, pdb, name, false);

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <uv.h>
 
-#ifndef _WIN32 /* it has no flock, nor its header */
+#ifndef _WIN32 /* Windows lacks flock and its header */
 #include <errno.h>
 #include <sys/file.h>
 #endif
@@ -134,7 +134,7 @@ static bool read_disk(const struct symbol_file *file, uint64_t offset, uint8_t *
         int got = uv_fs_read(NULL, &request, file->descriptor, &buffer, 1, (int64_t)offset, NULL);
         uv_fs_req_cleanup(&request);
         if (got <= 0)
-            return false; /* 0: it shrank since it was opened */
+            return false; /* 0: the file shrank since it was opened */
         offset += (uint64_t)got;
         out += got;
         length -= (size_t)got;
@@ -163,7 +163,7 @@ void symbol_file_close(struct symbol_file *file)
     *file = (struct symbol_file){.descriptor = -1};
 }
 
-/* Whether `a` comes before `b` among names of one address. */
+/* Whether `a` precedes `b` among the names of one address. */
 static bool comes_first(const char *a, const char *b)
 {
     if ((a[0] == '?') != (b[0] == '?'))

@@ -11,7 +11,7 @@
 #include <zlib.h>
 #endif
 
-/* Reads the file's next piece to `input`; 0 at its end. */
+/* Reads the file's next piece into `input`; 0 at its end. */
 static bool read_input(struct flow *flow, size_t *length)
 {
     uint64_t left = flow->file->size - flow->at;

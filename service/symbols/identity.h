@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * identity: GUID and age of a PDB as texts, and the names that may become paths.
+ * identity: GUID and age of a PDB as texts, and names that may become paths.
  *
- * Uses kdnet/kernel. The identity comes from the memory of a machine that crashed, or from its attacker: a name that
- * could mean another folder is refused.
+ * The identity comes from the memory of a crashed machine, or from an attacker: a name that could mean another folder
+ * is refused.
  */
 #ifndef SERVICE_SYMBOLS_IDENTITY_H
 #define SERVICE_SYMBOLS_IDENTITY_H
@@ -12,22 +12,22 @@
 
 #include "kdnet/kernel/kernel.h"
 
-/* Reads 32 hex digits, in the order of symbol stores, to the bytes that an image has. */
+/* Parses 32 hex digits, in symbol stores' order, into the byte order of an image. */
 bool identity_parse_guid(const char *text, uint8_t guid[static 16]);
 
-/* Reads GUIDAGE, the whole text: 32 hex digits and one to eight of age. */
+/* Parses GUIDAGE, the whole text: 32 hex digits and one to eight of age. */
 bool identity_parse(const char *text, struct kdnet_pdb *pdb);
 
 /* Same GUID and same age; names may differ. */
 bool identity_same(const struct kdnet_pdb *a, const struct kdnet_pdb *b);
 
-/* The answer of a file that is another kernel's. Returns SYMBOL_NONE. */
+/* Writes the reason for a file of another kernel. Returns SYMBOL_NONE. */
 enum symbol_answer identity_other(const struct kdnet_pdb *found, char reason[static SYMBOL_REASON_SIZE]);
 
 /* Whether a PDB's name may be part of a path: 1 to 63 of A-Z a-z 0-9 . _ -, no dot in front or at the end, no "..". */
 bool identity_name_is_safe(const char *name);
 
-/* The file's name in what an image names, which may be a path of the machine that it was built on. */
+/* Returns the file's name within an image's PDB name, which may be a path of the build machine. */
 const char *identity_base_name(const char *name);
 
 #endif

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #define UNDECORATED 0 /* places */
-#define DECORATED   1 /* with an underscore, as x86 has it */
+#define DECORATED   1 /* with an underscore, as on x86 */
 
-/* A name that is looked for. */
+/* A name to find. */
 struct wish {
     const char *name;
     bool found[2]; /* undecorated, decorated */
@@ -102,7 +102,7 @@ static bool take_address(struct search *search, struct wish *wish, int which)
     return token == JSON_CLOSE;
 }
 
-/* The wish that the last name fulfils; NULL: none. */
+/* Returns the wish that the last name fulfils; NULL: none. */
 static struct wish *find_wish(struct search *search, int *which)
 {
     const struct json_reader *json = &search->json;
@@ -136,7 +136,7 @@ static void share_address(struct search *search, const struct wish *from, int wh
     }
 }
 
-/* A symbol, offered to each address that is looked for. */
+/* Offers a symbol to each address. */
 static bool offer_symbol(struct search *search)
 {
     struct wish symbol = {.name = NULL};
@@ -177,7 +177,7 @@ static bool top_member(struct search *search)
     return each_member(search, symbols_member);
 }
 
-/* Whether what was read is a table of the image that is wanted. */
+/* Whether the table belongs to the wanted image. */
 static bool is_wanted(const struct search *search, const struct kdnet_pdb *wanted, char *reason)
 {
     const struct isf *table = search->table;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Look-ups. Folders come first, each on threads of its own; a folder that does not answer soon is not waited for, and
- * one in which a look-up was given up is not asked until that look-up returns. Servers come after, one file and one
- * machine at a time, so that neither a slow server nor a machine that invents kernels takes all their threads. Machines
- * that stand still go first, then the others; machines take turns.
+ * Schedules look-ups. Folders come first, each on threads of its own; a folder that does not answer soon is not waited
+ * for, and a folder with a given-up look-up is not asked until that look-up returns. Servers come after, one file and
+ * one machine at a time, so that neither a slow server nor a machine that invents kernels takes all threads. Halted
+ * machines come first, then the others; machines take turns.
  */
 #include "service/symbols/symbols_internal.h"
 
@@ -12,17 +12,17 @@
 #include <string.h>
 
 #define LOCAL_AT_ONCE  2U
-#define REMOTE_AT_ONCE 4U   /* of one server */
+#define REMOTE_AT_ONCE 4U   /* fetches from one server */
 #define PATIENCE_MS    250U /* a machine waits two seconds in all */
 
-/* --- jobs */
+/* --- jobs --------------------------------------------------------------------------------------------------------- */
 
 static bool same_image(const struct kdnet_pdb *a, const struct kdnet_pdb *b)
 {
     return a->age == b->age && memcmp(a->guid, b->guid, sizeof a->guid) == 0 && strcmp(a->name, b->name) == 0;
 }
 
-/* Whether an equal folder stands before it, which has been asked. */
+/* Whether an equal folder precedes this one and was asked. */
 static bool is_repeated(const struct places *places, size_t source)
 {
     for (size_t i = 0; i < source; ++i)
@@ -73,7 +73,7 @@ static enum step ask_local(struct symbols *symbols, struct job *job, size_t sour
     return STEP_PASSED;
 }
 
-/* False: a fetch of this image, or another for the same machine, is under way from that server. */
+/* False: a fetch of this image, or another for the same machine, from that server is in progress. */
 static bool is_its_turn(const struct symbols *symbols, const struct job *job, size_t source)
 {
     for (const struct attempt *other = symbols->attempts; other; other = other->next) {
@@ -106,7 +106,7 @@ static enum step ask_remote(struct symbols *symbols, struct job *job, size_t sou
     return STEP_PASSED;
 }
 
-/* --- the order of things */
+/* --- the order of jobs -------------------------------------------------------------------------------------------- */
 
 /* Attempts of a job whose answer nobody waits for any more. */
 static void detach(struct symbols *symbols, struct job *job)
@@ -153,7 +153,7 @@ static void begin_job(struct symbols *symbols, struct job *job)
 
 /* The state of a job's own attempts. */
 struct own {
-    bool young; /* in a folder, and it may still answer soon */
+    bool young; /* asked in a folder that may still answer soon */
     bool remote;
 };
 
@@ -169,8 +169,8 @@ static struct own own_attempts(const struct symbols *symbols, const struct job *
     return own;
 }
 
-/* Asks the folders that have not been asked. Returns whether the servers' turn has come; `stuck`: some are passed over
- * for now. */
+/* Asks the folders that were not asked yet. Returns whether the servers' turn has come; `stuck`: some folders are
+ * skipped for now. */
 static bool ask_folders(struct symbols *symbols, struct job *job, bool *stuck)
 {
     for (size_t i = 0; i < job->places->path.count; ++i) {
@@ -279,9 +279,9 @@ void jobs_restart(struct symbols *symbols)
     }
 }
 
-/* --- jobs, of any thread */
+/* --- jobs, of any thread ------------------------------------------------------------------------------------------ */
 
-/* When it is a machine's turn: behind what it has asked for before, and behind what is under way. */
+/* Returns a machine's turn: behind its earlier jobs, and behind the jobs in progress. */
 static uint64_t turn_of(const struct symbols *symbols, uint64_t machine)
 {
     uint64_t turn = symbols->turn;
@@ -293,7 +293,7 @@ static uint64_t turn_of(const struct symbols *symbols, uint64_t machine)
     return turn;
 }
 
-/* The job that would be last, and has not begun; NULL: there is none behind `turn`. */
+/* Returns the last job that has not begun; NULL: none behind `turn`. */
 static struct job *last_job(const struct symbols *symbols, uint64_t turn)
 {
     struct job *last = NULL;
@@ -305,7 +305,7 @@ static struct job *last_job(const struct symbols *symbols, uint64_t turn)
     return last;
 }
 
-/* Who asked for a job that is turned away is told to ask again. */
+/* Drops a job; its askers are told to ask again. */
 static void turn_away(struct symbols *symbols, struct job *job)
 {
     for (size_t i = 0; i < job->count; ++i)
@@ -353,7 +353,7 @@ static const struct attempt *fetch_of(const struct symbols *symbols, const struc
     return NULL;
 }
 
-/* The first server that has not been asked, when its turn has come; or NULL. */
+/* Returns the first server that was not asked, when its turn has come; NULL: none. */
 static const char *next_server(const struct job *job)
 {
     const struct symbol_path *path = &job->places->path;

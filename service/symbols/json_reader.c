@@ -58,7 +58,7 @@ static int hex_digit(int c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* \uXXXX: what is not ASCII, and NUL, becomes a byte that no name of ours has. */
+/* Parses \uXXXX: characters other than ASCII, and NUL, become a byte that no name of ours contains. */
 static bool take_unicode(struct json_reader *reader)
 {
     int value = 0;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * json_reader: JSON as a sequence of tokens, from a stream of bytes of any length, in constant memory.
+ * json_reader: reads JSON as a sequence of tokens, from a stream of any length, in constant memory.
  *
- * Uses flow. A tree of the whole text, as jansson makes it, costs 43 MiB for the 6.6 MB of a real table, and many times
- * more for a hostile one; this keeps the nesting and one short text. It holds each document against the grammar of RFC
- * 8259, but for the encoding of texts: what is not ASCII never equals anything that we look for.
+ * A tree of the whole text, as jansson makes it, costs 43 MiB for the 6.6 MB of a real table, and many times more for a
+ * hostile one; this reader stores only the nesting and one short text. It checks each document against the grammar of
+ * RFC 8259, except the encoding of texts: text other than ASCII never equals a name of ours.
  */
 #ifndef SERVICE_SYMBOLS_JSON_READER_H
 #define SERVICE_SYMBOLS_JSON_READER_H
@@ -20,7 +20,7 @@ enum json_token {
     JSON_OPEN_OBJECT,
     JSON_OPEN_ARRAY,
     JSON_CLOSE, /* either */
-    JSON_NAME,  /* of a member; its value follows */
+    JSON_NAME,  /* name of a member; its value follows */
     JSON_TEXT,
     JSON_NUMBER,
     JSON_WORD, /* true, false, null */
@@ -39,16 +39,16 @@ struct json_reader {
 
 void json_reader_init(struct json_reader *reader, struct flow *flow);
 
-/* The next token; for names, texts, numbers and words it is in `text`, NUL-ended. */
+/* Reads the next token; names, texts, numbers and words are in `text`, NUL-terminated. */
 enum json_token json_reader_next(struct json_reader *reader);
 
-/* Reads on to the end of the value that begins with `token`. False: JSON_BAD came. */
+/* Skips to the end of the value that begins with `token`. False: JSON_BAD came. */
 bool json_reader_skip(struct json_reader *reader, enum json_token token);
 
-/* Whether the last token's text is this one. */
+/* Whether the last token's text equals `text`. */
 bool json_reader_is(const struct json_reader *reader, const char *text);
 
-/* The last number as a whole one from 0 to `most`; false when it is none. */
+/* Parses the last number as an integer from 0 to `most`; false: another number. */
 bool json_reader_number(const struct json_reader *reader, uint64_t most, uint64_t *value);
 
 #endif

@@ -18,14 +18,14 @@ struct lookup {
     uv_mutex_t lock;           /* of all below */
     struct symbols *symbols;   /* NULL: no configuration has named a place yet */
     bool has_places;           /* the configuration names some */
-    bool cache_told;           /* what was wrong with lines of the cache file; the loop's alone, as the next */
+    bool cache_told;           /* faults of the cache file were logged; used on the loop only, like the next members */
     int cache_error;           /* as told */
-    struct kdnetd_config told; /* its table of RVAs alone */
+    struct kdnetd_config told; /* copy of the table of RVAs */
     struct lookup_asker *askers;
     struct image *images; /* LOOKUP_IMAGES; NULL: none yet */
     size_t image_count, next_image;
-    uint64_t lookups; /* that have ended */
-    uint64_t seed;    /* of what machines are told apart by */
+    uint64_t lookups; /* ended look-ups */
+    uint64_t seed;    /* seed of the machines' numbers */
 };
 
 #define WITNESSES 2
@@ -43,7 +43,7 @@ struct lookup_asker {
     struct lookup_asker *next;
     void (*came)(void *user);
     void *user;
-    uint64_t machine; /* that asks now; only on the loop's thread */
+    uint64_t machine; /* machine that asks now; used on the loop's thread only */
 };
 
 static void tell_askers(struct lookup *lookup, unsigned ended)
@@ -189,7 +189,7 @@ static struct symbols *open_symbols(struct lookup *lookup)
     return symbols_open(&symbols, lookup->loop, &options) == 0 ? symbols : NULL;
 }
 
-/* Gives the look-ups the places that a configuration names. */
+/* Passes the configuration's places to symbols. */
 static bool set_places(struct lookup *lookup, const struct kdnetd_config *config)
 {
     struct symbol_path path;
@@ -239,7 +239,7 @@ bool lookup_configure(struct lookup *lookup, const struct kdnetd_config *config)
     uv_mutex_unlock(&lookup->lock);
     config_clear(&told_before);
     good = set_places(lookup, config) && good;
-    tell_askers(lookup, 0); /* who waits may have an answer now */
+    tell_askers(lookup, 0); /* waiting machines may have an answer now */
     return good;
 }
 
@@ -383,7 +383,7 @@ static struct image *find_image(const struct lookup *lookup, const struct kdnet_
     return NULL;
 }
 
-/* Whether the image's symbol file has the symbols of the print at its addresses. */
+/* Whether the image's symbol file has the fingerprint's symbols at its RVAs. */
 static bool is_vouched_for(struct lookup *lookup, const struct image *image, uint64_t machine)
 {
     for (size_t i = 0; i < KDNET_PRINT_SYMBOLS; ++i) {
@@ -415,7 +415,7 @@ static bool is_told_by(const struct image *image, uint64_t machine)
     return image->told_by[0] == machine || image->told_by[1] == machine;
 }
 
-/* A machine may spoil its own results, and nobody else's. */
+/* Whether an image is believed: a machine may spoil only its own results. */
 static bool is_believed(const struct image *image, uint64_t machine)
 {
     return !image->doubted && (image->told_by[1] != 0 || is_told_by(image, machine));
@@ -435,7 +435,7 @@ bool lookup_recall(struct lookup_asker *asker, const struct kdnet_image_print *p
     return known;
 }
 
-/* A free place, or the oldest that one machine alone has told, or the oldest. NULL: no memory. */
+/* Returns a free place, or the oldest one that a single machine reported, or the oldest. NULL: out of memory. */
 static struct image *make_image(struct lookup *lookup)
 {
     if (!lookup->images)

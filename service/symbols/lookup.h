@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lookup: where symbols are, for the sessions of any number of loops: first what the configuration says (`rva:`), then
- * symbol files and servers (`symbols:`), which are looked into on threads of their own while the machine waits no
- * longer than read_deadline.
+ * lookup: finds symbols for the sessions of any number of loops: first in the configuration's table (`rva:`), then in
+ * symbol files and servers (`symbols:`), which are searched on threads of their own while the machine waits at most
+ * read_deadline.
  *
- * Uses config, rva, symbols and log; nothing of the server. One lookup serves all; each loop that asks has an asker,
- * which is called on that loop when there is news. What symbol files said is kept in STATE_DIRECTORY/symbols.cache when
- * the service manager gives a folder.
+ * One lookup serves all loops; each asking loop has an asker, which is called on its loop when there is news. Facts
+ * from symbol files are kept in STATE_DIRECTORY/symbols.cache when the service manager gives a folder.
  */
 #ifndef SERVICE_LOOKUP_H
 #define SERVICE_LOOKUP_H
@@ -17,7 +16,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
-#define LOOKUP_IMAGES 256U /* kernels that are known again without identity reads; 250 bytes each */
+#define LOOKUP_IMAGES 256U /* kernels recognised without identity reads; 250 bytes each */
 
 struct lookup;
 struct lookup_asker;
@@ -26,12 +25,11 @@ struct lookup_asker;
 struct lookup *lookup_new(uv_loop_t *loop);
 
 /*
- * Takes the places that a configuration names, in the place of those before, and tells all askers; copies what it needs
- * of it. What symbol files have proved stays known, and what is being looked up stays pending. Touches no disk: a place
- * that cannot be used is told in the log when it has been looked at. Thread: that of the loop of lookup_new, as for
- * lookup_close.
+ * Replaces the places by a configuration's, and notifies all askers; copies the needed parts. Facts that symbol files
+ * proved stay known, pending look-ups stay pending. Touches no disk: an unusable place is logged when it was tried.
+ * Thread: the loop of lookup_new, as for lookup_close.
  *
- * Returns false, with a line in the log, when memory is out.
+ * Returns false, with a line in the log, when out of memory.
  */
 bool lookup_configure(struct lookup *lookup, const struct kdnetd_config *config);
 
@@ -39,7 +37,7 @@ bool lookup_configure(struct lookup *lookup, const struct kdnetd_config *config)
 void lookup_close(struct lookup *lookup);
 
 /*
- * Begins to ask from `loop`; `came` is called there after look-ups have ended: what was PENDING may be known. NULL: out
+ * Makes an asker for `loop`; `came` is called there after look-ups have ended: PENDING symbols may be known. NULL: out
  * of memory. Thread: the loop's, as for lookup_leave.
  */
 struct lookup_asker *lookup_join(struct lookup *lookup, uv_loop_t *loop, void (*came)(void *user), void *user);
@@ -52,30 +50,30 @@ enum kdnet_rva_answer lookup_find(struct lookup_asker *asker, const struct kdnet
                                   uint32_t *rva, enum kdnet_source *source);
 void lookup_want(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *const *symbols, size_t count);
 
-/* Which public symbol of the image's an address lies at or behind, as far as it is known. False: not now; then it is
- * looked up in the symbol files that are on this computer. */
+/* Finds the public symbol at or before an address of an image, as far as known. False: not known now; the symbol
+ * files on this computer are then searched. */
 bool lookup_name(struct lookup_asker *asker, const struct kdnet_pdb *pdb, uint32_t rva, char *name, size_t size,
                  uint32_t *offset);
 
-/* The questions that follow on the asker's loop are for the machine with this key; the key is not kept. */
+/* Announces the machine that the following questions on the asker's loop are for, by its key, which is not kept. */
 void lookup_asking(struct lookup_asker *asker, const struct kdnet_key *key);
 
 /*
- * What a kernel with this print was found to be. True only when it is certain: this machine has told it itself before,
- * or two machines with different keys have told the same and none another; and the symbol file of that identity has
- * been looked into, and has the five symbols of the print where this machine has them. So a machine that lies about
- * itself can spoil nothing for others but a saving of three round trips.
+ * Recalls the identity of a kernel with this fingerprint. True only when certain: this machine has reported it before,
+ * or two machines with different keys have reported it and none another; and the identity's symbol file has the
+ * fingerprint's five symbols at its RVAs. So a machine that lies about itself spoils at most a saving of three round
+ * trips for others.
  */
 bool lookup_recall(struct lookup_asker *asker, const struct kdnet_image_print *print, struct kdnet_pdb *pdb);
 
-/* The identity that a machine's own image told. A print of which two identities were told is not believed any more.
- * Memory: LOOKUP_IMAGES of them; those that one machine alone has told go first. */
+/* Remembers the identity that a machine's own image stated. A fingerprint with two reported identities is no longer
+ * believed. Memory: LOOKUP_IMAGES of them; those that a single machine reported go first. */
 void lookup_remember(struct lookup_asker *asker, const struct kdnet_image_print *print, const struct kdnet_pdb *pdb);
 
-/* Look-ups that have ended since the start; what was remembered is none. Thread: any. */
+/* Returns the look-ups that ended since the start, without recalled answers. Thread: any. */
 uint64_t lookup_count(struct lookup *lookup);
 
-/* What was tried for a symbol and what each place answered, one line of printable ASCII, cut to `size`. */
+/* Writes the places tried for a symbol with their answers, one line of printable ASCII, truncated to `size`. */
 void lookup_explain(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *symbol, char *out,
                     size_t size);
 

@@ -2,9 +2,9 @@
 /*
  * msf: streams of an MSF 7.00 container, the file format under a PDB.
  *
- * Uses file. Format: "The MSF File Format" in LLVM's documentation, checked against files that lld-link writes. Every
- * number in the file is hostile: each is checked where it is read, and no loop or allocation is larger than the file's
- * directory, which is bounded.
+ * Format: "The MSF File Format" in LLVM's documentation, checked against files that lld-link writes. Every number in
+ * the file is hostile: each is checked where it is read, and no loop or allocation exceeds the file's directory, which
+ * is bounded.
  */
 #ifndef SERVICE_SYMBOLS_MSF_H
 #define SERVICE_SYMBOLS_MSF_H
@@ -27,17 +27,18 @@ struct msf {
 /*
  * Reads the directory.
  *
- * Returns NULL, or what is wrong: a constant text. The msf is to be closed in either case. Memory: the directory and 4
- * bytes a stream.
+ * Returns NULL, or the fault as a constant text. Close the msf in either case. Memory: the directory and 4 bytes a
+ * stream.
  */
 const char *msf_open(struct msf *msf, const struct symbol_file *file);
 
 void msf_close(struct msf *msf);
 
-/* Bytes in a stream; 0 for one that is not there. */
+/* Bytes of a stream; 0 when absent. */
 uint32_t msf_stream_size(const struct msf *msf, uint32_t stream);
 
-/* Reads exactly `length` bytes of a stream at `offset`. False: beyond its end, or its blocks are beyond the file's. */
+/* Reads exactly `length` bytes of a stream at `offset`. False: beyond its end, or its blocks lie beyond the file's
+ * end. */
 bool msf_read(const struct msf *msf, uint32_t stream, uint64_t offset, void *out, size_t length);
 
 #endif

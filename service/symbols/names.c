@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names of addresses: which public symbols the frames of a stack lie in, by the symbol files that are on this computer.
- * One task at a time looks them up, some of one image together. Nothing is fetched, and nothing waits.
+ * Names of addresses: finds the public symbols of a stack's frames in the symbol files on this computer. One task at a
+ * time looks them up, several of one image together. Nothing is fetched, and nothing waits.
  */
 #include "service/symbols/symbols_internal.h"
 
@@ -32,7 +32,7 @@ struct names {
 
 struct name_task {
     struct task task;
-    struct symbols *symbols; /* not to be touched by its thread */
+    struct symbols *symbols; /* not to be used by the task's thread */
     struct places *places;
     struct kdnet_pdb pdb, wanted;
     struct symbol_result result;
@@ -49,7 +49,7 @@ static bool is_of(const struct name *name, const struct kdnet_pdb *pdb)
     return name->pdb.age == pdb->age && memcmp(name->pdb.guid, pdb->guid, sizeof pdb->guid) == 0;
 }
 
-/* The places that an address may have, WAYS in a row. */
+/* Returns the WAYS consecutive places that an address may have. */
 static struct name *places_of(struct names *names, const struct kdnet_pdb *pdb, uint32_t rva)
 {
     uint32_t hash = (kdnet_get_le32(pdb->guid) ^ rva) * 0x9e3779b1U;
@@ -65,7 +65,7 @@ static struct name *find_name(struct names *names, const struct kdnet_pdb *pdb, 
     return NULL;
 }
 
-/* One of those gives way. */
+/* Adds a name, in place of one of those. */
 static struct name *add_name(struct names *names, const struct kdnet_pdb *pdb, uint32_t rva)
 {
     struct name *name = &places_of(names, pdb, rva)[names->next++ % WAYS];
@@ -75,7 +75,7 @@ static struct name *add_name(struct names *names, const struct kdnet_pdb *pdb, u
 
 /* --- the task ----------------------------------------------------------------------------------------------------- */
 
-/* The folders only: own ones, and those in front of servers. */
+/* Asks folders only: configured ones, and those in front of servers. */
 static void run_task(struct task *task)
 {
     struct name_task *names = (struct name_task *)task;
@@ -121,7 +121,7 @@ static void on_task_done(struct task *task, bool in_time)
     symbols_go_on_closing(symbols);
 }
 
-/* Wanted names of one image; NULL: no memory, or its file has no name that can be looked for. */
+/* Collects wanted names of one image; NULL: out of memory, or its file name cannot be searched for. */
 static struct name_task *new_task(struct symbols *symbols, const struct kdnet_pdb *pdb)
 {
     struct names *names = symbols->names;

@@ -14,7 +14,7 @@ void symbol_path_init(struct symbol_path *path)
     memset(path, 0, sizeof *path);
 }
 
-/* The element is told without the password that may be in it. */
+/* Writes the element without a password that it may contain. */
 static bool refuse(char *reason, const char *element, const char *why)
 {
     char text[128];
@@ -40,7 +40,7 @@ static struct symbol_source *add_source(struct symbol_path *path, const char *la
     return source;
 }
 
-/* What a folder cannot be called; NULL: it can. */
+/* Returns why a text cannot be a folder's name; NULL: it can. */
 static const char *folder_mistake(const char *folder)
 {
     size_t length = strlen(folder);

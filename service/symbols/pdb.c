@@ -32,7 +32,7 @@
 
 /* One of the two hash tables of a PDB. */
 struct table {
-    uint32_t stream, at; /* where its header is */
+    uint32_t stream, at; /* place of its header */
     uint32_t records;    /* how many */
     uint32_t buckets;    /* how many have any */
 };
@@ -53,10 +53,10 @@ static uint16_t debug_stream(const struct pdb *pdb, uint64_t at, uint32_t size, 
     return kdnet_get_le16(number);
 }
 
-/* The streams that the end of the DBI stream names. */
+/* Reads the numbers of the streams at the end of the DBI stream. */
 static void read_debug_streams(struct pdb *pdb, const uint8_t *dbi)
 {
-    static const uint8_t before[] = {24, 28, 32, 36, 40, 52}; /* sizes of the parts that come first */
+    static const uint8_t before[] = {24, 28, 32, 36, 40, 52}; /* offsets of the sizes of the preceding parts */
     uint64_t at = DBI_HEADER_SIZE;
     for (size_t i = 0; i < sizeof before; ++i)
         at += kdnet_get_le32(dbi + before[i]);
@@ -135,7 +135,7 @@ static bool table_open(const struct pdb *pdb, uint32_t stream, uint32_t at, stru
     return (uint64_t)at + HASH_HEADER_SIZE + records + buckets <= msf_stream_size(&pdb->msf, stream);
 }
 
-/* Which of the filled buckets is this one; false: it is empty. */
+/* Gets the rank of a bucket among the filled ones; false: the bucket is empty. */
 static bool bucket_rank(const uint8_t *bitmap, uint32_t bucket, uint32_t *rank)
 {
     if ((bitmap[bucket / 8] >> (bucket % 8) & 1) == 0)
@@ -146,8 +146,7 @@ static bool bucket_rank(const uint8_t *bitmap, uint32_t bucket, uint32_t *rank)
     return true;
 }
 
-/* The records of one bucket, first to before `end`; both 0 when it is empty. Returns false when the table is damaged.
- */
+/* Gets the records of one bucket, first to before `end`; both 0 when empty. Returns false when the table is damaged. */
 static bool find_bucket(const struct pdb *pdb, const struct table *table, uint32_t bucket, uint32_t *first,
                         uint32_t *end)
 {
@@ -195,7 +194,7 @@ static bool match_record(const struct pdb *pdb, uint32_t at, const char *name, s
     return true;
 }
 
-/* Walks the bucket of a name. Returns NULL, or what is wrong; out->known when it is there. */
+/* Walks the bucket of a name. Returns NULL, or the fault; out->known when the name was found. */
 static const char *find_in_table(const struct pdb *pdb, const struct table *table, const char *name, struct place *out)
 {
     size_t length = strlen(name);
@@ -219,9 +218,9 @@ static const char *find_in_table(const struct pdb *pdb, const struct table *tabl
     return NULL;
 }
 
-/* ---------------------------------------------------------------------------------------------- its address */
+/* --- addresses ---------------------------------------------------------------------------------------------------- */
 
-/* An entry that leads to 0 was left out. */
+/* An entry that maps to 0 was left out. */
 bool pdb_map(const struct pdb *pdb, uint16_t omap, uint32_t rva, uint32_t *out)
 {
     uint32_t low = 0, high = msf_stream_size(&pdb->msf, omap) / 8;

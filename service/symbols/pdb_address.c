@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From an address to the public symbol that it lies in: the publics stream ends with a list of all public symbols in
- * the order of their addresses. */
+/* Finds the public symbol of an address: the publics stream ends with a list of all public symbols sorted by
+ * address. */
 #include "service/symbols/pdb.h"
 
 #include "kdnet/base/wire.h"
@@ -12,7 +12,7 @@
 #define SECTIONS_MAX        1024U
 #define RECORD_HEADER_SIZE  14U /* length, kind, flags, offset, segment */
 #define KIND_PUBLIC         0x110eU
-#define SAME_PLACE_MAX      64U /* symbols with one address that are looked at */
+#define SAME_PLACE_MAX      64U /* symbols with one address that are compared */
 
 /* Where a symbol is: segments count from 1. */
 struct place {
@@ -54,7 +54,7 @@ static bool find_place(const struct pdb *pdb, uint32_t rva, struct place *out, u
     return false;
 }
 
-/* The symbol record that an entry of the map points to; false: the map is damaged. */
+/* Reads the symbol record of an entry of the map; false: the map is damaged. */
 static bool read_record(const struct pdb *pdb, const struct map *map, uint32_t entry, struct place *place,
                         char name[static SYMBOL_NAME_SIZE])
 {
@@ -78,7 +78,7 @@ static bool is_behind(const struct place *a, const struct place *b)
     return a->segment != b->segment ? a->segment > b->segment : a->offset > b->offset;
 }
 
-/* How many entries of the map are not behind a place; false: it is damaged. */
+/* Counts the map's entries at or before a place; false: the map is damaged. */
 static bool count_before(const struct pdb *pdb, const struct map *map, const struct place *wanted, uint32_t *out)
 {
     uint32_t low = 0, high = map->count;
@@ -97,7 +97,7 @@ static bool count_before(const struct pdb *pdb, const struct map *map, const str
     return true;
 }
 
-/* Of the symbols that are nearest, in the section that begins at `start`. */
+/* Offers the nearest symbols in the section that begins at `start`. */
 static bool offer_nearest(const struct pdb *pdb, const struct map *map, uint32_t before, const struct place *wanted,
                           uint32_t start, struct symbol_address *address)
 {

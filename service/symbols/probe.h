@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * probe: a symbol file of whatever kind: a PDB, a cabinet with a PDB, a symbol table of Volatility, compressed or not.
+ * probe: a symbol file of any kind: a PDB, a cabinet with a PDB, a symbol table of Volatility, compressed or not.
  *
- * Uses cab, pdb, isf. What a file is, its first bytes say, not its name.
+ * The first bytes decide the kind, not the name.
  */
 #ifndef SERVICE_SYMBOLS_PROBE_H
 #define SERVICE_SYMBOLS_PROBE_H
@@ -16,22 +16,22 @@ struct probe {
     struct symbol_file unpacked; /* out of a cabinet */
     struct pdb pdb;
     enum { PROBE_PDB, PROBE_ISF } kind;
-    bool any;                /* whatever image it is of */
-    struct kdnet_pdb wanted; /* the image that it must be of */
+    bool any;                /* any image is accepted */
+    struct kdnet_pdb wanted; /* the image that the file must belong to */
 };
 
 /*
  * Opens a file.
  *
- * wanted   the image that it must be of; its name chooses the file in a cabinet. NULL: whatever it is of.
+ * wanted   the image that the file must belong to; its name selects the file in a cabinet. NULL: any image.
  *
- * Returns 0; UV_ENOENT when there is no such file; another negative number with a reason: it is of another image,
- * damaged, cannot be read. Close it after 0 only.
+ * Returns 0; UV_ENOENT when there is no such file; another negative number with a reason: the file belongs to another
+ * image, is damaged, or unreadable. Close the probe after 0 only.
  */
 int probe_open(struct probe *probe, const char *path, const struct kdnet_pdb *wanted,
                char reason[static SYMBOL_REASON_SIZE]);
 
-/* What it is of. Reads a whole symbol table of Volatility. False with a reason. */
+/* Gets the image that the file belongs to. Reads a whole symbol table of Volatility. False with a reason. */
 bool probe_identity(const struct probe *probe, struct kdnet_pdb *out, char reason[static SYMBOL_REASON_SIZE]);
 
 /* Looks up a name: SYMBOL_FOUND with rva and source, SYMBOL_ABSENT with source, SYMBOL_NONE with a reason. */
@@ -39,14 +39,14 @@ enum symbol_answer probe_find(const struct probe *probe, const char *symbol, uin
                               char reason[static SYMBOL_REASON_SIZE]);
 
 /*
- * Looks up several names at once, at the price of one; the first is the one that matters.
+ * Looks up several names at once, at the cost of one; the first is the one that matters.
  *
- * Returns its answer; what the others are, is in `names`.
+ * Returns the first name's answer; `names` has the other answers.
  */
 enum symbol_answer probe_find_all(const struct probe *probe, struct symbol_name *names, size_t count,
                                   enum kdnet_source *source, char reason[static SYMBOL_REASON_SIZE]);
 
-/* Looks up the symbols that addresses lie at or behind; each has its own answer, and SYMBOL_NONE a reason. */
+/* Looks up the symbols at or before addresses; each has its own answer, and SYMBOL_NONE a reason. */
 void probe_find_addresses(const struct probe *probe, struct symbol_address *addresses, size_t count,
                           enum kdnet_source *source, char reason[static SYMBOL_REASON_SIZE]);
 

@@ -131,7 +131,7 @@ static void link_entry(struct remembered *remembered, uint32_t entry)
     *head = entry;
 }
 
-/* Twice as many entries, or all that may be. */
+/* Doubles the entries, up to the limit. */
 static bool grow(struct remembered *remembered)
 {
     uint32_t count = remembered->reserved == 0 ? 64 : remembered->reserved * 2;
@@ -189,8 +189,8 @@ void remembered_remove(struct remembered *remembered, uint32_t entry)
     remembered->free = entry;
 }
 
-/* Two rounds of the hand meet each entry that was not used since it came by last; while there are entries without
- * symbols, one of these goes. */
+/* Clock algorithm: two rounds of the hand find an entry that was not used since the last round; entries without
+ * symbols go first. */
 static uint32_t make_room(struct remembered *remembered)
 {
     for (uint64_t steps = 2 * (uint64_t)remembered->count; steps > 0; --steps) {

@@ -11,9 +11,9 @@
 
 enum claim { CLAIM_OURS, CLAIM_WAITED, CLAIM_ANSWERED };
 
-/* What the requests of one fetch came to, all together. */
+/* Combined result of the requests of one fetch. */
 struct outcome {
-    enum answer answer; /* TAKEN; ABSENT: everything; DENIED: something; or what ended it */
+    enum answer answer; /* TAKEN; ABSENT: all requests; DENIED: some; or the fault that ended the fetch */
     int64_t retry_after_ms;
     char reason[SYMBOL_SERVER_REASON_SIZE];
 };
@@ -37,7 +37,7 @@ void symbol_server_say(char *reason, size_t size, const char *format, ...)
         reason[0] = '\0';
     }
     for (char *c = reason; *c != '\0'; c++) {
-        if (*c < ' ' || *c > '~') { /* a server has its word in some of libcurl's texts */
+        if (*c < ' ' || *c > '~') { /* some of libcurl's texts contain words of the server */
             *c = '?';
         }
     }
@@ -80,7 +80,7 @@ static int64_t system_now_ms(void *context)
 static bool valid_url(const char *url, char *reason, size_t size)
 {
     const char *mistake = symbol_url_mistake(url);
-    if (mistake != NULL) { /* the URL is not repeated: it may have a password in it */
+    if (mistake != NULL) { /* the URL is not shown: it may contain a password */
         symbol_server_say(reason, size, "symbol server: %s", mistake);
     }
     return mistake == NULL;
@@ -283,7 +283,7 @@ static enum answer get_file(const struct symbol_server_state *state, struct http
     return ANSWER_TAKEN;
 }
 
-/* file.ptr: "PATH:" and where the file is on somebody's network; "MSG:" and why it is nowhere. */
+/* file.ptr: "PATH:" and the file's place on somebody's network; "MSG:" and why the file is missing. */
 static enum answer get_pointer(const struct symbol_server_state *state, struct http *http, const struct wanted *wanted,
                                char *reason, size_t size)
 {
@@ -314,7 +314,7 @@ static enum answer get_form(const struct symbol_server_state *state, struct http
     return get_file(state, http, wanted, form == 0 ? wanted->name : wanted->packed, reason, size);
 }
 
-/* Without the mutex. The first form that was denied is the reason, when none of the others is taken. */
+/* Called without the mutex. When no form is taken, the reason is that of the first denied form. */
 static void ask(const struct symbol_server_state *state, const struct wanted *wanted, struct outcome *outcome)
 {
     char reason[SYMBOL_SERVER_REASON_SIZE];
@@ -367,7 +367,7 @@ static void remember_locked(struct symbol_server_state *state, const struct want
     if (is_server) {
         symbol_server_back_off_add(&state->server, now_ms, outcome->retry_after_ms, result, outcome->reason);
     } else if (outcome->answer != ANSWER_LOCAL && outcome->answer != ANSWER_FAILED) {
-        memset(&state->server, 0, sizeof(state->server)); /* it works */
+        memset(&state->server, 0, sizeof(state->server)); /* the server works now */
     }
     if (result == SYMBOL_FETCH_OK) {
         symbol_server_memory_forget(state, wanted);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * server: a symbol server over HTTP(S) with a local store in front of it, as `srv*DIR*URL` means it.
+ * server: a symbol server over HTTP(S) with a local store in front of it, as `srv*DIR*URL` means.
  *
  * Uses libuv (files, locks) and libcurl; built without libcurl, it answers from the store alone. Everything here
- * blocks: it is meant for a thread of the pool, never for a loop. The process must ignore SIGPIPE (TLS may raise it).
+ * blocks: for a pool thread, never for a loop. The process must ignore SIGPIPE (TLS may raise it).
  *
- * What a server may send is believed only when it looks like what was asked for: a PDB (its first bytes and its own
- * count of blocks) or a cabinet (`MSCF` and its own size). It is written to DIR/.kdnetd-partial and renamed into
- * DIR/NAME/GUIDAGE when it is whole; nobody sees a part of a file.
+ * A download is accepted only when it looks like the requested file: a PDB (its first bytes and its own count of
+ * blocks) or a cabinet (`MSCF` and its own size). It is written to DIR/.kdnetd-partial and renamed to DIR/NAME/GUIDAGE
+ * when complete, so that nobody sees a partial file.
  */
 #ifndef SERVICE_SYMBOLS_SERVER_H
 #define SERVICE_SYMBOLS_SERVER_H
@@ -32,7 +32,7 @@
 enum symbol_fetch {
     SYMBOL_FETCH_OK,          /* the file is in the store, whole */
     SYMBOL_FETCH_NOT_FOUND,   /* the server has no such file (404, 410); asked again after a day */
-    SYMBOL_FETCH_UNAVAILABLE, /* no answer that means anything: timeout, cut, 5xx, 408, 429, disk; back off */
+    SYMBOL_FETCH_UNAVAILABLE, /* no meaningful answer: timeout, connection lost, 5xx, 408, 429, disk; back off */
     SYMBOL_FETCH_REFUSED,     /* not taken: bad name, garbage, too large, file.ptr, redirects, certificate, other 4xx */
 };
 
@@ -42,7 +42,7 @@ struct symbol_server_state;
  * Settings, filled in by the caller (zero: the default), then symbol_server_init. The strings are copied.
  */
 struct symbol_server {
-    const char *directory;     /* the local store; made, with the folders above it, when it is not there */
+    const char *directory;     /* the local store; made, with the folders above it, when absent */
     const char *url;           /* http:// or https://, without user, query and fragment; a slash at the end is fine */
     const char *ca_file;       /* PEM; NULL: the system's */
     uint64_t size_limit;       /* bytes of one file, zeros and holes included */
@@ -58,27 +58,27 @@ struct symbol_server {
 
 /*
  * Makes the store, removes partial files that a dead process left there, and reads the remembered negative answers.
- * No request is made. One server may share its store with others, also of other processes.
+ * Makes no request. Servers may share a store, also between processes.
  *
- * Returns false with a reason (bad URL, no store, no memory) and leaves nothing to clear.
+ * Returns false with a reason (bad URL, no store, out of memory); there is then nothing to clear.
  */
 bool symbol_server_init(struct symbol_server *server, char *reason, size_t reason_size);
 
 /*
  * Puts the symbol file NAME, GUIDAGE into the local store unless it is there already.
  *
- * Tried in turn: the store (NAME, then NAM_); what is remembered; URL/NAME/GUIDAGE/NAME, …/NAM_ (`.pd_`, a cabinet,
- * kept as it was served), …/file.ptr. What arrives is stored by what it is: a cabinet as NAM_, a PDB as NAME.
+ * Tried in turn: the store (NAME, then NAM_); a remembered answer; URL/NAME/GUIDAGE/NAME, …/NAM_ (`.pd_`, a cabinet,
+ * kept as served), …/file.ptr. The content decides the stored name: a cabinet becomes NAM_, a PDB NAME.
  *
  * name         [A-Za-z0-9._-], 3 to 127 of them, beginning with a letter, digit or underscore, with an extension.
  * guidage      9 to 40 hexadecimal digits.
  * path         written on SYMBOL_FETCH_OK: DIR/NAME/GUIDAGE/NAME, or the same ending in an underscore (compressed);
  *              otherwise made empty.
- * reason       written unless SYMBOL_FETCH_OK, which makes it empty: what was asked, what it answered, and for a
- *              remembered answer when it is asked again. Printable ASCII.
+ * reason       made empty on SYMBOL_FETCH_OK; otherwise the request and its answer, and for a remembered answer the
+ *              time of the next request. Printable ASCII.
  *
- * Thread: any. Two calls for one file make one download: the second waits for it, and answers from what it left.
- * Time: at most total_timeout_ms, and as much again when another thread's download of the same file came first.
+ * Thread: any. Two calls for one file make one download: the second waits for it, and answers from its result. Time: at
+ * most total_timeout_ms, and as much again when another thread's download of the same file came first.
  */
 enum symbol_fetch symbol_server_fetch(const struct symbol_server *server, const char *name, const char *guidage,
                                       char *path, size_t size, char *reason, size_t reason_size);

@@ -39,7 +39,7 @@ static size_t take(char *data, size_t size, size_t count, void *context)
     struct http *http = context;
     size_t length = size * count;
     if (status_of(http) != 200) {
-        return length; /* the page that goes with another answer */
+        return length; /* the error page of another status */
     }
     return symbol_server_body_take(http->state, http->body, (const uint8_t *)data, length) ? length : 0;
 }
@@ -62,8 +62,8 @@ static bool set_timeouts(CURL *curl, const struct symbol_server *settings)
            curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
 }
 
-/* Proxies come from the environment: libcurl's default. Content encodings are not asked for, so what is counted is
- * what arrives. */
+/* Proxies come from the environment: libcurl's default. No content encoding is requested, so that the counted bytes
+ * are the file's. */
 static bool set_limits(CURL *curl, const struct symbol_server_state *state)
 {
     bool secure = strncmp(state->url, "https:", 6) == 0;
@@ -171,7 +171,7 @@ static enum answer answer_to_error(const struct http *http, CURLcode code, const
         symbol_server_say(reason, size, "%s: larger than the size limit of %llu bytes", url,
                           (unsigned long long)http->body->limit);
         return ANSWER_DENIED;
-    case CURLE_PARTIAL_FILE: /* libcurl's words for it change with its versions */
+    case CURLE_PARTIAL_FILE: /* libcurl's text for this error changes with its versions */
         symbol_server_say(reason, size, "%s: ended after %llu bytes, before the whole file was sent", url,
                           (unsigned long long)http->body->length);
         return ANSWER_FAILED;
@@ -207,7 +207,7 @@ static enum answer answer_to(struct http *http, CURLcode code, const char *url, 
     if (!http->body->pointer && symbol_server_body_kind(http->body) == BODY_NONE) {
         symbol_server_say(reason, size, "%s: ended after %llu bytes, and is no whole PDB or cabinet", url,
                           (unsigned long long)http->body->length);
-        return http->body->length > 0 ? ANSWER_FAILED : ANSWER_DENIED; /* its beginning was right: cut on the way */
+        return http->body->length > 0 ? ANSWER_FAILED : ANSWER_DENIED; /* a right beginning: the connection was lost */
     }
     return ANSWER_TAKEN;
 }

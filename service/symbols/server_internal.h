@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * server_internal: what the files of the symbol server client share. server.c has the order of things, server_store.c
- * the files, server_memory.c what is remembered, server_http.c (or server_offline.c) the wire.
+ * server_internal: shared by the files of the symbol server client. server.c has the order of requests, server_store.c
+ * the files, server_memory.c the remembered answers, server_http.c (or server_offline.c) the wire.
  */
 #ifndef SERVICE_SYMBOLS_SERVER_INTERNAL_H
 #define SERVICE_SYMBOLS_SERVER_INTERNAL_H
@@ -22,11 +22,11 @@
 /* A file by its name in the store. */
 struct wanted {
     char name[NAME_SIZE];
-    char packed[NAME_SIZE]; /* NAM_; the same as name when that ends in an underscore */
+    char packed[NAME_SIZE]; /* NAM_; equal to name when that ends in an underscore */
     char guidage[GUIDAGE_SIZE];
 };
 
-/* What one request came to. */
+/* Result of one request. */
 enum answer {
     ANSWER_TAKEN,     /* 200, whole and plausible */
     ANSWER_ABSENT,    /* 404, 410 */
@@ -40,19 +40,19 @@ enum answer {
 
 enum body_kind { BODY_NONE, BODY_PDB, BODY_CABINET };
 
-/* What a request brings: the first bytes here, all of it in a partial file. */
+/* Body of an answer: the first bytes here, all of it in a partial file. */
 struct body {
-    bool pointer; /* a file.ptr: only its first bytes are wanted */
+    bool pointer; /* a file.ptr: only its first bytes are needed */
     uv_file file; /* -1: not open */
     uint64_t limit, length;
     uint8_t head[HEAD_SIZE];
     size_t head_length;
-    enum answer problem; /* why it was not taken to its end, or ANSWER_TAKEN */
+    enum answer problem; /* why reading stopped early, or ANSWER_TAKEN */
     int error;           /* UV_… with ANSWER_LOCAL */
     char path[PATH_SIZE];
 };
 
-/* The last failure of a server or of a file; `until_ms` is when it may be asked again. */
+/* The last failure of a server or of a file; `until_ms` is the time of the next request. */
 struct back_off {
     unsigned failures; /* in a row */
     int64_t since_ms, until_ms;
@@ -67,7 +67,7 @@ struct remembered {
     struct back_off answer;
 };
 
-/* A download under way; lives on its thread's stack. */
+/* A download in progress; lives on its thread's stack. */
 struct download {
     struct download *next;
     const struct wanted *wanted;
@@ -78,7 +78,7 @@ struct symbol_server_state {
     char *directory, *url, *ca_file;
     atomic_bool stopped;
 
-    uv_mutex_t mutex; /* of what follows */
+    uv_mutex_t mutex; /* protects the members below */
     uv_cond_t ended;  /* a download has, or stopped was set */
     struct download *downloads;
     struct back_off server;
@@ -89,7 +89,7 @@ struct symbol_server_state {
 /* Printable ASCII only, cut to size. */
 void symbol_server_say(char *reason, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* "A/B", "A/B/C" or "A/B/C/D" (c and d may be NULL); false when it does not fit. */
+/* Writes "A/B", "A/B/C" or "A/B/C/D" (c and d may be NULL); false when too long. */
 bool symbol_server_join(char *path, size_t size, const char *a, const char *b, const char *c, const char *d);
 
 bool symbol_server_valid_name(const char *name);
@@ -107,15 +107,15 @@ void symbol_server_body_init(struct body *body, uint64_t limit, bool pointer);
 /* Takes some more; on false `problem` says why no more is wanted. Opens the partial file with the first byte. */
 bool symbol_server_body_take(const struct symbol_server_state *state, struct body *body, const uint8_t *data,
                              size_t length);
-/* What the body is, when it is whole by its own account. */
+/* Returns the kind of a body that is complete by its own account. */
 enum body_kind symbol_server_body_kind(const struct body *body);
-/* Renames it into the store: 0 or UV_…; the body is dropped in any case. */
+/* Renames the body's file into the store: 0 or UV_…; drops the body in any case. */
 int symbol_server_body_keep(const struct symbol_server_state *state, struct body *body, const struct wanted *wanted);
 void symbol_server_body_drop(struct body *body);
 
 /* memory: the caller holds the mutex, but for _load (alone) and _write (any thread). */
-/* Remembers what a text of the file says of this server, or copies what still holds to `copy` (not both). The text is
- * cut up. Returns whether something else was there. */
+/* Remembers the file's lines about this server, or copies the valid lines to `copy` (not both). Cuts up the text.
+ * Returns whether other lines were there. */
 bool symbol_server_memory_read(struct symbol_server_state *state, char *text, size_t length, int64_t now_ms,
                                FILE *copy);
 /* The checksum at the end of a line. */
@@ -123,14 +123,14 @@ uint64_t symbol_server_memory_check(const char *text, size_t length);
 void symbol_server_memory_load(struct symbol_server_state *state);
 void symbol_server_memory_write(struct symbol_server_state *state, const struct wanted *wanted, int64_t now_ms);
 void symbol_server_memory_clear(struct symbol_server_state *state);
-/* The answer that still holds, or NULL. */
+/* Returns the valid remembered answer; NULL: none. */
 const struct back_off *symbol_server_memory_find(const struct symbol_server_state *state, const struct wanted *wanted,
                                                  int64_t now_ms);
 void symbol_server_memory_forget(struct symbol_server_state *state, const struct wanted *wanted);
-/* The record of this file, made when there is none (the one that ends first makes room); NULL without memory. */
+/* Returns this file's record, made if needed (in place of the one that ends first); NULL: out of memory. */
 struct back_off *symbol_server_memory_record(struct symbol_server_state *state, const struct wanted *wanted);
 bool symbol_server_back_off_holds(const struct back_off *back_off, int64_t now_ms);
-/* One more failure; at_least_ms: the server's own wish (Retry-After), bounded like the rest. */
+/* Adds a failure; at_least_ms: the server's own wish (Retry-After), bounded like the rest. */
 void symbol_server_back_off_add(struct back_off *back_off, int64_t now_ms, int64_t at_least_ms,
                                 enum symbol_fetch result, const char *reason);
 

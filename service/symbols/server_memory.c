@@ -12,12 +12,12 @@
 #define FILE_LIMIT    ((long)1 << 20)
 #define FAILURES_MAX  16
 
-/* The file is shared by all servers of a store; of this process one thread at a time writes it. A line that two
- * processes lose to each other costs one request. */
+/* All servers of a store share the file; in this process one thread at a time writes it. A line lost between two
+ * processes costs one request. */
 static uv_once_t once = UV_ONCE_INIT;
 static uv_mutex_t file_mutex;
 
-/* One line of the file: when, which file, whose answer. */
+/* One line of the file: time, file, answer. */
 struct negative {
     int64_t time; /* seconds since 1970 */
     char name[NAME_SIZE];
@@ -34,7 +34,7 @@ static void make_mutex(void)
 
 bool symbol_server_back_off_holds(const struct back_off *back_off, int64_t now_ms)
 {
-    /* Before its own beginning: the clock was set back, and nothing is known. */
+    /* An answer from the future: the clock was set back, and nothing is known. */
     return back_off->failures > 0 && now_ms >= back_off->since_ms && now_ms < back_off->until_ms;
 }
 
@@ -141,7 +141,7 @@ uint64_t symbol_server_memory_check(const char *text, size_t length)
     return hash;
 }
 
-/* Takes the checksum off a line's end; false: it has none, or another's. */
+/* Takes the checksum off a line's end; false: missing or wrong. */
 static bool take_check(char *line)
 {
     char check[CHECK_LENGTH + 1], *last = strrchr(line, ' ');
@@ -241,8 +241,8 @@ static bool read_negatives(FILE *file, int64_t now_ms, struct symbol_server_stat
     return dropped;
 }
 
-/* Writes the file anew with what still holds, under a name that no other writer has. When that fails the old file is as
- * good, only longer. */
+/* Rewrites the file with the valid lines, under a name that no other writer has. On failure the old file stays,
+ * which is only longer. */
 static void compact(struct symbol_server_state *state, const char *path, int64_t now_ms)
 {
     char other[PATH_SIZE], name[64];

@@ -17,7 +17,7 @@ static const uint8_t pdb_magic[32] = "Microsoft C/C++ MSF 7.00\r\n\x1a"
 /* Microsoft, "Cabinet format": CFHEADER; the size of the whole is at 8. */
 static const uint8_t cabinet_magic[4] = {'M', 'S', 'C', 'F'};
 
-/* Names of partial files: process, a number of its own (ids come again), count. */
+/* Names of partial files: process id, a random number (process ids are reused), count. */
 static uv_once_t once = UV_ONCE_INIT;
 static uint32_t token;
 static atomic_uint partials;
@@ -62,7 +62,7 @@ static int make_folders(const char *path)
             continue;
         }
         part[i] = '\0';
-        (void)make_folder(part); /* what matters is the last one */
+        (void)make_folder(part); /* only the last result matters */
         part[i] = '/';
     }
     return make_folder(part);
@@ -85,8 +85,8 @@ static bool is_old(const char *path)
     return old;
 }
 
-/* A partial file that nobody writes any more: not of this process, and not touched for a day. A store may be shared
- * with other computers, so a process number says nothing: only age does. */
+/* Whether a partial file is abandoned: not of this process, and unchanged for a day. A store may be shared with
+ * other computers, so process ids prove nothing, only age does. */
 static bool is_stale(const char *path, const char *name)
 {
     int process = 0;
@@ -146,7 +146,7 @@ static enum body_kind kind_of_file(const char *path)
     uv_buf_t buffer = uv_buf_init((char *)head, sizeof(head));
     uv_fs_t request;
     enum body_kind kind = BODY_NONE;
-    /* Looked at before it is opened: a pipe of that name would never open. */
+    /* Checked before opening: opening a pipe of that name would block. */
     bool regular = uv_fs_stat(NULL, &request, path, NULL) == 0 && (request.statbuf.st_mode & S_IFMT) == S_IFREG;
     uint64_t size = regular ? request.statbuf.st_size : 0;
     uv_fs_req_cleanup(&request);
@@ -235,7 +235,7 @@ static int write_all(uv_file file, const uint8_t *data, size_t length)
     return 0;
 }
 
-/* What there is of the head is how a PDB or a cabinet begins. */
+/* Whether the head so far begins like a PDB or a cabinet. */
 static bool may_become(const struct body *body)
 {
     size_t pdb = body->head_length < sizeof(pdb_magic) ? body->head_length : sizeof(pdb_magic);
@@ -297,7 +297,7 @@ static int close_body(struct body *body, bool sync)
     return synced < 0 ? synced : closed;
 }
 
-/* Beside what came over http://, before it is there. */
+/* Marks files from http://, before the file appears. */
 static int put_mark(const char *folder)
 {
     char path[PATH_SIZE];

@@ -43,7 +43,7 @@ static bool exists(const char *path)
     return outcome == 0;
 }
 
-/* Finds `name` among the entries of a folder, in any case; copies the entry's own spelling over it. */
+/* Finds `name` among the entries of a folder, ignoring case; copies the entry's spelling over it. */
 static bool spelled_otherwise(uv_dir_t *folder, char *name)
 {
     uv_dirent_t entries[BATCH];
@@ -62,7 +62,7 @@ static bool spelled_otherwise(uv_dir_t *folder, char *name)
     return found;
 }
 
-/* Goes to an entry of the folder that `path` is; back where it was when there is none. */
+/* Appends an entry's name to the path of a folder; undone when there is no such entry. */
 static bool enter(struct path *path, const char *name)
 {
     size_t before = path->length;
@@ -85,7 +85,7 @@ static bool enter(struct path *path, const char *name)
     return found;
 }
 
-/* What a file says of the names that are asked for along with the first. */
+/* Takes a file's answers for the extra names. */
 static void take_extras(struct symbol_result *result, const struct symbol_name *names, enum kdnet_source source)
 {
     for (size_t i = 0; i < result->extra_count; ++i) {
@@ -158,7 +158,7 @@ bool store_ask_file(const char *path, const struct kdnet_pdb *pdb, const char *s
     return true;
 }
 
-/* Asks the file `name` in the folder that `path` is. */
+/* Asks the file `name` in the folder `path`. */
 static bool ask_entry(struct path *path, const char *name, const struct kdnet_pdb *pdb, const char *symbol,
                       struct symbol_result *result)
 {
@@ -177,7 +177,7 @@ void store_mark_insecure(struct symbol_result *result)
             result->extras[i].source = KDNET_SOURCE_PDB_HTTP;
 }
 
-/* What has just been found in a folder with that mark. */
+/* Marks a result found in a folder with the http mark. */
 static void take_mark(struct path *path, struct symbol_result *result)
 {
     size_t before = path->length;
@@ -233,7 +233,7 @@ static bool is_folder(const char *path)
     return folder;
 }
 
-/* All that the folder that `path` is may have for an image. */
+/* Asks all files that the folder `path` may have for an image. */
 static bool ask_tier(struct path *path, const struct kdnet_pdb *pdb, const char *symbol, struct symbol_result *result)
 {
     size_t before = path->length;
@@ -265,7 +265,7 @@ static bool ask_second_tier(struct path *path, const struct kdnet_pdb *pdb, cons
     return seen;
 }
 
-/* Why a folder cannot be searched; NULL: it can. */
+/* Returns why a folder cannot be searched; NULL: it can. */
 static const char *find_obstacle(const char *path)
 {
     uv_fs_t request;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Any thread may ask; a loop's own time is that loop's alone. */
+/* Any thread may ask; the loop's cached time is the loop's alone. */
 static uint32_t now_s(void)
 {
     return (uint32_t)(uv_hrtime() / 1000000000);
@@ -48,7 +48,7 @@ static void on_wake_closed(uv_handle_t *handle)
     uv_close((uv_handle_t *)&symbols->timer, on_timer_closed);
 }
 
-/* Ends when nothing of ours is on a thread; what is new goes to the cache file first. */
+/* Frees everything once no thread works for us; new facts are written to the cache file first. */
 void symbols_go_on_closing(struct symbols *symbols)
 {
     if (!symbols->closing || symbols->attempts || symbols->cache_task || names_are_asked(symbols) ||
@@ -62,9 +62,9 @@ void symbols_go_on_closing(struct symbols *symbols)
     uv_close((uv_handle_t *)&symbols->wake, on_wake_closed);
 }
 
-/* -------------------------------------------------------------------------------------- what was looked up */
+/* --- answers ------------------------------------------------------------------------------------------------------ */
 
-/* The answer of an earlier life that is still there; NULL: none. */
+/* Returns an unchecked answer of an earlier process; NULL: none. */
 static struct remembered_entry *unchecked_entry(struct symbols *symbols, const struct kdnet_pdb *pdb, uint32_t symbol)
 {
     struct remembered_key key = remembered_key(&symbols->remembered, pdb, symbol, true);
@@ -72,8 +72,8 @@ static struct remembered_entry *unchecked_entry(struct symbols *symbols, const s
     return at != REMEMBERED_NONE && symbols->remembered.entries[at].unchecked ? &symbols->remembered.entries[at] : NULL;
 }
 
-/* No file says anything: what an earlier life knew holds; else there are no symbols, for this name of the PDB and for a
- * while. */
+/* Remembers that no file has an answer: an earlier process's answer holds; else there are no symbols, for this name
+ * of the PDB and for a while. */
 static enum symbols_answer remember_none(struct symbols *symbols, const struct job *job, uint32_t at)
 {
     struct remembered *remembered = &symbols->remembered;
@@ -88,7 +88,7 @@ static enum symbols_answer remember_none(struct symbols *symbols, const struct j
     return SYMBOLS_NO_SYMBOLS;
 }
 
-/* What a file proved holds whatever the machine calls the PDB. */
+/* Remembers a fact that a file proved; it holds for any name of the PDB. */
 static enum symbols_answer remember(struct symbols *symbols, struct job *job, size_t i, const struct symbol_extra *said)
 {
     struct remembered *remembered = &symbols->remembered;
@@ -179,7 +179,7 @@ const char *symbols_bare(const char *symbol)
     return strncmp(symbol, "nt!", 3) == 0 ? symbol + 3 : symbol;
 }
 
-/* Adds a name to a job; false: what is remembered has no room. */
+/* Adds a name to a job; false: no room for its answer. */
 static bool add_name(struct symbols *symbols, struct job *job, uint32_t name, const struct remembered_key *key)
 {
     uint32_t entry = job->count < SYMBOL_NAMES_MAX ? remembered_insert(&symbols->remembered, key) : REMEMBERED_NONE;
@@ -192,7 +192,7 @@ static bool add_name(struct symbols *symbols, struct job *job, uint32_t name, co
     return true;
 }
 
-/* Lets a job go its way; one without names is forgotten. */
+/* Queues a job; frees one without names. */
 static bool queue_job(struct symbols *symbols, struct job *job, bool waited_for)
 {
     if (!job)
@@ -208,7 +208,7 @@ static bool queue_job(struct symbols *symbols, struct job *job, bool waited_for)
     return true;
 }
 
-/* What is known of a name without looking it up; *entry is its entry, NULL: none. False: it has to be looked up. */
+/* Recalls a name's answer; *entry is its entry, NULL: none. False: the name has to be looked up. */
 static bool recall(struct symbols *symbols, const struct kdnet_pdb *pdb, uint32_t name, enum symbols_answer *answer,
                    const struct remembered_entry **entry)
 {
@@ -231,7 +231,7 @@ static bool recall(struct symbols *symbols, const struct kdnet_pdb *pdb, uint32_
     return true;
 }
 
-/* Somebody waits for a look-up that may have been wanted only, or by another machine. */
+/* A machine waits for a look-up that was only announced, or asked for by another machine. */
 static void wait_for(struct symbols *symbols, const struct remembered_entry *entry, uint64_t machine)
 {
     struct job *job = entry->rva < SYMBOLS_WAITING_MAX ? symbols->jobs[entry->rva] : NULL;
@@ -244,7 +244,7 @@ static void wait_for(struct symbols *symbols, const struct remembered_entry *ent
         (void)uv_async_send(&symbols->wake);
 }
 
-/* With the lock held, as all that follows. */
+/* Needs the lock, as all functions below. */
 static enum symbols_answer find(struct symbols *symbols, uint64_t machine, const struct kdnet_pdb *pdb,
                                 const char *symbol, uint32_t *rva, enum kdnet_source *source)
 {
@@ -280,7 +280,7 @@ enum symbols_answer symbols_find(struct symbols *symbols, uint64_t machine, cons
     return answer;
 }
 
-/* One job for all names that have to be looked up, or NULL. */
+/* Makes one job for all names that have to be looked up; NULL: none. */
 static struct job *job_of_unknown(struct symbols *symbols, uint64_t machine, const struct kdnet_pdb *pdb,
                                   const char *const *names, size_t count)
 {
@@ -380,7 +380,7 @@ int symbols_open(struct symbols **out, uv_loop_t *loop, const struct symbols_opt
     return 0;
 }
 
-/* That there are no symbols was said of the places before. */
+/* Forgets "no symbols" answers, which were about the previous places. */
 static void forget_none(struct symbols *symbols)
 {
     struct remembered *remembered = &symbols->remembered;

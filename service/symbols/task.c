@@ -21,7 +21,7 @@ struct tasks {
 static uv_once_t once = UV_ONCE_INIT;
 static uv_mutex_t lock;
 static unsigned threads, remote_threads, hung;
-static struct task_thread *over; /* threads of tasks that were given up, and have ended: to be joined */
+static struct task_thread *over; /* ended threads of given-up tasks, to be joined */
 
 static void make_lock(void)
 {
@@ -44,7 +44,7 @@ static void join(struct task_thread *thread)
     free(thread);
 }
 
-/* Threads that have nothing more to do but to end. */
+/* Joins threads that have ended or are about to. */
 static void join_over(void)
 {
     uv_mutex_lock(&lock);
@@ -88,11 +88,11 @@ static void run_thread(void *argument)
     uv_mutex_unlock(&lock);
 }
 
-/* --- on the loop */
+/* --- on the loop -------------------------------------------------------------------------------------------------- */
 
 static void arm(struct tasks *tasks);
 
-/* Takes a task that has finished, or whose deadline is over; NULL: there is none. */
+/* Takes a task that has finished, or whose deadline is over; NULL: none. */
 static struct task *take(struct tasks *tasks, uint64_t now_ms, bool *in_time)
 {
     uv_mutex_lock(&lock);
@@ -109,7 +109,7 @@ static struct task *take(struct tasks *tasks, uint64_t now_ms, bool *in_time)
     return task;
 }
 
-/* It may have finished while this was told. */
+/* The task may have finished meanwhile. */
 static void give_up(struct task *task)
 {
     task->done(task, false);
@@ -181,7 +181,7 @@ struct tasks *tasks_new(uv_loop_t *loop)
     return tasks;
 }
 
-/* Counts a thread, when there may be one more. */
+/* Counts a thread, if one more is allowed. */
 static bool enter(const struct task *task)
 {
     uv_mutex_lock(&lock);

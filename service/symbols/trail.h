@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trail: what a look-up tried and what each answered, as one bounded text. Uses nothing. */
+/* trail: the places that a look-up tried, with their answers, as one bounded text. */
 #ifndef SERVICE_SYMBOLS_TRAIL_H
 #define SERVICE_SYMBOLS_TRAIL_H
 
@@ -14,12 +14,12 @@ struct symbol_trail {
     bool full;
 };
 
-/* Empties it; must come before the first add. */
+/* Empties the trail; call it before the first add. */
 void symbol_trail_init(struct symbol_trail *trail);
 
 void symbol_trail_add(struct symbol_trail *trail, const char *where, const char *answer);
 
-/* Adds all of another one. */
+/* Appends another trail. */
 void symbol_trail_join(struct symbol_trail *trail, const struct symbol_trail *more);
 
 #endif

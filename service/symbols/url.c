@@ -34,8 +34,8 @@ const char *symbol_url_mistake(const char *url)
     return NULL;
 }
 
-/* The end of the user and password that begin at `start`; NULL: there are none. A password may have any character but
- * those that end a place. */
+/* Returns the end of the user and password that begin at `start`; NULL: none. A password may contain any character
+ * but those that end a place. */
 static const char *user_end(const char *start)
 {
     const char *end = NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows by the address that their datagrams come from: a part of the room targets. */
+/* The index of rows by the address that their datagrams come from. */
 #include "kdnet/base/prefetch.h"
 #include "service/targets/targets_internal.h"
 
@@ -66,13 +66,13 @@ static void slot_insert(struct targets *targets, uint32_t slot)
     ++targets->slots_used;
 }
 
-/* From one slot on to another. */
+/* Distance from one slot to another. */
 static size_t steps(const struct targets *targets, size_t from, size_t to)
 {
     return to >= from ? to - from : to + targets->slot_count - from;
 }
 
-/* Closes the gap at `at`: entries behind it that may move up do (Knuth, algorithm 6.4R). */
+/* Closes the gap at `at` by moving up later entries that may move (Knuth, algorithm 6.4R). */
 static void slot_close_gap(struct targets *targets, size_t at)
 {
     size_t next = at;
@@ -169,12 +169,12 @@ void targets_pass_listener(struct targets *targets, const struct listener *from,
 
 bool targets_reserve_endpoints(struct targets *targets, size_t rows)
 {
-    /* Two in five are used while each row has one place, four in five when each has a candidate, too. */
+    /* Two in five slots are used while each row has one place, four in five when each has a candidate, too. */
     size_t wanted = rows * TARGETS_PLACES * 5 / 4 + TARGETS_SLOTS_MIN;
     if (wanted <= targets->slot_count)
         return true;
     if (targets->slot_count > 0)
-        wanted += wanted / 8; /* a reload added some: the next one need not move all rows again */
+        wanted += wanted / 8; /* a reload added some rows: the next one need not move all rows again */
     uint32_t *old = targets->slots;
     size_t old_count = targets->slot_count;
     uint32_t *slots = calloc(wanted, sizeof *slots);
@@ -268,7 +268,7 @@ void targets_set_candidate(struct targets *targets, struct target *target, const
         set_endpoint(targets, target, CANDIDATE, address, listener, local_port);
 }
 
-/* The row is not known to be elsewhere: it may be that another machine has sent with its address. */
+/* The row was seen elsewhere, but not surely: another machine may have sent with its address. */
 static void demote(struct targets *targets, struct target *target)
 {
     struct target_endpoint endpoint = target->live;
@@ -280,7 +280,7 @@ static void demote(struct targets *targets, struct target *target)
         set_endpoint(targets, target, CANDIDATE, &address, endpoint.listener, endpoint.local_port);
 }
 
-/* The rows that were there are candidates; room is made for one more. */
+/* Rows already at the place become candidates; room is made for one more. */
 static void take_over(struct targets *targets, const struct target *target, const struct address *address,
                       uint16_t local_port)
 {
@@ -302,7 +302,7 @@ static bool is_configured(const struct target *target, const struct address *add
     return address_same_ip(address, configured.ip);
 }
 
-/* It is going to be live at another IP address than its configured one, which is in `live` until then. */
+/* The row is about to become live at another IP address than its configured one, which `live` holds until then. */
 static bool note_elsewhere(struct target *target)
 {
     struct target_more *more = targets_more(target);

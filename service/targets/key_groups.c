@@ -29,7 +29,7 @@ static bool find_key_group(struct targets *targets, uint16_t port, bool old_keys
     memset(&key_groups[targets->group_count], 0, sizeof *key_groups);
     key_groups[targets->group_count].port = port;
     key_groups[targets->group_count].old_keys = old_keys;
-    *group = (uint16_t)targets->group_count++; /* a port that is listened on has two at most */
+    *group = (uint16_t)targets->group_count++; /* at most two groups for each listening port */
     return true;
 }
 
@@ -56,7 +56,7 @@ static void set_bit(uint64_t *bits, size_t at, bool value)
     bits[at / WORD] = value ? bits[at / WORD] | bit : bits[at / WORD] & ~bit;
 }
 
-/* Tried after those that may be anywhere and were never heard. */
+/* Whether a row is tried after those that may be anywhere and were never heard. */
 static bool is_late(const struct target *target)
 {
     return target->seen || target->has_address || target->old_key;
@@ -94,7 +94,7 @@ static void close_gaps(struct targets *targets, struct key_group *group)
     ++targets->order;
 }
 
-/* It leaves a gap: pokes that are being tried need not begin anew for each row that goes. */
+/* Leaves a gap, so that the trial of pokes need not restart for each removed row. */
 void targets_delist(struct targets *targets, struct target *target)
 {
     if (!target->listed)

@@ -7,7 +7,7 @@
 #define SLOTS_MIN 16
 
 struct policies_item {
-    struct kdnet_policy policy; /* first: policies_labels comes from it to the item */
+    struct kdnet_policy policy; /* first member: policies_labels converts its address to the item's */
     struct policies_item *next;
     struct config_labels *labels; /* NULL: none */
 };
@@ -80,7 +80,7 @@ static bool is_same(const struct policies_item *item, const struct kdnet_policy 
     return same;
 }
 
-/* The slot of a policy like this one, or the free one where it belongs. */
+/* Returns the slot of an equal policy, or the free slot for it. */
 static struct policies_item **slot_of(const struct policies *policies, const struct kdnet_policy *policy,
                                       const struct config_labels *labels)
 {
@@ -111,7 +111,7 @@ static bool reserve(struct policies *policies)
     return true;
 }
 
-/* The configuration goes when it is applied. */
+/* The configuration is freed once it is applied. */
 static struct config_labels *copy_labels(const struct config_labels *labels)
 {
     size_t size = sizeof *labels + labels->length;

@@ -66,7 +66,7 @@ static uint64_t hash_of(const char *name)
     return hash ^ hash >> 32;
 }
 
-/* Where a name is in the index, or where it would go. */
+/* Returns the slot of a name in the index, or the free slot for it. */
 static size_t place_of(const struct snapshots *snapshots, const char *name)
 {
     size_t at = (size_t)hash_of(name) & (snapshots->index_size - 1), room = SIZE_MAX;
@@ -81,7 +81,7 @@ static size_t place_of(const struct snapshots *snapshots, const char *name)
     }
 }
 
-/* At most half of it is used. False: out of memory, and it stays. */
+/* Keeps the index at most half full. False: out of memory; the index is unchanged. */
 static bool grow_index(struct snapshots *snapshots, size_t names)
 {
     size_t size = 1024;

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * snapshots: what can be said of each target, for threads that have no part in serving it: the API and the store.
+ * snapshots: the published state of each target, for threads that do not serve it: the API and the store.
  *
- * Uses address, config. A worker publishes a target when something of it changed: 64 bytes into the target's slot,
- * without a lock and without waiting; a reader that looks meanwhile looks again. Rare facts (a crash, the end of a
- * hold, the kernel) are beside it, under a lock of their own.
+ * A worker publishes a changed target by writing 64 bytes into the target's slot, without a lock and without waiting; a
+ * reader that overlaps reads again. Rare facts (a crash, the end of a hold, the kernel) lie beside, under a lock.
  *
- * A target has a slot from when its row is made until it is taken out. The slot of a name that went is given away only
- * after snapshots_collect, when no reader looks at it any more.
+ * A target has a slot from the creation of its row to its removal. A removed target's slot is reused only after
+ * snapshots_collect, when no reader looks at it any more.
  *
- * Cost: 64 bytes a target, 24 for its name and labels, 10 in the indexes. A publication: some 50 ns, and a memory line.
+ * Cost: 64 bytes a target, 24 for its name and labels, 10 in the indexes. A publication: some 50 ns, and a cache line.
  *
- * Thread: each function says whose it is. Readers are any thread.
+ * Thread: each function says. Readers: any thread.
  */
 #ifndef SERVICE_SNAPSHOTS_H
 #define SERVICE_SNAPSHOTS_H
@@ -24,7 +23,7 @@
 #include <stdint.h>
 
 #define SNAPSHOTS_KERNELS_MAX 4096U /* different kernels that are remembered */
-#define SNAPSHOTS_KERNEL_SIZE 512   /* of one, as JSON */
+#define SNAPSHOTS_KERNEL_SIZE 512   /* bytes of one kernel, as JSON */
 #define SNAPSHOTS_ID_LENGTH   8     /* of a boot, a session, a crash */
 
 enum target_state {
@@ -44,7 +43,7 @@ struct snapshot {
     enum target_state state;
     uint8_t version; /* of KDNET; 0: not known */
     uint8_t worker;
-    bool stale;       /* as an earlier process left it: not heard since */
+    bool stale;       /* from an earlier process: not heard since */
     bool has_address; /* the address below is known */
     bool has_boot, has_session;
     uint16_t kernel;        /* snapshots_kernel; 0: not known */
@@ -54,15 +53,15 @@ struct snapshot {
     struct address address; /* without scope and via */
 };
 
-/* What few targets have. */
+/* Facts that few targets have. */
 struct snapshot_more {
     uint64_t held_until_us;
-    uint64_t crash_us; /* of its first break; 0: it has none */
+    uint64_t crash_us; /* time of the crash's first break; 0: unknown */
     char crash[2 * SNAPSHOTS_ID_LENGTH + 1];
     char verdict[16]; /* the best so far */
     struct address other_host;
-    uint64_t other_host_us; /* when another host's work on it was seen last; 0: never. Its address: port 0 when it is
-                               not known */
+    uint64_t other_host_us; /* when another host's work on the target was last seen; 0: never. That host's address: port
+                               0 when unknown */
 };
 
 struct snapshots;
@@ -76,35 +75,35 @@ bool snapshots_reserve(struct snapshots *snapshots, size_t targets);
 /* The slot of a name, made when there is none, with these labels; 0: out of memory. Thread: any. Cost: a lock, a hash.
  */
 uint32_t snapshots_slot(struct snapshots *snapshots, const char *name, const struct config_labels *labels);
-/* The slot of a name that there is; 0: there is none. Thread: any. */
+/* Returns the slot of a name; 0: none. Thread: any. */
 uint32_t snapshots_find(struct snapshots *snapshots, const char *name);
-/* Labels are borrowed; those before may be freed after snapshots_collect. Thread: any. */
+/* Sets labels, which are borrowed; the previous ones may be freed after snapshots_collect. Thread: any. */
 void snapshots_set_labels(struct snapshots *snapshots, uint32_t slot, const struct config_labels *labels);
 /* The target is gone. Thread: any. */
 void snapshots_remove(struct snapshots *snapshots, uint32_t slot);
 
-/* Waits until no reader looks, and gives slots of targets that are gone away. Thread: one, that may wait for a
+/* Waits until no reader is active, and frees the slots of removed targets. Thread: one that may wait for a
  * millisecond. */
 void snapshots_collect(struct snapshots *snapshots);
 
 /*
- * Publishes. `since_us` of `snapshot` is left out: it is `now_us` when the state is another than before. What is stored
- * stays when the target was never heard. Returns whether the state is another one. Thread: the worker that has the
- * target.
+ * Publishes a target. Ignores the `since_us` of `snapshot`: it becomes `now_us` when the state changes. A stored state
+ * is kept for a target that was never heard. Returns whether the state changed. Thread: the target's worker.
  */
 bool snapshots_publish(struct snapshots *snapshots, uint32_t slot, const struct snapshot *snapshot, uint64_t now_us);
 
-/* The state that was published last. Thread: any. */
+/* Returns the state that was published last. Thread: any. */
 enum target_state snapshots_state(struct snapshots *snapshots, uint32_t slot);
 
-/* Only when it was heard last. Thread: as above. */
+/* Publishes only the time when the target was last heard. Thread: as above. */
 void snapshots_heard(struct snapshots *snapshots, uint32_t slot, uint64_t last_seen_us);
 
-/* What an earlier process left, with its own `since_us`; nothing happens when a worker has published more than that it
- * was never seen. Thread: any. */
+/* Restores an earlier process's state, with its own `since_us`; ignored once a worker has published more than "never
+ * seen". Thread: any. */
 void snapshots_restore(struct snapshots *snapshots, uint32_t slot, const struct snapshot *snapshot);
 
-/* A phase of a crash: the first that is noted gives its time; a better or equal verdict counts. Thread: any. */
+/* Notes a phase of a crash: the first one sets the crash's time; a better or equal verdict replaces the old one.
+ * Thread: any. */
 void snapshots_note_crash(struct snapshots *snapshots, uint32_t slot, const char *crash, const char *verdict,
                           uint64_t time_us);
 void snapshots_note_hold(struct snapshots *snapshots, uint32_t slot, uint64_t until_us);
@@ -125,14 +124,14 @@ struct snapshot_view {
     struct snapshot_more more;
 };
 
-/* Returning false ends it. All of the view is borrowed for the call. */
+/* Returns false to stop. The view is borrowed for the call. */
 typedef bool snapshots_fn(void *user, const struct snapshot_view *view);
 
-/* One target; false: there is none of this name. */
+/* Reads one target; false: no target of this name. */
 bool snapshots_look(struct snapshots *snapshots, const char *name, snapshots_fn *each, void *user);
 
-/* All targets, by name, bytes ascending, those behind `after` (NULL: from the first on). Cost: sorts the names when
- * they are others than the last time. */
+/* Reads all targets, sorted by the bytes of their names, from the one behind `after` (NULL: the first). Cost: sorts
+ * the names when they changed since the last time. */
 void snapshots_each(struct snapshots *snapshots, const char *after, snapshots_fn *each, void *user);
 
 /* How many are in each state. Cost: 64 bytes of memory a target. */
@@ -141,8 +140,8 @@ void snapshots_count(struct snapshots *snapshots, size_t counts[static TARGET_ST
 /* How many were heard since then. Cost: as above. */
 size_t snapshots_heard_since(struct snapshots *snapshots, uint64_t since_us);
 
-/* Hands on up to `most` targets that were published since they were handed on, heard alone not counted; returns how
- * many. Thread: one. */
+/* Reads up to `most` targets that were published since they were last read here, not counting mere hearing; returns
+ * how many. Thread: one. */
 size_t snapshots_changed(struct snapshots *snapshots, snapshots_fn *each, void *user, size_t most);
 
 const char *target_state_name(enum target_state state); /* "never_seen" and so on */

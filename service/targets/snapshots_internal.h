@@ -16,8 +16,8 @@
 #define SNAPSHOTS_NAME_HERE 16
 
 /*
- * 64 bytes: a sequence lock. The sequence is odd while somebody writes. All is atomic, so that a reader that looks
- * meanwhile reads nonsense at worst, and sees by the sequence that it did.
+ * 64 bytes: a sequence lock. The sequence is odd during a write. All members are atomic, so that an overlapping reader
+ * at worst reads nonsense, and learns from the sequence that it did.
  */
 struct snapshots_seat {
     _Atomic uint32_t sequence;
@@ -35,7 +35,7 @@ enum snapshots_word {
     SNAPSHOTS_WORD_IP_2
 };
 
-/* In SNAPSHOTS_WORD_STATE: state, version, worker, flags, one byte each; then the kernel, 16 bits. */
+/* Layout of SNAPSHOTS_WORD_STATE: state, version, worker, flags, one byte each; then the kernel, 16 bits. */
 #define SNAPSHOTS_FLAG_STALE   1U
 #define SNAPSHOTS_FLAG_ADDRESS 2U
 #define SNAPSHOTS_FLAG_BOOT    4U
@@ -63,16 +63,16 @@ struct snapshots {
     uv_mutex_t lock;     /* of names: which slot is whose */
     uv_mutex_t more_lock;
     _Atomic(struct snapshots_chunk *) chunks[SNAPSHOTS_CHUNKS];
-    size_t capacity;      /* slots that have memory */
-    size_t used;          /* slots from the first on that were ever given away */
+    size_t capacity;      /* slots with memory */
+    size_t used;          /* slots from the first on that were ever used */
     uint32_t *free_slots; /* given back */
     size_t free_count;
     uint32_t *index; /* by name, open addressing: slot, 0: free, TOMBSTONE */
     size_t index_size, index_used;
-    uint32_t *gone; /* slots of targets that are gone */
+    uint32_t *gone; /* slots of removed targets */
     size_t gone_count, gone_capacity;
     uint64_t names_changed; /* counts */
-    uint32_t *order;        /* of one reader at a time, by order_lock: slots by name */
+    uint32_t *order;        /* slots by name; one reader at a time, by order_lock */
     size_t order_count;
     uint64_t order_of; /* names_changed then */
     uv_mutex_t order_lock;
@@ -102,7 +102,7 @@ static inline const char *snapshots_name_of(const struct snapshots_owner *owner)
     return owner->apart ? owner->name.apart : owner->name.here;
 }
 
-/* Whoever reads one of these words sees that the sequence was odd before: no fence, which TSan does not know. */
+/* A reader of one of these words also sees the odd sequence: no fence, which TSan does not know. */
 static inline void snapshots_publish_words(struct snapshots_seat *slot, const uint64_t word[static SNAPSHOTS_WORDS],
                                            uint32_t port)
 {
@@ -111,7 +111,7 @@ static inline void snapshots_publish_words(struct snapshots_seat *slot, const ui
     atomic_store_explicit(&slot->port, port, memory_order_release);
 }
 
-/* Begins to write; false: another one does. */
+/* Begins a write; false: another write is in progress. */
 static inline bool snapshots_begin_write(struct snapshots_seat *slot, uint32_t *sequence)
 {
     *sequence = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
@@ -126,7 +126,7 @@ static inline void snapshots_end_write(struct snapshots_seat *slot, uint32_t seq
     atomic_store_explicit(&slot->sequence, sequence + 2, memory_order_release);
 }
 
-/* Reads what a slot says, whole. */
+/* Reads a slot consistently. */
 void snapshots_read_slot(struct snapshots_seat *slot, struct snapshot *out);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The workers' half of snapshots: what they publish, and what few targets have besides. */
+/* The workers' half of snapshots: publication, and the facts that few targets have. */
 #include "service/targets/snapshots_internal.h"
 
 static void pack(const struct snapshot *snapshot, uint64_t word[static SNAPSHOTS_WORDS], uint32_t *port)

@@ -46,8 +46,8 @@ static size_t count_used(struct snapshots *snapshots)
     return used;
 }
 
-/* The slots that are whose, in no order. The caller frees them. A worker may wait for the lock: it is held for some
- * thousand names at a time. */
+/* Lists all used slots, in no order. The caller frees the list. A worker may wait for the lock, which is held for
+ * some thousand names at a time. */
 static struct named *list_names(struct snapshots *snapshots, size_t *count)
 {
     size_t used = count_used(snapshots);
@@ -118,7 +118,7 @@ void snapshots_each(struct snapshots *snapshots, const char *after, snapshots_fn
     uv_mutex_unlock(&snapshots->order_lock);
 }
 
-/* Calls `look` for each slot that is somebody's. */
+/* Calls `look` for each used slot. */
 static void look_at_slots(struct snapshots *snapshots, void (*look)(void *user, struct snapshots_seat *slot),
                           void *user)
 {
@@ -177,7 +177,7 @@ static bool is_whose(struct snapshots *snapshots, uint32_t slot)
     return used;
 }
 
-/* Those of 64 slots; returns how many. */
+/* Reads the changed targets among 64 slots; returns how many. */
 static size_t hand_on_changed(struct snapshots *snapshots, uint32_t first, snapshots_fn *each, void *user)
 {
     struct snapshots_chunk *chunk = snapshots_chunk_of(snapshots, first);

@@ -22,7 +22,7 @@ static bool is_used(const struct targets *targets, size_t id)
     return chunk && (chunk->used[id % TARGETS_CHUNK / WORD] >> id % WORD & 1) != 0;
 }
 
-/* A chunk without rows; false: out of memory. Its pages are not there until they are used. */
+/* Makes a chunk without rows; false: out of memory. Its pages are allocated by the system on first use. */
 static bool make_chunk(struct targets *targets, size_t at)
 {
     size_t rows = TARGETS_CHUNK * targets->row_size;
@@ -116,7 +116,7 @@ bool targets_reserve(struct targets *targets, size_t ids)
     return true;
 }
 
-/* An id that no row has; TARGETS_NONE: there is no room. */
+/* Returns an unused id; TARGETS_NONE: no room. */
 static uint32_t free_id(struct targets *targets)
 {
     if (targets->count < targets->ids)
@@ -232,7 +232,7 @@ void targets_begin_session(struct target *target, const struct kdnet_session_sha
     target->session = kdnet_session_init(target + 1, shared, policy, key);
 }
 
-/* Nothing finds it any more. */
+/* Removes a row from all indexes. */
 static void hide(struct targets *targets, struct target *target)
 {
     targets_forget_endpoints(targets, target);
@@ -295,14 +295,14 @@ struct address targets_configured(const struct target *target)
     return address;
 }
 
-/* Only what a strict address forbids goes: the machine may be in a crash where it is. */
+/* Drops only places that a strict address forbids: the machine may be in a crash at its current place. */
 static void forget_forbidden(struct targets *targets, struct target *target, const struct config_target *config)
 {
     struct address live = targets_address(&target->live);
     bool moves = config->has_address && !address_same_ip(&live, config->address.ip);
     if (!targets_is_live(target) || !moves)
         return;
-    /* Without memory for two addresses it is forgotten where it is, and found again by its next poke. */
+    /* Without memory for two addresses the row's place is dropped; the machine's next poke finds the row again. */
     if (config->strict || !targets_more(target))
         targets_forget_endpoints(targets, target);
     else if (!target->elsewhere)
@@ -321,7 +321,7 @@ void targets_change(struct targets *targets, struct target *target, const struct
     target->strict = config->strict && config->has_address;
     set_old(targets, target, old_key);
     targets_drop_more(target);
-    (void)targets_enlist(targets, target); /* without memory it is still found by its places */
+    (void)targets_enlist(targets, target); /* without memory the row is still found by its places */
 }
 
 void targets_age_key(struct targets *targets, struct target *target)
@@ -366,7 +366,7 @@ bool targets_index(struct targets *targets)
     return true;
 }
 
-/* Between targets_remove and targets_index, a chain may begin with an id that is gone or another's. */
+/* Between targets_remove and targets_index a chain may begin with an id that is unused, or another row's. */
 uint32_t targets_with_ip(const struct targets *targets, const uint8_t ip[static 16])
 {
     if (targets->ip_slot_count == 0)

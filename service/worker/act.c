@@ -23,7 +23,7 @@ static struct act_result done(void)
     return (struct act_result){.outcome = ACT_DONE};
 }
 
-/* One that is read again is held still, but is to be let alone as if it was not. */
+/* A machine that is read again is halted, but must be left alone like one that is being read. */
 static struct act_result wrong_state(const struct target *target)
 {
     enum target_state state = act_state(target);
@@ -40,7 +40,7 @@ static struct act_result resume(struct worker *worker, struct target *target, en
     return done();
 }
 
-/* A machine that is being read reboots when that is over. */
+/* A machine that is being read reboots after the read. */
 static struct act_result reboot(struct worker *worker, struct target *target)
 {
     uint64_t now_us = worker_now_us();
@@ -113,7 +113,7 @@ struct act_result act_look(const struct target *target)
         return (struct act_result){.outcome = ACT_UNDER_WAY};
     case KDNET_DEMAND_DONE:
         return done();
-    case KDNET_DEMAND_NONE: /* it was handed over, or removed and added again */
+    case KDNET_DEMAND_NONE: /* the machine was handed over, or its target removed and added again */
     case KDNET_DEMAND_UNANSWERED:
         break;
     }

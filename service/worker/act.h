@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * act: what an operator may do to a machine: let a held one go on, reboot it, hand it to another debugger and take it
- * back, read it (again).
+ * act: operators' actions on a machine: release it, reboot it, hand it to another debugger and take it back, read it
+ * (again).
  *
- * Uses handover, pump, snapshots. What cannot be done in the state that the machine is in is refused, and changes
- * nothing.
+ * An action that the machine's state does not permit is refused, and changes nothing.
  *
  * Thread: the worker's that has the target.
  */
@@ -14,16 +13,16 @@
 #include "service/targets/snapshots.h"
 #include "service/worker/worker.h"
 
-#define ACT_HAND_OVER_US    UINT64_C(600000000) /* unless it is told for how long */
+#define ACT_HAND_OVER_US    UINT64_C(600000000) /* default duration */
 #define ACT_BREAK_IN_GAP_US UINT64_C(60000000)  /* between two break-ins of a machine */
 
 enum act { ACT_RELEASE, ACT_TO_DEBUGGER, ACT_TAKE_BACK, ACT_REBOOT, ACT_READ, ACT_BREAK_IN };
 
 enum act_outcome {
     ACT_DONE,
-    ACT_UNDER_WAY,   /* a read has begun: act_look says what becomes of it */
+    ACT_UNDER_WAY,   /* a read has begun: act_look tells its progress */
     ACT_UNANSWERED,  /* a running machine was asked to stop, and did not; `state` as below */
-    ACT_WRONG_STATE, /* `state` says which it is in */
+    ACT_WRONG_STATE, /* `state` has the machine's state */
     ACT_TOO_OFTEN,   /* `wait_us` says for how long */
     ACT_NO_MEMORY,
 };
@@ -34,13 +33,13 @@ struct act_result {
     uint64_t wait_us;
 };
 
-/* The state of a machine as the API names it. */
+/* Returns a machine's state in the API's terms. */
 enum target_state act_state(const struct target *target);
 
-/* `for_us`: of ACT_TO_DEBUGGER; 0: ACT_HAND_OVER_US. Sends what is to be sent. */
+/* `for_us`: duration of ACT_TO_DEBUGGER; 0: ACT_HAND_OVER_US. Sends the resulting datagrams. */
 struct act_result act_on(struct worker *worker, struct target *target, enum act act, uint64_t for_us);
 
-/* What has become of the read that was begun last: ACT_UNDER_WAY, ACT_DONE or ACT_UNANSWERED. */
+/* Returns the progress of the read that was begun last: ACT_UNDER_WAY, ACT_DONE or ACT_UNANSWERED. */
 struct act_result act_look(const struct target *target);
 
 #endif

@@ -5,20 +5,20 @@
 #include <string.h>
 
 #define FALLS 32U /* parts by which a first question's share of a place falls with each silent machine */
-#define RISES 4U  /* parts of what is missing by which it rises with each answer */
+#define RISES 4U  /* fraction of the missing part that each answer restores */
 
 enum state {
     RUNNING,
     WAITING,  /* in line */
-    ADMITTED, /* admitted; has not said its break again yet. From here to READING it has a place */
+    ADMITTED, /* admitted; has not repeated its break yet. From here to READING the machine has a place */
     ASKED,    /* its break was taken; no answer so far */
-    READING,  /* it answers */
-    MISSED,   /* did not say its break again when it was called; taken whenever it does */
+    READING,  /* answers come */
+    MISSED,   /* did not repeat its break when called; taken whenever it does */
     SILENT,   /* halted, without a place until it answers */
     HELD,     /* halted by policy */
 };
 
-/* A row that looks touched because of its padding costs a page, and nothing else. */
+/* A row that looks touched because of its padding costs only a page. */
 static bool is_untouched(const struct admission_row *row)
 {
     static const struct admission_row untouched;
@@ -45,7 +45,7 @@ bool admission_reserve(struct admission *admission, size_t ids)
     struct admission_row *rows = calloc(ids, sizeof *rows);
     if (!rows)
         return false;
-    for (size_t i = 0; i < admission->ids; ++i) /* pages of machines that never halt are never touched */
+    for (size_t i = 0; i < admission->ids; ++i) /* pages of machines that never halt stay untouched */
         if (!is_untouched(&admission->rows[i]))
             rows[i] = admission->rows[i];
     free(admission->rows);
@@ -98,7 +98,7 @@ static size_t *counter_of(struct admission *admission, const struct admission_ro
     return row->state == READING ? &admission->reading[row->hears] : &admission->asked[row->hears];
 }
 
-/* Takes the row out of the line that its state keeps it in, and puts it into the new one's. */
+/* Moves a row from its old state's list to its new state's. */
 static void enter(struct admission *admission, uint32_t id, enum state state, uint64_t now_us)
 {
     struct admission_row *row = &admission->rows[id];
@@ -131,7 +131,7 @@ static size_t used_by(const struct admission *admission, bool hears)
     return admission->reading[hears] + (asked + ADMISSION_WHOLE - 1) / ADMISSION_WHOLE;
 }
 
-/* Machines that hear us leave a quarter to the others when those wait; the others always leave a quarter to them. */
+/* Machines that hear us leave a quarter of the places to waiting others; the others always leave a quarter to them. */
 static bool is_free(const struct admission *admission, bool hears)
 {
     size_t used = used_by(admission, hears), share = admission->limit - admission->limit / 4;
@@ -139,11 +139,11 @@ static bool is_free(const struct admission *admission, bool hears)
     return used + used_by(admission, !hears) < admission->limit && (whole || used < share);
 }
 
-/* Silence says that a machine does not hear us, an answer that the way is good: the latter weighs more. */
+/* A silence shows that a machine does not hear us, an answer that the path is good; the answer weighs more. */
 static void learn_silence(struct admission *admission)
 {
     admission->part -= admission->part / FALLS;
-    if (admission->part < ADMISSION_PART_MIN + FALLS / 2) /* where rounding would stop it */
+    if (admission->part < ADMISSION_PART_MIN + FALLS / 2) /* where rounding would stop the decrease */
         admission->part = admission->part > ADMISSION_PART_MIN ? admission->part - 1 : ADMISSION_PART_MIN;
 }
 
@@ -152,7 +152,7 @@ static void learn_answer(struct admission *admission)
     admission->part += (ADMISSION_WHOLE - admission->part + RISES - 1) / RISES;
 }
 
-/* Additive increase, multiplicative decrease; but when few places are used, it was not their number. */
+/* Additive increase, multiplicative decrease; but when few places are in use, their number was not the cause. */
 static void adapt(struct admission *admission, uint64_t took_us, uint64_t now_us)
 {
     size_t *limit = &admission->limit;
@@ -166,7 +166,7 @@ static void adapt(struct admission *admission, uint64_t took_us, uint64_t now_us
     }
 }
 
-/* By small steps, so that few slow machines make nobody patient. */
+/* In small steps, so that a few slow machines do not raise everybody's patience. */
 static void learn_latency(struct admission *admission, uint64_t took_us)
 {
     uint64_t known_us = admission->answer_us, step = known_us / 16 + 500;
@@ -184,7 +184,9 @@ static uint32_t patience_ms_of(const struct admission *admission, const struct a
     uint64_t least_us = row->patience_ms * UINT64_C(1000), late_us = 4ULL * admission->answer_us;
     if (row->state == READING)
         return (uint32_t)(most_us / 1000);
-    if (row->hears && row->state == ADMITTED) /* it comes, or RESEND was lost: then it says its break by itself */
+    if (row->hears &&
+        row->state ==
+            ADMITTED) /* its break is on the way, or RESEND was lost: the machine will repeat the break by itself */
         return ADMISSION_PATIENCE_MIN / 1000;
     if (row->hears && least_us < ADMISSION_HEARD_PATIENCE_US)
         least_us = ADMISSION_HEARD_PATIENCE_US;
@@ -226,7 +228,7 @@ static bool find_endpoint(struct admission *admission, bool hears, uint64_t now_
     return is_free(admission, hears);
 }
 
-/* What machines do. */
+/* --- events from machines ----------------------------------------------------------------------------------------- */
 
 static bool hears_now(const struct admission_row *row, uint64_t now_us)
 {
@@ -244,7 +246,7 @@ bool admission_takes(struct admission *admission, uint32_t id, uint64_t now_us)
     struct admission_row *row = &admission->rows[id];
     bool hears = hears_now(row, now_us);
     if (row->state == MISSED && passed_ms(row->since_ms, now_us) > ADMISSION_MISSED_US / 1000)
-        enter(admission, id, RUNNING, now_us); /* it went on since; this is another break */
+        enter(admission, id, RUNNING, now_us); /* the machine has run since; this is another break */
     if (row->state != RUNNING)
         return row->state != WAITING;
     row->hears = hears;

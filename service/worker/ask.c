@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEARD_US 3500000U /* a machine pokes every 3 s: who was heard since is ours */
+#define HEARD_US 3500000U /* a machine pokes every 3 s: one that was heard within this time is ours */
 
 static struct listener *listener_at(const struct worker *worker, const struct address *local)
 {
@@ -69,7 +69,7 @@ void ask_post(const struct worker_env *env, struct ask *ask, unsigned worker)
     mailbox_post(env->mailboxes[worker % env->worker_count], &ask->message);
 }
 
-/* Its row is at another worker: that one asks. */
+/* Passes the question to the worker that has the row. */
 static bool pass_on(const struct worker *worker, const struct ask_machine *machine, unsigned to)
 {
     struct ask *ask = malloc(sizeof *ask);

@@ -9,12 +9,12 @@
 #include <string.h>
 
 #define CRASH_STORM         500U /* machines halted at a time, of all workers */
-#define BACK_AND_FORTH      3    /* moves to where it came from within a minute: two machines with one key */
+#define BACK_AND_FORTH      3    /* moves back within a minute: two machines with one key */
 #define OTHER_HOST_EVERY_US UINT64_C(600000000)
-#define OTHER_HOST_SHOWN_US UINT64_C(30000000) /* between two publications that it is so still */
-#define NEWEST_VERSION      5                  /* of KDNET, that was seen */
+#define OTHER_HOST_SHOWN_US UINT64_C(30000000) /* interval of publishing that this lasts */
+#define NEWEST_VERSION      5                  /* newest version of KDNET seen so far */
 
-/* Memory or OpenSSL failed: the session starts anew; its machine's next poke finds it. */
+/* Memory or OpenSSL failed: restarts the session; the machine's next poke finds it. */
 static void give_up(struct worker *worker, struct target *target, int code)
 {
     struct log_line line;
@@ -71,7 +71,7 @@ static void log_moved(struct target *target, const struct address *from, const s
     log_end(&line);
 }
 
-/* Another debugger answers this machine, too. It keeps what it takes: we only say so, now and then. */
+/* Another debugger answers this machine, too, and keeps it: we only warn now and then. */
 static void say_other_host(struct worker *worker, struct target *target, const struct arrival *a,
                            const struct kdnet_received *received)
 {
@@ -108,7 +108,7 @@ static void say_other_host(struct worker *worker, struct target *target, const s
     log_end(&line);
 }
 
-/* A recorded poke moves no row; but data may come from where its response goes. */
+/* A replayed poke moves no row; but data may come from where its response goes. */
 static void update_candidate(struct worker *worker, struct target *target, const struct arrival *a,
                              const struct kdnet_received *received)
 {
@@ -156,7 +156,7 @@ static void update_address(struct worker *worker, struct target *target, const s
         say_elsewhere(target, a->source);
 }
 
-/* A future Windows must not be invisible: what opens with a target's key, but is not what we know. */
+/* Reports datagrams that a target's key opens, but whose form is unknown: a future Windows must not be invisible. */
 static void say_unexpected(struct worker *worker, const struct target *target, const struct arrival *a,
                            const struct kdnet_received *received, int code)
 {
@@ -180,7 +180,7 @@ static void say_unexpected(struct worker *worker, const struct target *target, c
     log_end(&line);
 }
 
-/* What a datagram says about whether the machine hears us, and whether its break has to wait. */
+/* Notes whether the machine hears us, and whether its break has to wait. */
 static void note_admission(struct worker *worker, struct target *target, const struct arrival *a,
                            const struct kdnet_received *received)
 {
@@ -225,7 +225,7 @@ bool deliver_datagram(struct worker *worker, struct target *target, const struct
     return true;
 }
 
-/* Whether a row of its source's took it. */
+/* Returns whether one of the rows took the datagram. */
 bool deliver_to_targets(struct worker *worker, const struct arrival *a, struct target **rows, size_t count)
 {
     for (size_t i = 0; i < count; ++i)

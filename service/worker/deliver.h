@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * deliver: gives a datagram to the session of a target, and takes note of what it showed.
+ * deliver: gives a datagram to a target's session, and notes what the datagram shows.
  *
- * Uses pump, migration, totals. What is noted: where the machine is (responses.h, targets.h), whether it hears us
- * (admission.h), and what an operator should know: two machines with one key, another host, an unknown form of KDNET.
+ * Noted are: where the machine is (responses.h, targets.h), whether it hears us (admission.h), and news for an
+ * operator: two machines with one key, another host, an unknown form of KDNET.
  */
 #ifndef SERVICE_DELIVER_H
 #define SERVICE_DELIVER_H
 
 #include "service/worker/worker.h"
 
-/* Gives a datagram to the session of a row. Returns whether it was the target's. */
+/* Gives a datagram to a row's session. Returns whether it was the target's. */
 bool deliver_datagram(struct worker *worker, struct target *target, const struct arrival *arrival);
 
-/* Tries rows in order, until one takes the datagram. Returns whether one did. */
+/* Tries rows in order until one takes the datagram. Returns whether one did. */
 bool deliver_to_targets(struct worker *worker, const struct arrival *arrival, struct target **rows, size_t count);
 
 #endif

@@ -17,7 +17,7 @@ struct forward {
     uint8_t payload[];
 };
 
-/* Goes to the worker that had the row and back, behind the forwards that went there before. */
+/* A message to the worker that had the row and back, behind the earlier forwards. */
 struct turn {
     struct message message;
     struct address source;
@@ -155,7 +155,7 @@ void forward_claim(struct worker *worker, const struct address *source, uint16_t
     unsigned home = worker_home(worker, source);
     struct claim *claim = home != worker->number ? malloc(sizeof *claim) : NULL;
     if (!claim)
-        return; /* its next poke comes to the same end */
+        return; /* the machine's next poke leads to the same result */
     *claim = (struct claim){
         .message.handle = handle_claim, .source = *source, .local_port = local_port, .worker = worker->number};
     worker_post(worker, home, &claim->message);

@@ -2,16 +2,16 @@
 /*
  * forward: datagrams that one worker passes to another.
  *
- * Uses worker, mailbox, forwarding_table, holds. Why one is passed on:
+ * Reasons:
  *
  *   STRAY   the kernel gave it to the wrong worker: to that of its address
- *   OWNER   its source's machine was found among the rows of another worker, and has not moved yet
- *   BACK    it had moved when such a forward came: to the worker of its address again; nobody passes that on
+ *   OWNER   another worker's row has its machine, and has not moved yet
+ *   BACK    the row had moved when an OWNER came: to the worker of its address again; never passed on further
  *   TRY     a poke that no key of this worker opens: to the next one, until each has tried
- *   NOBODY  none has a key for it: to the worker of its address, where the row may have come meanwhile
- *   SOLICIT data of nobody: the other one's machines may be asked to poke
+ *   NOBODY  no worker has a key for it: to the worker of its address, where the row may have come meanwhile
+ *   SOLICIT data that no row takes: the other worker may ask its machines to poke
  *
- * They may be lost, as any datagram: a worker takes FORWARD_MAX at a time; what finds no room is counted.
+ * Forwards may be lost, like any datagram: a worker takes FORWARD_MAX at a time; those without room are counted.
  */
 #ifndef SERVICE_FORWARD_H
 #define SERVICE_FORWARD_H
@@ -21,7 +21,7 @@
 #define FORWARD_MAX 4096U
 
 enum forward_kind {
-    FORWARD_NONE, /* it came from the socket */
+    FORWARD_NONE, /* came from the socket */
     FORWARD_STRAY,
     FORWARD_OWNER,
     FORWARD_BACK,
@@ -30,29 +30,29 @@ enum forward_kind {
     FORWARD_SOLICIT,
 };
 
-/* Passes a datagram on that is no row's here, when another worker may have one. `rows_here`: its source has some, of
- * another key. False: it stays here. */
+/* Forwards a datagram that no row here takes, when another worker may have its row. `rows_here`: rows here have its
+ * source, with another key. False: it stays here. */
 bool forward_datagram(const struct arrival *arrival, bool rows_here);
 
-/* Passes on a poke that no key of this worker opens, after `hops` others. False: there is no other worker. */
+/* Forwards a poke that no key of this worker opens, after `hops` others. False: there is no other worker. */
 bool forward_unopened(const struct arrival *arrival, unsigned hops);
 
-/* Lets another worker solicit pokes: workers take turns. False: it is this one's turn, or it is alone. */
+/* Lets another worker ask its machines to poke: workers take turns. False: this worker's turn, or the only worker. */
 bool forward_solicit(const struct arrival *arrival, size_t allowance);
 
 /*
- * The row of this source has come here from worker `from`, to which datagrams of it were passed on: those come back
- * first, and what arrives meanwhile waits for them.
+ * The row of this source has come here from worker `from`, to which its datagrams were forwarded. Those come back
+ * first, and datagrams that arrive meanwhile wait for them.
  */
 void forward_await(struct worker *worker, const struct address *source, uint16_t local_port, unsigned from);
 
-/* Whether a datagram waits for those before it. Ask only while worker->holds has some. */
+/* Whether a datagram has to wait for earlier ones. Call it only while worker->holds has some. */
 bool forward_hold(const struct arrival *arrival);
 
-/* Frees what waits. */
+/* Frees waiting datagrams. */
 void forward_clear(struct worker *worker);
 
-/* Datagrams of this source are for this worker: to be told to that of the address, when it is another. */
+/* Datagrams of this source are for this worker: tells the worker of the address, if that is another. */
 void forward_claim(struct worker *worker, const struct address *source, uint16_t local_port);
 
 #endif

@@ -35,7 +35,7 @@ static struct forwarding_entry *find(const struct forwarding_table *forwarding_t
     return NULL;
 }
 
-/* Newest first; what was last in its set goes. */
+/* Inserts at the front of its set; the last entry is dropped. */
 void forwarding_table_set(struct forwarding_table *forwarding_table, const struct address *source, uint16_t local_port,
                           unsigned worker)
 {

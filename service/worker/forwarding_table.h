@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * forwarding_table: sources whose machine is served by another worker for now.
+ * forwarding_table: sources whose machine another worker serves for now.
  *
- * Uses address. A machine whose address was not known is found by its key, wherever its row is; until its row has moved
- * to the worker where its datagrams arrive (migration.h), they are passed on. So an entry is needed for a second, and
- * the table is small: FORWARDING_TABLE_WAYS in each of FORWARDING_TABLE_SETS, the oldest goes; what is lost is found
- * again by its next poke.
+ * A machine at an unknown address is found by its key, whichever worker has its row. Until the row has moved to the
+ * worker where its datagrams arrive (migration.h), the datagrams are forwarded. So an entry is needed for a second
+ * only, and the table is small: FORWARDING_TABLE_WAYS in each of FORWARDING_TABLE_SETS; the oldest is dropped, and the
+ * machine's next poke finds it again.
  */
 #ifndef SERVICE_FORWARDING_TABLE_H
 #define SERVICE_FORWARDING_TABLE_H

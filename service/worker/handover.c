@@ -4,7 +4,7 @@
 #include "service/worker/send.h"
 #include "service/worker/totals.h"
 
-#define NEWEST_VERSION 5 /* of KDNET; of a machine that has shown none */
+#define NEWEST_VERSION 5 /* version of KDNET assumed for a machine that has shown none */
 
 static void say(const struct target *target, const char *message)
 {
@@ -30,7 +30,7 @@ bool handover_begin(struct worker *worker, struct target *target, uint64_t until
     return true;
 }
 
-/* Asks it to poke now. */
+/* Asks the machine to poke now. */
 static void call_machine(struct target *target)
 {
     const struct target_endpoint *endpoint = targets_destination(target);

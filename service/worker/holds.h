@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * holds: datagrams of a source that wait until those before them have come back from another worker.
+ * holds: datagrams of a source that wait until earlier ones have come back from another worker.
  *
- * Uses address, mailbox. When a row comes to this worker, datagrams that were passed on to its former worker may still
- * be there, and come back. What arrives meanwhile waits, for a moment: HOLDS_MAILS of a source, HOLDS_FOR_US long,
- * HOLDS_MAX sources. Beyond that the order is not kept; nothing is lost.
+ * When a row comes to this worker, datagrams that were forwarded to its former worker may still be there, and come
+ * back. Datagrams that arrive meanwhile wait a moment: HOLDS_MAILS of a source, HOLDS_FOR_US long, HOLDS_MAX sources.
+ * Beyond these limits the order is not kept; nothing is lost.
  */
 #ifndef SERVICE_HOLDS_H
 #define SERVICE_HOLDS_H
@@ -44,7 +44,7 @@ struct hold *holds_find(struct holds *holds, const struct address *source, uint1
 bool holds_may_wait(const struct hold *hold, uint64_t now_us);
 void holds_put(struct hold *hold, struct message *message);
 
-/* Ends it. Returns the messages that waited, oldest first, linked by `next`; they are the caller's. */
+/* Ends the hold. Returns the messages that waited, oldest first, linked by `next`; the caller owns them. */
 struct message *holds_end(struct holds *holds, struct hold *hold);
 
 #endif

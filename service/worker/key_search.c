@@ -16,14 +16,14 @@ struct batch {
     uint16_t slots[KEY_SEARCH_BATCH];
     enum stage stage;
     size_t at;      /* STAGE_IP: poke; else: row of the group */
-    uint32_t id;    /* STAGE_IP: row of the poke's chain that was tried last; TARGETS_NONE: none yet */
-    uint64_t order; /* of the targets when it began */
+    uint32_t id;    /* STAGE_IP: last tried row of the poke's chain; TARGETS_NONE: none yet */
+    uint64_t order; /* order of the targets when the search began */
 };
 
 struct key_search_port {
     uint16_t port;
-    uint16_t first, last; /* of its queue: place + 1 */
-    size_t count;         /* in its queue and its batch */
+    uint16_t first, last; /* ends of its queue: index + 1 */
+    size_t count;         /* pokes in its queue and its batch */
     struct batch *batch;
 };
 
@@ -142,7 +142,7 @@ bool key_search_add(struct key_search *key_search, const struct address *source,
     return true;
 }
 
-/* Its place in the batch is given to the last one. */
+/* Removes a poke from the batch; the last one takes its index. */
 static void remove_from_batch(struct key_search *key_search, struct key_search_port *port, size_t at)
 {
     struct batch *batch = port->batch;
@@ -187,8 +187,8 @@ static void fill_batch(struct key_search *key_search, struct key_search_port *po
     begin_stages(batch, targets);
 }
 
-/* From the last hit to the first: a poke that leaves has the last one put into its place, which is done with. More than
- * one key may pass for a poke. */
+/* Goes from the last hit to the first: removing a poke moves the last one, which is done, into its index. More than
+ * one key may pass the filter for a poke. */
 static void open_hits(struct key_search *key_search, struct key_search_port *port, struct target *const *rows,
                       size_t from, const struct kdnet_key_filter_hit *hits, size_t found,
                       const struct key_search_calls *calls)
@@ -220,7 +220,7 @@ static size_t try_keys(struct key_search *key_search, struct key_search_port *po
     return tried;
 }
 
-/* One row with the configured address of one poke. */
+/* Tries one row with a poke's configured address. */
 static size_t step_ip(struct key_search *key_search, struct key_search_port *port, const struct targets *targets,
                       const struct key_search_calls *calls)
 {
@@ -233,7 +233,7 @@ static size_t step_ip(struct key_search *key_search, struct key_search_port *por
     size_t units = 1;
     if (row && targets_may_be(row, &search_poke->source, search_poke->local_port))
         units = try_keys(key_search, port, &row, 1, batch->at, 1, calls) * (calls->key_units + 1);
-    if (batch->count < before) { /* opened: another poke is in its place */
+    if (batch->count < before) { /* opened: another poke has its index now */
         batch->id = TARGETS_NONE;
     } else if (!row || row->next_same_ip == TARGETS_NONE) {
         ++batch->at;
@@ -246,8 +246,8 @@ static size_t step_ip(struct key_search *key_search, struct key_search_port *por
     return units;
 }
 
-/* Trying a key takes less time than to fetch it. Nothing of the row is read: its session, with the key, is behind it.
- */
+/* Trying a key takes less time than fetching it from memory. No member of the row is read: its session, with the
+ * key, lies behind it. */
 static void fetch_ahead(const struct targets *targets, const struct key_group *group, size_t at)
 {
     if (at + AHEAD < group->count && group->ids[at + AHEAD] != TARGETS_NONE)
@@ -284,7 +284,7 @@ static size_t step_key_group(struct key_search *key_search, struct key_search_po
     return 1;
 }
 
-/* No key opens those that are left. */
+/* No key opens the remaining pokes. */
 static size_t end_batch(struct key_search *key_search, struct key_search_port *port,
                         const struct key_search_calls *calls)
 {

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * key_search: pokes from addresses that are not known yet, waiting for the keys of their port to be tried on them.
+ * key_search: tries the keys of a port on pokes from unknown addresses.
  *
- * Uses address, targets, and of kdnet session, filter. The pokes of a port are tried in batches of up to
- * KEY_SEARCH_BATCH, some keys on all of the batch at once, in slices between the rounds of the loop. The queue is
- * bounded, has one poke of each source, not more than half of it from one IP address, and not more than half of it for
- * one port while another has some; ports take turns.
+ * The pokes of a port are tried in batches of up to KEY_SEARCH_BATCH, some keys on the whole batch at once, in slices
+ * between the rounds of the loop. The queue is bounded, has one poke of each source, at most half of it from one IP
+ * address, and at most half of it for one port while another has some; ports take turns.
  *
- * Order of the keys for a poke: rows whose configured address is the source's; those without a configured address that
- * were never live; those that were. When the order of the rows changes (a reload), batches begin anew.
+ * Order of the keys for a poke: rows configured for the source's address; rows without a configured address that were
+ * never live; rows that were. When the order of the rows changes (a reload), batches restart.
  */
 #ifndef SERVICE_KEY_SEARCH_H
 #define SERVICE_KEY_SEARCH_H
@@ -28,12 +27,12 @@
 #define KEY_SEARCH_BATCH    1024U
 #define KEY_SEARCH_CHAINS   8192U /* of queued pokes, by hash of their source */
 #define KEY_SEARCH_IPS      4096U
-#define KEY_SEARCH_KEYS     8U /* in one call of filter, at most */
+#define KEY_SEARCH_KEYS     8U /* keys in one call of filter, at most */
 #define KEY_SEARCH_PAYLOAD  (KDNET_HEADER_LENGTH + ((8 + KDNET_POKE_LENGTH + 15) / 16) * 16 + KDNET_TAG_LENGTH)
 
 struct search_poke {
-    uint16_t next;          /* place + 1; 0: none. In the queue of its port, or in the list of free places */
-    uint16_t next_in_chain; /* the same, by hash of the source */
+    uint16_t next;          /* index + 1; 0: none. In the queue of its port, or in the list of free entries */
+    uint16_t next_in_chain; /* index + 1 in the chain of the source's hash */
     uint32_t listener_id;   /* a listener may go away while a poke waits */
     uint16_t local_port;
     uint16_t length;
@@ -43,15 +42,15 @@ struct search_poke {
 };
 
 /*
- * Which of a batch could the rows' keys have sealed: as kdnet_key_filter, whose `keys` are those of up to
- * KEY_SEARCH_KEYS rows. A row to try for each: whether its key opened the poke; then the search for it is over. And: no
- * key opens it.
+ * filter: finds the keys of rows that could have sealed pokes of a batch, like kdnet_key_filter, with the keys of up to
+ * KEY_SEARCH_KEYS rows. try: tries a row on a poke; true: its key opened the poke, and the search for it ends.
+ * unopened: no key opens the poke.
  */
 struct key_search_calls {
     size_t (*filter)(void *user, struct target *const *rows, size_t row_count,
                      const struct kdnet_key_filter_batch *candidates, struct kdnet_key_filter_hit *hits,
                      size_t *hit_count);
-    size_t key_units; /* a unit of work is one poke with one key; a key by itself costs as much as so many */
+    size_t key_units; /* a unit of work is one poke with one key; a key itself costs this many units */
     bool (*open)(void *user, struct target *target, const struct search_poke *search_poke);
     void (*unknown)(void *user, const struct search_poke *search_poke);
     void *user;
@@ -67,13 +66,13 @@ struct key_search {
     uint16_t *chains; /* KEY_SEARCH_CHAINS: place + 1 of the first; 0: none */
     uint16_t *ips;    /* KEY_SEARCH_IPS: how many wait of the IP addresses with this hash */
     uint64_t seed;
-    struct key_search_port *ports; /* those that ever had a poke to wait */
+    struct key_search_port *ports; /* ports that ever had a poke waiting */
     size_t port_count, turn;
     uint64_t tried;           /* keys, each on a batch */
     uint64_t opened, unknown; /* pokes */
 };
 
-/* Where a poke came in, and who has tried it. */
+/* Where a poke came in, and which workers have tried it. */
 struct key_search_origin {
     uint32_t listener_id;
     uint16_t local_port;
@@ -84,13 +83,12 @@ struct key_search_origin {
 bool key_search_init(struct key_search *key_search, uint64_t seed);
 void key_search_clear(struct key_search *key_search);
 
-/* Takes a copy of a poke, unless one of its source waits already. False: it is longer than any poke, or there is no
- * room. */
+/* Adds a copy of a poke, unless one of its source waits already. False: longer than any poke, or no room. */
 bool key_search_add(struct key_search *key_search, const struct address *source, const struct key_search_origin *origin,
                     const uint8_t *payload, size_t length);
 
-/* Does about `units` of work, at least one key's, for the port whose turn it is. Returns the units that it took; there
- * is more to do as long as key_search->count > 0. */
+/* Does about `units` of work, at least one key's, for the port whose turn it is. Returns the units done; there is
+ * more to do while key_search->count > 0. */
 size_t key_search_work(struct key_search *key_search, const struct targets *targets, size_t units,
                        const struct key_search_calls *calls);
 

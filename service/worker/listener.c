@@ -8,10 +8,10 @@
 #include <stdlib.h>
 
 #define LISTENER_BATCHES 8U /* between two rounds of the loop: other sockets have their turn */
-#define LISTENER_REST_MS 5  /* what a machine that breaks in waits for at most */
+#define LISTENER_REST_MS 5  /* longest wait of a machine that breaks in */
 
-/* Receiving. When nothing is urgent, a socket rests for LISTENER_REST_MS after it was drained: thousands of idle
- * machines poke every millisecond, and a wake-up for each costs ten times what the datagram costs. */
+/* Receiving. When nothing is urgent, a drained socket rests for LISTENER_REST_MS: thousands of idle machines poke
+ * every millisecond, and a wake-up for each costs ten times the datagram. */
 
 static void on_batch(void *user, const struct receiver_datagram *datagrams, size_t count)
 {
@@ -26,7 +26,7 @@ static uint16_t find_via(void *user, const uint8_t local[static 16])
     return locals_number(listener->worker->env->locals, local);
 }
 
-/* What cannot be watched is drained after each rest. */
+/* A socket that cannot be watched is drained after each rest. */
 static void set_resting(struct listener *listener, bool resting)
 {
     resting = resting || !receiver_is_watched(listener->receiver);
@@ -47,7 +47,7 @@ static void say_trouble(const struct listener *listener, enum worker_trouble tro
     env->trouble(env->user, listener->id, trouble, error);
 }
 
-/* A socket that went deaf, or was slowed down: reported once. */
+/* Reports once a socket that cannot receive, or was slowed down. */
 static void look_at_calls(struct listener *listener)
 {
     struct worker *worker = listener->worker;
@@ -92,7 +92,7 @@ void listener_on_repair(uv_timer_t *timer)
         (void)uv_timer_stop(timer);
 }
 
-/* Drains a socket that rests or has something. Returns whether it rests from now on. */
+/* Drains a socket that rests or has datagrams. Returns whether it rests from now on. */
 static bool drain(struct listener *listener)
 {
     struct worker *worker = listener->worker;
@@ -102,7 +102,7 @@ static bool drain(struct listener *listener)
         return false;
     look_at_calls(listener);
     bool idle = listener->counts.received ==
-                before; /* nothing came while it rested: it is watched, which costs nothing */
+                before; /* nothing came during the rest: the socket is watched, which costs nothing */
     listener->behind = !empty;
     set_resting(listener, empty && !idle && receiver_can_rest() && !is_urgent(worker, worker_now_us()));
     return listener->resting;
@@ -134,7 +134,7 @@ void listener_wake(struct worker *worker)
     bool some = false;
     for (struct listener *listener = worker->listeners; listener; listener = listener->next) {
         set_resting(listener, false);
-        some = some || listener->resting; /* it cannot be watched */
+        some = some || listener->resting; /* the socket cannot be watched */
     }
     if (!some)
         (void)uv_timer_stop(&worker->rest_timer);
@@ -188,7 +188,7 @@ int listener_open(struct worker *worker, uint32_t id, const struct address *loca
     return 0;
 }
 
-/* Machines whose datagrams another one of the same port receives from now on. */
+/* Moves the machines whose datagrams another socket of the same port receives from now on. */
 static void pass_endpoints(struct listener *from, struct listener *to)
 {
     struct worker *worker = from->worker;

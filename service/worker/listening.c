@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Losses that may be their listener's, on the worker's side: hearing.h. */
+/* Losses of machines that may be their listener's fault, on the worker's side: hearing.h. */
 #include "service/worker/listening.h"
 #include "service/worker/publish.h"
 
@@ -60,7 +60,7 @@ void listening_settle(struct worker *worker, struct listener *listener, enum hea
                   &calls);
 }
 
-/* One that writes its dump is silent for a reason. */
+/* A machine that writes its dump is silent for a reason. */
 size_t listening_count(const struct worker *worker, const struct listener *listener)
 {
     uint64_t now_us = worker_now_us(), soon_us = now_us + worker->shared.lost_after_us;
@@ -74,7 +74,7 @@ size_t listening_count(const struct worker *worker, const struct listener *liste
     return count;
 }
 
-/* Losses of a listener that goes away belong to the one that has its machines by now. */
+/* Losses of a closed listener belong to the listener that has its machines now. */
 void listening_pass(struct worker *worker, const struct listener *from)
 {
     struct losses *losses = &worker->losses;

@@ -25,7 +25,7 @@ static void arrive(struct worker *worker, const struct migration *migration, str
 {
     struct listener *listener = worker_listener(worker, migration->listener_id);
     kdnet_session_move(target->session, &worker->shared);
-    if (listener) { /* else its next poke says where it is */
+    if (listener) { /* otherwise the machine's next poke shows where it is */
         unsigned from = 0;
         if (forwarding_table_find(&worker->forwarding_table, &migration->live, listener->local.port, &from) &&
             from != worker->number)
@@ -39,7 +39,7 @@ static void arrive(struct worker *worker, const struct migration *migration, str
     worker_target_changed(worker, target);
 }
 
-/* The reload that is under way makes a new row, for it finds none. */
+/* The reload in progress makes a new row, because it finds none. */
 static void give_up(struct worker *worker, const struct migration *migration)
 {
     struct log_line line;
@@ -54,8 +54,8 @@ static void give_up(struct worker *worker, const struct migration *migration)
 }
 
 /*
- * When there is no memory for it here, it goes back: its place there is free. Not while a configuration is applied: the
- * other worker may have looked at its rows, and this one would keep a policy that is freed then.
+ * Without memory for the row here it goes back: its place there is free. Not while a configuration is applied: the
+ * other worker may have gone through its rows already, and this row would keep a policy that is freed then.
  */
 static void handle_migration(struct message *message, void *owner)
 {
@@ -100,13 +100,13 @@ void migration_consider(struct worker *worker, struct target *target)
                                     .listener_id = target->live.listener->id,
                                     .from = worker->number};
     migration->target = targets_release(&worker->targets, target);
-    if (!migration->target) { /* its next datagram comes here again */
+    if (!migration->target) { /* the machine's next datagram comes here again */
         free(migration);
         return;
     }
     totals_forget(worker, migration->target);
     timers_set(&worker->timers, migration->target->id, TIMERS_NEVER, worker_now_us());
     ++worker->totals.moved_away;
-    send_flush(worker); /* before the other worker sends what comes next: the machine drops what comes late */
+    send_flush(worker); /* before the other worker sends later datagrams: the machine drops late ones */
     worker_post(worker, home, &migration->message);
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * migration: a machine's row goes to the worker where the machine's datagrams arrive.
+ * migration: moves a machine's row to the worker where the machine's datagrams arrive.
  *
- * Uses worker, forward. A row without a configured address begins anywhere; when its machine is live at an address of
- * another worker, it goes there, with its session and all that it knows. As a row's place in the table, it moves only
- * on authentic new data, never on a poke, which can be a recording.
+ * A row without a configured address starts at any worker. When its machine is live at an address of another worker,
+ * the row goes there with its session. Like a row's place in the table, it moves only on authentic new data, never on a
+ * poke, which can be a replay.
  */
 #ifndef SERVICE_MIGRATION_H
 #define SERVICE_MIGRATION_H
 
 #include "service/worker/worker.h"
 
-/* Moves the row if it should, and may: nothing of it waits here. The row is gone then. */
+/* Moves the row if it should move and nothing of it waits here. The row is then gone. */
 void migration_consider(struct worker *worker, struct target *target);
 
 #endif

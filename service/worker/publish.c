@@ -19,14 +19,14 @@ static uint64_t wall_clock_us(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_usec;
 }
 
-/* What is told, of whom. */
+/* An event and its machine. */
 struct logged_event {
     const struct target *target;
     const struct kdnet_event *event;
-    const char *lookup; /* how far the look-up of its kernel's symbols is; NULL: it does not matter here */
+    const char *lookup; /* progress of the look-up of its kernel's symbols; NULL: irrelevant */
 };
 
-/* Each line names the machine the same way. */
+/* Begins a line that names the machine. */
 static bool begin(struct log_line *line, enum config_log_level level, const char *message, const struct target *target,
                   const struct kdnet_event *event)
 {
@@ -175,7 +175,7 @@ static const char *released_message(enum kdnet_action action)
     }
 }
 
-/* Once a boot of the machine; each `released` event says it. */
+/* Logged once a boot of the machine; each `released` event has it. */
 static void log_cleared(const struct logged_event *a)
 {
     struct log_line line;
@@ -325,7 +325,7 @@ static void note(struct worker *worker, struct target *target, const struct kdne
     }
 }
 
-/* How far the look-up is, of a result that has no symbols, or none yet; NULL: that is no question. */
+/* Returns the progress of the look-up for a result without symbols; NULL: irrelevant. */
 static const char *find_lookup(const struct worker *worker, const struct target *target,
                                const struct kdnet_event *event, char out[static TRIED_SIZE])
 {
@@ -338,7 +338,7 @@ static const char *find_lookup(const struct worker *worker, const struct target 
     return out;
 }
 
-/* What a machine that connected has shown about its keys. */
+/* Logs what a connected machine has shown about its keys. */
 static void log_key(const struct target *target, uint32_t before)
 {
     struct log_line line;
@@ -355,7 +355,7 @@ static void log_key(const struct target *target, uint32_t before)
     log_end(&line);
 }
 
-/* Returns whether the event is one of a key that its machine does not use any more: that is no loss. */
+/* Returns whether the event belongs to a key that its machine no longer uses: that is no loss. */
 static bool note_key(struct worker *worker, const struct target *target, const struct kdnet_event *event)
 {
     if (!target->more || !target->more->ring)

@@ -9,10 +9,10 @@
 
 #include "service/worker/worker.h"
 
-/* Returns the number of its line in the event log; 0: there is none. */
+/* Publishes an event. Returns the number of its line in the event log; 0: none. */
 uint64_t publish_event(struct worker *worker, struct target *target, const struct kdnet_event *event);
 
-/* A target is in the configuration no more. Nothing of it is published after this. */
+/* Publishes that a target was removed from the configuration. Nothing of it is published afterwards. */
 void publish_removed(struct worker *worker, const struct target *target);
 
 #endif

@@ -19,7 +19,7 @@ void pump_admit(struct worker *worker)
     }
 }
 
-/* Its result, with this number, comes before its release: release_gate.h. */
+/* Delays a release until its result, with this number, is written: release_gate.h. */
 static void hold_back(struct worker *worker, struct target *target, uint64_t number, uint64_t now_us)
 {
     if (number > event_log_settled(worker->env->publisher->log))
@@ -35,22 +35,23 @@ void pump_release(struct worker *worker)
                              now_us, &id)) {
         struct target *target = targets_row(&worker->targets, id);
         if (!target || !target->gated)
-            continue; /* it was taken out meanwhile */
+            continue; /* the target was removed meanwhile */
         target->gated = false;
         pump_target(worker, target, NULL, NULL, now_us);
     }
     atomic_store(&worker->waits_for_writes, worker->release_gate.count > 0);
 }
 
-/* Publishes what a session has to say, and says whether its machine halts. */
+/* Publishes a session's events, and counts whether its machine halts. */
 void pump_drain_events(struct worker *worker, struct target *target, uint64_t now_us)
 {
     struct kdnet_event event;
     uint64_t published = 0;
     bool changed = false, halted = target->halted, held = target->held;
-    while (kdnet_session_next_event(target->session, &event)) { /* first: when it has gone on, nobody can ask */
+    while (kdnet_session_next_event(
+        target->session, &event)) { /* before the datagrams: a machine that has gone on cannot be asked again */
         bool status = event.type == KDNET_EVENT_CRASH_STATUS;
-        if (status) /* before the line is there: when it is written at once, the worker is told all the same */
+        if (status) /* before the line is added: the worker must not miss that the line was written */
             atomic_store(&worker->waits_for_writes, true);
         uint64_t number = listening_publish(worker, target, &event);
         changed = true;
@@ -63,7 +64,7 @@ void pump_drain_events(struct worker *worker, struct target *target, uint64_t no
         worker_target_changed(worker, target);
 }
 
-/* Sends what a session has, and arms its deadline. */
+/* Sends a session's datagrams, and arms its deadline. */
 void pump_send_pending(struct worker *worker, struct target *target, struct listener *listener,
                        const struct address *source, uint64_t now_us)
 {
@@ -86,7 +87,7 @@ void pump_target(struct worker *worker, struct target *target, struct listener *
     pump_send_pending(worker, target, listener, source, now_us);
 }
 
-/* Rows move only here, and for what came alone: in a batch they are waiting for this. */
+/* Rows migrate only here, and after single datagrams: within a batch other entries still refer to them. */
 void pump_send_due(struct worker *worker, struct listener *listener, struct pending_sends *pending_sends,
                    uint64_t now_us)
 {
@@ -94,7 +95,7 @@ void pump_send_due(struct worker *worker, struct listener *listener, struct pend
         struct target *target = pending_sends->due[i].target;
         pump_send_pending(worker, target, listener->closed ? NULL : listener, pending_sends->due[i].source, now_us);
     }
-    for (size_t i = 0; i < pending_sends->count; ++i) /* after all: what is sent goes out before a row moves */
+    for (size_t i = 0; i < pending_sends->count; ++i) /* at the end: pending datagrams go out before a row migrates */
         migration_consider(worker, pending_sends->due[i].target);
     pending_sends->count = 0;
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pump: what a session has after a call: its events are published, its datagrams sent, its deadline armed.
- *
- * Uses listening (publish), send, migration, totals, release_gate, admission, timers.
+ * pump: finishes each call of a session: publishes its events, sends its datagrams, arms its deadline.
  */
 #ifndef SERVICE_PUMP_H
 #define SERVICE_PUMP_H
@@ -11,8 +9,8 @@
 #include "service/worker/worker.h"
 
 /*
- * Targets that have something to send, perhaps, once all of a batch is through: what comes together is answered
- * together, an ACK and the reply behind it with one look, and nothing is asked for that is already there.
+ * Targets touched by this batch. They send after the whole batch, so an ACK and the reply behind it cost one pass, and
+ * nothing is requested that has already arrived.
  */
 struct pending_sends {
     struct {
@@ -26,16 +24,16 @@ struct pending_sends {
 void pump_target(struct worker *worker, struct target *target, struct listener *listener, const struct address *source,
                  uint64_t now_us);
 
-/* The two halves of pump_target: publishes what a session has to say, and counts whether its machine halts; */
+/* The two halves of pump_target. Publishes a session's events, and counts whether its machine halts; */
 void pump_drain_events(struct worker *worker, struct target *target, uint64_t now_us);
-/* sends what a session has, unless its release waits for its result to be written, and arms its deadline. */
+/* sends a session's datagrams, unless its release waits for its result to be written, and arms its deadline. */
 void pump_send_pending(struct worker *worker, struct target *target, struct listener *listener,
                        const struct address *source, uint64_t now_us);
 
-/* The target sends at the end of the batch, to where it was heard last. */
+/* Queues the target to send at the end of the batch, to where it was heard last. */
 void pump_queue_send(struct worker *worker, struct target *target, const struct arrival *arrival);
 
-/* The end of a batch: all that were queued send. Rows move to other workers only here, and for what came alone. */
+/* Ends a batch: all queued targets send. Rows migrate only here, and after single datagrams. */
 void pump_send_due(struct worker *worker, struct listener *listener, struct pending_sends *pending_sends,
                    uint64_t now_us);
 

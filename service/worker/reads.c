@@ -5,18 +5,19 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What is said of each is the name's own meaning and no more [inf where nothing is cited]. */
+/* Each read means what its name says and no more [inf where nothing is cited]. */
 static const struct {
     const char *name, *symbol;
     uint8_t steps;
     enum kdnet_read_kind kind;
     bool once;
 } defaults[] = {
-    {"auto_reboot", "IopAutoReboot", 0, KDNET_READ_U32, false}, /* 1: reboots by itself after its dump */
+    {"auto_reboot", "IopAutoReboot", 0, KDNET_READ_U32, false}, /* 1: reboots by itself after the dump */
     {"dump_initialized", "CrashdmpInitialized", 0, KDNET_READ_U8, false},
-    {"dump_block", KDNET_DUMP_BLOCK_SYMBOL, 0, KDNET_READ_POINTER, false},        /* null: no dump is set up */
-    {"dump_driver_base", KDNET_DUMP_DRIVER_SYMBOL, 0, KDNET_READ_POINTER, false}, /* null: its driver is not loaded */
-    {"dump_progress", KDNET_DUMP_PROGRESS_SYMBOL, 0, KDNET_READ_U32, false}, /* percent that the screen showed last */
+    {"dump_block", KDNET_DUMP_BLOCK_SYMBOL, 0, KDNET_READ_POINTER, false}, /* null: no dump is set up */
+    {"dump_driver_base", KDNET_DUMP_DRIVER_SYMBOL, 0, KDNET_READ_POINTER,
+     false},                                                                 /* null: the dump driver is not loaded */
+    {"dump_progress", KDNET_DUMP_PROGRESS_SYMBOL, 0, KDNET_READ_U32, false}, /* percent last shown on the screen */
     {"force_dump_disabled", "ForceDumpDisabled", 0, KDNET_READ_U32, true},
     {"allow_crash_dump", "AllowCrashDump", 0, KDNET_READ_U32, true},
     {"bugcheck_active", "KiBugCheckActive", 0, KDNET_READ_U32, false},

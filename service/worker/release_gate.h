@@ -2,10 +2,10 @@
 /*
  * release_gate: machines whose Continue waits for their result to be written.
  *
- * Uses nothing. A machine that has gone on cannot be asked again: if kdnetd is killed between its release and the write
- * of its result, that result is lost. So what a session has to send stays in it until the result is in its file or
- * pipe, some 0.1 ms later; but never longer than RELEASE_GATE_US: the wire does not wait for a disk that stands still,
- * and once it has waited in vain, it does not wait again until the results have caught up.
+ * A machine that has gone on cannot be asked again: if kdnetd is killed between a release and the write of its result,
+ * the result is lost. So a session's datagrams wait until the result is in its file or pipe, some 0.1 ms later; but
+ * never longer than RELEASE_GATE_US: the wire does not wait for a hanging disk, and after one wait in vain no other
+ * begins until the results have caught up.
  *
  * A queue: marks and times only grow.
  */
@@ -20,7 +20,7 @@
 
 struct release_gate_entry {
     uint32_t id;   /* of the target */
-    uint64_t mark; /* of its last result line: results_added() then */
+    uint64_t mark; /* results_added() after its last result line */
     uint64_t until_us;
 };
 
@@ -33,12 +33,12 @@ struct release_gate {
 void release_gate_init(struct release_gate *release_gate);
 void release_gate_clear(struct release_gate *release_gate);
 
-/* Queues a target. False: it must not wait: results are slow, or memory is out. */
+/* Queues a target. False: it must not wait, because results are slow or memory is out. */
 bool release_gate_add(struct release_gate *release_gate, uint32_t id, uint64_t mark, uint64_t now_us);
 
 /*
- * The next target that need not wait any more, because everything up to `settled` is written or its time is over;
- * false: there is none. all_settled: nothing waits to be written, so results are quick again.
+ * Gets the next target that need not wait any more, because everything up to `settled` is written or its time is over;
+ * false: none. all_settled: nothing waits to be written, so results are fast again.
  */
 bool release_gate_next(struct release_gate *release_gate, uint64_t settled, bool all_settled, uint64_t now_us,
                        uint32_t *id);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * responses: where responses went whose machines may send data from there, though their rows have no place there.
+ * responses: destinations of responses whose machines may send data from there, though their rows have no place there.
  *
- * Uses address. A row has one candidate place, and a stranger with recorded pokes of many boots could move it with each
- * of them. So each response is noted by its destination: RESPONSES_WAYS in each of RESPONSES_SETS, the oldest goes.
- * Rows are noted by id; an id may be another row's by now, whose key will not open what comes.
+ * A row has one candidate place, and a stranger with recorded pokes of many boots could move it with each of them. So
+ * each response is noted by its destination: RESPONSES_WAYS in each of RESPONSES_SETS; the oldest is dropped. Rows are
+ * noted by id; the id may be another row's by now, whose key will not open the data.
  */
 #ifndef SERVICE_RESPONSES_H
 #define SERVICE_RESPONSES_H
@@ -36,8 +36,8 @@ void responses_clear(struct responses *responses);
 void responses_note(struct responses *responses, const struct address *source, uint16_t local_port, uint32_t row);
 void responses_forget(struct responses *responses, const struct address *source, uint16_t local_port, uint32_t row);
 
-/* The rows whose responses went there, newest first. Returns how many. Cost: nothing while the table is empty, else one
- * hash and RESPONSES_WAYS compares. */
+/* Finds the rows whose responses went there, newest first. Returns how many. Cost: nothing while the table is empty,
+ * else one hash and RESPONSES_WAYS compares. */
 size_t responses_at(const struct responses *responses, const struct address *source, uint16_t local_port,
                     uint32_t rows[static RESPONSES_WAYS]);
 

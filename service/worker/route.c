@@ -57,7 +57,7 @@ static void not_theirs(struct worker *worker, const struct arrival *a, struct ta
 {
     ++a->listener->counts.forged;
     if (a->channel == KDNET_CHANNEL_CONTROL) {
-        unknown_poke(worker, a); /* another machine behind this address, or one that got it */
+        unknown_poke(worker, a); /* another machine behind this address, or one that took it over */
         return;
     }
     size_t allowance = solicit_allowance(worker, a);
@@ -68,7 +68,7 @@ static void not_theirs(struct worker *worker, const struct arrival *a, struct ta
     }
 }
 
-/* Rows that have no place there, but whose responses went there. */
+/* Tries rows without a place there, whose responses went there. */
 static bool deliver_to_answered(struct worker *worker, const struct arrival *a)
 {
     uint32_t ids[RESPONSES_WAYS];
@@ -83,8 +83,8 @@ static bool deliver_to_answered(struct worker *worker, const struct arrival *a)
     return deliver_to_targets(worker, a, rows, may);
 }
 
-/* As targets_at. Of a machine that another worker has just found, we may have to read first: its claim was posted
- * before it was answered. */
+/* Like targets_at. For a machine that another worker has just found, the mailbox may have to be read first: the
+ * claim was posted before the poke was answered. */
 static size_t rows_at(struct worker *worker, const struct arrival *a, struct target *rows[static TARGETS_SHARE_MAX])
 {
     uint16_t port = a->listener->local.port;
@@ -106,7 +106,7 @@ void route_arrival(struct arrival *a)
     if (worker->holds.count > 0) {
         if (forward_hold(a))
             return;
-        count = rows_at(worker, a, rows); /* what waited may have moved some */
+        count = rows_at(worker, a, rows); /* held datagrams may have moved rows */
     }
     if (count == 1 && a->channel == KDNET_CHANNEL_DATA && admission_is_in_line(&worker->admission, rows[0]->id)) {
         ++listener->counts.waiting_breaks; /* not even opened: many wait because there is no time */
@@ -145,7 +145,7 @@ static void fetch(const struct listener *listener, const struct receiver_datagra
     }
 }
 
-/* More comes than can be handled: then no source has more than its share. */
+/* Whether a source exceeds its share while more datagrams come than can be handled. */
 static bool is_shed(struct listener *listener, const struct address *source, uint64_t now_us)
 {
     struct worker *worker = listener->worker;

@@ -20,7 +20,7 @@ static void send_failed(struct listener *listener, int error)
     listener->send_error = error;
 }
 
-/* What is lost here is sent again by its session. */
+/* A datagram dropped here is retransmitted by its session. */
 static void queue_datagram(struct listener *listener, const struct sender_datagram *datagram)
 {
     struct worker *worker = listener->worker;
@@ -50,7 +50,7 @@ static const uint8_t *source_of(const struct listener *listener, const struct ad
     return locals_ip(listener->worker->env->locals, to->via);
 }
 
-/* Sends what the socket had no room for, in order. Returns whether all of it went out. */
+/* Sends waiting datagrams in order. Returns whether all of them went out. */
 static bool send_waiting(struct listener *listener)
 {
     while (listener->waiting_first) {
@@ -85,7 +85,7 @@ void send_on_timer(uv_timer_t *timer)
         (void)uv_timer_start(timer, send_on_timer, SEND_RETRY_MS, 0);
 }
 
-/* Sends what waits in the worker's batch; what a socket does not take at once is queued. */
+/* Sends the worker's batch; datagrams that a socket does not take at once are queued. */
 void send_flush(struct worker *worker)
 {
     struct outbox *outbox = &worker->outbox;
@@ -94,7 +94,7 @@ void send_flush(struct worker *worker)
     while (at < outbox->count) {
         int error = UV_EAGAIN;
         size_t left = outbox->count - at, sent = 0;
-        if (send_waiting(listener)) /* else after those that wait */
+        if (send_waiting(listener)) /* otherwise behind the waiting ones */
             sent = sender_send(&listener->sender, &listener->udp, &outbox->datagrams[at], left, &error);
         listener->counts.sent += sent;
         at += sent;

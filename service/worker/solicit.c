@@ -2,7 +2,7 @@
 #include "service/worker/send.h"
 #include "service/worker/solicit.h"
 
-/* Asks one machine to poke at once; one that we hold only when its session wants it. Returns whether it was asked. */
+/* Asks one machine to poke at once; a connected one only when its session wants that. Returns whether it was asked. */
 bool solicit_poke(struct target *row, const struct arrival *a)
 {
     struct kdnet_outgoing out;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows that go by themselves: of targets that were removed, and of keys that their machines do not use any more. */
+/* Removes rows by themselves: of removed targets, and of keys that their machines no longer use. */
 #include "service/runtime/log.h"
 #include "service/worker/sweep.h"
 #include "service/worker/publish.h"
@@ -49,7 +49,7 @@ static void end_session(struct worker *worker, struct target *target)
     worker_target_changed(worker, target);
 }
 
-/* Returns whether it is to be looked at again. */
+/* Returns whether the row has to be checked again. */
 static bool sweep_row(struct worker *worker, struct target *target)
 {
     if (target->leaving) {

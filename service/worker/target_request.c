@@ -6,7 +6,7 @@
 
 #define ROUNDS 2U
 
-/* The row that stands for the target, among the rows of this slice. */
+/* Returns the row that stands for the target, among the rows of this slice. */
 static struct target *find_in_slice(const struct worker *worker, struct target_request *request)
 {
     uint32_t end = request->at + TARGET_REQUEST_LOOK;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * target_request: asks for something to be done to a target, by its name, on the thread of the worker that has it.
+ * target_request: runs a function on a target, found by its name, on the thread of its worker.
  *
- * Uses worker and mailbox. The request goes from worker to worker until one has the target: each looks through
- * TARGET_REQUEST_LOOK rows between two rounds of its loop, so that no machine waits for it. A target may move from one
- * worker to another meanwhile: the request goes round twice.
+ * The request goes from worker to worker until one has the target: each visits TARGET_REQUEST_LOOK rows between two
+ * rounds of its loop, so that no machine waits. A target may migrate meanwhile, so the request goes round twice.
  */
 #ifndef SERVICE_TARGET_REQUEST_H
 #define SERVICE_TARGET_REQUEST_H
@@ -22,17 +21,17 @@ struct target_request {
     struct message message;
     char name[CONFIG_NAME_SIZE];
     /*
-     * Called once, on the thread of the worker that has the target; the request is the callee's then. `target` NULL: no
-     * worker has one of this name, or the service ends. When it has several keys, the row that stands for all of them.
-     * What the session has to send after the callee's calls goes out when it calls pump_target.
+     * Called once, on the thread of the worker that has the target; the callee owns the request. `target` NULL: no
+     * worker has one of this name, or the service ends. For a target with several keys, the row that stands for all of
+     * them. The session's datagrams go out when the callee calls pump_target.
      */
     void (*act)(struct target_request *request, struct worker *worker, struct target *target);
 
-    unsigned worker, asked; /* where it is; how many workers it has been at. As all below: not the caller's */
-    uint32_t at;            /* the row that is looked at next */
+    unsigned worker, asked; /* the current worker; the workers visited. Not the caller's, like the members below */
+    uint32_t at;            /* next row to visit */
 };
 
-/* Posts a request whose `name` and `act` are set. `worker`: who is asked first, as a guess. Thread: any. */
+/* Posts a request whose `name` and `act` are set. `worker`: the first to ask, a guess. Thread: any. */
 void target_request_post(const struct worker_env *env, struct target_request *request, unsigned worker);
 
 #endif

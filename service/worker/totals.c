@@ -12,7 +12,7 @@ void totals_count(struct worker *worker, struct target *target)
     worker->totals.connected += connected;
     worker->totals.halted += halted;
     worker->totals.held += target->held;
-    if (halted || target->noted) /* else it costs a look at another cache line, for each poke */
+    if (halted || target->noted) /* otherwise each poke would touch another cache line */
         admission_note(&worker->admission, target->id, halted, target->held, halted ? worker_patience_us(target) : 0,
                        worker_now_us());
     target->noted = halted;

@@ -16,7 +16,7 @@ void unknown_poke_add(const struct arrival *a, unsigned hops)
         ++a->listener->counts.refused;
 }
 
-/* A row that has its key may have come here while others tried theirs. */
+/* The key's row may have come here while other workers tried theirs. */
 void unknown_poke_unopened(const struct arrival *a)
 {
     struct worker *worker = a->listener->worker;
@@ -48,7 +48,7 @@ static size_t filter(void *user, struct target *const *rows, size_t row_count,
     return kdnet_key_filter(worker->shared.crypto, keys, row_count, candidates, hits, hit_count);
 }
 
-/* Its listener is NULL when nobody listens there any more. */
+/* The listener is NULL when nobody listens there any more. */
 static struct arrival arrival_of(const struct worker *worker, const struct search_poke *search_poke)
 {
     return (struct arrival){
@@ -67,10 +67,11 @@ static bool try_row(void *user, struct target *target, const struct search_poke 
     struct worker *worker = user;
     struct arrival a = arrival_of(worker, search_poke);
     if (!a.listener)
-        return true; /* the search for it is over */
+        return true; /* the search for the poke ends */
     if (!targets_may_be(target, &search_poke->source, search_poke->local_port))
         return false;
-    forward_claim(worker, &search_poke->source, search_poke->local_port); /* before its answer can be answered */
+    forward_claim(worker, &search_poke->source,
+                  search_poke->local_port); /* before the machine can reply to the response */
     return deliver_datagram(worker, target, &a);
 }
 
@@ -124,7 +125,7 @@ void unknown_poke_search(struct worker *worker)
         (void)uv_idle_start(&worker->search_idle, on_search_idle);
 }
 
-/* Whether the row's key opens a poke. Without its session: that would answer. */
+/* Whether the row's key opens a poke. Without its session, which would answer. */
 static bool key_opens(struct worker *worker, const struct target *row, const struct search_poke *poke)
 {
     uint8_t plain[KEY_SEARCH_PAYLOAD];

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * unknown_poke: a poke of a source that no row has: the keys of its port are tried on it (key_search.h).
+ * unknown_poke: a poke from a source that no row has: tries the keys of its port (key_search.h).
  *
- * Uses deliver, forward, key_search, cpu_budget. A poke that no key of this worker opens goes to the next worker; one
- * that no key of any worker opens is handed to the server (worker_env.h).
+ * A poke that no key of this worker opens goes to the next worker; one that no worker's key opens is handed to the
+ * server (worker_env.h).
  */
 #ifndef SERVICE_UNKNOWN_POKE_H
 #define SERVICE_UNKNOWN_POKE_H
@@ -13,7 +13,7 @@
 /* Queues a poke that `hops` workers have tried already. */
 void unknown_poke_add(const struct arrival *arrival, unsigned hops);
 
-/* A poke from an address of this worker that no key of any worker opens; the row may have come here meanwhile. */
+/* Handles a poke from an address of this worker that no worker's key opens; the row may have come here meanwhile. */
 void unknown_poke_unopened(const struct arrival *arrival);
 
 /* Tries keys in the next rounds of the loop, as the CPU budget allows. */

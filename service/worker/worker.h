@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * worker: what a worker has: its loop, sockets, rows, keys to try, deadlines and cryptography.
+ * worker: a worker's loop, sockets, rows, keys to try, deadlines and cryptography.
  *
- * Each worker serves a part of the machines on a thread of its own, and shares nothing with another on the way of a
- * datagram. What concerns another worker is posted to its mailbox (forward.h, migration.h); what concerns the service
- * goes through worker_env.h. README.md says which file does what.
+ * Each worker serves a part of the machines on a thread of its own, and shares nothing with others on a datagram's way.
+ * Messages to other workers go to their mailboxes (forward.h, migration.h); messages to the service go through
+ * worker_env.h. README.md says which file does what.
  *
  * Thread: the worker's own, while it runs (worker_loop.h).
  */
@@ -40,31 +40,29 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define WORKER_URGENT_US          100000U /* after a datagram went out, its answer is waited for without rest */
+#define WORKER_URGENT_US          100000U           /* after a datagram went out, sockets do not rest for its answer */
 #define WORKER_SEND_QUEUE         ((size_t)4 << 20) /* bytes of datagrams that wait for a socket */
 #define WORKER_OUTBOX_SPACE       ((size_t)32 << 10)
 #define WORKER_SOLICIT_SLOTS      4096
-#define WORKER_SOLICIT_GAP_US     50000U /* between two solicited pokes of one source */
+#define WORKER_SOLICIT_GAP_US     50000U /* between two requests to poke for one source */
 #define WORKER_SOLICIT_PER_SECOND 20000U
-#define WORKER_SOLICIT_COST       KDNET_DATAGRAM_MIN /* an empty datagram: header, one block, tag */
-#define WORKER_SOLICIT_LOOK       64                 /* rows looked at for one datagram */
+#define WORKER_SOLICIT_COST       KDNET_DATAGRAM_MIN /* bytes of an empty datagram: header, one block, tag */
+#define WORKER_SOLICIT_LOOK       64                 /* rows visited for one datagram */
 #define WORKER_SAME_IP_MAX        16                 /* rows of one configured IP that are tried at once */
 #define WORKER_EXPIRE_MAX         4096               /* deadlines handled in one round of the loop */
 #define WORKER_OWNER_LOOK         20000              /* keys tried to say whose machine is at a wrong address: 3 ms */
 #define WORKER_ADMIT_MAX          512                /* machines asked for their break in one round of the loop */
 #define WORKER_SEARCH_WAIT_MS     1                  /* until there is time again to try keys */
-#define WORKER_DRAIN_US           200000U /* after a stall, what waits in the sockets comes before deadlines so long */
-#define WORKER_LOOK_HALTED_US                                                                                          \
-    100000U                           /* so long the loop sleeps at most while machines stand still: a stall in its    \
-                                         sleep is noticed when it takes longer than the sleep was to */
-#define WORKER_LOOK_US       1000000U /* the same while machines are connected */
-#define WORKER_MINUTE_US     60000000U
-#define WORKER_REPAIR_MS     1000 /* between two tries of a socket that cannot receive */
-#define WORKER_REPAIR_REOPEN 3U   /* tries, until it is to be opened anew; again after each WORKER_REPAIR_AGAIN */
-#define WORKER_REPAIR_AGAIN  30U
-#define WORKER_UNHEARD_US    180000000U /* who was not heard by then, since the start, is told */
-#define WORKER_UNHEARD_LOOK  4096U      /* rows looked at for that in a second */
-#define WORKER_UNHEARD_NAMES 20U        /* told by name; of the rest the number */
+#define WORKER_DRAIN_US           200000U            /* after a stall, sockets come before deadlines for so long */
+#define WORKER_LOOK_HALTED_US     100000U            /* longest sleep while machines are halted, to notice stalls */
+#define WORKER_LOOK_US            1000000U           /* the same while machines are connected */
+#define WORKER_MINUTE_US          60000000U
+#define WORKER_REPAIR_MS          1000 /* between two tries of a socket that cannot receive */
+#define WORKER_REPAIR_REOPEN      3U   /* tries until the socket is opened anew; again after each WORKER_REPAIR_AGAIN */
+#define WORKER_REPAIR_AGAIN       30U
+#define WORKER_UNHEARD_US         180000000U /* machines not heard by then, since the start, are reported */
+#define WORKER_UNHEARD_LOOK       4096U      /* rows checked for that in a second */
+#define WORKER_UNHEARD_NAMES      20U        /* told by name; of the rest the number */
 
 struct pending_sends;
 struct apply;
@@ -79,28 +77,28 @@ struct listener_counts {
 struct waiting;
 
 struct listener {
-    uv_udp_t udp; /* sends; first: it is freed with its handle */
+    uv_udp_t udp; /* for sending; first member: freed with its handle */
     struct receiver *receiver;
     struct sender sender;
     struct waiting *waiting_first, *waiting_last; /* datagrams that the socket had no room for */
-    unsigned retries;                             /* while it is deaf: how often it was tried again */
-    bool deaf;                                    /* nothing can be received; it is tried again */
+    unsigned retries;                             /* retries while it cannot receive */
+    bool deaf;                                    /* nothing can be received; it is retried */
     bool slow;                                    /* the server was told that a slower call receives or sends */
     bool resting;                                 /* not watched, but drained after a while */
     bool behind;                                  /* more came than was taken at a time */
-    bool closed;                                  /* while a batch of it is being looked at */
+    bool closed;                                  /* closed during a batch of its own */
     struct worker *worker;
     struct listener *next;
-    uint32_t id;       /* of its port, the same for all workers */
+    uint32_t id;       /* id of its port, equal for all workers */
     uint64_t heard_us; /* when a machine was heard here last */
-    bool silent;       /* as the server says: its machines' losses are not told (hearing.h) */
+    bool silent;       /* by the server's verdict: its machines' losses are not reported (hearing.h) */
     struct address local;
     int send_error;             /* the last */
     struct address shed_source; /* the last */
     struct listener_counts counts;
 };
 
-/* Datagrams of one listener that go out together: at the end of a batch that came, and of a round of the loop. */
+/* Datagrams of one listener that go out together: at the end of a received batch, and of a round of the loop. */
 struct outbox {
     struct listener *listener;
     size_t count, bytes;
@@ -126,7 +124,7 @@ struct worker {
     struct mailbox mailbox;
     struct message stop_message, finish_message; /* for worker_stop and worker_finish */
     uv_async_t settled;                          /* results were written */
-    atomic_bool waits_for_writes;                /* wants to hear of it */
+    atomic_bool waits_for_writes;                /* wants a wake-up when lines were written */
 
     struct kdnet_session_shared shared;
     struct kdnet_session_counts session_counts;
@@ -137,7 +135,7 @@ struct worker {
     struct timers timers;
     struct key_search key_search;
     struct cpu_budget cpu_budget; /* of the key search */
-    uint64_t idle_us;             /* that the loop has waited since the last look at the budget */
+    uint64_t idle_us;             /* idle time of the loop since the last update of the budget */
     uint64_t waiting_from_us;
     struct release_gate release_gate;
     struct losses losses; /* of machines whose listener may have fallen silent */
@@ -172,26 +170,26 @@ struct worker {
     bool index_due;         /* of configured addresses */
     uint64_t unexpected_us; /* when an authentic datagram of an unknown form was told last */
     uint64_t started_us;
-    size_t unheard_at, unheard; /* sweep.c: rows looked at, and those of them that were never heard */
+    size_t unheard_at, unheard; /* sweep.c: rows checked, and those never heard */
     bool sweep_due;             /* sweep.c: rows wait until their machines have been let go on */
     unsigned keys_shown;        /* of the server, when rows were swept last */
     bool in_batch;              /* datagrams of a socket are being looked at */
     bool stopping, finished;
     bool handles_ready, settled_ready; /* the handles above are initialised */
     char collector[CONFIG_NAME_SIZE];  /* of the configuration */
-    struct apply *apply;               /* reload.c: the configuration that is applied; NULL: none is */
+    struct apply *apply;               /* reload.c: the configuration being applied; NULL: none */
 };
 
 /* Where and when a datagram arrived. */
 struct arrival {
     struct listener *listener;
-    struct pending_sends *pending_sends; /* pump.h; NULL: it came alone */
+    struct pending_sends *pending_sends; /* pump.h; NULL: a single datagram */
     const struct address *source;
     const uint8_t *payload;
     size_t length;
     uint64_t now_us;
     uint8_t version, channel;
-    uint8_t forwarded; /* enum forward_kind: by which way it came here */
+    uint8_t forwarded; /* enum forward_kind: how it came here */
 };
 
 /* Room for so many rows and their deadlines. False: out of memory; then none may be added. */
@@ -199,20 +197,20 @@ bool worker_reserve(struct worker *worker, size_t ids);
 
 bool worker_is_alone(const struct worker *worker);
 
-/* The number of the worker that serves machines at this address. */
+/* Returns the number of the worker that serves machines at this address. */
 unsigned worker_home(const struct worker *worker, const struct address *address);
 
 /* Posts a message to another worker, or to itself. */
 void worker_post(const struct worker *worker, unsigned to, struct message *message);
 
-/* Says that what can be said of a target is another than before (worker_env.h); or that its row goes. */
+/* Reports that a target's published state has changed (worker_env.h); that its row goes. */
 void worker_target_changed(struct worker *worker, struct target *target);
 void worker_target_gone(struct worker *worker, struct target *target);
 
 /* How long the first answer of a halted machine is waited for: two timeouts. */
 uint64_t worker_patience_us(const struct target *target);
 
-/* The listener with this id; NULL: it went away. */
+/* Returns the listener with this id; NULL: closed. */
 struct listener *worker_listener(const struct worker *worker, uint32_t id);
 
 #endif

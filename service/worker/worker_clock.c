@@ -13,7 +13,7 @@ static bool is_late(const struct worker_clock *clock, uint64_t passed_us)
     return clock->watched && passed_us >= WORKER_CLOCK_STALL_US && passed_us - WORKER_CLOCK_STALL_US >= clock->sleep_us;
 }
 
-/* All threads wake from the same stall: who comes second finds that it is left out already. */
+/* All threads wake from the same stall: the second one finds it left out already. */
 static void leave_out(const struct worker_clock *clock, struct worker_clock_stalls *stalls, uint64_t system_us)
 {
     uint64_t sum_us = atomic_load(&stalls->sum_us);

@@ -33,7 +33,7 @@ static void asking(void *user, const struct kdnet_key *key)
         worker->env->symbols->asking(worker->asker, key);
 }
 
-/* A service that stops waits for none. */
+/* A stopping service waits for no look-up. */
 static enum kdnet_rva_answer find_rva(void *user, const struct kdnet_pdb *pdb, const char *symbol, uint32_t *rva,
                                       enum kdnet_source *source)
 {
@@ -71,7 +71,7 @@ static void remember_image(void *user, const struct kdnet_image_print *print, co
         worker->env->symbols->remember(worker->asker, print, pdb);
 }
 
-/* Without a place for symbols, sessions read nothing only to look it up. */
+/* Without a place for symbols, sessions make no read that serves only a look-up. */
 void worker_configure(struct worker *worker, const struct kdnetd_config *config)
 {
     struct kdnet_session_shared *shared = &worker->shared;
@@ -82,7 +82,7 @@ void worker_configure(struct worker *worker, const struct kdnetd_config *config)
     shared->dump_for_us = config->dump_for_ms * 1000;
     shared->prints = config->prints;
     shared->break_in_allowed = config->break_in == CONFIG_BREAK_IN_ALLOWED;
-    shared->rivals = config->freebind || config->nats.servers.count > 0; /* it is one of several collectors */
+    shared->rivals = config->freebind || config->nats.servers.count > 0; /* this is one of several collectors */
     shared->want_rvas = places ? want_rvas : NULL;
     shared->find_name = places ? find_name : NULL;
     shared->recall_image = places ? recall_image : NULL;
@@ -97,12 +97,12 @@ void worker_configure(struct worker *worker, const struct kdnetd_config *config)
 
 static void on_idle(uv_idle_t *idle)
 {
-    (void)idle; /* while it is active, the loop looks at the sockets without waiting */
+    (void)idle; /* while active, the loop polls the sockets without waiting */
 }
 
 /*
- * libuv runs timers before it looks at the sockets: after a busy round, answers that are already there would count as
- * late, and their requests would be sent again. So deadlines are handled after the sockets of the same round.
+ * libuv runs timers before it polls the sockets: after a busy round, answers that are already there would count as
+ * late, and their requests would be retransmitted. So deadlines are handled after the sockets of the same round.
  */
 static void on_deadline(uv_timer_t *timer)
 {
@@ -111,7 +111,7 @@ static void on_deadline(uv_timer_t *timer)
     (void)uv_idle_start(&worker->deadline_idle, on_idle);
 }
 
-/* After a stall sockets hold more than a round takes. Answers that are there are not late. */
+/* After a stall sockets hold more than a round takes, and answers that are there are not late. */
 static bool sockets_come_first(const struct worker *worker, uint64_t now_us)
 {
     bool behind = false;
@@ -182,7 +182,7 @@ static void on_prepare(uv_prepare_t *prepare)
     worker_will_sleep(sleep_us);
 }
 
-/* The machines that wait ask again; the others do not mind. */
+/* Waiting machines ask again; others ignore it. */
 static void on_symbols(void *user)
 {
     struct worker *worker = user;
@@ -353,7 +353,7 @@ void worker_finish(struct worker *worker)
     mailbox_close(&worker->mailbox);
 }
 
-/* Rows that are under way in its mailbox come into its table, and are freed with the others. */
+/* Rows in its mailbox come into its table, and are freed with the others. */
 void worker_clear(struct worker *worker, bool started)
 {
     if (!worker->handles_ready)

@@ -9,11 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Not a multiple of a page: the starts of all datagrams would compete for the same lines of the cache. */
+/* Not a multiple of a page: otherwise the starts of all datagrams would compete for the same cache lines. */
 #define STRIDE     (RECEIVER_DATAGRAM + 64)
 #define CONTROL    128 /* bytes of control data with a datagram: one address */
-#define TRIES      3   /* failures one after the other, until another call is taken */
-#define ALARMS_MAX 16  /* errors one after the other that the poll tells of, and no call can fetch */
+#define TRIES      3   /* consecutive failures until another call is used */
+#define ALARMS_MAX 16  /* consecutive errors that poll reports and no call can fetch */
 
 enum way { WAY_MANY, WAY_ONE, WAY_PLAIN, WAYS };
 
@@ -26,7 +26,7 @@ struct receiver {
     uv_udp_t *udp;
     int descriptor; /* a duplicate of the socket's: libuv watches each descriptor once, and the udp handle may, too */
     bool watched;   /* there is a poll */
-    bool wanted;    /* it should tell us */
+    bool wanted;    /* the socket should report the local address */
     bool closed;
     enum way way;
     unsigned alarms;
@@ -37,7 +37,7 @@ struct receiver {
     struct sockaddr_storage sources[RECEIVER_BATCH];
     struct receiver_datagram datagrams[RECEIVER_BATCH];
     union {
-        size_t aligned; /* as struct cmsghdr wants it */
+        size_t aligned; /* alignment of struct cmsghdr */
         uint8_t bytes[CONTROL];
     } controls[RECEIVER_BATCH];
     uint8_t space[RECEIVER_BATCH * STRIDE];
@@ -82,7 +82,7 @@ static void init_messages(struct receiver *receiver)
     }
 }
 
-/* Without a descriptor, or room in the kernel, it is not watched. */
+/* Without a descriptor, or room in the kernel, the socket is not watched. */
 static void begin_watch(struct receiver *receiver, uv_os_fd_t original)
 {
     receiver->descriptor = fcntl(original, F_DUPFD_CLOEXEC, 0);
@@ -114,7 +114,7 @@ int receiver_open(struct receiver **out, uv_udp_t *udp, const struct receiver_ca
     return 0;
 }
 
-/* The address of ours that a datagram was sent to. */
+/* Finds our address that a datagram was sent to. */
 static bool find_local(struct msghdr *message, uint8_t local[static 16])
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -150,7 +150,7 @@ static void take(struct receiver *receiver, size_t at)
         datagram->source.via = receiver->calls.via(receiver->calls.user, local);
 }
 
-/* What the calls write: how much room there is, and how much was used. */
+/* Resets the fields that the calls overwrite: room available, bytes used. */
 static void renew(struct receiver *receiver, size_t at)
 {
     struct msghdr *header = &receiver->messages[at].msg_hdr;
@@ -166,7 +166,7 @@ static int receive_many(struct receiver *receiver)
     return recvmmsg(receiver->descriptor, receiver->messages, RECEIVER_BATCH, MSG_DONTWAIT, NULL);
 }
 
-/* recvfrom knows nothing of where it was sent to. */
+/* recvfrom does not report the destination address. */
 static ssize_t receive_plain(struct receiver *receiver, struct msghdr *header)
 {
     ssize_t length = recvfrom(receiver->descriptor, header->msg_iov->iov_base, header->msg_iov->iov_len,
@@ -192,8 +192,8 @@ static int receive_singly(struct receiver *receiver)
 }
 
 /*
- * How many came. Told of an error, the socket has nothing of it any more: the next call says something else. A call
- * that says nothing else is not for us.
+ * Receives; returns the number of datagrams. A reported error is gone from the socket: the next call reports something
+ * else. A call that keeps reporting the same error is unusable here.
  */
 static size_t receive(struct receiver *receiver)
 {

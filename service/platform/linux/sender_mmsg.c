@@ -11,9 +11,9 @@
 
 enum way { WAY_MANY, WAY_ONE, WAY_PLAIN, WAYS };
 
-/* Room for the control data that says from which address. */
+/* Room for the control data with the source address. */
 union control {
-    size_t aligned; /* as struct cmsghdr wants it */
+    size_t aligned; /* alignment of struct cmsghdr */
     uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 };
 
@@ -24,7 +24,7 @@ struct batch {
     union control controls[SENDER_BATCH];
 };
 
-/* Which interface it leaves by is the routes' to say. */
+/* The routes choose the outgoing interface. */
 static void set_from(struct msghdr *header, union control *control, const struct sender_datagram *datagram)
 {
     bool ipv4 = address_is_ipv4(&datagram->to);
@@ -82,7 +82,7 @@ static int send_by(unsigned way, int descriptor, struct mmsghdr *messages, size_
     return 1;
 }
 
-/* An error of the datagram's, its way or the socket's room: another call can do no better. */
+/* Whether the error concerns the datagram, its route or the socket's room: another call would fail alike. */
 static bool is_final(int error)
 {
     switch (error) {
@@ -131,7 +131,7 @@ size_t sender_send(struct sender *sender, uv_udp_t *udp, const struct sender_dat
     if (count > SENDER_BATCH)
         count = SENDER_BATCH;
     prepare(&batch, datagrams, count);
-    while (done < count) { /* the kernel stops in front of one that fails, and says why when it is the first */
+    while (done < count) { /* the kernel stops before a failing datagram, and reports the error when it is the first */
         int sent = send_some(sender, descriptor, batch.messages + done, count - done);
         if (sent <= 0) {
             *error = sent < 0 ? uv_translate_sys_error(errno) : UV_EAGAIN;

@@ -16,7 +16,7 @@
 #define FIRST     3
 #define MOST      1024
 #define NAME_SIZE 64
-#define OF_A_UNIT 1000U /* index of the first that a socket unit opened: behind those that we asked to be kept */
+#define OF_A_UNIT 1000U /* index of the first socket from a socket unit: behind those that we asked to be kept */
 
 struct inherited {
     int descriptor;
@@ -31,7 +31,7 @@ static size_t count;
 static struct sockaddr_storage *of_units; /* addresses of socket units: they are kept without being asked for */
 static size_t of_units_count;
 
-/* The address as far as it tells sockets apart. */
+/* Writes the bytes of an address that distinguish sockets. */
 static size_t address_bytes(const struct sockaddr *address, unsigned char out[static 20])
 {
     if (address->sa_family == AF_INET6) {

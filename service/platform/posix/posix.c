@@ -37,8 +37,8 @@ void platform_prepare(void)
     (void)signal(SIGXFSZ, SIG_IGN); // NOLINT(cert-err33-c): a file that may not grow is an error of its write
     (void)umask(S_IWGRP | S_IRWXO);
 #ifdef __GLIBC__
-    /* Large tables get pages of their own, which are not there until they are used, and go when they are freed. Unless
-     * it is told so, glibc puts those of up to 32 MiB among the small things after the first was freed. */
+    /* Puts large tables into mappings of their own, which use memory only when touched, and are unmapped when freed.
+     * Without this setting glibc serves tables of up to 32 MiB from the heap after the first was freed. */
     (void)mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
 #endif
 }
@@ -48,7 +48,7 @@ void platform_hide_memory(void)
     const struct rlimit none = {.rlim_cur = 0, .rlim_max = 0};
     (void)setrlimit(RLIMIT_CORE, &none);
 #ifdef __linux__
-    /* Also what is piped to a program (core_pattern), and what another process of this user would read. */
+    /* Also keeps memory out of core files piped to a program (core_pattern), and from other processes of this user. */
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
 }
@@ -56,7 +56,7 @@ void platform_hide_memory(void)
 bool platform_write_log(const char *text, size_t length)
 {
     struct pollfd descriptor = {.fd = STDERR_FILENO, .events = POLLOUT};
-    /* A pipe that polls writable takes PIPE_BUF bytes at once, and a line is shorter: the write does not wait. */
+    /* A pipe that polls writable takes PIPE_BUF bytes at once, and a line is shorter: the write does not block. */
     if (poll(&descriptor, 1, 0) != 1 || (descriptor.revents & POLLOUT) == 0)
         return false;
     ssize_t written = 0;
@@ -76,7 +76,7 @@ static int set_option(int descriptor, int level, int name, int value)
     return setsockopt(descriptor, level, name, &value, sizeof value) == 0 ? 0 : uv_translate_sys_error(errno);
 }
 
-/* An address that is not here yet can be bound all the same, and has its datagrams once it is. */
+/* Allows binding to an address that is not local yet; its datagrams come once it is. */
 static int set_freebind(int descriptor, bool ipv6)
 {
 #if defined IPV6_FREEBIND && defined IP_FREEBIND
@@ -193,8 +193,8 @@ static void add(struct program *program, unsigned short code, uint32_t k)
     program->code[program->length++] = (struct sock_filter){.code = code, .k = k};
 }
 
-/* steer_worker, for the kernel: its accumulator is `sum`. The source address is at byte 12 of an IPv4 header, and its
- * four words are from byte 8 on in an IPv6 one. */
+/* Writes steer_worker as a BPF program: the accumulator holds `sum`. The source address is at byte 12 of an IPv4
+ * header, and from byte 8 on, four words, of an IPv6 header. */
 static void write_program(struct program *program, const struct steer *steer, bool ipv4)
 {
     add(program, BPF_LD | BPF_W | BPF_ABS, (uint32_t)SKF_NET_OFF + (ipv4 ? 12 : 8));
@@ -213,14 +213,14 @@ static void write_program(struct program *program, const struct steer *steer, bo
     add(program, BPF_RET | BPF_A, 0);
 }
 
-/* A filter of system calls, or an old kernel, may refuse it. */
+/* A seccomp filter or an old kernel may refuse SO_REUSEPORT. */
 bool platform_can_share(void)
 {
     int descriptor = socket(AF_INET, SOCK_DGRAM, 0);
     if (descriptor < 0)
         descriptor = socket(AF_INET6, SOCK_DGRAM, 0);
     if (descriptor < 0)
-        return true; /* there is no socket to share, which is told when one is opened */
+        return true; /* no socket at all: reported when one is opened */
     bool can = set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) == 0;
     (void)close(descriptor);
     return can;
@@ -239,7 +239,7 @@ bool platform_steer(uv_os_sock_t socket, const struct steer *steer, bool ipv4)
     return setsockopt(socket, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &filter, sizeof filter) == 0;
 }
 #else
-/* Elsewhere SO_REUSEPORT gives all datagrams to one of the sockets. */
+/* Other systems' SO_REUSEPORT gives all datagrams to one of the sockets. */
 bool platform_can_share(void)
 {
     return false;
@@ -267,7 +267,7 @@ size_t platform_receive_buffer(uv_os_fd_t descriptor, size_t bytes)
     if (getsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &granted, &length) != 0 || granted < 0)
         return 0;
 #ifdef __linux__
-    granted /= 2; /* Linux counts its own bookkeeping too, and says twice what was asked for (socket(7)) */
+    granted /= 2; /* Linux counts its own bookkeeping, and reports twice the requested size (socket(7)) */
 #endif
     return (size_t)granted;
 }
@@ -275,7 +275,7 @@ size_t platform_receive_buffer(uv_os_fd_t descriptor, size_t bytes)
 uint32_t platform_receive_drops(uv_os_fd_t descriptor)
 {
 #if defined SO_MEMINFO && defined __linux__
-    /* The counter that SO_RXQ_OVFL sends along with datagrams, without a look at each. */
+    /* The counter of SO_RXQ_OVFL, read without looking at each datagram. */
     uint32_t info[SK_MEMINFO_VARS] = {0};
     socklen_t length = sizeof info;
     if (getsockopt(descriptor, SOL_SOCKET, SO_MEMINFO, info, &length) == 0)

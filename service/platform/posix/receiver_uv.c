@@ -3,14 +3,14 @@
 
 #include <stdlib.h>
 
-#define ERRORS_MAX 16 /* one after the other: more than a socket has to tell */
+#define ERRORS_MAX 16 /* consecutive errors: more than a socket can have pending */
 
 struct receiver {
     uv_udp_t *udp;
     struct receiver_calls calls;
     unsigned errors;
     int error;
-    char space[RECEIVER_DATAGRAM + 1]; /* one byte more, so that what is too long shows */
+    char space[RECEIVER_DATAGRAM + 1]; /* one more byte reveals datagrams that are too long */
 };
 
 static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
@@ -20,7 +20,7 @@ static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
     *buffer = uv_buf_init(receiver->space, sizeof receiver->space);
 }
 
-/* An ICMP error that answers something we sent is over when it was told. */
+/* An ICMP error for a datagram that we sent is gone once reported. */
 static void failed(struct receiver *receiver, int error)
 {
     if (++receiver->errors < ERRORS_MAX)

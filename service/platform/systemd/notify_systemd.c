@@ -6,7 +6,7 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
-/* A service manager that cannot be told is no reason to serve machines less: results are not looked at. */
+/* Results are ignored: machines are served even when the service manager cannot be notified. */
 
 void platform_notify_ready(void)
 {

@@ -5,7 +5,7 @@
 
 static HANDLE error_output;
 
-/* A pipe that is full takes nothing, and does not wait. */
+/* Makes writes to a full pipe fail instead of blocking. */
 void console_prepare(void)
 {
     DWORD mode = PIPE_NOWAIT;

@@ -8,7 +8,7 @@
 
 void console_prepare(void);
 
-/* Writes a line whole. False: standard error does not take it now; nothing was written. */
+/* Writes a whole line. False: standard error would block; nothing was written. */
 bool console_write(const char *text, size_t length);
 
 #endif

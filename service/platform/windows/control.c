@@ -5,7 +5,7 @@
 
 static atomic_uint asked;
 static uv_once_t once = UV_ONCE_INIT;
-static uv_mutex_t lock; /* of `waking`: its handle must not close while it is woken */
+static uv_mutex_t lock; /* protects `waking`: its handle must not close during a wake-up */
 static uv_async_t *waking;
 
 static void make_lock(void)

@@ -11,7 +11,7 @@
 /* The bits since the last call. */
 unsigned control_take(void);
 
-/* Whom to wake; NULL: nobody. What was asked before is told at once. Thread: the loop's. */
+/* Sets the handle to wake; NULL: none. Earlier requests are reported at once. Thread: the loop's. */
 void control_listen(uv_async_t *wakeup);
 
 /* Sets bits and wakes. Thread: any. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* datagrams: what receiver_windows.c and sender_windows.c share. */
+/* datagrams: shared by receiver_windows.c and sender_windows.c. */
 #ifndef SERVICE_PLATFORM_WINDOWS_DATAGRAMS_H
 #define SERVICE_PLATFORM_WINDOWS_DATAGRAMS_H
 
@@ -7,10 +7,10 @@
 #include <winsock2.h>
 #include <mswsock.h>
 
-/* Room for the control data that says which address of ours a datagram is for, or from. */
+/* Room for the control data with our address of a datagram. */
 #define DATAGRAMS_CONTROL 64
 
-/* WSARecvMsg and WSASendMsg of the socket's provider; NULL: it has none. */
+/* Returns WSARecvMsg, WSASendMsg of the socket's provider; NULL: missing. */
 LPFN_WSARECVMSG datagrams_receive_call(SOCKET socket);
 LPFN_WSASENDMSG datagrams_send_call(SOCKET socket);
 

@@ -89,12 +89,12 @@ static void tell_lost(void)
     tell_event(EVENT_LINES_LOST, EVENTLOG_WARNING_TYPE, texts, 1);
 }
 
-/* Results of crashes are told in any case: each is of one machine's crash. */
+/* Results of crashes are never rate-limited: each is of one machine's crash. */
 static void tell_line(const char *line, size_t length)
 {
     static const char *const keys[STRINGS - 2] = {"target",   "verdict",       "status", "status_name",
                                                   "bugcheck", "bugcheck_name", "phase",  "address"};
-    static char texts[STRINGS][STRING_SIZE]; /* of the one thread */
+    static char texts[STRINGS][STRING_SIZE]; /* used by the one thread */
     WORD type = 0;
     DWORD event = log_line_event(line, length, &type);
     if (event == 0 || !eventlog.source)

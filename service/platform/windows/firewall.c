@@ -8,7 +8,7 @@
 #define COMMAND_SIZE 1024
 #define NETSH_MS     20000U
 
-/* netsh of Windows' own folder: no other program of that name is run. */
+/* Runs netsh from Windows' own folder: no other program of that name. */
 static bool netsh(const wchar_t *arguments)
 {
     wchar_t program[MAX_PATH], command[COMMAND_SIZE];
@@ -32,7 +32,7 @@ static bool netsh(const wchar_t *arguments)
 bool firewall_allow(const wchar_t *program)
 {
     wchar_t arguments[COMMAND_SIZE - 300];
-    (void)firewall_forget(); /* netsh adds a second one of the same name */
+    (void)firewall_forget(); /* netsh would add a second rule of the same name */
     return swprintf(arguments, sizeof arguments / sizeof *arguments,
                     L"advfirewall firewall add rule name=kdnetd dir=in action=allow protocol=UDP enable=yes "
                     L"profile=any program=\"%ls\" description=\"KDNET of crashed machines\"",

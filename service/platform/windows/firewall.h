@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* firewall: Windows' rule that lets the machines' datagrams in to this program, by netsh. */
+/* firewall: the Windows firewall rule that admits machines' datagrams to this program, by netsh. */
 #ifndef SERVICE_PLATFORM_WINDOWS_FIREWALL_H
 #define SERVICE_PLATFORM_WINDOWS_FIREWALL_H
 

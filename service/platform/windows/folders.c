@@ -16,7 +16,7 @@
 #define SDDL_SIZE       512
 #define SHA1_SIZE       20
 
-/* Not by the environment: a service may have another one than who installed it. */
+/* Not from the environment: the service's may differ from the installer's. */
 wchar_t *folders_path(const wchar_t *under)
 {
     static const wchar_t own[] = L"\\kdnetd";
@@ -33,7 +33,7 @@ wchar_t *folders_path(const wchar_t *under)
     return path;
 }
 
-/* As Windows makes it: of the SHA-1 of the name in capitals. */
+/* Computed as Windows does: from the SHA-1 of the upper-case name. */
 wchar_t *folders_service_sid(const wchar_t *name)
 {
     wchar_t capitals[NAME_MAX_LENGTH];
@@ -57,7 +57,8 @@ wchar_t *folders_service_sid(const wchar_t *name)
     return text;
 }
 
-/* By name first, which passes it on to what is in the folder; then as it stands, for Wine adds the parent's entries. */
+/* First by name, which also applies to the folder's contents; then by handle, because Wine adds the parent's
+ * entries. */
 static unsigned long set_list(wchar_t *path, const wchar_t *sddl)
 {
     const SECURITY_INFORMATION what = DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION;

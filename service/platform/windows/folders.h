@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* folders: %ProgramData%\kdnetd, and who may do what there. */
+/* folders: %ProgramData%\kdnetd, and its access rights. */
 #ifndef SERVICE_PLATFORM_WINDOWS_FOLDERS_H
 #define SERVICE_PLATFORM_WINDOWS_FOLDERS_H
 
@@ -16,8 +16,8 @@ wchar_t *folders_path(const wchar_t *under);
 wchar_t *folders_service_sid(const wchar_t *name);
 
 /*
- * Makes the folders where they are not there, and lets in SYSTEM and Administrators (all), and the service (reads the
- * configuration, writes log and state), and nobody else. Returns 0 or an error of GetLastError; `failed`: of what.
+ * Makes missing folders, and grants access to SYSTEM and Administrators (full), and to the service (reads the
+ * configuration, writes log and state), to nobody else. Returns 0 or an error of GetLastError; `failed`: the folder.
  */
 unsigned long folders_make(const wchar_t *service, const wchar_t **failed);
 

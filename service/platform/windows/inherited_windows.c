@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The service control manager keeps no sockets: what comes while kdnetd starts again, machines send again. */
+/* The service control manager keeps no sockets: machines retransmit datagrams that come during a restart. */
 #include "service/platform/inherited.h"
 
 void inherited_take(void)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* install, uninstall. Each step after the service is made warns when it fails, and the next one is done all the same.
- */
+/* The verbs install and uninstall. Once the service is made, a failing step only warns, and the next steps are done. */
 #include "service/platform/windows/firewall.h"
 #include "service/platform/windows/folders.h"
 #include "service/platform/windows/manager.h"
@@ -19,7 +18,7 @@
 #define PRESHUTDOWN_MS 20000U
 #define DAY_S          86400U
 #define TOKEN_BYTES    32
-#define MAY_DELETE     0x00010000U /* DELETE, a name that sockets.h gives back */
+#define MAY_DELETE     0x00010000U /* DELETE, a name that sockets.h undefines */
 
 struct install {
     wchar_t program[PATH_SIZE];
@@ -27,7 +26,7 @@ struct install {
     bool firewall;
 };
 
-/* Where there is none yet; what an operator wrote stays. */
+/* Written where no configuration exists; an operator's file stays. */
 static const char first_configuration[] =
     "# kdnetd's configuration. kdnetd.yaml.example, beside kdnetd.exe, has every option.\n"
     "#\n"
@@ -88,7 +87,7 @@ static int parse(struct install *install, int argc, char **argv)
     return MANAGER_DONE;
 }
 
-/* A file that is not there yet; one that is stays. */
+/* Writes a file unless it exists. */
 static DWORD write_new(wchar_t *path, const char *const *texts, size_t count)
 {
     DWORD written = 0, error = ERROR_SUCCESS;
@@ -103,7 +102,7 @@ static DWORD write_new(wchar_t *path, const char *const *texts, size_t count)
     return error;
 }
 
-/* kdnetctl's token for this computer: who may read it may act. */
+/* Writes kdnetctl's token for this computer: a reader of the token may act. */
 static DWORD write_token(void)
 {
     unsigned char secret[TOKEN_BYTES];
@@ -184,7 +183,7 @@ static DWORD register_events(const wchar_t *program)
     return error;
 }
 
-/* A service that is there is told where the program is now: that is an upgrade. NULL: `error` says why. */
+/* Makes the service, or updates an existing one's program path: an upgrade. NULL: `error` has the reason. */
 static SC_HANDLE make_service(SC_HANDLE manager, const wchar_t *command, DWORD *error)
 {
     const DWORD rights = SERVICE_CHANGE_CONFIG | SERVICE_QUERY_STATUS | SERVICE_START;

@@ -14,7 +14,7 @@ static int digit(char c)
     return found ? (int)(found - digits) : -1;
 }
 
-/* The byte that an escape stands for; moves on behind it. */
+/* Returns the byte of an escape, and advances behind the escape. */
 static char unescape(const char **at, const char *end)
 {
     char c = *(*at)++;
@@ -29,7 +29,7 @@ static char unescape(const char **at, const char *end)
     return c == 'n' ? '\n' : c == 'r' ? '\r' : c == 't' ? '\t' : c;
 }
 
-/* A value: up to the next blank, or its closing quote. */
+/* Takes a value: up to the next blank, or its closing quote. */
 static const char *take_value(const char *at, const char *end, char *out, size_t size)
 {
     size_t used = 0;
@@ -77,7 +77,7 @@ struct kind {
     DWORD event;
 };
 
-/* The first that matches. A test holds that each message is one of the sources'. */
+/* The first match counts. A test checks that each message occurs in the sources. */
 static const struct kind kinds[] = {
     {"verdict", "written", EVENT_DUMP_WRITTEN},
     {"verdict", "failed", EVENT_DUMP_FAILED},
@@ -104,7 +104,7 @@ static DWORD kind_of(const char *line, size_t length)
     return 0;
 }
 
-/* What an ID says in any case; others are told at the level of their line. */
+/* Whether an ID is reported at any level; others need their line's level. */
 static bool is_told_at_notice(DWORD event)
 {
     return event == EVENT_DUMP_WRITTEN || event == EVENT_STARTED || event == EVENT_STOPPING ||

@@ -8,7 +8,7 @@
 
 #define PATH_SIZE 600
 
-/* `number` 0: the one that is written. */
+/* `number` 0: the current file. */
 static void name(const struct logfile *file, int number, wchar_t out[static PATH_SIZE])
 {
     if (number == 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* logfile: kdnetd.log, renamed to kdnetd.1.log … kdnetd.5.log when it has grown. One thread. */
+/* logfile: kdnetd.log, rotated to kdnetd.1.log … kdnetd.5.log by size. One thread. */
 #ifndef SERVICE_PLATFORM_WINDOWS_LOGFILE_H
 #define SERVICE_PLATFORM_WINDOWS_LOGFILE_H
 

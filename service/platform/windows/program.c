@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The arguments as they were typed; those of main are in the code page, which has not all letters. Kept to the end. */
+/* Takes the arguments as typed; main's are in the code page, which lacks some letters. Kept until the program ends. */
 static void read_arguments(int *argc, char ***argv)
 {
     int count = 0;

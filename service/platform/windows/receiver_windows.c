@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ERRORS_MAX 16 /* one after the other: more than a socket has to tell */
+#define ERRORS_MAX 16 /* consecutive errors: more than a socket can have pending */
 
 struct receiver {
     uv_poll_t poll;
     uv_udp_t *udp;
     SOCKET socket;
-    bool wanted; /* it should tell us */
+    bool wanted; /* the socket should report the local address */
     bool closed;
     unsigned errors;
     int error;
@@ -72,7 +72,7 @@ int receiver_open(struct receiver **out, uv_udp_t *udp, const struct receiver_ca
     return 0;
 }
 
-/* The address of ours that a datagram was sent to. */
+/* Finds our address that a datagram was sent to. */
 static bool find_local(WSAMSG *message, uint8_t local[static 16])
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -105,7 +105,7 @@ struct arrival {
 static int receive_message(struct receiver *receiver, WSABUF *buffer, struct arrival *arrival)
 {
     union {
-        size_t aligned; /* as WSACMSGHDR wants it */
+        size_t aligned; /* alignment of WSACMSGHDR */
         char bytes[DATAGRAMS_CONTROL];
     } control;
     WSAMSG message = {.name = (struct sockaddr *)&arrival->source,
@@ -134,7 +134,7 @@ static bool is_of_another(int error)
            error == WSAECONNREFUSED;
 }
 
-/* An error of the socket's was of one datagram, and is over when it was told. */
+/* An error of the socket concerned one datagram, and is gone once reported. */
 static bool receive(struct receiver *receiver, WSABUF *buffer, struct arrival *arrival)
 {
     for (unsigned answers = 0; answers < RECEIVER_BATCH;) {

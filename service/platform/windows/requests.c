@@ -20,7 +20,7 @@ static void on_control(uv_async_t *handle)
             requests->call(requests->user, (enum request)request);
 }
 
-/* The console gives five seconds after it was closed (SIGHUP); Ctrl-Break is SIGBREAK. */
+/* After a close (SIGHUP) the console grants five seconds; Ctrl-Break is SIGBREAK. */
 void requests_watch(struct requests *requests, uv_loop_t *loop, void (*call)(void *user, enum request request),
                     void *user)
 {

@@ -35,7 +35,7 @@ static void say(struct look *look, enum verdict verdict, const char *what, const
     look->wrong = look->wrong || verdict == NOT;
 }
 
-/* What QueryServiceConfig2 has of a level; NULL: it has nothing, or does not say. */
+/* Returns the data of QueryServiceConfig2 for a level; NULL: none, or refused. */
 static const void *level(const struct look *look, DWORD number)
 {
     static union {
@@ -99,7 +99,7 @@ static void look_at_config(struct look *look)
         "it has no privilege but SeChangeNotifyPrivilege", "sc privs kdnetd SeChangeNotifyPrivilege");
 }
 
-/* As Event Viewer does: the text of a failed dump, with its strings in their places. */
+/* Formats the message of a failed dump with its strings, as Event Viewer does. */
 static bool has_texts(HMODULE module)
 {
     wchar_t strings[10][16], text[512];

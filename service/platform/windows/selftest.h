@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* selftest: what only a real computer shows of the service, a line each: ok, NOT and the remedy, or cannot tell. */
+/* selftest: properties of the service that only a real computer shows, one line each: ok, NOT and the remedy, or
+ * cannot tell. */
 #ifndef SERVICE_PLATFORM_WINDOWS_SELFTEST_H
 #define SERVICE_PLATFORM_WINDOWS_SELFTEST_H
 

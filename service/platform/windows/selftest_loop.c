@@ -18,9 +18,9 @@
 #define SAID_SIZE    16384
 
 struct loop {
-    wchar_t folder[PATH_SIZE]; /* with its last back slash */
+    wchar_t folder[PATH_SIZE]; /* with its trailing backslash */
     unsigned port;
-    HANDLE nothing, output, written; /* NUL; the reading and the writing end of what kdnetd says */
+    HANDLE nothing, output, written; /* NUL; the reading and the writing end of kdnetd's output */
     char said[SAID_SIZE];
     DWORD length;
 };
@@ -37,7 +37,7 @@ static bool find_folder(struct loop *loop)
     return GetFileAttributesW(target) != INVALID_FILE_ATTRIBUTES;
 }
 
-/* One that is free now. */
+/* Finds a free port. */
 static unsigned find_port(void)
 {
     struct sockaddr_in local = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -61,7 +61,7 @@ static bool open_ends(struct loop *loop)
     return loop->nothing != INVALID_HANDLE_VALUE;
 }
 
-/* A program of this folder; NULL: it cannot be started. */
+/* Starts a program of this folder; NULL: failed. */
 static HANDLE start(const struct loop *loop, const wchar_t *name, const wchar_t *options, HANDLE output)
 {
     wchar_t program[PATH_SIZE + 20], command[COMMAND_SIZE];
@@ -120,7 +120,7 @@ static bool wait_said(struct loop *loop, const char *what, DWORD ms)
     return false;
 }
 
-/* The machine's own word that it went on, and kdnetd's result. */
+/* Waits for the machine's report that it went on, and for kdnetd's result. */
 static bool play(struct loop *loop, HANDLE target)
 {
     DWORD code = 1;

@@ -5,7 +5,7 @@
 
 enum selftest_loop {
     SELFTEST_LOOP_DONE,    /* a machine crashed, went on, and its result came */
-    SELFTEST_LOOP_FAILED,  /* it did not */
+    SELFTEST_LOOP_FAILED,  /* one of these steps failed */
     SELFTEST_LOOP_MISSING, /* kdnet-target.exe is not in this folder, or no program can be started */
 };
 

@@ -27,7 +27,7 @@ LPFN_WSASENDMSG datagrams_send_call(SOCKET socket)
     return call;
 }
 
-/* The control data that says from which address of ours. Returns its bytes. */
+/* Writes the control data with our source address. Returns its bytes. */
 static ULONG set_from(void *control, const struct sender_datagram *datagram)
 {
     bool ipv4 = address_is_ipv4(&datagram->to);
@@ -52,7 +52,7 @@ static ULONG set_from(void *control, const struct sender_datagram *datagram)
 static int send_one(SOCKET socket, LPFN_WSASENDMSG send_message, const struct sender_datagram *datagram)
 {
     union {
-        size_t aligned; /* as WSACMSGHDR wants it */
+        size_t aligned; /* alignment of WSACMSGHDR */
         char bytes[DATAGRAMS_CONTROL];
     } control;
     struct sockaddr_storage to;

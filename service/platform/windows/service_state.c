@@ -13,7 +13,7 @@
 #define START_HINT_MS            10000U
 #define STOP_HINT_MS             20000U
 #define CHECKPOINT_MS            2000U
-#define CHECKPOINTS_MAX          60U /* then the manager may think what it likes of us */
+#define CHECKPOINTS_MAX          60U /* checkpoints sent at most; then the manager may conclude that we hang */
 #define SUMMARY_CONTROL          128U
 #define EXIT_WRONG_CONFIGURATION 2
 
@@ -47,7 +47,7 @@ static void tell(DWORD state, DWORD hint_ms)
     ReleaseSRWLockExclusive(&service.lock);
 }
 
-/* While we start or stop, the manager hears that we are still at it. */
+/* Tells the manager during start and stop that we are still working. */
 static void CALLBACK on_timer(void *user, BOOLEAN fired)
 {
     SERVICE_STATUS *status = &service.status;
@@ -72,7 +72,7 @@ void service_state_stopping(void)
     tell(SERVICE_STOP_PENDING, STOP_HINT_MS);
 }
 
-/* On the manager's thread: it only asks. */
+/* On the manager's thread: only posts the request. */
 static DWORD WINAPI on_control(DWORD control, DWORD type, void *data, void *context)
 {
     (void)type;
@@ -106,8 +106,8 @@ static void tell_stopped(int outcome)
 }
 
 /*
- * The manager restarts a service that ends without having told that it has stopped. A wrong configuration would be as
- * wrong after a restart: that end is told, as is one that was asked for.
+ * The manager restarts a service that ends without reporting that it has stopped. A wrong configuration would stay
+ * wrong after a restart, so that end is reported, like a requested one.
  */
 static void end(void)
 {
@@ -118,7 +118,7 @@ static void end(void)
     tell_stopped(service.outcome);
 }
 
-/* Where state and store are unless the configuration says it; systemd does the same. */
+/* Names the folder of state and store, unless the configuration does; systemd does the same. */
 static void name_state(void)
 {
     wchar_t *folder = folders_path(FOLDERS_STATE);

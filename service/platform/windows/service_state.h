@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* service_state: what the service control manager is told. Without a service each call does nothing. Thread: any. */
+/* service_state: state reports to the service control manager. Without a service each call does nothing. Thread:
+ * any. */
 #ifndef SERVICE_PLATFORM_WINDOWS_SERVICE_STATE_H
 #define SERVICE_PLATFORM_WINDOWS_SERVICE_STATE_H
 

@@ -14,7 +14,7 @@ void platform_prepare(void)
     console_prepare();
 }
 
-/* What Windows Error Reporting sends away, or keeps in a file, has no keys in it. */
+/* Keeps keys out of reports of Windows Error Reporting. */
 void platform_hide_memory(void)
 {
     enum { NO_HEAP = 1 }; /* WER_FAULT_REPORTING_FLAG_NOHEAP */
@@ -41,8 +41,8 @@ bool platform_log_is_stderr(void)
 static int last_error(void)
 {
     int error = WSAGetLastError();
-    /* Another one has the port for itself alone; or Windows has set it aside (`netsh int ipv4 show excludedportrange`).
-     */
+    /* Another program has the port exclusively, or Windows has reserved it (`netsh int ipv4 show
+     * excludedportrange`). */
     return error == WSAEACCES ? UV_EADDRINUSE : uv_translate_sys_error(error);
 }
 
@@ -51,7 +51,7 @@ static int set_option(SOCKET socket, int level, int name, DWORD value)
     return setsockopt(socket, level, name, (const char *)&value, sizeof value) == 0 ? 0 : last_error();
 }
 
-/* An ICMP error that answers something we sent is of one machine, and no error of a socket that serves all of them. */
+/* An ICMP error for one machine's datagram is no error of the socket that serves all machines. */
 static void forget_resets(SOCKET socket)
 {
     const DWORD codes[] = {_WSAIOW(IOC_VENDOR, 12), _WSAIOW(IOC_VENDOR, 15)}; /* SIO_UDP_CONNRESET, SIO_UDP_NETRESET */
@@ -62,7 +62,7 @@ static void forget_resets(SOCKET socket)
     }
 }
 
-/* SO_REUSEADDR lets any program take an address away here; SO_EXCLUSIVEADDRUSE keeps it. */
+/* SO_REUSEADDR would let any program take the address away here; SO_EXCLUSIVEADDRUSE keeps it. */
 static int set_options(SOCKET socket, bool ipv6, unsigned how)
 {
     int error = ipv6 ? set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, 1) : 0;
@@ -96,7 +96,7 @@ void platform_close_socket(uv_os_sock_t socket)
     (void)closesocket(socket);
 }
 
-/* What is exclusive stays so. */
+/* An exclusive address stays exclusive. */
 void platform_set_reuse(uv_os_fd_t descriptor, bool allowed)
 {
     (void)descriptor;
@@ -180,14 +180,13 @@ int platform_read_flags(void)
     return UV_FS_O_RDONLY;
 }
 
-/* Windows opens nothing anew: a file that is no file of ours. */
+/* Windows cannot open standard output again: returns a name that is no file of ours. */
 const char *platform_stdout_path(void)
 {
     return "NUL";
 }
 
-/* A pipe that is full takes nothing, and does not wait: how much room it has, Windows does not tell while somebody
- * waits to read from it. */
+/* A write to a full pipe fails at once: Windows does not report a pipe's room while a reader waits. */
 bool platform_wait_writable(uv_file file, int timeout_ms)
 {
     HANDLE handle = (HANDLE)_get_osfhandle(file);
@@ -213,7 +212,7 @@ void platform_trim_memory(void)
 
 void platform_as_service_user(const char *name, void (*call)(void *user), void *user)
 {
-    (void)name; /* nobody becomes a virtual account without its token */
+    (void)name; /* nobody can become a virtual account without its token */
     (void)call;
     (void)user;
 }

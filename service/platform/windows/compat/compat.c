@@ -75,7 +75,7 @@ FILE *compat_fopen(const char *path, const char *mode)
     return file;
 }
 
-/* What was read stays: nobody frees what getenv gives. A few names are asked for, each once or twice. */
+/* The string is never freed, as with getenv. A few names are asked for, each once or twice. */
 char *compat_getenv(const char *name)
 {
     wchar_t *wide = text_to_wide(name);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * compat: what the sources want of C and POSIX beyond what mingw-w64 has. Included ahead of each source on Windows
+ * compat: the parts of C and POSIX that the sources use and mingw-w64 lacks. Included ahead of each source on Windows
  * (windows.cmake), sockets.h also ahead of those of config/ and service/, so that no source outside platform/windows/
- * and config/file_windows.c knows of Windows.
+ * and config/file_windows.c depends on Windows.
  */
 #ifndef SERVICE_PLATFORM_WINDOWS_COMPAT_H
 #define SERVICE_PLATFORM_WINDOWS_COMPAT_H

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sockets: Windows' headers, once and first, without the names that they take from everybody else. */
+/* sockets: includes Windows' headers first and once, and undefines the names that they take from other sources. */
 #ifndef SERVICE_PLATFORM_WINDOWS_SOCKETS_H
 #define SERVICE_PLATFORM_WINDOWS_SOCKETS_H
 
 #include "service/platform/windows/compat/compat.h"
 
-/* A name that sources here give to functions of their own. */
+/* A name that our sources use for functions of their own. */
 #define tell io_tell
 #include <io.h>
 #undef tell
@@ -13,8 +13,8 @@
 #include <winsock2.h>
 #include <ws2tcpip.h>
 
-/* A socket is a number with a sign in libevent, an option's value is of any type, and what closes one direction has a
- * name of its own. */
+/* libevent treats a socket as a signed number, option values have any type, and closing one direction has another
+ * name. */
 #define getsockname(socket, name, size) (getsockname)((SOCKET)(socket), name, size)
 #define shutdown(socket, how)           (shutdown)((SOCKET)(socket), how)
 #define setsockopt(socket, level, name, value, size)                                                                   \
@@ -37,7 +37,7 @@
 #include <signal.h>
 #include <sys/types.h>
 
-/* What no file and no error here is. */
+/* Values that no file mode and no error has here. */
 #ifndef S_IFSOCK
 #define S_IFSOCK 0xC000
 #endif
@@ -48,10 +48,9 @@
 #define ESTALE WSAESTALE
 #endif
 
-/* Files. Who may use one is said by the access list of its folder, which each new file has: there is nothing to do for
- * modes and owners. */
+/* Files. The access list of a folder, which new files inherit, replaces modes and owners. */
 #ifndef O_NONBLOCK
-#define O_NONBLOCK 0 /* nothing that open() reaches here waits, and nothing becomes a terminal */
+#define O_NONBLOCK 0 /* open() reaches nothing here that blocks or becomes a terminal */
 #define O_NOCTTY   0
 #endif
 #ifndef O_CLOEXEC
@@ -65,13 +64,13 @@
 #define fchown            compat_fchown
 #define geteuid           compat_geteuid
 int compat_mkdir(const char *path);
-int compat_rename(const char *from, const char *to); /* another file of that name goes, as in POSIX */
+int compat_rename(const char *from, const char *to); /* replaces an existing file, as in POSIX */
 int compat_fsync(int descriptor);
 int compat_fchmod(int descriptor, unsigned mode);
 int compat_fchown(int descriptor, unsigned owner, unsigned group);
 unsigned compat_geteuid(void); /* 0: never told from an administrator */
 
-/* A handler stays: Windows' own signal would forget it when it was called. SIGINT comes on a thread of its own. */
+/* A handler stays installed: Windows' own signal() resets it at the first call. SIGINT comes on a thread of its own. */
 struct sigaction {
     void (*sa_handler)(int number);
     unsigned sa_flags;

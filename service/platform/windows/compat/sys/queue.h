@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What kdnetd uses of <sys/queue.h>, which mingw-w64 lacks: lists with a first and a last entry, linked both ways.
- * The names and what they do are those of queue(7).
+ * The part of <sys/queue.h> that kdnetd uses and mingw-w64 lacks: tail queues. Names and behaviour are those of
+ * queue(7).
  */
 #ifndef KDNETD_COMPAT_SYS_QUEUE_H
 #define KDNETD_COMPAT_SYS_QUEUE_H
