@@ -54,10 +54,8 @@ static enum kdnet_unwind_result find_address(struct kdnet_trace_search *search)
     return KDNET_UNWIND_OK;
 }
 
-/* Finds the kernel's image, which needs no list, and its header only until two machines have shown it. The kernel is
- * the first image of the trace, whatever is known of it. A kernel that other machines have shown permits fewer
- * questions.
- */
+/* Finds the kernel's image, which needs no list, and needs its header only until two machines have shown it. The
+ * kernel is always the first image of the trace. A kernel that other machines have shown permits fewer questions. */
 static enum kdnet_unwind_result find_kernel(struct kdnet_trace_search *search)
 {
     const struct kdnet_trace_start *start = &search->start;

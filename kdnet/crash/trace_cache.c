@@ -6,7 +6,7 @@
 
 #define PAGE          0x1000U
 #define FIND_AT_ONCE  128U             /* machines without a known place that are traced in a storm */
-#define FIND_EVERY_US UINT64_C(100000) /* then one of them in this time */
+#define FIND_EVERY_US UINT64_C(100000) /* afterwards one in this time */
 
 struct kdnet_trace_cache *kdnet_trace_cache_new(void)
 {
@@ -27,8 +27,8 @@ static size_t places(size_t count, uint64_t a, uint64_t b)
     return (size_t)(hash >> 40) % (count / KDNET_TRACE_WAYS) * KDNET_TRACE_WAYS;
 }
 
-/* Which of an entry's places a new one gets: a free one, else that of an entry that one machine alone has told. trust:
- * of the first place; stride: bytes from one to the next. */
+/* Chooses the place of a new entry: a free one, else that of an entry that a single machine reported. trust: of the
+ * first place; stride: bytes from one place to the next. */
 static size_t place_for(struct kdnet_trace_cache *cache, const uint8_t *trust, size_t stride)
 {
     unsigned turn = cache->turn++ % KDNET_TRACE_WAYS;

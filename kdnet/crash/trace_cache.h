@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KDNET_TRACE_WAYS     8U /* places that an entry may have in its table, by its hash */
+#define KDNET_TRACE_WAYS     8U /* places of an entry in its table, by its hash */
 #define KDNET_TRACE_PIECES   256U
 #define KDNET_TRACE_HEADERS  128U
 #define KDNET_TRACE_HINTS    256U
@@ -27,7 +27,7 @@
 #define KDNET_TRACE_WALKS    128U
 #define KDNET_TRACE_EVERY_US UINT64_C(60000000) /* interval of traces for similar crashes in a storm */
 
-/* How sure an entry is. Only what two machines have told is used. */
+/* Certainty of an entry. Only facts from two machines are used. */
 enum kdnet_trace_trust {
     KDNET_TRACE_FREE, /* no entry */
     KDNET_TRACE_TOLD,
@@ -44,7 +44,7 @@ struct kdnet_trace_piece {
     uint8_t bytes[KDNET_BLOCK_SIZE];
 };
 
-/* What an image's header says. */
+/* An image's header. */
 struct kdnet_trace_header {
     uint8_t trust;
     uint16_t machine;
@@ -61,7 +61,7 @@ struct kdnet_trace_hint {
 
 /* A kernel whose crashes were traced, and by which machines. */
 struct kdnet_trace_kernel {
-    uint32_t stamp, size; /* zeros: its header could not be read */
+    uint32_t stamp, size; /* zeros: the header was unreadable */
     uint16_t machine;
     unsigned tellers; /* up to 2 */
     uint64_t id;      /* kdnet_trace_kernel_id */
@@ -84,13 +84,13 @@ struct kdnet_trace_walk {
     uint64_t second;
 };
 
-/* Similar crashes: what their traces found, and when one of them was last traced in a storm. */
+/* Similar crashes: results of their traces, and the last trace in a storm. */
 struct kdnet_trace_group {
     uint8_t trust;  /* confirmed: two traces, by two machines, found no more than the parameters say */
-    bool fruitful;  /* one found more: the stack leads to another image */
+    bool fruitful;  /* a trace found more than the parameters: the stack leads to another image */
     uint16_t place; /* of the address in its page */
     uint32_t code;
-    uint64_t kernel;    /* its id */
+    uint64_t kernel;    /* id of the kernel */
     uint64_t teller;    /* of the first that found no more */
     uint64_t traced_us; /* 0: not in a storm */
 };
@@ -126,7 +126,7 @@ bool kdnet_trace_cache_guess(const struct kdnet_trace_cache *cache, enum kdnet_m
 void kdnet_trace_cache_learn_hint(struct kdnet_trace_cache *cache, uint64_t teller,
                                   const struct kdnet_image_place *image, uint64_t address);
 
-/* What an image's header says, as two machines told it; NULL: not known. */
+/* Returns an image's header that two machines agree on; NULL: unknown. */
 const struct kdnet_image_header *kdnet_trace_cache_header(const struct kdnet_trace_cache *cache,
                                                           const struct kdnet_image_place *image);
 void kdnet_trace_cache_learn_header(struct kdnet_trace_cache *cache, uint64_t teller, enum kdnet_machine machine,
@@ -138,11 +138,11 @@ bool kdnet_trace_cache_is_familiar(const struct kdnet_trace_cache *cache, const 
 void kdnet_trace_cache_learn_kernel(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
                                     uint64_t id, uint64_t teller);
 
-/* Size and time stamp of the kernel with this id, as two other machines told it: its header need not be read. */
+/* Gets size and time stamp of the kernel with this id, if two other machines agree: its header need not be read. */
 bool kdnet_trace_cache_recall_kernel(const struct kdnet_trace_cache *cache, uint64_t id, uint64_t teller,
                                      struct kdnet_image_place *kernel);
 
-/* The build string of a kernel, as two machines told it; NULL: not known. id: of its symbol file. */
+/* Returns the build string of a kernel that two machines agree on; NULL: unknown. id: of its symbol file. */
 const char *kdnet_trace_cache_lab(const struct kdnet_trace_cache *cache, uint64_t id);
 void kdnet_trace_cache_learn_lab(struct kdnet_trace_cache *cache, uint64_t id, uint64_t teller,
                                  const char text[static KDNET_BUILD_LAB_SIZE]);
@@ -154,12 +154,11 @@ bool kdnet_trace_cache_is_walked(const struct kdnet_trace_cache *cache, const st
 void kdnet_trace_cache_learn_walk(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
                                   uint64_t address, uint64_t teller);
 
-/* Whether one of the crashes that look like this one may be traced, while very many crash together: one a minute.
- * kernel: its id. */
+/* Whether a crash may be traced in a storm: one a minute among similar crashes. kernel: its id. */
 bool kdnet_trace_cache_may_ask(struct kdnet_trace_cache *cache, const struct kdnet_bugcheck *bugcheck, uint64_t kernel,
                                uint64_t now_us);
 
-/* What is known of crashes that look like this one. */
+/* What is known of similar crashes. */
 enum kdnet_trace_group_fact {
     KDNET_TRACE_GROUP_UNKNOWN,
     KDNET_TRACE_GROUP_PLAIN,    /* their traces found no more than their parameters say */
@@ -168,12 +167,12 @@ enum kdnet_trace_group_fact {
 enum kdnet_trace_group_fact kdnet_trace_cache_group(const struct kdnet_trace_cache *cache,
                                                     const struct kdnet_bugcheck *bugcheck, uint64_t kernel);
 
-/* A whole trace has ended. fruitful: its stack led to an image that its parameters do not name. */
+/* Records the end of a whole trace. fruitful: the stack led to an image that the parameters do not name. */
 void kdnet_trace_cache_learn_group(struct kdnet_trace_cache *cache, const struct kdnet_bugcheck *bugcheck,
                                    uint64_t kernel, uint64_t teller, bool fruitful);
 
-/* Whether a machine of which nothing is known may be traced in a storm: so many at once, then one in so long. Its bug
- * check may name another address on each machine. */
+/* Whether a machine with an unknown address may be traced in a storm: a burst, then one in each interval. Bug checks
+ * may name another address on each machine. */
 bool kdnet_trace_cache_may_find(struct kdnet_trace_cache *cache, uint64_t now_us);
 
 #endif

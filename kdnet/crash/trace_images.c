@@ -108,7 +108,7 @@ struct kdnet_image_place kdnet_trace_kernel_place(const struct kdnet_trace_start
     return kernel;
 }
 
-/* What the header of an image says, in the machine's own memory. */
+/* Reads an image's header in the machine's own memory. */
 static enum kdnet_unwind_result read_header(struct kdnet_trace_search *search, uint64_t base,
                                             struct kdnet_image_header *out)
 {
@@ -195,7 +195,7 @@ static void take_name(const uint8_t *text, size_t length, char out[static KDNET_
     out[count] = '\0';
 }
 
-/* The kernel itself, whose header is paged out: the list says how large it is. */
+/* The kernel itself, whose header is paged out: takes its size from the list. */
 static enum kdnet_unwind_result take_kernel(struct kdnet_trace_search *search, const struct kdnet_image_place *image)
 {
     struct kdnet_image_place *kernel = &search->trace.image[0];

@@ -26,10 +26,10 @@ void kdnet_trace_take_block(struct kdnet_trace_search *search, const uint8_t *da
 /* Takes the block that was asked for from the cache. False: the machine has to be asked. */
 bool kdnet_trace_give_known(struct kdnet_trace_search *search);
 
-/* The kernel of a machine; its size is 0 until two other machines with it have told that. */
+/* Returns the kernel of a machine; its size is 0 until two other machines with this kernel have shown it. */
 struct kdnet_image_place kdnet_trace_kernel_place(const struct kdnet_trace_start *start);
 
-/* What the header of an image says, or what two machines have told of it. */
+/* Gets an image's header, from two other machines or from this one's memory. */
 enum kdnet_unwind_result kdnet_trace_header(struct kdnet_trace_search *search, const struct kdnet_image_place *image,
                                             struct kdnet_image_header *out);
 

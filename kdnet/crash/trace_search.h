@@ -21,7 +21,7 @@ struct kdnet_trace_start {
     enum kdnet_machine machine;
     struct kdnet_bugcheck bugcheck;
     uint64_t kernel_base, module_list; /* list: address of PsLoadedModuleList; 0: not known */
-    uint64_t kernel_id;                /* which kernel it is, among those that share the cache: its PDB; 0: not known */
+    uint64_t kernel_id;                /* id of the kernel among the cache's users, from its PDB; 0: unknown */
     bool frame_known;
     struct kdnet_frame frame;        /* where the processor stands */
     struct kdnet_trace_cache *cache; /* NULL: nothing is shared */

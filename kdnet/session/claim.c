@@ -8,16 +8,16 @@
 #define FOREIGN_FORGET_US   300000000U
 #define OFFER_PATIENCE_US   80000U
 
-#define OURS_US      4000000U  /* a machine pokes every 3 s: who was heard since is ours */
+#define OURS_US      4000000U  /* a machine pokes every 3 s: one that was heard within this time is ours */
 #define IGNORED_US   10000000U /* of our offers, which a machine has not taken */
 #define RIVAL_POKES  2U        /* so long another host is believed to be there */
 #define EMPTY_LENGTH 54U       /* a connection check, an ACK, a RESEND, a RESET: the machine waits with longer ones */
 #define TELL_US      3000U     /* and a round trip: the machine waits, and perhaps the other host does not know */
 #define QUIET_US     24000U    /* after which the other host is not at work */
-#define BUSY_US      200000U   /* so long it may be */
+#define BUSY_US      200000U   /* longest time that the other host may work */
 #define CHANCE       32U       /* of each, milliseconds more */
-#define ASKED_US     20000U    /* and two round trips: a poke that comes later is not the one that we asked for */
-#define POKES_US     2500000U  /* a poke comes every 3 s, or somebody has asked for it */
+#define ASKED_US     20000U    /* and two round trips: a later poke is not the answer to our request */
+#define POKES_US     2500000U  /* a machine pokes every 3 s; an earlier poke was requested by a host */
 #define UNPAID_MAX   2U        /* claims in a row of a machine that did not wait */
 
 #define TRIES    24U /* of a claim */
@@ -44,8 +44,8 @@ static void solicit(struct kdnet_session *session, bool to_sender, uint64_t now_
     session->solicit_to_sender = to_sender;
 }
 
-/* When what was said is said again. */
-static void wait_for_it(struct kdnet_session *session, uint64_t now_us)
+/* Sets the time of the claim's next try. */
+static void schedule_retry(struct kdnet_session *session, uint64_t now_us)
 {
     uint64_t retry_us = RETRY_US + kdnet_state_round_trip(session);
     unsigned doublings = session->claim_tries / (has_rival(session) ? 8U : 2U);
@@ -68,13 +68,13 @@ static void begin(struct kdnet_session *session, bool to_sender, uint64_t now_us
     session->rekey_wanted = true;
     session->claim_tries = 1;
     solicit(session, to_sender, now_us);
-    wait_for_it(session, now_us);
+    schedule_retry(session, now_us);
 }
 
 /*
- * Whether data that no key of ours opens is reason enough to give the machine that we hold another key. It may have
- * taken the key of another host that is gone, and be halted: so it is, at once, a few times. But what comes may be
- * noise with the target's address, or late: it must not make handshake after handshake.
+ * Whether data that no key of ours opens justifies a new key for a connected machine. The machine may have taken the
+ * key of another host that is gone, and be halted: so at once, a few times. But the data may be noise with the target's
+ * address, or late, and must not cause handshake after handshake.
  */
 static bool is_foreign_enough(struct kdnet_session *session, uint64_t now_us)
 {
@@ -89,7 +89,7 @@ static bool is_foreign_enough(struct kdnet_session *session, uint64_t now_us)
            now_us - session->last_seen_us >= FOREIGN_PATIENCE_US;
 }
 
-/* A response may be on its way to who sends it: for a moment. */
+/* Whether a response may be on its way to the sender of the data. */
 static bool is_being_answered(const struct kdnet_session *session, uint64_t now_us)
 {
     const struct kdnet_offer *newest = kdnet_offers_newest(session, NULL);
@@ -105,7 +105,7 @@ static void ask_on(struct kdnet_session *session, uint64_t now_us)
     if (session->claim_us != 0 && (!session->shared->rivals || session->claim_tries < TRIES - KNOCKS))
         return;
     session->claim_tries = session->shared->rivals ? 1U : TRIES - KNOCKS - 1U;
-    wait_for_it(session, now_us);
+    schedule_retry(session, now_us);
     if (session->claim_us == 0 && !session->connected)
         session->claim_us = now_us + OFFER_PATIENCE_US;
 }
@@ -116,8 +116,8 @@ static bool watches(const struct kdnet_session *session)
     return has_rival(session) && !session->rekey_wanted && session->connected;
 }
 
-/* The other host is let work: until it seems to do nothing, but not for long. Another while after each new key: else
- * two may interrupt each other for ever. */
+/* Whether the other host seems to work, which lasts only so long. The time differs after each new key: otherwise two
+ * hosts could interrupt each other for ever. */
 static bool works(const struct kdnet_session *session, uint64_t now_us)
 {
     uint64_t quiet_us = QUIET_US + session->id[0] % CHANCE * UINT64_C(1000) + 2 * kdnet_state_round_trip(session);
@@ -126,7 +126,7 @@ static bool works(const struct kdnet_session *session, uint64_t now_us)
            kdnet_state_since(session->foreign_ms, now_us) < most_us;
 }
 
-/* What the machine waits with may have come to us alone: its next poke may tell the other host. */
+/* The machine's packet may have reached only us: its next poke may tell the other host. */
 static void tell_later(struct kdnet_session *session, uint64_t now_us)
 {
     session->claim_us = now_us + TELL_US + kdnet_state_round_trip(session);
@@ -174,7 +174,7 @@ void kdnet_claim_suspect(struct kdnet_session *session, uint64_t now_us)
     if (!has_rival(session))
         return;
     session->claim_tries = 1;
-    wait_for_it(session, now_us);
+    schedule_retry(session, now_us);
 }
 
 void kdnet_claim_offered(struct kdnet_session *session, uint64_t now_us)
@@ -183,7 +183,7 @@ void kdnet_claim_offered(struct kdnet_session *session, uint64_t now_us)
         return;
     if (session->claim_tries > TRIES - KNOCKS)
         session->claim_tries = TRIES - KNOCKS;
-    wait_for_it(session, now_us);
+    schedule_retry(session, now_us);
     session->knock_due = true;
 }
 
@@ -194,7 +194,7 @@ static bool has_asked(const struct kdnet_session *session, uint64_t now_us)
     return session->asked && kdnet_state_since(session->solicited_ms, now_us) < ASKED_US + trip_us;
 }
 
-/* Thue and Morse's sequence, which no period fits: else what comes in turn may go the same way for ever. */
+/* Thue and Morse's sequence, which no period fits: otherwise alternating datagrams could go the same way for ever. */
 static bool is_odd(uint8_t bits)
 {
     unsigned folded = bits ^ (unsigned)bits >> 4;
@@ -202,7 +202,7 @@ static bool is_odd(uint8_t bits)
     return ((folded ^ folded >> 1) & 1U) != 0;
 }
 
-/* The other host has asked for this poke: the machine waits, and what it waits with has come to that one. */
+/* The other host requested this poke: the machine waits, and its packet has reached that host. */
 static void take_told(struct kdnet_session *session, uint64_t now_us)
 {
     if (!kdnet_state_wake(session))
@@ -265,7 +265,7 @@ void kdnet_claim_expire(struct kdnet_session *session, uint64_t now_us)
         return;
     session->claim_us = 0;
     if (watches(session)) {
-        bool doubtful = session->claims_unpaid >= UNPAID_MAX; /* noise, perhaps: one answer to each */
+        bool doubtful = session->claims_unpaid >= UNPAID_MAX; /* perhaps noise: one answer to each */
         if (!doubtful && !works(session, now_us)) {
             begin(session, false, now_us);
             return;
@@ -282,5 +282,5 @@ void kdnet_claim_expire(struct kdnet_session *session, uint64_t now_us)
     if (session->claim_tries < TRIES)
         ++session->claim_tries;
     if (session->claim_tries < TRIES)
-        wait_for_it(session, now_us);
+        schedule_retry(session, now_us);
 }

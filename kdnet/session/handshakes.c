@@ -221,7 +221,8 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
     }
     kdnet_link_restart(&session->active->link, keep);
     uint64_t waited_us = now_us - offer->made_us;
-    if (session->rival > 0) /* a poke or a check went elsewhere, perhaps: it is no longer than that */
+    if (session->rival >
+        0) /* a poke or a check perhaps reached the other host: the round trip is no longer than this */
         kdnet_link_sample_most(&session->active->link, waited_us);
     else if (!session->shared->rivals || waited_us < KDNET_LINK_RTO_FIRST_US)
         kdnet_link_sample_first(&session->active->link, waited_us);

@@ -161,7 +161,7 @@ void kdnet_session_crash(const struct kdnet_session *session, struct kdnet_crash
     out->released_us = history->crash.first_released_us;
 }
 
-/* The crash has its name already, but not when it went on from its first break, where it may stand now. */
+/* Takes the release time of a crash whose id is known, but which was released elsewhere. */
 static void recall_release(struct kdnet_session *session, const struct kdnet_crash_memory *memory)
 {
     struct kdnet_crash *crash = &session->history->crash;

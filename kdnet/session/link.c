@@ -194,7 +194,7 @@ void kdnet_link_restart(struct kdnet_link *link, bool keep)
     link->timer_us = NEVER;
 }
 
-/* The reply of a machine whose other half of replies goes elsewhere is asked for before it can be missed. */
+/* Whether replies are requested before they are missed, because another host receives a part of them. */
 static bool is_paced(const struct kdnet_link *link)
 {
     return link->split && link->wants_reply && !link->resetting;
@@ -408,8 +408,8 @@ static unsigned patience(const struct kdnet_link *link)
 }
 
 /*
- * A RESEND alone would bring the break again, of a machine that has not taken the request; and while that break waits
- * for its ACK, a machine takes no request. So every other request goes without a RESEND behind it.
+ * Asks again for a reply. A RESEND alone would repeat the break of a machine that has not taken the request, and while
+ * that break waits for its ACK, a machine takes no request. So every other request goes without a RESEND behind it.
  */
 static void ask_for_reply(struct kdnet_link *link, uint64_t now_us)
 {

@@ -128,7 +128,7 @@ int kdnet_link_send(struct kdnet_link *link, uint16_t type, bool wants_reply, co
 /* Another host receives a part of the target's packets: asks again for the reply to the request in flight. */
 void kdnet_link_share(struct kdnet_link *link, uint64_t now_us);
 
-/* The reply that has just come answers a question that was asked only once: another host received its ACK. */
+/* The reply just received answers a question that was sent only once: another host received its ACK. */
 void kdnet_link_proven(struct kdnet_link *link);
 
 /* Ends the request in flight: its reply has come. */

@@ -37,7 +37,7 @@ static uint64_t grown(uint64_t rto, unsigned steps, uint64_t most)
     return rto;
 }
 
-/* What is not answered is probably not lost but at the other host. */
+/* Timeouts that make the timeout grow: an unanswered packet was probably not lost, but answered to the other host. */
 static unsigned growth(const struct kdnet_link *link, unsigned timeouts)
 {
     if (!link->split)
@@ -102,7 +102,7 @@ static void smooth(uint32_t *rtt_us, uint32_t *rttvar_us, uint64_t sample_us)
         *rtt_us = 1;
 }
 
-/* Since when it went out first, however often it did: no less than the round trip, and once that itself. */
+/* Lowers the estimate to the time since the first transmission, an upper bound of the round trip. */
 static void narrow(uint32_t *rtt_us, uint32_t *rttvar_us, uint64_t sample_us)
 {
     if (*rtt_us != 0 && sample_us >= *rtt_us)

@@ -235,7 +235,7 @@ static bool await_reply(struct kdnet_session *session)
     struct kdnet_halt *halt = &session->active->halt;
     struct kdnet_link *link = &session->active->link;
     bool steps = halt->action == KDNET_ACTION_CONTINUE && kdnet_halt_asks(halt, &kdnet_probe_context);
-    bool rival = session->rival > 0; /* its reply comes sooner than both are in step again */
+    bool rival = session->rival > 0; /* the reply comes before both are in step again */
     bool wanted = rival ||
                   (link->acked ? steps || kdnet_link_is_unsure(link) : kdnet_halt_asks(halt, &kdnet_probe_version));
     if (!link->busy || !link->wants_reply || link->sends == 0 || !wanted) {

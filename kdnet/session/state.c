@@ -8,7 +8,7 @@
 
 #define SOLICIT_PERIOD_US 50000U
 #define SOLICIT_RIVAL_US  3000U   /* and a round trip: the poke may have gone to the other host */
-#define READ_RIVAL_US     200000U /* two hosts that read one after the other must not keep the machine long */
+#define READ_RIVAL_US     200000U /* two hosts that read in turn must not keep the machine long */
 #define RTT_UNKNOWN_US    20000U
 #define RTT_MOST_US       100000U
 

@@ -417,7 +417,7 @@ static inline uint64_t kdnet_state_short_since(uint16_t ms, uint64_t now_us)
     return (uint16_t)(kdnet_state_short_ms(now_us) - ms) * UINT64_C(1000);
 }
 
-/* Returns the round trip as far as it is known, at most 100 ms. */
+/* Returns the known round trip, at most 100 ms. */
 uint64_t kdnet_state_round_trip(const struct kdnet_session *session);
 
 /* Whether the target may be asked for a poke now. True counts as asked. */

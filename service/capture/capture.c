@@ -45,7 +45,7 @@ static int64_t possible_time(int64_t seconds, int64_t micros)
     return seconds * 1000000 + micros;
 }
 
-/* A file has 32 bits without a sign; libpcap hands them on with one. */
+/* A file has unsigned 32-bit seconds; libpcap converts them to signed ones. */
 static int64_t seconds_of_file(int64_t told)
 {
     return told < 0 && told >= INT32_MIN ? told + (INT64_C(1) << 32) : told;

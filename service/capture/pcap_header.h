@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pcap_header: what libpcap tells of a frame, as the libpcap that is here lays it out.
+ * pcap_header: libpcap's frame header, in the layout of the installed libpcap.
  */
 #ifndef SERVICE_CAPTURE_PCAP_HEADER_H
 #define SERVICE_CAPTURE_PCAP_HEADER_H

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * beats: collectors of a fleet tell each other ten times a second that they serve, and at once when they drain or end.
+ * beats: the collectors of a fleet tell each other ten times a second that they serve, and at once when they drain or
+ * end.
  *
- * Uses config. Who has told nothing for BEATS_SILENT_MS, while this collector's own come back, is silent. Nothing is
- * decided by it: machines are asked a little earlier. No broker, or no right to publish: nobody is ever silent.
+ * A collector without a beat for BEATS_SILENT_MS, while this collector's own beats come back, is silent. Beats decide
+ * nothing: machines are only asked a little earlier. Without a broker, or without the right to publish, nobody is ever
+ * silent.
  *
  * Thread: any; a lock of its own. Cost: a search among at most BEATS_MAX names.
  */
@@ -42,12 +44,12 @@ struct beats {
 int beats_init(struct beats *beats, const char *collector);
 void beats_clear(struct beats *beats);
 
-/* The number of a collector, from 1; 0: it is this one, or there are too many. */
+/* Returns the number of a collector, from 1; 0: this collector, or too many. */
 uint8_t beats_number(struct beats *beats, const char *collector);
 
 size_t beats_format(const struct beats *beats, enum beats_state state, char out[static BEATS_TEXT_SIZE]);
 
-/* A beat came. Returns the number of a collector that has just said that it does not serve any more; 0: none. */
+/* Takes a beat. Returns the number of a collector that has just stopped serving; 0: none. */
 uint8_t beats_take(struct beats *beats, const char *text, size_t length, uint64_t now_ms);
 
 /* The next collector that has just become silent; 0: none. */

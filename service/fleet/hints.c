@@ -153,7 +153,7 @@ void hints_place(struct hints *hints, const char *name, struct hint_place place)
     uv_mutex_unlock(&hints->lock);
 }
 
-/* Keeps the name, which is freed when it was told. */
+/* Keeps the name of a removed target, until it was published. */
 static void note_gone(struct hints *hints, char *name)
 {
     ++hints->removed;
@@ -329,14 +329,14 @@ static void copy_crash(const struct hint *from, struct hint *to)
     to->released_us = from->released_us;
 }
 
-/* Whether a crash that one hint tells of may be one of the boot that the other was made in. */
+/* Whether a hint's crash may belong to the boot of another hint. */
 static bool may_be_of(const struct hint *crash, const struct hint *hint)
 {
     return crash->crash_known && (!hint->boot_known || memcmp(crash->crash_boot, hint->boot, sizeof hint->boot) == 0);
 }
 
-/* Whether an older hint tells of the machine's crash what the newer one does not: who made that may have met the
- * machine before the other one's hint came. */
+/* Whether an older hint knows a crash that the newer one lacks: the newer hint's collector may have met the machine
+ * before the older hint came. */
 static bool knows_more(const struct hint *older, const struct hint *newer)
 {
     if (!newer->crash_known)
@@ -345,7 +345,7 @@ static bool knows_more(const struct hint *older, const struct hint *newer)
            memcmp(older->crash, newer->crash, sizeof newer->crash) == 0;
 }
 
-/* What becomes known by a hint: all of it, or only its crash. False: nothing. */
+/* Merges a hint into an entry: all of it, or only its crash. False: nothing. */
 static bool merge(const struct hints_entry *entry, const struct hint *hint, struct hint *out)
 {
     bool newer = !entry->known || hint->time_us > entry->hint.time_us;

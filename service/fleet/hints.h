@@ -71,14 +71,14 @@ bool hint_parse(const char *text, size_t length, struct hint *out); /* false: no
 
 /* Says where a target's row is; a target without a hint is remembered, too. */
 void hints_place(struct hints *hints, const char *name, struct hint_place place);
-/* Its row is gone: the target is, unless it gets another, as one with a new key does. */
+/* The target's row is gone: so is the target, unless it gets another row, as one with a new key does. */
 void hints_leave(struct hints *hints, const char *name);
-/* The target gets another name, and what is known of it goes with it. */
+/* The target is renamed: its hint goes with the new name. */
 void hints_rename(struct hints *hints, const char *name, const char *to);
 void hints_remove(struct hints *hints, const char *name);
-/* Removes those without a row: all targets of a configuration have theirs now. */
+/* Removes entries without a row: all targets of a configuration have their rows now. */
 void hints_remove_left(struct hints *hints);
-/* The next of those that were removed, when what is published is wanted: no other collector needs it. */
+/* Gets the next removed target when hints are published: other collectors no longer need its hint. */
 bool hints_next_removed(struct hints *hints, char name[static CONFIG_NAME_SIZE]);
 size_t hints_removed(struct hints *hints); /* how often any was, ever */
 /* Whether there are targets that were not there at the last call. */
@@ -94,7 +94,7 @@ bool hints_note(struct hints *hints, const char *name, const struct hint *hint, 
  * hint is due to be kept. Returns whether it was accepted. */
 bool hints_offer(struct hints *hints, const char *name, const struct hint *hint, bool keep);
 
-/* The same of a collector, by a number from 1. */
+/* Like hints_offer, with the number of the collector, from 1. */
 bool hints_offer_of(struct hints *hints, const char *name, const struct hint *hint, uint8_t collector);
 
 bool hints_find(struct hints *hints, const char *name, struct hint *out);
@@ -102,9 +102,10 @@ bool hints_find(struct hints *hints, const char *name, struct hint *out);
 /* Finds the newest target whose machine was last at an address. `out`: its name and place. */
 bool hints_at(struct hints *hints, const struct address *machine, uint16_t local_port, struct hint_question *out);
 
-/* Waits until something has changed since the last wait, or for so long; true: something has. Thread: one for each. */
+/* Waits until something has changed since the last wait, at most `for_ns`; true: something has. Thread: one for
+ * each. */
 bool hints_wait(struct hints *hints, enum hints_due due, uint64_t for_ns);
-void hints_wake(struct hints *hints, enum hints_due due); /* who waits goes on */
+void hints_wake(struct hints *hints, enum hints_due due); /* ends the wait */
 
 /* Gets the next hint due at `now_s`, on any clock in seconds that does not go back; false: none. Call hints_want
  * before the first call. */
@@ -115,7 +116,7 @@ bool hints_next_due(struct hints *hints, enum hints_due due, uint64_t now_s, cha
 /* Which machines are to be asked. */
 struct hints_round {
     bool crashed;      /* ask machines in a crash; false: the others */
-    uint8_t collector; /* only those that this one had last; 0: whoever had them */
+    uint8_t collector; /* only machines that this collector had last; 0: of any collector */
     uint64_t now_s;
     bool (*may_ask)(void *user,
                     const struct hint *hint); /* whether the machine can be asked at all; must not call hints */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* `member`: of the entry, its bits of these lists; `bit`: of this line. */
+/* `member`: the entry's bits of these lists; `bit`: this list's. */
 static bool add_to(struct hints_list *list, uint32_t i, uint8_t *member, uint8_t bit)
 {
     if ((*member & bit) != 0)
@@ -29,14 +29,14 @@ void hints_add_due(struct hints *hints, uint32_t i, enum hints_due due)
     struct hints_entry *entry = &hints->entries[i];
     uint8_t bit = (uint8_t)(1U << due);
     if (!line->wanted || !add_to(&line->changed, i, &entry->changed, bit))
-        return; /* without memory its next change is due */
+        return; /* without memory it is due at its next change */
     entry->due = (uint8_t)(entry->due | bit);
     if (!line->news)
         uv_cond_broadcast(&hints->changed);
     line->news = true;
 }
 
-/* Whether its minute is over, or it has to say of a crash; then it is done. */
+/* Whether an entry's minute is over, or its crash has to be told; true counts as done. */
 static bool take_turn(struct hints_entry *entry, enum hints_due due, uint64_t now_s)
 {
     bool over = entry->done_s[due] == 0 || now_s - entry->done_s[due] >= HINTS_EVERY_S;
@@ -54,7 +54,7 @@ static bool is_due(const struct hints_entry *entry, enum hints_due due)
     return entry->name && (entry->due & 1U << due) != 0;
 }
 
-/* The next of those that have changed; HINTS_NO_ENTRY: none. */
+/* Returns the next changed entry; HINTS_NO_ENTRY: none. */
 static uint32_t next_changed(struct hints *hints, enum hints_due due, uint64_t now_s)
 {
     struct hints_line *line = &hints->lines[due];
@@ -73,7 +73,7 @@ static uint32_t next_changed(struct hints *hints, enum hints_due due, uint64_t n
     return HINTS_NO_ENTRY;
 }
 
-/* The same of those that wait, which are gone through once a second. */
+/* Returns the next waiting entry; waiting entries are visited once a second. */
 static uint32_t next_waiting(struct hints *hints, enum hints_due due, uint64_t now_s)
 {
     struct hints_line *line = &hints->lines[due];

@@ -26,7 +26,7 @@ struct hints_file {
     uv_mutex_t lock;
     uv_cond_t changed;
     bool stopping, ended, look; /* by `lock`; look: targets have come */
-    size_t removed;             /* of hints, when it was written anew */
+    size_t removed;             /* value of hints_removed when the file was last rewritten */
     size_t lines;               /* in the file, old ones too */
     uint64_t again_s;           /* when to write the file anew; 0: not needed */
     bool in_trouble;

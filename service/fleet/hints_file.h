@@ -20,7 +20,7 @@ struct hints_file *hints_file_open(struct hints *hints, const char *path);
 /* Writes the changes, and ends. False: the disk hangs, and the thread still uses the hints. */
 bool hints_file_close(struct hints_file *file, unsigned wait_ms);
 
-/* Targets have come, whose hints may be in the file: it is read again, and written. NULL is fine. */
+/* New targets may have hints in the file: reads it again, and writes it. NULL does nothing. */
 void hints_file_look(struct hints_file *file);
 
 /* Parses a file's text. Returns how many hints were accepted, and how many lines were skipped. */

@@ -17,7 +17,7 @@
 #define BEATS_PREFIX "kdnetd.alive."
 #define TURN_MS      100      /* so long hints are waited for, others' and ours */
 #define TURN_HINTS   4096U    /* of others, before the server is told */
-#define HEADER       "Kdnetd" /* of a hint: which process put it */
+#define HEADER       "Kdnetd" /* header of a hint: the process that put it */
 #define PROCESS_SIZE (CONFIG_NAME_SIZE + 18)
 #define NS_A_SECOND  UINT64_C(1000000000)
 #define NS_A_MS      UINT64_C(1000000)
@@ -29,7 +29,7 @@ struct hints_kv {
     struct config_nats nats; /* our own texts */
     char bucket[BUCKET_SIZE], collector[CONFIG_NAME_SIZE];
     char process[PROCESS_SIZE];
-    uv_thread_t thread, putter; /* reads what others say; puts ours */
+    uv_thread_t thread, putter; /* thread: watches others' hints; putter: puts ours */
     uv_mutex_t lock;
     uv_cond_t changed;
     bool stopping, ended; /* by `lock` */
@@ -37,9 +37,9 @@ struct hints_kv {
     atomic_int state;     /* enum beats_state */
     int state_told;
     uint64_t beat_ms;           /* when the last beat went out */
-    uv_mutex_t connection_lock; /* who puts, and who ends it */
+    uv_mutex_t connection_lock; /* protects the use and the end of the connection */
     natsConnection *connection;
-    bool may_put; /* what others had said has been read */
+    bool may_put; /* the others' earlier hints were read */
     natsSubscription *watch, *beating;
     bool in_trouble;
 };
@@ -146,7 +146,7 @@ static uint64_t now_ms(void)
     return uv_hrtime() / NS_A_MS + 1;
 }
 
-/* Without the right to it nobody is heard, and nobody is missed. */
+/* Without the right to subscribe nobody is heard, and nobody is missed. */
 static void listen_to_beats(struct hints_kv *kv)
 {
     char subject[SUBJECT_SIZE];
@@ -192,7 +192,7 @@ static bool name_of(const struct hints_kv *kv, const char *subject, char name[st
     return true;
 }
 
-/* Whose hint it is: the number of its collector, 0 when that is not known. Our own come back, and say nothing new. */
+/* Finds the collector of a hint, 0 when unknown. Our own hints come back, and are no news. */
 static bool is_another_s(struct hints_kv *kv, natsMsg *message, uint8_t *collector)
 {
     const char *process = NULL;
@@ -221,7 +221,7 @@ static bool take(struct hints_kv *kv, natsMsg *message)
            hints_offer_of(kv->hints, name, &hint, collector);
 }
 
-/* What others had said before counts first. */
+/* The others' earlier hints come first. */
 static void allow_puts(struct hints_kv *kv)
 {
     uv_mutex_lock(&kv->connection_lock);
@@ -249,7 +249,7 @@ static bool take_others(struct hints_kv *kv)
            natsConnection_Status(kv->connection) != NATS_CONN_STATUS_CLOSED;
 }
 
-/* `hint` NULL: its target was removed. */
+/* `hint` NULL: the target was removed. */
 static bool put(const struct hints_kv *kv, const char *name, const struct hint *hint)
 {
     char token[FLEET_TOKEN_SIZE], subject[SUBJECT_SIZE], text[HINTS_TEXT_SIZE] = "";
@@ -284,7 +284,7 @@ static void put_ours(struct hints_kv *kv)
     uv_mutex_unlock(&kv->connection_lock);
 }
 
-/* When it is time, or it says another thing than before. */
+/* Sends a beat when it is due, or when the state has changed. */
 static void beat(struct hints_kv *kv)
 {
     char subject[SUBJECT_SIZE], text[BEATS_TEXT_SIZE];
@@ -315,7 +315,7 @@ static natsMsg *next_beat(struct hints_kv *kv)
     return message;
 }
 
-/* Who says that it does not serve any more, and who says nothing. */
+/* Reports collectors that have stopped serving or fallen silent. */
 static void hear(struct hints_kv *kv)
 {
     natsMsg *message;
@@ -397,7 +397,7 @@ static void free_kv(struct hints_kv *kv)
     free(kv);
 }
 
-/* A collector that starts anew takes what it said before. */
+/* A restarted collector accepts its own earlier hints. */
 static void name_process(struct hints_kv *kv, const char *collector)
 {
     uint64_t number = uv_hrtime();

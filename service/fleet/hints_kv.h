@@ -15,15 +15,15 @@
 
 struct hints_kv;
 
-/* Who is told what; on threads of its own. */
+/* Callbacks, on threads of its own. */
 struct hints_kv_user {
     void (*came)(void *user);                    /* another's hints have come */
     void (*left)(void *user, uint8_t collector); /* that collector drains, has ended or is silent: hints_offer_of */
     void *user;
 };
 
-/* Starts it; what of `config` is needed is copied. NULL: the configuration names no bucket, or this build has no NATS,
- * or memory or threads are out. */
+/* Starts the threads; copies the needed part of `config`. NULL: the configuration names no bucket, the build has no
+ * NATS, or memory or threads are out. */
 struct hints_kv *hints_kv_open(struct hints *hints, const struct kdnetd_config *config,
                                const struct hints_kv_user *user);
 

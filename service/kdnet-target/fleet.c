@@ -38,7 +38,7 @@ static void close_socket(uv_handle_t *handle)
     free(handle);
 }
 
-/* When no other can be opened, the machine keeps the socket that it has. */
+/* Replaces a machine's socket; when no other can be opened, the machine keeps the old one. */
 static void replace_socket(struct unit *unit)
 {
     uv_udp_t *old = unit->socket;

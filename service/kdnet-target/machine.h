@@ -94,7 +94,7 @@ enum machine_rva {
 #define MACHINE_DRIVER_STATE     0x0badf00dU
 #define MACHINE_BOOT_TIME        0x01db3c0a12345678U
 
-#define MACHINE_DRIVER_STAMP 0x5f3a1b2cU /* time stamps of both images; one more for each further driver or kernel */
+#define MACHINE_DRIVER_STAMP 0x5f3a1b2cU /* time stamps of both images; 1 more for each further driver or kernel */
 #define MACHINE_KERNEL_STAMP 0x4b444e54U
 #define MACHINE_DRIVERS      3U
 
@@ -142,9 +142,9 @@ struct machine_config {
     bool no_dump;               /* no dump is set up: dump block and dump driver are null, the status stays FFFFFFFF */
     bool dump_log;              /* the dump log is in memory; on ARM64 in UTF-16 */
     uint32_t images;            /* images in its list besides the kernel and the driver */
-    uint32_t kernel;            /* which of several: each has its own time stamp, symbol file and build string */
+    uint32_t kernel;            /* number of the kernel: each has its own time stamp, symbol file and build string */
     uint32_t driver;            /* which crashes: below MACHINE_DRIVERS */
-    bool paged_out;             /* the driver's headers and unwind tables are not in its memory */
+    bool paged_out;             /* the driver's headers and unwind tables are paged out */
     bool lenient;               /* take host packets of any id */
     struct machine_think think;
     uint32_t loss_percent;     /* of the datagrams, each way */

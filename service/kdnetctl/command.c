@@ -17,7 +17,7 @@ void command_print_argument(FILE *stream, const char *argument)
     printable_print(stream, argument, strlen(argument));
 }
 
-/* What it says may hold a path, or what another program has said: it is printed as an argument is. */
+/* The message may contain a path, or another program's text: it is escaped like an argument. */
 void command_say(const struct command *command, const char *format, ...)
 {
     char text[SAY_SIZE];

@@ -42,7 +42,7 @@ void machine_list_complain(struct machine_list *list, size_t line, const char *f
         command_print_argument(stderr, text);
         (void)fputs("' ", stderr);
     }
-    command_print_argument(stderr, what); /* it may name what the file has */
+    command_print_argument(stderr, what); /* the text may come from the file */
     (void)fputc('\n', stderr);
 }
 

@@ -7,7 +7,7 @@
 
 #define SIZE_FIRST  1024U /* most lines are shorter */
 #define NUMBER_SIZE 32U
-#define REAL_DIGITS 15 /* print what went in: 12.345 */
+#define REAL_DIGITS 15 /* reproduces the decimal input: 12.345 */
 
 bool json_text_add(struct json_text *out, const char *bytes, size_t length)
 {
@@ -63,7 +63,7 @@ static bool add_integer(struct json_text *out, const json_t *value)
     return length > 0 && json_text_add(out, text, (size_t)length);
 }
 
-/* 12.0, 12.345, 1e20: it stays a real for who reads it. */
+/* Writes 12.0, 12.345, 1e20: parsers read it as a real again. */
 static bool add_real(struct json_text *out, const json_t *value)
 {
     char text[NUMBER_SIZE];

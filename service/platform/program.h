@@ -22,8 +22,8 @@ int program_signal_summary(void);
 uint64_t program_raise_files(uint64_t wanted);
 
 /*
- * Whether a connected UDP socket that was told "connection refused" hears nothing more: libuv stops receiving after it
- * on Windows, and Wine's server looks at such a socket no more.
+ * Whether a connected UDP socket receives nothing more after "connection refused": libuv stops receiving then on
+ * Windows, and Wine's server no longer watches such a socket.
  */
 bool program_refused_is_deaf(void);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* yield: a thread that comes after those that serve machines, where the system can tell threads apart. */
+/* yield: lowers a thread's priority below those that serve machines, where the system supports that. */
 #ifndef SERVICE_PLATFORM_YIELD_H
 #define SERVICE_PLATFORM_YIELD_H
 
-/* The calling thread, and those that it starts from now on. */
+/* Lowers the priority of the calling thread, and of threads that it starts from now on. */
 void platform_yield(void);
 
 #endif

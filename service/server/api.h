@@ -43,7 +43,7 @@ struct api_loop {
 struct api {
     struct server *server;
     struct http_ops ops;
-    struct http *http; /* NULL: it is not served. Set on the server's thread, under its lock */
+    struct http *http; /* NULL: not served. Set on the server's thread, under its lock */
     uv_mutex_t http_lock;
     uv_mutex_t lock;             /* protects the members below, up to the loops */
     struct http_status *status;  /* as of the last second; NULL: there is no API */
@@ -68,7 +68,7 @@ void api_clear(struct api *api);
 
 /* Starts HTTP as configured, or applies another configuration. */
 void api_serve(struct api *api, const struct kdnetd_config *config);
-/* It is served no longer: what api_close closes then, on any thread. */
+/* Stops serving HTTP and returns the object for api_close, which any thread may call. */
 struct http *api_take(struct api *api);
 /* False: a thread hangs in a file call, and only _Exit ends the process. */
 bool api_close(struct http *http);

@@ -57,7 +57,8 @@ void hinting_init(struct server *server);
 /* The workers run, and listeners are open: asks for the first time. */
 void hinting_begin(struct server *server);
 
-/* All targets of another configuration have their rows: hints of new ones are looked for, those of old ones go. */
+/* All targets of another configuration have their rows: hints of new targets are looked up, those of removed ones
+ * dropped. */
 void hinting_reloaded(struct server *server);
 
 /* Machines are to go to other collectors, or may come again. */

@@ -57,15 +57,16 @@ void observe_open(struct observe *observe, const struct kdnetd_config *config);
 /* Another configuration: how much the store keeps, where results are. */
 void observe_configure(struct observe *observe, const struct kdnetd_config *config);
 
-/* Sinks get nothing more: what observe_close_sinks closes then, on any thread. */
+/* Stops feeding the sinks and returns them for observe_close_sinks, which any thread may call. */
 struct sinks *observe_take_sinks(struct observe *observe);
-/* False: one hangs, and only _Exit ends it. */
+/* False: a sink hangs, and only _Exit ends the process. */
 bool observe_close_sinks(struct sinks *sinks);
 
-/* Workers run on, and observe_close comes soon: it takes little then. On any thread. */
+/* Prepares observe_close, which then takes little time, while workers still run. Any thread. */
 void observe_settle(struct observe *observe);
 
-/* No worker runs any more, and no sink. False: the store hangs in a file call, and only _Exit ends it. */
+/* Call it when no worker and no sink runs any more. False: the store hangs in a file call, and only _Exit ends the
+ * process. */
 bool observe_close(struct observe *observe);
 
 /* As worker_env.h has them; `user` is the observe. */

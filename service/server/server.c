@@ -10,7 +10,7 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 
-#define END_MS          3000 /* for what is under way on other threads, after the end */
+#define END_MS          3000 /* time for work on other threads after the end */
 #define SECOND_MS       1000
 #define STALL_LOGGED_US 1000000U /* shorter ones are not worth a line */
 #define TRIM_EVENTS     1000U    /* fewer need little */

@@ -381,7 +381,7 @@ static json_t *mistakes_array(const struct config_report *report, const char *fa
     json_t *array = json_array();
     for (size_t i = 0; report && i < ERRORS_MAX && config_report_line(report, i); ++i)
         (void)json_array_append_new(array, mistake_object(config_report_line(report, i)));
-    if (failure) /* a sentence of ours: no part of it is a place */
+    if (failure) /* a sentence of our own: no part of it is a place */
         (void)json_array_append_new(array, json_pack("{s:n,s:n,s:n,s:s}", "file", "line", "field", "detail", failure));
     return array;
 }

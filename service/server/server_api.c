@@ -202,7 +202,7 @@ static bool is_off(const struct kdnetd_config *config)
     return config->http.port == 0 && config->http_socket && strcmp(config->http_socket, "none") == 0;
 }
 
-/* Returns the one of before: nobody publishes to it any more. */
+/* Replaces the HTTP object and returns the old one, which nobody publishes to any more. */
 static struct http *exchange_http(struct api *api, struct http *http)
 {
     uv_mutex_lock(&api->http_lock);

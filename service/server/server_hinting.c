@@ -12,8 +12,8 @@
 #define ROUND_GAP_US   UINT64_C(5000000)  /* between two rounds that machines cause */
 #define LATE_US        UINT64_C(10000000) /* hints that come so long after a round's start are asked, too */
 #define LATE_GAP_US    UINT64_C(100000)
-#define FEEL_US        UINT64_C(15000)   /* an address has come: so long its neighbours may take to see it */
-#define FEEL_LEFT_US   UINT64_C(1500000) /* a collector serves no more: so long the network may take to see it */
+#define FEEL_US        UINT64_C(15000)   /* an address has come: how long its neighbours may take to notice */
+#define FEEL_LEFT_US   UINT64_C(1500000) /* a collector has stopped serving: how long the network may take to notice */
 #define LEFT_SEVERAL   UINT8_MAX
 #define FEEL_MACHINES  2U
 #define FEEL_GAP_US    UINT64_C(5000)
@@ -216,7 +216,7 @@ static bool ask_some(struct server *server, unsigned left)
     return !hinting->round.crashed;
 }
 
-/* Who stands still can be asked once: not before it would be heard here. */
+/* A halted machine can be asked once a minute: not before its answer would arrive here. */
 static void feel(struct server *server)
 {
     struct hinting *hinting = &server->hinting;
@@ -385,7 +385,7 @@ void hinting_begin(struct server *server)
     (void)look_at_places(server);
     if (server->config.freebind)
         (void)uv_timer_start(&hinting->place_timer, on_place_timer, PLACE_MS, PLACE_MS);
-    (void)hints_has_new(hinting->hints); /* those of the start are in the file and the bucket's first reading */
+    (void)hints_has_new(hinting->hints); /* the hints of the start are in the file and the bucket's first reading */
     begin_round(server, 0, 0);
 }
 
@@ -399,7 +399,7 @@ void hinting_reloaded(struct server *server)
         return;
     hints_file_look(hinting->file);
     hints_kv_look(hinting->kv);
-    begin_round(server, 0, 0); /* so that what comes is asked, too */
+    begin_round(server, 0, 0); /* later hints are asked, too */
 }
 
 void hinting_drain(struct server *server, bool draining)

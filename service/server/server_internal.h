@@ -95,7 +95,7 @@ struct summary {
     struct kdnet_session_counts sessions;
 };
 
-/* What people and sinks use is closed on a thread of its own, while machines are served. */
+/* HTTP, sinks and store close on a thread of their own, while machines are served. */
 struct stopping_parts {
     uv_thread_t thread;
     struct http *http;
@@ -192,13 +192,13 @@ void summary_clear(struct server *server);
 void summary_status(struct server *server);
 
 /*
- * stopping.c: the end. Nobody serves machines from the end of the workers to the first words of the next kdnetd, so
- * that workers end last: first machines that are being read go on, then what people and sinks use is closed on a thread
- * of its own while machines are served as before, then the workers end, and the last results are written.
+ * stopping.c: the end. Nobody serves machines between the end of the workers and the start of the next kdnetd, so
+ * workers end last: first machines that are being read are released; then HTTP, sinks and store close on a thread of
+ * their own while machines are served; then the workers end, and the last results are written.
  */
 #define STOPPING_LOOK_MS 5
-void stopping_begin(struct server *server);  /* told a second time: it ends at once */
-void stopping_finish(struct server *server); /* in whatever state it is; once */
+void stopping_begin(struct server *server);  /* a second call ends at once */
+void stopping_finish(struct server *server); /* in any state; once */
 
 /* unknown_report.c: unknown sources, and what to do about them */
 void unknown_report_look(struct server *server, uint64_t now_us);

@@ -7,7 +7,7 @@
 
 #define MARGIN_US       500000U  /* beyond read_deadline */
 #define AGAIN_US        200000U  /* for machines that broke in while others were served on */
-#define CLOSING_US      3000000U /* for what people and sinks use */
+#define CLOSING_US      3000000U /* time for closing HTTP, sinks and store */
 #define RESULTS_US      2000000U /* for the results, after that: since the last of them was written, and ... */
 #define RESULTS_ALL_US  8000000U /* ... altogether */
 #define CLOSING_LOOK_MS 2U
@@ -27,7 +27,7 @@ static bool handle_left(struct server *server)
     return some;
 }
 
-/* Ends the workers' threads, and takes what they had to tell. */
+/* Ends the workers' threads, and takes their last messages. */
 static void join_workers(struct server *server)
 {
     if (server->joined)
@@ -47,7 +47,7 @@ static void join_workers(struct server *server)
     event_log_end(&server->event_log);
 }
 
-/* What people and sinks use. */
+/* Closes HTTP, sinks and store. */
 
 static void close_parts(void *user)
 {
@@ -139,14 +139,14 @@ static bool machines_wait(const struct server *server, uint64_t now_us)
            (summary->ended < server->stop_round || summary->totals.halted > summary->totals.held || server->reads > 0);
 }
 
-/* From now on machines have so long to go on. What workers have not said yet counts. */
+/* Gives machines `us` to go on, from now; unreported states of workers count. */
 static void wait_for_machines(struct server *server, uint64_t us)
 {
     server->stop_by_us = worker_now_us() + us;
     server->stop_round = server->summary.begun + 1;
 }
 
-/* Machines are served while it closes; those that break in meanwhile go on, too. */
+/* Whether closing continues: machines are served meanwhile, and those that break in are released, too. */
 static bool closing_waits(struct server *server, uint64_t now_us)
 {
     struct stopping_parts *closing = &server->closing;

@@ -243,7 +243,7 @@ void database_close(struct database *database)
     free(database);
 }
 
-/* The log of a file that is closed without a checkpoint is read by who opens it next. */
+/* Moves the log into the file. The log of a file that is closed without a checkpoint is read at the next opening. */
 void database_settle(struct database *database)
 {
     (void)sqlite3_wal_checkpoint_v2(database->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);

@@ -22,7 +22,7 @@ void database_close(struct database *database); /* NULL is fine */
 
 const char *database_error(const struct database *database);
 
-/* It will be closed soon: what was committed goes into the file itself, so that closing it takes little. */
+/* Moves committed data into the file itself, so that a later close takes little time. */
 void database_settle(struct database *database);
 bool database_is_damage(int code); /* the file cannot be read */
 bool database_is_full(int code);   /* the connection serves on when there is room */

@@ -87,7 +87,7 @@ void store_end(struct store *store)
     uv_mutex_unlock(&store->lock);
 }
 
-/* Waits for one of the writer's flags; the lock is held. */
+/* Waits for one of the writer's flags; the caller holds the lock. */
 static bool wait_for(struct store *store, const bool *flag, unsigned wait_ms)
 {
     uint64_t until_ms = store_clock_ms() + wait_ms, now_ms;

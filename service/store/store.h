@@ -91,11 +91,11 @@ bool store_configure(struct store *store, const struct store_options *options);
  */
 bool store_close(struct store *store, unsigned wait_ms);
 
-/* Commits what waits, and puts it into its place, for at most `wait_ms`: store_close that comes soon takes little then.
- */
+/* Commits waiting lines, and moves committed data into the file, for at most `wait_ms`: a following store_close then
+ * takes little time. */
 void store_settle(struct store *store, unsigned wait_ms);
 
-/* As store_close without the end: no more lines are taken. For who has to wait elsewhere first. */
+/* Starts the end without waiting for it: no more lines are taken. For callers that have to wait elsewhere first. */
 void store_end(struct store *store);
 
 /*

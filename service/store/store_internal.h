@@ -50,7 +50,7 @@ struct store {
     struct store_settings *wanted; /* other settings; NULL: as they are */
     bool lacking;                  /* a line found no room: the result file has it */
     bool ending, ended;
-    bool settle, settled; /* it will end soon */
+    bool settle, settled; /* the store will end soon */
     struct store_status status;
 
     atomic_uint generation; /* another file was opened: readers open theirs again */

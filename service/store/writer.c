@@ -456,7 +456,7 @@ static void work(struct store *store)
     renew_status(store);
 }
 
-/* What once-a-second work would do soon is done, too. */
+/* Also does the once-a-second work that is due soon. */
 static void settle(struct store *store)
 {
     store->second_ms = 0;

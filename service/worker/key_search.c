@@ -94,7 +94,8 @@ static bool has_room(const struct key_search *key_search, const struct key_searc
     return port->count < KEY_SEARCH_PER_PORT || port->count == key_search->count;
 }
 
-/* Those that were never used come last: at the start, no memory of theirs is touched. There is room. */
+/* Takes a free entry; entries that were never used come last, so that their memory stays untouched at the start.
+ * There is room. */
 static uint16_t take_slot(struct key_search *key_search)
 {
     uint16_t slot = key_search->free;

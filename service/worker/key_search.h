@@ -60,7 +60,7 @@ struct key_search_port;
 
 struct key_search {
     struct search_poke *slots; /* KEY_SEARCH_QUEUE */
-    uint16_t free;             /* place + 1; 0: none of those that were used */
+    uint16_t free;             /* index + 1; 0: no used entry is free */
     uint16_t used;             /* places that were ever used: the first ones */
     size_t count;
     uint16_t *chains; /* KEY_SEARCH_CHAINS: place + 1 of the first; 0: none */

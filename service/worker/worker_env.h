@@ -78,7 +78,7 @@ struct worker_env {
     /* Finds the machine that was last at a source, by the hints; false: none. May be NULL. */
     bool (*hinted)(void *user, const struct address *source, uint16_t local_port, unsigned *worker,
                    struct ask_machine *out);
-    /* Its target is to have another name; then target_gone is called for the one of now. NULL: as above. */
+    /* The target will be renamed; target_gone is then called for the current name. May be NULL. */
     void (*target_renamed)(void *user, struct target *target, const char *name);
     /* The row goes: its target was removed or renamed, or its key is no longer used. May be NULL. */
     void (*target_gone)(void *user, struct worker *worker, struct target *target);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* NtBuildLab: the kernel's build string; or what other machines told of a kernel with the same symbol file. */
+/* Gets NtBuildLab, the kernel's build string, from the machine, or from other machines with the same symbol file. */
 #include "kdnet/crash/trace_cache.h"
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/probes/cause_internal.h"

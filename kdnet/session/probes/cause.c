@@ -19,10 +19,10 @@
 
 /* How a machine is asked. */
 enum cause_way {
-    CAUSE_SEARCH, /* for all that there is, or in a storm for a little of it */
-    CAUSE_CHECK,  /* whether an image is where others had it */
-    CAUSE_PLAIN,  /* nothing: its bug check's parameters say all that others' traces found */
-    CAUSE_LATER,  /* nothing: its crash's next break is asked */
+    CAUSE_SEARCH, /* full search, or in a storm a short one */
+    CAUSE_CHECK,  /* check whether an image is where others had it */
+    CAUSE_PLAIN,  /* no question: traces of similar crashes found no more than the parameters */
+    CAUSE_LATER,  /* no question now: the crash's next break is asked */
 };
 
 struct cause_state {
@@ -33,7 +33,7 @@ struct cause_state {
     struct kdnet_trace_check check;
 };
 
-/* The search is large: only who is asked for all has one. */
+/* The search's state is large: only a full search allocates it. */
 static const struct kdnet_probe search_state = {.name = "cause search",
                                                 .state_size = sizeof(struct kdnet_trace_search)};
 
@@ -102,7 +102,7 @@ static uint64_t named_address(const struct kdnet_trace_start *start)
     return kind == KDNET_CAUSE_ADDRESS ? address : 0;
 }
 
-/* Asks whether the next image that has such an address is there. False: no other has, or nobody has told of one. */
+/* Asks whether the next candidate image is there. False: no further candidate. */
 static bool ask_check(struct kdnet_session *session, struct cause_state *state)
 {
     uint64_t want;
@@ -111,7 +111,7 @@ static bool ask_check(struct kdnet_session *session, struct cause_state *state)
            kdnet_request_read(session, KDNET_FOR_PROBE, want, KDNET_TRACE_CHECK_SIZE);
 }
 
-/* In a storm, of a machine whose address nobody can place: others with such a crash tell whether asking is worth it. */
+/* Chooses the way in a storm for an address that nobody can place: similar crashes tell whether asking is worth it. */
 static enum cause_way way_without_place(const struct kdnet_trace_start *start, uint64_t now_us)
 {
     switch (kdnet_trace_cache_group(start->cache, &start->bugcheck, start->kernel_id)) {
@@ -198,7 +198,7 @@ static bool is_wanted(const struct kdnet_session *session)
            crash->bugcheck.data.code != 0 && crash->bucket[0] == '\0' && is_of_a_crash(session);
 }
 
-/* One question more of a search. */
+/* Asks the next question of a search. */
 static bool ask_search(struct kdnet_session *session, struct cause_state *state)
 {
     uint64_t want;
@@ -242,7 +242,7 @@ static void take_check(struct kdnet_session *session, struct cause_state *state,
     case KDNET_TRACE_CHECK_FOUND:
         state->found = state->over = true;
         break;
-    case KDNET_TRACE_CHECK_MISSING: /* its code may tell */
+    case KDNET_TRACE_CHECK_MISSING: /* the image's code may decide */
         begin_search(session, state, true);
         break;
     case KDNET_TRACE_CHECK_OTHER:
@@ -293,7 +293,7 @@ static bool blames_others(const struct kdnet_trace *trace)
     return blamed && !kdnet_image_is_of_crash_path(blamed->name);
 }
 
-/* Others are told what a search has found; that it found nothing only when it could see. */
+/* Records what a search has found. "Nothing" counts only when the memory was readable. */
 static void tell_group(const struct kdnet_trace_search *search)
 {
     const struct kdnet_trace_start *start = &search->start;
@@ -304,7 +304,7 @@ static void tell_group(const struct kdnet_trace_search *search)
         kdnet_trace_cache_learn_group(start->cache, &start->bugcheck, start->kernel_id, start->teller, fruitful);
 }
 
-/* What is known of the cause, from here on the caller's. */
+/* Moves the known cause to the caller's trace. */
 static void find_out(struct kdnet_session *session, const struct cause_state *state, struct kdnet_trace *out)
 {
     struct kdnet_trace_search *search = kdnet_probe_state_find(session, &search_state);

@@ -9,8 +9,8 @@
  * returned trace; NULL: nothing was found, or out of memory. */
 struct kdnet_trace *kdnet_cause_end(struct kdnet_session *session);
 
-/* Which kernel a machine runs, by its symbol file, for what machines with the same one tell each other; where that is
- * not known, by its build. */
+/* Returns the id of a machine's kernel, by its symbol file, or by its build while that is unknown. Machines with one
+ * id share facts. */
 uint64_t kdnet_cause_kernel_id(const struct kdnet_kernel_info *info);
 
 /* The machine among others, as long as this process lives. */

@@ -86,7 +86,7 @@ void *kdnet_probe_state(struct kdnet_session *session, const struct kdnet_probe 
 /* Returns the probe's private state; NULL: none yet. */
 void *kdnet_probe_state_find(const struct kdnet_session *session, const struct kdnet_probe *probe);
 
-/* The probe needs its state no more at this break. */
+/* Frees the probe's state at this break. */
 void kdnet_probe_state_end(struct kdnet_session *session, const struct kdnet_probe *probe);
 
 #endif

@@ -127,7 +127,8 @@ static int receive_plain(struct receiver *receiver, WSABUF *buffer, struct arriv
                        &source_length, NULL, NULL);
 }
 
-/* What another computer answered to something we sent it: no fault of the socket, though forget_resets did not help. */
+/* Whether an error is another computer's answer to a datagram of ours, which forget_resets did not prevent: no fault
+ * of the socket. */
 static bool is_of_another(int error)
 {
     return error == WSAECONNRESET || error == WSAENETRESET || error == WSAEHOSTUNREACH || error == WSAENETUNREACH ||
