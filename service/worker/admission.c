@@ -54,9 +54,18 @@ bool admission_reserve(struct admission *admission, size_t ids)
     return true;
 }
 
-void admission_configure(struct admission *admission, uint64_t read_deadline_us)
+static size_t at_least(size_t places)
+{
+    return places > ADMISSION_LIMIT_LEAST ? places : ADMISSION_LIMIT_LEAST;
+}
+
+void admission_configure(struct admission *admission, uint64_t read_deadline_us, unsigned sharers)
 {
     admission->deadline_us = read_deadline_us;
+    admission->limit_min = at_least(ADMISSION_LIMIT_MIN / sharers);
+    admission->limit_max = at_least(ADMISSION_LIMIT_MAX / sharers);
+    if (admission->limit > admission->limit_max)
+        admission->limit = admission->limit_max;
 }
 
 /* Lines. */
@@ -159,10 +168,10 @@ static void adapt(struct admission *admission, uint64_t took_us, uint64_t now_us
     if (used_by(admission, false) + used_by(admission, true) < *limit / 2)
         return;
     if (took_us < admission->deadline_us / 8) {
-        *limit += *limit < ADMISSION_LIMIT_MAX;
+        *limit += *limit < admission->limit_max;
     } else if (took_us > admission->deadline_us / 4 && now_us - admission->slowed_us >= took_us) {
         admission->slowed_us = now_us;
-        *limit = *limit * 3 / 4 > ADMISSION_LIMIT_MIN ? *limit * 3 / 4 : ADMISSION_LIMIT_MIN;
+        *limit = *limit * 3 / 4 > admission->limit_min ? *limit * 3 / 4 : admission->limit_min;
     }
 }
 

@@ -26,6 +26,7 @@
 
 #define ADMISSION_LIMIT_MAX         384U /* places; the datagrams of so many fit into a socket's buffer */
 #define ADMISSION_LIMIT_MIN         32U
+#define ADMISSION_LIMIT_LEAST       8U /* however many workers share a socket */
 #define ADMISSION_LIMIT_START       256U
 #define ADMISSION_SCAN_US           10000U /* interval of looking for silent machines */
 #define ADMISSION_PATIENCE_MIN      20000U /* bounds of the patience for the first answer */
@@ -61,9 +62,10 @@ struct admission {
     struct admission_line placed;
     size_t asked[2], reading[2]; /* those without an answer so far, and those with one */
     size_t limit;                /* whole places */
-    unsigned part;               /* part of a place that a first question takes */
-    uint64_t deadline_us;        /* read_deadline */
-    uint32_t answer_us;          /* how long first answers take of late, roughly */
+    size_t limit_min, limit_max;
+    unsigned part;        /* part of a place that a first question takes */
+    uint64_t deadline_us; /* read_deadline */
+    uint32_t answer_us;   /* how long first answers take of late, roughly */
     uint64_t scanned_us, slowed_us;
 };
 
@@ -73,8 +75,9 @@ void admission_clear(struct admission *admission);
 /* Makes room for numbers below `ids`. False: out of memory, unchanged. */
 bool admission_reserve(struct admission *admission, size_t ids);
 
-/* Sets how long a machine may take for a whole break: more than a quarter of that is too slow. */
-void admission_configure(struct admission *admission, uint64_t read_deadline_us);
+/* Sets how long a machine may take for a whole break: more than a quarter of that is too slow. sharers: workers whose
+ * machines share one socket, 1 or more; each gets its part of the places. */
+void admission_configure(struct admission *admission, uint64_t read_deadline_us, unsigned sharers);
 
 /* Whether a break that comes from this machine now is taken. For a break that is not, call admission_wait. */
 bool admission_takes(struct admission *admission, uint32_t id, uint64_t now_us);

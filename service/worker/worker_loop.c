@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/crash/trace.h"
+#include "service/platform/platform.h"
 #include "service/runtime/log.h"
 #include "service/worker/forward.h"
 #include "service/worker/listener.h"
@@ -77,7 +78,8 @@ void worker_configure(struct worker *worker, const struct kdnetd_config *config)
     struct kdnet_session_shared *shared = &worker->shared;
     bool places = config->symbols.count > 0;
     shared->read_deadline_us = config->read_deadline_ms * 1000;
-    admission_configure(&worker->admission, shared->read_deadline_us);
+    admission_configure(&worker->admission, shared->read_deadline_us,
+                        platform_can_share() ? 1 : worker->env->worker_count);
     shared->lost_after_us = config->lost_after_ms * 1000;
     shared->dump_for_us = config->dump_for_ms * 1000;
     shared->prints = config->prints;

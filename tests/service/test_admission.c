@@ -41,7 +41,7 @@ static void world_make(struct world *w, size_t count)
 {
     *w = (struct world){.count = count, .now_us = START_US, .round_us = 2000};
     admission_init(&w->admission);
-    admission_configure(&w->admission, DEADLINE_US);
+    admission_configure(&w->admission, DEADLINE_US, 1);
     assert_true(admission_reserve(&w->admission, count));
     w->machines = calloc(count, sizeof *w->machines);
     assert_non_null(w->machines);
@@ -173,6 +173,25 @@ static void a_storm_of_good_machines_is_read_a_limit_at_a_time(void **state)
     assert_int_equal(w.admission.placed.count, 0);
     assert_int_equal(admission_waiting_count(&w.admission), 0);
     world_clear(&w);
+}
+
+/* Workers that share one socket share its places: their datagrams have to fit into one buffer. */
+static void workers_that_share_a_socket_share_its_places(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned sharers;
+        size_t least, most;
+    } cases[] = {{1, 32, 384}, {3, 10, 128}, {64, 8, 8}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+        struct admission admission;
+        admission_init(&admission);
+        admission_configure(&admission, DEADLINE_US, cases[i].sharers);
+        assert_int_equal(admission.limit_min, cases[i].least);
+        assert_int_equal(admission.limit_max, cases[i].most);
+        assert_true(admission.limit <= cases[i].most && admission.limit >= cases[i].least);
+        admission_clear(&admission);
+    }
 }
 
 static void slow_machines_lower_the_limit_and_quick_ones_raise_it(void **state)
@@ -350,6 +369,7 @@ int main(void)
         cmocka_unit_test(deaf_machines_keep_no_other_waiting),
         cmocka_unit_test(a_machine_that_hears_us_has_a_place_at_once),
         cmocka_unit_test(a_storm_of_good_machines_is_read_a_limit_at_a_time),
+        cmocka_unit_test(workers_that_share_a_socket_share_its_places),
         cmocka_unit_test(slow_machines_lower_the_limit_and_quick_ones_raise_it),
         cmocka_unit_test(a_machine_that_answers_late_counts_again),
         cmocka_unit_test(a_machine_that_falls_silent_while_it_is_read_gives_its_place_up),
