@@ -69,7 +69,7 @@ class Publishing(harness.Case):
         self.client = nats.Client(self, self.server.port)
         self.wait_published()
         self.assertEqual({subject for subject, _, _ in self.client.messages() if subject.endswith("web%2E1")}, {"kdnet.crash.c1.web%2E1"})
-        self.assertIn("nats", self.ctl("status"))
+        nats.wait_until(lambda: "nats" in self.ctl("status"), "the status does not have the sink")  # told once a second
         machine.stop(None)
 
         self.assertTrue(self.client.request("$JS.API.STREAM.DELETE.CRASH")["success"])
