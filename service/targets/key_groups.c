@@ -94,7 +94,7 @@ static void close_gaps(struct targets *targets, struct key_group *group)
     ++targets->order;
 }
 
-/* Leaves a gap, so that the trial of pokes need not restart for each removed row. */
+/* Leaves a gap, so that a key search need not restart for each removed row. */
 void targets_delist(struct targets *targets, struct target *target)
 {
     if (!target->listed)

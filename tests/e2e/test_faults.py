@@ -104,7 +104,7 @@ class Faults(harness.Case):
         daemon.wait_log("store can be written again")
         self.wait_stored()
         self.assertEqual(len(self.ask("crashes")), crashes)
-        self.assertEqual(self.ask("status")[0]["degraded"], [])
+        self.wait_for(lambda: self.ask("status")[0]["degraded"] == [], "nothing is degraded any more")
         daemon.stop()
 
     def test_a_disk_is_read_only_and_becomes_writable(self):

@@ -67,9 +67,11 @@ static uint64_t hash_of(uint64_t hash, const void *bytes, size_t length)
 
 uint64_t kdnet_cause_kernel_id(const struct kdnet_kernel_info *info)
 {
+    uint16_t machine = info->version.machine, build = info->version.minor;
+    uint64_t hash = hash_of(HASH_BEGIN, &machine, sizeof machine);
     if (!kdnet_is_known(&info->facts, KDNET_FACT_IDENTITY))
-        return info->version.minor;
-    return hash_of(hash_of(HASH_BEGIN, info->pdb.guid, sizeof info->pdb.guid), &info->pdb.age, sizeof info->pdb.age);
+        return hash_of(hash, &build, sizeof build);
+    return hash_of(hash_of(hash, info->pdb.guid, sizeof info->pdb.guid), &info->pdb.age, sizeof info->pdb.age);
 }
 
 uint64_t kdnet_cause_teller(const struct kdnet_session *session)

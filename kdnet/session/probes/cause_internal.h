@@ -9,7 +9,7 @@
  * returned trace; NULL: nothing was found, or out of memory. */
 struct kdnet_trace *kdnet_cause_end(struct kdnet_session *session);
 
-/* Returns the id of a machine's kernel, by its symbol file, or by its build while that is unknown. Machines with one
+/* Returns the id of a machine's kernel, by processor and symbol file, or build while that is unknown. Machines with one
  * id share facts. */
 uint64_t kdnet_cause_kernel_id(const struct kdnet_kernel_info *info);
 
