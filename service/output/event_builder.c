@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/output/event_builder_internal.h"
-#include "service/output/json_text.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define REPORT_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(15)) /* 15 digits reproduce the decimal input: 12.345 */
+#define LINE_GUESS   1024                                     /* bytes; most lines are shorter */
 
 static const char replacement[3] = {'\xef', '\xbf', '\xbd'}; /* U+FFFD in UTF-8 */
 
@@ -103,15 +105,44 @@ void builder_put(struct builder *b, const char *key, json_t *value)
         b->failed = true;
 }
 
+struct dump {
+    char *text;
+    size_t length, size;
+};
+
+static bool make_room(struct dump *dump, size_t more)
+{
+    if (dump->size - dump->length >= more)
+        return true;
+    size_t size = 2 * dump->size > dump->length + more ? 2 * dump->size : dump->length + more;
+    char *text = realloc(dump->text, size);
+    if (!text)
+        return false;
+    dump->text = text;
+    dump->size = size;
+    return true;
+}
+
+static int take_piece(const char *piece, size_t length, void *user)
+{
+    struct dump *dump = user;
+    if (!make_room(dump, length))
+        return -1;
+    memcpy(dump->text + dump->length, piece, length);
+    dump->length += length;
+    return 0;
+}
+
 char *builder_finish(struct builder *b, size_t *length)
 {
-    struct json_text out = {.size = 0};
-    bool made = !b->failed && json_text_add_value(&out, b->object) && json_text_add(&out, "\n", 2);
+    struct dump dump = {.text = b->failed ? NULL : malloc(LINE_GUESS), .size = LINE_GUESS};
+    bool made = dump.text && json_dump_callback(b->object, take_piece, &dump, REPORT_FLAGS) == 0 &&
+                take_piece("\n", 2, &dump) == 0;
     json_decref(b->object);
     if (!made) {
-        free(out.text);
+        free(dump.text);
         return NULL;
     }
-    *length = out.length - 1;
-    return out.text;
+    *length = dump.length - 1;
+    return dump.text;
 }

@@ -64,11 +64,6 @@ static json_t *parse(char *line, size_t length)
     json_t *object = json_loads(line, 0, &error);
     if (!object)
         fail_msg("%s: %s", line, error.text);
-    char *again = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(15));
-    assert_non_null(again);
-    assert_int_equal(strlen(again), length - 1); /* the same bytes as jansson's own */
-    assert_memory_equal(again, line, length - 1);
-    free(again);
     free(line);
     assert_fits_schema(object);
     return object;
