@@ -296,10 +296,11 @@ static void handle_left(struct message *message, void *owner)
 static void on_left(void *user, uint8_t collector)
 {
     struct server *server = user;
-    if (atomic_exchange(&server->hinting.left_collector, collector) != 0) {
-        atomic_store(&server->hinting.left_collector, LEFT_SEVERAL);
+    unsigned before = 0, left = collector;
+    while (!atomic_compare_exchange_weak(&server->hinting.left_collector, &before, left))
+        left = before == 0 ? collector : LEFT_SEVERAL;
+    if (before != 0)
         return;
-    }
     server->hinting.left_message.handle = handle_left;
     mailbox_post(&server->mailbox, &server->hinting.left_message);
 }
