@@ -35,7 +35,8 @@ void store_reader_close(struct store_reader *reader)
     free(reader);
 }
 
-bool reader_connect(struct store_reader *reader)
+/* Opens the connection if needed. False: no store, or unreadable now. */
+static bool open_file(struct store_reader *reader)
 {
     struct store_status *status = reader->store ? malloc(sizeof *status) : NULL;
     if (!status)
@@ -58,12 +59,8 @@ bool reader_connect(struct store_reader *reader)
     return reader->db != NULL;
 }
 
-sqlite3 *reader_database(struct store_reader *reader)
-{
-    return reader->db;
-}
-
-enum store_result reader_result(struct store_reader *reader, int code)
+/* Converts an SQLite code for the caller; reports damage to the writer. */
+static enum store_result result_of(struct store_reader *reader, int code)
 {
     int plain = code & 0xff;
     if (plain == SQLITE_OK || plain == SQLITE_DONE || plain == SQLITE_ROW)
@@ -119,6 +116,20 @@ void reader_condition(struct reader_query *query, const char *sql)
     reader_add(query, sql);
 }
 
+void reader_period(struct reader_query *query, const char *column, uint64_t from_us, uint64_t until_us)
+{
+    if (from_us > 0) {
+        reader_condition(query, column);
+        reader_add(query, ">=?");
+        reader_add_number(query, (int64_t)from_us);
+    }
+    if (until_us > 0) {
+        reader_condition(query, column);
+        reader_add(query, "<?");
+        reader_add_number(query, (int64_t)until_us);
+    }
+}
+
 void reader_one_of(struct reader_query *query, const char *column, const struct store_texts *texts)
 {
     if (texts->count == 0)
@@ -137,14 +148,14 @@ void reader_one_of(struct reader_query *query, const char *column, const struct 
     free(json);
 }
 
-void reader_query_clear(struct reader_query *query)
+static void clear(struct reader_query *query)
 {
     for (int i = 0; i < query->binds; ++i)
         free(query->bind[i].text);
     query->binds = 0;
 }
 
-sqlite3_stmt *reader_prepare(struct store_reader *reader, const struct reader_query *query, int *code)
+static sqlite3_stmt *prepare(struct store_reader *reader, const struct reader_query *query, int *code)
 {
     sqlite3_stmt *statement = NULL;
     *code = query->failed ? SQLITE_NOMEM : sqlite3_prepare_v2(reader->db, query->sql, -1, &statement, NULL);
@@ -152,4 +163,45 @@ sqlite3_stmt *reader_prepare(struct store_reader *reader, const struct reader_qu
         *code = query->bind[i].text ? sqlite3_bind_text(statement, i + 1, query->bind[i].text, -1, SQLITE_TRANSIENT)
                                     : sqlite3_bind_int64(statement, i + 1, query->bind[i].number);
     return statement;
+}
+
+const char *reader_text(sqlite3_stmt *row, int column)
+{
+    return (const char *)sqlite3_column_text(row, column);
+}
+
+enum store_result reader_run(struct store_reader *reader, struct reader_query *query, reader_row *each, void *user,
+                             size_t *rows)
+{
+    size_t count = 0;
+    int code;
+    if (!open_file(reader)) {
+        clear(query);
+        return STORE_UNAVAILABLE;
+    }
+    sqlite3_stmt *statement = prepare(reader, query, &code);
+    bool goes_on = code == SQLITE_OK;
+    while (goes_on && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+        ++count;
+        goes_on = each(user, statement);
+    }
+    (void)sqlite3_finalize(statement);
+    clear(query);
+    if (rows)
+        *rows = count;
+    return result_of(reader, code);
+}
+
+static bool take_number(void *user, sqlite3_stmt *row)
+{
+    *(uint64_t *)user = (uint64_t)sqlite3_column_int64(row, 0);
+    return false;
+}
+
+enum store_result reader_number(struct store_reader *reader, struct reader_query *query, uint64_t *out,
+                                enum store_result none)
+{
+    size_t rows = 0;
+    enum store_result result = reader_run(reader, query, take_number, out, &rows);
+    return result == STORE_DONE && rows == 0 ? none : result;
 }
