@@ -46,6 +46,12 @@ int ask_end(struct ask *ask, int status);
 bool ask_given(const struct ask *ask, int option);
 const char *ask_value(const struct ask *ask, int option); /* the last value; NULL: not given, or without a value */
 
+/* Returns whether the option was not given, or was given with `value`. */
+bool ask_wants(const struct ask *ask, int option, const char *value);
+
+/* Returns whether each value of the option is a verdict. False after a complaint. */
+bool ask_verdicts(const struct ask *ask, int option);
+
 /* Appends each value of an option as a query parameter. */
 bool ask_query(const struct ask *ask, char *path, int option, const char *name);
 

@@ -41,7 +41,9 @@ struct command {
 };
 
 /* Of an option --since TIME. */
-#define COMMAND_SINCE_HELP "from then on: a duration back from now (24h), or as 2026-11-26T08:14:03Z"
+#define COMMAND_SINCE_HELP   "from then on: a duration back from now (24h), or as 2026-11-26T08:14:03Z"
+#define COMMAND_VERDICT_HELP "written, failed, not_started or unknown; may be given again"
+#define COMMAND_TARGET_HELP  "of this machine; may be given again"
 
 /* The options of every command that asks kdnetd. Ends with a NULL name. */
 extern const struct command_option command_common[];

@@ -69,7 +69,7 @@ static int run_crashes(int count, char **arguments)
     if (!ask_begin(&ask, &command_crashes, count, arguments, 0, 0))
         return ask.status;
     int status = COMMAND_USAGE;
-    if (ask_number(&ask, OPTION_LIMIT, "limit", LIMIT_MAX, &list.most) &&
+    if (ask_number(&ask, OPTION_LIMIT, "limit", LIMIT_MAX, &list.most) && ask_verdicts(&ask, OPTION_VERDICT) &&
         ask_query(&ask, path, OPTION_SINCE, "since") && ask_query(&ask, path, OPTION_UNTIL, "until") &&
         ask_query(&ask, path, OPTION_VERDICT, "verdict") && ask_query(&ask, path, OPTION_TARGET, "target") &&
         ask_query(&ask, path, OPTION_CODE, "code") && ask_query(&ask, path, OPTION_LABEL, "label"))
@@ -80,8 +80,8 @@ static int run_crashes(int count, char **arguments)
 static const struct command_option crashes_options[] = {
     {"since", "TIME", OPTION_SINCE, COMMAND_SINCE_HELP},
     {"until", "TIME", OPTION_UNTIL, "before that"},
-    {"verdict", "V", OPTION_VERDICT, "written, failed, not_started or unknown; may be given again"},
-    {"target", "NAME", OPTION_TARGET, "of this machine; may be given again"},
+    {"verdict", "V", OPTION_VERDICT, COMMAND_VERDICT_HELP},
+    {"target", "NAME", OPTION_TARGET, COMMAND_TARGET_HELP},
     {"code", "CODE", OPTION_CODE, "of this bug check, as 0xD1; may be given again"},
     {"label", "K=V", OPTION_LABEL, "of machines with this label; given again: and with this one"},
     {"limit", "N", OPTION_LIMIT, "at most so many (100)"},

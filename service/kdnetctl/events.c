@@ -220,7 +220,7 @@ static const struct command_option options[] = {
     {"since", "TIME", OPTION_SINCE, COMMAND_SINCE_HELP},
     {"tail", "N", OPTION_TAIL, "the newest N (100)"},
     {"type", "EVENT", OPTION_TYPE, "of this kind, as crash_status; may be given again"},
-    {"target", "NAME", OPTION_TARGET, "of this machine; may be given again"},
+    {"target", "NAME", OPTION_TARGET, COMMAND_TARGET_HELP},
     {0}};
 
 const struct command command_events = {

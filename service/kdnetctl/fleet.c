@@ -198,10 +198,10 @@ static bool collector_row(const struct ask *ask, const json_t *row, struct table
 /* Removes rows that were not asked for. */
 static void filter(const struct ask *ask, json_t *list)
 {
-    const char *target = ask_value(ask, OPTION_TARGET), *verdict = ask_value(ask, OPTION_VERDICT);
     for (size_t i = json_array_size(list); i-- > 0;) {
         const json_t *row = json_array_get(list, i);
-        if ((target && !fields_is(row, "target", target)) || (verdict && !fields_is(row, "verdict", verdict)))
+        if (!ask_wants(ask, OPTION_TARGET, fields_text(row, "target", NULL)) ||
+            !ask_wants(ask, OPTION_VERDICT, fields_text(row, "verdict", NULL)))
             (void)json_array_remove(list, i);
     }
 }
@@ -355,7 +355,7 @@ static int run_fleet(int count, char **arguments)
         return ask.status;
     if (!is_known(ask.words[0]))
         return command_misuse(&command_fleet, "targets, crashes, collectors or watch, not", ask.words[0]);
-    if (!ask_since(&ask, OPTION_SINCE, &since_us))
+    if (!ask_since(&ask, OPTION_SINCE, &since_us) || !ask_verdicts(&ask, OPTION_VERDICT))
         return COMMAND_USAGE;
     struct fleet_view *view = fleet_view_new();
     int status = view ? COMMAND_OK : COMMAND_FAILED;
@@ -381,8 +381,8 @@ static const struct command_option options[] = {
     {"cert", "FILE", OPTION_CERT, "certificate (PEM) that is shown to the servers"},
     {"key", "FILE", OPTION_KEY, "its private key (PEM)"},
     {"since", "TIME", OPTION_SINCE, "only what the servers took since then: 7d, or a time in UTC"},
-    {"target", "NAME", OPTION_TARGET, "of targets and crashes: only those of this machine"},
-    {"verdict", "VERDICT", OPTION_VERDICT, "of targets and crashes: only those with it"},
+    {"target", "NAME", OPTION_TARGET, "of targets and crashes: " COMMAND_TARGET_HELP},
+    {"verdict", "V", OPTION_VERDICT, "of targets and crashes: " COMMAND_VERDICT_HELP},
     {"interval", "TIME", OPTION_INTERVAL, "of watch: between two looks (2s)"},
     {"count", "N", OPTION_COUNT, "of watch: ends after so many looks (never)"},
     {0}};

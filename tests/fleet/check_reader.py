@@ -66,6 +66,9 @@ class Reader(feeding.Case):
         self.assertEqual({name: (row["state"], row["targets"], row["crashes"], row["events"]) for name, row in collectors.items()},
                          {"c1": ("ok", 1, 2, 3), "c2": ("ok", 2, 2, 2)})  # who told first has counted it
         self.assertEqual([row["crash"] for row in self.rows("crashes", "--verdict", "failed")], [crash])
+        both = self.rows("targets", "--target", "web-1", "--target", "web-3")
+        self.assertEqual({row["target"] for row in both}, {"web-1", "web-3"})
+        self.assertEqual(len(self.rows("crashes", "--verdict", "failed", "--verdict", "written")), 2)
         self.assertIn("1 told twice", self.fleet("watch", "--count", "1")[0])
 
     def test_a_collector_without_events_is_known_by_its_heartbeats(self):

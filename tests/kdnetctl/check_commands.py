@@ -218,7 +218,8 @@ class Exits(Commands):
                                 (2, ("import", path)), (2, ("check", path)), (2, ("check", path + "x")),
                                 (1, ("decode", path)), (1, ("decode", path + "x")), (2, ("decode",)), (2, ("symbols",)),
                                 (2, ("token", "remove", "x")), (1, ("token", "add", "x", "--file", "/nowhere/at/all")),
-                                (2, ("fleet", "nothing")), (0, ("completion", "bash")), (2, ("completion", "tcsh")),
+                                (2, ("fleet", "nothing")), (2, ("crashes", "--verdict", "writen")),
+                                (2, ("fleet", "crashes", "--verdict", "writen")), (0, ("completion", "bash")), (2, ("completion", "tcsh")),
                                 (2, ("nothing",)), (2, ()), (0, ("--version",)), (0, ("--help",)), (2, ("help", "x"))):
             self.run_program(*arguments, code=code)
 

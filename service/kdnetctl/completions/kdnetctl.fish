@@ -177,8 +177,8 @@ complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l ca -d 'certificat
 complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l cert -d 'certificate (PEM) that is shown to the servers' -r
 complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l key -d 'its private key (PEM)' -r
 complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l since -d 'only what the servers took since then: 7d, or a time in UTC' -r
-complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l target -d 'of targets and crashes: only those of this machine' -r
-complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l verdict -d 'of targets and crashes: only those with it' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l target -d 'of targets and crashes: of this machine; may be given again' -r
+complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l verdict -d 'of targets and crashes: written, failed, not_started or unknown; may be given again' -r
 complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l interval -d 'of watch: between two looks (2s)' -r
 complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l count -d 'of watch: ends after so many looks (never)' -r
 complete -c kdnetctl -n '__fish_seen_subcommand_from fleet' -l socket -d 'kdnetd\'s Unix socket (KDNETD_SOCKET)' -r
