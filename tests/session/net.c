@@ -5,10 +5,14 @@
 #include "service/kdnet-target/machine_internal.h"
 
 #include <inttypes.h>
+#include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <cmocka.h>
 
 bool net_knows_rva = true, net_lacks_symbol = false;
 static struct test_random host_random;
@@ -78,6 +82,47 @@ void net_shared_init(struct kdnet_session_shared *shared)
 void net_shared_clear(struct kdnet_session_shared *shared)
 {
     kdnet_crypto_free(shared->crypto);
+}
+
+struct kdnet_session_shared net_shared;
+
+int net_afresh(void **state)
+{
+    (void)state;
+    net_knows_rva = true;
+    net_lacks_symbol = false;
+    net_shared.prints = false;
+    return 0;
+}
+
+int net_setup(void **state)
+{
+    net_shared_init(&net_shared);
+    return net_afresh(state);
+}
+
+int net_setup_evidence(void **state)
+{
+    int result = net_setup(state);
+    net_shared_evidence(&net_shared);
+    return result;
+}
+
+int net_teardown(void **state)
+{
+    net_shared_clear(&net_shared);
+    return net_afresh(state);
+}
+
+void net_expect_unharmed(const struct net_pair *pair)
+{
+    struct machine_result result;
+    machine_result(pair->machine, pair->now_us, &result);
+    assert_int_equal(result.state, MACHINE_ENDED);
+    assert_int_equal(machine_harm(&result), 0);
+    assert_int_equal(result.traps_again, 0);
+    assert_int_equal(result.wrong_processors, 0);
+    assert_int_equal(result.host_wrong_ids, 0);
 }
 
 void net_pair_init(struct net_pair *pair, struct kdnet_session_shared *shared, const struct machine_config *config,

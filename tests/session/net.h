@@ -80,6 +80,18 @@ void net_shared_clear(struct kdnet_session_shared *shared);
 /* From now on evidence is read at breaks, and kernels are identified when they start. */
 void net_shared_evidence(struct kdnet_session_shared *shared);
 
+/* What the sessions of a test program share, and cmocka's fixtures for it. */
+extern struct kdnet_session_shared net_shared;
+int net_setup(void **state);          /* symbols are known, nothing is printed */
+int net_setup_evidence(void **state); /* and evidence is read */
+int net_teardown(void **state);
+
+/* Before each test: symbols are known, nothing is printed. */
+int net_afresh(void **state);
+
+/* Fails the test unless the machine ended and the host has not harmed it. */
+void net_expect_unharmed(const struct net_pair *pair);
+
 /* config: its crypto, key and addresses are filled in. */
 void net_pair_init(struct net_pair *pair, struct kdnet_session_shared *shared, const struct machine_config *config,
                    uint64_t seed);

@@ -317,27 +317,11 @@ static bool spoil(struct net_pair *pair, bool to_host, struct net_packet *packet
     return kdnet_manipulate_encode(&reply, packet->payload, sizeof packet->payload, &packet->length) == KDNET_OK;
 }
 
-static struct kdnet_session_shared shared;
-
-static int setup(void **state)
-{
-    (void)state;
-    net_shared_init(&shared);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    net_shared_clear(&shared);
-    return 0;
-}
-
 static void play(struct net_pair *pair, const char *scenario, bool no_reboot, struct spoil *how)
 {
     struct machine_config config = {.scenario = scenario, .no_reboot = no_reboot, .status = 0xc000007f};
     how->random.state = 77;
-    net_pair_init(pair, &shared, &config, 13);
+    net_pair_init(pair, &net_shared, &config, 13);
     pair->weather.delay_us = DELAY_US;
     pair->tamper = spoil;
     pair->context = how;
@@ -456,7 +440,7 @@ static void garbled_replies_never_hang_the_machine(void **state)
         struct spoil how = {.random = {.state = test_random_next(&random) | 1}};
         struct machine_result result;
         struct net_pair pair;
-        net_pair_init(&pair, &shared, &config, i);
+        net_pair_init(&pair, &net_shared, &config, i);
         pair.weather.delay_us = DELAY_US;
         pair.tamper = garble;
         pair.context = &how;
@@ -766,5 +750,5 @@ int main(void)
         cmocka_unit_test(a_machine_that_was_rebooted_by_us_is_not_dumping),
         cmocka_unit_test(a_machine_that_answers_nothing_to_a_late_host_goes_on),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, net_setup, net_teardown);
 }

@@ -20,22 +20,11 @@
 
 static const enum kdnet_machine machines[] = {KDNET_MACHINE_X64, KDNET_MACHINE_X86, KDNET_MACHINE_ARM64};
 
-static struct kdnet_session_shared shared;
-
 static int setup(void **state)
 {
-    (void)state;
-    net_shared_init(&shared);
-    net_shared_evidence(&shared);
-    shared.break_in_allowed = true;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    net_shared_clear(&shared);
-    net_knows_rva = true;
+    (void)net_setup(state);
+    net_shared_evidence(&net_shared);
+    net_shared.break_in_allowed = true;
     return 0;
 }
 
@@ -43,7 +32,7 @@ static void begin(struct net_pair *pair, const char *scenario, enum kdnet_machin
 {
     struct machine_config config = {
         .scenario = scenario, .machine = machine, .status = STATUS, .no_reboot = true, .delay_ms = 100};
-    net_pair_init(pair, &shared, &config, seed);
+    net_pair_init(pair, &net_shared, &config, seed);
     pair->weather.delay_us = 250;
 }
 
@@ -138,7 +127,7 @@ static void a_policy_of_breaks_is_not_for_those_that_are_asked_for(void **state)
     for (size_t i = 0; i < 2; ++i)
         for (unsigned allowed = 0; allowed < 2; ++allowed) {
             struct net_pair pair;
-            shared.break_in_allowed = allowed != 0; /* a reload may have come between */
+            net_shared.break_in_allowed = allowed != 0; /* a reload may have come between */
             begin_running(&pair, KDNET_MACHINE_X64, i);
             pair.policy.action[KDNET_BREAK_KIND_BREAK] = actions[i];
             break_in(&pair);
@@ -208,7 +197,7 @@ static void a_break_that_comes_too_late_goes_on_all_the_same(void **state)
     struct net_pair pair;
     bool mute = true;
     (void)state;
-    shared.break_in_allowed = false;
+    net_shared.break_in_allowed = false;
     begin_running(&pair, KDNET_MACHINE_X64, 4);
     pair.policy.action[KDNET_BREAK_KIND_BREAK] = KDNET_ACTION_HOLD;
     pair.context = &mute;
@@ -259,7 +248,7 @@ static void no_look_up_keeps_it_stopped(void **state)
 {
     struct net_pair pair;
     (void)state;
-    shared.find_rva = rva_pending;
+    net_shared.find_rva = rva_pending;
     begin_running(&pair, KDNET_MACHINE_X64, 5);
     saw_pending = false;
     break_in(&pair);
@@ -386,7 +375,7 @@ static void a_machine_that_is_read_again_reboots_when_told(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, net_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_running_machine_is_read_and_goes_on_at_once),
         TEST(loss_leaves_no_machine_stopped),

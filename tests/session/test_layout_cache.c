@@ -19,22 +19,12 @@
 #define SPARED       1U      /* requests: the list that names the block */
 #define NOWHERE      0x4000U /* as MACHINE_RVA_END: nothing is mapped there */
 
-static struct kdnet_session_shared shared;
 static struct kdnet_layout_cache layout_cache;
 
 static int setup(void **state)
 {
-    (void)state;
-    net_shared_init(&shared);
+    (void)net_setup(state);
     memset(&layout_cache, 0, sizeof layout_cache);
-    net_knows_rva = true;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    net_shared_clear(&shared);
     return 0;
 }
 
@@ -44,7 +34,7 @@ static uint32_t live(const char *scenario, enum kdnet_machine machine, char stor
     struct machine_config config = {.scenario = scenario, .machine = machine, .status = 0xc0000185, .delay_ms = 100};
     struct machine_result result;
     struct net_pair pair;
-    net_pair_init(&pair, &shared, &config, 7);
+    net_pair_init(&pair, &net_shared, &config, 7);
     pair.weather.delay_us = DELAY_US;
     net_pair_run(&pair, LIMIT_US);
     machine_result(pair.machine, pair.now_us, &result);
@@ -65,9 +55,9 @@ static void a_kernel_that_was_read_before_costs_a_request_less_and_says_the_same
         char alone[NET_STORY_SIZE], first[NET_STORY_SIZE], second[NET_STORY_SIZE];
         const char *scenario = scenarios[i / COUNT(machines)];
         enum kdnet_machine machine = machines[i % COUNT(machines)];
-        shared.layout_cache = NULL;
+        net_shared.layout_cache = NULL;
         uint32_t whole = live(scenario, machine, alone);
-        shared.layout_cache = &layout_cache;
+        net_shared.layout_cache = &layout_cache;
         memset(&layout_cache, 0, sizeof layout_cache);
         assert_int_equal(live(scenario, machine, first), whole);
         assert_int_equal(layout_cache.count, 1);
@@ -88,9 +78,9 @@ static void wrong_places_cost_a_read_once_and_are_forgotten(void **state)
     };
     char whole[NET_STORY_SIZE], story[NET_STORY_SIZE];
     (void)state;
-    shared.layout_cache = NULL;
+    net_shared.layout_cache = NULL;
     uint32_t requests = live("bugcheck", KDNET_MACHINE_X64, whole);
-    shared.layout_cache = &layout_cache;
+    net_shared.layout_cache = &layout_cache;
     for (size_t i = 0; i < COUNT(wrong); ++i) {
         memset(&layout_cache, 0, sizeof layout_cache);
         (void)live("bugcheck", KDNET_MACHINE_X64, story);
@@ -139,7 +129,7 @@ static const char *identity_of(bool lies)
     static const struct machine_config config = {.scenario = "bugcheck", .status = 0xc0000185, .delay_ms = 100};
     struct net_pair pair;
     memset(&told_pdb, 0, sizeof told_pdb);
-    net_pair_init(&pair, &shared, &config, 7);
+    net_pair_init(&pair, &net_shared, &config, 7);
     pair.weather.delay_us = DELAY_US;
     pair.tamper = put_decoy;
     pair.told = take_pdb;
@@ -152,7 +142,7 @@ static const char *identity_of(bool lies)
 static void a_machine_that_lies_about_its_identity_spoils_nobody_elses(void **state)
 {
     (void)state;
-    shared.layout_cache = &layout_cache;
+    net_shared.layout_cache = &layout_cache;
     assert_string_equal(identity_of(true), "other.pdb");
     for (unsigned i = 0; i < 3; ++i)
         assert_string_equal(identity_of(false), "ntkrnlmp.pdb");
@@ -164,9 +154,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_kernel_that_was_read_before_costs_a_request_less_and_says_the_same, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(wrong_places_cost_a_read_once_and_are_forgotten, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_machine_that_lies_about_its_identity_spoils_nobody_elses, setup, teardown),
+                                        net_teardown),
+        cmocka_unit_test_setup_teardown(wrong_places_cost_a_read_once_and_are_forgotten, setup, net_teardown),
+        cmocka_unit_test_setup_teardown(a_machine_that_lies_about_its_identity_spoils_nobody_elses, setup,
+                                        net_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,48 +24,19 @@
 
 static const enum kdnet_machine machines[] = {KDNET_MACHINE_X64, KDNET_MACHINE_X86, KDNET_MACHINE_ARM64};
 
-static struct kdnet_session_shared shared;
 static struct kdnet_layout_cache layout_cache; /* that the host has read before; a host that died has not */
 
 static int setup(void **state)
 {
-    (void)state;
-    net_shared_init(&shared);
-    shared.layout_cache = &layout_cache;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    net_shared_clear(&shared);
-    return 0;
-}
-
-static int afresh(void **state)
-{
-    (void)state;
-    net_knows_rva = true;
-    net_lacks_symbol = false;
+    (void)net_setup(state);
+    net_shared.layout_cache = &layout_cache;
     return 0;
 }
 
 static void begin(struct net_pair *pair, const struct machine_config *config)
 {
-    net_pair_init(pair, &shared, config, 41);
+    net_pair_init(pair, &net_shared, config, 41);
     pair->weather.delay_us = DELAY_US;
-}
-
-/* Nothing of ours harmed the machine. */
-static void expect_harmless(const struct net_pair *pair)
-{
-    struct machine_result result;
-    machine_result(pair->machine, pair->now_us, &result);
-    assert_int_equal(result.state, MACHINE_ENDED);
-    assert_int_equal(machine_harm(&result), 0);
-    assert_int_equal(result.traps_again, 0);
-    assert_int_equal(result.wrong_processors, 0);
-    assert_int_equal(result.host_wrong_ids, 0);
 }
 
 /* --- stories ------------------------------------------------------------------------------------------------------ */
@@ -149,7 +120,7 @@ static void each_life_gives_exactly_its_events(void **state)
             fill(rows[row].story, kdnet_machine_name(machines[machine]), expected);
             net_story(&pair, story);
             assert_string_equal(story, expected);
-            expect_harmless(&pair);
+            net_expect_unharmed(&pair);
             net_pair_clear(&pair);
         }
 }
@@ -232,7 +203,7 @@ static void other_forms_of_state_changes_are_read_alike(void **state)
             net_pair_run(&pair, LIMIT_US);
             net_story(&pair, story);
             assert_string_equal(story, usual);
-            expect_harmless(&pair);
+            net_expect_unharmed(&pair);
             net_pair_clear(&pair);
         }
 }
@@ -287,7 +258,7 @@ static void a_crash_while_the_session_is_made_gives_its_results(void **state)
             pair.context = &lost;
             pair.watch = at > 0 ? cut : NULL;
             run_to_end(&pair, LIMIT_US);
-            expect_harmless(&pair);
+            net_expect_unharmed(&pair);
             assert_int_equal(net_count(&pair, KDNET_EVENT_CRASH_STATUS), 2);
             assert_int_equal(net_event(&pair, KDNET_EVENT_CRASH_STATUS, 0)->u.crash_status.phase,
                              KDNET_PHASE_BUGCHECK_FIRST);
@@ -426,7 +397,7 @@ static void on_the_worst_network_every_life_goes_on(void **state)
             struct machine_config config = {.scenario = lives[life], .machine = machines[seed % COUNT(machines)]};
             struct machine_result result;
             struct net_pair pair;
-            net_pair_init(&pair, &shared, &config, seed);
+            net_pair_init(&pair, &net_shared, &config, seed);
             pair.weather = (struct net_weather){.loss_percent = 30, .delay_us = 200000, .jitter_us = 20000};
             run_to_end(&pair, 7200 * SECOND_US);
             machine_result(pair.machine, pair.now_us, &result);
@@ -478,7 +449,7 @@ static void a_network_that_drops_long_datagrams_does_not_keep_a_machine_on_its_b
                 net_story(&pair, story);
                 if (strcmp(scenarios[scenario], "nested") != 0) /* other requests, so another break in it */
                     assert_string_equal(story, usual);
-                expect_harmless(&pair);
+                net_expect_unharmed(&pair);
                 net_pair_clear(&pair);
             }
 }
@@ -573,25 +544,26 @@ static void a_clock_that_stands_still_stops_nothing(void **state)
     net_story(&pair, story);
     assert_string_equal(story, "connected v5; break_in break 80000003; kernel nt x64 lab pdb; crash_status break "
                                "not_started ffffffff from rva; released continue");
-    expect_harmless(&pair);
+    net_expect_unharmed(&pair);
     net_pair_clear(&pair);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(each_life_gives_exactly_its_events, afresh),
-        cmocka_unit_test_setup(a_crash_by_hand_has_its_code, afresh),
-        cmocka_unit_test_setup(other_forms_of_state_changes_are_read_alike, afresh),
-        cmocka_unit_test_setup(a_crash_while_the_session_is_made_gives_its_results, afresh),
-        cmocka_unit_test_setup(the_endless_second_break_is_read_once_by_each_host_and_held_in_silence, afresh),
-        cmocka_unit_test_setup(no_cut_of_any_kind_leaves_a_machine_halted, afresh),
-        cmocka_unit_test_setup(a_cut_of_four_hours_leaves_no_machine_halted, afresh),
-        cmocka_unit_test_setup(on_the_worst_network_every_life_goes_on, afresh),
-        cmocka_unit_test_setup(a_network_that_drops_long_datagrams_does_not_keep_a_machine_on_its_breakpoint, afresh),
-        cmocka_unit_test_setup(who_knows_no_pieces_gets_the_whole_again, afresh),
-        cmocka_unit_test_setup(a_clock_that_jumps_ahead_releases_every_machine, afresh),
-        cmocka_unit_test_setup(a_clock_that_stands_still_stops_nothing, afresh),
+        cmocka_unit_test_setup(each_life_gives_exactly_its_events, net_afresh),
+        cmocka_unit_test_setup(a_crash_by_hand_has_its_code, net_afresh),
+        cmocka_unit_test_setup(other_forms_of_state_changes_are_read_alike, net_afresh),
+        cmocka_unit_test_setup(a_crash_while_the_session_is_made_gives_its_results, net_afresh),
+        cmocka_unit_test_setup(the_endless_second_break_is_read_once_by_each_host_and_held_in_silence, net_afresh),
+        cmocka_unit_test_setup(no_cut_of_any_kind_leaves_a_machine_halted, net_afresh),
+        cmocka_unit_test_setup(a_cut_of_four_hours_leaves_no_machine_halted, net_afresh),
+        cmocka_unit_test_setup(on_the_worst_network_every_life_goes_on, net_afresh),
+        cmocka_unit_test_setup(a_network_that_drops_long_datagrams_does_not_keep_a_machine_on_its_breakpoint,
+                               net_afresh),
+        cmocka_unit_test_setup(who_knows_no_pieces_gets_the_whole_again, net_afresh),
+        cmocka_unit_test_setup(a_clock_that_jumps_ahead_releases_every_machine, net_afresh),
+        cmocka_unit_test_setup(a_clock_that_stands_still_stops_nothing, net_afresh),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, net_teardown);
 }

@@ -12,22 +12,13 @@
 #define LIMIT_US     60000000U
 #define SECOND_US    UINT64_C(1000000)
 
-static struct kdnet_session_shared shared;
 static struct kdnet_session_counts counts;
 
 static int setup(void **state)
 {
-    (void)state;
-    net_shared_init(&shared);
-    shared.read_deadline_us = 30000000;
-    shared.counts = &counts;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    net_shared_clear(&shared);
+    (void)net_setup(state);
+    net_shared.read_deadline_us = 30000000;
+    net_shared.counts = &counts;
     return 0;
 }
 
@@ -37,7 +28,7 @@ static uint64_t sent_again(uint32_t delay_us, uint32_t jitter_us, struct machine
     struct machine_config config = {.scenario = "bugcheck", .status = 0xc0000185U, .delay_ms = 100};
     struct net_pair pair;
     counts = (struct kdnet_session_counts){0};
-    net_pair_init(&pair, &shared, &config, 1 + delay_us);
+    net_pair_init(&pair, &net_shared, &config, 1 + delay_us);
     pair.weather.delay_us = delay_us;
     pair.weather.jitter_us = jitter_us;
     net_pair_run(&pair, LIMIT_US);
@@ -97,7 +88,7 @@ static uint64_t try_reach(const struct reach *reach, uint64_t bound_us)
 {
     struct machine_config config = {
         .scenario = reach->scenario, .no_reboot = reach->no_reboot, .status = 0xc0000185U, .delay_ms = 8000};
-    struct kdnet_session_shared own = shared;
+    struct kdnet_session_shared own = net_shared;
     struct machine_result result;
     struct net_pair pair;
     char story[NET_STORY_SIZE];
@@ -189,7 +180,7 @@ static void a_machine_that_was_connected_to_nobody_is_asked_less(void **state)
     struct machine_result first, again;
     struct net_pair pair;
     (void)state;
-    net_pair_init(&pair, &shared, &config, 5);
+    net_pair_init(&pair, &net_shared, &config, 5);
     net_pair_run(&pair, 36000000);
     machine_result(pair.machine, pair.now_us, &first);
     assert_int_equal(first.resends, 4 + 3); /* four at once, then after 5, 15 and 35 s */
@@ -209,5 +200,5 @@ int main(void)
         cmocka_unit_test(a_fitful_network_is_asked_twice_a_few_times_at_most),
         cmocka_unit_test(a_machine_that_was_connected_to_nobody_is_asked_less),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, net_teardown);
 }

@@ -17,26 +17,10 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SECOND_US    UINT64_C(1000000)
 
-static struct kdnet_session_shared shared;
-
-static int set_up(void **state)
-{
-    (void)state;
-    net_shared_init(&shared);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    net_shared_clear(&shared);
-    return 0;
-}
-
 static void begin(struct net_pair *pair, const char *scenario, enum kdnet_machine machine)
 {
     struct machine_config config = {.scenario = scenario, .machine = machine, .status = 0xc0000185, .delay_ms = 100};
-    net_pair_init(pair, &shared, &config, 11);
+    net_pair_init(pair, &net_shared, &config, 11);
     pair->weather.delay_us = 250;
 }
 
@@ -221,15 +205,15 @@ static void a_repeated_break_that_says_more_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_break_whose_continue_is_lost_is_one_result_and_one_release, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_machine_that_ran_and_broke_in_at_the_same_place_has_two_breaks, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_second_break_that_is_continued_is_one_result_and_comes_once_a_minute, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_last_break_elsewhere_is_one_result_and_comes_less_and_less_often, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_repeated_break_that_says_more_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_break_whose_continue_is_lost_is_one_result_and_one_release, net_setup,
+                                        net_teardown),
+        cmocka_unit_test_setup_teardown(a_machine_that_ran_and_broke_in_at_the_same_place_has_two_breaks, net_setup,
+                                        net_teardown),
+        cmocka_unit_test_setup_teardown(a_second_break_that_is_continued_is_one_result_and_comes_once_a_minute,
+                                        net_setup, net_teardown),
+        cmocka_unit_test_setup_teardown(a_last_break_elsewhere_is_one_result_and_comes_less_and_less_often, net_setup,
+                                        net_teardown),
+        cmocka_unit_test_setup_teardown(a_repeated_break_that_says_more_is_told, net_setup, net_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

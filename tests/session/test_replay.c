@@ -17,21 +17,12 @@
 #define FILE_QUESTIONS 33
 #define LIMIT_US       120000000U
 
-static struct kdnet_session_shared shared;
 static struct kdnet_session_counts counts;
 
 static int setup(void **state)
 {
-    (void)state;
-    net_shared_init(&shared);
-    shared.counts = &counts;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    net_shared_clear(&shared);
+    (void)net_setup(state);
+    net_shared.counts = &counts;
     return 0;
 }
 
@@ -63,7 +54,7 @@ static void the_capture_gives_one_result_and_nothing_is_sent_twice(void **state)
     struct machine_result result;
     struct net_pair pair;
     (void)state;
-    net_pair_init(&pair, &shared, &config, 8);
+    net_pair_init(&pair, &net_shared, &config, 8);
     pair.weather.delay_us = 250;
     net_pair_run(&pair, LIMIT_US);
     machine_result(pair.machine, pair.now_us, &result);
@@ -86,5 +77,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_capture_gives_one_result_and_nothing_is_sent_twice),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, net_teardown);
 }

@@ -31,29 +31,6 @@ static const struct {
     {"boot", false},     {"prompt", false},  {"fileio", false}, {"idle", false},
 };
 
-static struct kdnet_session_shared shared;
-
-static int setup(void **state)
-{
-    (void)state;
-    net_shared_init(&shared);
-    return 0;
-}
-
-static int setup_with_evidence(void **state)
-{
-    (void)setup(state);
-    net_shared_evidence(&shared);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    net_shared_clear(&shared);
-    return 0;
-}
-
 static void begin(struct net_pair *pair, size_t scenario, enum kdnet_machine machine)
 {
     struct machine_config config = {.scenario = scenarios[scenario].scenario,
@@ -61,7 +38,7 @@ static void begin(struct net_pair *pair, size_t scenario, enum kdnet_machine mac
                                     .machine = machine,
                                     .status = STATUS,
                                     .delay_ms = 100};
-    net_pair_init(pair, &shared, &config, 5 + scenario);
+    net_pair_init(pair, &net_shared, &config, 5 + scenario);
     pair->weather.delay_us = DELAY_US;
 }
 
@@ -280,6 +257,6 @@ int main(void)
         cmocka_unit_test(a_host_that_dies_twice_is_no_worse),
         cmocka_unit_test(a_machine_that_speaks_is_taken_over_within_100_ms),
     };
-    int failed = cmocka_run_group_tests_name("plain", tests, setup, teardown);
-    return failed + cmocka_run_group_tests_name("with evidence", tests, setup_with_evidence, teardown);
+    int failed = cmocka_run_group_tests_name("plain", tests, net_setup, net_teardown);
+    return failed + cmocka_run_group_tests_name("with evidence", tests, net_setup_evidence, net_teardown);
 }

@@ -38,29 +38,6 @@ struct trial {
     bool restart;
 };
 
-static struct kdnet_session_shared shared;
-
-static int setup(void **state)
-{
-    (void)state;
-    net_shared_init(&shared);
-    return 0;
-}
-
-static int setup_with_evidence(void **state)
-{
-    (void)setup(state);
-    net_shared_evidence(&shared);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    net_shared_clear(&shared);
-    return 0;
-}
-
 static void begin(struct net_pair *pair, const struct trial *t)
 {
     struct machine_config config = {.scenario = scenarios[t->scenario].scenario,
@@ -71,7 +48,7 @@ static void begin(struct net_pair *pair, const struct trial *t)
     config.think.change = (enum machine_think_change)t->change;
     config.think.late_ack = t->ack == 1;
     config.think.alert = t->ear == 1;
-    net_pair_init(pair, &shared, &config, 11 + t->scenario * 7 + t->ms * 31 + t->loss);
+    net_pair_init(pair, &net_shared, &config, 11 + t->scenario * 7 + t->ms * 31 + t->loss);
     pair->weather.delay_us = 250;
     pair->weather.loss_percent = t->loss;
 }
@@ -194,6 +171,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whatever_time_a_machine_takes_it_goes_on),
     };
-    int failed = cmocka_run_group_tests_name("plain", tests, setup, teardown);
-    return failed + cmocka_run_group_tests_name("with evidence", tests, setup_with_evidence, teardown);
+    int failed = cmocka_run_group_tests_name("plain", tests, net_setup, net_teardown);
+    return failed + cmocka_run_group_tests_name("with evidence", tests, net_setup_evidence, net_teardown);
 }
