@@ -133,13 +133,37 @@ static void check_listeners(struct doctor *doctor)
     }
 }
 
+/* Next step for a sink that cannot deliver; NULL: the reason says all. */
+static const char *sink_step(const char *name, const char *why)
+{
+    if (strcmp(name, "nats") != 0)
+        return NULL;
+    if (strstr(why, "uthoriz") || strstr(why, "uthentic") || strstr(why, "JWT"))
+        return "The servers of NATS refuse kdnetd. Put credentials of a user of theirs that have not expired into the "
+               "file of nats.credentials; docs/fleet.md lists the rights. kdnetd reads the file again by itself.";
+    if (strstr(why, "credentials") || strstr(why, ".creds"))
+        return "Make the file of nats.credentials readable for kdnetd, with the JWT and the seed of a user of the "
+               "servers. kdnetd reads the file again by itself.";
+    if (strstr(why, "SSL") || strstr(why, "TLS") || strstr(why, "certificate"))
+        return "kdnetd does not trust the servers of NATS, or they do not trust kdnetd. Compare who signed their "
+               "certificate with the file of nats.tls.ca, and look at the dates of both: openssl x509 -noout -issuer "
+               "-dates -in FILE. kdnetd reads its files again by itself.";
+    return NULL;
+}
+
 static void check_degraded(struct doctor *doctor)
 {
     size_t i;
     const json_t *one;
     json_array_foreach((json_t *)fields_at(doctor->status, "degraded"), i, one) // NOLINT(cert-exp05-c)
-        doctor_report(doctor, "degraded", DOCTOR_WRONG, "%s %s: %s", fields_text(one, "what", ""),
-                      fields_text(one, "name", ""), fields_text(one, "why", ""));
+    {
+        const char *what = fields_text(one, "what", ""), *name = fields_text(one, "name", "");
+        const char *why = fields_text(one, "why", "");
+        const char *step = strcmp(what, "sink") == 0 ? sink_step(name, why) : NULL;
+        doctor_report(doctor, "degraded", DOCTOR_WRONG, "%s %s: %s", what, name, why);
+        if (step)
+            doctor_blame(doctor, NULL, "%s", step);
+    }
 }
 
 /* ---------------------------------------------------------------------------------------------- unknown pokes */
