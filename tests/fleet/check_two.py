@@ -121,22 +121,21 @@ class BothAnswer(harness.Case):
             wanted = {e["id"] for one in self.daemons for e in one.events(kind="crash_status") if e["target"] in names}
             taken = [(e, when) for e, when in client.taken() if e["event"] == "crash_status" and e["target"] in names]
             ended = {e["target"] for e, _ in taken if e["phase"] == "shutdown"} == set(names)
-            return taken if ended and wanted <= {e["id"] for e, _ in taken} else None
+            return (wanted, taken) if ended and wanted <= {e["id"] for e, _ in taken} else None
         return nats.wait_until(found, lambda: f"results are missing in the stream: {found()}")
 
     def judge(self, way, summaries, floor_ms, names, client):
         longest = max(one["longest_halt_ms"] for one in summaries)
         for one in summaries:  # refused: what one collector asks at a break that the other one has ended
             self.assertEqual((one["state"], one["harm"] - one["wrong_processors"]), ("ended", 0), one)
-        taken = self.told(client, names)
+        wanted, taken = self.told(client, names)
         ids = [e["id"] for e, _ in taken]
-        events = {e["id"]: e for one in self.daemons for e in one.events(kind="crash_status") if e["target"] in names}
-        report.tell(f"both answer, {way}", lost=len(events.keys() - set(ids)), doubled=len(ids) - len(set(ids)), halt_ms=longest,
+        report.tell(f"both answer, {way}", lost=len(wanted - set(ids)), doubled=len(ids) - len(set(ids)), halt_ms=longest,
                     gap_ms=report.gap_ms({e["id"]: when for e, when in reversed(taken)},
                                          {e["id"]: report.seconds(e["time"]) for e, _ in taken}), floor_ms=floor_ms,
                     seen_by_both=sum(len({e["collector"] for one in self.daemons for e in one.events(name)}) > 1 for name in names),
                     unread=sum(all(e["verdict"] != "failed" for e, _ in taken if e["target"] == name) for name in names))
-        self.assertEqual((set(ids), len(ids)), (events.keys(), len(set(ids))), "lost, or doubled in the stream")
+        self.assertEqual(len(ids), len(set(ids)), "doubled in the stream")
         self.assertEqual({e["verdict"] for e, _ in taken} - {"failed", "unknown", "not_started"}, set(), "a wrong result")
         for name in names:
             self.assertEqual(len({e["crash"] for e, _ in taken if e["target"] == name}), 1, f"{name} has two crashes")
@@ -158,12 +157,13 @@ class BothAnswer(harness.Case):
 
     def check_merged(self, names):
         """One row for each crash, with the best verdict that any collector told; one for each machine, with all who saw it."""
+        told = {name: [e["verdict"] for daemon in self.daemons for e in daemon.events(name, "crash_status")] for name in names}
+        nats.wait_until(lambda: len(self.fleet("crashes")) == len(names), self.daemons[0].log_text)
         crashes = self.fleet("crashes")
         self.assertEqual(sorted(one["target"] for one in crashes), sorted(names))
-        best = {"failed": 3, "not_started": 2, "unknown": 1}
+        order = ("unknown", "not_started", "failed")
         for one in crashes:
-            told = [e["verdict"] for daemon in self.daemons for e in daemon.events(one["target"], "crash_status")]
-            self.assertEqual(best[one["verdict"]], max(best[verdict] for verdict in told), (one, told))
+            self.assertGreaterEqual(order.index(one["verdict"]), max(map(order.index, told[one["target"]])), (one, told[one["target"]]))
         seen = {(one["target"], one["collector"]) for one in self.fleet("targets")}
         self.assertTrue(any({(name, side) for side in SIDES} <= seen for name in names), "no machine was seen by both")
 
