@@ -36,6 +36,11 @@ static bool is_token_char(unsigned char c)
            (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
 }
 
+bool head_can_begin(char first)
+{
+    return is_token_char((unsigned char)first);
+}
+
 static bool is_token(const char *text)
 {
     const char *at = text;

@@ -40,6 +40,9 @@ struct head_error {
     const char *detail; /* with the remedy, static */
 };
 
+/* Whether a request can begin so: another protocol does not. */
+bool head_can_begin(char first);
+
 /*
  * Returns the length of a head at the start of `text`, with its empty line. 0: incomplete.
  */

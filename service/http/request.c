@@ -142,12 +142,25 @@ static bool begin_request(struct connection *c, size_t length)
     return false;
 }
 
+/* A client that speaks another protocol, TLS above all, is told at once: it would wait for bytes that never come. */
+static void refuse_protocol(struct connection *c)
+{
+    c->call = call_new(c->endpoint->http, c);
+    if (!c->call) {
+        connection_close(c);
+        return;
+    }
+    call_problem(c->call, HTTP_PROBLEM_BAD_REQUEST, "line", "%s",
+                 "this is no request of HTTP; if the client speaks TLS, use http:// here, or set http_tls_cert");
+    connection_refuse(c);
+}
+
 /* Returns whether received input is left to handle. */
 bool connection_read_head(struct connection *c)
 {
     struct evbuffer *in = bufferevent_get_input(c->bev);
     size_t length = evbuffer_get_length(in), most = length < HEAD_SIZE ? length : HEAD_SIZE;
-    char first;
+    char first = 0;
     while (length > 0 && evbuffer_copyout(in, &first, 1) == 1 && (first == '\r' || first == '\n') && !c->begun) {
         (void)evbuffer_drain(in, 1); /* line ends before a request are no request */
         most = length = evbuffer_get_length(in);
@@ -159,6 +172,10 @@ bool connection_read_head(struct connection *c)
         c->begun = true;
         c->first_ms = http_now_ms();
         connection_set_timer(c);
+    }
+    if (!head_can_begin(first)) {
+        refuse_protocol(c);
+        return false;
     }
     const char *text = (const char *)evbuffer_pullup(in, (ev_ssize_t)most);
     size_t head = text ? head_length(text, most) : 0;

@@ -182,6 +182,13 @@ class Wrong(fake.Case):
                 self.check_raw_problem(server.raw(data), status, name)
         self.assertEqual(server.ask("/healthz").status, 200)
 
+    def test_another_protocol_is_told_before_its_line_ends(self):
+        server = self.fake()
+        for data in (b"\x16\x03\x01\x02\x00\x01\x00", b"\x80\x2e\x01", b"\x05\x01\x00", b"\x00", b" GET", b"\r\n\xff"):
+            with self.subTest(data), server.connect() as sock:
+                sock.sendall(data)
+                self.check_raw_problem(fake.read_all(sock), 400, "bad-request")
+
     def test_bodies(self):
         server = self.fake("--tokens", self.tokens())
         release = "/api/v1/targets/db-01/release"
