@@ -42,7 +42,7 @@ static char *find_store(const struct client_options *options, int *status)
         return NULL;
     *status = client_get(client, "/api/v1/status", &answer);
     const char *told = fields_text(answer, "store.path", NULL);
-    if (*status == COMMAND_OK && (!told || told[0] != '/')) {
+    if (*status == COMMAND_OK && !told) {
         command_say(&command_backup, "this kdnetd has no store (`store: none`?); --store PATH names one");
         *status = COMMAND_FAILED;
     } else if (*status == COMMAND_OK) {

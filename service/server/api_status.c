@@ -125,7 +125,7 @@ static void tell_configuration(struct api *api, const struct http_status *before
     struct http_status *status = api->status;
     const char *path = server->options->config_path;
     memcpy(status->collector, server->config.collector, sizeof status->collector);
-    (void)snprintf(status->configuration, sizeof status->configuration, "%s", path ? path : "");
+    observe_absolute(path ? path : "", status->configuration, sizeof status->configuration);
     (void)snprintf(status->configuration_error, sizeof status->configuration_error, "%s", server->mistake);
     status->reload_failed = server->mistake[0] != '\0';
     status->read_us = api->read_us;

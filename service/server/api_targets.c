@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "service/server/contains.h"
 #include "service/server/server_api_internal.h"
 
 #include <jansson.h>
@@ -7,7 +8,7 @@
 #include <string.h>
 
 #define HEX_SIZE  (2 * SNAPSHOTS_ID_LENGTH + 1)
-#define TEXT_SIZE 2048 /* of labels as JSON; 16 of 32 and 64 bytes, escaped, may need more: then they are cut off */
+#define TEXT_SIZE 3072 /* of labels as JSON: 16 keys of 32 and values of 64 bytes, each of which may need an escape */
 
 #define OTHER_HOST_US UINT64_C(300000000) /* how long another host's work on a machine is shown */
 
@@ -20,27 +21,6 @@ struct finding {
     size_t total, told;
     bool ended;
 };
-
-static char fold(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
-/* Whether `text` has `part`, in either case. Each of a hundred thousand names is looked at while somebody types. */
-static bool contains(const char *text, const char *part)
-{
-    const char first = fold(part[0]);
-    for (; *text; ++text) {
-        size_t at = 1;
-        if (fold(*text) != first)
-            continue;
-        while (part[at] && fold(text[at]) == fold(part[at]))
-            ++at;
-        if (!part[at])
-            return true;
-    }
-    return !first;
-}
 
 /* Whether a text can be a part of an address. */
 static bool is_of_address(const char *part)

@@ -13,6 +13,7 @@
 #define SINKS_WAIT_MS  2000U /* for a connection to be given up, at the end */
 #define SETTLE_WAIT_MS 1000U
 #define STORE_WAIT_MS  2000U /* time for the last commit at the end */
+#define PATH_SIZE      4096
 
 static uint64_t wall_us(void)
 {
@@ -314,7 +315,7 @@ static void on_overrun(void *user, const char *sink, uint64_t count)
 
 char *observe_state_path(const struct kdnetd_config *config, const char *name)
 {
-    char path[4096];
+    char path[PATH_SIZE], whole[PATH_SIZE];
     const char *folder = config->state ? config->state : getenv("STATE_DIRECTORY");
     if (!folder || folder[0] == '\0')
         return NULL;
@@ -322,14 +323,29 @@ char *observe_state_path(const struct kdnetd_config *config, const char *name)
     size_t length = config->state || folder[0] != '/' ? strlen(folder) : strcspn(folder, ":");
     if (snprintf(path, sizeof path, "%.*s/%s", (int)length, folder, name) >= (int)sizeof path)
         return NULL;
-    return strdup(path);
+    observe_absolute(path, whole, sizeof whole);
+    return strdup(whole);
+}
+
+void observe_absolute(const char *path, char *out, size_t size)
+{
+    size_t length = size;
+    bool absolute = path[0] == '/' || path[0] == '\\' || (path[0] != '\0' && path[1] == ':');
+    if (path[0] == '\0' || absolute || uv_cwd(out, &length) != 0)
+        (void)snprintf(out, size, "%s", path);
+    else
+        (void)snprintf(out + length, size - length, "/%s", path);
 }
 
 char *observe_store_path(const struct kdnetd_config *config)
 {
-    if (config->store)
-        return strcmp(config->store, "none") == 0 ? NULL : strdup(config->store);
-    return observe_state_path(config, "kdnetd.db");
+    char path[PATH_SIZE];
+    if (!config->store)
+        return observe_state_path(config, "kdnetd.db");
+    if (strcmp(config->store, "none") == 0)
+        return NULL;
+    observe_absolute(config->store, path, sizeof path);
+    return strdup(path);
 }
 
 static struct store_options options_of(struct observe *observe, const struct kdnetd_config *config)

@@ -78,6 +78,9 @@ void observe_refresh(struct observe *observe, struct worker *worker, uint32_t *a
 
 void observe_metrics(const struct observe *observe, struct http_metrics *out);
 
+/* `path` as seen from the root: who is told it stands in another folder. */
+void observe_absolute(const char *path, char *out, size_t size);
+
 /* Returns the path of a file in the state folder; NULL: no such folder. The caller frees it. */
 char *observe_state_path(const struct kdnetd_config *config, const char *name);
 

@@ -24,9 +24,8 @@ class Operated(harness.Case):
         self.socket = str(folder / "kdnetd.sock")
         listen = [harness.place(self.ip, port) for port in ports or [harness.free_port(self.ip)]]
         file = self.file("targets", "".join(line + "\n" for line in targets))
-        configuration = self.file("kdnetd.yaml", f'http: "none"\nhttp_socket: "{self.socket}"\n'
-                                  f'store: "{folder / "kdnetd.db"}"\ntargets_file: "{file}"\n')
-        daemon = harness.Daemon(self, "--config", configuration, *options, listen=listen, prefix=self.prefix)
+        self.file("kdnetd.yaml", f'http: "none"\nhttp_socket: "{self.socket}"\nstore: kdnetd.db\ntargets_file: "{file}"\n')
+        daemon = harness.Daemon(self, "--config", "kdnetd.yaml", *options, listen=listen, prefix=self.prefix)
         self.wait_for(lambda: self.ask("status", code=None), "kdnetd can be asked")  # machines are served first
         return daemon
 
@@ -82,6 +81,9 @@ class Acting(Operated):
         self.assertTrue(self.ask("drain")[0]["draining"])
         self.ask("health", code=1)
         self.assertFalse(self.ask("drain", "--undo")[0]["draining"])
+        status = self.ask("status")[0]  # kdnetd runs in that folder, and who asks stands elsewhere
+        self.assertEqual([status["configuration"]["path"], status["store"]["path"]],
+                         [os.path.join(self.folder, "kdnetd.yaml"), os.path.join(self.folder, "kdnetd.db")])
         copy = str(pathlib.Path(self.folder, "copy.db"))
         self.ask_plain("backup", copy)
         self.assertTrue(os.path.exists(copy))

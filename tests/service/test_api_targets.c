@@ -24,8 +24,8 @@ static int setup(void **state)
     (void)state;
     captured_begin();
     fake_begin(1, "listen: [\"127.0.0.1:50000\"]\nstore: none\nhttp: none\nhttp_socket: none\ntargets:\n"
-                  "  - {name: DB-1, key: 1.2.3.4, labels: {rack: B7, site: oslo}}\n"
-                  "  - {name: web-17, key: 1.2.3.5, labels: {rack: b8}}\n"
+                  "  - {name: DB-1, key: 1.2.3.4, labels: {rack: B7, site: oslo, city: München}}\n"
+                  "  - {name: web-17, key: 1.2.3.5, labels: {rack: b8, city: ΛΆΡΙΣΑ МОСКВА}}\n"
                   "  - {name: web-18, key: 1.2.3.6}\n");
     assert_true(observe_init(&fake.server->observe, &fake.server->publisher, &fake.server->config));
     struct snapshots *snapshots = fake.server->observe.snapshots = snapshots_new();
@@ -91,7 +91,7 @@ static void one_is_found_by_its_name_with_all_that_is_known(void **state)
     assert_int_equal(told.last.since_us, 1000000);
     assert_int_equal(told.last.held_until_us, 2000000);
     assert_string_equal(told.address, "192.0.2.17:9");
-    assert_string_equal(told.labels, "{\"rack\":\"b8\"}");
+    assert_string_equal(told.labels, "{\"city\":\"ΛΆΡΙΣΑ МОСКВА\",\"rack\":\"b8\"}");
     assert_null(told.last.boot);
     assert_null(told.last.crash);
     assert_int_equal(ask(&(struct http_target_query){.limit = 1, .name = "DB-1"}), 1);
@@ -126,6 +126,15 @@ static void a_part_is_found_in_either_case_in_names_addresses_and_labels(void **
         {"web-19", ""},
         {"eb-18", "web-18 "},
         {"17x", ""},
+        {"MÜNCHEN", "DB-1 "},
+        {"ü", "DB-1 "},
+        {"ÜNch", "DB-1 "},
+        {"mÜnchem", ""},
+        {"u", ""},
+        {"λάρισα москва", "web-17 "},
+        {"МОСКВА", "web-17 "},
+        {"москвы", ""},
+        {"\xC3", ""},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
