@@ -12,7 +12,7 @@ enum { OPTION_ALL = 1, OPTION_STATE, OPTION_DEBUGGER, OPTION_YES, OPTION_BREAK_I
 
 #define MACHINES_MAX    ((size_t)1000000)
 #define DEBUGGER_FOR    "10m"
-#define DEBUGGER_FOR_MS (24LL * 3600 * 1000)
+#define DEBUGGER_FOR_MS (7LL * 24 * 3600 * 1000) /* as the API */
 
 struct act {
     struct ask ask;
@@ -135,7 +135,7 @@ static int prepare_debugger(struct act *act)
     text = text ? text : DEBUGGER_FOR;
     if (!times_parse_duration(text, &ms) || ms < 1000 || ms > DEBUGGER_FOR_MS)
         return command_misuse(act->ask.command,
-                              "--to-debugger takes a duration from 1s to 24h, as 10m; this is none:", text);
+                              "--to-debugger takes a duration from 1s to 7d, as 10m; this is none:", text);
     act->body = json_pack("{s:s}", "to_debugger", text);
     act->done = "handed over: kdnetd is silent to it, so that a debugger at this address can take it";
     return COMMAND_OK;

@@ -24,23 +24,28 @@ enum {
 #define LIMIT_MAX     10000000UL
 
 const struct table_column crashes_columns[CRASHES_COLUMNS] = {
-    {"TIME", 19, false},   {"TARGET", 10, false}, {"VERDICT", 11, false}, {"BUG CHECK", 10, false},
-    {"STATUS", 10, false}, {"DUMP", 6, true},     {"CRASH", 16, false}};
+    {"TIME", 12, false},  {"TARGET", 8, false}, {"VERDICT", 11, false}, {"BUG CHECK", 6, false},
+    {"STATUS", 8, false}, {"DUMP", 6, true},    {"CRASH", 16, false}};
 
-/* Returns the name of a bug check, or its code. */
-static const char *bugcheck_of(const json_t *crash)
+/* The code as people say it, D1, and the name: what is cut on a narrow terminal is the name. */
+static const char *bugcheck_of(const json_t *crash, char out[static FIELDS_SIZE])
 {
-    return fields_text(crash, "bugcheck.name", fields_text(crash, "bugcheck.code", NULL));
+    const char *code = fields_text(crash, "bugcheck.code", NULL), *name = fields_text(crash, "bugcheck.name", NULL);
+    if (!code)
+        return name;
+    code += strspn(code, "0xX");
+    (void)snprintf(out, FIELDS_SIZE, "%s%s%s", *code != '\0' ? code : "0", name ? " " : "", name ? name : "");
+    return out;
 }
 
 bool crashes_row(const struct ask *ask, const json_t *crash, struct table *table)
 {
-    char time[TIMES_SIZE], dump[FIELDS_SIZE];
+    char time[TIMES_SIZE], dump[FIELDS_SIZE], bugcheck[FIELDS_SIZE];
     const char *verdict = fields_text(crash, "verdict", NULL);
     const char *texts[] = {ask_time(ask, crash, "time", time),
                            fields_text(crash, "target", NULL),
                            verdict,
-                           bugcheck_of(crash),
+                           bugcheck_of(crash, bugcheck),
                            fields_text(crash, "reason", fields_text(crash, "status", NULL)),
                            fields_duration(crash, "dump_ms", dump),
                            fields_text(crash, "crash", NULL)};
@@ -170,7 +175,7 @@ static void print_evidence(const struct ask *ask, const json_t *crash)
 
 void crashes_print_one(const struct ask *ask, const json_t *crash)
 {
-    static const struct table_column columns[] = {{"TIME", 19, false},   {"PHASE", 10, false}, {"VERDICT", 11, false},
+    static const struct table_column columns[] = {{"TIME", 12, false},   {"PHASE", 10, false}, {"VERDICT", 11, false},
                                                   {"STATUS", 10, false}, {"READ", 6, true},    {"HALTED", 6, true}};
     char text[FIELDS_SIZE], time[TIMES_SIZE];
     ask_print_field(ask, "crash", fields_cell(crash, "crash", text));

@@ -52,12 +52,9 @@ static void describe(const json_t *event, char *out, size_t size)
         char text[FIELDS_SIZE];
         if (is_common(name) || json_is_null(value) || json_is_array(value))
             continue;
-        if (json_is_object(value))
-            (void)snprintf(text, sizeof text, "%s",
-                           fields_text(value, "name", fields_text(value, "code", fields_cell(value, "", text))));
-        else
-            (void)fields_cell(value, "", text);
-        int count = snprintf(out + length, size - length, "%s%.63s=%s", length > 0 ? " " : "", name, text);
+        const char *brief = json_is_object(value) ? fields_brief(value) : NULL;
+        const char *told = brief ? brief : fields_cell(value, "", text);
+        int count = snprintf(out + length, size - length, "%s%.63s=%s", length > 0 ? " " : "", name, told);
         if (count < 0 || (size_t)count >= size - length)
             return;
         length += (size_t)count;

@@ -44,6 +44,15 @@ int64_t fields_number(const json_t *object, const char *path)
     return json_is_real(value) ? (int64_t)json_real_value(value) : json_integer_value(value);
 }
 
+const char *fields_brief(const json_t *object)
+{
+    static const char *const members[] = {"name", "place", "code"};
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; ++i)
+        if (fields_text(object, members[i], NULL))
+            return fields_text(object, members[i], NULL);
+    return NULL;
+}
+
 static int format_scalar(const json_t *value, char *out, size_t size)
 {
     switch (json_typeof(value)) {
@@ -52,11 +61,13 @@ static int format_scalar(const json_t *value, char *out, size_t size)
     case JSON_INTEGER:
         return snprintf(out, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
     case JSON_REAL:
-        return snprintf(out, size, "%g", json_real_value(value));
+        return snprintf(out, size, "%.15g", json_real_value(value));
     case JSON_TRUE:
         return snprintf(out, size, "yes");
     case JSON_FALSE:
         return snprintf(out, size, "no");
+    case JSON_OBJECT:
+        return snprintf(out, size, "%s", fields_brief(value) ? fields_brief(value) : "{…}");
     default:
         return snprintf(out, size, "-");
     }

@@ -23,8 +23,12 @@ bool fields_is(const json_t *object, const char *path, const char *text);
 bool fields_true(const json_t *object, const char *path);
 int64_t fields_number(const json_t *object, const char *path); /* 0 when absent */
 
-/* Any value as a cell: texts as they are, numbers, yes and no, objects as k=v with spaces between them. */
+/* Any value as a cell: texts as they are, numbers, yes and no, objects as k=v with spaces between them;
+ * an object in one by its name. */
 const char *fields_cell(const json_t *object, const char *path, char out[static FIELDS_SIZE]);
+
+/* The one text that stands for an object: its name, place or code, borrowed; NULL when it has none. */
+const char *fields_brief(const json_t *object);
 
 /* A number of milliseconds as a duration. */
 const char *fields_duration(const json_t *object, const char *path, char out[static FIELDS_SIZE]);

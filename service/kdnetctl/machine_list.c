@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/kdnetctl/machine_list.h"
 #include "config/config.h"
+#include "config/value.h"
 #include "kdnet/crypto/crypto.h"
 #include "service/kdnetctl/csv.h"
 #include "service/kdnetctl/machine_setup.h"
@@ -130,6 +131,23 @@ static void print_line(const struct machine *machine, FILE *out)
                   machine->labels ? machine->labels : "");
 }
 
+/* The column that the configuration's parser refuses; NULL: none by itself. */
+static const char *column_at_fault(const struct machine *machine)
+{
+    char error[CONFIG_ERROR_SIZE], name[CONFIG_NAME_SIZE];
+    const char *told = machine->column[MACHINE_NAME], *text = machine->column[MACHINE_KEY];
+    struct config_address address;
+    struct kdnet_key key;
+    bool opens = !text || config_parse_key(text, strlen(text), &key, error);
+    kdnet_crypto_wipe(&key, sizeof key);
+    if (!config_parse_name(told, strlen(told), name, error))
+        return column_names[MACHINE_NAME];
+    if (!opens)
+        return column_names[MACHINE_KEY];
+    text = machine->column[MACHINE_ADDRESS];
+    return text && !config_parse_machine(text, &address, error) ? column_names[MACHINE_ADDRESS] : NULL;
+}
+
 /* Checks a row with the configuration's own parser. */
 static void check_target(struct reading *reading, const struct machine *machine)
 {
@@ -145,7 +163,7 @@ static void check_target(struct reading *reading, const struct machine *machine)
         machine_list_complain(reading->list, machine->line, "name", machine->column[MACHINE_NAME],
                               "has a character that a name cannot have; write A-Z a-z 0-9 . _ -");
     else if (!config_add(&config, "target", text, error))
-        machine_list_complain(reading->list, machine->line, NULL, NULL, error);
+        machine_list_complain(reading->list, machine->line, column_at_fault(machine), NULL, error);
     config_clear(&config);
     kdnet_crypto_wipe(text, sizeof text);
 }

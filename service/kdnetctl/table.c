@@ -11,6 +11,7 @@
 #define GAP        2
 #define CELL_MAX   1024 /* most bytes of a text; longer ones are truncated */
 #define SCREEN_MAX 10000
+#define BRIEF_SIZE 32
 
 struct cell {
     char *text; /* printable */
@@ -22,6 +23,7 @@ struct table {
     const struct table_column *columns;
     size_t column_count, row_count, room;
     unsigned widths[TABLE_COLUMNS_MAX]; /* the widest of each column */
+    unsigned briefs[TABLE_COLUMNS_MAX]; /* the same with times in brief */
     struct cell *cells;
 };
 
@@ -66,7 +68,7 @@ struct table *table_new(const struct table_column *columns, size_t count)
     table->columns = columns;
     table->column_count = count;
     for (size_t i = 0; i < count; ++i)
-        table->widths[i] = (unsigned)strlen(columns[i].heading);
+        table->widths[i] = table->briefs[i] = (unsigned)strlen(columns[i].heading);
     return table;
 }
 
@@ -98,6 +100,31 @@ static bool grow(struct table *table)
     return true;
 }
 
+/* YYYY-MM-DD HH:MM:SS, and a zone behind it, as times_format writes it. */
+static bool is_time(const char *text)
+{
+    static const char shape[] = "dddd-dd-dd dd:dd:dd";
+    for (size_t i = 0; shape[i] != '\0'; ++i)
+        if (shape[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != shape[i])
+            return false;
+    return strlen(text) <= BRIEF_SIZE;
+}
+
+/* MM-DD HH:MM and the zone of a time; any other text as it is. */
+static const char *brief_of(const char *text, char out[static BRIEF_SIZE])
+{
+    if (!is_time(text))
+        return text;
+    (void)snprintf(out, BRIEF_SIZE, "%.11s%s", text + 5, text + 19);
+    return out;
+}
+
+static unsigned brief_width(const struct cell *cell)
+{
+    char brief[BRIEF_SIZE];
+    return is_time(cell->text) ? (unsigned)strlen(brief_of(cell->text, brief)) : cell->width;
+}
+
 bool table_add(struct table *table, const char *const *texts)
 {
     if (!grow(table))
@@ -113,9 +140,11 @@ bool table_add(struct table *table, const char *const *texts)
             return false;
         }
     }
-    for (size_t i = 0; i < table->column_count; ++i)
-        if (row[i].width > table->widths[i])
-            table->widths[i] = row[i].width;
+    for (size_t i = 0; i < table->column_count; ++i) {
+        unsigned brief = brief_width(&row[i]);
+        table->widths[i] = row[i].width > table->widths[i] ? row[i].width : table->widths[i];
+        table->briefs[i] = brief > table->briefs[i] ? brief : table->briefs[i];
+    }
     ++table->row_count;
     return true;
 }
@@ -146,13 +175,17 @@ static size_t widest(const struct table *table, const unsigned *widths, bool dee
     return found;
 }
 
-/* Narrows the widest columns until the row fits. A column wider than the screen is narrowed at once. */
-static void fit(const struct table *table, unsigned width, unsigned *widths)
+/*
+ * Takes times in brief, then narrows the widest columns until the row fits. A column wider than the screen is narrowed
+ * at once. Returns whether times are in brief.
+ */
+static bool fit(const struct table *table, unsigned width, unsigned *widths)
 {
     bool deep = false;
     memcpy(widths, table->widths, sizeof table->widths);
-    if (width == 0)
-        return;
+    if (width == 0 || sum_of(widths, table->column_count) <= width)
+        return false;
+    memcpy(widths, table->briefs, sizeof table->briefs);
     for (size_t i = 0; i < table->column_count; ++i)
         widths[i] = widths[i] > width ? width : widths[i];
     while (sum_of(widths, table->column_count) > width) {
@@ -162,8 +195,9 @@ static void fit(const struct table *table, unsigned width, unsigned *widths)
         else if (!deep)
             deep = true;
         else
-            return; /* a terminal narrower than the gaps */
+            break; /* a terminal narrower than the gaps */
     }
+    return true;
 }
 
 static void pad(FILE *out, unsigned count)
@@ -189,8 +223,9 @@ static void print_cell(const struct screen *screen, const char *text, unsigned t
 void table_print(const struct table *table, const struct screen *screen, size_t rows, FILE *out)
 {
     unsigned widths[TABLE_COLUMNS_MAX];
+    char brief[BRIEF_SIZE];
     size_t count = table->column_count;
-    fit(table, screen->width, widths);
+    bool in_brief = fit(table, screen->width, widths);
     /* Drops columns for which a very narrow terminal has no room. */
     while (screen->width != 0 && count > 1 && sum_of(widths, count) > screen->width)
         --count;
@@ -201,7 +236,8 @@ void table_print(const struct table *table, const struct screen *screen, size_t 
     for (size_t row = 0; row < table->row_count && row < rows; ++row) {
         for (size_t i = 0; i < count; ++i) {
             const struct cell *cell = &table->cells[row * table->column_count + i];
-            print_cell(screen, cell->text, cell->width, widths[i], table->columns[i].right, i + 1 == count,
+            print_cell(screen, in_brief ? brief_of(cell->text, brief) : cell->text,
+                       in_brief ? brief_width(cell) : cell->width, widths[i], table->columns[i].right, i + 1 == count,
                        cell->colour, out);
         }
         (void)fputc('\n', out);

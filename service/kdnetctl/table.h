@@ -2,8 +2,8 @@
 /*
  * table: rows of text in columns, as wide as the terminal and never wider; properties of the terminal.
  *
- * On a terminal the widest columns are narrowed until the row fits; elsewhere nothing is truncated. Each text is made
- * printable first.
+ * On a terminal the widest columns are narrowed until the row fits, and times lose year and seconds before; elsewhere
+ * nothing is truncated. Each text is made printable first.
  */
 #ifndef SERVICE_CTL_TABLE_H
 #define SERVICE_CTL_TABLE_H

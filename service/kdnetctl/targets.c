@@ -30,8 +30,8 @@ static bool target_row(const struct ask *ask, const json_t *target, struct table
 static int run_targets(int count, char **arguments)
 {
     static const struct table_column columns[] = {
-        {"NAME", 12, false},    {"STATE", 10, false}, {"SINCE", 19, false}, {"LAST CRASH", 10, false},
-        {"ADDRESS", 12, false}, {"KERNEL", 5, false}, {"LABELS", 4, false}};
+        {"NAME", 12, false},    {"STATE", 10, false}, {"SINCE", 12, false}, {"LAST CRASH", 10, false},
+        {"ADDRESS", 12, false}, {"KERNEL", 6, false}, {"LABELS", 4, false}};
     struct ask ask;
     char path[ASK_PATH_SIZE] = "/api/v1/targets";
     struct ask_list list = {.path = path,

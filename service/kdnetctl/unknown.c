@@ -16,7 +16,7 @@ static bool unknown_row(const struct ask *ask, const json_t *unknown, struct tab
 
 static int run_unknown(int count, char **arguments)
 {
-    static const struct table_column columns[] = {{"ADDRESS", 15, false}, {"LAST SEEN", 19, false},
+    static const struct table_column columns[] = {{"ADDRESS", 15, false}, {"LAST SEEN", 12, false},
                                                   {"POKES", 5, true},     {"VERSION", 7, true},
                                                   {"TARGET", 6, false},   {"REMEDY", 20, false}};
     static const struct ask_list list = {.path = "/api/v1/unknown",

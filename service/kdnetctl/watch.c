@@ -57,7 +57,7 @@ static bool held_row(const struct ask *ask, const json_t *target, struct table *
 static void draw(struct ask *ask, const struct picture *picture)
 {
     static const struct table_column held[] = {
-        {"HELD", 12, false}, {"SINCE", 19, false}, {"UNTIL", 19, false}, {"VERDICT", 10, false}};
+        {"HELD", 12, false}, {"SINCE", 12, false}, {"UNTIL", 12, false}, {"VERDICT", 10, false}};
     char text[FIELDS_SIZE], time[TIMES_SIZE];
     struct timespec now;
     const json_t *list = fields_at(picture->crashes, "crashes");

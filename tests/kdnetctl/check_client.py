@@ -120,8 +120,11 @@ class Reading(Case):
         self.fake.targets = [target("web-1", "held", held_until="2026-11-26T09:00:00.0Z")]
         self.fake.crashes = [crash(CRASH, "web-1")]
         text = self.run_program("show", "web-1").stdout
-        for word in ("held", "2026-11-26 10:00:00+01:00", "15519032be73d58a", CRASH, "written", "5.0 s"):
+        for word in ("held", "2026-11-26 10:00:00+01:00", "15519032be73d58a", CRASH, "written", "5.0 s",
+                     "D1 DRIVER_IRQL_NOT_LESS_OR_EQUAL"):
             self.assertIn(word, text)
+        self.fake.targets[0]["kernel"]["pdb"] = {"name": "ntkrnlmp.pdb", "guid": "0" * 32, "age": 1}
+        self.assertIn("pdb=ntkrnlmp.pdb", self.run_program("show", "web-1").stdout)
         self.fake.crashes[0].update(cause={"address": "0xFFFFF800EE42C90B", "place": "examplenic.sys+0x190b"},
                                     stack=["ntoskrnl.exe!KiPageFault+0x42e", "examplenic.sys+0x190b"])
         self.fake.crashes[0]["evidence"]["dump_log"] = {"last_line": "Dump completed successfully."}
@@ -185,6 +188,16 @@ class Reading(Case):
         self.assertEqual(len(self.lines("events", "--since", "2016-11-26T08:14:59Z")), 2)
         self.assertEqual(self.lines("events", "--since", "1s"), [])
 
+    def test_objects_and_large_numbers_in_events_are_told(self):
+        cause = {"address": "0xFFFFF800EE42C90B", "place": "examplenic.sys+0x190b", "module": None}
+        self.fake.events = [event(1, "crash_status", cause=cause, bugcheck={"code": "0x000000D1", "name": None}),
+                            event(2, "released", halted_ms=266255123.125, other={"a": 1, "b": {"c": {}}})]
+        first, second = self.run_program("events").stdout.splitlines()
+        self.assertIn(" cause=examplenic.sys+0x190b", first)
+        self.assertIn(" bugcheck=0x000000D1", first)
+        self.assertIn(" halted_ms=266255123.125 ", second)
+        self.assertIn(" other=a=1 b={…}", second)
+
     def test_events_are_followed_over_a_restart(self):
         self.fake.events = [event(1), event(2)]
         process = subprocess.Popen([PROGRAM, "events", "--follow", "--json"], stdout=subprocess.PIPE, text=True,
@@ -226,7 +239,9 @@ class Acting(Case):
         self.run_program("release", "web-1", "--to-debugger")
         self.run_program("release", "web-1", "--to-debugger=30m")
         self.assertEqual([body for _, body in self.posts()], [{"to_debugger": "10m"}, {"to_debugger": "30m"}])
-        self.assertIn("--to-debugger", self.run_program("release", "web-1", "--to-debugger=x", code=2).stderr)
+        for wrong in ("x", "0s", "999ms", "8d", "169h"):
+            self.assertIn("from 1s to 7d", self.run_program("release", "web-1", f"--to-debugger={wrong}", code=2).stderr)
+        self.run_program("release", "web-2", "--to-debugger=7d")
 
     def test_more_than_one_machine_wants_yes(self):
         for arguments in (("web-1", "web-2"), ("--all", "--state", "held")):
@@ -517,6 +532,8 @@ class Backup(Case):
             self.assertEqual(database.execute("SELECT x FROM t").fetchall(), [(7,)])
         self.run_program("backup", out)
         self.run_program("backup", out + "2", "--store", store, env=environment())
+        self.fake.status["store"]["path"] = os.path.relpath(store)
+        self.run_program("backup", out + "4")
         self.fake.status["store"]["path"] = None
         self.assertIn("no store", self.run_program("backup", out + "3", code=1).stderr)
         self.run_program("backup", out + "3", "--store", store + "x", code=1)

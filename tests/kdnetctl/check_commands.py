@@ -246,6 +246,13 @@ class Lists(check_client.Lists):
             self.assertNotIn(KEYS[0], done.stderr)
             self.assertEqual(done.stdout, "")
 
+    def test_a_wrong_field_is_named(self):
+        for row, field in ((f"web-1,1.2.3,", "key"), (f"web-1,={KEYS[0]},", "key"), ("wéb," + KEYS[0] + ",", "name"),
+                           (f"{'n' * 65},{KEYS[0]},", "name"), (f"web-1,{KEYS[0]},10.0.0.256", "address"),
+                           (f"web-1,{KEYS[0]},0.0.0.0", "address")):
+            done = self.run_program("import", self.write(f"name,key,address\n{row}\n"), code=2)
+            self.assertRegex(done.stderr, rf"machines\.csv:2: {field}: ", row)
+
     def test_a_label_with_umlauts(self):
         self.assertEqual(self.targets(self.write(f"name,key,room\nweb-1,{KEYS[0]},Büro\n")), [f"web-1 {KEYS[0]} room=Büro"])
 

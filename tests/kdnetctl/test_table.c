@@ -85,6 +85,34 @@ static void without_a_terminal_it_is_as_wide_as_needed(void **state)
     table_free(table);
 }
 
+static void times_lose_year_and_seconds_before_others_are_cut(void **state)
+{
+    static const struct table_column timed[] = {{"TIME", 12, false}, {"TARGET", 8, false}, {"CRASH", 16, false}};
+    const char *const first[] = {"2026-11-26 20:58:39+01:00", "web-17", "15519032be73d58a"};
+    const char *const second[] = {"2026-11-26 20:58:39Z", "2026-11-26 20:58", "6ae1abbada9a679d"};
+    struct table *table = table_new(timed, 3);
+    (void)state;
+    assert_true(table_add(table, first) && table_add(table, second));
+    static const struct {
+        unsigned width;
+        const char *text;
+    } cases[] = {{61, "TIME                       TARGET            CRASH\n"
+                      "2026-11-26 20:58:39+01:00  web-17            15519032be73d58a\n"
+                      "2026-11-26 20:58:39Z       2026-11-26 20:58  6ae1abbada9a679d\n"},
+                 {60, "TIME               TARGET            CRASH\n"
+                      "11-26 20:58+01:00  web-17            15519032be73d58a\n"
+                      "11-26 20:58Z       2026-11-26 20:58  6ae1abbada9a679d\n"},
+                 {42, "TIME          TARGET      CRASH\n"
+                      "11-26 20:58…  web-17      15519032be73d58a\n"
+                      "11-26 20:58Z  2026-11-2…  6ae1abbada9a679d\n"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+        char *text = print(table, cases[i].width, false, 10);
+        assert_string_equal(text, cases[i].text);
+        free(text);
+    }
+    table_free(table);
+}
+
 /* Bytes that begin a character. */
 static size_t longest_line(const char *text)
 {
@@ -228,6 +256,7 @@ int main(void)
         cmocka_unit_test(at_80_columns_the_widest_columns_are_cut),
         cmocka_unit_test(at_160_columns_nothing_is_cut_that_fits),
         cmocka_unit_test(without_a_terminal_it_is_as_wide_as_needed),
+        cmocka_unit_test(times_lose_year_and_seconds_before_others_are_cut),
         cmocka_unit_test(no_terminal_is_too_narrow),
         cmocka_unit_test(rows_beyond_those_wanted_are_left_out),
         cmocka_unit_test(colours_take_no_room),
