@@ -40,6 +40,14 @@ static bool may_conclude(const struct kdnet_session *session)
     return !session->active->halt.dump_status.waiting || kdnet_demand_stopped_it(session);
 }
 
+/* Why a read ends whose questions have all been asked. */
+static enum kdnet_reason end_of(const struct kdnet_halt *halt)
+{
+    if (halt->hurried)
+        return KDNET_REASON_OVERLOADED;
+    return halt->dump_status.waiting ? KDNET_REASON_NO_SYMBOLS : KDNET_REASON_NONE;
+}
+
 /* Asks a machine that is being read the next question, or concludes. */
 static void read_on(struct kdnet_session *session, uint64_t now_us)
 {
@@ -54,7 +62,7 @@ static void read_on(struct kdnet_session *session, uint64_t now_us)
     if (halt->late)
         beyond_deadline(session, now_us);
     else if (!kdnet_probes_next(session, now_us) && may_conclude(session))
-        kdnet_resume_conclude(session, halt->dump_status.waiting ? KDNET_REASON_NO_SYMBOLS : KDNET_REASON_NONE, now_us);
+        kdnet_resume_conclude(session, end_of(halt), now_us);
 }
 
 static void advance(struct kdnet_session *session, uint64_t now_us)
@@ -210,6 +218,7 @@ static void begin_halt(struct kdnet_session *session, uint64_t now_us)
     halt->deadline_us = now_us + kdnet_state_read_deadline(session);
     session->history->crash.dumping = session->going_down = false;
     halt->unread = !halt->stop.load_symbols && !halt->stop.shutdown && !take_break(session, now_us);
+    halt->hurried = session->shared->breaks_pass && !halt->stop.load_symbols;
     if (!halt->stop.load_symbols)
         kdnet_demand_halted(session, halt->stop.shutdown);
     if (halt->stop.load_symbols)
@@ -477,7 +486,7 @@ int kdnet_break_handler_read(struct kdnet_session *session, uint64_t now_us)
     halt->again_us = kdnet_state_people_us(session, now_us);
     halt->held_until_us = halt->deadline_us;
     halt->deadline_us = now_us + session->shared->read_deadline_us;
-    halt->reported.status = halt->unread = halt->late = false;
+    halt->reported.status = halt->unread = halt->hurried = halt->late = false;
     halt->awaited = 0;
     kdnet_settle(&halt->facts, KDNET_FACT_BUGCHECK, false);
     kdnet_settle(&halt->facts, KDNET_FACT_STATUS, false);

@@ -180,6 +180,7 @@ struct kdnet_halt {
     uint64_t held_until_us;
     uint64_t again_us; /* start of the second read (kdnet_state_people_us) */
     bool unread;       /* the break exceeds the rate limit: only a bug check is read */
+    bool hurried;      /* the machine has waited too long (breaks_pass): only what its break is is asked */
     bool late;         /* the deadline has come while a reply was awaited */
     unsigned awaited;  /* replies awaited beyond the deadline, besides GetVersion's */
     enum kdnet_evidence_stage evidence_stage;

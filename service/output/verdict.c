@@ -97,6 +97,9 @@ const char *verdict_hint(const struct kdnet_event_crash_status *status, const st
         return timeout_hint(status, lookup, out);
     case KDNET_REASON_LOST:
         return "the machine fell silent while it was read";
+    case KDNET_REASON_OVERLOADED:
+        return "too many machines were halted at once for the time that this computer has; look at its load, or raise "
+               "workers";
     case KDNET_REASON_NONE:
     case KDNET_REASON_SYMBOL_ABSENT:
     case KDNET_REASON_UNREADABLE:

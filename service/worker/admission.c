@@ -13,6 +13,8 @@ enum state {
     ADMITTED, /* admitted; has not repeated its break yet. From here to READING the machine has a place */
     ASKED,    /* its break was taken; no answer so far */
     READING,  /* answers come */
+    LATE,     /* called after too long a wait; has not repeated its break yet */
+    PASSING,  /* its break was taken so, and is not read */
     MISSED,   /* did not repeat its break when called; taken whenever it does */
     SILENT,   /* halted, without a place until it answers */
     HELD,     /* halted by policy */
@@ -102,6 +104,11 @@ static bool has_endpoint(const struct admission_row *row)
     return row->state == ADMITTED || row->state == ASKED || row->state == READING;
 }
 
+static bool is_overdue(const struct admission_row *row)
+{
+    return row->state == LATE || row->state == PASSING;
+}
+
 static size_t *counter_of(struct admission *admission, const struct admission_row *row)
 {
     return row->state == READING ? &admission->reading[row->hears] : &admission->asked[row->hears];
@@ -117,6 +124,8 @@ static void enter(struct admission *admission, uint32_t id, enum state state, ui
         take_out(admission, &admission->placed, id);
         --*counter_of(admission, row);
     }
+    if (is_overdue(row))
+        take_out(admission, &admission->late, id);
     row->state = (uint8_t)state;
     row->since_ms = (uint32_t)(now_us / 1000);
     if (state == WAITING)
@@ -125,6 +134,8 @@ static void enter(struct admission *admission, uint32_t id, enum state state, ui
         append(admission, &admission->placed, id);
         ++*counter_of(admission, row);
     }
+    if (is_overdue(row))
+        append(admission, &admission->late, id);
 }
 
 /* Places. */
@@ -227,6 +238,12 @@ static void scan(struct admission *admission, uint64_t now_us)
         if (passed_ms(row->since_ms, now_us) > patience_ms_of(admission, row))
             give_up(admission, at - 1, now_us);
     }
+    for (uint32_t next, at = admission->late.first; at; at = next) {
+        const struct admission_row *row = &admission->rows[at - 1];
+        next = row->next;
+        if (passed_ms(row->since_ms, now_us) > ADMISSION_READING_US / 1000)
+            enter(admission, at - 1, row->state == LATE ? MISSED : SILENT, now_us);
+    }
 }
 
 static bool find_endpoint(struct admission *admission, bool hears, uint64_t now_us)
@@ -254,7 +271,7 @@ bool admission_takes(struct admission *admission, uint32_t id, uint64_t now_us)
 {
     struct admission_row *row = &admission->rows[id];
     bool hears = hears_now(row, now_us);
-    if (row->state == MISSED && passed_ms(row->since_ms, now_us) > ADMISSION_MISSED_US / 1000)
+    if ((row->state == MISSED || row->state == LATE) && passed_ms(row->since_ms, now_us) > ADMISSION_MISSED_US / 1000)
         enter(admission, id, RUNNING, now_us); /* the machine has run since; this is another break */
     if (row->state != RUNNING)
         return row->state != WAITING;
@@ -269,7 +286,29 @@ void admission_wait(struct admission *admission, uint32_t id, uint64_t patience_
     if (row->state != RUNNING)
         return;
     row->patience_ms = bound_patience(patience_us);
+    row->taken_ms = (uint32_t)((now_us + admission->lag_us) / 1000);
     enter(admission, id, WAITING, now_us);
+}
+
+static bool has_waited_long(const struct admission *admission, uint32_t id, uint64_t now_us)
+{
+    return passed_ms(admission->rows[id].taken_ms, now_us + admission->lag_us) >
+           ADMISSION_LINE_FACTOR * admission->deadline_us / 1000;
+}
+
+/* They take no place, for those may be taken for long, and get fewer where machines are slow; but no more at a time
+ * than the socket holds datagrams of. */
+static bool next_overdue(struct admission *admission, uint64_t now_us, uint32_t *id)
+{
+    for (size_t hears = 0; hears < 2 && admission->late.count < admission->limit_max; ++hears) {
+        const struct admission_line *line = &admission->waiting[hears];
+        if (line->count == 0 || !has_waited_long(admission, line->first - 1, now_us))
+            continue;
+        *id = line->first - 1;
+        enter(admission, *id, LATE, now_us);
+        return true;
+    }
+    return false;
 }
 
 bool admission_next(struct admission *admission, uint64_t now_us, uint32_t *id)
@@ -282,7 +321,7 @@ bool admission_next(struct admission *admission, uint64_t now_us, uint32_t *id)
         enter(admission, *id, ADMITTED, now_us);
         return true;
     }
-    return false;
+    return next_overdue(admission, now_us, id);
 }
 
 uint64_t admission_deadline(const struct admission *admission)
@@ -293,12 +332,12 @@ uint64_t admission_deadline(const struct admission *admission)
 static void note_halted(struct admission *admission, uint32_t id, uint64_t patience_us, uint64_t now_us)
 {
     struct admission_row *row = &admission->rows[id];
-    bool missed = row->state == MISSED;
-    if (!missed && row->state != RUNNING && row->state != WAITING && row->state != ADMITTED)
+    bool missed = row->state == MISSED, late = row->state == LATE;
+    if (!missed && !late && row->state != RUNNING && row->state != WAITING && row->state != ADMITTED)
         return;
     row->taken_ms = (uint32_t)(now_us / 1000);
     row->patience_ms = bound_patience(patience_us);
-    enter(admission, id, missed ? SILENT : ASKED, now_us);
+    enter(admission, id, missed ? SILENT : late ? PASSING : ASKED, now_us);
 }
 
 static void note_running(struct admission *admission, uint32_t id, uint64_t now_us)
@@ -306,7 +345,8 @@ static void note_running(struct admission *admission, uint32_t id, uint64_t now_
     struct admission_row *row = &admission->rows[id];
     if (row->state == READING && !row->silenced)
         adapt(admission, (uint64_t)passed_ms(row->taken_ms, now_us) * 1000, now_us);
-    if (row->state == ASKED || row->state == READING || row->state == SILENT || row->state == HELD)
+    if (row->state == ASKED || row->state == READING || row->state == PASSING || row->state == SILENT ||
+        row->state == HELD)
         enter(admission, id, RUNNING, now_us);
 }
 
@@ -341,7 +381,7 @@ void admission_heard(struct admission *admission, uint32_t id, uint64_t now_us)
     }
     if (row->state == ASKED || row->state == SILENT)
         enter(admission, id, READING, now_us);
-    else if (row->state == READING)
+    else if (row->state == READING || row->state == PASSING)
         row->since_ms = row->heard_ms;
 }
 
@@ -356,7 +396,12 @@ void admission_forget(struct admission *admission, uint32_t id)
 bool admission_is_waiting(const struct admission *admission, uint32_t id)
 {
     const struct admission_row *row = &admission->rows[id];
-    return row->state == WAITING || row->state == ADMITTED;
+    return row->state == WAITING || row->state == ADMITTED || row->state == LATE;
+}
+
+bool admission_is_late(const struct admission *admission, uint32_t id)
+{
+    return admission->rows[id].state == LATE;
 }
 
 bool admission_is_in_line(const struct admission *admission, uint32_t id)
@@ -371,5 +416,5 @@ size_t admission_waiting_count(const struct admission *admission)
 
 size_t admission_halted_count(const struct admission *admission)
 {
-    return admission_waiting_count(admission) + admission->placed.count;
+    return admission_waiting_count(admission) + admission->placed.count + admission->late.count;
 }

@@ -16,6 +16,9 @@
  * - A quarter of the places is for machines that have recently shown that they hear us, a quarter for the others.
  * - The silence of a machine that never answered does not lower the number of places.
  * - When first answers are late, because many machines are asked, patience grows: otherwise ever more would be asked.
+ *
+ * No machine stands in line for ever, however busy this computer is: beyond ADMISSION_LINE_FACTOR read deadlines it is
+ * called without a place, and goes on unread.
  */
 #ifndef SERVICE_ADMISSION_H
 #define SERVICE_ADMISSION_H
@@ -35,13 +38,14 @@
 #define ADMISSION_READING_US        1000000U /* most patience with a machine that has answered before */
 #define ADMISSION_HEARD_US          1000000U /* a machine that showed within this time that it hears us comes first */
 #define ADMISSION_MISSED_US         10000000U
+#define ADMISSION_LINE_FACTOR       15U  /* read deadlines that a machine waits in line */
 #define ADMISSION_WHOLE             256U /* of a place */
 #define ADMISSION_PART_MIN          16U
 
 struct admission_row {
     uint32_t next, previous; /* in its line, or among the machines with places; number + 1; 0: none */
     uint32_t since_ms;       /* start of its state, or its last answer; the low 32 bits */
-    uint32_t taken_ms;       /* when its break was taken */
+    uint32_t taken_ms;       /* when its break was taken; in line: when its wait began, on people's clock */
     uint32_t heard_ms;       /* when it last showed that it hears us */
     uint16_t patience_ms;
     uint8_t state;
@@ -60,11 +64,13 @@ struct admission {
     size_t ids;
     struct admission_line waiting[2]; /* by whether they hear us */
     struct admission_line placed;
+    struct admission_line late;  /* called after too long a wait, or going on unread */
     size_t asked[2], reading[2]; /* those without an answer so far, and those with one */
     size_t limit;                /* whole places */
     size_t limit_min, limit_max;
     unsigned part;        /* part of a place that a first question takes */
     uint64_t deadline_us; /* read_deadline */
+    uint64_t lag_us;      /* set by the caller: by how much its clock lags behind people's (worker_clock.h) */
     uint32_t answer_us;   /* how long first answers take of late, roughly */
     uint64_t scanned_us, slowed_us;
 };
@@ -87,6 +93,9 @@ void admission_wait(struct admission *admission, uint32_t id, uint64_t patience_
 
 /* Gets the next machine to ask for its break again; false: nobody waits, or no place is free. */
 bool admission_next(struct admission *admission, uint64_t now_us, uint32_t *id);
+
+/* Whether the machine was called because its wait was too long: its break is taken, and not read. */
+bool admission_is_late(const struct admission *admission, uint32_t id);
 
 /* When admission_next wants to be called next; UINT64_MAX: nobody waits. */
 uint64_t admission_deadline(const struct admission *admission);

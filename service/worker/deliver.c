@@ -202,6 +202,7 @@ bool deliver_datagram(struct worker *worker, struct target *target, const struct
         return true;
     worker->shared.breaks_wait = a->channel == KDNET_CHANNEL_DATA &&
                                  !admission_takes(&worker->admission, target->id, a->now_us);
+    worker->shared.breaks_pass = a->channel == KDNET_CHANNEL_DATA && admission_is_late(&worker->admission, target->id);
     worker->shared.crash_storm = admission_halted_count(&worker->admission) > CRASH_STORM / worker->env->worker_count;
     int code = kdnet_session_receive(target->session, a->payload, a->length, a->now_us, &received);
     if (kdnet_error_family(code) == KDNET_FAMILY_GIVE_UP) {

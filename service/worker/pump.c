@@ -10,6 +10,7 @@ void pump_admit(struct worker *worker)
 {
     uint64_t now_us = worker_now_us();
     uint32_t id;
+    worker->admission.lag_us = worker_lag_us();
     for (size_t i = 0; i < WORKER_ADMIT_MAX && admission_next(&worker->admission, now_us, &id); ++i) {
         struct target *target = targets_row(&worker->targets, id);
         if (!target)

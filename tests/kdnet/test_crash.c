@@ -258,7 +258,7 @@ static void without_a_status_only_the_first_break_proves_something(void **state)
 {
     (void)state;
     for (int phase = KDNET_PHASE_BREAK; phase <= KDNET_PHASE_BOOT; ++phase)
-        for (int reason = KDNET_REASON_SYMBOL_ABSENT; reason <= KDNET_REASON_LOST; ++reason) {
+        for (int reason = KDNET_REASON_SYMBOL_ABSENT; reason <= KDNET_REASON_OVERLOADED; ++reason) {
             /* a status and a source left over are not looked at */
             struct kdnet_conclusion got = kdnet_crash_conclude((enum kdnet_phase)phase, false, KDNET_DUMP_WRITTEN,
                                                                KDNET_SOURCE_RVA, (enum kdnet_reason)reason);
@@ -287,7 +287,7 @@ static void names_are_those_of_the_results(void **state)
     static const char *const phases[] = {"break", "bugcheck_first", "bugcheck_second", "shutdown", "boot"};
     static const char *const verdicts[] = {"unknown", "written", "not_started", "failed"};
     static const char *const reasons[] = {"none",      "symbol_absent", "no_symbols", "unreadable",
-                                          "no_kernel", "timeout",       "lost"};
+                                          "no_kernel", "timeout",       "lost",       "overloaded"};
     static const char *const sources[] = {"none", "pdb", "isf", "rva", "phase", "pdb_http", "dump_block", "dump_log"};
     static const char *const actions[] = {"continue", "hold", "reboot"};
     static const char *const kinds[] = {"bugcheck_first", "bugcheck_second", "shutdown", "break",
@@ -313,7 +313,7 @@ static void names_of_values_that_do_not_exist_are_texts_all_the_same(void **stat
     (void)state;
     assert_string_equal(kdnet_phase_name((enum kdnet_phase)5), "unknown");
     assert_string_equal(kdnet_verdict_name((enum kdnet_verdict)4), "unknown");
-    assert_string_equal(kdnet_reason_name((enum kdnet_reason)7), "unknown");
+    assert_string_equal(kdnet_reason_name((enum kdnet_reason)8), "unknown");
     assert_string_equal(kdnet_source_name((enum kdnet_source)8), "unknown");
     assert_string_equal(kdnet_action_name((enum kdnet_action)3), "unknown");
     assert_string_equal(kdnet_break_kind_name(KDNET_BREAK_KINDS), "unknown");

@@ -363,6 +363,66 @@ static void a_call_without_an_answer_is_forgotten(void **state)
     world_clear(&w);
 }
 
+/* More than this computer has time for: the first have their results, the last go on unread. */
+static void no_machine_stands_in_line_for_ever(void **state)
+{
+    (void)state;
+    static const unsigned questions = 12, questions_unread = 4;
+    struct world w;
+    size_t unread = 0;
+    uint64_t longest_us = 0, line_us = ADMISSION_LINE_FACTOR * DEADLINE_US;
+    world_make(&w, 6000);
+    w.round_us = 150000;
+    for (uint32_t id = 0; id < w.count; ++id)
+        stop(&w, id, false, questions);
+    for (size_t gone = 0; gone < w.count;) {
+        assert_true(w.now_us < START_US + 2 * line_us);
+        for (uint32_t id = 0; id < w.count; ++id)
+            if (admission_is_late(&w.admission, id) && w.machines[id].left == questions) {
+                w.machines[id].left = questions_unread;
+                ++unread;
+            }
+        step(&w);
+        gone = 0;
+        for (uint32_t id = 0; id < w.count; ++id)
+            gone += w.machines[id].gone_us != 0;
+    }
+    for (uint32_t id = 0; id < w.count; ++id) {
+        uint64_t stood_us = w.machines[id].gone_us - w.machines[id].stopped_us;
+        longest_us = stood_us > longest_us ? stood_us : longest_us;
+    }
+    print_message("%zu of %zu unread, at most %llu ms\n", unread, w.count, (unsigned long long)longest_us / 1000);
+    assert_in_range(unread, 1, w.count - ADMISSION_LIMIT_START);
+    assert_int_equal(w.admission.late.count, 0);
+    world_clear(&w);
+}
+
+/* Its clock stood still while kdnetd did, and the machine stood all the same. */
+static void the_wait_counts_standstills_of_this_computer(void **state)
+{
+    (void)state;
+    struct world w;
+    uint32_t id, last = ADMISSION_LIMIT_START + 40;
+    world_make(&w, last + 1);
+    for (id = 0; id <= last; ++id) {
+        stop(&w, id, false, 1);
+        say(&w, id);
+    }
+    while (admission_next(&w.admission, w.now_us, &id))
+        assert_true(id < last);
+    assert_true(admission_is_in_line(&w.admission, last));
+    w.admission.lag_us = ADMISSION_LINE_FACTOR * DEADLINE_US;
+    w.now_us += STEP_US;
+    assert_true(admission_next(&w.admission, w.now_us, &id));
+    while (id != last)
+        assert_true(admission_next(&w.admission, w.now_us, &id));
+    assert_true(admission_is_late(&w.admission, last));
+    w.now_us += 2 * ADMISSION_MISSED_US; /* it did not hear the call, and breaks in another time */
+    (void)admission_takes(&w.admission, last, w.now_us);
+    assert_false(admission_is_late(&w.admission, last));
+    world_clear(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +437,8 @@ int main(void)
         cmocka_unit_test(the_others_have_a_share_while_machines_that_hear_us_crowd),
         cmocka_unit_test(a_machine_that_is_held_or_forgotten_has_no_place),
         cmocka_unit_test(a_call_without_an_answer_is_forgotten),
+        cmocka_unit_test(no_machine_stands_in_line_for_ever),
+        cmocka_unit_test(the_wait_counts_standstills_of_this_computer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

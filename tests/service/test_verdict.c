@@ -76,10 +76,11 @@ static void every_reason_has_a_hint_or_none(void **state)
 {
     char out[VERDICT_HINT_SIZE];
     (void)state;
-    for (unsigned reason = KDNET_REASON_NONE; reason <= KDNET_REASON_LOST; ++reason) {
+    for (unsigned reason = KDNET_REASON_NONE; reason <= KDNET_REASON_OVERLOADED; ++reason) {
         struct kdnet_event_crash_status status = result(KDNET_PHASE_BREAK, KDNET_VERDICT_UNKNOWN,
                                                         (enum kdnet_reason)reason);
-        bool has = reason == KDNET_REASON_NO_SYMBOLS || reason == KDNET_REASON_TIMEOUT || reason == KDNET_REASON_LOST;
+        bool has = reason == KDNET_REASON_NO_SYMBOLS || reason == KDNET_REASON_TIMEOUT || reason == KDNET_REASON_LOST ||
+                   reason == KDNET_REASON_OVERLOADED;
         assert_int_equal(verdict_hint(&status, &pdb, NULL, out) != NULL, has);
     }
 }

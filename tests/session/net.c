@@ -91,7 +91,7 @@ int net_afresh(void **state)
     (void)state;
     net_knows_rva = true;
     net_lacks_symbol = false;
-    net_shared.prints = false;
+    net_shared.prints = net_shared.breaks_pass = false;
     return 0;
 }
 

@@ -511,12 +511,12 @@ static bool quiet_nt(struct puppet *p, struct kdnet_manipulate *reply, uint8_t *
 }
 
 /* Updates are installed, the machine reboots: no crash, no result, nobody is woken. */
-static void an_ordinary_shutdown_is_no_crash(void **state)
+static void shut_down_without_a_crash(bool hurried)
 {
     struct puppet *p = puppet_new();
-    (void)state;
     p->answer = quiet_nt;
     puppet_connect(p);
+    p->shared.breaks_pass = hurried;
     puppet_shutdown(p);
     puppet_wait(p, SECOND_US, false);
     assert_true(p->continue_count > 0);
@@ -525,6 +525,13 @@ static void an_ordinary_shutdown_is_no_crash(void **state)
     assert_int_equal(puppet_events(p, KDNET_EVENT_BREAK_IN), 0);
     assert_int_equal(puppet_events(p, KDNET_EVENT_RELEASED), 0);
     puppet_free(p);
+}
+
+static void an_ordinary_shutdown_is_no_crash(void **state)
+{
+    (void)state;
+    shut_down_without_a_crash(false);
+    shut_down_without_a_crash(true);
 }
 
 /* The policy holds it all the same: then somebody has to know that it stands still. */

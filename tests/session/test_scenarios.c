@@ -281,6 +281,24 @@ static void symbols_without_the_name_are_another_reason(void **state)
                  "symbol_absent; released continue");
 }
 
+/* Machines that have waited too long for their turn: asked what break it is, no more; what was no crash is none. */
+static void a_machine_that_goes_on_unread_tells_which_break_it_was(void **state)
+{
+    (void)state;
+    net_shared.breaks_pass = true;
+    play_without("bugcheck", false,
+                 "connected v5; connected v5; bugcheck print; break_in bugcheck_first 80000003; kernel nt x64; "
+                 "crash_status bugcheck_first not_started overloaded from phase; released continue; break_in shutdown; "
+                 "crash_status shutdown unknown overloaded since; released continue; connected v5 rebooted");
+    play_without("bugcheck", true,
+                 "connected v5; connected v5; bugcheck print; break_in bugcheck_first 80000003; kernel nt x64; "
+                 "crash_status bugcheck_first not_started overloaded from phase; released continue; break_in "
+                 "bugcheck_second 80000003; crash_status bugcheck_second unknown overloaded since; released hold");
+    play_without("int3", false,
+                 "connected v5; break_in break 80000003; kernel nt x64; crash_status break unknown overloaded; "
+                 "released continue");
+}
+
 /* Symbols that arrive between two breaks serve the second. */
 static void symbols_that_arrive_later_serve_the_next_time(void **state)
 {
@@ -731,6 +749,7 @@ int main(void)
         cmocka_unit_test_setup(since_first_is_the_time_that_the_machine_had_for_its_dump, net_afresh),
         cmocka_unit_test_setup(without_symbols_only_the_phase_speaks, net_afresh),
         cmocka_unit_test_setup(symbols_without_the_name_are_another_reason, net_afresh),
+        cmocka_unit_test_setup(a_machine_that_goes_on_unread_tells_which_break_it_was, net_afresh),
         cmocka_unit_test_setup(symbols_that_arrive_later_serve_the_next_time, net_afresh),
         cmocka_unit_test_setup(a_bug_check_that_was_not_printed_is_read_from_memory, net_afresh),
         cmocka_unit_test_setup(prints_are_events_when_they_are_asked_for, net_afresh),

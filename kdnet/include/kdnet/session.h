@@ -102,6 +102,9 @@ struct kdnet_session_shared {
      * itself, and at kdnet_session_admit. All other packets are still accepted: a machine whose print gets no ACK
      * may take its debugger for absent, and then never breaks in. */
     bool breaks_wait;
+    /* For a machine that has waited too long: a break that comes now is asked only what it is, and the machine goes on
+     * with KDNET_REASON_OVERLOADED. */
+    bool breaks_pass;
     struct kdnet_trace_cache *trace_cache; /* enables the search for a crash's cause; NULL: no search */
     bool crash_storm;                      /* very many machines are halted: ask each one little about the cause */
     struct kdnet_session_counts *counts;   /* NULL: no counting */

@@ -40,7 +40,8 @@ KDNET_HEADER_BEGIN
     X(UNREADABLE, "unreadable")                                                                                        \
     X(NO_KERNEL, "no_kernel")                                                                                          \
     X(TIMEOUT, "timeout")                                                                                              \
-    X(LOST, "lost")
+    X(LOST, "lost")                                                                                                    \
+    X(OVERLOADED, "overloaded") /* so many machines were halted that this one's turn did not come in time */
 
 /* Source of the status's address, or of the verdict when the status was not read. X(NAME, text) */
 #define KDNET_SOURCE_MAP(X)                                                                                            \

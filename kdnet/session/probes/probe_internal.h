@@ -51,11 +51,13 @@ struct kdnet_probe {
 /* Which halts a row of the table is for: bits. */
 enum kdnet_probe_when {
     KDNET_WHEN_BREAK = 1 << 0,
-    KDNET_WHEN_STORM = 1 << 1,       /* a break too many, too, of which only a bug check is read */
+    KDNET_WHEN_STORM = 1 << 1,       /* a break too many, too, of which only a bug check is read; or of a machine that
+                                        has waited too long */
     KDNET_WHEN_KERNEL_LOAD = 1 << 2, /* the load of the kernel's own image, once a boot */
     KDNET_WHEN_FAR = 1 << 3,         /* only on a machine too far away for all questions (reach.c) */
     KDNET_WHEN_PRINTS = 1 << 4,      /* of breaks only while the caller knows images by their prints */
     KDNET_WHEN_UNNAMED = 1 << 5,     /* and the kernel's identity was not asked for */
+    KDNET_WHEN_GOES_DOWN = 1 << 6,   /* at a shutdown also of a machine that has waited too long: a crash, or none */
 };
 
 /* The order of questions: the first row that applies and has a request is asked next. A probe that comes earlier on

@@ -36,7 +36,8 @@ static bool is_unread(const struct kdnet_session *session)
 static bool is_far(const struct kdnet_session *session)
 {
     const struct kdnet_halt *halt = &session->active->halt;
-    return kdnet_reach_is_far(session) && !halt->unread && (!halt->stop.shutdown || kdnet_reach_in_crash(session));
+    return kdnet_reach_is_far(session) && !halt->unread && !halt->hurried &&
+           (!halt->stop.shutdown || kdnet_reach_in_crash(session));
 }
 
 static bool applies(const struct kdnet_session *session, unsigned when)
@@ -48,6 +49,9 @@ static bool applies(const struct kdnet_session *session, unsigned when)
         return false;
     if (when & KDNET_WHEN_FAR)
         return is_far(session);
+    if (session->active->halt.hurried)
+        return (when & KDNET_WHEN_STORM) != 0 ||
+               ((when & KDNET_WHEN_GOES_DOWN) != 0 && session->active->halt.stop.shutdown);
     return (when & KDNET_WHEN_STORM) != 0 || !is_unread(session);
 }
 

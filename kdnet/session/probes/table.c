@@ -18,7 +18,7 @@ const struct kdnet_probe_row kdnet_probe_table[] = {
     {&kdnet_probe_dump_status, BREAK | FAR},
     {&kdnet_probe_debugger_data, BREAK | STORM | LOAD},
     {&kdnet_probe_context, BREAK | STORM},
-    {&kdnet_probe_bugcheck, BREAK},
+    {&kdnet_probe_bugcheck, BREAK | KDNET_WHEN_GOES_DOWN},
     {&kdnet_probe_build_lab, BREAK | LOAD | PRINTS}, /* the build string may identify a known kernel */
     {&kdnet_probe_image_identity, BREAK | LOAD},
     {&kdnet_probe_dump_status, BREAK},

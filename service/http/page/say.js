@@ -77,7 +77,7 @@ export function bugcheck(crash) {
 const REASONS = {
   symbol_absent: "its symbols do not have the status", no_symbols: "no symbols of its kernel were found",
   unreadable: "its memory could not be read", no_kernel: "a boot loader answered", timeout: "the read took too long",
-  lost: "the machine fell silent",
+  lost: "the machine fell silent", overloaded: "its turn did not come in time",
 };
 const reason = (of) => REASONS[of.reason] || of.reason || "";
 
