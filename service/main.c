@@ -6,6 +6,7 @@
 #include "service/platform/platform.h"
 #include "service/platform/program.h"
 #include "service/platform/service.h"
+#include "service/platform/successor.h"
 #include "service/server/server.h"
 #include "service/server/surroundings.h"
 #include "service/symbols/check.h"
@@ -111,6 +112,7 @@ static int parse_and_run(int argc, char **argv)
 {
     struct options options;
     platform_prepare();
+    successor_take(argc, argv);
     inherited_take();
     bool parsed = options_parse(&options, argc, argv);
     if (!options.core_dumps)

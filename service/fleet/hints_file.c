@@ -25,10 +25,10 @@ struct hints_file {
     uv_thread_t thread;
     uv_mutex_t lock;
     uv_cond_t changed;
-    bool stopping, ended, look; /* by `lock`; look: targets have come */
-    size_t removed;             /* value of hints_removed when the file was last rewritten */
-    size_t lines;               /* in the file, old ones too */
-    uint64_t again_s;           /* when to write the file anew; 0: not needed */
+    bool stopping, ended, look, held; /* by `lock`; look: targets have come */
+    size_t removed;                   /* value of hints_removed when the file was last rewritten */
+    size_t lines;                     /* in the file, old ones too */
+    uint64_t again_s;                 /* when to write the file anew; 0: not needed */
     bool in_trouble;
 };
 
@@ -279,12 +279,13 @@ static void run(void *user)
         if (!file->stopping)
             (void)uv_cond_timedwait(&file->changed, &file->lock, LOOK_NS);
         bool reads = file->look;
+        bool held = file->held;
         stopping = file->stopping;
         file->look = false;
         uv_mutex_unlock(&file->lock);
         if (reads)
             read_hints(file, hints_targets(file->hints));
-        if (collector)
+        if (collector && !held)
             look(file, collector);
     }
     free(collector);
@@ -315,6 +316,38 @@ struct hints_file *hints_file_open(struct hints *hints, const char *path)
     uv_mutex_destroy(&file->lock);
     free(file);
     return NULL;
+}
+
+void hints_file_hold(struct hints_file *file, bool held)
+{
+    if (!file)
+        return;
+    uv_mutex_lock(&file->lock);
+    file->held = held;
+    uv_mutex_unlock(&file->lock);
+}
+
+char *hints_file_text(struct hints *hints, uint64_t since_us, size_t *length)
+{
+    size_t room = BUFFER_SIZE;
+    char name[CONFIG_NAME_SIZE], *text = malloc(room);
+    struct hint hint;
+    uint32_t at = 0;
+    if (!text)
+        return NULL;
+    memcpy(text, FIRST_LINE, *length = sizeof FIRST_LINE - 1);
+    while (hints_each(hints, &at, name, &hint)) {
+        if (hint.time_us < since_us)
+            continue;
+        if (*length + HINT_LINE_MAX > room) {
+            char *larger = realloc(text, room *= 2);
+            if (!larger)
+                break;
+            text = larger;
+        }
+        *length += hints_file_line(name, &hint, text + *length, room - *length);
+    }
+    return text;
 }
 
 void hints_file_look(struct hints_file *file)

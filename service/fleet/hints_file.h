@@ -20,6 +20,12 @@ struct hints_file *hints_file_open(struct hints *hints, const char *path);
 /* Writes the changes, and ends. False: the disk hangs, and the thread still uses the hints. */
 bool hints_file_close(struct hints_file *file, unsigned wait_ms);
 
+/* `held`: nothing is written, because another process still writes the file. Before that process has changed it. */
+void hints_file_hold(struct hints_file *file, bool held);
+
+/* Formats all hints of `since_us` or later as a file's text, malloc'd. NULL: out of memory. */
+char *hints_file_text(struct hints *hints, uint64_t since_us, size_t *length);
+
 /* New targets may have hints in the file: reads it again, and writes it. NULL does nothing. */
 void hints_file_look(struct hints_file *file);
 

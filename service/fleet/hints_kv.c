@@ -35,6 +35,7 @@ struct hints_kv {
     bool stopping, ended; /* by `lock` */
     atomic_bool look;     /* all of the bucket is to be read again */
     atomic_int state;     /* enum beats_state */
+    atomic_bool stays;    /* the collector, when this process ends */
     int state_told;
     uint64_t beat_ms;           /* when the last beat went out */
     uv_mutex_t connection_lock; /* protects the use and the end of the connection */
@@ -350,8 +351,10 @@ static void run_putter(void *user)
         beat(kv);
         hear(kv);
     }
-    atomic_store(&kv->state, BEATS_ENDS);
-    beat(kv);
+    if (!atomic_load(&kv->stays)) {
+        atomic_store(&kv->state, BEATS_ENDS);
+        beat(kv);
+    }
     nats_ReleaseThreadMemory();
 }
 
@@ -433,6 +436,12 @@ void hints_kv_look(struct hints_kv *kv)
 {
     if (kv)
         atomic_store(&kv->look, true);
+}
+
+void hints_kv_stay(struct hints_kv *kv)
+{
+    if (kv)
+        atomic_store(&kv->stays, true);
 }
 
 void hints_kv_drain(struct hints_kv *kv, bool draining)

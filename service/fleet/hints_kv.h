@@ -33,6 +33,10 @@ void hints_kv_look(struct hints_kv *kv);
 /* Tells the others whether machines are to go elsewhere. NULL is fine. */
 void hints_kv_drain(struct hints_kv *kv, bool draining);
 
+/* Another process of this collector serves from now on: hints_kv_close does not tell the others that it has ended. NULL
+ * is fine. */
+void hints_kv_stay(struct hints_kv *kv);
+
 /* False: the thread still waits for a broker, and uses the hints. NULL does nothing. */
 bool hints_kv_close(struct hints_kv *kv, unsigned wait_ms);
 

@@ -21,6 +21,11 @@ void hints_kv_drain(struct hints_kv *kv, bool draining)
     (void)draining;
 }
 
+void hints_kv_stay(struct hints_kv *kv)
+{
+    (void)kv;
+}
+
 bool hints_kv_close(struct hints_kv *kv, unsigned wait_ms)
 {
     (void)kv;

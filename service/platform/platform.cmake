@@ -4,7 +4,7 @@ if(WIN32)
   include(platform/windows/windows.cmake)
 else()
   set(KDNETD_PLATFORM platform/posix/inherited.c platform/posix/posix.c platform/posix/requests.c
-    platform/posix/service_none.c platform/posix/yield.c)
+    platform/posix/service_none.c platform/posix/successor.c platform/posix/yield.c)
   set(KDNETD_PROGRAM platform/posix/program.c)
 
   if(KDNETD_SYSTEMD AND SYSTEMD_FOUND)

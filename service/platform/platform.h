@@ -116,6 +116,12 @@ void platform_notify_alive(void);
 void platform_notify_keep(const char *name, uv_os_sock_t socket);
 void platform_notify_forget(const char *name);
 
+/* Says that another process of the service is its main one from now on. False: no service manager listens. */
+bool platform_notify_main(int64_t process);
+
+/* Whether a service manager accepts another main process: not in a container whose first process is this one. */
+bool platform_is_managed(void);
+
 /* The watchdog's interval in microseconds; 0: nobody watches. */
 uint64_t platform_watchdog_us(void);
 

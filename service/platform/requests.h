@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * requests: requests of the system to the running kdnetd. posix/requests.c: signals (HUP, USR1, TERM, INT).
+ * requests: requests of the system to the running kdnetd. posix/requests.c: signals (HUP, USR1, USR2, TERM, INT).
  * windows/requests.c: the service control manager, and the console's Ctrl-C, Ctrl-Break and close.
  */
 #ifndef SERVICE_PLATFORM_REQUESTS_H
@@ -13,9 +13,10 @@ enum request {
     REQUEST_STOP,
     REQUEST_RELOAD,  /* read the configuration again, open the result file again */
     REQUEST_SUMMARY, /* write a summary to the log */
+    REQUEST_UPGRADE, /* hand everything over to a fresh process of the program */
 };
 
-#define REQUESTS_SIGNALS 4
+#define REQUESTS_SIGNALS 5
 
 struct requests {
     void (*call)(void *user, enum request request);

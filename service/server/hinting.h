@@ -64,6 +64,12 @@ void hinting_reloaded(struct server *server);
 /* Machines are to go to other collectors, or may come again. */
 void hinting_drain(struct server *server, bool draining);
 
+/* For a successor: the hints of this process's last minute as text, malloc'd; NULL: none. The collector stays. */
+char *hinting_pass_on(struct server *server, size_t *length);
+
+/* In a successor whose turn has come: its predecessor's last hints. */
+void hinting_take_over(struct server *server, const char *text, size_t length);
+
 /* Closes the handles. */
 void hinting_stop(struct server *server);
 

@@ -187,9 +187,10 @@ static int open_sockets(const struct server *server, struct port *port, bool *st
     return error == 0 ? bind_all(server, port, how | shared) : error;
 }
 
-static void steer(const struct server *server, const struct port *port, uv_os_sock_t socket)
+void opening_steer(const struct server *server, const struct port *port)
 {
-    if (server->worker_count == 1 || platform_steer(socket, &server->env.steer, address_is_ipv4(&port->local)))
+    if (!port->steered || server->worker_count == 1 ||
+        platform_steer(port->sockets[0], &server->env.steer, address_is_ipv4(&port->local)))
         return;
     struct log_line line;
     log_begin(&line, CONFIG_LOG_NOTICE,
@@ -245,8 +246,9 @@ int opening_open(struct server *server, struct port *port)
     error = open_sockets(server, port, &steered);
     if (error == 0) {
         port->id = ++server->next_port_id;
-        if (steered)
-            steer(server, port, port->sockets[0]);
+        port->steered = steered;
+        if (!successor_waits())
+            opening_steer(server, port);
         keep(server, port, true);
     }
     for (unsigned i = 0; i < server->worker_count; ++i) {

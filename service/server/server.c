@@ -27,6 +27,9 @@ static void on_request(void *user, enum request request)
     case REQUEST_SUMMARY:
         summary_log(server);
         break;
+    case REQUEST_UPGRADE:
+        succession_begin(server);
+        break;
     case REQUEST_STOP:
     default:
         stopping_begin(server);
@@ -77,6 +80,7 @@ static void on_second(uv_timer_t *timer)
     trim(server, now_us);
     unknown_report_look(server, now_us);
     reload_look(server, now_us);
+    succession_look(server, now_us);
     summary_status(server);
     api_look(&server->api);
     if (server->observe.snapshots)
@@ -297,6 +301,8 @@ static void say_serving(const struct server *server)
 
 static bool run_loop(struct server *server)
 {
+    if (!succession_wait(server))
+        return true;
     server->observe.on_committed = api_committed;
     server->observe.user = &server->api;
     observe_open(&server->observe, &server->config);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/server/hinting.h"
 #include "service/platform/platform.h"
+#include "service/platform/successor.h"
 #include "service/runtime/log.h"
 #include "service/server/server_internal.h"
 
@@ -22,7 +23,8 @@
 #define CLOSE_MS       2000U
 #define US_A_SECOND    UINT64_C(1000000)
 #define HINTS_FILE     "hints"
-#define RELEASED_MAX_S UINT64_C(864000) /* older first breaks are not believed */
+#define PASSED_ON_US   UINT64_C(600000000) /* hints that the file may not have, and some more */
+#define RELEASED_MAX_S UINT64_C(864000)    /* older first breaks are not believed */
 
 static uint64_t wall_us(void)
 {
@@ -357,6 +359,7 @@ static void open_hints(struct server *server, const char *path, bool has_bucket)
     for (size_t i = 0; hinting->hints && i < server->config.target_count; ++i)
         hints_place(hinting->hints, server->config.targets[i].name, (struct hint_place){.row = HINTS_NO_ROW});
     hinting->file = hinting->hints && path ? hints_file_open(hinting->hints, path) : NULL;
+    hints_file_hold(hinting->file, successor_waits());
     hinting->kv = hinting->hints ? hints_kv_open(hinting->hints, &server->config, &to) : NULL;
     if ((path && !hinting->file) || (has_bucket && !hinting->kv))
         log_plain(CONFIG_LOG_ERROR,
@@ -406,6 +409,23 @@ void hinting_reloaded(struct server *server)
 void hinting_drain(struct server *server, bool draining)
 {
     hints_kv_drain(server->hinting.kv, draining);
+}
+
+char *hinting_pass_on(struct server *server, size_t *length)
+{
+    struct hinting *hinting = &server->hinting;
+    *length = 0;
+    hints_kv_stay(hinting->kv);
+    return hinting->hints ? hints_file_text(hinting->hints, wall_us() - PASSED_ON_US, length) : NULL;
+}
+
+void hinting_take_over(struct server *server, const char *text, size_t length)
+{
+    size_t passed_over;
+    if (!server->hinting.hints)
+        return;
+    (void)hints_file_parse(server->hinting.hints, text, length, &passed_over);
+    hints_file_hold(server->hinting.file, false);
 }
 
 void hinting_stop(struct server *server)

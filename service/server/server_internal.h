@@ -44,6 +44,7 @@ struct port {
     uint32_t id; /* changes each time the port is opened */
     struct address local;
     bool open, wanted, closing;
+    bool steered; /* each worker has a socket of its own: the kernel can choose the right one */
     bool logged_slow;
     bool elsewhere;                           /* the address is not local: freebind */
     uv_os_sock_t sockets[CONFIG_WORKERS_MAX]; /* while open, the workers' sockets */
@@ -93,6 +94,15 @@ struct summary {
     uint64_t begun, ended; /* rounds */
     struct worker_totals totals;
     struct kdnet_session_counts sessions;
+};
+
+/* A fresh process of the program that is to take over; see succession.c. */
+struct succession {
+    uv_poll_t poll;
+    int channel;
+    bool begun;      /* the channel and the poll are open */
+    int64_t process; /* 0: it is not ready */
+    uint64_t until_us;
 };
 
 /* HTTP, sinks and store close on a thread of their own, while machines are served. */
@@ -157,6 +167,7 @@ struct server {
         written;                     /* when the last worker ended; when lines were last written, and how many */
     uint64_t stop_by_us, stop_round; /* machines go on until then, as told in this round of the summary or later */
     struct stopping_parts closing;
+    struct succession succession;
     uv_timer_t end_timer;
 };
 
@@ -167,6 +178,8 @@ void ports_trouble(void *user, uint32_t port_id, enum worker_trouble trouble, in
 /* opening.c: the sockets of a port. Returns 0 or a UV_ code; then nothing is open. UV_EALREADY: the port will be
  * free soon. */
 int opening_open(struct server *server, struct port *port);
+/* Lets the kernel choose the worker of a datagram. Of a successor's ports only when its turn has come. */
+void opening_steer(const struct server *server, const struct port *port);
 void opening_close(struct server *server, struct port *port);
 
 /* ports.c */
@@ -199,6 +212,20 @@ void summary_status(struct server *server);
 #define STOPPING_LOOK_MS 5
 void stopping_begin(struct server *server);  /* a second call ends at once */
 void stopping_finish(struct server *server); /* in any state; once */
+
+/*
+ * succession.c: an upgrade without a pause. A fresh process of the program starts, reads the configuration, and opens
+ * what it needs, while this one serves. When it is ready, this process stops as usual, hands over where machines are
+ * the moment its workers have ended, and writes the rest; the successor serves at once. A successor that does not get
+ * ready changes nothing.
+ */
+void succession_begin(struct server *server);
+void succession_look(struct server *server, uint64_t now_us); /* each second */
+bool succession_is_ready(const struct server *server);        /* there is a successor that waits for its turn */
+void succession_pass_on(struct server *server); /* the workers have ended; without a successor nothing happens */
+void succession_give_up(struct server *server); /* twice is fine */
+/* Of a successor: waits for its turn. False: it has to end. Otherwise true at once. */
+bool succession_wait(struct server *server);
 
 /* unknown_report.c: unknown sources, and what to do about them */
 void unknown_report_look(struct server *server, uint64_t now_us);

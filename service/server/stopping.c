@@ -39,6 +39,7 @@ static void join_workers(struct server *server)
     for (unsigned i = 0; i < server->started; ++i)
         (void)uv_thread_join(&server->workers[i].thread);
     server->joined = true;
+    succession_pass_on(server);
     server->joined_us = server->written_us = worker_now_us();
     for (unsigned i = 0; i < server->inited; ++i)
         worker_finish(&server->workers[i]);
@@ -103,6 +104,7 @@ void stopping_finish(struct server *server)
     close_handle((uv_handle_t *)&server->stop_timer);
     close_handle((uv_handle_t *)&server->read_timer);
     requests_close(&server->requests);
+    succession_give_up(server);
     hinting_stop(server);
     mailbox_close(&server->mailbox);
     lookup_close(server->lookup);
@@ -182,7 +184,10 @@ void stopping_begin(struct server *server)
     }
     server->stopping = true;
     wait_for_machines(server, server->config.read_deadline_ms * 1000 + MARGIN_US);
-    platform_notify_stopping();
+    if (!succession_is_ready(server)) {
+        succession_give_up(server);
+        platform_notify_stopping();
+    }
     for (unsigned i = 0; i < server->started; ++i)
         mailbox_post(&server->workers[i].mailbox, &server->workers[i].stop_message);
     summary_log(server);

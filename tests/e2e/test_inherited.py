@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import threading
+import time
 
 import harness
 
@@ -25,6 +26,7 @@ class Manager(threading.Thread):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.path)
         self.kept, self.unit, self.lock, self.closing = {}, [], threading.Lock(), False
+        self.main = None  # (process id, when it was named)
         self.start()
 
     def run(self):
@@ -38,6 +40,8 @@ class Manager(threading.Thread):
             with self.lock:
                 if fields.get("FDSTORE") == "1":
                     self.kept[fields["FDNAME"]] = socket.socket(fileno=descriptors[0])
+                elif "MAINPID" in fields:
+                    self.main = (int(fields["MAINPID"]), time.time())
                 elif fields.get("FDSTOREREMOVE") == "1" and fields["FDNAME"] in self.kept:
                     self.kept.pop(fields["FDNAME"]).close()
 
@@ -49,7 +53,7 @@ class Manager(threading.Thread):
         self.unit.append(one)
         return harness.place(*one.getsockname())
 
-    def begin(self, case, *options, listen, workers):
+    def begin(self, case, *options, listen, workers, more="", events="-"):
         with self.lock:
             named = [("kdnetd.socket", one) for one in self.unit] + sorted(self.kept.items(), reverse=True)
         given = [fcntl.fcntl(one.fileno(), fcntl.F_DUPFD, 100) for _, one in named]  # kdnetd shall have each once
@@ -58,10 +62,10 @@ class Manager(threading.Thread):
         environment = {"NOTIFY_SOCKET": self.path, "LISTEN_FDS": str(len(named)),
                        "LISTEN_FDNAMES": ":".join(name for name, _ in named)}
         path = pathlib.Path(case.folder, "workers.yaml")
-        path.write_text(f"workers: {workers}\n")
+        path.write_text(f"workers: {workers}\n{more}")
         try:
             return harness.Daemon(case, "--config", path, *options, listen=listen, env=environment,
-                                  prefix=("/bin/bash", "-c", script, "kdnetd"), pass_fds=given)
+                                  prefix=("/bin/bash", "-c", script, "kdnetd"), pass_fds=given, events=events)
         finally:
             for one in given:
                 os.close(one)
@@ -73,6 +77,14 @@ class Manager(threading.Thread):
                     return
             threading.Event().wait(0.1)
         raise AssertionError(f"{len(self.kept)} sockets are kept, not {count}")
+
+    def wait_main(self, case, before=None):
+        """Another process is the main one."""
+        for _ in range(int(10 * harness.PATIENCE)):
+            if self.main != before:
+                return self.main
+            threading.Event().wait(0.1)
+        raise AssertionError("no successor was named")
 
     def clean_up(self):
         self.closing = True

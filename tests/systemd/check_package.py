@@ -76,6 +76,28 @@ class Scripts(unittest.TestCase):
         self.assertEqual(self.run_script("postinst", "configure", "0.1.0"), "")
         self.assertTrue(self.called("try-restart kdnetd"))
 
+    def runs(self, caught, after):
+        """A kdnetd runs, which catches these signals; USR2 gives another main process."""
+        self.configure(GOOD, 0o640)
+        (self.root / "proc/41").mkdir(parents=True)
+        (self.root / "proc/41/status").write_text(f"Name:\tkdnetd\nSigCgt:\t{caught}\n")
+        self.command("systemctl", f'case "$*" in *MainPID*) grep -q USR2 {self.calls} && echo {after} || echo 41 ;; esac')
+        self.assertEqual(self.run_script("postinst", "configure", "0.1.0"), "")
+
+    def test_upgrade_hands_over_to_the_new_program(self):
+        self.runs("0000000180014a03", 42)
+        self.assertTrue(self.called("--signal=USR2 kdnetd"))
+        self.assertFalse(self.called("try-restart"))
+
+    def test_upgrade_restarts_a_program_that_cannot_hand_over(self):
+        self.runs("0000000180014203", 42)
+        self.assertFalse(self.called("USR2"))
+        self.assertTrue(self.called("try-restart kdnetd"))
+
+    def test_upgrade_restarts_what_has_ended_instead_of_handing_over(self):
+        self.runs("0000000180014a03", 0)
+        self.assertTrue(self.called("try-restart kdnetd"))
+
     def test_upgrade_starts_nothing_that_does_not_run(self):
         self.configure(GOOD, 0o640)
         self.command("systemctl", '[ "$1" != is-active ]')

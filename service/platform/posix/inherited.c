@@ -15,7 +15,8 @@
 
 #define FIRST     3
 #define MOST      1024
-#define NAME_SIZE 64
+#define NAME_SIZE SUCCESSOR_NAME_SIZE
+#define UNIT_NAME "kdnetd.socket" /* of a socket unit, for a successor */
 #define OF_A_UNIT 1000U /* index of the first socket from a socket unit: behind those that we asked to be kept */
 
 struct inherited {
@@ -30,6 +31,12 @@ static struct inherited *sockets;
 static size_t count;
 static struct sockaddr_storage *of_units; /* addresses of socket units: they are kept without being asked for */
 static size_t of_units_count;
+static struct wish {
+    char name[NAME_SIZE];
+    uv_os_sock_t socket;
+    bool keep;
+} wishes[MOST]; /* of a successor that may not begin: the service manager would not listen */
+static size_t wish_count;
 
 /* Writes the bytes of an address that distinguish sockets. */
 static size_t address_bytes(const struct sockaddr *address, unsigned char out[static 20])
@@ -116,7 +123,21 @@ static unsigned long number_of(const char *name)
     return text && text[0] != '\0' && *end == '\0' ? value : 0;
 }
 
-void inherited_take(void)
+/* The sockets from a predecessor: "DESCRIPTOR=NAME:DESCRIPTOR=NAME". */
+static void take_passed_on(const char *text)
+{
+    sockets = calloc(MOST, sizeof *sockets);
+    while (sockets && count < MOST && *text != '\0') {
+        char *name = NULL;
+        long descriptor = strtol(text, &name, 10);
+        size_t length = strcspn(name, ":");
+        if (*name == '=' && descriptor >= FIRST && descriptor <= INT32_MAX)
+            note((int)descriptor, name + 1, length - 1);
+        text = name[length] == ':' ? name + length + 1 : name + length;
+    }
+}
+
+static void take_listened(void)
 {
     unsigned long total = number_of("LISTEN_PID") == (unsigned long)getpid() ? number_of("LISTEN_FDS") : 0;
     const char *names = getenv("LISTEN_FDNAMES");
@@ -128,6 +149,14 @@ void inherited_take(void)
         if (names)
             names = names[length] == ':' ? names + length + 1 : NULL;
     }
+}
+
+void inherited_take(void)
+{
+    if (successor_sockets())
+        take_passed_on(successor_sockets());
+    else
+        take_listened();
     if (count > 1)
         qsort(sockets, count, sizeof *sockets, by_index);
     of_units = count > 0 ? calloc(count, sizeof *of_units) : NULL;
@@ -153,13 +182,33 @@ size_t inherited_sockets(const struct sockaddr *local, uv_os_sock_t *out, size_t
     return found;
 }
 
+static void tell(const char *name, uv_os_sock_t socket, bool keep)
+{
+    if (successor_waits() && wish_count < MOST) {
+        struct wish *wish = &wishes[wish_count++];
+        *wish = (struct wish){.socket = socket, .keep = keep};
+        (void)snprintf(wish->name, sizeof wish->name, "%s", name);
+    } else if (keep) {
+        platform_notify_keep(name, socket);
+    } else {
+        platform_notify_forget(name);
+    }
+}
+
+void inherited_begin(void)
+{
+    for (size_t i = 0; i < wish_count; ++i)
+        tell(wishes[i].name, wishes[i].socket, wishes[i].keep);
+    wish_count = 0;
+}
+
 size_t inherited_close_rest(void)
 {
     size_t closed = 0;
     for (size_t i = 0; i < count; ++i) {
         closed += !sockets[i].kept;
         if (sockets[i].kept)
-            platform_notify_forget(sockets[i].name);
+            tell(sockets[i].name, -1, false);
         (void)close(sockets[i].descriptor);
     }
     free(sockets);
@@ -177,19 +226,54 @@ int inherited_duplicate(uv_os_sock_t socket, uv_os_sock_t *out)
     return 0;
 }
 
+static bool is_of_unit(const struct sockaddr *local)
+{
+    for (size_t i = 0; i < of_units_count; ++i)
+        if (is_same((const struct sockaddr *)&of_units[i], local))
+            return true;
+    return false;
+}
+
 void inherited_keep(const struct sockaddr *local, unsigned index, uv_os_sock_t socket)
 {
     char name[NAME_SIZE];
-    for (size_t i = 0; i < of_units_count; ++i)
-        if (is_same((const struct sockaddr *)&of_units[i], local))
-            return;
+    if (is_of_unit(local))
+        return;
     make_name(local, index, name);
-    platform_notify_keep(name, socket);
+    tell(name, socket, true);
 }
 
 void inherited_forget(const struct sockaddr *local, unsigned index)
 {
     char name[NAME_SIZE];
     make_name(local, index, name);
-    platform_notify_forget(name);
+    tell(name, -1, false);
+}
+
+/* Two descriptors may be of one socket. */
+static uint64_t cookie_of(uv_os_sock_t socket)
+{
+    uint64_t cookie = 0;
+#ifdef SO_COOKIE
+    socklen_t length = sizeof cookie;
+    (void)getsockopt(socket, SOL_SOCKET, SO_COOKIE, &cookie, &length);
+#else
+    (void)socket;
+#endif
+    return cookie;
+}
+
+bool inherited_pass_on(const struct sockaddr *local, unsigned index, uv_os_sock_t socket,
+                       const struct successor_socket *before, size_t count_before, struct successor_socket *out)
+{
+    uint64_t cookie = cookie_of(socket);
+    for (size_t i = 0; cookie != 0 && i < count_before; ++i)
+        if (cookie_of(before[i].socket) == cookie)
+            return false;
+    out->socket = socket;
+    if (is_of_unit(local))
+        (void)snprintf(out->name, sizeof out->name, UNIT_NAME);
+    else
+        make_name(local, index, out->name);
+    return true;
 }

@@ -3,17 +3,30 @@
 
 #include <signal.h>
 
+static enum request request_of(int number)
+{
+    switch (number) {
+    case SIGHUP:
+        return REQUEST_RELOAD;
+    case SIGUSR1:
+        return REQUEST_SUMMARY;
+    case SIGUSR2:
+        return REQUEST_UPGRADE;
+    default:
+        return REQUEST_STOP;
+    }
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct requests *requests = handle->data;
-    enum request request = number == SIGHUP ? REQUEST_RELOAD : number == SIGUSR1 ? REQUEST_SUMMARY : REQUEST_STOP;
-    requests->call(requests->user, request);
+    requests->call(requests->user, request_of(number));
 }
 
 void requests_watch(struct requests *requests, uv_loop_t *loop, void (*call)(void *user, enum request request),
                     void *user)
 {
-    static const int numbers[REQUESTS_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    static const int numbers[REQUESTS_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
     requests->call = call;
     requests->user = user;
     for (size_t i = 0; i < REQUESTS_SIGNALS; ++i) {

@@ -3,8 +3,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Results are ignored: machines are served even when the service manager cannot be notified. */
 
@@ -24,6 +26,17 @@ void platform_notify_reloading(void)
 void platform_notify_stopping(void)
 {
     (void)sd_notify(0, "STOPPING=1");
+}
+
+bool platform_notify_main(int64_t process)
+{
+    return sd_notifyf(0, "MAINPID=%" PRId64, process) > 0;
+}
+
+bool platform_is_managed(void)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    return path && path[0] != '\0' && getpid() != 1;
 }
 
 void platform_notify_status(const char *text)

@@ -41,3 +41,19 @@ void inherited_forget(const struct sockaddr *local, unsigned index)
     (void)local;
     (void)index;
 }
+
+void inherited_begin(void)
+{
+}
+
+bool inherited_pass_on(const struct sockaddr *local, unsigned index, uv_os_sock_t socket,
+                       const struct successor_socket *before, size_t count, struct successor_socket *out)
+{
+    (void)local;
+    (void)index;
+    (void)socket;
+    (void)before;
+    (void)count;
+    (void)out;
+    return false;
+}

@@ -41,3 +41,14 @@ void platform_notify_forget(const char *name)
 {
     (void)name;
 }
+
+bool platform_notify_main(int64_t process)
+{
+    (void)process;
+    return false;
+}
+
+bool platform_is_managed(void)
+{
+    return false;
+}

@@ -7,7 +7,7 @@ set(KDNETD_PLATFORM platform/windows/windows.c platform/windows/console.c platfo
   platform/windows/receiver_windows.c platform/windows/requests.c platform/windows/selftest.c
   platform/windows/selftest_loop.c platform/windows/sender_windows.c platform/windows/service.c
   platform/windows/yield.c
-  platform/windows/service_state.c)
+  platform/windows/service_state.c platform/windows/successor_none.c)
 set(KDNETD_PROGRAM platform/windows/program.c)
 
 # The messages of the Event Log: a header, and the resource in kdnetd.exe that has their texts.

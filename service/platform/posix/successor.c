@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "service/platform/successor.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define VARIABLE    "KDNETD_PREDECESSOR" /* CHANNEL:DESCRIPTOR=NAME:DESCRIPTOR=NAME... */
+#define SEND_WAIT_S 2
+#define FIRST_ROOM  ((size_t)64 << 10)
+#define TEXT_MAX    ((size_t)1 << 30)
+#define ENVIRONMENT 5U /* variables of the service manager that are for one process */
+#define TURN        "begin\n"
+#define TURN_LENGTH (sizeof TURN - 1)
+#define READY_MAX   32
+#define ENTRY_SIZE  (SUCCESSOR_NAME_SIZE + 16)
+
+extern char **environ;
+
+static char **arguments;
+static int waiting_channel = -1; /* of a successor that may not begin yet */
+static char *sockets_text;
+static pid_t first_process; /* of the successor; it ends at once */
+
+/* The successor */
+
+/* The predecessor ends soon: without this, the service manager would not be told of our end. */
+static void become_child_of_manager(void)
+{
+    pid_t child = fork();
+    if (child > 0)
+        _exit(EXIT_SUCCESS);
+}
+
+void successor_take(int argc, char **argv)
+{
+    char *text = getenv(VARIABLE), *end = NULL;
+    arguments = argc > 0 ? argv : NULL;
+    if (!text)
+        return;
+    long channel = strtol(text, &end, 10);
+    if (end != text && (*end == ':' || *end == '\0') && channel > 2 && channel < INT32_MAX) {
+        waiting_channel = (int)channel;
+        sockets_text = strdup(*end == ':' ? end + 1 : end);
+        become_child_of_manager();
+    }
+    (void)unsetenv(VARIABLE);
+}
+
+bool successor_waits(void)
+{
+    return waiting_channel >= 0;
+}
+
+const char *successor_sockets(void)
+{
+    return sockets_text;
+}
+
+/* Reads to the end. NULL: nothing came, or memory is out. */
+static char *read_all(int channel, size_t *length)
+{
+    size_t room = FIRST_ROOM;
+    char *text = malloc(room);
+    *length = 0;
+    while (text) {
+        if (*length == room && room < TEXT_MAX) {
+            char *larger = realloc(text, room *= 2);
+            if (!larger)
+                break;
+            text = larger;
+        }
+        ssize_t got = *length < room ? read(channel, text + *length, room - *length) : 0;
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return text;
+        *length += (size_t)got;
+    }
+    free(text);
+    return NULL;
+}
+
+bool successor_wait(char **text, size_t *length)
+{
+    char ready[READY_MAX];
+    int count = snprintf(ready, sizeof ready, "%ld\n", (long)getpid());
+    *text = NULL;
+    *length = 0;
+    bool turn = send(waiting_channel, ready, (size_t)count, MSG_NOSIGNAL) == count;
+    if (turn)
+        *text = read_all(waiting_channel, length);
+    turn = *text && *length >= TURN_LENGTH && memcmp(*text + *length - TURN_LENGTH, TURN, TURN_LENGTH) == 0;
+    *length -= turn ? TURN_LENGTH : 0;
+    (void)close(waiting_channel);
+    waiting_channel = -1;
+    return turn;
+}
+
+/* The predecessor */
+
+static bool is_for_one_process(const char *variable)
+{
+    static const char *const names[ENVIRONMENT] = {
+        "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=", "WATCHDOG_PID=", VARIABLE "="};
+    for (size_t i = 0; i < ENVIRONMENT; ++i)
+        if (strncmp(variable, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
+/* Our environment, with `added`. The array is malloc'd, the strings are not. */
+static char **make_environment(char *added)
+{
+    size_t count = 0, kept = 0;
+    while (environ[count])
+        ++count;
+    char **made = calloc(count + 2, sizeof *made);
+    for (size_t i = 0; made && i < count; ++i)
+        if (!is_for_one_process(environ[i]))
+            made[kept++] = environ[i];
+    if (made)
+        made[kept] = added;
+    return made;
+}
+
+static char *make_variable(int channel, const struct successor_socket *sockets, size_t count)
+{
+    size_t size = sizeof VARIABLE + ENTRY_SIZE + count * ENTRY_SIZE;
+    char *text = malloc(size);
+    size_t at = text ? (size_t)snprintf(text, size, VARIABLE "=%d", channel) : 0;
+    for (size_t i = 0; text && i < count; ++i)
+        at += (size_t)snprintf(text + at, size - at, ":%d=%s", sockets[i].socket, sockets[i].name);
+    return text;
+}
+
+/* Spawns it, with the same number for each descriptor. The first process ends at once: see become_child_of_manager. */
+static int spawn(int channel, const struct successor_socket *sockets, size_t count, char **environment)
+{
+    posix_spawn_file_actions_t actions;
+    int error = posix_spawn_file_actions_init(&actions);
+    if (error != 0)
+        return error;
+    error = posix_spawn_file_actions_adddup2(&actions, channel, channel);
+    for (size_t i = 0; i < count && error == 0; ++i)
+        error = posix_spawn_file_actions_adddup2(&actions, sockets[i].socket, sockets[i].socket);
+    if (error == 0)
+        error = posix_spawnp(&first_process, arguments[0], &actions, NULL, arguments, environment);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    return error;
+}
+
+int successor_start(const struct successor_socket *sockets, size_t count)
+{
+    int ends[2];
+    if (!arguments)
+        return UV_ENOTSUP;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return uv_translate_sys_error(errno);
+    char *variable = make_variable(ends[1], sockets, count);
+    char **environment = variable ? make_environment(variable) : NULL;
+    int error = environment ? spawn(ends[1], sockets, count, environment) : ENOMEM;
+    free(environment);
+    free(variable);
+    (void)close(ends[1]);
+    if (error == 0)
+        return ends[0];
+    (void)close(ends[0]);
+    return uv_translate_sys_error(error);
+}
+
+int64_t successor_ready(int channel)
+{
+    char text[READY_MAX];
+    (void)waitpid(first_process, NULL, WNOHANG);
+    ssize_t got = recv(channel, text, sizeof text - 1, MSG_DONTWAIT);
+    if (got < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : uv_translate_sys_error(errno);
+    text[got] = '\0';
+    int64_t process = strtoll(text, NULL, 10);
+    return process > 1 ? process : UV_EOF;
+}
+
+static bool send_all(int channel, const char *text, size_t length)
+{
+    while (length > 0) {
+        ssize_t sent = send(channel, text, length, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent <= 0)
+            return false;
+        text += sent;
+        length -= (size_t)sent;
+    }
+    return true;
+}
+
+bool successor_begin(int channel, const char *text, size_t length)
+{
+    const struct timeval wait = {.tv_sec = SEND_WAIT_S};
+    (void)setsockopt(channel, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
+    bool sent = send_all(channel, text, length) && send_all(channel, TURN, TURN_LENGTH);
+    (void)close(channel);
+    return sent;
+}
+
+void successor_drop(int channel)
+{
+    (void)close(channel);
+}
