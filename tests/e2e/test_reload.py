@@ -169,6 +169,79 @@ class Check(Reload):
             self.assertEqual(self.run_kdnetd("--check=reload", self.folder / "kdnetd.yaml").returncode, 0)
 
 
+class UnderLoad(Reload):
+    """Machines crash all the time while the configuration is read again and again, and clients take nothing."""
+
+    RELOADS = int(os.environ.get("KDNETD_RELOADS", "200"))
+    WARM = 40  # reloads after which nothing grows any more
+    MACHINES, STUCK = 60, 20
+    SLACK_KIB = 3 << 10
+
+    def configure(self, turn):
+        """Each turn has another policy, other labels, one more or one less target and listener."""
+        names = ", ".join(f"{{name: m{i}, key: {harness.key_text(6, 6, 6, 1 + i)}, labels: {{turn: '{turn % 7}'}}}}" for i in range(self.MACHINES))
+        more = f", {{name: extra{turn % 5}, key: {harness.key_text(7, 7, 7, 1 + turn % 5)}}}" if turn % 2 else ""
+        listen = f"listen: ['{self.second}']\n" if turn % 3 else ""
+        return self.targets(names + more, f'{listen}store: "{self.folder}/kdnetd.db"\nhttp_socket: "{self.folder}/s"\nhold_for: {1 + turn % 9}m\n')
+
+    def crash_all(self, daemon):
+        return harness.Machines(self, daemon.listen[0], harness.key_text(6, 6, 6, 1), "--count", self.MACHINES, "--dump-ms", 200,
+                                "--spread-ms", 3000, scenario="bugcheck")
+
+    def halted_ms(self, machines):
+        summaries = machines.wait()
+        for one in summaries:
+            self.assertEqual((one["traps_again"], one["released_wrongly"]), (0, 0), one)
+        return sum(one["longest_halt_ms"] for one in summaries)
+
+    def connect(self):
+        end = time.monotonic() + harness.PATIENCE
+        while True:
+            one = socket.socket(socket.AF_UNIX)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            try:
+                one.connect(str(self.folder / "s"))
+                return one
+            except OSError:  # HTTP has not begun
+                one.close()
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.02)
+
+    def stick(self):
+        """Clients that ask for all events, and read none."""
+        for _ in range(self.STUCK):
+            one = self.connect()
+            self.addCleanup(one.close)
+            one.sendall(b"GET /api/v1/stream HTTP/1.1\r\nHost: kdnetd\r\n\r\n")
+
+    def test_many_reloads_cost_no_machine_and_nothing_grows(self):
+        self.second = harness.place(self.ip, harness.free_port(self.ip))
+        daemon = harness.Daemon(self, "--config", self.configure(0))
+        self.stick()
+        floor = self.halted_ms(self.crash_all(daemon))
+        machines, runs, halted, before = self.crash_all(daemon), 1, [], None
+        for turn in range(1, self.RELOADS + 1):
+            self.configure(turn)
+            self.reload(daemon)
+            if turn == self.WARM:
+                before = (len(os.listdir(f"/proc/{daemon.pid}/fd")), daemon.memory_kib())
+            if machines.process.poll() is not None and turn < self.RELOADS:
+                halted.append(self.halted_ms(machines))
+                machines, runs = self.crash_all(daemon), runs + 1
+        halted.append(self.halted_ms(machines))
+        print(f"\n{self.RELOADS} reloads, {runs} times {self.MACHINES} crashes: {max(halted)} ms of halts together; {floor} ms without")
+        self.assertLess(min(halted), 3 * floor + 20 * self.MACHINES)
+        daemon.wait_event("crash_status", count=(runs + 1) * self.MACHINES, phase="shutdown", verdict="written")
+        self.configure(self.RELOADS)
+        self.reload(daemon)
+        self.assertLessEqual(len(os.listdir(f"/proc/{daemon.pid}/fd")), before[0] + 3)
+        if (harness.BUILD / "tests" / "later.so").exists():  # a sanitizer keeps what is freed
+            self.assertLess(daemon.memory_kib(), before[1] + self.SLACK_KIB)
+        events = daemon.stop()
+        self.assertEqual(len({e["id"] for e in events}), len(events))
+        self.check_events(events)
+
+
 class Memory(Reload):
     """Keys are where a session needs them, and nowhere else."""
 
