@@ -312,6 +312,7 @@ static bool parse_key_file(struct lines *l, const char *text, size_t length, str
             parse_rest(l, words, count, target);
         text = newline ? newline + 1 : end;
     }
+    l->spot.line = 0; /* of the whole file */
     if (l->found == 0)
         config_report_add(l->report, &l->spot, "has no key in it; write: key [address]");
     return l->report->count == 0;

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,13 @@
 #define LONGEST_ADDRESS 64
 
 static const char hex_digits[] = "0123456789ABCDEF";
+
+/* The bounds of an option stand in options.def, and have the form of its values. */
+static void expect_bounds(bool good)
+{
+    assert(good);
+    (void)good;
+}
 
 __attribute__((format(printf, 2, 3))) static bool wrong(char *error, const char *format, ...)
 {
@@ -194,8 +202,7 @@ static bool parse_milliseconds(const char *text, uint64_t *ms)
 bool config_parse_duration(const char *text, const char *least, const char *most, uint64_t *ms, char *error)
 {
     uint64_t low = 0, high = 0, value = 0;
-    if (!parse_milliseconds(least, &low) || !parse_milliseconds(most, &high))
-        return wrong(error, "has bounds that are no durations; this is a fault of kdnetd");
+    expect_bounds(parse_milliseconds(least, &low) && parse_milliseconds(most, &high));
     if (!parse_milliseconds(text, &value))
         return wrong(error, "\"%.40s\" is not a duration; write a number and ms, s, m, h or d, as %s", text, least);
     if (value < low || value > high)
@@ -228,8 +235,8 @@ bool config_parse_number(const char *text, const char *least, const char *most, 
     uint64_t low = 0, high = 0, value = 0;
     const char *or_out = unsaid ? ", or leave it out: " : "";
     size_t length = strlen(text);
-    if (!parse_decimal(least, strlen(least), UINT32_MAX, &low) || !parse_decimal(most, strlen(most), UINT32_MAX, &high))
-        return wrong(error, "has bounds that are no numbers; this is a fault of kdnetd");
+    expect_bounds(parse_decimal(least, strlen(least), UINT32_MAX, &low) &&
+                  parse_decimal(most, strlen(most), UINT32_MAX, &high));
     if (length == 0 || strspn(text, "0123456789") != length)
         return wrong(error, "\"%.40s\" is not a number; write one from %s to %s%s%s", text, least, most, or_out,
                      unsaid ? unsaid : "");
@@ -260,8 +267,7 @@ static bool parse_bytes(const char *text, uint64_t *bytes)
 bool config_parse_size(const char *text, const char *least, const char *most, uint64_t *bytes, char *error)
 {
     uint64_t low = 0, high = 0, value = 0;
-    if (!parse_bytes(least, &low) || !parse_bytes(most, &high))
-        return wrong(error, "has bounds that are no sizes; this is a fault of kdnetd");
+    expect_bounds(parse_bytes(least, &low) && parse_bytes(most, &high));
     if (!parse_bytes(text, &value))
         return wrong(error, "\"%.40s\" is not a size; write a number and KiB, MiB, GiB or TiB, as %s", text, least);
     if (value < low || value > high)

@@ -118,6 +118,29 @@ static void slowness_and_storms_are_taken(void **state)
     assert_false(o.think.late_ack);
 }
 
+static void what_a_machine_has_and_does_is_taken(void **state)
+{
+    (void)state;
+    struct options o;
+    assert_int_equal(PARSE(&o, GOOD), OPTIONS_RUN);
+    assert_false(o.no_dump || o.dump_log || o.lenient || o.new_port || o.print_targets || o.json);
+    assert_int_equal(PARSE(&o, GOOD, "--no-dump", "--dump-log", "--lenient", "--new-port", "--json", "--exit"),
+                     OPTIONS_RUN);
+    assert_true(o.no_dump && o.dump_log && o.lenient && o.new_port && o.json && o.exit_when_ended);
+    assert_int_equal(PARSE(&o, GOOD, "--images", "40", "--cause", "0x1234", "--bugcheck", "0x3B", "--reboot-ms", "250"),
+                     OPTIONS_RUN);
+    assert_int_equal(o.images, 40);
+    assert_int_equal(o.cause, 0x1234);
+    assert_int_equal(o.bugcheck, 0x3b);
+    assert_int_equal(o.reboot_ms, 250);
+    assert_int_equal(PARSE(&o, GOOD, "--replay", "a.pcap", "--replay-key", "8.8.8.8", "--replay-gap-ms", "5"),
+                     OPTIONS_RUN);
+    assert_string_equal(o.replay, "a.pcap");
+    assert_int_equal(o.replay_gap_ms, 5);
+    assert_int_equal(PARSE(&o, "--key", "1.2.3.4", "--print-targets"), OPTIONS_RUN); /* nobody is reached */
+    assert_true(o.print_targets);
+}
+
 static void mistakes_are_refused(void **state)
 {
     (void)state;
@@ -146,6 +169,10 @@ static void mistakes_are_refused(void **state)
     assert_int_equal(PARSE(&o, GOOD, "--replay-key", "8.8.8.8"), OPTIONS_WRONG);
     assert_int_equal(PARSE(&o, GOOD, "--guidage", "12"), OPTIONS_WRONG);
     assert_int_equal(PARSE(&o, GOOD, "left over"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, GOOD, "--replay", "a", "--replay-key", "8.8.8.8", "--scenario", "int3"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, GOOD, "--exit=now"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, GOOD, "--coutn", "2"), OPTIONS_WRONG);
+    assert_int_equal(PARSE(&o, GOOD, "--count"), OPTIONS_WRONG);
 }
 
 static void each_machine_has_a_key_of_its_own_unless_one_key(void **state)
@@ -190,6 +217,7 @@ int main(void)
         cmocka_unit_test(version_with_a_number_is_the_protocol),
         cmocka_unit_test(version_alone_is_the_programs),
         cmocka_unit_test(slowness_and_storms_are_taken),
+        cmocka_unit_test(what_a_machine_has_and_does_is_taken),
         cmocka_unit_test(mistakes_are_refused),
         cmocka_unit_test(each_machine_has_a_key_of_its_own_unless_one_key),
         cmocka_unit_test(keys_that_would_not_fit_are_refused),

@@ -234,6 +234,9 @@ static void apis_have_names(void **state)
     assert_string_equal(kdnet_api_name(0x313c), "Continue2");
     assert_string_equal(kdnet_api_name(0x3146), "GetVersion");
     assert_string_equal(kdnet_api_name(0x3160), "SetContextEx");
+#define EXPECT_NAME(name, number, text) assert_string_equal(kdnet_api_name(number), text);
+    KDNET_API_MAP(EXPECT_NAME)
+#undef EXPECT_NAME
     assert_null(kdnet_api_name(0x312f));
     assert_null(kdnet_api_name(0x3154));
     assert_null(kdnet_api_name(UINT32_MAX));

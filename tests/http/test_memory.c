@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory that runs out at any one allocation of HTTP: it is opened whole or not at all, a request gets an answer or the
+ * end of its connection, and the next request is served. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/http/fake_world.h"
+#include "tests/service/captured_log.h"
+#include "tests/support/scarce.h"
+
+#include <cmocka.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define PATIENCE_S 60
+#define MOST       400U /* allocations of one round, at the most */
+
+static char socket_path[64];
+static struct http_options options;
+
+static int set_up(void **state)
+{
+    (void)state;
+    (void)snprintf(socket_path, sizeof socket_path, "/tmp/kdnetd-http-%ld.sock", (long)getpid());
+    options = (struct http_options){.socket = socket_path, .limits = {.call_ms = 200}};
+    fake_world.no_store = true;
+    fake_world.ready = true;
+    fake_world.targets = 3;
+    fake_make();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    fake_clear();
+    return 0;
+}
+
+static struct http *open_http(void)
+{
+    return http_open(&options, &fake_ops, NULL);
+}
+
+/* The status of the answer; 0: the connection ended without one. */
+static unsigned ask(const char *request)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    const struct timeval patience = {.tv_sec = PATIENCE_S};
+    char answer[65536];
+    size_t length = 0;
+    (void)snprintf(name.sun_path, sizeof name.sun_path, "%s", socket_path);
+    int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(client >= 0);
+    assert_int_equal(setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+    for (unsigned tries = 0; connect(client, (const struct sockaddr *)&name, sizeof name) != 0; ++tries) {
+        if (tries == PATIENCE_S * 100)
+            fail_msg("%s: %s", socket_path, strerror(errno)); /* it is opened by HTTP's thread */
+        (void)usleep(10000);
+    }
+    (void)send(client, request, strlen(request), MSG_NOSIGNAL);
+    for (ssize_t n; (n = recv(client, answer + length, sizeof answer - 1 - length, 0)) != 0; length += (size_t)n) {
+        if (n < 0 && errno == ECONNRESET)
+            break;
+        if (n < 0)
+            fail_msg("no answer in %d s to: %s", PATIENCE_S, request);
+    }
+    answer[length] = '\0';
+    (void)close(client);
+    unsigned status = 0;
+    if (length > 0 && sscanf(answer, "HTTP/1.1 %u", &status) != 1)
+        fail_msg("no answer of HTTP: %s", answer);
+    return status;
+}
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+/* Returns whether memory failed: at that allocation of opening. */
+static bool open_and_close(size_t number)
+{
+    captured_begin();
+    scarce_begin(number, 0);
+    struct http *http = open_http();
+    (void)captured_end();
+    bool failed = scarce_end();
+    if (!http)
+        assert_true(failed);
+    if (http && !failed)
+        assert_int_equal(ask(GET("/healthz")), 200);
+    assert_true(http_close(http));
+    assert_int_equal(access(socket_path, F_OK), -1);
+    return failed;
+}
+
+static void http_opens_whole_or_not_at_all(void **state)
+{
+    size_t n = 0;
+    (void)state;
+    while (n < MOST && open_and_close(n))
+        ++n;
+    assert_in_range(n, 1, MOST - 1);
+}
+
+/* Each allocation of these requests, and of the events that are published meanwhile, fails once. */
+static void a_request_has_an_answer_or_its_connection_ends(void **state)
+{
+    static const char *const requests[] = {
+        GET("/api/v1/status"),
+        GET("/api/v1/targets?limit=2"),
+        GET("/metrics"),
+        GET("/api/v1/nothing"),
+        "POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+    };
+    const struct store_event event = {
+        .seq = 1, .id = "a", .time_us = 1, .type = "lost", .target = "web-1", .line = "{}", .length = 2};
+    (void)state;
+    captured_begin();
+    struct http *http = open_http();
+    for (size_t i = 0; http && i < sizeof requests / sizeof requests[0]; ++i)
+        for (size_t n = 0; n < MOST; ++n) {
+            scarce_begin(n, 0);
+            http_publish(http, &event, 1);
+            unsigned status = ask(requests[i]);
+            bool failed = scarce_end();
+            if (status != 0 && (status < 200 || status > 599))
+                fail_msg("answer %u to %s", status, requests[i]);
+            if (!failed) {
+                assert_int_not_equal(status, 0);
+                break;
+            }
+            if (ask(GET("/healthz")) != 200)
+                fail_msg("not served after allocation %zu of: %s", n, requests[i]);
+        }
+    bool closed = http_close(http);
+    (void)captured_end();
+    assert_non_null(http);
+    assert_true(closed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(http_opens_whole_or_not_at_all),
+        cmocka_unit_test(a_request_has_an_answer_or_its_connection_ends),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
