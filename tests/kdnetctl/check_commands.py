@@ -30,8 +30,15 @@ BAD = ["", " ", "-1", "0", "99999999999999999999", "1e9", "nan", "0x", "%s%n%p",
 
 
 class Commands(Case):
+    table = {}  # the program is asked once
+
     def commands(self):
         """Each command's own options: {name: takes a value}."""
+        if not Commands.table:
+            Commands.table = self.ask_commands()
+        return Commands.table
+
+    def ask_commands(self):
         words = [line.split()[0] for line in self.run_program("--help").stdout.splitlines() if line.startswith("  ")]
         names = [word for word in words if word.isalpha() and word not in ("help", "completion")]
         return {name: self.options(name) for name in names}

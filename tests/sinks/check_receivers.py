@@ -382,17 +382,17 @@ class Answers(Case):
     def test_nothing_is_missing_after_kills(self):
         receiver = self.receiver(lambda *_: (200 if len(receiver.bodies) % 3 else 503, "", {}))
         sink = {"name": "s", "type": "http", "url": receiver.url, "batch": 7}
-        events = [event(n) for n in range(1, 301)]
-        for start in range(0, 300, 100):
+        events = [event(n) for n in range(1, 121)]
+        for start in range(0, 120, 40):
             process = self.start(sink)
-            self.tell(process, *events[start:start + 100])
-            wanted = start + 20
+            self.tell(process, *events[start:start + 40])
+            wanted = start + 10
             receiver.wait(lambda _: len({one["id"] for one in receiver.taken(lines_of)}) >= wanted)
             time.sleep(0.3)  # what was told is in the store: this is about the sinks
             process.kill()
             process.wait()
         process = self.start(sink)
-        receiver.wait(lambda _: len({one["id"] for one in receiver.taken(lines_of)}) == 300)
+        receiver.wait(lambda _: len({one["id"] for one in receiver.taken(lines_of)}) == 120)
         self.finish(process)
 
 
