@@ -9,7 +9,7 @@ killed, or forks, or ends while others end, has counted all the same.
 Prints line coverage by folder and in all, each function that no test ran, and the sources that were not built here, so
 are not in the figures. Writes BUILD_FOLDER/unrun_lines.txt: FILE:FIRST-LAST of all lines that no test ran.
 
-A line counts when it holds code: not one that is empty, a comment, or nothing but braces. A line of which only a part
+A line counts when it holds code: not one that is empty, a comment, a preprocessor's, or nothing but braces. A line of which only a part
 ran has run, as gcov would say too.
 """
 import collections
@@ -59,7 +59,7 @@ def lines_of_code(text):
     """The numbers of the lines that hold more than braces and comments."""
     text = re.sub(r"/\*.*?\*/", lambda comment: "\n" * comment.group().count("\n"), text, flags=re.DOTALL)
     return {number for number, line in enumerate(text.splitlines(), 1)
-            if not NO_CODE.fullmatch(re.sub(r"//.*", "", line))}
+            if not line.lstrip().startswith("#") and not NO_CODE.fullmatch(re.sub(r"//.*", "", line))}
 
 
 def tool(name):
