@@ -21,9 +21,9 @@ static bool read_whole(struct csv *csv, FILE *file)
     do {
         if (length == room) {
             room = room == 0 ? 65536 : room * 2;
-            char *larger = room <= 2 * FILE_MAX ? realloc(csv->text, room + 1) : NULL;
+            char *larger = realloc(csv->text, room + 1);
             if (!larger)
-                return fail(csv, 0, "is too long; 64 MiB are the most");
+                return fail(csv, 0, "cannot be read: out of memory");
             csv->text = larger;
         }
         count = fread(csv->text + length, 1, room - length, file);

@@ -84,20 +84,34 @@ static void read_heading(struct reading *reading)
                               "this column is missing; the first line names the columns, as in: name,address,rack");
 }
 
-/* A label's value stands in a line of words. */
-static void add_label(struct reading *reading, struct machine *machine, const char *name, const char *value)
+/* A label's value stands in a line of words. False: out of memory. */
+static bool add_label(struct reading *reading, struct machine *machine, const char *name, const char *value)
 {
     size_t length = strlen(value), before = machine->labels ? strlen(machine->labels) : 0;
     if (length >= CONFIG_LABEL_SIZE || strpbrk(value, " \t\r\n")) {
         machine_list_complain(reading->list, machine->line, name, value,
                               "is no value of a label: it has 1 to 64 bytes without blanks; write - or _ for them");
-        return;
+        return true;
     }
     char *larger = realloc(machine->labels, before + strlen(name) + length + 3);
     if (!larger)
-        return;
+        return false;
     machine->labels = larger;
     (void)sprintf(larger + before, " %s=%s", name, value);
+    return true;
+}
+
+/* False: out of memory. */
+static bool add_field(struct reading *reading, struct machine *machine, size_t at)
+{
+    const char *text = reading->row.fields[at];
+    int column = reading->columns[at];
+    if (text[0] == '\0')
+        return true;
+    if (column == LABEL_COLUMN)
+        return add_label(reading, machine, reading->heading.fields[at], text);
+    machine->column[column] = strdup(text);
+    return machine->column[column] != NULL;
 }
 
 static void check_key(struct reading *reading, struct machine *machine)
@@ -187,6 +201,7 @@ static void check_setup(struct reading *reading, const struct machine *machine)
                                   "is neither true nor false");
 }
 
+/* False: out of memory. */
 static bool add_machine(struct reading *reading)
 {
     struct machine_list *list = reading->list;
@@ -200,15 +215,9 @@ static bool add_machine(struct reading *reading)
     }
     struct machine *machine = &list->machines[list->count++];
     *machine = (struct machine){.line = reading->row.line};
-    for (size_t i = 0; i < reading->row.count; ++i) {
-        char *text = reading->row.fields[i];
-        if (text[0] == '\0')
-            continue;
-        if (reading->columns[i] == LABEL_COLUMN)
-            add_label(reading, machine, reading->heading.fields[i], text);
-        else
-            machine->column[reading->columns[i]] = strdup(text);
-    }
+    for (size_t i = 0; i < reading->row.count; ++i)
+        if (!add_field(reading, machine, i))
+            return false;
     return true;
 }
 
@@ -256,8 +265,10 @@ static int by_key(const void *a, const void *b)
 static void find_twins(struct machine_list *list, enum machine_column column, int (*order)(const void *, const void *))
 {
     struct machine **sorted = calloc(list->count + 1, sizeof *sorted); // NOLINT(bugprone-sizeof-expression)
-    if (!sorted)
+    if (!sorted) {
+        machine_list_complain(list, 0, NULL, NULL, "out of memory");
         return;
+    }
     for (size_t i = 0; i < list->count; ++i)
         sorted[i] = &list->machines[i];
     qsort(sorted, list->count, sizeof *sorted, order); // NOLINT(bugprone-sizeof-expression)

@@ -98,7 +98,7 @@ static void thousands_of_label_sets_are_told_apart(void **state)
 
 /* --- key files ---------------------------------------------------------------------------------------------------- */
 
-/* --target a=@FILE, whose content is `text`. NULL: no mistake, else what is told. */
+/* --target a=@FILE, whose content is `text`. NULL: no mistake, else what is told behind the path. */
 static void read_key_file(struct fixture *f, const char *text, const char *wanted)
 {
     char path[64], option[80], line[300], error[CONFIG_ERROR_SIZE] = "";
@@ -114,7 +114,7 @@ static void read_key_file(struct fixture *f, const char *text, const char *wante
     assert_int_equal(unlink(path), 0);
     assert_int_equal(good, wanted == NULL);
     assert_int_equal(f->config.target_count, wanted ? 0 : 1);
-    (void)snprintf(line, sizeof line, wanted ? wanted : "", path);
+    (void)snprintf(line, sizeof line, "%s%s", wanted ? path : "", wanted ? wanted : "");
     assert_string_equal(error, line);
 }
 
@@ -122,8 +122,8 @@ static void a_key_file_has_one_line_with_a_key(void **state)
 {
     struct fixture *f = *state;
     read_key_file(f, "# of web-17\n1.2.3.4\n", NULL);
-    read_key_file(f, "1.2.3.4\n5.6.7.8\n", "%s:2:1: key: is in a second line; a key file has one: key [address]");
-    read_key_file(f, "# nothing\n", "%s: has no key in it; write: key [address]");
+    read_key_file(f, "1.2.3.4\n5.6.7.8\n", ":2:1: key: is in a second line; a key file has one: key [address]");
+    read_key_file(f, "# nothing\n", ": has no key in it; write: key [address]");
 }
 
 int main(void)

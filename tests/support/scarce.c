@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* Allocations are counted from `first` on; those from `first` to `last` fail. */
-static atomic_size_t count, first = SIZE_MAX, last;
+static atomic_size_t asked, first = SIZE_MAX, last;
 static atomic_bool failed;
 
 void *__real_malloc(size_t size);
@@ -21,7 +21,7 @@ char *__wrap_strdup(const char *text);
 void scarce_begin(size_t number, size_t rest)
 {
     failed = false;
-    count = 0;
+    asked = 0;
     last = number + rest;
     first = number;
 }
@@ -52,7 +52,7 @@ static bool is_out(void)
 {
     if (first == SIZE_MAX)
         return false;
-    size_t at = atomic_fetch_add(&count, 1);
+    size_t at = atomic_fetch_add(&asked, 1);
     bool out = at >= first && at <= last;
     if (out)
         failed = true;
