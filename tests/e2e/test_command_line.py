@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What kdnetd is told, and how it answers: options, configuration, signals, service manager, exit status."""
 import json
+import resource
 import signal
 import socket
+import subprocess
 import time
 
 import harness
@@ -98,6 +100,40 @@ class Check(harness.Case):
             done = self.run_kdnetd(option)
             self.assertEqual((done.returncode, done.stderr), (0, ""), option)
             self.assertIn("kdnetd", done.stdout)
+
+
+class Machines(harness.Case):
+    """kdnet-target is a program that people start by hand, too."""
+
+    def run_machines(self, *options, **rest):
+        return subprocess.run([harness.BUILD / "kdnet-target", "--host", "127.0.0.1:9", "--key", "1.2.3.4", *options],
+                              capture_output=True, text=True, timeout=harness.PATIENCE, check=False, **rest)
+
+    def test_an_address_that_cannot_be_used_is_told_with_a_remedy(self):
+        done = self.run_machines("--bind", "192.0.2.1:0")
+        self.assertEqual(done.returncode, 2, done)
+        self.assertRegex(done.stderr, r"its address cannot be used: .*; give another one with --bind, or port 0 for any")
+
+    def test_more_machines_than_descriptors_are_told_with_a_remedy(self):
+        done = self.run_machines("--count", "1000",
+                                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200)))
+        self.assertEqual(done.returncode, 2, done)
+        self.assertRegex(done.stderr, r"--count 1000: each machine needs a descriptor, and the limit is 200; raise it with "
+                                      r"'ulimit -n \d+'")
+
+    def test_a_capture_that_is_none_is_told(self):
+        for text, said in (("", "the file is empty"), ("no capture at all, but text that is longer than a header", "pcap")):
+            path = self.file("a.pcap", text)
+            done = self.run_machines("--replay", path, "--replay-key", "8.8.8.8")
+            self.assertEqual(done.returncode, 2, done)
+            self.assertIn("--replay", done.stderr)
+            self.assertIn(said, done.stderr)
+
+    def test_what_an_operator_asks_of_it_is_printed(self):
+        done = self.run_machines("--print-targets", "--count", "2")
+        self.assertEqual((done.returncode, len(done.stdout.split())), (0, 4), done)
+        done = self.run_machines("--help")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
 
 class Serving(harness.Case):

@@ -11,6 +11,9 @@
 #include "service/sinks/sinks.h"
 #include "service/symbols/identity.h"
 #include "service/symbols/lookup.h"
+#include "service/targets/policies.h"
+#include "service/targets/snapshots.h"
+#include "service/targets/targets.h"
 #include "tests/service/captured_log.h"
 #include "tests/support/scarce.h"
 
@@ -119,11 +122,73 @@ static void sinks_that_find_no_memory_are_told_and_the_others_run(void **state)
     config_clear(&config);
 }
 
+/* --- targets ------------------------------------------------------------------------------------------------------ */
+
+static bool see_name(void *user, const struct snapshot_view *view)
+{
+    assert_string_equal(view->name, user);
+    return true;
+}
+
+/* Four targets with an address, a policy and a published state each: whoever was taken is found by all of them. */
+static void take_targets(void *user)
+{
+    static struct targets targets;
+    struct policies policies;
+    struct kdnetd_config config;
+    struct target *rows[TARGETS_SHARE_MAX];
+    struct listener *listener = (struct listener *)(void *)&rows; /* this room only compares listeners */
+    char name[CONFIG_NAME_SIZE];
+    (void)user;
+    config_init(&config);
+    policies_init(&policies);
+    targets_init(&targets, 42);
+    struct snapshots *snapshots = snapshots_new();
+    bool good = snapshots && targets_reserve(&targets, 4) && snapshots_reserve(snapshots, 4);
+    for (unsigned i = 0; good && i < 4; ++i) {
+        struct config_target wanted;
+        memset(&wanted, 0, sizeof wanted);
+        (void)snprintf(name, sizeof name, "web-%u-with-a-name-that-takes-memory-of-its-own", i);
+        (void)snprintf(wanted.name, sizeof wanted.name, "%s", name);
+        wanted.key.bytes[0] = (uint8_t)(i + 1);
+        wanted.policy.hold_for_ms = 1000 + i;
+        struct address address = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 10, [15] = (uint8_t)i}, .port = 50001};
+        struct target *target = targets_add(&targets, &wanted, false);
+        const struct kdnet_policy *policy = policies_of(&policies, &config, &wanted);
+        uint32_t slot = snapshots_slot(snapshots, name, NULL);
+        good = target && policy && slot != 0 && targets_index(&targets) &&
+               targets_set_live(&targets, target, &address, listener, 50000);
+        if (policy)
+            assert_int_equal(policy->hold_for_us, (1000 + i) * 1000);
+        if (slot != 0)
+            assert_true(snapshots_look(snapshots, name, see_name, name));
+        if (!good)
+            break;
+        size_t count = targets_at(&targets, &address, 50000, rows); /* else it is known by its key again */
+        assert_true(count == 1 || scarce_failed());
+        if (count == 1)
+            assert_string_equal(targets_name(rows[0]), name);
+    }
+    assert_true(good || scarce_failed());
+    targets_clear(&targets);
+    policies_clear(&policies);
+    if (snapshots)
+        snapshots_free(snapshots);
+    config_clear(&config);
+}
+
+static void targets_are_taken_whole_or_it_is_told(void **state)
+{
+    (void)state;
+    assert_in_range(scarce_each(take_targets, NULL), 5, MOST);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kdnetd_goes_on_without_the_symbols_that_found_no_memory),
         cmocka_unit_test(sinks_that_find_no_memory_are_told_and_the_others_run),
+        cmocka_unit_test(targets_are_taken_whole_or_it_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
