@@ -6,7 +6,9 @@ import json
 import os
 import pty
 import re
+import resource
 import select
+import signal
 import socket
 import sqlite3
 import stat
@@ -24,6 +26,12 @@ CRASH = "6ae1abbada9a679d"
 HOSTILE = "a\x1b[2Jb\u202ec\x07d\x9be\n\u2028f"
 SILENCED = ("KDNETD_SOCKET", "KDNETD_URL", "KDNETD_TOKEN_FILE", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR", "NO_COLOR",
             "COLUMNS", "LINES")
+
+
+def small_files():
+    """As a full disk: a file takes no more than 300 bytes."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
 
 
 def environment(**more):
@@ -49,9 +57,9 @@ class Case(unittest.TestCase):
         self.fake = fake_server.Fake(self.folder)
         self.addCleanup(self.fake.close)
 
-    def run_program(self, *arguments, env=None, code=0):
+    def run_program(self, *arguments, env=None, code=0, **rest):
         done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=False,
-                              env=env or environment(KDNETD_SOCKET=self.fake.path), stdin=subprocess.DEVNULL)
+                              env=env or environment(KDNETD_SOCKET=self.fake.path), stdin=subprocess.DEVNULL, **rest)
         self.assertEqual(done.returncode, code, f"{arguments}\n{done.stdout}\n{done.stderr}")
         return done
 
@@ -639,6 +647,30 @@ class Lists(Case):
         self.assertIn("500 targets", self.check(os.path.join(out, "targets")))
         self.assertIn("there already", self.run_program("keygen", "--from", path, "--out", out, "--host-ip", "1.2.3.4",
                                                         code=2).stderr)
+
+    def test_a_machine_has_settings_of_its_own(self):
+        path = self.write("name,host_ip,port,busparams,nodhcp,noumex\nweb-1,2001:db8::1,50001,5.0.0,true,true\nweb-2,,,,false,\n")
+        out = os.path.join(self.folder, "out")
+        self.run_program("keygen", "--from", path, "--out", out, "--host-ip", "192.0.2.10", "--port", "50000", "--nodhcp")
+        scripts = {}
+        for name in ("web-1", "web-2"):
+            with open(os.path.join(out, name + ".ps1"), encoding="utf-8") as file:
+                scripts[name] = file.read()
+        for word in ("2001:db8::1", "50001", "5.0.0", "nodhcp", "noumex"):
+            self.assertIn(word, scripts["web-1"])
+        self.assertIn("192.0.2.10", scripts["web-2"])
+        for word in ("50001", "5.0.0", "noumex"):
+            self.assertNotIn(word, scripts["web-2"])
+        with open(os.path.join(out, "targets"), encoding="utf-8") as file:
+            lines = {line.split()[0]: line.split()[2:] for line in file if not line.startswith("#")}
+        self.assertEqual(lines, {"web-1": ["port=50001"], "web-2": []})
+
+    def test_nothing_is_left_when_a_script_cannot_be_written(self):
+        path, out = self.write("name\nweb-1\n" + "x" * 40 + "\n"), os.path.join(self.folder, "out")
+        done = self.run_program("keygen", "--from", path, "--out", out, "--host-ip", "192.0.2.10", code=1,
+                                preexec_fn=small_files)
+        self.assertIn("nothing is left of it", done.stderr)
+        self.assertFalse(os.path.exists(out) or os.path.exists(out + ".new"))
 
     def test_keys_for_many_with_mistakes(self):
         out = os.path.join(self.folder, "out")
