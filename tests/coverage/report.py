@@ -116,7 +116,7 @@ def read_sources(build):
 def print_folders(sources):
     folders = collections.defaultdict(lambda: [0, 0])
     for path, source in sources.items():
-        for name in (str(path.parent), "all"):
+        for name in (str(path.parent), "all") if source.lines else ():
             folders[name][0] += source.ran()
             folders[name][1] += len(source.lines)
     print(f"{'folder':24} {'lines':>7} {'ran':>7} {'%':>6}")
