@@ -73,6 +73,16 @@ class Check(harness.Case):
         path = self.file("good.yaml", "listen: '127.0.0.1:50000'\ntargets:\n  - {name: a, key: 1.2.3.4}\n")
         self.assertEqual(self.run_kdnetd("--check", path).returncode, 0)
 
+    def test_places_of_symbols_are_looked_at(self):
+        head = "listen: '127.0.0.1:50000'\ntargets: [{name: a, key: 1.2.3.4}]\n"
+        done = self.run_kdnetd("--check", self.file("a.yaml", head + "symbols: [/nowhere/at/all]\n"))
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("symbols: /nowhere/at/all: no such folder", done.stdout + done.stderr)
+        path = self.file("a.yaml", head + f"symbols: ['srv*{self.folder}/cache*http://symbols.example/']\n")
+        done = self.run_kdnetd("--check", path)
+        self.assertEqual(done.returncode, 0, done)
+        self.assertIn("http://symbols.example/: warning: ", done.stdout + done.stderr)
+
     def test_keys_that_everyone_can_read_are_refused(self):
         path = self.file("open.yaml", "targets:\n  - {name: a, key: 1.2.3.4}\n", 0o644)
         done = self.run_kdnetd("--check", path)

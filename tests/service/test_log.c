@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "service/runtime/log.h"
+#include "tests/service/captured_log.h"
 
 #include <cmocka.h>
 
@@ -186,9 +187,38 @@ static void half_of_a_whole_line_does_not_swallow_the_next(void **state)
     assert_string_equal(said, "\nlevel=warning msg=\"log lines were dropped\" count=1\nlevel=notice msg=next\n");
 }
 
+/* systemd reads the level of a line from its front. */
+static void a_line_to_the_journal_begins_with_its_level(void **state)
+{
+    static const struct {
+        enum config_log_level level;
+        const char *front;
+    } rows[] = {{CONFIG_LOG_ERROR, "<3>level=error "},
+                {CONFIG_LOG_WARNING, "<4>level=warning "},
+                {CONFIG_LOG_NOTICE, "<5>level=notice "},
+                {CONFIG_LOG_INFO, "<6>level=info "},
+                {CONFIG_LOG_DEBUG, "<7>level=debug "}};
+    (void)state;
+    log_set_level(CONFIG_LOG_DEBUG);
+    assert_int_equal(setenv("JOURNAL_STREAM", "1:2", 1), 0);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
+        struct log_line line;
+        captured_begin();
+        log_begin(&line, rows[i].level, "x");
+        log_end(&line);
+        assert_memory_equal(captured_end(), rows[i].front, strlen(rows[i].front));
+    }
+    assert_int_equal(unsetenv("JOURNAL_STREAM"), 0);
+    captured_begin();
+    log_plain(CONFIG_LOG_ERROR, "x");
+    assert_string_equal(captured_end(), "level=error msg=x\n");
+    log_set_level(CONFIG_LOG_NOTICE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_to_the_journal_begins_with_its_level),
         cmocka_unit_test(plain_text_stays_as_it_is),
         cmocka_unit_test(other_text_is_quoted),
         cmocka_unit_test(a_forged_line_stays_within_its_value),
