@@ -4,6 +4,7 @@
 commands are those that the programs in BUILD have."""
 import functools
 import glob
+import json
 import os
 import re
 import shutil
@@ -105,6 +106,12 @@ class Documents(unittest.TestCase):
             for message in re.findall(r"`([^`]+)`", row):
                 with self.subTest(message=message):
                     self.assertIn(message, said)
+
+    def test_the_design_has_each_event_of_the_contract(self):
+        schema = json.loads(text_of(os.path.join(TREE, "config/events.schema.json")))
+        design = text_of(os.path.join(TREE, "service/DESIGN.md"))
+        rows = re.findall(r"^\| `([a-z_]+)` \|", design.partition("## 3. Results")[2].partition("## 4.")[0], re.M)
+        self.assertEqual(sorted(rows), sorted(schema["properties"]["event"]["enum"]))
 
     def test_each_command_is_one_that_there_is(self):
         """Commands of ours in blocks and in the text: name and options are in that command's --help."""
