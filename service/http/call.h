@@ -41,8 +41,15 @@ struct reply {
     bool stays_open;                 /* a stream follows */
 };
 
+/* A message to HTTP's thread. */
+struct note {
+    struct note *next;
+    void (*open)(struct note *note, struct http *http); /* handles the note, and frees it when it was allocated */
+};
+
 struct call {
-    struct call *next; /* in a queue */
+    struct call *next;    /* in a queue */
+    struct note answered; /* tells HTTP's thread that another thread has answered */
     struct http *http;
     struct connection *connection; /* used on HTTP's thread only; NULL: closed */
     struct store_reader *reader;   /* set while the store's thread answers; NULL: no store */

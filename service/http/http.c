@@ -251,7 +251,7 @@ static void run(void *user)
 
 static void on_close(struct note *note, struct http *http)
 {
-    free(note);
+    (void)note;
     http->closing = true;
     (void)event_base_loopbreak(http->base);
 }
@@ -369,13 +369,10 @@ void http_publish(struct http *http, const struct store_event *events, size_t co
 
 bool http_close(struct http *http)
 {
-    struct note *note = http ? malloc(sizeof *note) : NULL;
     if (!http)
         return true;
-    if (!note)
-        return false;
-    note->open = on_close;
-    (void)http_post(http, note);
+    http->closing_note.open = on_close;
+    (void)http_post(http, &http->closing_note);
     (void)uv_thread_join(&http->thread);
     bool reading = jobs_stop(&http->reading), memory = jobs_stop(&http->memory);
     if (!reading || !memory)

@@ -3,20 +3,14 @@
 #include "service/http/system.h"
 #include "service/store/store_read.h"
 
-#include <stdlib.h>
+#include <stddef.h>
 
 #define STOP_WAIT_NS UINT64_C(2000000000)
 
-struct answered {
-    struct note note;
-    struct call *call;
-};
-
 static void on_answered(struct note *note, struct http *http)
 {
-    struct call *call = ((struct answered *)note)->call;
+    struct call *call = (struct call *)(void *)((char *)note - offsetof(struct call, answered));
     (void)http;
-    free(note);
     call->later = false;
     if (call->back)
         call->back(call);
@@ -26,18 +20,11 @@ static void on_answered(struct note *note, struct http *http)
         call_free(call);
 }
 
-/* Without memory for a note nobody is told, and the connection's timer answers. */
 void http_finish_call(struct call *call)
 {
-    struct answered *answered = malloc(sizeof *answered);
-    if (!answered)
-        return;
-    answered->call = call;
-    answered->note.open = on_answered;
-    if (http_post(call->http, &answered->note))
-        return;
-    free(answered);
-    call_free(call);
+    call->answered.open = on_answered;
+    if (!http_post(call->http, &call->answered))
+        call_free(call);
 }
 
 static struct call *take_from(struct lane *lane)

@@ -100,12 +100,6 @@ struct jobs {
     struct store_reader *reader;
 };
 
-/* A word to HTTP's thread. */
-struct note {
-    struct note *next;
-    void (*open)(struct note *note, struct http *http); /* handles the note and frees it */
-};
-
 struct settings {
     struct config_address address;
     bool address_told, read_told, read_needs_token, metrics_targets;
@@ -140,6 +134,7 @@ struct http {
     bool sinks_asked;       /* a question to the store about them is under way */
     unsigned seconds;
     bool closing;
+    struct note closing_note;
     unsigned owners; /* http_open's own, and one for each unanswered action; protected by the lock */
     bool closed;     /* no notes are taken; under the lock */
 };
