@@ -15,8 +15,6 @@
 
 #include <stdlib.h>
 
-#define BUDGET_DIVISOR 4U /* of the read deadline */
-
 /* How a machine is asked. */
 enum cause_way {
     CAUSE_SEARCH, /* full search, or in a storm a short one */
@@ -88,6 +86,7 @@ static struct kdnet_trace_start start_of(const struct kdnet_session *session)
         .machine = (enum kdnet_machine)info->version.machine,
         .bugcheck = session->history->crash.bugcheck.data,
         .kernel_base = kdnet_halt_kernel_base(session),
+        .build = info->version.minor,
         .kernel_id = kdnet_cause_kernel_id(info),
         .module_list = kdnet_halt_address(session,
                                           block ? info->data.loaded_module_list : info->version.loaded_module_list),
@@ -142,7 +141,7 @@ static void begin(struct kdnet_session *session, struct cause_state *state, uint
 {
     const struct kdnet_session_shared *shared = session->shared;
     state->begun = true;
-    state->until_us = now_us + shared->read_deadline_us / BUDGET_DIVISOR;
+    state->until_us = kdnet_probe_share(session, now_us);
     struct kdnet_trace_start start = start_of(session);
     if (!shared->crash_storm || (kdnet_trace_cache_may_ask(start.cache, &start.bugcheck, start.kernel_id, now_us) &&
                                  kdnet_trace_cache_may_find(start.cache, now_us)))
@@ -234,7 +233,7 @@ static bool next(struct kdnet_session *session, uint64_t now_us)
         return false;
     if (!state->begun)
         begin(session, state, now_us);
-    state->over = now_us >= state->until_us || !ask(session, state, now_us);
+    state->over = !kdnet_probe_has_time(session, state->until_us, now_us) || !ask(session, state, now_us);
     return !state->over;
 }
 

@@ -13,8 +13,6 @@
 #include "kdnet/session/probes/probe_internal.h"
 #include "kdnet/session/request_internal.h"
 
-#define BUDGET_DIVISOR 4U /* of the read deadline */
-
 struct dump_log_state {
     bool begun, over;
     uint64_t until_us;
@@ -56,7 +54,7 @@ static void begin(struct kdnet_session *session, struct dump_log_state *state, u
     if (path)
         start.path = *path;
     state->begun = true;
-    state->until_us = now_us + session->shared->read_deadline_us / BUDGET_DIVISOR;
+    state->until_us = kdnet_probe_share(session, now_us);
     kdnet_dump_log_begin(&state->search, &start);
 }
 
@@ -71,7 +69,8 @@ static bool next(struct kdnet_session *session, uint64_t now_us)
         return false;
     if (!state->begun)
         begin(session, state, now_us);
-    state->over = now_us >= state->until_us || !kdnet_dump_log_next(&state->search, &address, &length) ||
+    state->over = !kdnet_probe_has_time(session, state->until_us, now_us) ||
+                  !kdnet_dump_log_next(&state->search, &address, &length) ||
                   !kdnet_request_read(session, KDNET_FOR_PROBE, address, length);
     return !state->over;
 }

@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUDGET_DIVISOR 4U /* of the read deadline: a quarter for evidence */
-
 static bool is_kernel(const struct kdnet_read *read)
 {
     return strcmp(read->module, "nt") == 0;
@@ -115,9 +113,7 @@ static void begin(struct kdnet_session *session, uint64_t now_us)
     if (!begin_units(session, reads))
         return;
     halt->evidence_stage = KDNET_EVIDENCE_UNDER_WAY;
-    uint64_t until_us = now_us + session->shared->read_deadline_us / BUDGET_DIVISOR;
-    if (until_us < halt->deadline_us)
-        halt->deadline_us = until_us;
+    (void)kdnet_probe_share(session, now_us);
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */

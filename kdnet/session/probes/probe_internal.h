@@ -88,6 +88,14 @@ void *kdnet_probe_state(struct kdnet_session *session, const struct kdnet_probe 
 /* Returns the probe's private state; NULL: none yet. */
 void *kdnet_probe_state_find(const struct kdnet_session *session, const struct kdnet_probe *probe);
 
+/* Limits the rest of the read to the share of the read deadline, a quarter, that each of the last probes may take.
+ * Returns the end of the share: no request outlasts it, whether or not the machine answers. */
+uint64_t kdnet_probe_share(struct kdnet_session *session, uint64_t now_us);
+
+/* Whether the answer to one more request may be expected before the end of the share. A request that the end cuts off
+ * leaves the link unproven, and delays the release. */
+bool kdnet_probe_has_time(const struct kdnet_session *session, uint64_t until_us, uint64_t now_us);
+
 /* Frees the probe's state at this break. */
 void kdnet_probe_state_end(struct kdnet_session *session, const struct kdnet_probe *probe);
 

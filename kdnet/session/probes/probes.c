@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SHARE_DIVISOR 4U /* of the read deadline */
+
 /* --- asking ------------------------------------------------------------------------------------------------------- */
 
 /* Whether the break exceeds the rate limit and is no bug check. */
@@ -79,6 +81,22 @@ bool kdnet_probes_next(struct kdnet_session *session, uint64_t now_us)
     if (session->active->halt.stop.load_symbols && kdnet_is_known(&session->kernel_info->facts, KDNET_FACT_IDENTITY))
         kdnet_want_symbols(session);
     return false;
+}
+
+/* --- time --------------------------------------------------------------------------------------------------------- */
+
+uint64_t kdnet_probe_share(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->active->halt;
+    uint64_t until_us = now_us + session->shared->read_deadline_us / SHARE_DIVISOR;
+    if (until_us < halt->deadline_us)
+        halt->deadline_us = until_us;
+    return halt->deadline_us;
+}
+
+bool kdnet_probe_has_time(const struct kdnet_session *session, uint64_t until_us, uint64_t now_us)
+{
+    return now_us + kdnet_link_reply_rtt(&session->active->link) < until_us;
 }
 
 /* --- states ------------------------------------------------------------------------------------------------------- */
