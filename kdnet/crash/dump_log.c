@@ -4,8 +4,10 @@
 
 #include <string.h>
 
-#define PAGE          0x1000U
-#define SECTION_READS 8U /* reads of the driver's writable sections */
+#define PAGE           0x1000U
+#define SIGNATURES_MAX 8U          /* of a read that are tried */
+#define SECTION_READS  8U          /* reads of the driver's writable sections */
+#define DRIVER_MAX     0x10000000U /* bytes of the driver's image: a path does not lead beyond them */
 
 /* PE [doc: "PE Format"]. */
 enum {
@@ -68,8 +70,11 @@ static uint64_t kernel_pointer(const struct kdnet_dump_log_search *search, const
     return canonical && !kdnet_machine_is_user_address(machine, value) ? value : 0;
 }
 
+/* Adds a read of kernel memory that no other step reads. A sum that wraps is no kernel address. */
 static void add_step(struct kdnet_dump_log_search *search, const struct kdnet_dump_log_step *step)
 {
+    if (kdnet_machine_is_user_address(search->start.machine, step->address))
+        return;
     for (unsigned i = 0; i < search->end; ++i)
         if (search->step[i].address == step->address && search->step[i].kind == step->kind)
             return;
@@ -97,7 +102,7 @@ static void take_header(struct kdnet_dump_log_search *search, const uint8_t *dat
     for (size_t i = 0; i < count && at + SECTION_SIZE <= length; ++i, at += SECTION_SIZE) {
         uint32_t flags = kdnet_get_le32(data + at + SECTION_FLAGS), rva = kdnet_get_le32(data + at + SECTION_RVA);
         uint32_t size = kdnet_get_le32(data + at + SECTION_VIRTUAL_SIZE);
-        if ((flags & FLAG_WRITE) == 0 || (flags & FLAG_DISCARDABLE) != 0)
+        if ((flags & FLAG_WRITE) == 0 || (flags & FLAG_DISCARDABLE) != 0 || rva > DRIVER_MAX || size > DRIVER_MAX - rva)
             continue;
         for (uint32_t done = 0; done < size && reads < SECTION_READS; done += KDNET_DUMP_LOG_READ, ++reads)
             add_area(search, search->start.driver, true, rva + done);
@@ -141,19 +146,23 @@ static void take_text(struct kdnet_dump_log_search *search, const uint8_t *data,
         end_text(search);
 }
 
-static bool begin_text(struct kdnet_dump_log_search *search, const struct kdnet_dump_log_step *step,
+/* Begins at the first signature whose text is this crash's, or goes on behind the bytes. A signature may stand alone,
+ * or before another crash's text. */
+static void begin_text(struct kdnet_dump_log_search *search, const struct kdnet_dump_log_step *step,
                        const uint8_t *data, size_t length)
 {
-    size_t at;
+    size_t at = 0, found;
     bool wide;
-    if (!kdnet_dump_log_find(data, length, &at, &wide))
-        return false;
-    kdnet_dump_log_text_begin(&search->text, &search->start.bugcheck, pointer_size(search) == 4, wide);
-    search->path = step->path;
-    search->path.offset[step->level] += (uint32_t)at;
-    search->text_at = step->address + length;
-    take_text(search, data + at, length - at, search->wanted - at);
-    return true;
+    for (unsigned i = 0; i < SIGNATURES_MAX && !search->reading && !search->found &&
+                         kdnet_dump_log_find(data + at, length - at, &found, &wide);
+         ++i, ++at) {
+        at += found;
+        kdnet_dump_log_text_begin(&search->text, &search->start.bugcheck, pointer_size(search) == 4, wide);
+        search->path = step->path;
+        search->path.offset[step->level] += (uint32_t)at;
+        search->text_at = step->address + length;
+        take_text(search, data + at, length - at, search->wanted - at);
+    }
 }
 
 /* Follows the pointer of a remembered path: to the next pointer, or to the log. */
@@ -167,9 +176,16 @@ static void take_pointer(struct kdnet_dump_log_search *search, const struct kdne
         return;
     next.kind = next.level < path->levels ? KDNET_DUMP_LOG_POINTER : KDNET_DUMP_LOG_AREA;
     next.address = pointer + path->offset[next.level];
-    if (next.kind == KDNET_DUMP_LOG_AREA)
-        next.path.offset[next.level] = path->offset[next.level];
-    search->step[--search->first] = next; /* takes the slot of the step just done */
+    if (!kdnet_machine_is_user_address(search->start.machine, next.address))
+        search->step[--search->first] = next; /* takes the slot of the step just done */
+}
+
+static void take_area(struct kdnet_dump_log_search *search, const struct kdnet_dump_log_step *step, const uint8_t *data,
+                      size_t length)
+{
+    begin_text(search, step, data, length);
+    if (!search->found)
+        add_pointers(search, step, data, length);
 }
 
 void kdnet_dump_log_take(struct kdnet_dump_log_search *search, const uint8_t *data, size_t length)
@@ -184,8 +200,8 @@ void kdnet_dump_log_take(struct kdnet_dump_log_search *search, const uint8_t *da
         take_header(search, data, length);
     else if (step.kind == KDNET_DUMP_LOG_POINTER)
         take_pointer(search, &step, data, length);
-    else if (!begin_text(search, &step, data, length) || !search->found)
-        add_pointers(search, &step, data, length);
+    else
+        take_area(search, &step, data, length);
 }
 
 /* --- the search --------------------------------------------------------------------------------------------------- */

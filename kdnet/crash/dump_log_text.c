@@ -128,6 +128,14 @@ static void take_percent(struct kdnet_dump_log_facts *facts, const char *at)
     facts->percent = (uint32_t)percent;
 }
 
+/* The following lines belong to another dump than the lines before. */
+static void begin_dump(struct kdnet_dump_log_text *text)
+{
+    struct kdnet_dump_log_facts *facts = &text->facts;
+    text->named = 0;
+    facts->percent_known = facts->pages_known = facts->size_known = false;
+}
+
 static void take_line(struct kdnet_dump_log_text *text)
 {
     const char *line = skip_blanks(text->line), *at;
@@ -136,7 +144,7 @@ static void take_line(struct kdnet_dump_log_text *text)
     memcpy(facts->last_line, text->line, sizeof facts->last_line - 1);
     facts->last_line[sizeof facts->last_line - 1] = '\0';
     if (behind(line, begins))
-        text->named = 0; /* the following text belongs to another dump */
+        begin_dump(text);
     else if ((at = behind(line, code_is)) != NULL)
         take_name(text, at, 0, text->bugcheck.code);
     else if ((at = behind(line, parameter_is)) != NULL && *at >= '1' && *at <= '4')

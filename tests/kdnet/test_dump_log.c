@@ -157,6 +157,67 @@ static void foreign_and_hostile_logs_prove_nothing(void **state)
         }
 }
 
+/* A signature alone, or another crash's log, may stand before the log in the same read; in another encoding, too. */
+static void log_is_found_behind_decoys(void **state)
+{
+    static const char *const decoys[] = {"DLOGFILE", INIT OTHER FINAL, "DLOGFILE\r\n\x01 DLOGFILE\x02", "DDLOGFIL"};
+    (void)state;
+    for (size_t i = 0; i < sizeof decoys / sizeof decoys[0]; ++i)
+        for (unsigned how = 0; how < 4; ++how) {
+            struct kdnet_dump_log_start start = start_with(BLOCK, 0);
+            memset(memory, 0, sizeof memory);
+            put_pointer(BLOCK + 0x48, LOG);
+            put_text(LOG, decoys[i], how % 2 == 1);
+            put_text(LOG + 0x1f3, INIT NAMES FINAL, how / 2 == 1);
+            run(&start);
+            assert_true(is_written());
+            start.path = search.path;
+            start.path.known = true;
+            run(&start); /* the next machine goes there at once */
+            assert_true(is_written());
+            assert_in_range(search.asked, 1, 3);
+        }
+}
+
+/* What stands before the log's own beginning is another dump's. */
+static void facts_are_those_of_the_last_dump(void **state)
+{
+    (void)state;
+    run_text("DLOGFILE\r\n" PROGRESS "Dump stack initialized at UTC: 2024/05/06 08:08:09\r\n" NAMES, false);
+    assert_true(search.found);
+    const struct kdnet_dump_log_facts *facts = &search.text.facts;
+    assert_false(facts->percent_known || facts->pages_known || facts->size_known);
+}
+
+/* Addresses that wrap around, and sections behind any image, are not read; nor from a remembered path. */
+static void addresses_stay_in_the_kernels_half(void **state)
+{
+    static const enum kdnet_machine kinds[] = {KDNET_MACHINE_X64, KDNET_MACHINE_X86};
+    uint64_t address;
+    uint32_t length;
+    (void)state;
+    for (size_t i = 0; i < 2; ++i)
+        for (unsigned levels = 0; levels <= KDNET_DUMP_LOG_LEVELS; ++levels) {
+            struct kdnet_dump_log_start start = start_with(0xffffffffffffff00U, 0xfffffffffffff000U);
+            uint8_t data[KDNET_DUMP_LOG_READ];
+            start.machine = kinds[i];
+            start.path = (struct kdnet_dump_log_path){
+                .known = true, .levels = (uint8_t)levels, .offset = {0x20, 0xfffffff0U, 0xfffffff0U}};
+            memset(data, 0xff, sizeof data);
+            kdnet_dump_log_begin(&search, &start);
+            while (kdnet_dump_log_next(&search, &address, &length)) {
+                assert_false(kdnet_machine_is_user_address(kinds[i], address));
+                kdnet_dump_log_take(&search, data, length);
+            }
+        }
+    struct kdnet_dump_log_start start = start_with(0, DRIVER);
+    memset(memory, 0, sizeof memory);
+    put_driver();
+    kdnet_put_le32(memory + (DRIVER - BASE) + HEADER_AT + 24 + 240 + 12, 0xf0000000U); /* the section's place */
+    run(&start);
+    assert_int_equal(search.asked, 1);
+}
+
 static void another_value_in_any_name_is_another_crash(void **state)
 {
     (void)state;
@@ -286,6 +347,9 @@ int main(void)
         cmocka_unit_test(completed_log_of_this_crash_is_proof),
         cmocka_unit_test(what_is_not_completed_is_evidence),
         cmocka_unit_test(foreign_and_hostile_logs_prove_nothing),
+        cmocka_unit_test(log_is_found_behind_decoys),
+        cmocka_unit_test(facts_are_those_of_the_last_dump),
+        cmocka_unit_test(addresses_stay_in_the_kernels_half),
         cmocka_unit_test(another_value_in_any_name_is_another_crash),
         cmocka_unit_test(cut_log_proves_nothing),
         cmocka_unit_test(endless_log_is_read_within_bounds),
