@@ -172,7 +172,8 @@ bool kdnet_frame_from_record(enum kdnet_machine machine, enum kdnet_frame_record
     bool decoded = kind == KDNET_FRAME_TRAP
                        ? decode_trap(machine, address, record, &frame)
                        : context && has_flags(context, record) && kdnet_frame_from_context(machine, record, &frame);
-    if (!decoded || frame.sp % unit != 0 || kdnet_machine_is_user_address(machine, frame.pc) ||
+    bool null_call = decoded && frame.pc == 0; /* a null pointer was called */
+    if (!decoded || frame.sp % unit != 0 || (kdnet_machine_is_user_address(machine, frame.pc) && !null_call) ||
         kdnet_machine_is_user_address(machine, frame.sp))
         return false;
     *out = frame;

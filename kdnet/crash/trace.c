@@ -2,6 +2,7 @@
 #include "kdnet/crash/trace.h"
 #include "kdnet/base/wire.h"
 #include "kdnet/crash/frame_record.h"
+#include "kdnet/crash/trace_call.h"
 #include "kdnet/crash/trace_images.h"
 
 #include <stdio.h>
@@ -146,56 +147,72 @@ static enum kdnet_unwind_result find_record(struct kdnet_trace_search *search)
     return KDNET_UNWIND_OK;
 }
 
-static bool add_frame(struct kdnet_trace_search *search, uint8_t image)
+static void add_frame(struct kdnet_trace_search *search, uint8_t image)
 {
     struct kdnet_trace *trace = &search->trace;
     trace->frame[trace->frame_count++] = (struct kdnet_trace_frame){search->frame.pc, image};
     learn(search, image, search->frame.pc);
-    return trace->frame_count < KDNET_TRACE_FRAMES && image != KDNET_TRACE_NO_IMAGE;
+}
+
+/* Finds a frame's caller by the unwind data of the frame's image. */
+static enum kdnet_unwind_result find_caller(struct kdnet_trace_search *search, uint8_t image,
+                                            struct kdnet_frame *caller)
+{
+    const struct kdnet_image_place *place = &search->trace.image[image];
+    struct kdnet_image_header header = {.size = 0};
+    enum kdnet_unwind_result result = learn_code(search, image, search->frame.pc);
+    if (result == KDNET_UNWIND_OK)
+        result = kdnet_trace_header(search, place, &header);
+    if (result != KDNET_UNWIND_OK)
+        return result;
+    const struct kdnet_unwind_image unwind = {
+        .base = place->base, .size = place->size, .table_rva = header.table_rva, .table_size = header.table_size};
+    return kdnet_unwind(search->start.machine, &search->blocks, &unwind, caller);
 }
 
 /* Adds one frame: its image, then its caller. */
 static enum kdnet_unwind_result find_frame(struct kdnet_trace_search *search)
 {
-    struct kdnet_unwind_image place = {.size = 0};
-    struct kdnet_image_header header = {.size = 0};
+    struct kdnet_frame caller = search->frame;
     uint8_t image;
     enum kdnet_unwind_result result = kdnet_trace_locate(search, search->frame.pc, &image);
     if (result == KDNET_UNWIND_OK)
-        result = learn_code(search, image, search->frame.pc);
-    if (result == KDNET_UNWIND_OK) {
-        place = (struct kdnet_unwind_image){.base = search->trace.image[image].base,
-                                            .size = search->trace.image[image].size};
-        result = kdnet_trace_header(search, &search->trace.image[image], &header);
-        place.table_rva = header.table_rva;
-        place.table_size = header.table_size;
-    }
-    struct kdnet_frame caller = search->frame;
-    if (result == KDNET_UNWIND_OK)
-        result = kdnet_unwind(search->start.machine, &search->blocks, &place, &caller);
+        result = find_caller(search, image, &caller);
+    else if (result == KDNET_UNWIND_END)
+        result = kdnet_trace_caller_of_nothing(search, &caller);
     if (result == KDNET_UNWIND_NEEDS)
         return result;
-    bool more = add_frame(search, image);
+    add_frame(search, image);
     search->frame = caller;
-    if (result == KDNET_UNWIND_END || !more)
+    if (result == KDNET_UNWIND_END || search->trace.frame_count == KDNET_TRACE_FRAMES)
         search->stage = KDNET_TRACE_IDENTITY;
     return KDNET_UNWIND_OK;
 }
 
+/* Reads a part of an image. END: unreadable, or out of the image. */
+static enum kdnet_unwind_result read_image(struct kdnet_trace_search *search, const struct kdnet_image_place *image,
+                                           uint32_t rva, uint8_t *out, size_t length)
+{
+    if (rva > image->size || length > image->size - rva)
+        return KDNET_UNWIND_END;
+    return kdnet_trace_read(search, image->base + rva, out, length);
+}
+
 /* Reads the symbol file's identity from an image's own headers. */
-static enum kdnet_unwind_result read_identity(struct kdnet_trace_search *search, uint64_t base, struct kdnet_pdb *out)
+static enum kdnet_unwind_result read_identity(struct kdnet_trace_search *search, const struct kdnet_image_place *image,
+                                              struct kdnet_pdb *out)
 {
     uint8_t header[KDNET_PE_HEADER_SIZE], directory[DEBUG_ENTRIES_SIZE], record[KDNET_CODEVIEW_SIZE];
     uint32_t rva = 0, size = 0;
-    enum kdnet_unwind_result result = kdnet_trace_read(search, base, header, sizeof header);
+    enum kdnet_unwind_result result = read_image(search, image, 0, header, sizeof header);
     if (result != KDNET_UNWIND_OK || kdnet_pe_debug_directory(header, sizeof header, &rva, &size) != 0)
         return result == KDNET_UNWIND_NEEDS ? result : KDNET_UNWIND_END;
     size = size < sizeof directory ? size : sizeof directory;
-    result = kdnet_trace_read(search, base + rva, directory, size);
+    result = read_image(search, image, rva, directory, size);
     if (result != KDNET_UNWIND_OK || kdnet_pe_codeview(directory, size, &rva, &size) != 0)
         return result == KDNET_UNWIND_NEEDS ? result : KDNET_UNWIND_END;
     size = size < sizeof record ? size : sizeof record;
-    result = kdnet_trace_read(search, base + rva, record, size);
+    result = read_image(search, image, rva, record, size);
     if (result != KDNET_UNWIND_OK || kdnet_pdb_decode(record, size, out) != 0)
         return result == KDNET_UNWIND_NEEDS ? result : KDNET_UNWIND_END;
     return KDNET_UNWIND_OK;
@@ -207,9 +224,8 @@ static enum kdnet_unwind_result find_identity(struct kdnet_trace_search *search)
     struct kdnet_trace *trace = &search->trace;
     uint64_t address;
     const struct kdnet_image_place *image = kdnet_trace_blames(trace, &address);
-    enum kdnet_unwind_result result = image && image != &trace->image[0]
-                                          ? read_identity(search, image->base, &trace->pdb)
-                                          : KDNET_UNWIND_END;
+    enum kdnet_unwind_result result = image && image != &trace->image[0] ? read_identity(search, image, &trace->pdb)
+                                                                         : KDNET_UNWIND_END;
     if (result == KDNET_UNWIND_NEEDS)
         return result;
     if (result == KDNET_UNWIND_OK)
@@ -244,7 +260,7 @@ static void end(struct kdnet_trace_search *search)
     struct kdnet_trace *trace = &search->trace;
     trace->cut = search->stage < KDNET_TRACE_IDENTITY;
     if (trace->cut && search->stage == KDNET_TRACE_STACK && trace->frame_count < KDNET_TRACE_FRAMES)
-        (void)add_frame(search, kdnet_trace_find_image(trace, search->frame.pc));
+        add_frame(search, kdnet_trace_find_image(trace, search->frame.pc));
     search->stage = KDNET_TRACE_DONE;
     if (search->start.cache && trace->image_count > 0)
         kdnet_trace_cache_learn_kernel(search->start.cache, &trace->image[0], search->start.kernel_id,

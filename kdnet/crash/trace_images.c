@@ -9,15 +9,29 @@
 
 /* KLDR_DATA_TABLE_ENTRY [sym: public symbols of Windows 8.1 to 11; x86: ros]. */
 enum {
+    ENTRY64_DEBUG = 0x28,
     ENTRY64_BASE = 0x30,
     ENTRY64_SIZE = 0x40,
     ENTRY64_NAME = 0x58,
     ENTRY64_STAMP = 0x9c,
     ENTRY64_LENGTH = 0xa0,
+    ENTRY32_DEBUG = 0x14, /* before the base, as on x64 */
     ENTRY32_BASE = 0x18,
     ENTRY32_SIZE = 0x20,
     ENTRY32_NAME = 0x2c,
     ENTRY32_LENGTH = 0x34,
+};
+
+#define STAMPED_BUILD 9200U /* the first whose list has time stamps, on 64-bit machines */
+
+/* NON_PAGED_DEBUG_INFO [doc: winnt.h; sym]: what a debugger needs of an image's header, for when that is paged out. */
+enum {
+    DEBUG_SIGNATURE = 0x494e,
+    DEBUG_MACHINE = 8,
+    DEBUG_STAMP = 12,
+    DEBUG_IMAGE_SIZE = 20,
+    DEBUG_BASE = 24,
+    DEBUG_LENGTH = 32,
 };
 
 /* --- memory ------------------------------------------------------------------------------------------------------- */
@@ -35,10 +49,15 @@ static const struct kdnet_image_place *image_of_block(const struct kdnet_trace *
     return NULL;
 }
 
-/* Takes a block from the cache; false: the machine has to be asked. */
+/* Takes a block from the cache, or leaves a block out of the kernel's half unread. False: the machine has to be
+ * asked. */
 bool kdnet_trace_give_known(struct kdnet_trace_search *search)
 {
     uint64_t want = search->blocks.want;
+    if (kdnet_machine_is_user_address(search->start.machine, want)) {
+        kdnet_blocks_give(&search->blocks, want, NULL, 0);
+        return true;
+    }
     const struct kdnet_image_place *image = image_of_block(&search->trace, want);
     const uint8_t *bytes = image ? kdnet_trace_cache_piece(search->start.cache, image, (uint32_t)(want - image->base))
                                  : NULL;
@@ -124,8 +143,9 @@ enum kdnet_unwind_result kdnet_trace_header(struct kdnet_trace_search *search, c
 {
     const struct kdnet_image_header *known = image->size > 0 ? kdnet_trace_cache_header(search->start.cache, image)
                                                              : NULL;
-    if (!known)
-        return read_header(search, image->base, out);
+    enum kdnet_unwind_result result = read_header(search, image->base, out);
+    if (result == KDNET_UNWIND_OK || !known)
+        return result;
     *out = *known;
     return KDNET_UNWIND_OK;
 }
@@ -204,6 +224,27 @@ static enum kdnet_unwind_result take_kernel(struct kdnet_trace_search *search, c
     return KDNET_UNWIND_OK;
 }
 
+/* Finds the time stamp of an image whose header is paged out, in its non-paged debug info, which must name this very
+ * image. NEEDS or OK; *stamp stays as it is where nothing tells. */
+static enum kdnet_unwind_result find_stamp(struct kdnet_trace_search *search, const struct kdnet_trace_module *module,
+                                           uint32_t *stamp)
+{
+    uint8_t info[DEBUG_LENGTH];
+    if (module->stamp != 0 || module->debug == 0)
+        return KDNET_UNWIND_OK;
+    enum kdnet_unwind_result result = kdnet_trace_read(search, module->debug, info, sizeof info);
+    if (result == KDNET_UNWIND_NEEDS)
+        return result;
+    uint64_t base = result == KDNET_UNWIND_OK
+                        ? kdnet_machine_address(search->start.machine, kdnet_get_le64(info + DEBUG_BASE))
+                        : 0;
+    if (result == KDNET_UNWIND_OK && kdnet_get_le16(info) == DEBUG_SIGNATURE && base == module->base &&
+        kdnet_get_le16(info + DEBUG_MACHINE) == (uint16_t)search->start.machine &&
+        kdnet_get_le32(info + DEBUG_IMAGE_SIZE) == module->size)
+        *stamp = kdnet_get_le32(info + DEBUG_STAMP);
+    return KDNET_UNWIND_OK;
+}
+
 /* Adds an image from the list when a bucket can use it: its name, or else its time stamp, each checked in its
  * header. */
 static enum kdnet_unwind_result add_module(struct kdnet_trace_search *search, const struct kdnet_trace_module *module)
@@ -218,6 +259,8 @@ static enum kdnet_unwind_result add_module(struct kdnet_trace_search *search, co
         return result;
     if (result == KDNET_UNWIND_OK)
         image.stamp = header.stamp;
+    else if (find_stamp(search, module, &image.stamp) == KDNET_UNWIND_NEEDS)
+        return KDNET_UNWIND_NEEDS;
     if (image.base == search->start.kernel_base && search->trace.image_count > 0)
         return take_kernel(search, &image);
     result = length > 0 ? kdnet_trace_read(search, module->name, text, length) : KDNET_UNWIND_END;
@@ -234,13 +277,14 @@ static enum kdnet_unwind_result add_module(struct kdnet_trace_search *search, co
 
 static void take_entry(struct kdnet_trace_search *search, const uint8_t *entry)
 {
-    bool wide = kdnet_trace_is_wide(search);
+    bool wide = kdnet_trace_is_wide(search), old = search->start.build > 0 && search->start.build < STAMPED_BUILD;
     const uint8_t *name = entry + (wide ? ENTRY64_NAME : ENTRY32_NAME);
     struct kdnet_trace_module *module = &search->module[search->module_count++];
     *module = (struct kdnet_trace_module){
         .base = kdnet_trace_pointer(search, entry + (wide ? ENTRY64_BASE : ENTRY32_BASE)),
         .size = kdnet_get_le32(entry + (wide ? ENTRY64_SIZE : ENTRY32_SIZE)),
-        .stamp = wide ? kdnet_get_le32(entry + ENTRY64_STAMP) : 0,
+        .stamp = wide && !old ? kdnet_get_le32(entry + ENTRY64_STAMP) : 0,
+        .debug = kdnet_trace_pointer(search, entry + (wide ? ENTRY64_DEBUG : ENTRY32_DEBUG)),
         .name_length = kdnet_get_le16(name),
         .name = kdnet_trace_pointer(search, name + (wide ? 8 : 4)),
     };

@@ -23,13 +23,14 @@ enum kdnet_unwind_result kdnet_trace_read(struct kdnet_trace_search *search, uin
 /* Takes the block that was asked for from the machine; length 0: unreadable. */
 void kdnet_trace_take_block(struct kdnet_trace_search *search, const uint8_t *data, size_t length);
 
-/* Takes the block that was asked for from the cache. False: the machine has to be asked. */
+/* Takes the block that was asked for from the cache, or leaves user memory unread. False: the machine has to be
+ * asked. */
 bool kdnet_trace_give_known(struct kdnet_trace_search *search);
 
 /* Returns the kernel of a machine; its size is 0 until two other machines with this kernel have shown it. */
 struct kdnet_image_place kdnet_trace_kernel_place(const struct kdnet_trace_start *start);
 
-/* Gets an image's header, from two other machines or from this one's memory. */
+/* Gets an image's header: from this machine's memory when it was read, else from two other machines, else by a read. */
 enum kdnet_unwind_result kdnet_trace_header(struct kdnet_trace_search *search, const struct kdnet_image_place *image,
                                             struct kdnet_image_header *out);
 

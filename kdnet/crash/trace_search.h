@@ -21,6 +21,7 @@ struct kdnet_trace_start {
     enum kdnet_machine machine;
     struct kdnet_bugcheck bugcheck;
     uint64_t kernel_base, module_list; /* list: address of PsLoadedModuleList; 0: not known */
+    uint16_t build;                    /* of the kernel; 0: unknown */
     uint64_t kernel_id;                /* id of the kernel among the cache's users, from its PDB; 0: unknown */
     bool frame_known;
     struct kdnet_frame frame;        /* where the processor stands */
@@ -32,7 +33,8 @@ struct kdnet_trace_start {
 /* An image in the kernel's list. */
 struct kdnet_trace_module {
     uint64_t base, name;
-    uint32_t size, stamp;
+    uint64_t debug;       /* address of its non-paged debug info; 0: none */
+    uint32_t size, stamp; /* stamp 0: the list does not say */
     uint16_t name_length;
 };
 

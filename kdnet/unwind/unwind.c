@@ -42,6 +42,14 @@ bool kdnet_unwind_read(struct unwinding *u, uint64_t address, uint8_t *out, size
     return may_read(u) && take(u, kdnet_blocks_read(u->memory, address, out, length));
 }
 
+bool kdnet_unwind_read_image(struct unwinding *u, uint32_t rva, uint8_t *out, size_t length)
+{
+    const struct kdnet_unwind_image *image = u->image;
+    if (rva > image->size || length > image->size - rva)
+        return kdnet_unwind_fail(u);
+    return kdnet_unwind_read(u, image->base + rva, out, length);
+}
+
 bool kdnet_unwind_u32(struct unwinding *u, uint64_t address, uint32_t *out)
 {
     return may_read(u) && take(u, kdnet_blocks_u32(u->memory, address, out));
@@ -157,8 +165,8 @@ enum kdnet_unwind_result kdnet_unwind(enum kdnet_machine machine, struct kdnet_b
         return KDNET_UNWIND_END;
     caller.pc = kdnet_machine_address(machine, caller.pc);
     /* A caller's frame lies above, unless an interrupt has switched stacks; only a leaf function on ARM64 has no
-     * frame of its own. */
-    if (caller.pc == 0 || (caller.sp < frame->sp && !caller.exact) ||
+     * frame of its own. An interrupted call of a null pointer stands at 0. */
+    if ((caller.pc == 0 && !caller.exact) || (caller.sp < frame->sp && !caller.exact) ||
         (caller.sp == frame->sp && caller.pc == frame->pc))
         return KDNET_UNWIND_END;
     *frame = caller;

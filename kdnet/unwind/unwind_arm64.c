@@ -41,7 +41,7 @@ struct function {
     unsigned scope_count;
     bool one_at_end; /* one epilog at the end of the function, from code `first` on */
     unsigned first;
-    uint64_t scopes; /* address of the epilog scopes */
+    uint32_t scopes; /* RVA of the epilog scopes */
     size_t code_count;
     uint8_t code[CODES_MAX + 4]; /* END follows the last code */
 };
@@ -188,20 +188,27 @@ static bool expand(uint32_t data, struct function *f)
 
 /* --- .xdata ------------------------------------------------------------------------------------------------------- */
 
+static bool read_word(struct unwinding *u, uint32_t rva, uint32_t *out)
+{
+    uint8_t word[4];
+    if (!kdnet_unwind_read_image(u, rva, word, sizeof word))
+        return false;
+    *out = kdnet_get_le32(word);
+    return true;
+}
+
 static bool read_xdata(struct unwinding *u, uint32_t rva, struct function *f)
 {
-    uint64_t at = u->image->base + rva;
-    uint32_t header = 0, more = 0;
-    if (!kdnet_unwind_u32(u, at, &header))
+    uint32_t header = 0, more = 0, at = rva + 4;
+    if (!read_word(u, rva, &header))
         return false;
     if ((header >> 18 & 3) != 0)
         return kdnet_unwind_fail(u);
-    at += 4;
     f->length = (header & 0x3ffff) * INSTRUCTION;
     f->one_at_end = header >> 21 & 1;
     unsigned epilogs = header >> 22 & 31, words = header >> 27;
     if (epilogs == 0 && words == 0) {
-        if (!kdnet_unwind_u32(u, at, &more))
+        if (!read_word(u, at, &more))
             return false;
         at += 4;
         epilogs = more & 0xffff;
@@ -211,10 +218,10 @@ static bool read_xdata(struct unwinding *u, uint32_t rva, struct function *f)
     f->scope_count = f->one_at_end ? 0 : epilogs;
     f->first = f->one_at_end ? epilogs : 0;
     f->code_count = (size_t)words * 4;
-    at += (uint64_t)f->scope_count * 4;
+    at += f->scope_count * 4;
     f->code[f->code_count] = CODE_END;
-    for (size_t done = 0; done < f->code_count; done += 4)
-        if (!kdnet_unwind_read(u, at + done, f->code + done, 4))
+    for (uint32_t done = 0; done < f->code_count; done += 4)
+        if (!kdnet_unwind_read_image(u, at + done, f->code + done, 4))
             return false;
     return true;
 }
@@ -464,7 +471,7 @@ static bool find_codes(struct unwinding *u, const struct function *f, uint32_t o
     }
     for (unsigned i = 0; i < f->scope_count && i < SCOPES_MAX; ++i) {
         uint32_t scope = 0;
-        if (!kdnet_unwind_u32(u, f->scopes + (uint64_t)4 * i, &scope))
+        if (!read_word(u, f->scopes + 4 * i, &scope))
             return false;
         if (in_epilog(f, offset, (scope & 0x3ffff) * INSTRUCTION, scope >> 22, from))
             return true;

@@ -20,6 +20,9 @@ bool kdnet_unwind_read(struct unwinding *u, uint64_t address, uint8_t *out, size
 bool kdnet_unwind_u32(struct unwinding *u, uint64_t address, uint32_t *out);
 bool kdnet_unwind_u64(struct unwinding *u, uint64_t address, uint64_t *out);
 
+/* Reads a part of the image's own data; a part that leaves the image ends the call. */
+bool kdnet_unwind_read_image(struct unwinding *u, uint32_t rva, uint8_t *out, size_t length);
+
 /* Ends the call because the data make no sense. Returns false. */
 bool kdnet_unwind_fail(struct unwinding *u);
 

@@ -46,8 +46,7 @@ static struct function decode_function(const uint8_t *entry)
 static bool read_info(struct unwinding *u, uint32_t rva, struct info *out)
 {
     uint8_t header[INFO_HEADER], chained[ENTRY_SIZE];
-    uint64_t at = u->image->base + rva;
-    if (!kdnet_unwind_read(u, at, header, sizeof header))
+    if (!kdnet_unwind_read_image(u, rva, header, sizeof header))
         return false;
     uint8_t version = header[0] & 7;
     if (version != 1 && version != 2)
@@ -57,11 +56,11 @@ static bool read_info(struct unwinding *u, uint32_t rva, struct info *out)
                          .count = header[2],
                          .frame_register = header[3] & 15,
                          .frame_offset = header[3] >> 4};
-    if (out->count > 0 && !kdnet_unwind_read(u, at + INFO_HEADER, out->code, (size_t)2 * out->count))
+    if (out->count > 0 && !kdnet_unwind_read_image(u, rva + INFO_HEADER, out->code, (size_t)2 * out->count))
         return false;
     if (!(out->flags & FLAG_CHAINED))
         return true;
-    if (!kdnet_unwind_read(u, at + INFO_HEADER + (size_t)2 * ((out->count + 1U) & ~1U), chained, sizeof chained))
+    if (!kdnet_unwind_read_image(u, rva + INFO_HEADER + 2 * ((out->count + 1U) & ~1U), chained, sizeof chained))
         return false;
     out->chained = decode_function(chained);
     return true;
@@ -326,7 +325,7 @@ static bool find_function(struct unwinding *u, uint32_t rva, struct function *ou
         return false;
     if (!(out->info & 1))
         return true;
-    if (!kdnet_unwind_read(u, u->image->base + (out->info & ~1U), entry, sizeof entry))
+    if (!kdnet_unwind_read_image(u, out->info & ~1U, entry, sizeof entry))
         return false;
     out->info = kdnet_get_le32(entry + 8);
     return !(out->info & 1) || kdnet_unwind_fail(u);

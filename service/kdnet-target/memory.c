@@ -15,6 +15,7 @@
 #define ENDLESS       0x100000U
 #define ENDLESS_END   0x8000000U /* pages of modules without an end: RVAs */
 #define LONGEST_TEXT  0xfffeU
+#define MODULE_DEBUG  0xc0U /* from a module's entry to its debug info */
 
 /* PE, offsets from the image's base */
 enum {
@@ -289,16 +290,32 @@ static void put_string(const struct machine *m, uint8_t *page, uint32_t at, uint
         kdnet_put_le16(page + text % PAGE + 2 * i, (uint8_t)characters[i]);
 }
 
+/* The driver's NON_PAGED_DEBUG_INFO, at `at` in the data page. */
+static void put_debug_info(const struct machine *m, uint8_t *page, uint32_t at, uint32_t size)
+{
+    uint8_t *info = page + at % PAGE;
+    kdnet_put_le16(info, 0x494e); /* "NI" */
+    kdnet_put_le32(info + 4, 0x20);
+    kdnet_put_le16(info + 8, (uint16_t)m->layout->machine);
+    kdnet_put_le32(info + 12, stamp_of(m, m->driver_base));
+    kdnet_put_le32(info + 20, size);
+    kdnet_put_le64(info + 24, m->driver_base);
+}
+
 /* A KLDR_DATA_TABLE_ENTRY: links, base, name. */
 static void put_module(const struct machine *m, uint8_t *page, uint32_t at, uint64_t next, uint64_t base,
                        const char *name)
 {
     bool wide = m->layout->pointer_size == 8;
     uint8_t *entry = page + at % PAGE;
+    uint32_t size = base == m->driver_base && stack_driver(m) ? stack_driver(m)->size : IMAGE_SIZE;
     memory_put_pointer(m, entry, next);
     memory_put_pointer(m, entry + (wide ? 0x30 : 0x18), base);
-    kdnet_put_le32(entry + (wide ? 0x40 : 0x20),
-                   base == m->driver_base && stack_driver(m) ? stack_driver(m)->size : IMAGE_SIZE);
+    kdnet_put_le32(entry + (wide ? 0x40 : 0x20), size);
+    if (base == m->driver_base) {
+        memory_put_pointer(m, entry + (wide ? 0x28 : 0x14), memory_address(m, at + MODULE_DEBUG));
+        put_debug_info(m, page, at + MODULE_DEBUG, size);
+    }
     put_string(m, page, at + (wide ? 0x58U : 0x2cU), at + 0x80, name);
     if (wide && (base == m->driver_base || base == m->kernel_base))
         kdnet_put_le32(entry + 0x9c, stamp_of(m, base));

@@ -249,6 +249,143 @@ static void hostile_memory_never_costs_more_than_the_budget(void **state)
     }
 }
 
+/* Windows 7's list has no time stamps, and x86's none at all: the debug info tells, if it names this very image. */
+static void debug_info_has_the_time_stamp_of_a_header_that_is_paged_out(void **state)
+{
+    (void)state;
+    for (unsigned wrong = 0; wrong <= 5; ++wrong) {
+        struct kdnet_trace_start start;
+        make_box(1 + wrong, &start);
+        box.no_header = true;
+        start.cache = NULL;
+        start.build = 7601;
+        uint32_t entry = 0x100 + ENTRY_SIZE * DRIVER_AT, at = entry + 0x140;
+        uint8_t *info = box.pool_bytes + at;
+        kdnet_put_le64(box.pool_bytes + entry + 0x28, wrong == 5 ? 0x1000 : box.pool + at);
+        kdnet_put_le32(box.pool_bytes + entry + 0x9c, 0x99999999U); /* beyond the entry of this build */
+        kdnet_put_le16(info, wrong == 1 ? 0x494f : 0x494e);
+        kdnet_put_le16(info + 8, wrong == 2 ? 0x14c : 0x8664);
+        kdnet_put_le32(info + 12, STAMP);
+        kdnet_put_le32(info + 20, DRIVER_SIZE + (wrong == 3));
+        kdnet_put_le64(info + 24, box.driver + (wrong == 4));
+        expect_bucket(run(&start), 0xd1, wrong == 0 ? BUCKET : "D1 examplenic.sys+0x5678@00000000");
+    }
+}
+
+/* Two others may have agreed on a wrong header: a machine that shows its own is unwound by its own. */
+static void own_header_comes_before_what_others_told(void **state)
+{
+    (void)state;
+    struct kdnet_trace_start start;
+    for (unsigned i = 1; i <= 3; ++i) {
+        make_box(i, &start);
+        start.cache = cache;
+        if (i <= 2)
+            kdnet_put_le32(box.driver_bytes + 0x80 + 136 + 24, INFO); /* the table is elsewhere */
+        (void)run(&start);
+        assert_int_equal(search.trace.frame_count == FRAME_COUNT, i == 3);
+    }
+}
+
+/* Nothing of user space is asked for, wherever the machine's lists and stacks lead; nor beyond an image's own data. */
+static void reads_stay_in_the_kernels_half(void **state)
+{
+    (void)state;
+    struct test_random random;
+    test_random_init(&random);
+    for (unsigned i = 0; i < 300; ++i) {
+        struct kdnet_trace_start start;
+        uint64_t want;
+        make_box(1 + i % 7, &start);
+        start.cache = i % 2 == 0 ? cache : NULL;
+        uint8_t *where[] = {box.nt_bytes + 0x80, box.driver_bytes + 0x80, box.pool_bytes, box.stack_bytes + 0x100};
+        size_t sizes[] = {0x100, 0x100, POOL_SIZE, 0x200};
+        for (unsigned n = 0; n < 40; ++n) {
+            size_t which = test_random_below(&random, 4);
+            uint64_t value = test_random_next(&random) >> (n % 2 == 0 ? 17 : 0);
+            kdnet_put_le64(where[which] + test_random_below(&random, sizes[which]) / 8 * 8, value);
+        }
+        kdnet_trace_begin(&search, &start);
+        for (unsigned asked = 0; kdnet_trace_next(&search, &want); ++asked) {
+            const uint8_t *bytes = find_bytes(want);
+            assert_false(kdnet_machine_is_user_address(KDNET_MACHINE_X64, want));
+            assert_in_range(asked, 0, KDNET_TRACE_BLOCKS);
+            kdnet_trace_give(&search, bytes, bytes ? KDNET_BLOCK_SIZE : 0);
+        }
+    }
+}
+
+/* A context at a null pointer, which the driver called: [stack] has the return address behind a call, or not. */
+static void make_null_call(struct kdnet_trace_start *start, const uint8_t *code, size_t length)
+{
+    uint8_t *context = box.stack_bytes + 0x800;
+    uint32_t fault = box.with.fault;
+    memset(context, 0, 0x400);
+    kdnet_put_le32(context + 0x30, 0x10000b);
+    kdnet_put_le64(context + 0x98, box.stack + 0x100);
+    kdnet_put_le64(box.stack_bytes + 0x100, box.driver + fault);
+    kdnet_put_le64(box.stack_bytes + 0x108 + FRAME_SIZE, box.nt + 0xa440);
+    memset(box.driver_bytes + fault - 8, 0x90, 8);
+    memcpy(box.driver_bytes + fault - length, code, length);
+    start->bugcheck = (struct kdnet_bugcheck){0x3b, {0xc0000005U, 0, box.stack + 0x800, 0}};
+}
+
+static void call_of_a_null_pointer_is_blamed_on_the_caller(void **state)
+{
+    static const struct {
+        uint8_t code[7], length;
+        bool call;
+    } rows[] = {
+        {{0xff, 0xd0}, 2, true},                   /* call rax */
+        {{0x41, 0xff, 0xd3}, 3, true},             /* call r11 */
+        {{0xff, 0x13}, 2, true},                   /* call [rbx] */
+        {{0xff, 0x50, 0x28}, 3, true},             /* call [rax+28] */
+        {{0xff, 0x54, 0x24, 0x30}, 4, true},       /* call [rsp+30] */
+        {{0xff, 0x15, 1, 2, 3, 4}, 6, true},       /* call [rip+4030201] */
+        {{0xff, 0x90, 1, 2, 3, 4}, 6, true},       /* call [rax+4030201] */
+        {{0xff, 0x94, 0x24, 1, 2, 3, 4}, 7, true}, /* call [rsp+4030201] */
+        {{0xff, 0x14, 0x25, 1, 2, 3, 4}, 7, true}, /* call [4030201] */
+        {{0xff, 0x14, 0xc8}, 3, true},             /* call [rax+rcx*8] */
+        {{0xe8, 1, 2, 3, 4}, 5, true},             /* call a dispatcher, which jumped */
+        {{0xff, 0xe0}, 2, false},                  /* jmp rax */
+        {{0xff, 0x50, 0x28, 0x90}, 4, false},      /* a call, and something behind it */
+        {{0x90}, 1, false},
+    };
+    (void)state;
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
+        struct kdnet_trace_start start;
+        make_box(1 + i, &start);
+        start.cache = NULL;
+        make_null_call(&start, rows[i].code, rows[i].length);
+        const struct kdnet_trace *trace = run(&start);
+        assert_int_equal(trace->frame[0].address, 0);
+        assert_int_equal(trace->frame[0].image, KDNET_TRACE_NO_IMAGE);
+        assert_int_equal(trace->frame_count, rows[i].call ? 3 : 1);
+        if (rows[i].call)
+            expect_bucket(trace, 0x3b, "3B examplenic.sys+0x5678@5F3A1B2C");
+    }
+}
+
+/* A page of zeros is no call, nor is a stack in user space, nor code that is paged out. */
+static void null_that_nobody_called_ends_the_stack(void **state)
+{
+    static const uint8_t call[] = {0xff, 0xd0};
+    (void)state;
+    for (unsigned i = 0; i < 3; ++i) {
+        struct kdnet_trace_start start;
+        make_box(1 + i, &start);
+        make_null_call(&start, call, sizeof call);
+        box.no_driver = i == 0;
+        if (i == 1)
+            kdnet_put_le64(box.stack_bytes + 0x800 + 0x98, 0x7ff000100);
+        if (i == 2)
+            kdnet_put_le64(box.stack_bytes + 0x100, 0x7ff612345678);
+        const struct kdnet_trace *trace = run(&start);
+        for (unsigned n = 1; n < trace->frame_count; ++n)
+            assert_int_not_equal(trace->frame[n - 1].address, 0);
+    }
+}
+
 /* Two whole traces by two machines, and none that found more. */
 static void group_is_plain_when_two_found_nothing_more(void **state)
 {
@@ -316,6 +453,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        TEST(debug_info_has_the_time_stamp_of_a_header_that_is_paged_out),
+        TEST(own_header_comes_before_what_others_told),
+        TEST(reads_stay_in_the_kernels_half),
+        TEST(call_of_a_null_pointer_is_blamed_on_the_caller),
+        TEST(null_that_nobody_called_ends_the_stack),
         TEST(third_machine_with_the_same_fault_is_asked_little),
         TEST(short_list_gives_the_whole_stack_at_once),
         TEST(fault_in_the_kernel_is_blamed_on_who_called_it),

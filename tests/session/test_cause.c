@@ -332,11 +332,25 @@ static void in_a_storm_code_tells_where_a_header_does_not(void **state)
     }
 }
 
+/* The very first machine of its kind: the list of x86 has no time stamps, but the image's debug info is resident. */
+static void paged_out_header_hides_no_time_stamp(void **state)
+{
+    static const enum kdnet_machine kinds[] = {KDNET_MACHINE_X64, KDNET_MACHINE_X86, KDNET_MACHINE_ARM64};
+    (void)state;
+    for (size_t i = 0; i < 3; ++i) {
+        struct machine_config config = {
+            .scenario = "bugcheck", .machine = kinds[i], .cause = FAULT, .images = 20, .paged_out = true};
+        run(&config, 640 + i, NULL);
+        assert_string_equal(told.status[0].bucket, BUCKET);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(each_machine_tells_its_cause),
+        TEST(paged_out_header_hides_no_time_stamp),
         TEST(stack_leads_to_the_fault),
         TEST(each_function_of_each_driver_is_unwound),
         TEST(stack_begins_at_the_record_of_the_fault),
