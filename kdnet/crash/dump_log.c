@@ -128,6 +128,32 @@ static void add_pointers(struct kdnet_dump_log_search *search, const struct kdne
     }
 }
 
+/* --- header ------------------------------------------------------------------------------------------------------- */
+
+/* DUMP_HEADER64, DUMP_HEADER [public layout]. */
+enum {
+    HEADER64_CODE = 0x38,
+    HEADER64_PARAMETERS = 0x40,
+    HEADER32_CODE = 0x28,
+    HEADER32_PARAMETERS = 0x2c,
+    HEADER_LEAST = 0x60,
+};
+
+/* Whether a block begins with the header of a dump of this very crash. */
+static bool is_dump_header(const struct kdnet_dump_log_search *search, const uint8_t *data, size_t length)
+{
+    const struct kdnet_bugcheck *crash = &search->start.bugcheck;
+    bool narrow = pointer_size(search) == 4;
+    if (length < HEADER_LEAST || memcmp(data, narrow ? "PAGEDUMP" : "PAGEDU64", 8) != 0 ||
+        kdnet_get_le32(data + (narrow ? HEADER32_CODE : HEADER64_CODE)) != crash->code)
+        return false;
+    for (size_t i = 0; i < 4; ++i)
+        if (narrow ? kdnet_get_le32(data + HEADER32_PARAMETERS + 4 * i) != (uint32_t)crash->parameters[i]
+                   : kdnet_get_le64(data + HEADER64_PARAMETERS + 8 * i) != crash->parameters[i])
+            return false;
+    return true;
+}
+
 /* --- texts -------------------------------------------------------------------------------------------------------- */
 
 /* Ends a text that is complete, or unreadable from here on. */
@@ -183,6 +209,7 @@ static void take_pointer(struct kdnet_dump_log_search *search, const struct kdne
 static void take_area(struct kdnet_dump_log_search *search, const struct kdnet_dump_log_step *step, const uint8_t *data,
                       size_t length)
 {
+    search->header |= is_dump_header(search, data, length);
     begin_text(search, step, data, length);
     if (!search->found)
         add_pointers(search, step, data, length);

@@ -5,7 +5,8 @@
  * Sans-I/O: asks the caller for reads. The search starts at the dump block and at the writable sections of the dump
  * driver's image, and follows pointers to kernel addresses, breadth first, at most two in a row; at most
  * KDNET_DUMP_LOG_READS reads of at most KDNET_DUMP_LOG_READ bytes. The path to a log that one machine had is tried
- * first on other machines with the same kernel. Only the log of this very crash is accepted.
+ * first on other machines with the same kernel. Only the log of this very crash is accepted. A dump's header that is
+ * met on the way is noticed.
  */
 #ifndef KDNET_DUMP_LOG_H
 #define KDNET_DUMP_LOG_H
@@ -66,7 +67,8 @@ struct kdnet_dump_log_search {
     uint32_t wanted;                 /* bytes of the read under way */
     struct kdnet_dump_log_path path; /* path to the text */
     struct kdnet_dump_log_text text;
-    bool found; /* `text` and `path` are of this crash's log */
+    bool found;  /* `text` and `path` are of this crash's log */
+    bool header; /* a read block was the header of this crash's dump */
 };
 
 void kdnet_dump_log_begin(struct kdnet_dump_log_search *search, const struct kdnet_dump_log_start *start);

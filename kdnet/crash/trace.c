@@ -262,6 +262,7 @@ static void end(struct kdnet_trace_search *search)
     if (trace->cut && search->stage == KDNET_TRACE_STACK && trace->frame_count < KDNET_TRACE_FRAMES)
         add_frame(search, kdnet_trace_find_image(trace, search->frame.pc));
     search->stage = KDNET_TRACE_DONE;
+    kdnet_trace_end_walk(search);
     if (search->start.cache && trace->image_count > 0)
         kdnet_trace_cache_learn_kernel(search->start.cache, &trace->image[0], search->start.kernel_id,
                                        search->start.teller);

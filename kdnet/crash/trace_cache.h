@@ -75,7 +75,7 @@ struct kdnet_trace_lab {
     char text[KDNET_BUILD_LAB_SIZE];
 };
 
-/* Machines that walked the kernel's image list for an address with this page offset. */
+/* Machines that walked the kernel's image list in vain for an address with this page offset. */
 struct kdnet_trace_walk {
     uint8_t trust;
     uint16_t machine, place;
@@ -147,8 +147,8 @@ const char *kdnet_trace_cache_lab(const struct kdnet_trace_cache *cache, uint64_
 void kdnet_trace_cache_learn_lab(struct kdnet_trace_cache *cache, uint64_t id, uint64_t teller,
                                  const char text[static KDNET_BUILD_LAB_SIZE]);
 
-/* Whether two other machines with this kernel walked the image list for a similar address: a third walk would add
- * nothing. */
+/* Whether two other machines with this kernel walked the image list in vain for a similar address: a third walk would
+ * add nothing. */
 bool kdnet_trace_cache_is_walked(const struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
                                  uint64_t address, uint64_t teller);
 void kdnet_trace_cache_learn_walk(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,

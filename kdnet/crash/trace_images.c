@@ -340,7 +340,13 @@ static void weigh_walk(struct kdnet_trace_search *search, uint64_t address)
     search->weighed = address;
     if (!kdnet_trace_cache_is_walked(start->cache, kernel, address, start->teller))
         search->budget = KDNET_TRACE_BLOCKS;
-    kdnet_trace_cache_learn_walk(start->cache, kernel, address, start->teller);
+}
+
+void kdnet_trace_end_walk(struct kdnet_trace_search *search)
+{
+    const struct kdnet_trace_start *start = &search->start;
+    if (search->weighed != 0 && kdnet_trace_find_image(&search->trace, search->weighed) == KDNET_TRACE_NO_IMAGE)
+        kdnet_trace_cache_learn_walk(start->cache, &search->trace.image[0], search->weighed, start->teller);
 }
 
 /* Finds the image that contains an address; END: unknown. */
@@ -355,6 +361,8 @@ enum kdnet_unwind_result kdnet_trace_locate(struct kdnet_trace_search *search, u
     if (result == KDNET_UNWIND_END) {
         weigh_walk(search, address);
         result = find_module(search, address);
+        if (result == KDNET_UNWIND_END)
+            kdnet_trace_end_walk(search);
     }
     *image = kdnet_trace_find_image(&search->trace, address);
     return result;

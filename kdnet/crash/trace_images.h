@@ -40,6 +40,9 @@ uint8_t kdnet_trace_find_image(const struct kdnet_trace *trace, uint64_t address
 /* Adds an image and returns its index; KDNET_TRACE_NO_IMAGE: the trace is full. */
 uint8_t kdnet_trace_add_image(struct kdnet_trace *trace, const struct kdnet_image_place *image);
 
+/* Tells other machines that the walk for the last address was in vain, if it was. */
+void kdnet_trace_end_walk(struct kdnet_trace_search *search);
+
 /* Like kdnet_trace_find_image, and also searches for images that the trace does not have yet. END: unknown. */
 enum kdnet_unwind_result kdnet_trace_locate(struct kdnet_trace_search *search, uint64_t address, uint8_t *image);
 

@@ -29,6 +29,7 @@ enum operation {
 
 struct function {
     uint32_t begin, end, info;
+    uint32_t prolog_at; /* begin of the function that the prolog belongs to */
 };
 
 /* Unwind info and its codes. */
@@ -40,7 +41,8 @@ struct info {
 
 static struct function decode_function(const uint8_t *entry)
 {
-    return (struct function){kdnet_get_le32(entry), kdnet_get_le32(entry + 4), kdnet_get_le32(entry + 8)};
+    uint32_t begin = kdnet_get_le32(entry);
+    return (struct function){begin, kdnet_get_le32(entry + 4), kdnet_get_le32(entry + 8), begin};
 }
 
 static bool read_info(struct unwinding *u, uint32_t rva, struct info *out)
@@ -314,7 +316,8 @@ static bool return_to_caller(struct unwinding *u, struct kdnet_frame *frame)
     return kdnet_unwind_u64(u, frame->sp - 8, &frame->pc);
 }
 
-/* Finds a function's entry. An entry may point to another entry, which has the unwind info. */
+/* Finds a function's entry. The entry of a separated part points to the function's own entry, which has the unwind
+ * info and the prolog. */
 static bool find_function(struct unwinding *u, uint32_t rva, struct function *out)
 {
     uint8_t entry[ENTRY_SIZE];
@@ -327,6 +330,7 @@ static bool find_function(struct unwinding *u, uint32_t rva, struct function *ou
         return true;
     if (!kdnet_unwind_read_image(u, out->info & ~1U, entry, sizeof entry))
         return false;
+    out->prolog_at = kdnet_get_le32(entry);
     out->info = kdnet_get_le32(entry + 8);
     return !(out->info & 1) || kdnet_unwind_fail(u);
 }
@@ -345,7 +349,7 @@ bool kdnet_unwind_x64(struct unwinding *u, struct kdnet_frame *frame)
             return false;
         done = return_to_caller(u, frame); /* a leaf */
     } else if (read_info(u, f.info, &info)) {
-        uint32_t offset = rva - f.begin;
+        uint32_t offset = rva - f.prolog_at; /* a part before the function wraps: behind any prolog */
         bool epilog = exact && offset >= info.prolog && unwind_epilog(u, &f, &info, frame);
         if (u->result != KDNET_UNWIND_OK)
             return false;

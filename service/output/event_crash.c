@@ -96,6 +96,8 @@ static json_t *evidence_object(const struct kdnet_event_crash_status *status)
             builder_put(&b, evidence->reads->read[i].name, value_json(status, i));
     if (status->dump.log.known)
         builder_put(&b, "dump_log", dump_log_object(&status->dump.log));
+    if (status->dump.log.header)
+        builder_put(&b, "dump_header", builder_text("prepared"));
     return b.object;
 }
 

@@ -14,7 +14,7 @@
 #include "kdnet/crash/dump_log.h"
 #include "tests/support/random.h"
 
-#define BASE      0xfffff80012340000U
+#define BASE      0xfffff80092340000U
 #define SIZE      0x10000U
 #define BLOCK     (BASE + 0x1000) /* dump block */
 #define DRIVER    (BASE + 0x4000)
@@ -189,6 +189,39 @@ static void facts_are_those_of_the_last_dump(void **state)
     assert_false(facts->percent_known || facts->pages_known || facts->size_known);
 }
 
+/* The header of this crash's dump on the way is noticed, and proves nothing; another crash's is not. */
+static void header_of_the_dump_is_noticed(void **state)
+{
+    (void)state;
+    for (unsigned narrow = 0; narrow < 2; ++narrow)
+        for (unsigned wrong = 0; wrong <= 6; ++wrong) {
+            struct kdnet_dump_log_start start = start_with(BLOCK, 0);
+            uint8_t *header = memory + (LOG - BASE);
+            memset(memory, 0, sizeof memory);
+            start.machine = narrow ? KDNET_MACHINE_X86 : KDNET_MACHINE_X64;
+            start.block = BLOCK;
+            kdnet_put_le64(memory + (BLOCK - BASE) + 0x48, LOG);
+            memcpy(header, wrong == 6 ? "PAGEDUXX" : narrow ? "PAGEDUMP" : "PAGEDU64", 8);
+            kdnet_put_le32(header + (narrow ? 0x28 : 0x38), crash.code + (wrong == 5));
+            for (unsigned i = 0; i < 4; ++i) {
+                uint64_t value = crash.parameters[i] + (wrong == i + 1);
+                if (narrow)
+                    kdnet_put_le32(header + 0x2c + (size_t)4 * i, (uint32_t)value);
+                else
+                    kdnet_put_le64(header + 0x40 + (size_t)8 * i, value);
+            }
+            uint64_t address;
+            uint32_t length;
+            kdnet_dump_log_begin(&search, &start);
+            while (kdnet_dump_log_next(&search, &address, &length)) {
+                uint64_t at = (narrow ? (address & UINT32_MAX) - (BASE & UINT32_MAX) : address - BASE);
+                kdnet_dump_log_take(&search, at < SIZE ? memory + at : NULL, at < SIZE ? length : 0);
+            }
+            assert_int_equal(search.header, wrong == 0);
+            assert_false(is_written());
+        }
+}
+
 /* Addresses that wrap around, and sections behind any image, are not read; nor from a remembered path. */
 static void addresses_stay_in_the_kernels_half(void **state)
 {
@@ -349,6 +382,7 @@ int main(void)
         cmocka_unit_test(foreign_and_hostile_logs_prove_nothing),
         cmocka_unit_test(log_is_found_behind_decoys),
         cmocka_unit_test(facts_are_those_of_the_last_dump),
+        cmocka_unit_test(header_of_the_dump_is_noticed),
         cmocka_unit_test(addresses_stay_in_the_kernels_half),
         cmocka_unit_test(another_value_in_any_name_is_another_crash),
         cmocka_unit_test(cut_log_proves_nothing),

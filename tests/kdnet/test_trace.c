@@ -315,6 +315,8 @@ static void reads_stay_in_the_kernels_half(void **state)
     }
 }
 
+static const struct box_driver caller = {"ExampleNic.sys", STAMP, FAULT, 20};
+
 /* A context at a null pointer, which the driver called: [stack] has the return address behind a call, or not. */
 static void make_null_call(struct kdnet_trace_start *start, const uint8_t *code, size_t length)
 {
@@ -354,8 +356,7 @@ static void call_of_a_null_pointer_is_blamed_on_the_caller(void **state)
     (void)state;
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
         struct kdnet_trace_start start;
-        make_box(1 + i, &start);
-        start.cache = NULL;
+        make_box_of(1 + i, 0, &caller, &start);
         make_null_call(&start, rows[i].code, rows[i].length);
         const struct kdnet_trace *trace = run(&start);
         assert_int_equal(trace->frame[0].address, 0);
@@ -373,7 +374,7 @@ static void null_that_nobody_called_ends_the_stack(void **state)
     (void)state;
     for (unsigned i = 0; i < 3; ++i) {
         struct kdnet_trace_start start;
-        make_box(1 + i, &start);
+        make_box_of(1 + i, 0, &caller, &start);
         make_null_call(&start, call, sizeof call);
         box.no_driver = i == 0;
         if (i == 1)

@@ -196,6 +196,21 @@ static void third_machine_does_not_look_for_what_two_have_not_found(void **state
     }
 }
 
+/* Faults of two drivers may lie at the same place of a page: what two found of one says nothing of the other. */
+static void fault_at_the_same_place_of_a_page_is_looked_for(void **state)
+{
+    static const struct box_driver one = {"ExampleOne.sys", STAMP + 8, 0x5abc, 90},
+                                   other = {"ExampleOther.sys", STAMP + 9, 0x6abc, 120};
+    (void)state;
+    for (unsigned i = 1; i <= 8; ++i) {
+        struct kdnet_trace_start start;
+        make_box_of(i, 0, i <= 4 ? &one : &other, &start);
+        start.cache = cache;
+        expect_bucket(run(&start), i <= 4 ? "exampleone.sys" : "exampleother.sys");
+        assert_in_range(box.asked, 1, i % 4 == 1 || i % 4 == 2 ? KDNET_TRACE_BLOCKS : KDNET_TRACE_FAMILIAR);
+    }
+}
+
 /* An image is known by its code when its header is paged out; one with other code there is looked for in the list. */
 static void code_of_another_image_is_not_believed(void **state)
 {
@@ -220,6 +235,7 @@ int main(void)
         TEST(each_machine_of_a_fleet_tells_its_own_truth),
         TEST(storm_with_one_cause_and_fifty_others_has_51_buckets),
         TEST(third_machine_does_not_look_for_what_two_have_not_found),
+        TEST(fault_at_the_same_place_of_a_page_is_looked_for),
         TEST(code_of_another_image_is_not_believed),
     };
 #undef TEST

@@ -231,6 +231,27 @@ static void chained_info_is_followed(void **state)
     }
 }
 
+/* A part that lies elsewhere, whose entry points to the function's: the whole prolog was executed, however near the
+ * part's begin the processor stands. */
+static void separated_part_has_the_prolog_of_its_function(void **state)
+{
+    (void)state;
+    struct made m;
+    for (unsigned i = 0; i < 1000; ++i) {
+        make(&m);
+        put_info(&m, 0, m.count, WORLD_INFO, NULL);
+        uint8_t *own = world.image + WORLD_INFO + 0x800, *table = world.image + WORLD_TABLE;
+        uint32_t away = i % 2 == 0 ? 0x1000U : 0U - 0x800U; /* the function: after the part, or before */
+        kdnet_put_le32(own, m.begin + away);
+        kdnet_put_le32(own + 4, m.begin + away + 0x40);
+        kdnet_put_le32(own + 8, WORLD_INFO);
+        for (size_t n = 0; n < world.place.table_size / 12; ++n)
+            if (kdnet_get_le32(table + 12 * n) == m.begin)
+                kdnet_put_le32(table + 12 * n + 8, (WORLD_INFO + 0x800) | 1);
+        expect_caller(&m, at(&m, m.count, 1 + (uint32_t)world_any(&world, 8), false));
+    }
+}
+
 /* add rsp; pops; ret: from each instruction of it. */
 static void epilogs_are_done_from_each_instruction(void **state)
 {
@@ -379,6 +400,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_frames_are_undone_from_body_and_prolog),
+        cmocka_unit_test(separated_part_has_the_prolog_of_its_function),
         cmocka_unit_test(chained_info_is_followed),
         cmocka_unit_test(epilogs_are_done_from_each_instruction),
         cmocka_unit_test(leaf_returns_at_once),

@@ -52,6 +52,7 @@ struct kdnet_dump_log_facts {
     uint32_t type; /* of the dump; valid when size_known */
     uint64_t size; /* bytes of the dump */
     char last_line[KDNET_DUMP_LOG_LINE_SIZE];
+    bool header; /* a dump's header with this crash's bug check was prepared in memory; no proof of anything */
 };
 
 struct kdnet_dump_facts {

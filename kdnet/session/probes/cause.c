@@ -309,7 +309,7 @@ static void tell_group(const struct kdnet_trace_search *search)
 static void find_out(struct kdnet_session *session, const struct cause_state *state, struct kdnet_trace *out)
 {
     struct kdnet_trace_search *search = kdnet_probe_state_find(session, &search_state);
-    if (state->way == CAUSE_SEARCH && search) {
+    if (state->way == CAUSE_SEARCH && search && search->stage != KDNET_TRACE_ADDRESS) {
         search->start.cache = session->shared->trace_cache;
         tell_group(search);
         *out = search->trace;
@@ -318,7 +318,7 @@ static void find_out(struct kdnet_session *session, const struct cause_state *st
     }
     struct kdnet_trace_start start = start_of(session);
     kdnet_trace_of_parameters(&start, state->found ? &state->check : NULL, out);
-    out->cut = state->way == CAUSE_LATER || (state->way == CAUSE_CHECK && !state->found);
+    out->cut = state->way != CAUSE_PLAIN && !state->found; /* a search had no time to begin */
 }
 
 struct kdnet_trace *kdnet_cause_end(struct kdnet_session *session)

@@ -110,6 +110,7 @@ bool kdnet_dump_log_end(struct kdnet_session *session, struct kdnet_dump_log_fac
         *out = search->text.facts;
     out->tried = true;
     out->known = found;
+    out->header = search->header;
     if (found && session->shared->trace_cache)
         kdnet_dump_log_remember(&session->shared->trace_cache->logs, &session->kernel_info->pdb, &search->path);
     return found && kdnet_dump_log_text_completed(&search->text);
