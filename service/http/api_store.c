@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CRASH_LENGTH 16
-#define CURSOR_SIZE  64
+#define CRASH_LENGTH  16
+#define CURSOR_SIZE   64
+#define CURSOR_DIGITS 18 /* of a time in microseconds */
 
 /* Returns false when the problem is the answer. */
 static bool has_store(struct call *call)
@@ -51,16 +52,15 @@ struct crash_filter {
 static bool take_cursor(struct call *call, struct crash_filter *filter)
 {
     const char *cursor = query_get(&call->query, "cursor", 0);
-    char *end = NULL;
     if (!cursor)
         return true;
-    if (strncmp(cursor, "c.", 2) == 0 && cursor[2] >= '0' && cursor[2] <= '9') {
-        filter->query.before_us = strtoull(cursor + 2, &end, 10);
-        if (*end == '.' && is_crash(end + 1)) {
-            memcpy(filter->before, end + 1, sizeof filter->before);
-            filter->query.before_crash = filter->before;
+    size_t digits = strncmp(cursor, "c.", 2) == 0 ? strspn(cursor + 2, "0123456789") : 0;
+    if (digits > 0 && digits <= CURSOR_DIGITS && cursor[2 + digits] == '.' && is_crash(cursor + 3 + digits)) {
+        filter->query.before_us = strtoull(cursor + 2, NULL, 10);
+        memcpy(filter->before, cursor + 3 + digits, sizeof filter->before);
+        filter->query.before_crash = filter->before;
+        if (filter->query.before_us > 0)
             return true;
-        }
     }
     call_problem(call, HTTP_PROBLEM_BAD_REQUEST, "cursor",
                  "cursor is none that `next` of an earlier answer was; leave "
