@@ -325,7 +325,8 @@ enum colour ask_colour(const char *word)
                    {"halted", COLOUR_WARN},   {"dumping", COLOUR_WARN},   {"rebooting", COLOUR_WARN},
                    {"degraded", COLOUR_WARN}, {"never_seen", COLOUR_DIM}, {"cannot_tell", COLOUR_WARN}};
     for (size_t i = 0; word && i < sizeof colours / sizeof colours[0]; ++i)
-        if (strcmp(colours[i].word, word) == 0)
+        if (strlen(colours[i].word) == strcspn(word, ",") &&
+            strncmp(colours[i].word, word, strlen(colours[i].word)) == 0)
             return colours[i].colour;
     return COLOUR_NONE;
 }
@@ -355,11 +356,14 @@ void ask_print_text(const struct ask *ask, const char *name, const char *text)
         size_t cut = width;
         while (cut > 0 && rest[cut] != ' ')
             --cut;
-        if (cut == 0)
-            break; /* a single long word */
+        if (cut == 0) { /* a single long word */
+            (void)printable_print_cut(stdout, rest, (unsigned)width);
+            rest += strlen(rest);
+            break;
+        }
         (void)printf("%.*s\n%*s", (int)cut, rest, FIELD_AT, "");
         rest += cut + 1;
     }
-    (void)printf("%s\n", rest ? rest : text);
+    (void)printf("%s\n", rest ? rest : "");
     free(copy);
 }

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kdnetctl crashes, ack, buckets. */
-#include "kdnet/crash/explain.h"
+/* kdnetctl crashes, ack, buckets; crash_view.c has one crash in full. */
 #include "service/kdnetctl/crashes.h"
 #include "service/kdnetctl/commands.h"
 #include "service/kdnetctl/fields.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -38,13 +36,24 @@ static const char *bugcheck_of(const json_t *crash, char out[static FIELDS_SIZE]
     return out;
 }
 
+const char *crashes_verdict(const json_t *crash, char out[static FIELDS_SIZE])
+{
+    const char *verdict = fields_text(crash, "verdict", "-"), *likely = fields_text(crash, "assessment.likely", NULL);
+    const char *how = fields_is(crash, "assessment.strength", "strong") ? "probably" : "perhaps";
+    if (likely && strcmp(verdict, "unknown") == 0)
+        (void)snprintf(out, FIELDS_SIZE, "%s, %s %s", verdict, how,
+                       strcmp(likely, "not_started") == 0 ? "not started" : likely);
+    else
+        (void)snprintf(out, FIELDS_SIZE, "%s", verdict);
+    return out;
+}
+
 bool crashes_row(const struct ask *ask, const json_t *crash, struct table *table)
 {
-    char time[TIMES_SIZE], dump[FIELDS_SIZE], bugcheck[FIELDS_SIZE];
-    const char *verdict = fields_text(crash, "verdict", NULL);
+    char time[TIMES_SIZE], dump[FIELDS_SIZE], verdict[FIELDS_SIZE], bugcheck[FIELDS_SIZE];
     const char *texts[] = {ask_time(ask, crash, "time", time),
                            fields_text(crash, "target", NULL),
-                           verdict,
+                           crashes_verdict(crash, verdict),
                            bugcheck_of(crash, bugcheck),
                            fields_text(crash, "reason", fields_text(crash, "status", NULL)),
                            fields_duration(crash, "dump_ms", dump),
@@ -100,110 +109,6 @@ const struct command command_crashes = {
     .options = crashes_options,
     .asks = true,
     .run = run_crashes};
-
-/* --- one crash ---------------------------------------------------------------------------------------------------- */
-
-static bool phase_row(const struct ask *ask, const json_t *phase, struct table *table)
-{
-    char time[TIMES_SIZE], read[FIELDS_SIZE], halted[FIELDS_SIZE];
-    const char *verdict = fields_text(phase, "verdict", NULL);
-    const char *texts[] = {ask_time(ask, phase, "time", time),
-                           fields_text(phase, "phase", NULL),
-                           verdict,
-                           fields_text(phase, "reason", fields_text(phase, "status", NULL)),
-                           fields_duration(phase, "read_ms", read),
-                           fields_duration(phase, "halted_ms", halted)};
-    if (!table_add(table, texts))
-        return false;
-    table_colour(table, 2, ask_colour(verdict));
-    return true;
-}
-
-/* Returns the explanation of a bug check; NULL: none. */
-static const struct kdnet_bugcheck_text *explain(const json_t *crash)
-{
-    return kdnet_bugcheck_explain((uint32_t)strtoul(fields_text(crash, "bugcheck.code", "0"), NULL, 16));
-}
-
-static void print_parameters(const struct ask *ask, const json_t *crash)
-{
-    size_t i;
-    const json_t *parameter;
-    const struct kdnet_bugcheck_text *known = explain(crash);
-    json_array_foreach((json_t *)fields_at(crash, "bugcheck.parameters"), i, parameter)
-    { // NOLINT(cert-exp05-c)
-        char name[32], line[FIELDS_SIZE];
-        const char *meaning = i < 4 && known ? known->parameters[i] : NULL;
-        (void)snprintf(name, sizeof name, "parameter %zu", i + 1);
-        (void)snprintf(line, sizeof line, "%.32s%s%s", json_is_string(parameter) ? json_string_value(parameter) : "",
-                       meaning ? "  " : "", meaning ? meaning : "");
-        if (i < 4 && json_is_string(parameter))
-            ask_print_text(ask, name, line);
-    }
-}
-
-/* Prints the origin, and the frames that led there. */
-static void print_cause(const struct ask *ask, const json_t *crash)
-{
-    size_t i;
-    const json_t *frame;
-    char text[FIELDS_SIZE];
-    ask_print_field(ask, "cause", fields_text(crash, "cause.place", fields_cell(crash, "cause.address", text)));
-    ask_print_field(ask, "driver blamed", fields_text(crash, "evidence.bugcheck_driver", "-"));
-    json_array_foreach((json_t *)fields_at(crash, "stack"), i, frame)
-    { // NOLINT(cert-exp05-c)
-        char name[32];
-        (void)snprintf(name, sizeof name, "frame %zu", i);
-        if (json_is_string(frame))
-            ask_print_field(ask, name, json_string_value(frame));
-    }
-}
-
-static void print_evidence(const struct ask *ask, const json_t *crash)
-{
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)fields_at(crash, "evidence"), name, value)
-    { // NOLINT(cert-exp05-c)
-        if (json_is_object(value) || strcmp(name, "bugcheck_driver") == 0)
-            continue; /* told elsewhere */
-        char line[2 * FIELDS_SIZE], text[FIELDS_SIZE];
-        (void)snprintf(line, sizeof line, "%.100s %s", name, fields_cell(value, "", text));
-        ask_print_field(ask, "evidence", line);
-    }
-}
-
-void crashes_print_one(const struct ask *ask, const json_t *crash)
-{
-    static const struct table_column columns[] = {{"TIME", 12, false},   {"PHASE", 10, false}, {"VERDICT", 11, false},
-                                                  {"STATUS", 10, false}, {"READ", 6, true},    {"HALTED", 6, true}};
-    char text[FIELDS_SIZE], time[TIMES_SIZE];
-    ask_print_field(ask, "crash", fields_cell(crash, "crash", text));
-    ask_print_field(ask, "target", fields_cell(crash, "target", text));
-    ask_print_field(ask, "time", ask_time(ask, crash, "time", time));
-    ask_print_field(ask, "verdict", fields_cell(crash, "verdict", text));
-    ask_print_field(ask, "reason", fields_cell(crash, "reason", text));
-    ask_print_field(ask, "status", fields_cell(crash, "status", text));
-    ask_print_field(ask, "assessment", fields_cell(crash, "assessment", text));
-    ask_print_field(ask, "bucket", fields_cell(crash, "bucket", text));
-    ask_print_field(ask, "bug check", fields_cell(crash, "bugcheck.code", text));
-    ask_print_field(ask, "", fields_cell(crash, "bugcheck.name", text));
-    if (explain(crash))
-        ask_print_text(ask, "meaning", explain(crash)->what);
-    print_parameters(ask, crash);
-    print_cause(ask, crash);
-    if (explain(crash))
-        ask_print_text(ask, "look at", explain(crash)->next);
-    ask_print_field(ask, "dump log", fields_text(crash, "evidence.dump_log.last_line", "-"));
-    ask_print_field(ask, "dump took", fields_duration(crash, "dump_ms", text));
-    ask_print_field(ask, "halted", fields_duration(crash, "halted_ms", text));
-    ask_print_field(ask, "kernel", fields_cell(crash, "kernel.build_lab", text));
-    ask_print_field(ask, "labels", fields_cell(crash, "labels", text));
-    ask_print_field(ask, "seen by", fields_cell(crash, "acknowledged.by", text));
-    ask_print_field(ask, "note", fields_cell(crash, "acknowledged.note", text));
-    print_evidence(ask, crash);
-    ask_print_list(ask, NULL, fields_at(crash, "phases"), columns, 6, phase_row);
-}
 
 /* ------------------------------------------------------------------------------------------------------- ack */
 

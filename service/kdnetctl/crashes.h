@@ -4,9 +4,13 @@
 #define SERVICE_CTL_CRASHES_H
 
 #include "service/kdnetctl/ask.h"
+#include "service/kdnetctl/fields.h"
 
 /* Prints a list of crashes as a table; nothing when it is empty. */
 void crashes_print_list(const struct ask *ask, const json_t *list);
+
+/* Returns the verdict in words, with the assessment of an unknown dump: "unknown, probably written". */
+const char *crashes_verdict(const json_t *crash, char out[static FIELDS_SIZE]);
 
 /* Prints one crash in full. */
 void crashes_print_one(const struct ask *ask, const json_t *crash);

@@ -144,6 +144,36 @@ class Reading(Case):
         self.assertIn("no target has this name", self.run_program("show", "web-2", code=4).stderr)
         self.run_program("show", "0" * 16, code=4)
 
+    def test_show_says_what_an_engineer_asks_first(self):
+        module = {"name": "examplenic.sys", "base": "0xFFFFF800EE420000", "offset": "0x190B", "stamp": "0x5F3A1B2C",
+                  "size": 32768, "pdb": {"name": "examplenic.pdb", "guid": "4B444E45542D5441524745540000000D", "age": 1}}
+        unknown = dict(verdict="unknown", reason="symbol_absent", status=None, bucket="D1 examplenic.sys+0x190b@5F3A1B2C",
+                       assessment={"likely": "written", "strength": "strong",
+                                   "because": ["screen showed 100 percent", "dump step is over"]},
+                       cause={"address": "0xFFFFF800EE42190B", "place": "examplenic.sys!Read+0xb", "module": module})
+        self.fake.crashes = [crash(CRASH, "web-1", **unknown)]
+        text = " ".join(self.run_program("show", CRASH).stdout.split())
+        order = ("bug check 0x000000D1 DRIVER_IRQL_NOT_LESS_OR_EQUAL", "parameter 4", "cause examplenic.sys!Read+0xb",
+                 "time stamp 0x5F3A1B2C", "examplenic.pdb 4B444E45542D5441524745540000000D1", "driver blamed examplenic.sys",
+                 "verdict unknown, probably written", "because screen showed 100 percent; dump step is over",
+                 "reason symbol_absent: the kernel's symbols do not have", "look at the driver", "dump look on the machine")
+        self.assertEqual(sorted(order, key=text.index), list(order))
+        self.assertIn("unknown, probably written", self.run_program("crashes").stdout)
+        for changes, words in (({"bucket": "133 build 20348", "cause": None}, ()),
+                               ({"bucket": "D1 ntoskrnl.exe+0x5@00000001"}, ("none: only the kernel itself",)),
+                               ({"bugcheck": {"code": "0x00ABCDEF", "name": None, "parameters": ["0x1"]}},
+                                ("0x00ABCDEF", "parameter 1 0x1", "bug check code reference")),
+                               ({"bugcheck": None}, ("stopped without one",)),
+                               ({"assessment": {"likely": "not_started", "strength": "weak", "because": []}},
+                                ("unknown, perhaps not started",)),
+                               ({"verdict": "written"}, ("verdict written", "AlwaysKeepMemoryDump")),
+                               ({"verdict": "failed"}, ("verdict failed", "its free space")),
+                               ({"verdict": "not_started"}, ("not_started", "CrashControl"))):
+            self.fake.crashes = [crash(CRASH, "web-1", **dict(unknown, **changes))]
+            text = " ".join(self.run_program("show", CRASH).stdout.split())
+            for word in words:
+                self.assertIn(word, text)
+
     def test_what_a_bug_check_means_is_whole_on_any_screen(self):
         self.fake.crashes = [crash(CRASH, "web-1")]
         meaning = "A driver touched memory at an IRQL at which it may not, or through a bad pointer."
@@ -372,11 +402,21 @@ class Screens(Case):
         self.fake.targets = [
             target("web-1", labels={"rack": HOSTILE}), target("x" * 63, "held", address="[2001:db8:1:2:3:4:5:6]:65535"),
             target("wide", labels={"a": "機" * 60}), target("mark", labels={"a": "e\u0301" * 40})]
-        self.fake.crashes = [crash(CRASH, "web-1", verdict="failed", reason=HOSTILE)]
+        module = dict.fromkeys(("name", "base", "offset", "stamp", "size"), HOSTILE)
+        self.fake.crashes = [crash(CRASH, "web-1", verdict="failed", reason=HOSTILE, status=HOSTILE, stack=[HOSTILE, 1, None],
+                                   bucket=f"D1 {HOSTILE}+0x1@1", bugcheck={"code": HOSTILE, "name": "機" * 60,
+                                                                           "parameters": [HOSTILE, 1, None, {}]},
+                                   cause={"address": HOSTILE, "place": HOSTILE, "module": dict(
+                                       module, pdb={"name": "機" * 60, "guid": HOSTILE, "age": HOSTILE})},
+                                   assessment={"likely": HOSTILE, "strength": HOSTILE, "because": [HOSTILE * 9, 7, None]},
+                                   evidence={HOSTILE: HOSTILE, "bugcheck_driver": "e\u0301" * 90,
+                                             "dump_log": {"last_line": HOSTILE}}, acknowledged={"by": HOSTILE, "note": HOSTILE})]
+        self.fake.buckets = [{"bucket": HOSTILE, "count": 1, "machines": 1, "first": HOSTILE, "last": HOSTILE,
+                              "verdicts": {HOSTILE: 1}}]
         self.fake.events = [event(1, "print", text=HOSTILE * 20)]
         self.fake.unknown = [{"address": HOSTILE, "remedy": HOSTILE, "count": 1}]
         self.commands = (("targets",), ("crashes",), ("show", "web-1"), ("show", CRASH), ("events",), ("unknown",),
-                         ("status",))
+                         ("buckets",), ("status",))
 
     def assert_harmless(self, text, colours=False):
         if colours:
