@@ -4,6 +4,7 @@ import collections
 import http.client
 import json
 import os
+import re
 import socket
 import statistics
 import threading
@@ -20,15 +21,26 @@ class Groups(threading.Thread):
         self.path, self.first_at, self.ending = path, None, False
         self.start()
 
-    def ask(self):
+    def get(self, what):
         connection = http.client.HTTPConnection("localhost", timeout=30)
         connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.sock.settimeout(30)
         connection.sock.connect(self.path)
-        connection.request("GET", "/api/v1/buckets?limit=1000")
-        answer = json.loads(connection.getresponse().read())
+        connection.request("GET", what)
+        answer = connection.getresponse().read()
         connection.close()
-        return answer["buckets"]
+        return answer
+
+    def ask(self):
+        return json.loads(self.get("/api/v1/buckets?limit=1000"))["buckets"]
+
+    def settle(self, patience=60):
+        """Until the store has all events: what it costs counts for both storms."""
+        end, quiet = time.monotonic() + patience, 0
+        while quiet < 3 and time.monotonic() < end:
+            waiting = re.search(rb"^kdnetd_store_waiting (\d+)", self.get("/metrics"), re.M)
+            quiet = quiet + 1 if waiting and int(waiting.group(1)) == 0 else 0
+            time.sleep(0.15)
 
     def run(self):
         while not self.ending:
@@ -49,12 +61,8 @@ def storm(suite, count, others, traced):
     groups, began_ns = Groups(path), cpu_ns(kdnetd.pid)
     said = json.loads(rig.output([rig.bench("crash"), str(count), f"127.0.0.1:{kdnetd.port}", str(suite.size(5000, 1200)), "1000",
                                   str(suite.size(3000, 300)), str(others)], core=0))
-    found = collections.Counter()
-    for _ in range(100):  # the store takes what is left
-        found = collections.Counter({group["bucket"]: group["machines"] for group in groups.ask()})
-        if not traced or sum(found.values()) >= count:
-            break
-        time.sleep(0.1)
+    groups.settle()
+    found = collections.Counter({group["bucket"]: group["machines"] for group in groups.ask()})
     said["cpu_us"] = (cpu_ns(kdnetd.pid) - began_ns) / 1000 / count
     groups.ending = True
     groups.join()
