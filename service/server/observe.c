@@ -206,8 +206,13 @@ static void on_event(void *user, const struct published_event *event)
         count_event(&observe->counts, event->event);
         note_event(observe, event);
     }
+    const struct store_facts facts = {.time_us = event->time_us,
+                                      .id = event->id,
+                                      .type = event->type,
+                                      .target = event->target,
+                                      .crash = event->crash};
     if (observe->store && event->length > 0)
-        (void)store_add(observe->store, event->line, event->length - 1); /* without its line end */
+        (void)store_add(observe->store, event->line, event->length - 1, &facts); /* without its line end */
 }
 
 /* The store */

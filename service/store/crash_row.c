@@ -4,6 +4,8 @@
  * is a phase, and the following `released` gives the phase's duration.
  *
  * A crash with an unreadable bug check has no id; the id of its event stands in.
+ *
+ * In a storm most events of a group belong to crashes of that group: a row is read and written once in a transaction.
  */
 #include "service/output/event_json.h"
 #include "service/store/database_internal.h"
@@ -14,9 +16,10 @@
 #define PHASES_MAX 64 /* phases kept of a crash; a machine that repeats a phase for ever overwrites the last */
 
 struct crash_row {
-    const char *crash;
+    struct crash_row *next; /* in its list */
+    char crash[STORE_TEXT_SIZE];
     uint64_t time_us, verdict_us; /* of the first break; of the event that gave the verdict */
-    json_t *json;
+    json_t *json;                 /* NULL: there is none yet */
 };
 
 static unsigned worth_of(const char *verdict)
@@ -241,20 +244,78 @@ static int add_status(struct database *database, struct crash_row *row, const st
     return code ? code : add_kernel(database, line, row->json);
 }
 
-int database_add_to_crash(struct database *database, const struct store_line *line)
+static void free_row(struct crash_row *row)
+{
+    json_decref(row->json);
+    free(row);
+}
+
+/* FNV-1a */
+static struct crash_row **list_of(struct database *database, const char *crash)
+{
+    uint32_t hash = 0x811c9dc5U;
+    for (const char *at = crash; *at; ++at)
+        hash = (hash ^ (unsigned char)*at) * 0x01000193U;
+    return &database->crash_rows[(hash ^ hash >> 16) % CRASH_ROW_LISTS];
+}
+
+/* Finds a crash's row among those of this transaction, or reads it. NULL: *code says why. */
+static struct crash_row *find_row(struct database *database, const char *crash, int *code)
+{
+    struct crash_row **list = list_of(database, crash);
+    *code = 0;
+    for (struct crash_row *row = *list; row; row = row->next)
+        if (strcmp(row->crash, crash) == 0)
+            return row;
+    struct crash_row *row = calloc(1, sizeof *row);
+    if (!row) {
+        *code = SQLITE_NOMEM;
+        return NULL;
+    }
+    memcpy(row->crash, crash, strlen(crash) + 1);
+    *code = get_row(database, row);
+    if (*code) {
+        free_row(row);
+        return NULL;
+    }
+    row->next = *list;
+    *list = row;
+    return row;
+}
+
+int crash_row_add(struct database *database, struct store_line *line)
 {
     bool is_status = strcmp(line->type, "crash_status") == 0;
-    if (is_status ? line->crash[0] == '\0' && !is_of_crash(line)
-                  : strcmp(line->type, "released") != 0 || line->crash[0] == '\0')
+    int code;
+    if (!is_status && (strcmp(line->type, "released") != 0 || line->crash[0] == '\0'))
         return 0;
-    struct crash_row row = {.crash = line->crash[0] != '\0' ? line->crash : line->id};
-    int code = get_row(database, &row);
-    if (code == 0 && is_status)
-        code = add_status(database, &row, line);
-    else if (code == 0 && row.json)
-        take_released(&row, line);
-    if (code == 0 && row.json)
-        code = put_row(database, &row);
-    json_decref(row.json);
+    if (!store_line_open(line) || (line->crash[0] == '\0' && !is_of_crash(line)))
+        return 0;
+    struct crash_row *row = find_row(database, line->crash[0] != '\0' ? line->crash : line->id, &code);
+    if (row && is_status)
+        code = add_status(database, row, line);
+    else if (row && row->json)
+        take_released(row, line);
     return code;
+}
+
+int crash_row_put_all(struct database *database)
+{
+    int code = 0;
+    for (size_t i = 0; i < CRASH_ROW_LISTS; ++i)
+        for (struct crash_row *row = database->crash_rows[i]; row && code == 0; row = row->next)
+            code = row->json ? put_row(database, row) : 0;
+    if (code == 0)
+        crash_row_drop_all(database);
+    return code;
+}
+
+void crash_row_drop_all(struct database *database)
+{
+    for (size_t i = 0; i < CRASH_ROW_LISTS; ++i)
+        while (database->crash_rows[i]) {
+            struct crash_row *row = database->crash_rows[i];
+            database->crash_rows[i] = row->next;
+            free_row(row);
+        }
 }

@@ -236,6 +236,7 @@ void database_close(struct database *database)
 {
     if (!database)
         return;
+    crash_row_drop_all(database);
     for (size_t i = 0; i < STATEMENTS; ++i)
         (void)sqlite3_finalize(database->statements[i]);
     (void)sqlite3_close(database->db);
@@ -359,6 +360,9 @@ int database_begin(struct database *database)
 
 int database_commit(struct database *database)
 {
+    int code = crash_row_put_all(database);
+    if (code)
+        return code;
     return database_step_once(database, database_statement(database, STATEMENT_COMMIT));
 }
 
@@ -366,6 +370,7 @@ void database_rollback(struct database *database)
 {
     database->oldest = database->oldest_at_begin;
     database->next = database->next_at_begin;
+    crash_row_drop_all(database);
     if (sqlite3_get_autocommit(database->db) == 0)
         (void)sqlite3_exec(database->db, "ROLLBACK", NULL, NULL, NULL);
 }

@@ -48,12 +48,8 @@ int database_commit(struct database *database);
 void database_rollback(struct database *database);
 
 /* Inserts an event. *seq: its number; 0: an event with this id exists already. */
-int database_add(struct database *database, const struct store_line *line, const char *text, size_t length,
-                 uint64_t *seq);
+int database_add(struct database *database, struct store_line *line, uint64_t *seq);
 int database_has(struct database *database, const char *id, bool *has);
-
-/* crash_row.c: updates a crash from its event. */
-int database_add_to_crash(struct database *database, const struct store_line *line);
 
 int database_acknowledge(struct database *database, const char *crash, const char *by, const char *note,
                          uint64_t time_us, bool *found);

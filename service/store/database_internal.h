@@ -39,9 +39,13 @@
     X(DROP_CRASHES, "DELETE FROM crashes WHERE crash IN (SELECT crash FROM crashes WHERE time<?1 LIMIT 1000)")         \
     X(DROP_ACKNOWLEDGED, "DELETE FROM acknowledged WHERE time<?1 AND crash NOT IN (SELECT crash FROM crashes)")
 
+#define CRASH_ROW_LISTS 1024U
+
 #define DATABASE_ENUM(name, sql) STATEMENT_##name,
 enum database_statement { DATABASE_STATEMENTS(DATABASE_ENUM) STATEMENTS };
 #undef DATABASE_ENUM
+
+struct crash_row;
 
 struct database {
     sqlite3 *db;
@@ -50,8 +54,17 @@ struct database {
     uint64_t device, file; /* identity of the open file */
     uint64_t oldest, next; /* seq of the oldest event, and of the next one; equal: no events */
     uint64_t oldest_at_begin, next_at_begin;
-    int newest_code; /* of the last error */
+    int newest_code;                               /* of the last error */
+    struct crash_row *crash_rows[CRASH_ROW_LISTS]; /* changed in this transaction; lists by the crash's hash */
 };
+
+/* crash_row.c: rows of crashes are kept parsed until the transaction ends: a crash has several events at once. */
+
+/* Updates a crash from its event. */
+int crash_row_add(struct database *database, struct store_line *line);
+/* Writes the changed rows, and forgets them. */
+int crash_row_put_all(struct database *database);
+void crash_row_drop_all(struct database *database);
 
 /* Returns a prepared statement, ready for its values; database_step_once or database_reset resets it. */
 sqlite3_stmt *database_statement(struct database *database, enum database_statement statement);

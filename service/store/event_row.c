@@ -25,9 +25,11 @@ int database_has(struct database *database, const char *id, bool *has)
 }
 
 /* Stores a target's kernel, for its crashes and for the next start. */
-static int put_kernel(struct database *database, const struct store_line *line)
+static int put_kernel(struct database *database, struct store_line *line)
 {
     static const char *const members[] = {"build_lab", "machine", "pdb"};
+    if (!store_line_open(line))
+        return 0;
     const char *boot = store_json_text(line->root, "boot");
     json_t *kernel = json_object();
     for (size_t i = 0; i < 3; ++i) {
@@ -55,7 +57,7 @@ static int drop_target(struct database *database, const char *name)
 }
 
 /* Updates the other tables that an event affects. */
-static int put_consequence(struct database *database, const struct store_line *line)
+static int put_consequence(struct database *database, struct store_line *line)
 {
     if (line->target[0] == '\0')
         return 0;
@@ -63,11 +65,10 @@ static int put_consequence(struct database *database, const struct store_line *l
         return put_kernel(database, line);
     if (strcmp(line->type, "removed") == 0)
         return drop_target(database, line->target);
-    return database_add_to_crash(database, line);
+    return crash_row_add(database, line);
 }
 
-int database_add(struct database *database, const struct store_line *line, const char *text, size_t length,
-                 uint64_t *seq)
+int database_add(struct database *database, struct store_line *line, uint64_t *seq)
 {
     sqlite3_stmt *statement = database_statement(database, STATEMENT_ADD_EVENT);
     *seq = 0;
@@ -77,7 +78,7 @@ int database_add(struct database *database, const struct store_line *line, const
     database_bind_text(statement, 4, line->type);
     database_bind_text(statement, 5, line->target);
     database_bind_text(statement, 6, line->crash);
-    (void)sqlite3_bind_text(statement, 7, text, (int)length, SQLITE_STATIC);
+    (void)sqlite3_bind_text(statement, 7, line->text, (int)line->length, SQLITE_STATIC);
     int code = database_step_once(database, statement);
     if (code || sqlite3_changes(database->db) == 0)
         return code;
@@ -88,9 +89,13 @@ int database_add(struct database *database, const struct store_line *line, const
 int database_acknowledge(struct database *database, const char *crash, const char *by, const char *note,
                          uint64_t time_us, bool *found)
 {
+    int code = crash_row_put_all(database);
+    *found = false;
+    if (code)
+        return code;
     sqlite3_stmt *statement = database_statement(database, STATEMENT_HAS_CRASH);
     database_bind_text(statement, 1, crash);
-    int code = database_step_row(database, statement);
+    code = database_step_row(database, statement);
     *found = code == SQLITE_ROW;
     if (!*found)
         return code;

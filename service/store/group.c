@@ -28,8 +28,7 @@ static const char *text_or_null(const char *text)
 }
 
 /* Adds a stored line's event to the group; frees its JSON. */
-static void keep(struct store_group *group, struct store_line *line, const char *text, size_t length, uint64_t seq,
-                 bool caught_up)
+static void keep(struct store_group *group, struct store_line *line, uint64_t seq, bool caught_up)
 {
     store_line_clear(line);
     group->events[group->count++] = (struct store_event){.seq = seq,
@@ -38,29 +37,36 @@ static void keep(struct store_group *group, struct store_line *line, const char 
                                                          .type = line->type,
                                                          .target = text_or_null(line->target),
                                                          .crash = text_or_null(line->crash),
-                                                         .line = text,
-                                                         .length = length,
+                                                         .line = line->text,
+                                                         .length = line->length,
                                                          .caught_up = caught_up};
 }
 
-int store_group_add(struct store_group *group, struct database *database, const char *text, size_t length,
+/* Lines that this process made are read no further than is needed. */
+static bool take(const struct store_queued *queued, struct store_line *line)
+{
+    return (queued->facts.id && store_line_take(queued->text, queued->length, &queued->facts, line)) ||
+           store_line_parse(queued->text, queued->length, line);
+}
+
+int store_group_add(struct store_group *group, struct database *database, const struct store_queued *queued,
                     bool caught_up)
 {
     struct store_line *line = &group->lines[group->count];
     uint64_t seq = 0;
-    if (!store_line_parse(text, length, line))
+    if (!take(queued, line))
         return 0;
-    int code = database_add(database, line, text, length, &seq);
+    int code = database_add(database, line, &seq);
     if (code == 0 && seq > 0)
-        keep(group, line, text, length, seq, caught_up);
+        keep(group, line, seq, caught_up);
     else
         store_line_clear(line);
     return code;
 }
 
-void store_group_pass(struct store_group *group, const char *text, size_t length, uint64_t seq)
+void store_group_pass(struct store_group *group, const struct store_queued *queued, uint64_t seq)
 {
     struct store_line *line = &group->lines[group->count];
-    if (store_line_parse(text, length, line))
-        keep(group, line, text, length, seq, false);
+    if (take(queued, line))
+        keep(group, line, seq, false);
 }

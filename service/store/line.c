@@ -78,10 +78,38 @@ static bool copy_text(const json_t *object, const char *key, bool may_be_null, c
     return true;
 }
 
+static bool keep_text(const char *text, char out[static STORE_TEXT_SIZE])
+{
+    size_t length = text ? strnlen(text, STORE_TEXT_SIZE) : 0;
+    bool fits = length > 0 && length < STORE_TEXT_SIZE;
+    memcpy(out, fits ? text : "", fits ? length + 1 : 1);
+    return fits;
+}
+
+bool store_line_take(const char *text, size_t length, const struct store_facts *facts, struct store_line *out)
+{
+    out->text = text;
+    out->length = length;
+    out->root = NULL;
+    out->time_us = facts->time_us;
+    return length <= STORE_LINE_MAX && keep_text(facts->id, out->id) && keep_text(facts->type, out->type) &&
+           (keep_text(facts->target, out->target) || !facts->target) &&
+           (keep_text(facts->crash, out->crash) || !facts->crash);
+}
+
+bool store_line_open(struct store_line *line)
+{
+    if (!line->root)
+        line->root = json_loadb(line->text, line->length, JSON_REJECT_DUPLICATES, NULL);
+    return json_is_object(line->root);
+}
+
 bool store_line_parse(const char *text, size_t length, struct store_line *out)
 {
     if (length > STORE_LINE_MAX)
         return false;
+    out->text = text;
+    out->length = length;
     out->root = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
     const char *time_text = store_json_text(out->root, "time");
     if (time_text && store_time_parse(time_text, &out->time_us) && copy_text(out->root, "id", false, out->id) &&

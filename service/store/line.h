@@ -2,10 +2,13 @@
 /*
  * line: an event line, parsed as far as the store needs.
  *
- * A line comes from this process or from a file that may be damaged: lines that are no complete event are refused.
+ * A line comes from this process, which knows its facts, or from a file that may be damaged: lines that are no complete
+ * event are refused.
  */
 #ifndef SERVICE_STORE_LINE_H
 #define SERVICE_STORE_LINE_H
+
+#include "service/store/rows.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -16,7 +19,9 @@
 #define STORE_TEXT_SIZE 129               /* bytes of an id, with its NUL; all other texts are shorter */
 
 struct store_line {
-    json_t *root;
+    const char *text; /* borrowed */
+    size_t length;
+    json_t *root; /* NULL: not parsed */
     uint64_t time_us;
     char id[STORE_TEXT_SIZE], type[STORE_TEXT_SIZE];
     char target[STORE_TEXT_SIZE], crash[STORE_TEXT_SIZE]; /* empty: null */
@@ -24,6 +29,10 @@ struct store_line {
 
 /* False: no event, and nothing is to be cleared. */
 bool store_line_parse(const char *text, size_t length, struct store_line *out);
+/* Makes a line of known facts, unparsed. False: a fact is empty or too long, and nothing is to be cleared. */
+bool store_line_take(const char *text, size_t length, const struct store_facts *facts, struct store_line *out);
+/* Parses a line that was taken with its facts, for its other members. False: it is no JSON object. */
+bool store_line_open(struct store_line *line);
 void store_line_clear(struct store_line *line);
 
 /* Finds the id of a line without parsing it; false: not found this way. The line may still be no event. */

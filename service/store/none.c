@@ -108,13 +108,10 @@ void database_rollback(struct database *database)
     (void)database;
 }
 
-int database_add(struct database *database, const struct store_line *line, const char *text, size_t length,
-                 uint64_t *seq)
+int database_add(struct database *database, struct store_line *line, uint64_t *seq)
 {
     (void)database;
     (void)line;
-    (void)text;
-    (void)length;
     *seq = 0;
     return NO_FILE;
 }

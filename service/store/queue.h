@@ -7,13 +7,16 @@
 #ifndef SERVICE_STORE_QUEUE_H
 #define SERVICE_STORE_QUEUE_H
 
+#include "service/store/rows.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
 struct store_queued {
     struct store_queued *next;
     size_t length;
-    char text[]; /* NUL-ended */
+    struct store_facts facts; /* point into this line; id NULL: they are in the text only */
+    char text[];              /* NUL-ended; the facts' texts follow */
 };
 
 struct store_queue {
@@ -21,8 +24,8 @@ struct store_queue {
     size_t lines, bytes, limit_bytes;
 };
 
-/* A copy of a line; NULL: out of memory. Freed with free(). */
-struct store_queued *store_queued_new(const char *text, size_t length);
+/* A copy of a line, and of what is known of it (NULL: nothing); NULL: out of memory. Freed with free(). */
+struct store_queued *store_queued_new(const char *text, size_t length, const struct store_facts *facts);
 
 /* False: there is no room, and the line stays the caller's. */
 bool store_queue_push(struct store_queue *queue, struct store_queued *line);

@@ -9,6 +9,13 @@
 
 #define STORE_ERROR_SIZE 256 /* bytes of an error text */
 
+/* What an event's line says first. */
+struct store_facts {
+    uint64_t time_us;
+    const char *id, *type;
+    const char *target, *crash; /* NULL: none */
+};
+
 /* A committed event; all members are borrowed for the call. */
 struct store_event {
     uint64_t seq;

@@ -127,9 +127,9 @@ bool store_close(struct store *store, unsigned wait_ms)
     return true;
 }
 
-bool store_add(struct store *store, const char *line, size_t length)
+bool store_add(struct store *store, const char *line, size_t length, const struct store_facts *facts)
 {
-    struct store_queued *queued = store_queued_new(line, length);
+    struct store_queued *queued = store_queued_new(line, length, facts);
     uv_mutex_lock(&store->lock);
     bool taken = queued && !store->ending && store_queue_push(&store->queue, queued);
     if (!taken)

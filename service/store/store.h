@@ -28,7 +28,7 @@
 
 #define STORE_COMMIT_MS      100U
 #define STORE_COMMIT_ROWS    1000U
-#define STORE_QUEUE_BYTES    ((size_t)32 << 20) /* bytes of lines that wait to be committed */
+#define STORE_QUEUE_BYTES    ((size_t)64 << 20) /* bytes of lines that wait to be committed */
 #define STORE_CATCH_UP_BYTES ((uint64_t)64 << 20)
 #define STORE_RETRY_MS       1000U
 #define STORE_NOTE_MAX       1000U /* bytes of an acknowledgement's note */
@@ -99,10 +99,11 @@ void store_settle(struct store *store, unsigned wait_ms);
 void store_end(struct store *store);
 
 /*
- * Takes an event, a JSON object on a line as in the result file (`length` without the line end). Copies it. False: no
- * room; the event is later read from the result file. Cost: a lock, an allocation and a copy; never waits for the disk.
+ * Takes an event, a JSON object on a line as in the result file (`length` without the line end), and what the line says
+ * first, if the caller knows it (NULL: no); most lines are then never parsed. Copies both. False: no room; the event is
+ * later read from the result file. Cost: a lock, an allocation and a copy; never waits for the disk.
  */
-bool store_add(struct store *store, const char *line, size_t length);
+bool store_add(struct store *store, const char *line, size_t length, const struct store_facts *facts);
 
 /*
  * Notes who has seen a crash, for good; a later note replaces the former. `done` is called once, on the writer thread,

@@ -92,11 +92,11 @@ void store_retain(struct store *store);
 bool store_group_init(struct store_group *group);
 void store_group_clear(struct store_group *group); /* keeps the allocated room */
 void store_group_free(struct store_group *group);
-/* Adds a line; skips one that is no event, or exists already. `text` must live until the group was reported. */
-int store_group_add(struct store_group *group, struct database *database, const char *text, size_t length,
+/* Adds a line; skips one that is no event, or exists already. The line must live until the group was reported. */
+int store_group_add(struct store_group *group, struct database *database, const struct store_queued *queued,
                     bool caught_up);
 /* Adds a line without a file: `seq` is its number. */
-void store_group_pass(struct store_group *group, const char *text, size_t length, uint64_t seq);
+void store_group_pass(struct store_group *group, const struct store_queued *queued, uint64_t seq);
 
 /* trouble.c: degraded, and not any more. */
 void store_fail(struct store *store, const char *error);

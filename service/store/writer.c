@@ -151,7 +151,7 @@ static int put_lines(struct store *store)
 {
     int code = 0;
     for (struct store_queued *line = store->lines; line && code == 0; line = line->next)
-        code = store_group_add(&store->group, store->database, line->text, line->length, false);
+        code = store_group_add(&store->group, store->database, line, false);
     return code;
 }
 
@@ -230,7 +230,7 @@ static bool commit_found(struct catching *catching)
     if (catching->count > 0) {
         code = database_begin(store->database);
         for (struct store_queued *line = catching->first; line && code == 0; line = line->next)
-            code = store_group_add(&store->group, store->database, line->text, line->length, true);
+            code = store_group_add(&store->group, store->database, line, true);
         catching->failed = !store_commit(store, code);
         if (!catching->failed)
             tell_group(store);
@@ -281,7 +281,7 @@ static bool on_found(void *user, const char *text, size_t length)
     }
     if (!has && store->sinks_due && is_of_this_run(store, text, length) && !begin_sinks(catching))
         return false;
-    struct store_queued *copy = has ? NULL : store_queued_new(text, length);
+    struct store_queued *copy = has ? NULL : store_queued_new(text, length, NULL);
     if (!copy)
         return true;
     if (catching->last)
@@ -433,7 +433,7 @@ static bool take_work(struct store *store, bool *settle)
 static void pass_lines(struct store *store)
 {
     for (struct store_queued *line = store->lines; line; line = line->next)
-        store_group_pass(&store->group, line->text, line->length, ++store->newest);
+        store_group_pass(&store->group, line, ++store->newest);
     tell_group(store);
     free_lines(store);
     tell_notes(store, false);

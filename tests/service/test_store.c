@@ -108,7 +108,7 @@ static void remove_place(struct place *place)
 
 static void add(struct place *place, const char *line)
 {
-    assert_true(store_add(place->store, line, strlen(line)));
+    assert_true(store_add(place->store, line, strlen(line), NULL));
 }
 
 /* An event of its own: number n, at second n. */
@@ -298,6 +298,46 @@ static void test_keeps_a_row_a_crash(void **state)
     await_state(place, STORE_OK);
     /* The kernel is of a boot that the state does not name. */
     assert_string_equal(place->targets, "web-1=connected - - aaaaaaaaaaaaaaaa written;");
+    close_store(place);
+    remove_place(place);
+}
+
+/* An event of crash aaaa..., whose facts are known. */
+static void add_known(struct place *place, const char *line, const char *id, const char *type, uint64_t time_us)
+{
+    const struct store_facts facts = {
+        .time_us = time_us, .id = id, .type = type, .target = "web-1", .crash = "aaaaaaaaaaaaaaaa"};
+    assert_true(store_add(place->store, line, strlen(line), &facts));
+}
+
+static void test_needs_no_text_of_known_facts(void **state)
+{
+    static const char first[] = CRASH_LINE("02.000000", "bugcheck_first", "not_started", "\"0xFFFFFFFF\"", "null");
+    static const char released[] =
+        "{\"time\":\"2026-11-22T10:00:03.000000Z\",\"event\":\"released\",\"id\":\"c-s-3\",\"target\":\"web-1\","
+        "\"crash\":\"aaaaaaaaaaaaaaaa\",\"labels\":{},\"action\":\"continue\",\"halted_ms\":2.5}";
+    struct place *place = new_place();
+    char endless[2 * STORE_TEXT_SIZE];
+    (void)state;
+    open_store(place);
+    add_known(place, "{}", "c-s-2", "break_in", 1795341601000000U); /* its text is not looked at */
+    add_known(place, first, "aaaaaaaaaaaaaaaa-bugcheck_first-not_started", "crash_status", 1795341602000000U);
+    add_known(place, released, "c-s-3", "released", 1795341603000000U);
+    add_known(place, "{}", "c-s-2", "break_in", 1795341604000000U); /* the same fact again */
+    memset(endless, 'x', sizeof endless - 1);
+    endless[sizeof endless - 1] = '\0';
+    add_known(place, released, endless, "released", 1795341603000000U); /* its text decides: it is there already */
+    await_told(place, 3);
+    json_t *crash = get_crash(place, "aaaaaaaaaaaaaaaa");
+    assert_string_equal(store_json_text(crash, "verdict"), "not_started");
+    assert_string_equal(store_json_text(crash, "time"), "2026-11-22T10:00:01.000000Z");
+    assert_int_equal(json_array_size(json_object_get(crash, "phases")), 1);
+    assert_true(json_number_value(json_object_get(crash, "halted_ms")) == 2.5);
+    json_decref(crash);
+    const char *const targets[] = {"web-1"}, *const types[] = {"break_in"};
+    struct listing some = events(place,
+                                 &(struct store_event_query){.targets = {targets, 1}, .types = {types, 1}, .limit = 9});
+    assert_string_equal(some.ids, "c-s-2 ");
     close_store(place);
     remove_place(place);
 }
@@ -603,12 +643,12 @@ static void test_lines_without_room_come_from_the_result_file(void **state)
     char *huge = malloc(STORE_QUEUE_BYTES);
     assert_non_null(huge);
     memset(huge, ' ', STORE_QUEUE_BYTES);
-    assert_true(store_add(place->store, huge, STORE_QUEUE_BYTES - 4096)); /* no event, but it takes the room */
+    assert_true(store_add(place->store, huge, STORE_QUEUE_BYTES - 4096, NULL)); /* no event, but it takes the room */
     for (unsigned i = 0; i < 8; ++i)
-        (void)store_add(place->store, huge, STORE_QUEUE_BYTES / 2);
+        (void)store_add(place->store, huge, STORE_QUEUE_BYTES / 2, NULL);
     free(huge);
     write_results(place, 1, 4);
-    (void)store_add(place->store, event(4, line), strlen(line));
+    (void)store_add(place->store, event(4, line), strlen(line), NULL);
     (void)snprintf(moved, sizeof moved, "%s/later", place->folder);
     assert_int_equal(mkdir(moved, 0700), 0);
     await_told(place, 4);
@@ -792,7 +832,7 @@ static void store_for_ever(const struct store_options *options, int pipe_end, un
     struct store *store = store_open(options, &callbacks);
     char line[256];
     for (unsigned n = from; store; ++n) {
-        (void)store_add(store, event(n, line), strlen(line));
+        (void)store_add(store, event(n, line), strlen(line), NULL);
         if (n % 300 == 0)
             uv_sleep(1);
     }
@@ -899,6 +939,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keeps_events_by_id_in_order),
         cmocka_unit_test(test_keeps_a_row_a_crash),
+        cmocka_unit_test(test_needs_no_text_of_known_facts),
         cmocka_unit_test(test_finds_crashes),
         cmocka_unit_test(test_acknowledges),
         cmocka_unit_test(test_catches_up_from_the_result_file),

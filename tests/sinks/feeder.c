@@ -50,7 +50,7 @@ static void feed(struct store *store)
             sinks_each(sinks, say, NULL);
             continue;
         }
-        if (!store_add(store, line, (size_t)length - 1))
+        if (!store_add(store, line, (size_t)length - 1, NULL))
             abort();
     }
     free(line);
