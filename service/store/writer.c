@@ -6,6 +6,7 @@
  * tried again. The file's identity is checked before and after each commit: a group that went into a file that was
  * moved away meanwhile counts as not committed, and goes into the new file.
  */
+#include "service/platform/yield.h"
 #include "service/runtime/log.h"
 #include "service/store/catch_up.h"
 #include "service/store/line.h"
@@ -472,6 +473,7 @@ static void settle(struct store *store)
 void store_write(void *user)
 {
     struct store *store = user;
+    platform_step_back();
     work(store);
     for (bool ends = false, settles = false; !ends;) {
         ends = take_work(store, &settles);

@@ -7,3 +7,8 @@ void platform_yield(void)
 {
     (void)SetThreadPriority(GetCurrentThread(), THREAD_PRIORITY_BELOW_NORMAL);
 }
+
+/* Windows gives nothing to a thread while others of a higher priority are ready: the thread stays as it is. */
+void platform_step_back(void)
+{
+}
