@@ -190,9 +190,11 @@ static void note_event(struct observe *observe, const struct published_event *ev
 }
 
 /* The time of a hold is not counted: the halt was counted up to the hold. */
-static void count_halted(struct observe *observe, const struct published_event *event)
+static void note_release(struct observe *observe, const struct published_event *event)
 {
     uint32_t slot = snapshots_find(observe->snapshots, event->target);
+    if (slot != 0 && event->event->u.released.action != KDNET_ACTION_HOLD)
+        snapshots_note_release(observe->snapshots, slot);
     if (slot == 0 || snapshots_state(observe->snapshots, slot) != TARGET_HELD)
         count_time(&observe->counts.halted, event->event->u.released.halted_us);
 }
@@ -202,7 +204,7 @@ static void on_event(void *user, const struct published_event *event)
     struct observe *observe = user;
     if (event->event) {
         if (event->event->type == KDNET_EVENT_RELEASED)
-            count_halted(observe, event);
+            note_release(observe, event);
         count_event(&observe->counts, event->event);
         note_event(observe, event);
     }
@@ -251,7 +253,9 @@ static void on_stored_target(void *user, const struct store_target *stored)
     made.kernel = stored->kernel ? snapshots_kernel(observe->snapshots, stored->kernel) : 0;
     snapshots_restore(observe->snapshots, slot, &made);
     if (stored->crash && stored->verdict)
-        snapshots_note_crash(observe->snapshots, slot, stored->crash, stored->verdict, stored->crash_us);
+        snapshots_restore_crash(observe->snapshots, slot, stored->crash, stored->verdict, stored->crash_us);
+    if (made.state == TARGET_HELD)
+        snapshots_restore_hold(observe->snapshots, slot, &made);
     if (made.state == TARGET_HELD && stored->held_until_us > 0)
         snapshots_note_hold(observe->snapshots, slot, stored->held_until_us);
 }

@@ -56,6 +56,8 @@ struct snapshot {
 /* Facts that few targets have. */
 struct snapshot_more {
     uint64_t held_until_us;
+    uint64_t held_since_us; /* of a hold in `held_boot` that an earlier process began; 0: none */
+    uint8_t held_boot[SNAPSHOTS_ID_LENGTH];
     uint64_t crash_us; /* time of the crash's first break; 0: unknown */
     char crash[2 * SNAPSHOTS_ID_LENGTH + 1];
     char verdict[16]; /* the best so far */
@@ -106,7 +108,13 @@ void snapshots_restore(struct snapshots *snapshots, uint32_t slot, const struct 
  * Thread: any. */
 void snapshots_note_crash(struct snapshots *snapshots, uint32_t slot, const char *crash, const char *verdict,
                           uint64_t time_us);
+/* The same of an earlier process: what was noted meanwhile is newer, but its time is not. Thread: any. */
+void snapshots_restore_crash(struct snapshots *snapshots, uint32_t slot, const char *crash, const char *verdict,
+                             uint64_t time_us);
 void snapshots_note_hold(struct snapshots *snapshots, uint32_t slot, uint64_t until_us);
+/* A machine that is held in this boot has been so since then, whoever it was that served it; until it is let go on. */
+void snapshots_restore_hold(struct snapshots *snapshots, uint32_t slot, const struct snapshot *stored);
+void snapshots_note_release(struct snapshots *snapshots, uint32_t slot);
 void snapshots_note_other_host(struct snapshots *snapshots, uint32_t slot, const struct address *host,
                                uint64_t time_us);
 /* The number of a kernel, {"build_lab","machine","pdb"} as JSON; 0: too many are known. Thread: any. */

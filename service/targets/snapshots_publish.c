@@ -168,6 +168,42 @@ void snapshots_note_crash(struct snapshots *snapshots, uint32_t slot, const char
     uv_mutex_unlock(&snapshots->more_lock);
 }
 
+void snapshots_restore_crash(struct snapshots *snapshots, uint32_t slot, const char *crash, const char *verdict,
+                             uint64_t time_us)
+{
+    uv_mutex_lock(&snapshots->more_lock);
+    struct snapshot_more *more = more_of(snapshots, slot);
+    bool unknown = more && more->crash[0] == '\0';
+    if (unknown)
+        copy_text(more->crash, sizeof more->crash, crash);
+    if (more && strcmp(more->crash, crash) == 0) {
+        more->crash_us = time_us;
+        if (unknown || worth_of(verdict) > worth_of(more->verdict))
+            copy_text(more->verdict, sizeof more->verdict, verdict);
+    }
+    uv_mutex_unlock(&snapshots->more_lock);
+}
+
+void snapshots_restore_hold(struct snapshots *snapshots, uint32_t slot, const struct snapshot *stored)
+{
+    uv_mutex_lock(&snapshots->more_lock);
+    struct snapshot_more *more = stored->has_boot ? more_of(snapshots, slot) : NULL;
+    if (more) {
+        more->held_since_us = stored->since_us;
+        memcpy(more->held_boot, stored->boot, sizeof more->held_boot);
+    }
+    uv_mutex_unlock(&snapshots->more_lock);
+}
+
+void snapshots_note_release(struct snapshots *snapshots, uint32_t slot)
+{
+    uv_mutex_lock(&snapshots->more_lock);
+    struct snapshot_more *more = more_of(snapshots, slot);
+    if (more)
+        more->held_since_us = 0;
+    uv_mutex_unlock(&snapshots->more_lock);
+}
+
 void snapshots_note_hold(struct snapshots *snapshots, uint32_t slot, uint64_t until_us)
 {
     uv_mutex_lock(&snapshots->more_lock);

@@ -14,6 +14,10 @@ static bool view(struct snapshots *snapshots, uint32_t slot, snapshots_fn *each,
     if (chunk->more && chunk->more[(slot - 1) % SNAPSHOTS_CHUNK])
         made.more = *chunk->more[(slot - 1) % SNAPSHOTS_CHUNK];
     uv_mutex_unlock(&snapshots->more_lock);
+    struct snapshot *shown = &made.snapshot;
+    if (shown->state == TARGET_HELD && made.more.held_since_us != 0 && shown->has_boot &&
+        memcmp(shown->boot, made.more.held_boot, sizeof shown->boot) == 0)
+        shown->since_us = made.more.held_since_us;
     return each(user, &made);
 }
 

@@ -225,6 +225,63 @@ static void the_best_verdict_of_a_crash_counts(void **state)
     }
 }
 
+static void what_an_earlier_process_knew_of_a_crash_gives_its_time(void **state)
+{
+    struct snapshots *all = *state;
+    static const struct {
+        const char *noted, *verdict, *crash, *then;
+        uint64_t time_us;
+    } cases[] = {{NULL, NULL, "6ae1abbada9a679d", "failed", 10},
+                 {"6ae1abbada9a679d", "unknown", "6ae1abbada9a679d", "failed", 10},
+                 {"6ae1abbada9a679d", "written", "6ae1abbada9a679d", "written", 10},
+                 {"0000000000000001", "unknown", "0000000000000001", "unknown", 50}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+        char name[8];
+        (void)snprintf(name, sizeof name, "web-%zu", i);
+        uint32_t slot = snapshots_slot(all, name, NULL);
+        if (cases[i].noted)
+            snapshots_note_crash(all, slot, cases[i].noted, cases[i].verdict, 50);
+        snapshots_restore_crash(all, slot, "6ae1abbada9a679d", "failed", 10);
+        (void)snapshots_look(all, name, see, NULL);
+        assert_string_equal(seen.last.more.crash, cases[i].crash);
+        assert_string_equal(seen.last.more.verdict, cases[i].then);
+        assert_int_equal(seen.last.more.crash_us, cases[i].time_us);
+    }
+}
+
+static uint64_t since_of(struct snapshots *all)
+{
+    (void)snapshots_look(all, "web-1", see, NULL);
+    return seen.last.snapshot.since_us;
+}
+
+static void a_hold_goes_on_over_a_restart_until_the_machine_is_let_go_on(void **state)
+{
+    struct snapshots *all = *state;
+    uint32_t slot = snapshots_slot(all, "web-1", NULL);
+    struct snapshot snapshot = connected();
+    snapshot.has_boot = true;
+    snapshot.boot[0] = 7;
+    snapshot.since_us = 10;
+    snapshot.state = TARGET_HELD;
+    snapshots_restore(all, slot, &snapshot);
+    snapshots_restore_hold(all, slot, &snapshot);
+    assert_int_equal(since_of(all), 10);
+    snapshot.state = TARGET_CONNECTED;
+    (void)snapshots_publish(all, slot, &snapshot, 50);
+    assert_int_equal(since_of(all), 50);
+    snapshot.state = TARGET_HELD;
+    (void)snapshots_publish(all, slot, &snapshot, 60);
+    assert_int_equal(since_of(all), 10);
+    snapshot.boot[0] = 8; /* it was started again, by hand */
+    (void)snapshots_publish(all, slot, &snapshot, 70);
+    assert_int_equal(since_of(all), 60);
+    snapshot.boot[0] = 7;
+    snapshots_note_release(all, slot);
+    (void)snapshots_publish(all, slot, &snapshot, 80);
+    assert_int_equal(since_of(all), 60);
+}
+
 static void rare_facts_are_read_beside(void **state)
 {
     struct snapshots *all = *state;
@@ -301,6 +358,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_kernel_belongs_to_a_boot, make, unmake),
         cmocka_unit_test_setup_teardown(kernels_without_end_take_no_memory, make, unmake),
         cmocka_unit_test_setup_teardown(the_best_verdict_of_a_crash_counts, make, unmake),
+        cmocka_unit_test_setup_teardown(what_an_earlier_process_knew_of_a_crash_gives_its_time, make, unmake),
+        cmocka_unit_test_setup_teardown(a_hold_goes_on_over_a_restart_until_the_machine_is_let_go_on, make, unmake),
         cmocka_unit_test_setup_teardown(rare_facts_are_read_beside, make, unmake),
         cmocka_unit_test_setup_teardown(states_are_counted, make, unmake),
         cmocka_unit_test_setup_teardown(what_changed_is_handed_on_once, make, unmake),
