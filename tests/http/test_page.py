@@ -103,6 +103,7 @@ class Page(fake.Case):
                 self.assertEqual(self.browser.run(OVERFLOW), [], what)
                 self.assertEqual(self.browser.run(CONTRAST), [], what)
                 self.browser.shoot(SHOTS / f"page-{name}-{width}-{theme}.png")
+            self.assertNotRegex(self.text(), r"\[object|undefined|NaN", name)
             self.assertEqual(self.browser.run(NAMES), [], name)
         self.assertEqual([text for text in self.browser.errors() if "status of 503" not in text or name != "no-store"], [])
 
@@ -116,6 +117,8 @@ class Page(fake.Case):
             self.assertEqual(self.browser.run("document.querySelectorAll('main img').length"), 0)
             self.browser.wait("document.getElementById('collector').textContent === 'fake' && document.getElementById('version').textContent", "who it is")
             self.assertIn(HOSTILE, self.text())
+        self.open(server, "/?target=db-01", ".facts")
+        self.assertRegex(self.text(), r"stands still since \d\d:\d\d:\d\d, until somebody")
 
     def test_storm_and_emptiness(self):
         for name, options in (("storm", ("--targets", 3000, "--crashes", 2000, "--scene", "storm")),

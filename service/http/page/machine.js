@@ -34,16 +34,20 @@ function buttons(one, crash) {
 
 // Boot, crash, breaks, dump, reboot, with what lies between them.
 function line(one, crash) {
+  const held = isHeldIn(one, crash) ? crash.phases.at(-1) : null;
   const items = crash.phases.map((phase) => ({ at: phase.time, bad: phase.verdict === "failed", title: PHASES[phase.phase] || phase.phase,
     text: [verdict(phase.verdict), " ", el("span", { class: "quiet" }, [phase.status && `status ${phase.status}`, phase.read_ms !== null && `read in ${span(phase.read_ms)}`,
-      phase.halted_ms !== null && `stood still for ${span(phase.halted_ms)}`].filter(Boolean).join(", "))] }));
+      phase === held ? "stands still since then" : phase.halted_ms !== null && `stood still for ${span(phase.halted_ms)}`].filter(Boolean).join(", "))] }));
   if (one.last_crash?.crash === crash.crash && ["connected", "rebooting"].includes(one.state) && one.since > (items.at(-1)?.at || ""))
     items.push({ at: one.since, title: one.state === "connected" ? "Started again" : "Starting again", text: null });
   return el("ol", { class: "line" }, items.map((item, at) => el("li", { class: item.bad ? "bad" : "" }, el("div", {}, el("b", {}, item.title), " ", el("span", { class: "quiet" }, time(item.at))), el("div", {}, item.text),
     items[at + 1] && el("div", { class: "gap" }, `${span(new Date(items[at + 1].at) - new Date(item.at))} later`))));
 }
 
-function sentences(crash) {
+// Whether a machine stands still, by its policy, in this crash.
+const isHeldIn = (one, crash) => one.state === "held" && one.last_crash?.crash === crash.crash;
+
+function sentences(one, crash) {
   const said = [], last = crash.phases.at(-1);
   const status = crash.status || last?.status;
   if (crash.verdict === "written") said.push(`At its last break the kernel's own word for the dump was ${status || "success"}: the dump was written.`);
@@ -51,16 +55,17 @@ function sentences(crash) {
   else if (crash.verdict === "not_started") said.push("Only the first break was seen, at which no dump has begun. No last break has said more.");
   else said.push(`Whether a dump was written is not known${why(crash) ? `: ${why(crash)}` : ""}.`);
   if (crash.dump_ms !== null) said.push(`It had ${span(crash.dump_ms)} between its first and its last break.`);
-  if (crash.halted_ms !== null) said.push(`kdnetd kept it still for ${span(crash.halted_ms)} in all.`);
+  if (isHeldIn(one, crash)) said.push(["It is held, as its policy says: it stands still since ", time(one.since), ", until somebody releases it", one.held_until && [", or until ", time(one.held_until)], "."]);
+  else if (crash.halted_ms !== null) said.push(`kdnetd kept it still for ${span(crash.halted_ms)} in all.`);
   if (crash.bucket) said.push(place(crash).startsWith("in ") ? `It crashed ${place(crash)}.` : `Its group is ${group(crash.bucket)}.`);
   if (crash.acknowledged) said.push(`Seen by ${crash.acknowledged.by}${crash.acknowledged.note ? `: ${crash.acknowledged.note}` : ""}.`);
-  return el("div", { class: "said" }, said.map((text) => el("p", {}, breakable(text))));
+  return el("div", { class: "said" }, said.map((text) => el("p", {}, Array.isArray(text) ? text : breakable(text))));
 }
 
 const text = (value) => typeof value === "string" ? value : JSON.stringify(value);
 
 function facts(rows) {
-  return el("dl", { class: "facts" }, rows.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([name, value]) => [el("dt", {}, breakable(name)), el("dd", {}, value)]));
+  return el("dl", { class: "facts" }, rows.filter(([, value]) => value !== null && value !== undefined && value !== "" && value.length !== 0).map(([name, value]) => [el("dt", {}, breakable(name)), el("dd", {}, value)]));
 }
 
 function history(crashes, shown) {
@@ -73,7 +78,7 @@ function crashCards(one, crash) {
   const parameters = crash.bugcheck?.parameters?.join("  ");
   const evidence = Object.entries(crash.evidence || {});
   return [el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, breakable(bugcheck(crash))), verdict(crash.verdict)),
-    sentences(crash), parameters && el("p", { class: "mono quiet parameters" }, parameters)),
+    sentences(one, crash), parameters && el("p", { class: "mono quiet parameters" }, parameters)),
   el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "What happened")), line(one, crash)),
   crash.stack?.length > 0 && el("section", { class: "card" }, el("div", { class: "head" }, el("h2", {}, "Stack"), el("span", { class: "quiet" }, crash.cause?.place ? ["the fault at ", breakable(crash.cause.place)] : "of the processor that crashed")),
     el("ol", { class: "mono frames" }, crash.stack.map((frame) => el("li", {}, breakable(frame))))),
