@@ -22,8 +22,8 @@ enum {
 #define LIMIT_MAX     10000000UL
 
 const struct table_column crashes_columns[CRASHES_COLUMNS] = {
-    {"TIME", 12, false},  {"TARGET", 8, false}, {"VERDICT", 11, false}, {"BUG CHECK", 6, false},
-    {"STATUS", 8, false}, {"DUMP", 6, true},    {"CRASH", 16, false}};
+    {"TIME", 12, false},  {"TARGET", 11, false}, {"VERDICT", 11, false}, {"BUG CHECK", 6, false},
+    {"STATUS", 6, false}, {"DUMP", 6, true},     {"CRASH", 16, false}};
 
 /* The code as people say it, D1, and the name: what is cut on a narrow terminal is the name. */
 static const char *bugcheck_of(const json_t *crash, char out[static FIELDS_SIZE])
@@ -159,8 +159,8 @@ static bool bucket_row(const struct ask *ask, const json_t *bucket, struct table
 
 static int run_buckets(int count, char **arguments)
 {
-    static const struct table_column columns[] = {{"CRASHES", 7, true}, {"MACHINES", 8, true}, {"FIRST", 10, false},
-                                                  {"LAST", 10, false},  {"BUCKET", 20, false}, {"VERDICTS", 10, false}};
+    static const struct table_column columns[] = {{"CRASHES", 7, true}, {"MACHINES", 8, true}, {"FIRST", 11, false},
+                                                  {"LAST", 11, false},  {"BUCKET", 20, false}, {"VERDICTS", 10, false}};
     struct ask ask;
     char path[ASK_PATH_SIZE] = "/api/v1/buckets";
     const struct ask_list list = {.path = path,
