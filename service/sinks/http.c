@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sends bodies by HTTP, one after the other over one connection, and judges each answer's status. */
+#include "service/sinks/certificate.h"
 #include "service/sinks/format.h"
 #include "service/sinks/gzip.h"
 
@@ -67,6 +68,7 @@ static bool set_up(struct sink_link *link)
 {
     CURL *curl = link->curl;
     const struct config_sink *config = link->config;
+    certificate_forget(curl);
     /* Windows asks whether a certificate was revoked; the authorities of a company often have no place to ask. */
     (void)curl_easy_setopt(curl, CURLOPT_SSL_OPTIONS, (long)CURLSSLOPT_REVOKE_BEST_EFFORT);
     return curl_easy_setopt(curl, CURLOPT_URL, link->url) == CURLE_OK &&
@@ -181,8 +183,7 @@ static void post(struct sink_link *link, const struct text *body, struct curl_sl
     keep_pace(link);
     CURLcode code = curl_easy_perform(link->curl);
     if (code != CURLE_OK) {
-        (void)snprintf(answer->text, sizeof answer->text, "%s",
-                       link->error[0] ? link->error : curl_easy_strerror(code));
+        certificate_explain(code, link->error, answer->text, sizeof answer->text);
         return;
     }
     (void)curl_easy_getinfo(link->curl, CURLINFO_RESPONSE_CODE, &status);

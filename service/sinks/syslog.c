@@ -4,6 +4,7 @@
  *
  * libcurl makes the connections: names, time limits, TLS with verification of the receiver's name.
  */
+#include "service/sinks/certificate.h"
 #include "service/sinks/sink.h"
 #include "service/sinks/datagram.h"
 #include "service/sinks/text.h"
@@ -115,7 +116,7 @@ static bool connect_stream(struct sink_link *link, struct sink_answer *answer)
         link->curl = curl;
         return true;
     }
-    (void)snprintf(answer->text, sizeof answer->text, "%s", link->error[0] ? link->error : curl_easy_strerror(code));
+    certificate_explain(code, link->error, answer->text, sizeof answer->text);
     if (curl)
         curl_easy_cleanup(curl);
     return false;

@@ -524,6 +524,76 @@ class Syslog(Case):
         self.assertRegex(out.read_text(), r'^kdnetd crash_status err \[kdnetd@32473 id="c1-0000000000000001" target="web-17" verdict="failed"')
 
 
+class Certificates(Case):
+    """What is wrong with a receiver's certificate is told, with what to do; the events are kept, and go when it is mended."""
+
+    def openssl(self, *words):
+        done = subprocess.run(["openssl", *map(str, words)], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            self.skipTest(f"this openssl cannot: {done.stderr[:200]}")
+
+    def authority(self, name):
+        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", self.folder / f"{name}.key", "-out", self.folder / f"{name}.ca",
+                     "-days", "2", "-subj", f"/CN={name}")
+        return self.folder / f"{name}.ca"
+
+    def certificate(self, authority, name, address="127.0.0.1", days="2"):
+        request, key, made = (self.folder / f"{name}.{end}" for end in ("csr", "key", "crt"))
+        extension = self.folder / "extension"
+        extension.write_text(f"subjectAltName=IP:{address}\n")
+        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", request, "-subj", "/CN=receiver")
+        self.openssl("x509", "-req", "-in", request, "-CA", self.folder / f"{authority}.ca", "-CAkey", self.folder / f"{authority}.key",
+                     "-CAcreateserial", "-days", days, "-extfile", extension, "-out", made)
+        return made, key
+
+    def secure(self, made, key, clients=None):
+        """A receiver with this certificate; more connections use what it is told later."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(made, key)
+        if clients:
+            context.maximum_version = ssl.TLSVersion.TLSv1_2  # later ones may reset the connection before they say why
+            context.load_verify_locations(clients)
+            context.verify_mode = ssl.CERT_REQUIRED
+        receiver = self.receiver()
+        receiver.server.handle_error = lambda *_: None  # those that do not trust it leave
+        receiver.server.socket = context.wrap_socket(receiver.server.socket, server_side=True, do_handshake_on_connect=False)
+        return receiver, context
+
+    def sink(self, name, receiver, ca_file):
+        ca = self.folder / f"{name}.ca_file"
+        ca.write_text(ca_file.read_text())
+        return {"name": name, "type": "http", "url": receiver.url.replace("http:", "https:"), "ca_file": str(ca)}
+
+    def wait_said(self, process, name, field, *words):
+        end = time.monotonic() + PATIENCE
+        while not all(word in self.counts(process).get(name, {}).get(field, "") for word in words):
+            self.assertLess(time.monotonic(), end, (name, words, self.counts(process).get(name)))
+            process.stdin.write("status\n")
+            process.stdin.flush()
+            time.sleep(0.05)
+
+    def test_each_fault_is_told_and_mended(self):
+        right, other = self.authority("right"), self.authority("other")
+        good = self.certificate("right", "good")
+        receivers = {"authority": self.secure(*good), "elsewhere": self.secure(*self.certificate("right", "elsewhere", "127.0.0.77")),
+                     "old": self.secure(*self.certificate("right", "old", days="-1")), "client": self.secure(*good, clients=right)}
+        words = {"authority": ["ca_file"], "elsewhere": ["for another name"], "old": ["expired", "needs a new certificate"],
+                 "client": ["which a sink cannot show"]}
+        process = self.start(*(self.sink(name, receiver, other if name == "authority" else right)
+                               for name, (receiver, _) in receivers.items()))
+        self.tell(process, event(1), event(2))
+        for name in receivers:
+            self.wait_said(process, name, "error", *words[name])
+        (self.folder / "authority.ca_file").write_text(right.read_text())
+        receivers["elsewhere"][1].load_cert_chain(*good)
+        receivers["old"][1].load_cert_chain(*good)
+        receivers["client"][1].verify_mode = ssl.CERT_NONE
+        for name, (receiver, _) in receivers.items():
+            self.wait_said(process, name, "delivered", "2")
+            self.assertEqual(len(receiver.taken(lines_of)), 2)
+        self.finish(process)
+
+
 class Journal(Case):
     def test_events_have_native_fields(self):
         path = str(self.folder / "journal")
