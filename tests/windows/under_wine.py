@@ -10,6 +10,7 @@ Wine binds 127.x.y.z to all addresses, so all is on 127.0.0.1. What Wine cannot 
 """
 import json
 import pathlib
+import re
 import shutil
 import socket
 import statistics
@@ -17,9 +18,11 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zipfile
 
 import early
 import e2e
+import firewall
 import outlets
 import receivers
 import signing
@@ -64,6 +67,11 @@ def check_files(wine):
     wrong.chmod(0o600)
     done = wine.run(wine.build / "kdnetd.exe", "--check", "Z:" + str(wrong).replace("/", "\\"))
     expect(done.returncode == 2 and "no_such_option" in text(done), "a mistake is named", text(done))
+    open_to_all = folder / "open.yaml"
+    open_to_all.write_text(plain)
+    open_to_all.chmod(0o644)
+    done = wine.run(wine.build / "kdnetd.exe", "--check", "Z:" + str(open_to_all).replace("/", "\\"))
+    expect(done.returncode == 2 and "icacls" in text(done) and "open.yaml" in text(done), "what others read is refused", text(done))
     shutil.rmtree(folder)
     return ", ".join(kinds)
 
@@ -109,8 +117,19 @@ def crash(port, status, *more):
                              "--duration-ms", "80000", *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
+def unpack(wine):
+    """The .zip as an operator has it: nothing of the build but what is in there. Returns its folder."""
+    packages = sorted(wine.build.glob("kdnetd-*-x64.zip"))
+    expect(packages, "there is a .zip (build.sh packages)")
+    folder = wine.prefix / "drive_c/Programme für Server"
+    shutil.rmtree(folder, ignore_errors=True)
+    with zipfile.ZipFile(packages[-1]) as package:
+        package.extractall(folder)
+    return folder / packages[-1].stem
+
+
 def verb(wine, *words, code=0):
-    done = wine.run(wine.build / "kdnetd.exe", "service", *words)
+    done = wine.run(wine.programs / "kdnetd.exe", "service", *words)
     expect(done.returncode == code, f"service {' '.join(words)}: exit status {done.returncode}, not {code}",
            text(done) + read_log(wine)[-3000:])
     return text(done)
@@ -118,19 +137,17 @@ def verb(wine, *words, code=0):
 
 def check_http(wine, port):
     """The page, the metrics, and kdnetctl with the token that install has made."""
-    if not (wine.build / "kdnetctl.exe").exists():
-        return
     for path, word in {"/": b"<html", "/metrics": b"process_cpu_seconds_total", "/api/v1/targets": b'"targets"'}.items():
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE) as answer:
             body = answer.read()
         expect(word in body, f"HTTP serves {path}", body[:500])
     wine.env["KDNETD_URL"] = f"http://127.0.0.1:{port}"
     for words in (["status"], ["targets"], ["crashes"]):
-        done = wine.run(wine.build / "kdnetctl.exe", *words)
+        done = wine.run(wine.programs / "kdnetctl.exe", *words)
         expect(done.returncode == 0, f"kdnetctl {words[0]}", text(done) + read_log(wine)[-2000:])
-    done = wine.run(wine.build / "kdnetctl.exe", "reload")
+    done = wine.run(wine.programs / "kdnetctl.exe", "reload")
     expect(done.returncode != 0 and "token" in text(done), "nobody acts without a token", text(done))
-    done = wine.run(wine.build / "kdnetctl.exe", "--token-file", TOKENS, "reload")
+    done = wine.run(wine.programs / "kdnetctl.exe", "--token-file", TOKENS, "reload")
     expect(done.returncode == 0, "kdnetctl reload", text(done) + read_log(wine)[-2000:])
 
 
@@ -142,8 +159,14 @@ def crash_all(wine, port):
         expect(machines.returncode == 0, f"machines end well ({machines.returncode})", said + read_log(wine)[-3000:])
         wait(lambda: len([r for r in results(wine) if r[1] == verdict]) == MACHINES, f"ten results: {verdict}",
              lambda: str(results(wine)))
-    wait(lambda: read_log(wine).count("verdict=failed") >= MACHINES, "the log has the results",
-         lambda: read_log(wine)[-3000:])
+        wait(lambda: said_results(wine, verdict) == {r[0] for r in results(wine) if r[1] == verdict},
+             f"the messages have the ten results: {verdict}", lambda: read_log(wine)[-3000:])
+
+
+def said_results(wine, verdict):
+    """The targets whose last break the messages tell with this verdict."""
+    lines = [line for line in read_log(wine).splitlines() if f"verdict={verdict} " in f"{line} " and "phase=shutdown" in line]
+    return {found[1] for line in lines if (found := re.search(r"target=(\S+)", line))}
 
 
 def check_sinks(wine, soc, syslog):
@@ -188,12 +211,12 @@ def check_wrong_start(wine, configure):
     before = read_log(wine).count("listne")
     verb(wine, "start", code=1)
     expect(read_log(wine).count("listne") > before, "its mistake is in the log", read_log(wine)[-2000:])
-    expect("exit status 2" in text(wine.run(wine.build / "kdnetd.exe", "service", "status")), "exit status 2 is told")
+    expect("exit status 2" in text(wine.run(wine.programs / "kdnetd.exe", "service", "status")), "exit status 2 is told")
 
 
 def check_selftest(wine):
     """What Wine can show is ok; its own holes it tells, and never that all is well."""
-    listed = text(wine.run(wine.build / "kdnetd.exe", "service", "selftest"))
+    listed = text(wine.run(wine.programs / "kdnetd.exe", "service", "selftest"))
     for line in ("it runs as NT SERVICE\\kdnetd", "the path of the program is quoted",
                  "the Event Log finds the texts of its messages", "%ProgramData%\\kdnetd is closed to other users",
                  "sockets of this service's kind can be opened",
@@ -210,8 +233,18 @@ def expect_closed(wine, *names):
                oct(file.stat().st_mode) if file.exists() else "not there")
 
 
+def program_of_service(wine):
+    """Where Windows starts it from; reg writes as a console of old does."""
+    listed = wine.run("reg", "query", r"HKLM\System\CurrentControlSet\Services\kdnetd", "/v", "ImagePath").stdout.decode("cp437")
+    found = re.search(r'"C:\\([^"]*)"', listed)
+    expect(found, "the path of the program is quoted", listed)
+    return wine.prefix / "drive_c" / found[1].replace("\\", "/")
+
+
 def check_service(wine):
+    """kdnetd.exe of the unpacked .zip, installed by its own verb."""
     shutil.rmtree(wine.data, ignore_errors=True)
+    wine.programs = unpack(wine)
     port, http, soc, syslog = free_port(), free_port(socket.SOCK_STREAM), receivers.Http(), receivers.Udp()
     sinks = (f'sinks:\n  - {{name: soc, type: http, format: ndjson, url: "http://127.0.0.1:{soc.port}/"}}\n'
              f'  - {{name: syslog, type: syslog, transport: udp, address: "127.0.0.1:{syslog.port}"}}\n')
@@ -219,9 +252,10 @@ def check_service(wine):
     def configure(wrong=False):
         write_config(wine, port, http, sinks, wrong)
 
-    wine.run(wine.build / "kdnetd.exe", "service", "uninstall")
+    wine.run(wine.programs / "kdnetd.exe", "service", "uninstall")
     verb(wine, "status", code=3)
     verb(wine, "install")
+    expect(program_of_service(wine) == wine.programs / "kdnetd.exe", "the service is that of the .zip")
     expect_closed(wine, "", "log", "state", "kdnetd.yaml", "tokens")
     configure()
     verb(wine, "start")
@@ -241,7 +275,9 @@ def check_service(wine):
         syslog.close()
     expect((wine.data / "kdnetd.yaml").exists() and (wine.data / "targets").exists(), "configuration and keys stay")
     verb(wine, "status", code=3)
-    return f"{2 * MACHINES} results, stopped amid inquiries in {stopped_s:.1f} s"
+    program = (wine.programs / "kdnetd.exe").relative_to(wine.prefix / "drive_c")
+    firewall.check_firewall(wine, "C:\\" + str(program).replace("/", "\\"))
+    return f"{wine.programs.name}.zip: {2 * MACHINES} results, stopped amid inquiries in {stopped_s:.1f} s"
 
 
 def serve(wine, machines, workers, spread_ms):

@@ -19,6 +19,7 @@ def say(text):
 class Wine:
     def __init__(self, build):
         self.build = pathlib.Path(build)
+        self.programs = self.build  # or where a package was unpacked
         self.prefix = self.build / "wine"
         self.env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
         self.env |= {"WINEPREFIX": str(self.prefix), "WINEDEBUG": "-all", "WINEDLLOVERRIDES": "mscoree,mshtml=",
