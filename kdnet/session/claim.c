@@ -20,6 +20,11 @@
 #define POKES_US     2500000U  /* a machine pokes every 3 s; an earlier poke was requested by a host */
 #define UNPAID_MAX   2U        /* claims in a row of a machine that did not wait */
 
+#define WORD_US         50000U   /* another host that has the machine says so within this time */
+#define KEPT_US         1000000U /* so long its word is good for pokes; and it is believed no longer without a pause */
+#define STRAYS_PAUSE_US 300000U
+#define WORK_PAUSE_US   500000U /* after which the other host begins anew */
+
 #define TRIES    24U /* of a claim */
 #define KNOCKS   8U  /* the last of them ask for no further poke */
 #define RETRY_US 4000U
@@ -98,10 +103,10 @@ static bool is_being_answered(const struct kdnet_session *session, uint64_t now_
 }
 
 /* The machine is asked already. */
-static void ask_on(struct kdnet_session *session, uint64_t now_us)
+static void ask_on(struct kdnet_session *session, bool to_sender, uint64_t now_us)
 {
     if (session->connected || !is_being_answered(session, now_us))
-        solicit(session, true, now_us);
+        solicit(session, to_sender, now_us);
     if (session->claim_us != 0 && (!session->shared->rivals || session->claim_tries < TRIES - KNOCKS))
         return;
     session->claim_tries = session->shared->rivals ? 1U : TRIES - KNOCKS - 1U;
@@ -134,13 +139,14 @@ static void tell_later(struct kdnet_session *session, uint64_t now_us)
 
 static void let_work(struct kdnet_session *session, uint64_t now_us)
 {
+    if (session->waits_ms == 0 || kdnet_state_short_since(session->waits_ms, now_us) > WORK_PAUSE_US)
+        session->foreign_ms = kdnet_state_ms(now_us);
     session->waits_ms = kdnet_state_short_ms(now_us);
     tell_later(session, now_us);
 }
 
-void kdnet_claim_foreign(struct kdnet_session *session, uint8_t version, size_t length, uint64_t now_us)
+static void take_foreign(struct kdnet_session *session, bool waits, bool to_sender, uint64_t now_us)
 {
-    bool waits = length > EMPTY_LENGTH;
     if (!session->connected && waits && is_ignored(session, now_us))
         meet_rival(session);
     if (session->foreign_ms == 0) {
@@ -148,16 +154,77 @@ void kdnet_claim_foreign(struct kdnet_session *session, uint8_t version, size_t 
         if (session->connected && now_us - session->last_seen_us < OURS_US)
             meet_rival(session);
     }
-    session->solicit_version = version;
     if (watches(session)) {
         if (waits || session->claim_us > 0)
             let_work(session, now_us);
     } else if (!session->connected || session->rekey_wanted) {
         if (!has_rival(session) || waits)
-            ask_on(session, now_us);
+            ask_on(session, to_sender, now_us);
     } else if (is_foreign_enough(session, now_us)) {
-        begin(session, true, now_us);
+        begin(session, to_sender, now_us);
     }
+}
+
+/* The other hosts are shown the datagram. Whoever has the machine says so, but is believed only so long. */
+static bool waits_for_word(struct kdnet_session *session, bool waits, uint64_t now_us)
+{
+    if (!session->shared->relays)
+        return false;
+    if (session->strays_ms == 0 || kdnet_state_since(session->stray_ms, now_us) > STRAYS_PAUSE_US)
+        session->strays_ms = kdnet_state_ms(now_us);
+    session->stray_ms = kdnet_state_ms(now_us);
+    if (kdnet_state_since(session->strays_ms, now_us) > KEPT_US)
+        return false;
+    session->word_waits = session->word_waits || waits;
+    if (session->word_us == 0)
+        session->word_us = now_us + WORD_US;
+    return true;
+}
+
+void kdnet_claim_foreign(struct kdnet_session *session, uint8_t version, size_t length, uint64_t now_us)
+{
+    bool waits = length > EMPTY_LENGTH;
+    if (session->relayed)
+        return;
+    session->solicit_version = version;
+    if (session->response_doubted) { /* the machine has heard a response, perhaps another host's */
+        session->response_doubted = false;
+        session->claim_us = 0;
+    }
+    if (!waits_for_word(session, waits, now_us))
+        take_foreign(session, waits, true, now_us);
+}
+
+void kdnet_claim_kept(struct kdnet_session *session, uint64_t now_us)
+{
+    session->kept_ms = kdnet_state_ms(now_us);
+    session->word_us = 0;
+    session->word_waits = session->response_doubted = false;
+    session->claim_us = 0;
+    session->claim_tries = 0;
+    session->rekey_wanted = session->solicit_due = false;
+}
+
+bool kdnet_claim_is_kept(const struct kdnet_session *session, uint64_t now_us)
+{
+    return session->shared->relays && session->kept_ms != 0 && kdnet_state_since(session->kept_ms, now_us) < KEPT_US;
+}
+
+bool kdnet_claim_has_strays(const struct kdnet_session *session, uint64_t now_us)
+{
+    return session->shared->relays && session->stray_ms != 0 && kdnet_state_since(session->stray_ms, now_us) < KEPT_US;
+}
+
+/* What nobody has for so long is noise, or the machine of a host that is gone. */
+bool kdnet_claim_shows_data(const struct kdnet_session *session, uint64_t now_us)
+{
+    return session->shared->relays && !session->relayed &&
+           (kdnet_claim_is_kept(session, now_us) || kdnet_state_since(session->strays_ms, now_us) <= KEPT_US);
+}
+
+bool kdnet_claim_shows_poke(const struct kdnet_session *session)
+{
+    return session->shared->relays && has_rival(session) && !session->relayed;
 }
 
 void kdnet_claim_asked(struct kdnet_session *session, uint64_t now_us)
@@ -177,10 +244,31 @@ void kdnet_claim_suspect(struct kdnet_session *session, uint64_t now_us)
     schedule_retry(session, now_us);
 }
 
+/* The response may be lost, and the next poke of a machine that stands still is seconds away. */
+static void doubt_response(struct kdnet_session *session, uint64_t now_us)
+{
+    if (!session->shared->rivals || session->claim_tries > 0)
+        return;
+    session->response_doubted = true;
+    session->claim_us = now_us + OFFER_PATIENCE_US;
+}
+
+/* Gives the response once more, as to a poke that comes twice. */
+static void respond_again(struct kdnet_session *session, uint64_t now_us)
+{
+    const struct kdnet_offer *newest = kdnet_offers_newest(session, NULL);
+    session->response_doubted = false;
+    if (newest && now_us - newest->made_us < IGNORED_US)
+        session->response_due = kdnet_offers_number(session, newest) & KDNET_OFFER_NUMBERS;
+}
+
 void kdnet_claim_offered(struct kdnet_session *session, uint64_t now_us)
 {
-    if (!has_rival(session))
+    session->response_doubted = false;
+    if (!has_rival(session)) {
+        doubt_response(session, now_us);
         return;
+    }
     if (session->claim_tries > TRIES - KNOCKS)
         session->claim_tries = TRIES - KNOCKS;
     schedule_retry(session, now_us);
@@ -242,6 +330,8 @@ void kdnet_claim_heard(struct kdnet_session *session)
     session->claim_us = 0;
     session->claim_tries = 0;
     session->rekey_wanted = false;
+    session->word_us = 0;
+    session->word_waits = session->response_doubted = false;
 }
 
 void kdnet_claim_paid(struct kdnet_session *session)
@@ -253,17 +343,39 @@ void kdnet_claim_paid(struct kdnet_session *session)
         session->foreign_rekeys = (session->foreign_rekeys - 1U) & 15U;
 }
 
+static uint64_t claim_deadline(const struct kdnet_session *session)
+{
+    bool claims = session->rival > 0 || session->claim_tries > 0 ||
+                  session->response_doubted; /* which an idle machine's poke has fetched anyway */
+    return claims && session->claim_us > 0 ? session->claim_us : KDNET_NEVER;
+}
+
 uint64_t kdnet_claim_deadline(const struct kdnet_session *session)
 {
-    bool claims = session->rival > 0 || session->claim_tries > 0; /* which an idle machine's poke has fetched anyway */
-    return claims && session->claim_us > 0 ? session->claim_us : KDNET_NEVER;
+    uint64_t claim_us = claim_deadline(session);
+    return session->word_us > 0 && session->word_us < claim_us ? session->word_us : claim_us;
+}
+
+/* No other host has said that it has the machine. */
+static void miss_word(struct kdnet_session *session, uint64_t now_us)
+{
+    bool waits = session->word_waits;
+    session->word_us = 0;
+    session->word_waits = false;
+    take_foreign(session, waits, false, now_us);
 }
 
 void kdnet_claim_expire(struct kdnet_session *session, uint64_t now_us)
 {
-    if (now_us < kdnet_claim_deadline(session))
+    if (session->word_us > 0 && now_us >= session->word_us)
+        miss_word(session, now_us);
+    if (now_us < claim_deadline(session))
         return;
     session->claim_us = 0;
+    if (session->response_doubted) {
+        respond_again(session, now_us);
+        return;
+    }
     if (watches(session)) {
         bool doubtful = session->claims_unpaid >= UNPAID_MAX; /* perhaps noise: one answer to each */
         if (!doubtful && !works(session, now_us)) {

@@ -15,6 +15,21 @@
  * data are noise. */
 void kdnet_claim_foreign(struct kdnet_session *session, uint8_t version, size_t length, uint64_t now_us);
 
+/* Another host has opened what it was shown: this session leaves the machine to that host for a while. */
+void kdnet_claim_kept(struct kdnet_session *session, uint64_t now_us);
+
+/* Whether another host has lately said that it has the machine. */
+bool kdnet_claim_is_kept(const struct kdnet_session *session, uint64_t now_us);
+
+/* Whether data under another host's key has lately come, where hosts show each other what goes astray. */
+bool kdnet_claim_has_strays(const struct kdnet_session *session, uint64_t now_us);
+
+/* Whether data that no key opens is to be shown to the other hosts. */
+bool kdnet_claim_shows_data(const struct kdnet_session *session, uint64_t now_us);
+
+/* Whether an unanswered poke is to be shown to the other hosts: one of them may have asked for it. */
+bool kdnet_claim_shows_poke(const struct kdnet_session *session);
+
 /* kdnet_state_suspect_key, said again where there is another host. */
 void kdnet_claim_suspect(struct kdnet_session *session, uint64_t now_us);
 

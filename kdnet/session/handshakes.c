@@ -112,6 +112,8 @@ static bool names_another(const struct kdnet_poke *poke)
 static bool wants_answer(const struct kdnet_session *session, const struct kdnet_poke *poke, uint64_t now_us)
 {
     const struct kdnet_offer *offered = kdnet_offers_newest(session, poke->random);
+    if (!kdnet_address_is_none(&poke->connected) && !session->asked && kdnet_claim_is_kept(session, now_us))
+        return false;
     if (!session->connected)
         return true;
     if (!kdnet_poke_same_run(session->target_random, poke->random))
@@ -133,7 +135,7 @@ static int receive_poke(struct kdnet_session *session, const struct kdnet_datagr
     bool newer = is_newer(datagram, poke, session->control_sequence, kdnet_get_le64(session->target_random));
     if (answered(session, datagram, poke, &same)) {
         kdnet_state_count(session, KDNET_COUNT_REPEATED);
-        if (same) /* the same response again, never a second key */
+        if (same && !session->relayed) /* the same response again, never a second key */
             session->response_due = kdnet_offers_number(session, same) & KDNET_OFFER_NUMBERS;
         received->answered = same;
         return KDNET_OK;
@@ -155,6 +157,7 @@ static int receive_poke(struct kdnet_session *session, const struct kdnet_datagr
         if (names_another(poke))
             kdnet_break_handler_other_host(session, now_us);
     }
+    received->astray = !answer && kdnet_claim_shows_poke(session);
     if (!answer)
         return KDNET_OK;
     if (!kdnet_address_is_none(&poke->connected))
@@ -226,7 +229,7 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
         kdnet_link_sample_most(&session->active->link, waited_us);
     else if (!session->shared->rivals || waited_us < KDNET_LINK_RTO_FIRST_US)
         kdnet_link_sample_first(&session->active->link, waited_us);
-    if (offer->took_over || (known && !rebooted && numbered))
+    if (offer->took_over || (known && !rebooted && numbered) || kdnet_claim_has_strays(session, now_us))
         session->active->link.memory.out_of_step = true; /* the target's count of our ids may differ from ours */
     else if (!rebooted)
         session->active->link.memory.unsure =

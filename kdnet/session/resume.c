@@ -101,7 +101,7 @@ static void presume_done(struct kdnet_session *session, uint64_t now_us)
 static bool prove(struct kdnet_session *session)
 {
     struct kdnet_halt *halt = &session->active->halt;
-    if (halt->resuming.proofs % 2 == 1 && session->rival == 0)
+    if (halt->resuming.proofs % 2 == 1 && !kdnet_state_is_shared(session))
         return kdnet_request_plain(session, KDNET_FOR_PROOF, KDNET_API_GET_VERSION);
     return kdnet_request_read(session, KDNET_FOR_PROOF, halt->stop.change.program_counter + halt->resuming.proofs, 1);
 }

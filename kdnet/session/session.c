@@ -214,8 +214,10 @@ static int receive_data(struct kdnet_session *session, const uint8_t *payload, s
     memcpy(id, session->id, sizeof id);
     bool contested = session->rekey_wanted && session->foreign_rekeys >= CONTESTED_REKEYS;
     int error = kdnet_handshakes_open_data(session, payload, length, plain, now_us, &datagram);
-    if (error == KDNET_ERR_AUTH)
+    if (error == KDNET_ERR_AUTH) {
         kdnet_claim_foreign(session, payload[4], length, now_us);
+        received->astray = kdnet_claim_shows_data(session, now_us);
+    }
     if (error != KDNET_OK)
         return error;
     received->authentic = true;
@@ -247,6 +249,20 @@ int kdnet_session_receive(struct kdnet_session *session, const uint8_t *payload,
     if (kdnet_error_family(error) == KDNET_FAMILY_DROP)
         kdnet_state_count(session, KDNET_COUNT_REJECTED);
     return error;
+}
+
+int kdnet_session_receive_relayed(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us,
+                                  struct kdnet_received *received)
+{
+    session->relayed = true;
+    int error = kdnet_session_receive(session, payload, length, now_us, received);
+    session->relayed = false;
+    return error;
+}
+
+void kdnet_session_kept(struct kdnet_session *session, uint64_t now_us)
+{
+    kdnet_claim_kept(session, now_us);
 }
 
 /* --- sending ------------------------------------------------------------------------------------------------------ */

@@ -327,6 +327,9 @@ struct kdnet_session {
     bool going_down : 1;        /* released from the last break before a restart */
     uint8_t rival : 2;          /* another host serves this machine, too: countdown of the machine's pokes */
     uint8_t resend_left : 5;    /* quick RESENDs left for a machine that may be halted */
+    bool word_waits : 1;        /* the machine waits for an answer to what other hosts were shown */
+    bool response_doubted : 1;  /* the response is given again at claim_us */
+    bool relayed : 1;           /* the datagram that is taken now came to another host */
     uint8_t claims_unpaid : 2;  /* claims since the machine last waited for the session */
     uint8_t resend_slow : 5;    /* 1 + RESENDs sent at growing intervals until the machine is heard; 0: none are sent */
     uint8_t claim_tries;        /* tries of the claim's request */
@@ -348,6 +351,10 @@ struct kdnet_session {
     uint64_t told : 28;               /* events reported in this session */
     uint64_t claim_us;                /* when to continue a claim (claim.c); 0: none is pending */
     uint32_t foreign_ms;              /* start of data that none of our keys opens (kdnet_state_ms); 0: no such data */
+    uint64_t word_us;   /* until when another host may say that it has the machine (claim.c); 0: nobody is waited for */
+    uint32_t kept_ms;   /* when another host said so last (kdnet_state_ms); 0: never */
+    uint32_t strays_ms; /* start of data that other hosts were shown (kdnet_state_ms); 0: none */
+    uint32_t stray_ms;  /* the last of it */
     uint32_t solicited_ms; /* when the target was last asked for a poke or given a new key (kdnet_state_ms); 0: never */
 };
 
@@ -416,6 +423,12 @@ static inline uint16_t kdnet_state_short_ms(uint64_t now_us)
 static inline uint64_t kdnet_state_short_since(uint16_t ms, uint64_t now_us)
 {
     return (uint16_t)(kdnet_state_short_ms(now_us) - ms) * UINT64_C(1000);
+}
+
+/* Whether ACKs may come by another host: behind their replies, or never. */
+static inline bool kdnet_state_is_shared(const struct kdnet_session *session)
+{
+    return session->rival > 0 || session->shared->relays;
 }
 
 /* Returns the known round trip, at most 100 ms. */

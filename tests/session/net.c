@@ -260,6 +260,8 @@ int net_pair_inject(struct net_pair *pair, const uint8_t *payload, size_t length
 {
     struct kdnet_received received;
     int error = kdnet_session_receive(pair->session, payload, length, pair->now_us, &received);
+    if (pair->astray && received.astray)
+        pair->astray(pair, payload, length);
     step(pair);
     drain_host(pair);
     return error;

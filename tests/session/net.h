@@ -46,6 +46,9 @@ typedef bool net_watch(struct net_pair *pair, bool to_host, const uint8_t *paylo
 /* Sees each event while all that it borrows is there. */
 typedef void net_told(struct net_pair *pair, const struct kdnet_event *event);
 
+/* Sees each datagram that went astray to the host. */
+typedef void net_astray(struct net_pair *pair, const uint8_t *payload, size_t length);
+
 struct net_pair {
     struct kdnet_session_shared *shared;
     struct kdnet_policy policy;
@@ -64,7 +67,8 @@ struct net_pair {
     net_tamper *tamper; /* NULL: nobody */
     net_watch *watch;
     net_told *told;
-    void *context;          /* of the three above */
+    net_astray *astray;
+    void *context;          /* of the four above */
     unsigned steps;         /* datagrams that the host received or sent */
     unsigned dies_at;       /* the step after which the host dies, before it does anything else; 0: never */
     unsigned dies_again_at; /* a later step; 0: never */

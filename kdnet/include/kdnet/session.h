@@ -115,6 +115,9 @@ struct kdnet_session_shared {
      * while the network delivers a part of the datagrams to each. False: other hosts only come before or after this
      * one. */
     bool rivals;
+    /* The caller shows those other hosts what goes astray (kdnet_received.astray), and says when one of them has the
+     * machine (kdnet_session_kept). May change between calls. */
+    bool relays;
 };
 
 /*
@@ -147,11 +150,14 @@ struct kdnet_received {
     bool live;      /* authentic, not a repeat, on the data channel: the sender's address is the target's address */
     bool poke;      /* a poke, new or repeated */
     bool fresh; /* a poke of the current run, newer than all pokes before: sent by the machine itself, not replayed */
-    bool answered;   /* a poke, perhaps replayed, whose response goes to the sender: data may come from the sender's
-                        address */
-    bool hears;      /* the machine acknowledged or answered a packet of ours */
-    bool said;       /* a data packet was taken that is no reply: the machine goes on when it gets the ACK */
-    bool waits;      /* a break was left unacknowledged because of breaks_wait */
+    bool answered; /* a poke, perhaps replayed, whose response goes to the sender: data may come from the sender's
+                      address */
+    bool hears;    /* the machine acknowledged or answered a packet of ours */
+    bool said;     /* a data packet was taken that is no reply: the machine goes on when it gets the ACK */
+    bool waits;    /* a break was left unacknowledged because of breaks_wait */
+    /* Perhaps meant for another host: data that no key here opens, or a poke that another host may have asked for. To
+     * be shown to the other hosts (kdnet_session_receive_relayed). Only where `relays` is set. */
+    bool astray;
     uint8_t version; /* KDNET protocol version of an authentic datagram */
     /* Another host answers this machine's pokes, or seems to. The session does not fight for the machine: it takes
      * the machine over once when it holds no key for it, and leaves the machine alone when the machine then names
@@ -230,6 +236,17 @@ bool kdnet_session_may_open(struct kdnet_session *session, const uint8_t *payloa
  */
 int kdnet_session_receive(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us,
                           struct kdnet_received *received);
+
+/*
+ * Like kdnet_session_receive, for a payload that went astray to another host and comes from there. When
+ * received->authentic, that host is to be told (kdnet_session_kept, there). Claims nothing otherwise.
+ */
+int kdnet_session_receive_relayed(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us,
+                                  struct kdnet_received *received);
+
+/* Another host has the machine: it has opened data that went astray to this one. Believed for a second without a pause
+ * at most: a machine that still waits then is claimed. */
+void kdnet_session_kept(struct kdnet_session *session, uint64_t now_us);
 
 /*
  * Writes one datagram that asks the machine to poke at once (PROTOCOL section 3). For a data datagram that no known

@@ -230,7 +230,8 @@ enum kdnet_reply_outcome kdnet_probes_reply(struct kdnet_session *session, const
         !is_our_reply(session, &reply))
         return KDNET_REPLY_IGNORED;
     kdnet_link_replied(&session->active->link, now_us);
-    if (halt->request.purpose == KDNET_FOR_PROOF && reply.api == KDNET_API_READ_VIRTUAL_MEMORY && session->rival > 0)
+    if (halt->request.purpose == KDNET_FOR_PROOF && reply.api == KDNET_API_READ_VIRTUAL_MEMORY &&
+        kdnet_state_is_shared(session))
         kdnet_link_proven(&session->active->link);
     halt->resuming.interrupted = false; /* the deadline, if it came, came while the machine worked on this reply */
     if (reply.api == KDNET_API_READ_VIRTUAL_MEMORY)
