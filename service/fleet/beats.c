@@ -45,6 +45,11 @@ size_t beats_format(const struct beats *beats, enum beats_state state, char out[
     return (size_t)snprintf(out, BEATS_TEXT_SIZE, "%s %s", beats->own, states[state]);
 }
 
+static bool is_state(const char *text, size_t length, enum beats_state state)
+{
+    return length == strlen(states[state]) && memcmp(text, states[state], length) == 0;
+}
+
 uint8_t beats_take(struct beats *beats, const char *text, size_t length, uint64_t now_ms)
 {
     char name[CONFIG_NAME_SIZE] = "";
@@ -54,7 +59,7 @@ uint8_t beats_take(struct beats *beats, const char *text, size_t length, uint64_
         return 0;
     memcpy(name, text, (size_t)(space - text));
     size_t rest = length - (size_t)(space - text) - 1;
-    bool serves = rest == strlen(states[BEATS_SERVES]) && memcmp(space + 1, states[BEATS_SERVES], rest) == 0;
+    bool serves = is_state(space + 1, rest, BEATS_SERVES);
     uv_mutex_lock(&beats->lock);
     uint8_t number = number_of(beats, name);
     if (strcmp(name, beats->own) == 0)
@@ -63,10 +68,20 @@ uint8_t beats_take(struct beats *beats, const char *text, size_t length, uint64_
         struct beats_collector *collector = &beats->collectors[number - 1];
         left = collector->serves && !serves ? number : 0;
         collector->serves = serves;
-        collector->heard_ms = now_ms;
+        collector->heard_ms = is_state(space + 1, rest, BEATS_ENDS) ? 0 : now_ms;
     }
     uv_mutex_unlock(&beats->lock);
     return left;
+}
+
+bool beats_others(struct beats *beats, uint64_t now_ms)
+{
+    bool some = false;
+    uv_mutex_lock(&beats->lock);
+    for (size_t i = 0; !some && i < beats->count; ++i)
+        some = beats->collectors[i].heard_ms != 0 && now_ms - beats->collectors[i].heard_ms < BEATS_SILENT_MS;
+    uv_mutex_unlock(&beats->lock);
+    return some;
 }
 
 uint8_t beats_silent(struct beats *beats, uint64_t now_ms)

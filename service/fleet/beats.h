@@ -29,7 +29,7 @@ enum beats_state { BEATS_SERVES, BEATS_DRAINS, BEATS_ENDS };
 /* A collector that was heard, or that has put a hint. */
 struct beats_collector {
     char name[CONFIG_NAME_SIZE];
-    uint64_t heard_ms; /* 0: never */
+    uint64_t heard_ms; /* 0: never, or it has ended */
     bool serves;
 };
 
@@ -54,5 +54,8 @@ uint8_t beats_take(struct beats *beats, const char *text, size_t length, uint64_
 
 /* The next collector that has just become silent; 0: none. */
 uint8_t beats_silent(struct beats *beats, uint64_t now_ms);
+
+/* Whether another collector is heard now, draining or not. */
+bool beats_others(struct beats *beats, uint64_t now_ms);
 
 #endif

@@ -2,7 +2,39 @@
 #include "service/fleet/connection.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+void fleet_clear_options(struct config_nats *nats)
+{
+    for (size_t i = 0; i < nats->servers.count; ++i)
+        free(nats->servers.text[i]);
+    free(nats->servers.text);
+    free(nats->credentials);
+    free(nats->tls_ca);
+    free(nats->tls_cert);
+    free(nats->tls_key);
+    *nats = (struct config_nats){.servers = {.count = 0}};
+}
+
+static bool copy_text(const char *from, char **to)
+{
+    *to = from ? strdup(from) : NULL;
+    return !from || *to;
+}
+
+bool fleet_copy_options(const struct config_nats *from, struct config_nats *to)
+{
+    *to = (struct config_nats){.servers = {.count = 0}};
+    to->servers.text = calloc(from->servers.count + 1, sizeof *to->servers.text);
+    for (size_t i = 0; to->servers.text && i < from->servers.count; ++i) {
+        if (!copy_text(from->servers.text[i], &to->servers.text[i]))
+            return false;
+        to->servers.count = i + 1;
+    }
+    return to->servers.text && copy_text(from->credentials, &to->credentials) && copy_text(from->tls_ca, &to->tls_ca) &&
+           copy_text(from->tls_cert, &to->tls_cert) && copy_text(from->tls_key, &to->tls_key);
+}
 
 /* Silences libnats, which otherwise prints errors. */
 static void on_error(natsConnection *connection, natsSubscription *subscription, natsStatus status, void *closure)
@@ -68,7 +100,8 @@ static natsStatus set_options(natsOptions *options, const struct config_nats *co
     return status;
 }
 
-natsConnection *fleet_connect(const struct config_nats *config, const char *name, char error[static FLEET_ERROR_SIZE])
+static natsConnection *connect_as(const struct config_nats *config, const char *name, bool at_once,
+                                  char error[static FLEET_ERROR_SIZE])
 {
     natsOptions *options = NULL;
     natsConnection *connection = NULL;
@@ -76,11 +109,24 @@ natsConnection *fleet_connect(const struct config_nats *config, const char *name
     if (status == NATS_OK)
         status = set_options(options, config, name);
     if (status == NATS_OK)
+        status = natsOptions_SetSendAsap(options, at_once);
+    if (status == NATS_OK)
         status = natsConnection_Connect(&connection, options);
     if (status != NATS_OK)
         fleet_explain(NULL, status, error);
     natsOptions_Destroy(options);
     return status == NATS_OK ? connection : NULL;
+}
+
+natsConnection *fleet_connect(const struct config_nats *config, const char *name, char error[static FLEET_ERROR_SIZE])
+{
+    return connect_as(config, name, false, error);
+}
+
+natsConnection *fleet_connect_at_once(const struct config_nats *config, const char *name,
+                                      char error[static FLEET_ERROR_SIZE])
+{
+    return connect_as(config, name, true, error);
 }
 
 void fleet_token(const char *name, char out[static FLEET_TOKEN_SIZE])

@@ -27,6 +27,15 @@
 /* Connects; `name` identifies the client in the servers' own lists. NULL: the fault is in `error`; retry later. */
 natsConnection *fleet_connect(const struct config_nats *config, const char *name, char error[static FLEET_ERROR_SIZE]);
 
+/* The same; what is published goes out at once, not with what follows within a millisecond. */
+natsConnection *fleet_connect_at_once(const struct config_nats *config, const char *name,
+                                      char error[static FLEET_ERROR_SIZE]);
+
+/* Copies the part of the options that connecting needs. False: out of memory; fleet_clear_options frees what is there.
+ */
+bool fleet_copy_options(const struct config_nats *from, struct config_nats *to);
+void fleet_clear_options(struct config_nats *options);
+
 /* Why libnats did not do something, in words. `connection` may be NULL. */
 void fleet_explain(natsConnection *connection, natsStatus status, char error[static FLEET_ERROR_SIZE]);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/fleet/beats.h"
+#include "service/fleet/connection.h"
 #include "service/fleet/hints_kv.h"
 #include "service/fleet/stream.h"
 #include "service/runtime/log.h"
@@ -43,38 +44,8 @@ struct hints_kv {
     bool may_put; /* the others' earlier hints were read */
     natsSubscription *watch, *beating;
     bool in_trouble;
+    bool has_others; /* as told */
 };
-
-static void clear_nats(struct config_nats *nats)
-{
-    for (size_t i = 0; i < nats->servers.count; ++i)
-        free(nats->servers.text[i]);
-    free(nats->servers.text);
-    free(nats->credentials);
-    free(nats->tls_ca);
-    free(nats->tls_cert);
-    free(nats->tls_key);
-    *nats = (struct config_nats){.servers = {.count = 0}};
-}
-
-static bool copy_text(const char *from, char **to)
-{
-    *to = from ? strdup(from) : NULL;
-    return !from || *to;
-}
-
-static bool copy_nats(const struct config_nats *from, struct config_nats *to)
-{
-    *to = (struct config_nats){.servers = {.count = 0}};
-    to->servers.text = calloc(from->servers.count + 1, sizeof *to->servers.text);
-    for (size_t i = 0; to->servers.text && i < from->servers.count; ++i) {
-        if (!copy_text(from->servers.text[i], &to->servers.text[i]))
-            return false;
-        to->servers.count = i + 1;
-    }
-    return to->servers.text && copy_text(from->credentials, &to->credentials) && copy_text(from->tls_ca, &to->tls_ca) &&
-           copy_text(from->tls_cert, &to->tls_cert) && copy_text(from->tls_key, &to->tls_key);
-}
 
 static void say_trouble(struct hints_kv *kv, const char *error)
 {
@@ -330,6 +301,10 @@ static void hear(struct hints_kv *kv)
     }
     while ((silent = beats_silent(&kv->beats, now_ms())) > 0)
         kv->to.left(kv->to.user, silent);
+    bool others = beats_others(&kv->beats, now_ms());
+    if (others != kv->has_others)
+        kv->to.others(kv->to.user, others);
+    kv->has_others = others;
 }
 
 static bool is_stopping(struct hints_kv *kv, unsigned wait_ms)
@@ -392,7 +367,7 @@ static void run(void *user)
 
 static void free_kv(struct hints_kv *kv)
 {
-    clear_nats(&kv->nats);
+    fleet_clear_options(&kv->nats);
     beats_clear(&kv->beats);
     uv_cond_destroy(&kv->changed);
     uv_mutex_destroy(&kv->connection_lock);
@@ -426,7 +401,7 @@ struct hints_kv *hints_kv_open(struct hints *hints, const struct kdnetd_config *
     (void)snprintf(kv->bucket, sizeof kv->bucket, "%s", bucket);
     memcpy(kv->collector, config->collector, sizeof kv->collector);
     hints_want(hints, HINTS_TO_PUBLISH);
-    if (copy_nats(&config->nats, &kv->nats) && uv_thread_create(&kv->thread, run, kv) == 0)
+    if (fleet_copy_options(&config->nats, &kv->nats) && uv_thread_create(&kv->thread, run, kv) == 0)
         return kv;
     free_kv(kv);
     return NULL;

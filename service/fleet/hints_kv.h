@@ -19,6 +19,7 @@ struct hints_kv;
 struct hints_kv_user {
     void (*came)(void *user);                    /* another's hints have come */
     void (*left)(void *user, uint8_t collector); /* that collector drains, has ended or is silent: hints_offer_of */
+    void (*others)(void *user, bool some);       /* whether another collector is heard now */
     void *user;
 };
 

@@ -15,6 +15,7 @@
 #include "service/fleet/hints.h"
 #include "service/fleet/hints_file.h"
 #include "service/fleet/hints_kv.h"
+#include "service/fleet/strays.h"
 #include "service/worker/ask.h"
 #include "service/worker/worker.h"
 
@@ -31,6 +32,8 @@ struct hinting {
     struct hints *hints;          /* NULL: there is no folder for them, and no bucket */
     struct hints_file *file;      /* NULL: none */
     struct hints_kv *kv;          /* NULL: none */
+    struct strays *strays;        /* NULL: none */
+    atomic_bool others;           /* another collector is heard now */
     _Atomic uint64_t round_hr_us; /* when the last round began: uv_hrtime / 1000 */
     atomic_bool late;             /* others' hints have come */
     struct message wanted_message;
@@ -53,6 +56,11 @@ struct hinting {
 
 /* Before any worker has rows: reads the file in the state's folder. Without a folder nothing happens. */
 void hinting_init(struct server *server);
+
+/* Of worker_env: astray and kept. */
+void hinting_astray(void *user, const struct address *machine, const struct address *local, const uint8_t *payload,
+                    size_t length);
+void hinting_kept(void *user, const struct address *machine, const struct address *local, const char *target);
 
 /* The workers run, and listeners are open: asks for the first time. */
 void hinting_begin(struct server *server);

@@ -233,7 +233,10 @@ static void init_env(struct server *server)
                                       .target_changed = on_target_changed,
                                       .target_renamed = on_target_renamed,
                                       .target_gone = on_target_gone,
-                                      .hinted = hinting_hinted};
+                                      .hinted = hinting_hinted,
+                                      .others = &server->hinting.others,
+                                      .astray = hinting_astray,
+                                      .kept = hinting_kept};
 }
 
 static bool init_parts(struct server *server)

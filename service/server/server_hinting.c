@@ -4,6 +4,7 @@
 #include "service/platform/successor.h"
 #include "service/runtime/log.h"
 #include "service/server/server_internal.h"
+#include "service/worker/stray.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -316,6 +317,41 @@ static void on_others(void *user)
         want_round(server);
 }
 
+/* On a thread of the bucket's. */
+static void on_beats(void *user, bool some)
+{
+    struct server *server = user;
+    atomic_store(&server->hinting.others, some);
+}
+
+/* Datagrams that went astray. */
+
+void hinting_astray(void *user, const struct address *machine, const struct address *local, const uint8_t *payload,
+                    size_t length)
+{
+    struct server *server = user;
+    strays_show(server->hinting.strays,
+                &(struct stray){.machine = *machine, .local = *local, .payload = payload, .length = length});
+}
+
+void hinting_kept(void *user, const struct address *machine, const struct address *local, const char *target)
+{
+    struct server *server = user;
+    struct stray word = {.kept = true, .machine = *machine, .local = *local};
+    memcpy(word.target, target, strnlen(target, sizeof word.target - 1));
+    strays_show(server->hinting.strays, &word);
+}
+
+/* On a thread of its own. */
+static void on_stray(void *user, const struct stray *stray)
+{
+    struct server *server = user;
+    if (stray->kept)
+        stray_post_kept(&server->env, &stray->machine, &stray->local, stray->target);
+    else
+        stray_post(&server->env, &stray->machine, &stray->local, stray->payload, stray->length);
+}
+
 /* Our addresses. */
 
 /* Whether an address of a listener has come since the last look. */
@@ -353,7 +389,7 @@ static void on_place_timer(uv_timer_t *timer)
 
 static void open_hints(struct server *server, const char *path, bool has_bucket)
 {
-    const struct hints_kv_user to = {.came = on_others, .left = on_left, .user = server};
+    const struct hints_kv_user to = {.came = on_others, .left = on_left, .others = on_beats, .user = server};
     struct hinting *hinting = &server->hinting;
     hinting->hints = hints_new(server->seed);
     for (size_t i = 0; hinting->hints && i < server->config.target_count; ++i)
@@ -361,6 +397,7 @@ static void open_hints(struct server *server, const char *path, bool has_bucket)
     hinting->file = hinting->hints && path ? hints_file_open(hinting->hints, path) : NULL;
     hints_file_hold(hinting->file, successor_waits());
     hinting->kv = hinting->hints ? hints_kv_open(hinting->hints, &server->config, &to) : NULL;
+    hinting->strays = hinting->kv ? strays_open(&server->config, on_stray, server) : NULL;
     if ((path && !hinting->file) || (has_bucket && !hinting->kv))
         log_plain(CONFIG_LOG_ERROR,
                   "address hints: out of memory or threads, or this build has no NATS: where machines "
@@ -441,6 +478,9 @@ void hinting_stop(struct server *server)
 bool hinting_end(struct server *server)
 {
     struct hinting *hinting = &server->hinting;
+    if (!strays_close(hinting->strays, CLOSE_MS))
+        return false;
+    hinting->strays = NULL;
     if (!hints_kv_close(hinting->kv, CLOSE_MS))
         return false;
     hinting->kv = NULL;

@@ -10,15 +10,6 @@
 
 #define HEARD_US 3500000U /* a machine pokes every 3 s: one that was heard within this time is ours */
 
-static struct listener *listener_at(const struct worker *worker, const struct address *local)
-{
-    for (struct listener *listener = worker->listeners; listener; listener = listener->next)
-        if (!listener->closed && listener->local.port == local->port &&
-            (address_is_any(&listener->local) || address_same_ip(&listener->local, local->ip)))
-            return listener;
-    return NULL;
-}
-
 struct target *ask_row(const struct worker *worker, const struct ask_machine *machine)
 {
     struct target *row = targets_row(&worker->targets, machine->row);
@@ -40,7 +31,7 @@ static bool wants_asking(struct target *row, const struct ask_machine *machine, 
 static void ask_machine(struct worker *worker, const struct ask_machine *machine, uint64_t now_us)
 {
     struct target *row = ask_row(worker, machine);
-    struct listener *listener = row ? listener_at(worker, &machine->local) : NULL;
+    struct listener *listener = row ? worker_listener_at(worker, &machine->local) : NULL;
     struct kdnet_outgoing out;
     if (!listener || !wants_asking(row, machine, now_us) || bucket_take(&worker->solicits, 1, now_us) == 0 ||
         kdnet_session_solicit_poke(row->session, machine->version, &out) != KDNET_OK)

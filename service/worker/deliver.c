@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/runtime/log.h"
 #include "service/worker/deliver.h"
+#include "service/worker/forward.h"
 #include "service/worker/handover.h"
 #include "service/worker/migration.h"
 #include "service/worker/pump.h"
+#include "service/worker/stray.h"
 #include "service/worker/totals.h"
 
 #include <string.h>
@@ -194,6 +196,20 @@ static void note_admission(struct worker *worker, struct target *target, const s
     }
 }
 
+/* Also what another collector has shown. */
+static int receive(struct worker *worker, struct target *target, const struct arrival *a,
+                   struct kdnet_received *received)
+{
+    bool shown = a->forwarded == FORWARD_SHOWN;
+    worker->shared.relays = stray_has_others(worker);
+    int code = (shown ? kdnet_session_receive_relayed : kdnet_session_receive)(target->session, a->payload, a->length,
+                                                                               a->now_us, received);
+    worker->astray = received->astray;
+    if (shown && received->authentic && !received->poke)
+        stray_keep(worker, target, a);
+    return code;
+}
+
 /* Gives a datagram to a session. Returns whether it was the target's. */
 bool deliver_datagram(struct worker *worker, struct target *target, const struct arrival *a)
 {
@@ -204,7 +220,7 @@ bool deliver_datagram(struct worker *worker, struct target *target, const struct
                                  !admission_takes(&worker->admission, target->id, a->now_us);
     worker->shared.breaks_pass = a->channel == KDNET_CHANNEL_DATA && admission_is_late(&worker->admission, target->id);
     worker->shared.crash_storm = admission_halted_count(&worker->admission) > CRASH_STORM / worker->env->worker_count;
-    int code = kdnet_session_receive(target->session, a->payload, a->length, a->now_us, &received);
+    int code = receive(worker, target, a, &received);
     if (kdnet_error_family(code) == KDNET_FAMILY_GIVE_UP) {
         give_up(worker, target, code);
         return true;

@@ -114,6 +114,7 @@ bool forward_datagram(const struct arrival *arrival, bool rows_here)
     case FORWARD_TRY:
     case FORWARD_NOBODY:
     case FORWARD_SOLICIT:
+    case FORWARD_SHOWN:
     default:
         return false;
     }

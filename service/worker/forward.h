@@ -10,6 +10,7 @@
  *   TRY     a poke that no key of this worker opens: to the next one, until each has tried
  *   NOBODY  no worker has a key for it: to the worker of its address, where the row may have come meanwhile
  *   SOLICIT data that no row takes: the other worker may ask its machines to poke
+ *   SHOWN   came to another collector, which showed it (stray.h)
  *
  * Forwards may be lost, like any datagram: a worker takes FORWARD_MAX at a time; those without room are counted.
  */
@@ -28,6 +29,7 @@ enum forward_kind {
     FORWARD_TRY,
     FORWARD_NOBODY,
     FORWARD_SOLICIT,
+    FORWARD_SHOWN,
 };
 
 /* Forwards a datagram that no row here takes, when another worker may have its row. `rows_here`: rows here have its

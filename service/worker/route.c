@@ -6,6 +6,7 @@
 #include "service/worker/pump.h"
 #include "service/worker/route.h"
 #include "service/worker/solicit.h"
+#include "service/worker/stray.h"
 #include "service/worker/unknown_poke.h"
 
 /* The rows with the source's IP as their configured address: few, so they are tried without waiting. */
@@ -34,6 +35,7 @@ static void unknown_data(struct worker *worker, const struct arrival *a)
     if (deliver_to_configured(worker, a, &configured))
         return;
     ++a->listener->counts.unknown_data;
+    stray_show_unknown(worker, a);
     if (ask_hinted(worker, a))
         return;
     size_t allowance = solicit_allowance(worker, a);
@@ -112,7 +114,11 @@ void route_arrival(struct arrival *a)
         ++listener->counts.waiting_breaks; /* not even opened: many wait because there is no time */
         return;
     }
-    if (deliver_to_targets(worker, a, rows, count) || deliver_to_answered(worker, a) || forward_datagram(a, count > 0))
+    worker->astray = false;
+    bool taken = deliver_to_targets(worker, a, rows, count) || deliver_to_answered(worker, a);
+    if (worker->astray)
+        stray_show(worker, a);
+    if (taken || forward_datagram(a, count > 0))
         return;
     if (count > 0)
         not_theirs(worker, a, rows, count);
@@ -179,6 +185,16 @@ void route_batch(struct listener *listener, const struct receiver_datagram *data
     listener->worker->in_batch = false;
 }
 
+/* What is nobody's here is another collector's matter. */
+static void route_shown(struct arrival *a)
+{
+    struct worker *worker = a->listener->worker;
+    struct target *rows[TARGETS_SHARE_MAX];
+    size_t count = targets_at(&worker->targets, a->source, a->listener->local.port, rows);
+    if (!deliver_to_targets(worker, a, rows, count))
+        (void)deliver_to_answered(worker, a);
+}
+
 void route_forwarded(struct arrival *a, unsigned hops, size_t allowance)
 {
     switch ((enum forward_kind)a->forwarded) {
@@ -190,6 +206,9 @@ void route_forwarded(struct arrival *a, unsigned hops, size_t allowance)
         break;
     case FORWARD_SOLICIT:
         solicit_rows(a, allowance);
+        break;
+    case FORWARD_SHOWN:
+        route_shown(a);
         break;
     case FORWARD_NONE:
     case FORWARD_STRAY:

@@ -46,3 +46,12 @@ uint64_t worker_patience_us(const struct target *target)
 {
     return 2 * kdnet_session_timeout(target->session);
 }
+
+struct listener *worker_listener_at(const struct worker *worker, const struct address *local)
+{
+    for (struct listener *listener = worker->listeners; listener; listener = listener->next)
+        if (!listener->closed && listener->local.port == local->port &&
+            (address_is_any(&listener->local) || address_same_ip(&listener->local, local->ip)))
+            return listener;
+    return NULL;
+}

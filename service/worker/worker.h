@@ -158,7 +158,8 @@ struct worker {
 
     struct worker_totals totals;
     struct admission admission;
-    struct bucket solicits;
+    struct bucket solicits, strays, unknown_strays;
+    bool astray; /* the datagram that is taken now is to be shown to the other collectors */
     struct source_limit source_limit;
     uint64_t solicited_us[WORKER_SOLICIT_SLOTS];
     size_t solicit_turn;
@@ -212,5 +213,8 @@ uint64_t worker_patience_us(const struct target *target);
 
 /* Returns the listener with this id; NULL: closed. */
 struct listener *worker_listener(const struct worker *worker, uint32_t id);
+
+/* Returns the listener of an address of ours; NULL: none is open. */
+struct listener *worker_listener_at(const struct worker *worker, const struct address *local);
 
 #endif

@@ -78,6 +78,12 @@ struct worker_env {
     /* Finds the machine that was last at a source, by the hints; false: none. May be NULL. */
     bool (*hinted)(void *user, const struct address *source, uint16_t local_port, unsigned *worker,
                    struct ask_machine *out);
+    atomic_bool *others; /* whether another collector is heard now; NULL: none ever */
+    /* Shows the other collectors a datagram from `machine` to our address `local`. May be NULL. */
+    void (*astray)(void *user, const struct address *machine, const struct address *local, const uint8_t *payload,
+                   size_t length);
+    /* Says to them that such a datagram, which one of them has shown, is of a machine of ours. May be NULL. */
+    void (*kept)(void *user, const struct address *machine, const struct address *local, const char *target);
     /* The target will be renamed; target_gone is then called for the current name. May be NULL. */
     void (*target_renamed)(void *user, struct target *target, const char *name);
     /* The row goes: its target was removed or renamed, or its key is no longer used. May be NULL. */

@@ -6,6 +6,7 @@
 #include "service/worker/listener.h"
 #include "service/worker/pump.h"
 #include "service/worker/route.h"
+#include "service/worker/stray.h"
 #include "service/worker/send.h"
 #include "service/worker/unknown_poke.h"
 #include "service/worker/worker_loop.h"
@@ -252,6 +253,8 @@ static bool init_parts(struct worker *worker)
     responses_init(&worker->responses, worker->seed);
     source_limit_init(&worker->source_limit, worker->seed);
     bucket_init(&worker->solicits, WORKER_SOLICIT_PER_SECOND, WORKER_SOLICIT_PER_SECOND);
+    bucket_init(&worker->strays, STRAY_PER_SECOND, STRAY_PER_SECOND);
+    bucket_init(&worker->unknown_strays, STRAY_UNKNOWN_PER_SECOND, STRAY_UNKNOWN_PER_SECOND);
     cpu_budget_init(&worker->cpu_budget, worker_now_us());
     admission_init(&worker->admission);
     const struct worker_env *env = worker->env;

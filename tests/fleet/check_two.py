@@ -116,11 +116,11 @@ class BothAnswer(harness.Case):
                                                                               for i, way in enumerate(ways)}
 
     def told(self, client, names):
-        """What the stream has of these machines' crashes, once it has each result and the last one of each machine."""
+        """What was told of these machines' crashes, and what the stream has, once it has all of it."""
         def found():
             wanted = {e["id"] for one in self.daemons for e in one.events(kind="crash_status") if e["target"] in names}
             taken = [(e, when) for e, when in client.taken() if e["event"] == "crash_status" and e["target"] in names]
-            ended = {e["target"] for e, _ in taken if e["phase"] == "shutdown"} == set(names)
+            ended = {e["target"] for e, _ in taken} == set(names)
             return (wanted, taken) if ended and wanted <= {e["id"] for e, _ in taken} else None
         return nats.wait_until(found, lambda: f"results are missing in the stream: {found()}")
 
@@ -138,7 +138,8 @@ class BothAnswer(harness.Case):
         self.assertEqual(len(ids), len(set(ids)), "doubled in the stream")
         self.assertEqual({e["verdict"] for e, _ in taken} - {"failed", "unknown", "not_started"}, set(), "a wrong result")
         for name in names:
-            self.assertEqual(len({e["crash"] for e, _ in taken if e["target"] == name}), 1, f"{name} has two crashes")
+            told = {e["crash"] for e, _ in taken if e["target"] == name} - {None}  # None: who told it could read nothing
+            self.assertLessEqual(len(told), 1, f"{name} has two crashes")
         self.assertLess(longest, max(GOAL_MS * SLACK, GOAL_MS + 4 * floor_ms))
 
     def test_each_machine_goes_on_and_each_crash_is_one(self):
@@ -157,10 +158,11 @@ class BothAnswer(harness.Case):
 
     def check_merged(self, names):
         """One row for each crash, with the best verdict that any collector told; one for each machine, with all who saw it."""
-        told = {name: [e["verdict"] for daemon in self.daemons for e in daemon.events(name, "crash_status")] for name in names}
-        nats.wait_until(lambda: len(self.fleet("crashes")) == len(names), self.daemons[0].log_text)
-        crashes = self.fleet("crashes")
-        self.assertEqual(sorted(one["target"] for one in crashes), sorted(names))
+        told = {name: [e["verdict"] for daemon in self.daemons for e in daemon.events(name, "crash_status") if e["crash"]] for name in names}
+        told = {name: verdicts for name, verdicts in told.items() if verdicts}
+        nats.wait_until(lambda: {one["target"] for one in self.fleet("crashes")} >= told.keys(), self.daemons[0].log_text)
+        crashes = [one for one in self.fleet("crashes") if one["target"] in told]
+        self.assertEqual(sorted(one["target"] for one in crashes), sorted(told), "a crash has two rows")
         order = ("unknown", "not_started", "failed")
         for one in crashes:
             self.assertGreaterEqual(order.index(one["verdict"]), max(map(order.index, told[one["target"]])), (one, told[one["target"]]))

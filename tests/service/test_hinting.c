@@ -36,6 +36,7 @@ int __real_uv_timer_stop(uv_timer_t *timer);
 struct hints_kv *__wrap_hints_kv_open(struct hints *hints, const struct kdnetd_config *config,
                                       const struct hints_kv_user *user);
 void __wrap_hints_kv_look(struct hints_kv *kv);
+struct strays *__wrap_strays_open(const struct kdnetd_config *config, strays_came *came, void *user);
 bool __wrap_hints_kv_close(struct hints_kv *kv, unsigned wait_ms);
 bool __wrap_platform_source_of(const struct sockaddr_storage *to, struct sockaddr_storage *source);
 
@@ -63,6 +64,14 @@ struct hints_kv *__wrap_hints_kv_open(struct hints *hints, const struct kdnetd_c
     (void)hints;
     timers.bucket = *user;
     return config_nats_hints(&config->nats) ? (struct hints_kv *)(void *)&timers : NULL;
+}
+
+struct strays *__wrap_strays_open(const struct kdnetd_config *config, strays_came *came, void *user)
+{
+    (void)config;
+    (void)came;
+    (void)user;
+    return NULL;
 }
 
 void __wrap_hints_kv_look(struct hints_kv *kv)

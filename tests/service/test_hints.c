@@ -361,10 +361,12 @@ static void silence_and_farewells_are_told_once(void **state)
     assert_int_equal(beats_number(&beats, "c2"), 1);
     assert_int_equal(beats_format(&beats, BEATS_DRAINS, text), strlen("c1 drains"));
     assert_string_equal(text, "c1 drains");
+    assert_false(beats_others(&beats, 1000));
     for (uint64_t now = 1000; now <= 2000; now += 100) {
         assert_int_equal(beat(&beats, "c1 serves", now), 0);
         assert_int_equal(beat(&beats, "c2 serves", now), 0);
         assert_int_equal(beat(&beats, "c3 serves", now), 0);
+        assert_true(beats_others(&beats, now));
         assert_int_equal(beats_silent(&beats, now), 0);
     }
     assert_int_equal(beat(&beats, "c3 drains", 2050), 2);
@@ -374,7 +376,9 @@ static void silence_and_farewells_are_told_once(void **state)
     assert_int_equal(beats_silent(&beats, 2400), 1);
     assert_int_equal(beats_silent(&beats, 2401), 0);
     (void)beat(&beats, "c2 serves", 2500);
+    assert_true(beats_others(&beats, 2500));
     assert_int_equal(beat(&beats, "c2 ends", 2600), 1);
+    assert_false(beats_others(&beats, 2600));
     for (const char *const *to = (const char *const[]){"", " ", "c2", "c2 ", " serves", "c1 drains", NULL}; *to; ++to)
         assert_int_equal(beat(&beats, *to, 2700), 0);
     for (unsigned i = 0; i < 2 * BEATS_MAX; ++i) {

@@ -16,6 +16,7 @@
 #include "service/worker/listener.h"
 #include "service/worker/route.h"
 #include "service/worker/send.h"
+#include "service/worker/stray.h"
 #include "service/worker/unknown_poke.h"
 #include "tests/service/captured_log.h"
 #include "tests/service/fake_env.h"
@@ -411,6 +412,102 @@ static void machines_of_a_listener_that_closes_are_heard_at_another(void **state
     fake_turn();
 }
 
+/* Other collectors. */
+
+static struct {
+    atomic_bool heard;
+    unsigned shown, kept;
+    struct address machine, local; /* of the last one */
+    size_t length;
+    char target[CONFIG_NAME_SIZE];
+} others;
+
+static void note_astray(void *user, const struct address *from, const struct address *local, const uint8_t *payload,
+                        size_t length)
+{
+    (void)user;
+    (void)payload;
+    ++others.shown;
+    others.machine = *from;
+    others.local = *local;
+    others.length = length;
+}
+
+static void note_kept(void *user, const struct address *from, const struct address *local, const char *target)
+{
+    (void)user;
+    (void)from;
+    (void)local;
+    ++others.kept;
+    (void)snprintf(others.target, sizeof others.target, "%s", target);
+}
+
+static struct target *connect_among_others(const struct address *source)
+{
+    memset(&others, 0, sizeof others);
+    atomic_store(&others.heard, true);
+    fake.env.others = &others.heard;
+    fake.env.astray = note_astray;
+    fake.env.kept = note_kept;
+    struct target *row = add_target(&fake.workers[0], "web-17", &machine->key, NULL);
+    connect_at(0, source);
+    return row;
+}
+
+/* Under another collector's key. */
+static void make_foreign(struct puppet_bytes *out)
+{
+    puppet_make_check(machine, out);
+    out->payload[out->length - 1] ^= 1;
+}
+
+static void data_that_no_key_opens_is_shown_and_the_word_is_awaited(void **state)
+{
+    struct address source = address_of(0, 0);
+    struct puppet_bytes bytes;
+    (void)state;
+    const struct target *row = connect_among_others(&source);
+    unsigned before = sent.count;
+    make_foreign(&bytes);
+    arrive(0, &source, &bytes);
+    assert_int_equal(others.shown, 1);
+    assert_true(address_equal(&others.machine, &source) && others.local.port == 50000);
+    assert_int_equal(others.length, bytes.length);
+    assert_int_equal(sent.count, before);
+    uint64_t awaited_us = kdnet_session_deadline(row->session);
+    assert_true(awaited_us <= worker_now_us() + 100000);
+    stray_post_kept(&fake.env, &source, &others.local, "web-18"); /* another machine of that address */
+    fake_turn();
+    assert_int_equal(kdnet_session_deadline(row->session), awaited_us);
+    stray_post_kept(&fake.env, &source, &others.local, "web-17");
+    fake_turn();
+    assert_true(kdnet_session_deadline(row->session) > awaited_us);
+    atomic_store(&others.heard, false);
+    arrive(0, &source, &bytes);
+    assert_int_equal(others.shown, 1);
+}
+
+static void what_is_shown_is_taken_by_the_key_that_opens_it(void **state)
+{
+    struct address source = address_of(0, 0);
+    const struct address local = {.ip = {[10] = 0xff, [11] = 0xff, 127, 0, 0, 1}, .port = 50000};
+    struct puppet_bytes bytes;
+    (void)state;
+    const struct target *row = connect_among_others(&source);
+    pass_us(1000000);
+    make_foreign(&bytes);
+    stray_post(&fake.env, &source, &local, bytes.payload, bytes.length);
+    fake_turn();
+    assert_int_equal(others.kept + others.shown, 0);
+    puppet_make_check(machine, &bytes);
+    stray_post(&fake.env, &source, &local, bytes.payload, bytes.length);
+    fake_turn();
+    assert_int_equal(others.kept, 1);
+    assert_string_equal(others.target, "web-17");
+    assert_int_equal(fake.workers[0].listeners->counts.shown, 1);
+    assert_int_equal(kdnet_session_last_seen(row->session), worker_now_us());
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -427,6 +524,8 @@ int main(void)
         TEST(what_a_full_socket_does_not_take_goes_out_later_in_order),
         TEST(what_finds_no_room_in_the_send_queue_is_dropped_and_counted),
         TEST(what_can_never_be_sent_is_counted_with_its_error),
+        TEST(data_that_no_key_opens_is_shown_and_the_word_is_awaited),
+        TEST(what_is_shown_is_taken_by_the_key_that_opens_it),
         TEST(machines_of_a_listener_that_closes_are_heard_at_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
