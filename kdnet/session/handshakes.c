@@ -229,14 +229,15 @@ static int promote(struct kdnet_session *session, const struct kdnet_offer *offe
         kdnet_link_sample_most(&session->active->link, waited_us);
     else if (!session->shared->rivals || waited_us < KDNET_LINK_RTO_FIRST_US)
         kdnet_link_sample_first(&session->active->link, waited_us);
-    if (offer->took_over || (known && !rebooted && numbered) || kdnet_claim_has_strays(session, now_us))
+    bool shared = kdnet_claim_has_strays(session, now_us); /* another host has answered this run, too */
+    if (offer->took_over || (known && !rebooted && numbered) || shared)
         session->active->link.memory.out_of_step = true; /* the target's count of our ids may differ from ours */
     else if (!rebooted)
         session->active->link.memory.unsure =
             true; /* the target may have counted our previous process's ids, and have forgotten them */
     kdnet_link_control(&session->active->link, KDNET_PACKET_RESEND, 0);
-    if (offer->took_over || !known)
-        kdnet_resend_meet(session, offer->took_over, now_us);
+    if (offer->took_over || !known || shared)
+        kdnet_resend_meet(session, offer->took_over || shared, now_us);
     memcpy(session->id, id, sizeof session->id);
     memcpy(session->data_key, offer->data_key, sizeof session->data_key);
     memcpy(session->target_random, offer->target_random, sizeof session->target_random);
