@@ -39,7 +39,8 @@ static const char *reason_words(const char *reason)
                 {"unreadable", "the machine's memory could not be read"},
                 {"no_kernel", "a boot loader or hypervisor answered, not Windows"},
                 {"timeout", "the machine did not answer within read_deadline"},
-                {"lost", "the machine fell silent"}};
+                {"lost", "the machine fell silent"},
+                {"overloaded", "the machine's turn did not come in time; look at the load of kdnetd's computer"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i)
         if (strcmp(rows[i].reason, reason) == 0)
             return rows[i].words;

@@ -113,6 +113,22 @@ class Documents(unittest.TestCase):
         rows = re.findall(r"^\| `([a-z_]+)` \|", design.partition("## 3. Results")[2].partition("## 4.")[0], re.M)
         self.assertEqual(sorted(rows), sorted(schema["properties"]["event"]["enum"]))
 
+    def test_each_reason_of_the_contract_has_words(self):
+        """In the manual, in kdnetctl show and on the page."""
+        schema = json.loads(text_of(os.path.join(TREE, "config/events.schema.json")))
+        places = [one["properties"]["reason"]["enum"] for one in [schema, *schema["$defs"].values()]
+                  if "enum" in one.get("properties", {}).get("reason", {})]
+        reasons = {reason for place in places for reason in place if reason and "timeout" in place}
+        self.assertIn("overloaded", reasons)
+        manual = text_of(os.path.join(TREE, "docs/results.md"))
+        shown = text_of(os.path.join(TREE, "service/kdnetctl/crash_view.c"))
+        page = text_of(os.path.join(TREE, "service/http/page/say.js")).partition("const REASONS = {")[2].partition("}")[0]
+        for reason in reasons:
+            with self.subTest(reason=reason):
+                self.assertIn(f"| `{reason}` |", manual)
+                self.assertIn(f'{{"{reason}", "', shown)
+                self.assertRegex(page, rf"\b{reason}: ")
+
     def test_each_command_is_one_that_there_is(self):
         """Commands of ours in blocks and in the text: name and options are in that command's --help."""
         seen = 0
