@@ -24,7 +24,7 @@ static uint8_t *put_place(uint8_t *at, const struct address *address)
 
 static uint8_t *put_name(uint8_t *at, const char *name)
 {
-    size_t length = strlen(name);
+    size_t length = strnlen(name, CONFIG_NAME_SIZE - 1);
     *at++ = (uint8_t)length;
     memcpy(at, name, length);
     return at + length;

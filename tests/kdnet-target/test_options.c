@@ -19,8 +19,8 @@
 /* Parses the arguments up to NULL. */
 static enum options_result parse(struct options *options, const char *const *arguments)
 {
-    char *argv[ARGUMENTS_MAX] = {(char[]){"kdnet-target"}};
-    char text[ARGUMENTS_MAX][64];
+    static char text[ARGUMENTS_MAX][64], name[] = "kdnet-target"; /* the options may point into them */
+    char *argv[ARGUMENTS_MAX] = {name};
     int argc = 1;
     for (; arguments[argc - 1]; ++argc) {
         assert_true(argc < ARGUMENTS_MAX - 1 && strlen(arguments[argc - 1]) < sizeof text[0]);

@@ -107,11 +107,13 @@ bool successor_wait(char **text, size_t *length)
 
 static bool is_for_one_process(const char *variable)
 {
-    static const char *const names[ENVIRONMENT] = {
-        "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=", "WATCHDOG_PID=", VARIABLE "="};
-    for (size_t i = 0; i < ENVIRONMENT; ++i)
-        if (strncmp(variable, names[i], strlen(names[i])) == 0)
+    static const char *const names[ENVIRONMENT] = {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID",
+                                                   VARIABLE};
+    for (size_t i = 0; i < ENVIRONMENT; ++i) {
+        size_t length = strlen(names[i]);
+        if (strncmp(variable, names[i], length) == 0 && variable[length] == '=')
             return true;
+    }
     return false;
 }
 
