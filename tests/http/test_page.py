@@ -73,6 +73,10 @@ class Page(fake.Case):
         cls.browser = browser.Browser()
         cls.addClassCleanup(cls.browser.close)
 
+    def tearDown(self):
+        self.browser.go("about:blank")  # the page would go on asking a server that has ended
+        super().tearDown()
+
     def open(self, server, path="/", ready="main > .card, main > .title"):
         self.browser.errors()
         self.browser.go(f"http://127.0.0.1:{server.port}{path}")
