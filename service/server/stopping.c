@@ -10,6 +10,7 @@
 #define CLOSING_US      3000000U /* time for closing HTTP, sinks and store */
 #define RESULTS_US      2000000U /* for the results, after that: since the last of them was written, and ... */
 #define RESULTS_ALL_US  8000000U /* ... altogether */
+#define HANDOVER_US     200000U  /* for the results, before a successor begins */
 #define CLOSING_LOOK_MS 2U
 
 static void close_handle(uv_handle_t *handle)
@@ -27,6 +28,16 @@ static bool handle_left(struct server *server)
     return some;
 }
 
+/* A successor's store takes from the result file what is there when it opens. Machines wait meanwhile: not long. */
+static void let_results_be_written(struct server *server)
+{
+    uint64_t until_us = worker_now_us() + HANDOVER_US;
+    if (!succession_is_ready(server))
+        return;
+    while (!event_log_has_ended(&server->event_log) && worker_now_us() < until_us)
+        uv_sleep(CLOSING_LOOK_MS);
+}
+
 /* Ends the workers' threads, and takes their last messages. */
 static void join_workers(struct server *server)
 {
@@ -39,13 +50,14 @@ static void join_workers(struct server *server)
     for (unsigned i = 0; i < server->started; ++i)
         (void)uv_thread_join(&server->workers[i].thread);
     server->joined = true;
-    succession_pass_on(server);
     server->joined_us = server->written_us = worker_now_us();
     for (unsigned i = 0; i < server->inited; ++i)
         worker_finish(&server->workers[i]);
     while (handle_left(server))
         ;
     event_log_end(&server->event_log);
+    let_results_be_written(server);
+    succession_pass_on(server);
 }
 
 /* Closes HTTP, sinks and store. */
