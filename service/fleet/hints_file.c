@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/fleet/hints_file.h"
 #include "kdnet/crypto/crypto.h"
+#include "service/fleet/ending.h"
 #include "service/platform/platform.h"
 #include "service/runtime/log.h"
 
@@ -289,10 +290,7 @@ static void run(void *user)
             look(file, collector);
     }
     free(collector);
-    uv_mutex_lock(&file->lock);
-    file->ended = true;
-    uv_cond_signal(&file->changed);
-    uv_mutex_unlock(&file->lock);
+    ending_say(&file->lock, &file->changed, &file->ended);
 }
 
 struct hints_file *hints_file_open(struct hints *hints, const char *path)
@@ -362,17 +360,9 @@ void hints_file_look(struct hints_file *file)
 
 bool hints_file_close(struct hints_file *file, unsigned wait_ms)
 {
-    uint64_t until_ns = uv_hrtime() + wait_ms * UINT64_C(1000000);
     if (!file)
         return true;
-    uv_mutex_lock(&file->lock);
-    file->stopping = true;
-    uv_cond_signal(&file->changed);
-    while (!file->ended && uv_hrtime() < until_ns)
-        (void)uv_cond_timedwait(&file->changed, &file->lock, LOOK_NS / 10);
-    bool ended = file->ended;
-    uv_mutex_unlock(&file->lock);
-    if (!ended)
+    if (!ending_await(&file->lock, &file->changed, &file->stopping, &file->ended, wait_ms))
         return false;
     (void)uv_thread_join(&file->thread);
     uv_cond_destroy(&file->changed);

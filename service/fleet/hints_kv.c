@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/fleet/beats.h"
 #include "service/fleet/connection.h"
+#include "service/fleet/ending.h"
 #include "service/fleet/hints_kv.h"
 #include "service/fleet/stream.h"
 #include "service/runtime/log.h"
@@ -309,12 +310,7 @@ static void hear(struct hints_kv *kv)
 
 static bool is_stopping(struct hints_kv *kv, unsigned wait_ms)
 {
-    uv_mutex_lock(&kv->lock);
-    if (!kv->stopping && wait_ms > 0)
-        (void)uv_cond_timedwait(&kv->changed, &kv->lock, wait_ms * UINT64_C(1000000));
-    bool stopping = kv->stopping;
-    uv_mutex_unlock(&kv->lock);
-    return stopping;
+    return ending_pause(&kv->lock, &kv->changed, &kv->stopping, wait_ms);
 }
 
 static void run_putter(void *user)
@@ -359,10 +355,7 @@ static void run(void *user)
         (void)uv_thread_join(&kv->putter);
     disconnect(kv);
     nats_ReleaseThreadMemory();
-    uv_mutex_lock(&kv->lock);
-    kv->ended = true;
-    uv_cond_signal(&kv->changed);
-    uv_mutex_unlock(&kv->lock);
+    ending_say(&kv->lock, &kv->changed, &kv->ended);
 }
 
 static void free_kv(struct hints_kv *kv)
@@ -429,17 +422,9 @@ void hints_kv_drain(struct hints_kv *kv, bool draining)
 
 bool hints_kv_close(struct hints_kv *kv, unsigned wait_ms)
 {
-    uint64_t until_ns = uv_hrtime() + wait_ms * UINT64_C(1000000);
     if (!kv)
         return true;
-    uv_mutex_lock(&kv->lock);
-    kv->stopping = true;
-    uv_cond_signal(&kv->changed);
-    while (!kv->ended && uv_hrtime() < until_ns)
-        (void)uv_cond_timedwait(&kv->changed, &kv->lock, UINT64_C(50000000));
-    bool ended = kv->ended;
-    uv_mutex_unlock(&kv->lock);
-    if (!ended)
+    if (!ending_await(&kv->lock, &kv->changed, &kv->stopping, &kv->ended, wait_ms))
         return false;
     (void)uv_thread_join(&kv->thread);
     free_kv(kv);

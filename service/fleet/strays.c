@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/fleet/strays.h"
 #include "service/fleet/connection.h"
+#include "service/fleet/ending.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,6 @@
 #define ROOM           256U /* messages that wait to be published */
 #define TURN_MS        25   /* so long the receiver waits for a message, and an end for the receiver */
 #define WAITING_MAX    4096 /* messages that wait to be received */
-#define NS_A_MS        UINT64_C(1000000)
 
 struct waiting {
     size_t length;
@@ -49,12 +49,7 @@ void strays_show(struct strays *strays, const struct stray *stray)
 
 static bool is_stopping(struct strays *strays, unsigned wait_ms)
 {
-    uv_mutex_lock(&strays->lock);
-    if (!strays->stopping && wait_ms > 0)
-        (void)uv_cond_timedwait(&strays->changed, &strays->lock, wait_ms * NS_A_MS);
-    bool stopping = strays->stopping;
-    uv_mutex_unlock(&strays->lock);
-    return stopping;
+    return ending_pause(&strays->lock, &strays->changed, &strays->stopping, wait_ms);
 }
 
 /* Waits for the next message; false: stopping. */
@@ -150,10 +145,7 @@ static void run(void *user)
     if (publishes)
         (void)uv_thread_join(&strays->publisher);
     nats_ReleaseThreadMemory();
-    uv_mutex_lock(&strays->lock);
-    strays->ended = true;
-    uv_cond_broadcast(&strays->changed);
-    uv_mutex_unlock(&strays->lock);
+    ending_say(&strays->lock, &strays->changed, &strays->ended);
 }
 
 static void free_strays(struct strays *strays)
@@ -187,17 +179,9 @@ struct strays *strays_open(const struct kdnetd_config *config, strays_came *came
 
 bool strays_close(struct strays *strays, unsigned wait_ms)
 {
-    uint64_t until_ns = uv_hrtime() + wait_ms * NS_A_MS;
     if (!strays)
         return true;
-    uv_mutex_lock(&strays->lock);
-    strays->stopping = true;
-    uv_cond_broadcast(&strays->changed);
-    while (!strays->ended && uv_hrtime() < until_ns)
-        (void)uv_cond_timedwait(&strays->changed, &strays->lock, 50 * NS_A_MS);
-    bool ended = strays->ended;
-    uv_mutex_unlock(&strays->lock);
-    if (!ended)
+    if (!ending_await(&strays->lock, &strays->changed, &strays->stopping, &strays->ended, wait_ms))
         return false;
     (void)uv_thread_join(&strays->receiver);
     free_strays(strays);
