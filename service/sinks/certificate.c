@@ -13,8 +13,7 @@ static const char *remedy_of_theirs(const char *error)
         return "look at the clocks of this computer and of the receiver";
     if (strstr(error, "match") || strstr(error, "WRONG_PRINCIPAL") || strstr(error, "SNI or certificate check"))
         return "its certificate is for another name: name the receiver as its certificate does, or give it one for "
-               "this "
-               "name";
+               "this name";
     return "name the file of the authority that made its certificate: ca_file";
 }
 
