@@ -17,7 +17,6 @@ static const char settings[] = "PRAGMA synchronous=FULL; PRAGMA temp_store=MEMOR
                                "PRAGMA journal_size_limit=8388608; PRAGMA wal_autocheckpoint=1000;";
 
 static const char schema[] =
-    "BEGIN IMMEDIATE;"
     "CREATE TABLE events(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, time INTEGER NOT NULL,"
     " type TEXT NOT NULL, target TEXT, crash TEXT, line TEXT NOT NULL);"
     "CREATE INDEX events_time ON events(time);"
@@ -33,8 +32,7 @@ static const char schema[] =
     " held_until INTEGER, address TEXT, version INTEGER, boot TEXT, session TEXT, listener TEXT, kernel TEXT,"
     " kernel_boot TEXT);"
     "CREATE TABLE sinks(name TEXT PRIMARY KEY, seq INTEGER NOT NULL);"
-    "PRAGMA application_id=1801743973; PRAGMA user_version=1;"
-    "COMMIT;";
+    "PRAGMA application_id=1801743973; PRAGMA user_version=1;";
 
 static int note(struct database *database, int code)
 {
@@ -139,15 +137,26 @@ static void make_file(const char *path)
     uv_fs_req_cleanup(&request);
 }
 
+/* Nothing is made when another process has done so in the meantime. */
+static int make_schema(struct database *database)
+{
+    int code = execute(database, "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; BEGIN IMMEDIATE;");
+    bool is_made = code == 0 && ask_number(database, "SELECT count(*) FROM sqlite_schema", &code) > 0;
+    if (code == 0 && !is_made)
+        code = execute(database, schema);
+    if (code == 0)
+        return execute(database, "COMMIT");
+    (void)sqlite3_exec(database->db, "ROLLBACK", NULL, NULL, NULL);
+    return code;
+}
+
 /* Makes the schema in an empty file; refuses files of other programs and of later kdnetds. */
 static int check_schema(struct database *database, char error[static STORE_ERROR_SIZE])
 {
     int code = 0;
     int64_t tables = ask_number(database, "SELECT count(*) FROM sqlite_schema", &code);
-    if (code == 0 && tables == 0) {
-        code = execute(database, "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;");
-        return code ? code : execute(database, schema);
-    }
+    if (code == 0 && tables == 0)
+        return make_schema(database);
     if (code)
         return code;
     int64_t application = ask_number(database, "PRAGMA application_id", &code);
@@ -177,15 +186,37 @@ static int prepare(struct database *database)
     return 0;
 }
 
+/* A sequence number is never reused: neither one of the file, nor one that this process has given before. */
 static int count_rows(struct database *database)
 {
     int code = 0;
-    int64_t newest = ask_number(database, "SELECT seq FROM sqlite_sequence WHERE name='events'", &code);
-    database->next = (uint64_t)newest + 1;
-    database->oldest = database->next;
+    int64_t newest = ask_number(database,
+                                "SELECT max(ifnull((SELECT max(seq) FROM events),0), ifnull((SELECT seq FROM "
+                                "sqlite_sequence WHERE name='events'),0))",
+                                &code);
     int64_t oldest = code ? 0 : ask_number(database, "SELECT min(seq) FROM events", &code);
-    if (oldest > 0)
-        database->oldest = (uint64_t)oldest;
+    if (code)
+        return code;
+    if (database->next < (uint64_t)newest + 1)
+        database->next = (uint64_t)newest + 1;
+    database->oldest = oldest > 0 ? (uint64_t)oldest : database->next;
+    return 0;
+}
+
+/* Counts again when another process has written to the file: a second kdnetd, or the predecessor of this one. */
+static int follow_others(struct database *database)
+{
+    sqlite3_stmt *statement = database_statement(database, STATEMENT_CHANGES);
+    int code = database_step_row(database, statement);
+    if (code != SQLITE_ROW)
+        return code;
+    int64_t changes = sqlite3_column_int64(statement, 0);
+    database_reset(statement);
+    if (changes == database->changes)
+        return 0;
+    code = count_rows(database);
+    if (code == 0)
+        database->changes = changes;
     return code;
 }
 
@@ -206,7 +237,7 @@ static int set_up(struct database *database, char error[static STORE_ERROR_SIZE]
         code = note(database, SQLITE_CORRUPT);
     if (code == 0)
         code = prepare(database);
-    return code ? code : count_rows(database);
+    return code ? code : follow_others(database);
 }
 
 struct database *database_open(const char *path, char error[static STORE_ERROR_SIZE], bool *damaged)
@@ -215,7 +246,7 @@ struct database *database_open(const char *path, char error[static STORE_ERROR_S
     *damaged = false;
     error[0] = '\0';
     if (database)
-        database->path = strdup(path);
+        *database = (struct database){.path = strdup(path), .changes = -1};
     if (!database || !database->path) {
         free(database);
         (void)snprintf(error, STORE_ERROR_SIZE, "out of memory");
@@ -351,11 +382,21 @@ void database_skip_to(struct database *database, uint64_t seq)
 
 /* Transactions */
 
-int database_begin(struct database *database)
+static void note_numbers(struct database *database)
 {
     database->oldest_at_begin = database->oldest;
     database->next_at_begin = database->next;
-    return database_step_once(database, database_statement(database, STATEMENT_BEGIN));
+}
+
+int database_begin(struct database *database)
+{
+    note_numbers(database);
+    int code = database_step_once(database, database_statement(database, STATEMENT_BEGIN));
+    if (code == 0)
+        code = follow_others(database);
+    if (code == 0)
+        note_numbers(database);
+    return code;
 }
 
 int database_commit(struct database *database)

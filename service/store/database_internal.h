@@ -11,7 +11,9 @@
     X(BEGIN, "BEGIN IMMEDIATE")                                                                                        \
     X(COMMIT, "COMMIT")                                                                                                \
     X(HAS_EVENT, "SELECT 1 FROM events WHERE id=?1")                                                                   \
-    X(ADD_EVENT, "INSERT OR IGNORE INTO events(seq,id,time,type,target,crash,line) VALUES(?1,?2,?3,?4,?5,?6,?7)")      \
+    X(CHANGES, "PRAGMA data_version")                                                                                  \
+    X(ADD_EVENT, "INSERT INTO events(seq,id,time,type,target,crash,line) VALUES(?1,?2,?3,?4,?5,?6,?7) "                \
+                 "ON CONFLICT(id) DO NOTHING")                                                                         \
     X(FIRST_OF_CRASH, "SELECT min(time) FROM events WHERE crash=?1")                                                   \
     X(GET_CRASH, "SELECT time,verdict_time,json FROM crashes WHERE crash=?1")                                          \
     X(PUT_CRASH, "INSERT OR REPLACE INTO crashes(crash,target,time,verdict,verdict_time,code,bucket,json) "            \
@@ -54,6 +56,7 @@ struct database {
     uint64_t device, file; /* identity of the open file */
     uint64_t oldest, next; /* seq of the oldest event, and of the next one; equal: no events */
     uint64_t oldest_at_begin, next_at_begin;
+    int64_t changes;                               /* differs when another connection has written */
     int newest_code;                               /* of the last error */
     struct crash_row *crash_rows[CRASH_ROW_LISTS]; /* changed in this transaction; lists by the crash's hash */
 };
