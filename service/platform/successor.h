@@ -3,7 +3,8 @@
  * successor: a fresh process of the program on the disk, which takes over the sockets of this one.
  *
  * The successor starts while its predecessor serves, says when it is ready, and then waits until the predecessor lets
- * it begin. A channel connects the two: its end means that the other process is gone, or has given up.
+ * it begin. A channel connects the two: its end means that the other process is gone, or has given up. It stays open
+ * until the predecessor's process ends.
  *
  *   posix/successor.c    windows/successor_none.c  no service manager there accepts another process
  *
@@ -42,6 +43,12 @@ const char *successor_sockets(void);
  */
 bool successor_wait(char **text, size_t *length);
 
+/* The channel of a predecessor whose turn is over: readable when its process has ended. -1: there is none. */
+int successor_predecessor(void);
+
+/* Closes that channel. */
+void successor_predecessor_ended(void);
+
 /* Of the predecessor */
 
 /* Starts a successor that inherits `sockets`. Returns the channel, or a UV_ code. */
@@ -51,7 +58,8 @@ int successor_start(const struct successor_socket *sockets, size_t count);
  * or a UV_ code when it has ended. */
 int64_t successor_ready(int channel);
 
-/* Lets the successor begin, with these last words, and closes the channel. Waits a few seconds at most. */
+/* Lets the successor begin, with these last words. Waits a few seconds at most. The channel stays open: its end tells
+ * the successor that this process has ended. */
 bool successor_begin(int channel, const char *text, size_t length);
 
 /* Closes the channel: the successor ends. */

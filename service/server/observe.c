@@ -401,14 +401,15 @@ bool observe_init(struct observe *observe, struct publisher *publisher, const st
     return observe->snapshots && snapshots_reserve(observe->snapshots, config->target_count);
 }
 
-void observe_open(struct observe *observe, const struct kdnetd_config *config)
+void observe_open(struct observe *observe, const struct kdnetd_config *config, bool held)
 {
     const struct store_callbacks callbacks = {.user = observe,
                                               .on_committed = on_committed,
                                               .on_target = on_stored_target,
                                               .changed_targets = on_changed_targets,
                                               .on_overrun = on_overrun};
-    const struct store_options options = options_of(observe, config);
+    struct store_options options = options_of(observe, config);
+    options.held = held;
     if (!observe->snapshots) {
         configure_sinks(observe, config);
         return;
@@ -418,6 +419,12 @@ void observe_open(struct observe *observe, const struct kdnetd_config *config)
         log_plain(CONFIG_LOG_ERROR, "out of memory or threads: there is no store, and nobody can ask for events");
     (void)publisher_join(observe->publisher, on_event, observe);
     configure_sinks(observe, config);
+}
+
+void observe_release(struct observe *observe)
+{
+    if (observe->store)
+        store_release(observe->store);
 }
 
 void observe_configure(struct observe *observe, const struct kdnetd_config *config)

@@ -51,8 +51,12 @@ struct observe {
 /* Before any worker has rows: snapshots for so many targets. False: out of memory. */
 bool observe_init(struct observe *observe, struct publisher *publisher, const struct kdnetd_config *config);
 
-/* When the rows are there, and before any worker runs: opens the store, and joins the publisher. */
-void observe_open(struct observe *observe, const struct kdnetd_config *config);
+/* When the rows are there, and before any worker runs: opens the store, and joins the publisher. `held`: the store
+ * waits with its file for observe_release, for another process still writes it. */
+void observe_open(struct observe *observe, const struct kdnetd_config *config, bool held);
+
+/* The other process has ended. */
+void observe_release(struct observe *observe);
 
 /* Another configuration: how much the store keeps, where results are. */
 void observe_configure(struct observe *observe, const struct kdnetd_config *config);

@@ -4,6 +4,7 @@
 #include "service/runtime/log.h"
 #include "service/symbols/lookup.h"
 #include "service/platform/platform.h"
+#include "service/platform/successor.h"
 #include "service/server/server_internal.h"
 #include "service/worker/worker_loop.h"
 
@@ -308,7 +309,8 @@ static bool run_loop(struct server *server)
         return true;
     server->observe.on_committed = api_committed;
     server->observe.user = &server->api;
-    observe_open(&server->observe, &server->config);
+    observe_open(&server->observe, &server->config, successor_predecessor() >= 0);
+    succession_follow(server);
     for (unsigned i = 0; i < server->started; ++i)
         worker_run(&server->workers[i]);
     start_handles(server);

@@ -103,6 +103,8 @@ struct succession {
     bool begun;      /* the channel and the poll are open */
     int64_t process; /* 0: it is not ready */
     uint64_t until_us;
+    uv_poll_t predecessor; /* of a successor: it still ends */
+    bool follows;          /* that poll is open */
 };
 
 /* HTTP, sinks and store close on a thread of their own, while machines are served. */
@@ -226,6 +228,8 @@ void succession_pass_on(struct server *server); /* the workers have ended; witho
 void succession_give_up(struct server *server); /* twice is fine */
 /* Of a successor: waits for its turn. False: it has to end. Otherwise true at once. */
 bool succession_wait(struct server *server);
+void succession_follow(struct server *server); /* holds the store until the predecessor has ended */
+void succession_end_following(struct server *server);
 
 /* unknown_report.c: unknown sources, and what to do about them */
 void unknown_report_look(struct server *server, uint64_t now_us);

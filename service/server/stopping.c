@@ -10,7 +10,6 @@
 #define CLOSING_US      3000000U /* time for closing HTTP, sinks and store */
 #define RESULTS_US      2000000U /* for the results, after that: since the last of them was written, and ... */
 #define RESULTS_ALL_US  8000000U /* ... altogether */
-#define HANDOVER_US     200000U  /* for the results, before a successor begins */
 #define CLOSING_LOOK_MS 2U
 
 static void close_handle(uv_handle_t *handle)
@@ -26,16 +25,6 @@ static bool handle_left(struct server *server)
     for (unsigned i = 0; i < server->inited; ++i)
         some = mailbox_handle(&server->workers[i].mailbox) || some;
     return some;
-}
-
-/* A successor's store takes from the result file what is there when it opens. Machines wait meanwhile: not long. */
-static void let_results_be_written(struct server *server)
-{
-    uint64_t until_us = worker_now_us() + HANDOVER_US;
-    if (!succession_is_ready(server))
-        return;
-    while (!event_log_has_ended(&server->event_log) && worker_now_us() < until_us)
-        uv_sleep(CLOSING_LOOK_MS);
 }
 
 /* Ends the workers' threads, and takes their last messages. */
@@ -56,7 +45,6 @@ static void join_workers(struct server *server)
     while (handle_left(server))
         ;
     event_log_end(&server->event_log);
-    let_results_be_written(server);
     succession_pass_on(server);
 }
 
@@ -117,6 +105,7 @@ void stopping_finish(struct server *server)
     close_handle((uv_handle_t *)&server->read_timer);
     requests_close(&server->requests);
     succession_give_up(server);
+    succession_end_following(server);
     hinting_stop(server);
     mailbox_close(&server->mailbox);
     lookup_close(server->lookup);

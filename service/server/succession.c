@@ -38,7 +38,8 @@ static int start(const struct server *server)
 static void on_closed(uv_handle_t *handle)
 {
     struct server *server = handle->data;
-    server->succession = (struct succession){.begun = false};
+    server->succession.poll = (uv_poll_t){.data = NULL};
+    server->succession.process = 0;
 }
 
 static void close_poll(struct server *server)
@@ -166,4 +167,35 @@ bool succession_wait(struct server *server)
     }
     free(text);
     return turn;
+}
+
+void succession_end_following(struct server *server)
+{
+    if (!server->succession.follows)
+        return;
+    server->succession.follows = false;
+    uv_close((uv_handle_t *)&server->succession.predecessor, NULL);
+    successor_predecessor_ended();
+}
+
+static void on_predecessor(uv_poll_t *poll, int status, int events)
+{
+    struct server *server = poll->data;
+    (void)status, (void)events;
+    succession_end_following(server);
+    observe_release(&server->observe);
+}
+
+void succession_follow(struct server *server)
+{
+    struct succession *succession = &server->succession;
+    int channel = successor_predecessor();
+    if (channel < 0)
+        return;
+    succession->follows = uv_poll_init(&server->loop, &succession->predecessor, channel) == 0;
+    succession->predecessor.data = server;
+    if (succession->follows && uv_poll_start(&succession->predecessor, UV_READABLE, on_predecessor) == 0)
+        return;
+    succession_end_following(server);
+    observe_release(&server->observe);
 }

@@ -51,6 +51,7 @@ struct store *store_open(const struct store_options *options, const struct store
     store->queue.limit_bytes = STORE_QUEUE_BYTES;
     store->catch_up_due = true;
     store->sinks_due = true;
+    store->held = options->held;
     store->opened_us = store_wall_us();
     set_path(store);
     if (uv_thread_create(&store->thread, store_write, store) == 0)
@@ -77,6 +78,16 @@ bool store_configure(struct store *store, const struct store_options *options)
         store_settings_clear(old);
     free(old);
     return true;
+}
+
+void store_release(struct store *store)
+{
+    uv_mutex_lock(&store->lock);
+    if (!store->held)
+        store->lacking = true;
+    store->held = false;
+    uv_cond_signal(&store->changed);
+    uv_mutex_unlock(&store->lock);
 }
 
 void store_end(struct store *store)

@@ -11,6 +11,9 @@
  * PATH.damaged-TIME. Lines that find no room in the queue meanwhile are later read from the result file, as at the
  * start: its newest STORE_CATCH_UP_BYTES, and FILE.1, by id.
  *
+ * Two processes may write one file, as a predecessor and its successor do: sequence numbers are counted anew when the
+ * other one has written.
+ *
  * Order: each stored event has a sequence number (`seq`), which grows and is never reused. A second event with the same
  * id is neither stored nor reported.
  *
@@ -31,6 +34,7 @@
 #define STORE_QUEUE_BYTES    ((size_t)64 << 20) /* bytes of lines that wait to be committed */
 #define STORE_CATCH_UP_BYTES ((uint64_t)64 << 20)
 #define STORE_RETRY_MS       1000U
+#define STORE_HELD_MS        10000U
 #define STORE_NOTE_MAX       1000U /* bytes of an acknowledgement's note */
 #define STORE_RETAIN_DAYS    90U
 #define STORE_RETAIN_BYTES   ((uint64_t)10 << 30)
@@ -58,6 +62,8 @@ struct store_options {
     const char *results;      /* the result file to catch up from; NULL or "-": none */
     const char *const *sinks; /* names of the configured sinks: others lose their cursor */
     size_t sink_count;
+    bool
+        held; /* another process still writes the file: wait with opening it for store_release, STORE_HELD_MS at most */
 };
 
 /* All are called on the writer thread, must not wait, and may be NULL. */
@@ -81,8 +87,12 @@ struct store_callbacks {
  */
 struct store *store_open(const struct store_options *options, const struct store_callbacks *callbacks);
 
-/* Applies the options of a reload. Another path closes the file and opens the new one. False: out of memory;
- * unchanged. */
+/* The other process has ended: opens the file, or, if that was done meanwhile, reads the result file again for what the
+ * other process wrote there late. */
+void store_release(struct store *store);
+
+/* Applies the options of a reload; `held` is for store_open. Another path closes the file and opens the new one. False:
+ * out of memory; unchanged. */
 bool store_configure(struct store *store, const struct store_options *options);
 
 /*

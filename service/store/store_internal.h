@@ -48,7 +48,8 @@ struct store {
     struct store_queue queue;
     struct store_note *note_first, *note_last;
     struct store_settings *wanted; /* other settings; NULL: as they are */
-    bool lacking;                  /* a line found no room: the result file has it */
+    bool lacking;                  /* the result file has lines that never came here, or found no room */
+    bool held;                     /* another process still writes the file */
     bool ending, ended;
     bool settle, settled; /* the store will end soon */
     struct store_status status;

@@ -470,10 +470,22 @@ static void settle(struct store *store)
     uv_mutex_unlock(&store->lock);
 }
 
+/* Lines come into the queue meanwhile. */
+static void wait_for_release(struct store *store)
+{
+    uint64_t until_ms = store_clock_ms() + STORE_HELD_MS, now_ms;
+    uv_mutex_lock(&store->lock);
+    while (store->held && !store->ending && (now_ms = store_clock_ms()) < until_ms)
+        (void)uv_cond_timedwait(&store->changed, &store->lock, (until_ms - now_ms) * 1000000);
+    store->held = false;
+    uv_mutex_unlock(&store->lock);
+}
+
 void store_write(void *user)
 {
     struct store *store = user;
     platform_step_back();
+    wait_for_release(store);
     work(store);
     for (bool ends = false, settles = false; !ends;) {
         ends = take_work(store, &settles);

@@ -2,6 +2,7 @@
 #include "service/platform/successor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -13,11 +14,9 @@
 
 #define VARIABLE    "KDNETD_PREDECESSOR" /* CHANNEL:DESCRIPTOR=NAME:DESCRIPTOR=NAME... */
 #define SEND_WAIT_S 2
-#define FIRST_ROOM  ((size_t)64 << 10)
 #define TEXT_MAX    ((size_t)1 << 30)
-#define ENVIRONMENT 5U /* variables of the service manager that are for one process */
-#define TURN        "begin\n"
-#define TURN_LENGTH (sizeof TURN - 1)
+#define ENVIRONMENT 5U  /* variables of the service manager that are for one process */
+#define HEAD_LENGTH 20U /* the last words begin with their length, in as many digits */
 #define READY_MAX   32
 #define ENTRY_SIZE  (SUCCESSOR_NAME_SIZE + 16)
 
@@ -25,6 +24,7 @@ extern char **environ;
 
 static char **arguments;
 static int waiting_channel = -1; /* of a successor that may not begin yet */
+static int predecessor = -1;     /* the channel of one that may begin: ends with the predecessor */
 static char *sockets_text;
 static pid_t first_process; /* of the successor; it ends at once */
 
@@ -47,6 +47,7 @@ void successor_take(int argc, char **argv)
     long channel = strtol(text, &end, 10);
     if (end != text && (*end == ':' || *end == '\0') && channel > 2 && channel < INT32_MAX) {
         waiting_channel = (int)channel;
+        (void)fcntl(waiting_channel, F_SETFD, FD_CLOEXEC);
         sockets_text = strdup(*end == ':' ? end + 1 : end);
         become_child_of_manager();
     }
@@ -63,25 +64,32 @@ const char *successor_sockets(void)
     return sockets_text;
 }
 
-/* Reads to the end. NULL: nothing came, or memory is out. */
-static char *read_all(int channel, size_t *length)
+/* Reads all of `length` bytes. False: the predecessor is gone. */
+static bool read_all(int channel, char *text, size_t length)
 {
-    size_t room = FIRST_ROOM;
-    char *text = malloc(room);
-    *length = 0;
-    while (text) {
-        if (*length == room && room < TEXT_MAX) {
-            char *larger = realloc(text, room *= 2);
-            if (!larger)
-                break;
-            text = larger;
-        }
-        ssize_t got = *length < room ? read(channel, text + *length, room - *length) : 0;
+    while (length > 0) {
+        ssize_t got = read(channel, text, length);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            return text;
-        *length += (size_t)got;
+            return false;
+        text += got;
+        length -= (size_t)got;
+    }
+    return true;
+}
+
+/* NULL: the turn did not come, or memory is out. */
+static char *read_last_words(int channel, size_t *length)
+{
+    char head[HEAD_LENGTH + 1] = "";
+    if (!read_all(channel, head, HEAD_LENGTH))
+        return NULL;
+    *length = (size_t)strtoull(head, NULL, 10);
+    char *text = *length <= TEXT_MAX ? malloc(*length + 1) : NULL;
+    if (text && read_all(channel, text, *length)) {
+        text[*length] = '\0';
+        return text;
     }
     free(text);
     return NULL;
@@ -93,14 +101,25 @@ bool successor_wait(char **text, size_t *length)
     int count = snprintf(ready, sizeof ready, "%ld\n", (long)getpid());
     *text = NULL;
     *length = 0;
-    bool turn = send(waiting_channel, ready, (size_t)count, MSG_NOSIGNAL) == count;
-    if (turn)
-        *text = read_all(waiting_channel, length);
-    turn = *text && *length >= TURN_LENGTH && memcmp(*text + *length - TURN_LENGTH, TURN, TURN_LENGTH) == 0;
-    *length -= turn ? TURN_LENGTH : 0;
-    (void)close(waiting_channel);
+    if (send(waiting_channel, ready, (size_t)count, MSG_NOSIGNAL) == count)
+        *text = read_last_words(waiting_channel, length);
+    if (*text)
+        predecessor = waiting_channel;
+    else
+        (void)close(waiting_channel);
     waiting_channel = -1;
-    return turn;
+    return *text != NULL;
+}
+
+int successor_predecessor(void)
+{
+    return predecessor;
+}
+
+void successor_predecessor_ended(void)
+{
+    (void)close(predecessor);
+    predecessor = -1;
 }
 
 /* The predecessor */
@@ -206,10 +225,10 @@ static bool send_all(int channel, const char *text, size_t length)
 bool successor_begin(int channel, const char *text, size_t length)
 {
     const struct timeval wait = {.tv_sec = SEND_WAIT_S};
+    char head[HEAD_LENGTH + 1];
+    (void)snprintf(head, sizeof head, "%0*zu", (int)HEAD_LENGTH, length);
     (void)setsockopt(channel, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
-    bool sent = send_all(channel, text, length) && send_all(channel, TURN, TURN_LENGTH);
-    (void)close(channel);
-    return sent;
+    return send_all(channel, head, HEAD_LENGTH) && send_all(channel, text, length);
 }
 
 void successor_drop(int channel)

@@ -24,6 +24,15 @@ bool successor_wait(char **text, size_t *length)
     return false;
 }
 
+int successor_predecessor(void)
+{
+    return -1;
+}
+
+void successor_predecessor_ended(void)
+{
+}
+
 int successor_start(const struct successor_socket *sockets, size_t count)
 {
     (void)sockets;
