@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A storm with one cause and some others: whether each is told apart, how soon, and what that costs the machines."""
+import calendar
 import collections
 import http.client
 import json
@@ -76,7 +77,7 @@ def storm(suite, count, others, traced):
 
 def seconds(line):
     at = json.loads(line)["time"]
-    return time.mktime(time.strptime(at[:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone + float("0" + at[19:-1])
+    return calendar.timegm(time.strptime(at[:19], "%Y-%m-%dT%H:%M:%S")) + float("0" + at[19:-1])
 
 
 def alone(suite):

@@ -90,6 +90,11 @@ class Browser:
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme},
                                                           {"name": "prefers-reduced-motion", "value": motion}])
 
+    def live_at(self, hour):
+        """Puts the browser into a zone where it is this hour now, for pages that are opened from now on."""
+        ahead = (hour - time.gmtime().tm_hour + 11) % 24 - 11
+        self.call("Emulation.setTimezoneOverride", timezoneId=f"Etc/GMT{-ahead:+d}" if ahead else "Etc/GMT")
+
     def cpu_s(self):
         """Processor time of all its processes, which are of one session."""
         ticks = 0

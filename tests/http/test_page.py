@@ -121,8 +121,15 @@ class Page(fake.Case):
             self.assertEqual(self.browser.run("document.querySelectorAll('main img').length"), 0)
             self.browser.wait("document.getElementById('collector').textContent === 'fake' && document.getElementById('version').textContent", "who it is")
             self.assertIn(HOSTILE, self.text())
-        self.open(server, "/?target=db-01", ".facts")
-        self.assertRegex(self.text(), r"stands still since \d\d:\d\d:\d\d, until somebody")
+
+    def test_a_time_of_another_day_has_its_day(self):
+        """The machine is held since 15 and a half hours: since this morning in the evening, since yesterday in the morning."""
+        server = self.fake("--targets", 12)
+        self.addCleanup(self.browser.call, "Emulation.setTimezoneOverride", timezoneId="")
+        for hour, since in ((20, r"0[45]:\d\d:\d\d"), (8, r"[A-Z][a-z]{2} \d{1,2} 1[67]:\d\d:\d\d")):
+            self.browser.live_at(hour)
+            self.open(server, "/?target=db-01", ".facts")
+            self.assertRegex(self.text(), f"stands still since {since}, until somebody")
 
     def test_storm_and_emptiness(self):
         for name, options in (("storm", ("--targets", 3000, "--crashes", 2000, "--scene", "storm")),
