@@ -14,6 +14,7 @@ POKES = 3  # until it is found again: the first one does it, unless the processo
 SEED = 20240711
 AT_ONCE = 3
 DUMP_MS = 500
+WRITE_WAIT = 0.02  # seconds: RELEASE_GATE_US
 
 
 class Life:
@@ -130,15 +131,17 @@ class Restart(harness.Case):
         for name in ("traps_again", "released_wrongly"):
             self.assertEqual(summary[name], 0, f"{where}: {name}: {summary}")
         if reached:
-            self.judge(life, relay, scenario, configured, where)
+            self.judge(life, relay, scenario, configured, point, where)
         life.now.stop()
         self.check_events(life.events())
         return reached
 
-    def judge(self, life, relay, scenario, configured, where):
+    def judge(self, life, relay, scenario, configured, point, where):
         phases = {"bugcheck": {"bugcheck_first", "shutdown"}, "int3": {"break"}}.get(scenario, set())
         told = {e["phase"] for e in life.events(kind="crash_status")}
-        self.assertEqual(told, phases, where)
+        self.assertLessEqual(told, phases, where)
+        if not self.waited_in_vain(relay, point):
+            self.assertEqual(told, phases, where)
         for event in life.events(kind="crash_status"):
             if scenario == "bugcheck":
                 self.check_result(event, event["phase"], "0xC000007F")
@@ -152,6 +155,24 @@ class Restart(harness.Case):
         data = [when for when, host, d in list(relay.seen) if not host and harness.is_data(d) and when > ready]
         if configured and data:
             self.quick(life, relay, data[0], where)
+
+    @staticmethod
+    def waited_in_vain(relay, point):
+        """Whether a datagram before the kill may have waited as long as kdnetd waits for a result to be written. Then the
+        disk was slower than that, the machine went on, and its result was not written yet."""
+        asked = told = 0
+        for when, from_host, datagram in list(relay.seen):
+            if not harness.is_data(datagram):
+                continue
+            if not from_host:
+                told = when
+                continue
+            asked += 1
+            if told and when - told >= WRITE_WAIT:
+                return True
+            if asked == point:
+                return False
+        return False
 
     def found_again(self, relay, ready, where):
         """Between the restart and the first packet for the machine there are few pokes."""
