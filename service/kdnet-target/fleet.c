@@ -229,6 +229,7 @@ static void configure(const struct fleet *fleet, uint32_t index, const struct ma
         .scenario = o->scenario,
         .seed = o->seed +
                 (uint64_t)index * 0x2545f4914f6cdd1dU, /* far apart, so that the machines' random draws differ */
+        .run = fleet->run,
         .start_us = start_ms * US_PER_MS,
         .delay_ms = o->delay_ms > start_ms ? o->delay_ms - (uint32_t)start_ms : 0,
         .dump_ms = o->dump_ms,
@@ -293,6 +294,8 @@ struct fleet *fleet_new(uv_loop_t *loop, const struct options *options, const st
     fleet->loop = loop;
     fleet->options = options;
     fleet->count = options->count;
+    if (!options->has_seed)
+        (void)uv_random(NULL, NULL, &fleet->run, sizeof fleet->run, 0, NULL);
     fleet->start_us = uv_hrtime() / NS_PER_US;
     fleet->crypto = kdnet_crypto_new();
     fleet->units = calloc(options->count, sizeof *fleet->units);

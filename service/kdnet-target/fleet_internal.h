@@ -18,6 +18,7 @@ struct fleet {
     uv_loop_t *loop;
     const struct options *options;
     struct kdnet_crypto *crypto;
+    uint64_t run;      /* for the machines' `run` */
     uint64_t start_us; /* of the loop's clock; machines count from here */
     uint32_t count, made;
     struct unit *units;

@@ -87,6 +87,7 @@ struct machine *machine_new(const struct machine_config *config)
         machine_free(m);
         return NULL;
     }
+    m->random_state += config->run; /* the scenario is drawn from the seed alone */
     machine_default_pdb(&m->pdb);
     if (config->pdb)
         m->pdb = *config->pdb;

@@ -130,6 +130,7 @@ struct machine_config {
     enum kdnet_machine machine; /* UNKNOWN: x64 */
     const char *scenario;       /* one of machine_scenario_name; NULL: idle; ignored with a replay */
     uint64_t seed;              /* KASLR bases, randoms, bug check parameters, draw of `mixed` */
+    uint64_t run;               /* makes all draws this run's own, but that of `mixed`; 0: the seed's */
     uint64_t start_us;          /* time of the first poke */
     uint32_t delay_ms;          /* from start_us to the scenario, which also waits for a connection */
     uint32_t dump_ms;           /* silence while the dump is written; 0: 300 */

@@ -387,6 +387,7 @@ static bool parse_one(struct options *o, int id, const char *name)
     case OPT_VERSION:
         return parse_u32(name, optarg, 2, 5, &o->version);
     case OPT_SEED:
+        o->has_seed = true;
         return parse_number(name, optarg, 0, UINT64_MAX, &o->seed);
     case OPT_MACHINE:
         return parse_machine(optarg, &o->machine);

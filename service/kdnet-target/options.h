@@ -17,7 +17,7 @@
 struct options {
     struct sockaddr_storage host, bind; /* family 0: not given */
     struct kdnet_key key, replay_key;
-    bool has_key, has_replay_key, has_status;
+    bool has_key, has_replay_key, has_status, has_seed;
     uint32_t count;
     const char *scenario;
     uint32_t status, bugcheck, cause, images;

@@ -103,6 +103,7 @@ class Newcomer:
         with Page(self.box) as page:
             page.go("http://127.0.0.1:9471/")
             page.wait("document.getElementById('live').textContent === 'live'", "the page is live")
+            page.wait("document.querySelectorAll('.crashes tbody tr').length > 0", "the earlier crashes on the page")
             rows = page.run("document.querySelectorAll('.crashes tbody tr').length")
             machine = self.machine()
             self.wait_for(self.is_held, "a machine that is held")
