@@ -79,24 +79,46 @@ class Scripts(unittest.TestCase):
     def runs(self, caught, after):
         """A kdnetd runs, which catches these signals; USR2 gives another main process."""
         self.configure(GOOD, 0o640)
-        (self.root / "proc/41").mkdir(parents=True)
+        (self.root / "proc/41").mkdir(parents=True, exist_ok=True)
         (self.root / "proc/41/status").write_text(f"Name:\tkdnetd\nSigCgt:\t{caught}\n")
         self.command("systemctl", f'case "$*" in *MainPID*) grep -q USR2 {self.calls} && echo {after} || echo 41 ;; esac')
-        self.assertEqual(self.run_script("postinst", "configure", "0.1.0"), "")
+        return self.run_script("postinst", "configure", "0.1.0")
 
     def test_upgrade_hands_over_to_the_new_program(self):
-        self.runs("0000000180014a03", 42)
+        self.assertEqual(self.runs("0000000180014a03", 42), "")
         self.assertTrue(self.called("--signal=USR2 kdnetd"))
         self.assertFalse(self.called("try-restart"))
 
     def test_upgrade_restarts_a_program_that_cannot_hand_over(self):
-        self.runs("0000000180014203", 42)
+        self.assertEqual(self.runs("0000000180014203", 42), "")
         self.assertFalse(self.called("USR2"))
         self.assertTrue(self.called("try-restart kdnetd"))
 
     def test_upgrade_restarts_what_has_ended_instead_of_handing_over(self):
-        self.runs("0000000180014a03", 0)
+        self.assertEqual(self.runs("0000000180014a03", 0), "")
         self.assertTrue(self.called("try-restart kdnetd"))
+
+    def policy(self, exit_status, action="*"):
+        path = self.root / "usr/sbin/policy-rc.d"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'#!/bin/sh\necho "policy-rc.d $*" >>{self.calls}\ncase "$2" in {action}) exit {exit_status} ;; esac\n')
+        path.chmod(0o755)
+
+    def test_a_policy_that_forbids_restarts_is_kept(self):
+        for action in ("*", "restart", "try-restart"):
+            self.policy(101, action)
+            said = self.runs("0000000180014a03", 42)
+            self.assertTrue(self.called("policy-rc.d kdnetd.service restart"))
+            self.assertFalse(self.called("USR2"), action)
+            self.assertFalse(self.called("deb-systemd-invoke"), action)
+            self.assertIn("policy-rc.d forbids it", said)
+
+    def test_other_words_of_a_policy_forbid_nothing(self):
+        for exit_status in (0, 104, 106, 1):
+            self.policy(exit_status)
+            self.calls.unlink(missing_ok=True)
+            self.assertEqual(self.runs("0000000180014a03", 42), "")
+            self.assertTrue(self.called("--signal=USR2 kdnetd"), exit_status)
 
     def test_upgrade_starts_nothing_that_does_not_run(self):
         self.configure(GOOD, 0o640)
