@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What operators do, from the API's call to its answer and the event that tells of it: a server and its workers on a
- * clock that the test sets, and a machine that answers as it is told.
+ * What operators do to a machine, from the API's call to its answer and the event that tells of it: a server and its
+ * workers on a clock that the test sets, and a machine that answers as it is told.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,102 +9,15 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "service/runtime/log.h"
-#include "service/server/reload_state_internal.h"
 #include "tests/service/fake_machine.h"
+#include "tests/service/acting_server.h"
 
 #include <cmocka.h>
-
-#define WORKERS 2U
-#define LISTEN  "listen: [\"127.0.0.1:50000\"]\nstore: none\nhttp: none\nhttp_socket: none\n"
-#define WEB_17  "targets:\n  - {name: web-17, key: 1.2.3.4, policy: {break: hold}}\n"
-
-static struct {
-    unsigned count;
-    struct http_acted acted; /* the last; its texts are below */
-    char detail[512], state[32], errors[1024];
-    char event[2048]; /* the last line of an event that is no machine's */
-} told;
-
-static uv_timer_cb looks; /* what the timer by which machines that are read are looked at does */
-
-int __wrap_uv_timer_start(uv_timer_t *timer, uv_timer_cb run, uint64_t ms, uint64_t again_ms);
-int __real_uv_timer_start(uv_timer_t *timer, uv_timer_cb run, uint64_t ms, uint64_t again_ms);
-
-int __wrap_uv_timer_start(uv_timer_t *timer, uv_timer_cb run, uint64_t ms, uint64_t again_ms)
-{
-    if (timer != &fake.server->read_timer)
-        return __real_uv_timer_start(timer, run, ms, again_ms);
-    looks = run;
-    return 0;
-}
-
-static void on_event(void *user, const struct published_event *event)
-{
-    (void)user;
-    if (event->event)
-        return;
-    assert_true(event->length < sizeof told.event);
-    memcpy(told.event, event->line, event->length);
-    told.event[event->length] = '\0';
-}
-
-static void on_done(void *user, const struct http_acted *acted)
-{
-    assert_ptr_equal(user, &told);
-    ++told.count;
-    told.acted = *acted;
-    (void)snprintf(told.detail, sizeof told.detail, "%s", acted->detail ? acted->detail : "");
-    (void)snprintf(told.state, sizeof told.state, "%s", acted->state ? acted->state : "");
-    (void)snprintf(told.errors, sizeof told.errors, "%s", acted->errors ? acted->errors : "");
-}
-
-static int begin(const char *configuration)
-{
-    fake_begin(WORKERS, configuration);
-    memset(&told, 0, sizeof told);
-    struct server *server = fake.server;
-    assert_true(observe_init(&server->observe, &server->publisher, &server->config));
-    server->observe.snapshots = snapshots_new(); /* nobody serves them, but they can be asked for */
-    assert_true(publisher_join(&server->publisher, on_event, NULL));
-    fake_machine_begin("web-17", "1.2.3.4");
-    fake_start();
-    return 0;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    return begin(LISTEN WEB_17);
-}
 
 static int setup_allowed(void **state)
 {
     (void)state;
     return begin(LISTEN "break_in: allowed\n" WEB_17);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    captured_begin();
-    fake_end();
-    (void)captured_end();
-    fake_machine_end();
-    return 0;
-}
-
-static void start_act(const struct http_act *act)
-{
-    struct http_ops ops;
-    api_ops(&fake.server->api, &ops);
-    told.count = 0;
-    told.event[0] = '\0';
-    ops.act(ops.user, act, on_done, &told);
-    captured_begin();
-    fake_turn();
-    fake_talk();
-    (void)captured_end();
 }
 
 /* Returns how it ended. */
@@ -113,24 +26,6 @@ static enum http_outcome act_on_web(enum http_action action)
     start_act(&(struct http_act){.action = action, .target = "web-17", .by = "token-1"});
     assert_int_equal(told.count, 1);
     return told.acted.outcome;
-}
-
-static void look(void)
-{
-    captured_begin();
-    looks(&fake.server->read_timer);
-    fake_talk();
-    (void)captured_end();
-}
-
-static struct target *hold(void)
-{
-    captured_begin();
-    struct target *row = fake_halt();
-    fake_wait_ms(1000);
-    (void)captured_end();
-    assert_true(row->held);
-    return row;
 }
 
 static struct target *meet(void)
@@ -146,20 +41,6 @@ static void wait_ms(uint64_t ms)
     captured_begin();
     fake_wait_ms(ms);
     (void)captured_end();
-}
-
-static bool note_state(void *user, const struct snapshot_view *view)
-{
-    *(enum target_state *)user = view->snapshot.state;
-    return true;
-}
-
-/* As who asks for it sees it. */
-static const char *state_of(const char *name)
-{
-    enum target_state state = TARGET_STATES;
-    assert_true(snapshots_look(fake.server->observe.snapshots, name, note_state, &state));
-    return target_state_name(state);
 }
 
 static void a_held_machine_is_let_go_and_an_event_tells_who_did_it(void **state)
@@ -415,132 +296,6 @@ static void a_machine_that_does_not_stop_is_told_of(void **state)
     assert_non_null(strstr(told.detail, "has not answered within 5 s"));
 }
 
-static void who_waits_for_a_read_is_told_that_the_service_ends(void **state)
-{
-    (void)state;
-    (void)hold();
-    start_act(&(struct http_act){.action = HTTP_ACTION_READ, .target = "web-17", .by = "token-1"});
-    assert_int_equal(told.count, 0);
-    fake.server->joined = true;
-    look();
-    assert_int_equal(told.count, 0);
-    api_refuse_waiting(fake.server);
-    assert_int_equal(told.count, 1);
-    assert_int_equal(told.acted.outcome, HTTP_NOT_READY);
-    assert_int_equal(fake.server->reads, 0);
-}
-
-static void a_service_that_stops_acts_no_more(void **state)
-{
-    (void)state;
-    fake.server->stopping = true;
-    start_act(&(struct http_act){.action = HTTP_ACTION_RELOAD, .by = "token-1"});
-    assert_int_equal(told.acted.outcome, HTTP_NOT_READY);
-    assert_string_equal(told.detail, "kdnetd is stopping");
-}
-
-static void a_drain_says_who_is_there_and_that_it_is_not_ready(void **state)
-{
-    struct http_ops ops;
-    static struct http_status status;
-    (void)state;
-    (void)hold();
-    api_ops(&fake.server->api, &ops);
-    summary_ask(fake.server);
-    fake_turn();
-    start_act(&(struct http_act){.action = HTTP_ACTION_DRAIN, .by = "token-1"});
-    assert_int_equal(told.acted.outcome, HTTP_ACTED);
-    assert_true(told.acted.draining);
-    assert_int_equal(told.acted.held, 1);
-    assert_int_equal(told.acted.heard_last_10s, 1);
-    assert_non_null(strstr(told.event, "\"action\":\"drain\""));
-    ops.status(ops.user, &status);
-    assert_true(status.draining);
-    assert_false(status.ready);
-    assert_string_equal(status.not_ready, "kdnetd is draining");
-    assert_int_equal(status.targets[HTTP_STATE_HELD], 1);
-    start_act(&(struct http_act){.action = HTTP_ACTION_UNDRAIN, .by = "token-1"});
-    assert_false(told.acted.draining);
-    ops.status(ops.user, &status);
-    assert_true(status.ready);
-}
-
-static void without_a_store_crashes_and_sinks_are_not_to_be_had(void **state)
-{
-    (void)state;
-    start_act(&(struct http_act){.action = HTTP_ACTION_ACKNOWLEDGE, .crash = "0123456789abcdef", .by = "token-1"});
-    assert_int_equal(told.acted.outcome, HTTP_STORE);
-    assert_string_equal(told.detail, "there is no store: set `store:`");
-    start_act(&(struct http_act){.action = HTTP_ACTION_REPUBLISH, .sink = "noc", .by = "token-1"});
-    assert_int_equal(told.acted.outcome, HTTP_STORE);
-    assert_non_null(strstr(told.detail, "set `store:`"));
-    assert_string_equal(told.event, "");
-}
-
-static void start_reload(const char *configuration)
-{
-    fake_write(configuration);
-    start_act(&(struct http_act){.action = HTTP_ACTION_RELOAD, .by = "token-1"});
-    captured_begin();
-    if (fake.readings > 0)
-        fake_read();
-    fake_turn();
-    (void)captured_end();
-}
-
-static void who_asks_for_a_reload_hears_when_it_counts(void **state)
-{
-    (void)state;
-    start_reload(LISTEN WEB_17 "  - {name: db-1, key: 1.2.3.5}\n");
-    assert_int_equal(told.count, 1);
-    assert_int_equal(told.acted.outcome, HTTP_ACTED);
-    assert_string_equal(told.errors, "[]");
-    assert_string_equal(state_of("db-1"), "never_seen");
-}
-
-static void who_asks_for_a_reload_hears_each_mistake_and_where_it_is(void **state)
-{
-    char text[200];
-    (void)state;
-    start_reload(LISTEN "targets:\n  - {name: web-17, key: 1.2.3}\n");
-    assert_int_equal(told.acted.outcome, HTTP_CONFIGURATION);
-    assert_non_null(strstr(told.detail, "the one until now stays in force"));
-    (void)snprintf(text, sizeof text, "\"file\":\"%s\",\"line\":6,", fake.path);
-    assert_non_null(strstr(told.errors, text));
-    assert_non_null(strstr(told.errors, "\"detail\":\""));
-    assert_non_null(strstr(told.event, "\"action\":\"reload\""));
-    assert_non_null(strstr(told.event, "\"ok\":false"));
-}
-
-static void one_reload_at_a_time_is_done(void **state)
-{
-    (void)state;
-    start_act(&(struct http_act){.action = HTTP_ACTION_RELOAD, .by = "token-1"});
-    assert_int_equal(told.count, 0);
-    start_act(&(struct http_act){.action = HTTP_ACTION_RELOAD, .by = "token-2"});
-    assert_int_equal(told.count, 1);
-    assert_int_equal(told.acted.outcome, HTTP_BUSY);
-    captured_begin();
-    fake_read();
-    fake_turn();
-    (void)captured_end();
-    assert_int_equal(told.count, 2);
-    assert_int_equal(told.acted.outcome, HTTP_ACTED);
-}
-
-static void a_reload_that_cannot_begin_says_why(void **state)
-{
-    (void)state;
-    fake.no_threads = true;
-    start_reload(LISTEN WEB_17);
-    assert_int_equal(told.count, 1);
-    assert_int_equal(told.acted.outcome, HTTP_BUSY);
-    assert_non_null(strstr(told.errors, "out of memory or threads"));
-    assert_non_null(strstr(told.errors, "\"file\":null,\"line\":null,\"field\":null"));
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -558,14 +313,6 @@ int main(void)
         TEST(a_running_machine_is_not_stopped_unless_the_configuration_allows_it),
         cmocka_unit_test_setup_teardown(a_running_machine_is_stopped_and_read_once_a_minute, setup_allowed, teardown),
         cmocka_unit_test_setup_teardown(a_machine_that_does_not_stop_is_told_of, setup_allowed, teardown),
-        TEST(who_waits_for_a_read_is_told_that_the_service_ends),
-        TEST(a_service_that_stops_acts_no_more),
-        TEST(a_drain_says_who_is_there_and_that_it_is_not_ready),
-        TEST(without_a_store_crashes_and_sinks_are_not_to_be_had),
-        TEST(who_asks_for_a_reload_hears_when_it_counts),
-        TEST(who_asks_for_a_reload_hears_each_mistake_and_where_it_is),
-        TEST(one_reload_at_a_time_is_done),
-        TEST(a_reload_that_cannot_begin_says_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
