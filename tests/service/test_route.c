@@ -9,86 +9,22 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "service/platform/platform.h"
 #include "service/runtime/log.h"
-#include "service/targets/policies.h"
-#include "service/worker/forward.h"
 #include "service/worker/listener.h"
 #include "service/worker/route.h"
-#include "service/worker/send.h"
 #include "service/worker/stray.h"
-#include "service/worker/unknown_poke.h"
 #include "tests/service/captured_log.h"
 #include "tests/service/fake_env.h"
 #include "tests/session/puppet.h"
+#include "tests/service/two_workers.h"
 
 #include <cmocka.h>
 
-#define WORKERS 2U
-#define ROUNDS  200U /* of both loops, at most, until something has happened */
-
-static struct kdnetd_config config;
-static struct policies policies;
-static const struct kdnet_policy *policy;
-static struct puppet *machine;
-
-/* The clock. */
-
-static uint64_t now_ns;
-
-uint64_t __wrap_uv_hrtime(void);
-
-uint64_t __wrap_uv_hrtime(void)
-{
-    return now_ns;
-}
+#define ROUNDS 200U /* of both loops, at most, until something has happened */
 
 static void pass_us(uint64_t us)
 {
     now_ns += us * 1000;
-}
-
-/* The sockets. */
-
-static struct {
-    unsigned count;
-    struct address to;         /* of the last datagram */
-    struct puppet_bytes bytes; /* the last datagram */
-    size_t total;              /* bytes */
-    bool full;                 /* takes nothing */
-    int error;                 /* UV_EAGAIN, or why it can never be sent */
-} sent;
-
-size_t __wrap_sender_send(struct sender *sender, uv_udp_t *udp, const struct sender_datagram *datagrams, size_t count,
-                          int *error);
-
-size_t __wrap_sender_send(struct sender *sender, uv_udp_t *udp, const struct sender_datagram *datagrams, size_t count,
-                          int *error)
-{
-    (void)sender;
-    (void)udp;
-    if (sent.full) {
-        *error = sent.error;
-        return 0;
-    }
-    for (size_t i = 0; i < count; ++i) {
-        ++sent.count;
-        sent.total += datagrams[i].length;
-        sent.to = datagrams[i].to;
-        sent.bytes.length = datagrams[i].length;
-        memcpy(sent.bytes.payload, datagrams[i].payload, datagrams[i].length);
-    }
-    return count;
-}
-
-static void open_listener(struct worker *worker)
-{
-    struct sockaddr_storage place = {.ss_family = AF_INET};
-    const struct address local = {.ip = {[10] = 0xff, [11] = 0xff, 127, 0, 0, 1}, .port = 50000};
-    uv_os_sock_t socket;
-    assert_int_equal(uv_ip4_addr("127.0.0.1", 0, (struct sockaddr_in *)(void *)&place), 0);
-    assert_int_equal(platform_udp_socket((const struct sockaddr *)&place, 0, &socket), 0);
-    assert_int_equal(listener_open(worker, 1, &local, socket, false), 0);
 }
 
 /* An address, one of many, whose machines this worker serves. */
@@ -113,35 +49,6 @@ static struct target *add_target(struct worker *worker, const char *name, const 
     targets_begin_session(row, &worker->shared, policy, key);
     assert_true(targets_index(&worker->targets));
     return row;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    memset(&sent, 0, sizeof sent);
-    now_ns += UINT64_C(3600000000000);
-    config_init(&config);
-    policies_init(&policies);
-    policy = policies_to_let_go(&policies);
-    assert_non_null(policy);
-    fake_begin(WORKERS);
-    for (unsigned i = 0; i < WORKERS; ++i) {
-        worker_configure(&fake.workers[i], &config);
-        open_listener(&fake.workers[i]);
-    }
-    machine = puppet_new();
-    machine->no_check = true;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fake_end();
-    policies_clear(&policies);
-    puppet_free(machine);
-    config_clear(&config);
-    return 0;
 }
 
 /* A datagram arrives at a worker. */
@@ -335,65 +242,6 @@ static void what_is_no_kdnet_datagram_is_counted(void **state)
     assert_int_equal(fake.workers[0].listeners->counts.malformed, 1);
 }
 
-/* Sending. */
-
-static void give_to_send(struct listener *listener, uint8_t number)
-{
-    static const struct address to = {.ip = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 1}, .port = 9};
-    uint8_t payload[1000] = {number};
-    send_datagram(listener, &to, payload, sizeof payload);
-    send_flush(listener->worker);
-}
-
-static void what_a_full_socket_does_not_take_goes_out_later_in_order(void **state)
-{
-    struct worker *worker = &fake.workers[0];
-    (void)state;
-    sent.full = true;
-    sent.error = UV_EAGAIN;
-    for (uint8_t i = 1; i <= 5; ++i)
-        give_to_send(worker->listeners, i);
-    assert_int_equal(sent.count, 0);
-    assert_int_equal(worker->sending_bytes, 5000);
-    assert_true(uv_is_active((uv_handle_t *)&worker->send_timer));
-    send_on_timer(&worker->send_timer); /* still full */
-    assert_int_equal(worker->sending_bytes, 5000);
-    sent.full = false;
-    send_on_timer(&worker->send_timer);
-    assert_int_equal(sent.count, 5);
-    assert_int_equal(sent.bytes.payload[0], 5);
-    assert_int_equal(worker->sending_bytes, 0);
-    assert_int_equal(worker->listeners->counts.sent, 5);
-}
-
-static void what_finds_no_room_in_the_send_queue_is_dropped_and_counted(void **state)
-{
-    struct worker *worker = &fake.workers[0];
-    unsigned fit = WORKER_SEND_QUEUE / 1000;
-    (void)state;
-    sent.full = true;
-    sent.error = UV_EAGAIN;
-    for (unsigned i = 0; i < fit + 10; ++i)
-        give_to_send(worker->listeners, 1);
-    assert_int_equal(worker->listeners->counts.send_dropped, 10);
-    assert_true(worker->sending_bytes <= WORKER_SEND_QUEUE);
-    send_drop_waiting(worker->listeners);
-    assert_int_equal(worker->sending_bytes, 0);
-    assert_int_equal(worker->listeners->counts.send_dropped, 10 + fit);
-}
-
-static void what_can_never_be_sent_is_counted_with_its_error(void **state)
-{
-    struct listener *listener = fake.workers[0].listeners;
-    (void)state;
-    sent.full = true;
-    sent.error = UV_EHOSTUNREACH;
-    give_to_send(listener, 1);
-    assert_int_equal(listener->counts.send_failed, 1);
-    assert_int_equal(listener->send_error, UV_EHOSTUNREACH);
-    assert_int_equal(fake.workers[0].sending_bytes, 0);
-}
-
 /* A listener goes away: another of its port goes on with the machines. */
 static void machines_of_a_listener_that_closes_are_heard_at_another(void **state)
 {
@@ -508,8 +356,6 @@ static void what_is_shown_is_taken_by_the_key_that_opens_it(void **state)
     assert_int_equal(kdnet_session_last_seen(row->session), worker_now_us());
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -521,9 +367,6 @@ int main(void)
         TEST(data_of_an_unknown_connection_solicits_pokes),
         TEST(a_source_that_sends_too_much_is_shed_while_the_socket_is_behind),
         TEST(what_is_no_kdnet_datagram_is_counted),
-        TEST(what_a_full_socket_does_not_take_goes_out_later_in_order),
-        TEST(what_finds_no_room_in_the_send_queue_is_dropped_and_counted),
-        TEST(what_can_never_be_sent_is_counted_with_its_error),
         TEST(data_that_no_key_opens_is_shown_and_the_word_is_awaited),
         TEST(what_is_shown_is_taken_by_the_key_that_opens_it),
         TEST(machines_of_a_listener_that_closes_are_heard_at_another),
