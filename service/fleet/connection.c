@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/fleet/connection.h"
+#include "service/fleet/guard.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,44 @@ static void on_error(natsConnection *connection, natsSubscription *subscription,
     (void)closure;
 }
 
+/* Our port of a connection; 0: unknown. */
+static uint16_t our_port(natsConnection *connection)
+{
+    char *address = NULL;
+    int port = 0;
+    if (natsConnection_GetLocalIPAndPort(connection, &address, &port) != NATS_OK)
+        port = 0;
+    free(address);
+    return (uint16_t)port;
+}
+
+static void on_reconnected(natsConnection *connection, void *closure)
+{
+    (void)closure;
+    guard_up(connection, our_port(connection));
+}
+
+static void on_lost(natsConnection *connection, void *closure)
+{
+    (void)closure;
+    guard_lost(connection);
+}
+
+static void on_ended(natsConnection *connection, void *closure)
+{
+    (void)closure;
+    guard_ended(connection);
+}
+
+/* Leaves out where in libnats' sources an error was made: "Timeout: (unix/sock.c:58): Timeout". */
+static const char *without_place(const char *text)
+{
+    const char *place = strstr(text, "(");
+    const char *end = place ? strstr(place, "): ") : NULL;
+    const char *line = end ? memchr(place, ':', (size_t)(end - place)) : NULL;
+    return line && memchr(place, '.', (size_t)(line - place)) ? end + 3 : text;
+}
+
 void fleet_explain(natsConnection *connection, natsStatus status, char error[static FLEET_ERROR_SIZE])
 {
     const char *last = NULL;
@@ -52,6 +91,8 @@ void fleet_explain(natsConnection *connection, natsStatus status, char error[sta
         last = NULL; /* an empty list */
     if (!last || last[0] == '\0')
         last = nats_GetLastError(NULL);
+    if (last)
+        last = without_place(last);
     if (!last || last[0] == '\0' || strcmp(last, natsStatus_GetText(status)) == 0)
         (void)snprintf(error, FLEET_ERROR_SIZE, "NATS: %s", natsStatus_GetText(status));
     else
@@ -94,6 +135,9 @@ static natsStatus set_options(natsOptions *options, const struct config_nats *co
     SET(natsOptions_SetPingInterval(options, FLEET_PING_MS));
     SET(natsOptions_SetMaxPingsOut(options, 2));
     SET(natsOptions_SetErrorHandler(options, on_error, NULL));
+    SET(natsOptions_SetReconnectedCB(options, on_reconnected, NULL));
+    SET(natsOptions_SetDisconnectedCB(options, on_lost, NULL));
+    SET(natsOptions_SetClosedCB(options, on_ended, NULL));
     SET(config->credentials ? natsOptions_SetUserCredentialsFromFiles(options, config->credentials, NULL) : NATS_OK);
     SET(uses_tls(config) ? set_tls(options, config) : NATS_OK);
 #undef SET
@@ -110,10 +154,18 @@ static natsConnection *connect_as(const struct config_nats *config, const char *
         status = set_options(options, config, name);
     if (status == NATS_OK)
         status = natsOptions_SetSendAsap(options, at_once);
+    unsigned broken = guard_broken();
+    guard_begin();
     if (status == NATS_OK)
         status = natsConnection_Connect(&connection, options);
-    if (status != NATS_OK)
+    if (status == NATS_OK) {
+        guard_up(connection, our_port(connection));
+    } else {
+        guard_failed();
         fleet_explain(NULL, status, error);
+        if (guard_broken() != broken)
+            (void)snprintf(error, FLEET_ERROR_SIZE, "NATS: a server took the connection, and then did not answer");
+    }
     natsOptions_Destroy(options);
     return status == NATS_OK ? connection : NULL;
 }

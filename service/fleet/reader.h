@@ -11,10 +11,12 @@
 
 #include "service/fleet/connection.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define FLEET_WAIT_MS 5000 /* wait for a message that is known to exist */
+#define FLEET_WAIT_MS 5000   /* wait for a message that is known to exist */
+#define FLEET_READ_MS 600000 /* ... and for all of them */
 
 struct fleet_message {
     const char *data; /* borrowed for the call; anything at all */
@@ -26,11 +28,11 @@ typedef void fleet_each(void *user, const struct fleet_message *message);
 struct fleet_reader;
 
 /* Opens a reader. filter: a subject, with * and >. since_us: only messages that the servers took later; 0: all.
- * NULL: the fault is in `error`. */
+ * NULL: the fault is in `error`; `silent`: nobody answered. */
 struct fleet_reader *fleet_reader_open(natsConnection *connection, const char *stream, const char *filter,
-                                       uint64_t since_us, char error[static FLEET_ERROR_SIZE]);
+                                       uint64_t since_us, bool *silent, char error[static FLEET_ERROR_SIZE]);
 
-/* Gives all present messages, and further ones until none has come for `wait_ms`. False: the fault is in `error`. */
+/* Gives all present messages, and further ones that come within `wait_ms`. False: the fault is in `error`. */
 bool fleet_reader_read(struct fleet_reader *reader, int64_t wait_ms, fleet_each *each, void *user,
                        char error[static FLEET_ERROR_SIZE]);
 

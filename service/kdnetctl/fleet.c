@@ -113,6 +113,10 @@ static int find_place(const struct ask *ask, struct place *place)
     take_value(ask, OPTION_CA, &place->nats.tls_ca);
     take_value(ask, OPTION_CERT, &place->nats.tls_cert);
     take_value(ask, OPTION_KEY, &place->nats.tls_key);
+    if (status == COMMAND_OK && strpbrk(place->nats.stream, " .*>/\\\t"))
+        return command_misuse(
+            &command_fleet,
+            "--stream takes the name of a stream; none has a blank, or one of .*>/\\:", place->nats.stream);
     return status;
 }
 
@@ -365,7 +369,7 @@ static int run_fleet(int count, char **arguments)
         status = fleet_source_open(&source, &command_fleet, &place.nats, (uint64_t)since_us);
     if (status == COMMAND_OK)
         status = show(&ask, source, view);
-    fleet_source_close(source);
+    fleet_source_close(source, status);
     clear_place(&place);
     fleet_view_free(view);
     return ask_end(&ask, status);

@@ -12,13 +12,16 @@
 
 struct fleet_source;
 
-/* Connects. Returns COMMAND_OK, or another status after a complaint. since_us: start of the events to read; 0: all. */
+/* Connects. Returns COMMAND_OK, or another status after a complaint; *out is closed in both cases. since_us: start of
+ * the events to read; 0: all. Borrows `nats`. Each call here has a time limit: when libnats hangs, this process ends.
+ */
 int fleet_source_open(struct fleet_source **out, const struct command *command, const struct config_nats *nats,
                       uint64_t since_us);
 
-/* Passes present messages, and further ones until none has come for `wait_ms`, to the view. */
+/* Passes present messages, and further ones that come within `wait_ms`, to the view. */
 int fleet_source_read(struct fleet_source *source, struct fleet_view *view, unsigned wait_ms);
 
-void fleet_source_close(struct fleet_source *source);
+/* `status`: what this process will end with. */
+void fleet_source_close(struct fleet_source *source, int status);
 
 #endif

@@ -20,7 +20,8 @@ int fleet_source_read(struct fleet_source *source, struct fleet_view *view, unsi
     return COMMAND_FAILED;
 }
 
-void fleet_source_close(struct fleet_source *source)
+void fleet_source_close(struct fleet_source *source, int status)
 {
     (void)source;
+    (void)status;
 }
