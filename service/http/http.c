@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/http/http.h"
+#include "config/remedies.h"
 #include "service/http/delay.h"
 #include "service/http/state_internal.h"
 #include "service/http/stream.h"
@@ -332,8 +333,7 @@ struct http *http_open(const struct http_options *options, const struct http_ops
 {
     if (!system_has_files()) {
         log_plain(CONFIG_LOG_WARNING,
-                  "http: kdnetd serves its machines without it, because few files can be opened; raise "
-                  "the limit (LimitNOFILE=, ulimit -n)");
+                  "http: kdnetd serves its machines without it, because few files can be opened; " REMEDY_MORE_FILES);
         return NULL;
     }
     struct http *http = calloc(1, sizeof *http);

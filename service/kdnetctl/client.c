@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/kdnetctl/client.h"
+#include "config/remedies.h"
 #include "service/kdnetctl/client_internal.h"
 #include "service/kdnetctl/fields.h"
 
@@ -161,9 +162,9 @@ static int say_unreachable(const struct client *client)
     (void)fprintf(stderr, ": %s\n", client->fault);
     if (client->searched)
         (void)fprintf(stderr, "Is it running? See: %s. --socket PATH or --url URL names another place.\n",
-                      client_how_to_look());
+                      REMEDY_STATUS);
     else
-        (void)fprintf(stderr, "Is it running there? See: %s\n", client_how_to_look());
+        (void)fprintf(stderr, "Is it running there? See: %s\n", REMEDY_STATUS);
     return COMMAND_UNREACHABLE;
 }
 

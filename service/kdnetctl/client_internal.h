@@ -22,7 +22,6 @@ struct client {
 /* Where kdnetd of this computer answers, unless told: client_place_posix.c or client_place_windows.c. */
 void client_find_place(struct client *client);
 const char *client_usual_token(void); /* the default token file; NULL: none is needed, or readable */
-const char *client_how_to_look(void); /* a command that shows whether kdnetd runs */
 
 int client_transport_open(struct client *client);
 void client_transport_close(struct client *client);

@@ -36,8 +36,3 @@ const char *client_usual_token(void)
 {
     return NULL;
 }
-
-const char *client_how_to_look(void)
-{
-    return "systemctl status kdnetd";
-}

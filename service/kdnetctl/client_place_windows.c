@@ -21,8 +21,3 @@ const char *client_usual_token(void)
     (void)fclose(file);
     return TOKEN_FILE;
 }
-
-const char *client_how_to_look(void)
-{
-    return "kdnetd service status";
-}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kdnetctl doctor: why a machine is not served, and what to do next. */
 #include "service/kdnetctl/doctor.h"
+#include "config/remedies.h"
 #include "service/kdnetctl/commands.h"
 #include "service/kdnetctl/fields.h"
 
@@ -19,7 +20,7 @@ static const char list_text[] =
     "Nothing of this machine has ever arrived. Go through this list on the machine, the most frequent first:\n"
     "  1. Debugging is not on, or not restarted since:  bcdedit /enum {current}   shows `debug Yes`; then restart it\n"
     "  2. Another address, port or key is set:          bcdedit /dbgsettings      shows hostip, port, key\n"
-    "  3. UDP to that port is blocked on the way:       tcpdump -ni any udp port PORT   on kdnetd's computer shows "
+    "  3. UDP to that port is blocked on the way:       " REMEDY_CAPTURE "on kdnetd's computer shows "
     "nothing\n"
     "  4. Secure Boot is on:                            Confirm-SecureBootUEFI    says True: bcdedit was refused\n"
     "  5. The network card is not one that KDNET knows: kdnet.exe                 says so (Debugging Tools for "
@@ -81,10 +82,9 @@ static bool check_service(struct doctor *doctor)
     if (http == 0) {
         doctor_report(doctor, "kdnetd", DOCTOR_WRONG, "kdnetd cannot be reached at %s: %s",
                       client_place(doctor->ask.client), client_fault(doctor->ask.client));
-        doctor_blame(
-            doctor, "kdnetd_down",
-            "Start it: systemctl start kdnetd. If it does not stay: systemctl status kdnetd, and kdnetd --check "
-            "/etc/kdnetd/kdnetd.yaml. (No right to the socket? Be in the group kdnetd-operators, or root.)");
+        doctor_blame(doctor, "kdnetd_down",
+                     "Start it: " REMEDY_START ". If it does not stay: " REMEDY_STATUS
+                     ", and kdnetd --check " REMEDY_CONFIGURATION ". (" REMEDY_RIGHTS ")");
         return false;
     }
     if (http != 200) {
@@ -101,7 +101,7 @@ static bool check_service(struct doctor *doctor)
                   : json_is_string(answer) ? json_string_value(answer)
                                            : "see /healthz");
     if (http != 200)
-        doctor_blame(doctor, "kdnetd_down", "Restart it: systemctl restart kdnetd. Halted machines are taken over.");
+        doctor_blame(doctor, "kdnetd_down", "Restart it: " REMEDY_RESTART ". Halted machines are taken over.");
     json_decref(answer);
     return true;
 }
@@ -125,11 +125,10 @@ static void check_listeners(struct doctor *doctor)
                       : heard ? ", and machines are heard there"
                               : ", and nothing was heard there yet");
         if (!open)
-            doctor_blame(
-                doctor, "wrong_listener",
-                "kdnetd cannot listen at %s: ss -ulpn shows who has the port, ip address whether the address is "
-                "here; the log says why: journalctl -u kdnetd",
-                address);
+            doctor_blame(doctor, "wrong_listener",
+                         "kdnetd cannot listen at %s: " REMEDY_PORTS " shows who has the port, " REMEDY_ADDRESSES
+                         " whether the address is here; the log says why: " REMEDY_LOG,
+                         address);
     }
 }
 
@@ -335,7 +334,7 @@ static void print_end(const struct doctor *doctor)
     else if (!doctor->wrong)
         next = "Nothing is wrong as far as can be seen from here.";
     else if (next[0] == '\0')
-        next = "See what is wrong above; kdnetd's log says more: journalctl -u kdnetd";
+        next = "See what is wrong above; kdnetd's log says more: " REMEDY_LOG;
     if (doctor->ask.options.json) {
         json_t *line = json_pack("{s:s?,s:s}", "cause", doctor->cause, "next_step", next);
         client_print_json(line);

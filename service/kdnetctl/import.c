@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kdnetctl import: writes machines with existing keys from a CSV file into a targets file. */
+#include "config/remedies.h"
 #include "service/kdnetctl/ask.h"
 #include "service/kdnetctl/commands.h"
 #include "service/kdnetctl/machine_list.h"
@@ -43,7 +44,7 @@ static int run_import(int count, char **arguments)
     else if (status == COMMAND_OK)
         machine_list_print_targets(&list, stdout);
     if (status == COMMAND_OK && path)
-        (void)printf("%s: %zu machines. It holds their keys: chown root:kdnetd, chmod 640; name it in kdnetd's\n"
+        (void)printf("%s: %zu machines. It holds their keys: " REMEDY_CLOSE_FILE "; name it in kdnetd's\n"
                      "configuration (targets_file), and reload it.\n",
                      path, list.count);
     machine_list_clear(&list);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/kdnetctl/machine_list.h"
+#include "config/remedies.h"
 #include "config/config.h"
 #include "config/value.h"
 #include "kdnet/crypto/crypto.h"
@@ -334,7 +335,7 @@ void machine_list_clear(struct machine_list *list)
 
 void machine_list_print_targets(const struct machine_list *list, FILE *out)
 {
-    (void)fputs("# Machines of kdnetd (targets_file). It holds their keys: chown root:kdnetd, chmod 640.\n"
+    (void)fputs("# Machines of kdnetd (targets_file). It holds their keys: " REMEDY_CLOSE_FILE ".\n"
                 "# name key [address] [port=N] [label=value]...\n",
                 out);
     for (size_t i = 0; i < list->count; ++i)

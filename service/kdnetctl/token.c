@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kdnetctl token: adds a new token to the file that http_tokens names. */
+#include "config/remedies.h"
 #include "service/kdnetctl/ask.h"
 #include "service/kdnetctl/commands.h"
 
@@ -136,10 +137,9 @@ static int add(const struct ask *ask, struct token_file *file, const char *name,
     (void)puts(token);
     (void)fputs("Added to ", stderr);
     command_print_argument(stderr, file->path);
-    (void)fputs(". kdnetd must be able to read it (chown root:kdnetd, chmod 640) and to know it\n(http_tokens: \"",
-                stderr);
+    (void)fputs(". kdnetd must be able to read it (" REMEDY_CLOSE_FILE ") and to know it\n(http_tokens: \"", stderr);
     command_print_argument(stderr, file->path);
-    (void)fputs("\"); then: systemctl reload kdnetd\n", stderr);
+    (void)fputs("\"); then: " REMEDY_RELOAD "\n", stderr);
     explicit_bzero(token, sizeof token);
     explicit_bzero(line, sizeof line);
     return COMMAND_OK;

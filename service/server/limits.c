@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/server/limits.h"
+#include "config/remedies.h"
 #include "service/runtime/log.h"
 #include "service/platform/platform.h"
 
@@ -53,10 +54,8 @@ static unsigned by_files(unsigned wished, size_t listeners)
     count = count > 0 ? count : 1;
     if (count >= wished)
         return wished;
-    log_fewer(
-        "workers: fewer serve than were asked for, because few files can be opened; raise the limit (LimitNOFILE=, "
-        "ulimit -n)",
-        wished, count);
+    log_fewer("workers: fewer serve than were asked for, because few files can be opened; " REMEDY_MORE_FILES, wished,
+              count);
     return count;
 }
 
@@ -69,10 +68,8 @@ static unsigned by_threads(unsigned wished)
     if (count == 1) /* the pool keeps the threads that it has once had */
         (void)uv_os_setenv("UV_THREADPOOL_SIZE", "1");
     if (count < wished)
-        log_fewer(
-            "workers: fewer serve than were asked for, because few threads can be started; raise the limit (TasksMax=, "
-            "ulimit -u; or of memory: MemoryMax=, ulimit -v)",
-            wished, count);
+        log_fewer("workers: fewer serve than were asked for, because few threads can be started; " REMEDY_MORE_THREADS,
+                  wished, count);
     return count;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sockets of a port: opened here, where a mistake can be told; workers use them. */
+#include "config/remedies.h"
 #include "service/runtime/log.h"
 #include "service/platform/inherited.h"
 #include "service/platform/platform.h"
@@ -36,11 +37,10 @@ static void enlarge_buffer(const struct server *server, const struct address *lo
         return;
     struct log_line line;
     char message[256];
-    (void)snprintf(
-        message, sizeof message,
-        "the kernel grants a smaller receive buffer than wished; a large fleet may lose datagrams in a burst: "
-        "sysctl -w net.core.rmem_max=%zu",
-        wished);
+    (void)snprintf(message, sizeof message,
+                   "the kernel grants a smaller receive buffer than wished; a large fleet may lose datagrams in a "
+                   "burst: " REMEDY_LARGER_BUFFERS,
+                   wished);
     log_begin(&line, CONFIG_LOG_NOTICE, message);
     log_number(&line, "port", local->port);
     log_number(&line, "bytes", granted);

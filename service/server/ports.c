@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The listening addresses: which are open, which are retried, and their log messages. */
+#include "config/remedies.h"
 #include "service/runtime/log.h"
 #include "service/platform/platform.h"
 #include "service/output/event_json.h"
@@ -22,21 +23,20 @@ static const char *not_opened_message(int error)
 {
     switch (error) {
     case UV_EADDRINUSE:
-        return "cannot listen: another program has this port; `ss -ulpn` names it (another kdnetd? a debugger?); stop "
+        return "cannot listen: another program has this port; `" REMEDY_PORTS
+               "` names it (another kdnetd? a debugger?); stop "
                "it, or listen on another port; it is tried again every 30 s";
     case UV_EADDRNOTAVAIL:
-        return "cannot listen: this machine has no such address; `ip address` lists those it has; with `freebind: "
-               "true` "
-               "it need not be there yet; it is tried again every 30 s";
+        return "cannot listen: this machine has no such address; `" REMEDY_ADDRESSES
+               "` lists those it has; with `freebind: true` it need not be there yet; it is tried again every 30 s";
     case UV_EACCES:
-        return "cannot listen: not allowed; ports below 1024 need CAP_NET_BIND_SERVICE; it is tried again every 30 s";
+        return "cannot listen: not allowed; " REMEDY_PORT_RIGHT "; it is tried again every 30 s";
     case UV_EAFNOSUPPORT:
         return "cannot listen: this kernel has no such kind of address (no IPv6?); take it out of listen; it is tried "
                "again every 30 s";
     case UV_EMFILE:
     case UV_ENFILE:
-        return "cannot listen: no more files can be opened; raise the limit (LimitNOFILE=, ulimit -n); it is tried "
-               "again every 30 s";
+        return "cannot listen: no more files can be opened; " REMEDY_MORE_FILES "; it is tried again every 30 s";
     default:
         return "cannot listen; it is tried again every 30 s";
     }

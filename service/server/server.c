@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/server/server.h"
+#include "config/remedies.h"
 #include "service/server/limits.h"
 #include "service/runtime/log.h"
 #include "service/symbols/lookup.h"
@@ -183,8 +184,8 @@ static bool init_workers(struct server *server)
     while (server->inited < count && add_worker(server))
         ;
     if (server->inited < count && server->inited > 0)
-        log_plain(CONFIG_LOG_WARNING, "workers: memory, threads or files are short: fewer serve than were asked for; "
-                                      "look at the limits of this service (TasksMax=, LimitNOFILE=, MemoryMax=)");
+        log_plain(CONFIG_LOG_WARNING,
+                  "workers: memory, threads or files are short: fewer serve than were asked for; " REMEDY_LIMITS);
     server->worker_count = server->inited;
     server->env.worker_count = server->inited;
     server->env.steer = (struct steer){.seed = (uint32_t)server->seed, .workers = server->inited};
@@ -259,8 +260,7 @@ static bool init_parts(struct server *server)
         hinting_init(server);
         return true;
     }
-    log_plain(CONFIG_LOG_ERROR, "out of memory, threads or files, or OpenSSL has no AES-256; look at the limits of "
-                                "this service (MemoryMax=, TasksMax=, LimitNOFILE=)");
+    log_plain(CONFIG_LOG_ERROR, "out of memory, threads or files, or OpenSSL has no AES-256; " REMEDY_LIMITS);
     return false;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/server/surroundings.h"
+#include "config/remedies.h"
 #include "config/store.h"
 #include "service/net/address.h"
 #include "service/platform/platform.h"
@@ -90,7 +91,8 @@ static void check_listens(const struct kdnetd_config *config, struct config_repo
         address_format(&address, text);
         if (!config->freebind && !is_here(interfaces, count, &listen->address))
             config_report_add(report, &spot,
-                              "%s is no address of this computer; write one that `ip address` shows, or 0.0.0.0 for "
+                              "%s is no address of this computer; write one that `" REMEDY_ADDRESSES
+                              "` shows, or 0.0.0.0 for "
                               "all; with `freebind: true` it need not be here yet",
                               text);
     }
@@ -196,10 +198,9 @@ static void warn_as_user(void *user)
     char text[CONFIG_ERROR_SIZE];
     for (size_t i = 1; i < config->source_count; ++i)
         if (may(config->sources[i], READABLE) != 0)
-            (void)fprintf(out,
-                          "warning: %.300s cannot be read by the service's user " SERVICE_USER
-                          "; chown root:" SERVICE_USER " and chmod 640 it\n",
-                          config->sources[i]);
+            (void)fprintf(
+                out, "warning: %.300s cannot be read by the service's user " SERVICE_USER "; " REMEDY_CLOSE_FILE "\n",
+                config->sources[i]);
     for (size_t i = 0; i < config->symbols.count; ++i)
         if (config->symbols.text[i][0] == '/' && kind_of(config->symbols.text[i]) != KIND_NONE &&
             may(config->symbols.text[i], READABLE | SEARCHABLE) != 0)

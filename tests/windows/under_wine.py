@@ -32,6 +32,7 @@ GUIDAGE = "4B444E45542D544152474554000000011"
 STATUS = {"0x0": "written", "0xC000007F": "failed"}
 MACHINES = 10
 KEY = "1.2.3.4"
+ELSEWHERE = re.compile(rb"systemctl \w+ kdnetd|journalctl|ss -ulpn|ip address`|sysctl -w|ulimit|TasksMax|CAP_NET|chown root")
 TOKENS = "C:\\ProgramData\\kdnetd\\tokens"
 
 
@@ -81,6 +82,13 @@ def check_programs(wine):
         done = wine.run(wine.build / f"{name}.exe", "--version")
         expect(done.returncode == 0 and done.stdout.decode().startswith(name + " "), name, text(done))
         expect(b"\r" not in done.stdout, f"{name} prints bytes as they are", done.stdout)
+    for name in ("kdnetd", "kdnetctl"):
+        found = set(ELSEWHERE.findall((wine.build / f"{name}.exe").read_bytes()))
+        expect(not found, f"{name} tells nobody to do what only Linux knows (config/remedies.h)", str(found))
+    wine.env["KDNETD_URL"] = f"http://127.0.0.1:{free_port(socket.SOCK_STREAM)}"
+    done = wine.run(wine.build / "kdnetctl.exe", "doctor")
+    del wine.env["KDNETD_URL"]
+    expect("kdnetd service start" in text(done), "doctor names the commands of this system", text(done))
     return "3 programs"
 
 
