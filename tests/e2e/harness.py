@@ -7,7 +7,8 @@ Whatever a test started is ended after it; when it failed, the logs of its progr
 
 Environment: KDNETD_BUILD (folder of the programs), KDNETD_SOURCE (the tree), KDNETD_DATA (captures; may be missing).
 KDNETD_WINE (folder of kdnetd.exe): kdnetd is that one, under Wine; the machines are those of KDNETD_BUILD. Wine binds
-127.x.y.z to all addresses, so all is on 127.0.0.1; no signal reaches kdnetd.exe, so it is not ended but killed.
+127.x.y.z to all addresses, so all is on 127.0.0.1; no signal reaches kdnetd.exe, so it is not ended but killed, and
+SIGHUP is a reload by its API.
 """
 import atexit
 import datetime
@@ -25,6 +26,8 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.error
+import urllib.request
 
 try:
     import jsonschema
@@ -44,6 +47,7 @@ PATIENCE = 120.0  # of a wait that should take a moment: only a broken program m
 # A processor that is busy elsewhere for two seconds is no fault of kdnetd's: a test of the deadline names its own.
 READ_DEADLINE = "30s"
 WINE_QUIET = 1.0  # what kdnetd.exe has to say comes in less
+WINE_TOKEN = "a-token-of-the-tests-under-wine-and-nobody-else"
 
 _digits = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -72,11 +76,21 @@ def seconds(event):
     return datetime.datetime.fromisoformat(event["time"]).timestamp()
 
 
-def free_port(ip):
+def free_port(ip, kind=socket.SOCK_DGRAM):
     family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+    with socket.socket(family, kind) as probe:
         probe.bind((ip, 0))
         return probe.getsockname()[1]
+
+
+def is_free(one):
+    ip, port = one.rsplit(":", 1)
+    with socket.socket(socket.AF_INET6 if "[" in ip else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((ip.strip("[]"), int(port)))
+        except OSError:
+            return False
+    return True
 
 
 def place(ip, port):
@@ -183,8 +197,9 @@ class Daemon:
         if "--read-deadline" not in options:
             self.command += ["--read-deadline", READ_DEADLINE]
         config = configuration(case.folder, options)
+        self.api = None  # of kdnetd.exe, to be told to reload
         if "--http" not in options and "http:" not in config:
-            self.command += ["--http", "none"]  # many run side by side: they would fight for the default
+            self.command += self._own_http() if WINE else ["--http", "none"]  # many would fight for the default
         if "--http-socket" not in options and "http_socket:" not in config and not WINE:
             self.command += ["--http-socket", "none"]
         if events:
@@ -279,12 +294,35 @@ class Daemon:
         code = self.process.poll()
         return "runs" if code is None else f"ended with {code}"
 
+    def _own_http(self):
+        self.api = place(self.case.ip, free_port(self.case.ip, socket.SOCK_STREAM))
+        return ["--http", self.api, "--http-tokens", self.case.file("tokens", f"tests act {WINE_TOKEN}\n").name]
+
+    def _reload_under_wine(self):
+        request = urllib.request.Request(f"http://{self.api}/api/v1/reload", b"",
+                                         {"Authorization": f"Bearer {WINE_TOKEN}"})
+        try:
+            urllib.request.urlopen(request, timeout=PATIENCE).close()
+        except urllib.error.HTTPError:  # a mistake, which is in the log
+            pass
+
     def signal(self, number):
-        signal_at(self.process, number)
+        if WINE and number == signal.SIGHUP:
+            self._reload_under_wine()
+        else:
+            signal_at(self.process, number)
 
     def kill(self):
         self.signal(signal.SIGKILL)
         self.process.wait(PATIENCE)
+        if WINE:
+            self._wait_ports()
+
+    def _wait_ports(self):
+        """Wine's server has them a moment longer than the process."""
+        end = time.monotonic() + PATIENCE
+        while not all(is_free(one) for one in self.listen) and time.monotonic() < end:
+            time.sleep(0.05)
 
     def memory_kib(self):
         for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
