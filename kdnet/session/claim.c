@@ -7,6 +7,8 @@
 #define FOREIGN_DOUBLINGS   6U       /* then patience doubles with each new key that ended nothing: a minute at most */
 #define FOREIGN_FORGET_US   300000000U
 #define OFFER_PATIENCE_US   80000U
+#define RESPONSES           4U /* so often a response that nothing follows is given again, within 1.2 s ... */
+#define RESPONSES_UNSEEN    1U /* ... and where other hosts do not show what goes astray: the machine may have theirs */
 
 #define OURS_US      4000000U  /* a machine pokes every 3 s: one that was heard within this time is ours */
 #define IGNORED_US   10000000U /* of our offers, which a machine has not taken */
@@ -187,8 +189,8 @@ void kdnet_claim_foreign(struct kdnet_session *session, uint8_t version, size_t 
     if (session->relayed)
         return;
     session->solicit_version = version;
-    if (session->response_doubted) { /* the machine has heard a response, perhaps another host's */
-        session->response_doubted = false;
+    if (session->response_doubted > 0) { /* the machine has heard a response, perhaps another host's */
+        session->response_doubted = 0;
         session->claim_us = 0;
     }
     if (!waits_for_word(session, waits, now_us))
@@ -199,7 +201,8 @@ void kdnet_claim_kept(struct kdnet_session *session, uint64_t now_us)
 {
     session->kept_ms = kdnet_state_ms(now_us);
     session->word_us = 0;
-    session->word_waits = session->response_doubted = false;
+    session->word_waits = false;
+    session->response_doubted = 0;
     session->claim_us = 0;
     session->claim_tries = 0;
     session->rekey_wanted = session->solicit_due = false;
@@ -249,22 +252,28 @@ static void doubt_response(struct kdnet_session *session, uint64_t now_us)
 {
     if (!session->shared->rivals || session->claim_tries > 0)
         return;
-    session->response_doubted = true;
+    session->response_doubted = session->shared->relays ? RESPONSES : RESPONSES_UNSEEN;
     session->claim_us = now_us + OFFER_PATIENCE_US;
 }
 
-/* Gives the response once more, as to a poke that comes twice. */
+/* Gives the response once more, as to a poke that comes twice; each time after twice as long. */
 static void respond_again(struct kdnet_session *session, uint64_t now_us)
 {
     const struct kdnet_offer *newest = kdnet_offers_newest(session, NULL);
-    session->response_doubted = false;
-    if (newest && now_us - newest->made_us < IGNORED_US)
-        session->response_due = kdnet_offers_number(session, newest) & KDNET_OFFER_NUMBERS;
+    unsigned left = session->response_doubted - 1U;
+    session->response_doubted = left & 7U;
+    if (!newest || now_us - newest->made_us >= IGNORED_US) {
+        session->response_doubted = 0;
+        return;
+    }
+    session->response_due = kdnet_offers_number(session, newest) & KDNET_OFFER_NUMBERS;
+    if (left > 0)
+        session->claim_us = now_us + ((uint64_t)OFFER_PATIENCE_US << (RESPONSES - left));
 }
 
 void kdnet_claim_offered(struct kdnet_session *session, uint64_t now_us)
 {
-    session->response_doubted = false;
+    session->response_doubted = 0;
     if (!has_rival(session)) {
         doubt_response(session, now_us);
         return;
@@ -331,7 +340,8 @@ void kdnet_claim_heard(struct kdnet_session *session)
     session->claim_tries = 0;
     session->rekey_wanted = false;
     session->word_us = 0;
-    session->word_waits = session->response_doubted = false;
+    session->word_waits = false;
+    session->response_doubted = 0;
 }
 
 void kdnet_claim_paid(struct kdnet_session *session)
@@ -346,7 +356,7 @@ void kdnet_claim_paid(struct kdnet_session *session)
 static uint64_t claim_deadline(const struct kdnet_session *session)
 {
     bool claims = session->rival > 0 || session->claim_tries > 0 ||
-                  session->response_doubted; /* which an idle machine's poke has fetched anyway */
+                  session->response_doubted > 0; /* which an idle machine's poke has fetched anyway */
     return claims && session->claim_us > 0 ? session->claim_us : KDNET_NEVER;
 }
 
@@ -372,7 +382,7 @@ void kdnet_claim_expire(struct kdnet_session *session, uint64_t now_us)
     if (now_us < claim_deadline(session))
         return;
     session->claim_us = 0;
-    if (session->response_doubted) {
+    if (session->response_doubted > 0) {
         respond_again(session, now_us);
         return;
     }

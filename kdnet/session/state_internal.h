@@ -319,22 +319,22 @@ struct kdnet_session {
         resend_repeats : 2; /* consecutive repeats of a question that our RESEND caused: each delays the next RESEND */
     uint8_t solicit_version;
     uint8_t version;
-    uint8_t response_due : 7;   /* index in offers + 1; 0: none */
-    bool knock_due : 1;         /* send RESEND under the newest offer's key */
-    uint8_t lost_later;         /* seconds by which the loss report is delayed, for want of memory */
-    uint8_t foreign_rekeys : 4; /* new keys that the target was given lately */
-    bool asked : 1;             /* solicited_ms is the time of a request to poke */
-    bool going_down : 1;        /* released from the last break before a restart */
-    uint8_t rival : 2;          /* another host serves this machine, too: countdown of the machine's pokes */
-    uint8_t resend_left : 5;    /* quick RESENDs left for a machine that may be halted */
-    bool word_waits : 1;        /* the machine waits for an answer to what other hosts were shown */
-    bool response_doubted : 1;  /* the response is given again at claim_us */
-    bool relayed : 1;           /* the datagram that is taken now came to another host */
-    uint8_t claims_unpaid : 2;  /* claims since the machine last waited for the session */
-    uint8_t resend_slow : 5;    /* 1 + RESENDs sent at growing intervals until the machine is heard; 0: none are sent */
-    uint8_t claim_tries;        /* tries of the claim's request */
-    uint16_t waits_ms;          /* kdnet_state_short_ms of the last packet under an unknown key that wants an answer */
-    uint16_t poked_ms;          /* kdnet_state_short_ms of the last poke, where another host may be; 0: not known */
+    uint8_t response_due : 7;     /* index in offers + 1; 0: none */
+    bool knock_due : 1;           /* send RESEND under the newest offer's key */
+    uint8_t lost_later;           /* seconds by which the loss report is delayed, for want of memory */
+    uint8_t foreign_rekeys : 4;   /* new keys that the target was given lately */
+    bool asked : 1;               /* solicited_ms is the time of a request to poke */
+    bool going_down : 1;          /* released from the last break before a restart */
+    uint8_t rival : 2;            /* another host serves this machine, too: countdown of the machine's pokes */
+    uint8_t resend_left : 5;      /* quick RESENDs left for a machine that may be halted */
+    bool word_waits : 1;          /* the machine waits for an answer to what other hosts were shown */
+    uint8_t response_doubted : 3; /* so often the response is given again, next at claim_us */
+    bool relayed : 1;             /* the datagram that is taken now came to another host */
+    uint8_t claims_unpaid : 2;    /* claims since the machine last waited for the session */
+    uint8_t resend_slow : 5; /* 1 + RESENDs sent at growing intervals until the machine is heard; 0: none are sent */
+    uint8_t claim_tries;     /* tries of the claim's request */
+    uint16_t waits_ms;       /* kdnet_state_short_ms of the last packet under an unknown key that wants an answer */
+    uint16_t poked_ms;       /* kdnet_state_short_ms of the last poke, where another host may be; 0: not known */
     struct kdnet_keys keys;
     uint8_t target_random[KDNET_RANDOM_LENGTH]; /* from the newest poke of this session */
     uint64_t resend_us; /* when to send the next RESEND; KDNET_NEVER: at the machine's next poke */

@@ -16,14 +16,15 @@
 #include "kdnet/error.h"
 #include "tests/session/net.h"
 
-#define STATUS      0xc000007fU
-#define SLICE_US    500U
-#define LIMIT_US    UINT64_C(60000000)
-#define HALT_US     500000U
-#define ANY_HALT_US 10000000U
-#define SEEDS       4U
-#define WAITS_MAX   64U
-#define CHECK_SIZE  54U /* a connection check, an ACK, a RESEND, a RESET: a machine that waits sends longer ones */
+#define STATUS        0xc000007fU
+#define SLICE_US      500U
+#define LIMIT_US      UINT64_C(60000000)
+#define HALT_US       500000U
+#define ANY_HALT_US   10000000U
+#define LOSSY_HALT_US 1500000U
+#define SEEDS         4U
+#define WAITS_MAX     64U
+#define CHECK_SIZE    54U /* a connection check, an ACK, a RESEND, a RESET: a machine that waits sends longer ones */
 
 /*
  * In turn: so many datagrams to one, then so many to the other; by chance: so many of a hundred to one; bursts: to the
@@ -391,7 +392,8 @@ static void hosts_that_relay_let_a_machine_go_soon_near_and_far(void **state)
     assert_int_equal(all.unread, 0);
 }
 
-/* A machine says a lost break again after half a second, with one host as with two. */
+/* A machine says a lost break again after half a second, with one host as with two: three in a row are the longest. Its
+ * next poke, seconds later, is not waited for. */
 static void hosts_that_relay_bear_losses(void **state)
 {
     static const struct weather weathers[] = {{.delay_us = 250, .loss_percent = 1, .relay_us = 1000},
@@ -399,7 +401,7 @@ static void hosts_that_relay_bear_losses(void **state)
                                               {.delay_us = 10000, .loss_percent = 5, .relay_us = 1000}};
     (void)state;
     struct outcome all = play_all(weathers, sizeof weathers / sizeof weathers[0]);
-    assert_true(all.over * 10 <= all.plays && all.longest_us <= ANY_HALT_US);
+    assert_true(all.over * 10 <= all.plays && all.longest_us <= LOSSY_HALT_US);
     assert_true(all.unread * 100 <= all.plays);
 }
 
