@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -219,6 +220,7 @@ static void times_are_local_with_their_zone_or_utc(void **state)
     int64_t us = 0;
     (void)state;
     assert_int_equal(setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1), 0);
+    tzset();
     assert_string_equal(times_local("2026-11-26T08:14:03.123456Z", false, text), "2026-11-26 09:14:03+01:00");
     assert_string_equal(times_local("2026-07-26T08:14:03Z", false, text), "2026-07-26 10:14:03+02:00");
     assert_string_equal(times_local("2026-11-26T08:14:03.5Z", true, text), "2026-11-26 08:14:03Z");
