@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/http/sink_states.h"
+#include "service/http/call.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +29,7 @@ static bool take(void *user, const struct store_sink *sink)
     struct sink_state *to = &found->of[found->count++];
     (void)snprintf(to->name, sizeof to->name, "%s", sink->name);
     to->behind_events = sink->behind_events;
-    to->behind_us = sink->behind_us;
+    to->oldest_us = sink->oldest_us;
     return found->count < SINK_STATES_MAX;
 }
 
@@ -62,10 +63,13 @@ void sink_states_read(struct sink_states *sinks, struct store_reader *reader, co
 
 size_t sink_states_get(struct sink_states *sinks, struct sink_state out[static SINK_STATES_MAX])
 {
+    uint64_t now_us = call_now_us();
     uv_mutex_lock(&sinks->lock);
     size_t count = sinks->count;
     memcpy(out, sinks->of, count * sizeof *out);
     uv_mutex_unlock(&sinks->lock);
+    for (size_t i = 0; i < count; ++i)
+        out[i].behind_us = out[i].oldest_us > 0 && now_us > out[i].oldest_us ? now_us - out[i].oldest_us : 0;
     return count;
 }
 

@@ -22,6 +22,7 @@
 struct sink_state {
     char name[SINK_STATES_NAME_SIZE];
     uint64_t behind_events, behind_us;
+    uint64_t oldest_us;             /* time of the first event that is not delivered; 0: all are */
     char type[16], last_error[256]; /* empty: not running; no error */
     uint64_t last_error_us, errors, rejected, dropped;
 };
@@ -39,7 +40,7 @@ void sink_states_clear(struct sink_states *sinks);
 /* Asks the store, and the sinks. On the thread of the reader. */
 void sink_states_read(struct sink_states *sinks, struct store_reader *reader, const struct http_ops *ops);
 
-/* Copies the known states. Returns their number. */
+/* Copies the known states, with how far behind they are now. Returns their number. */
 size_t sink_states_get(struct sink_states *sinks, struct sink_state out[static SINK_STATES_MAX]);
 
 /* The member "sinks" of a status. */

@@ -105,11 +105,11 @@ enum store_result store_event_bounds(struct store_reader *reader, struct store_b
 static bool hand_on_sink(void *user, sqlite3_stmt *row)
 {
     const struct listeners *to = user;
-    int64_t behind_us = sqlite3_column_int64(row, 3);
+    int64_t oldest_us = sqlite3_column_int64(row, 3);
     const struct store_sink sink = {.name = reader_text(row, 0),
                                     .seq = (uint64_t)sqlite3_column_int64(row, 1),
                                     .behind_events = (uint64_t)sqlite3_column_int64(row, 2),
-                                    .behind_us = behind_us > 0 ? (uint64_t)behind_us : 0};
+                                    .oldest_us = oldest_us > 0 ? (uint64_t)oldest_us : 0};
     return sink.name && to->sink(to->user, &sink);
 }
 
@@ -119,7 +119,6 @@ enum store_result store_sinks(struct store_reader *reader, store_sink_fn *each, 
     struct reader_query query = {.length = 0};
     reader_add(&query, "SELECT s.name,s.seq,max(0,(SELECT coalesce(max(seq),0) FROM events)-"
                        "max(s.seq,(SELECT coalesce(min(seq),1)-1 FROM events))),"
-                       "(SELECT max(time) FROM events WHERE seq=(SELECT max(seq) FROM events))-"
                        "(SELECT time FROM events WHERE seq>s.seq ORDER BY seq LIMIT 1) FROM sinks s ORDER BY s.name");
     return reader_run(reader, &query, hand_on_sink, &to, NULL);
 }

@@ -98,7 +98,8 @@ enum store_result store_buckets(struct store_reader *reader, uint64_t since_us, 
 /* A sink's progress, and its lag. */
 struct store_sink {
     const char *name;
-    uint64_t seq, behind_events, behind_us;
+    uint64_t seq, behind_events;
+    uint64_t oldest_us; /* time of the first event that is not delivered; 0: all are */
 };
 typedef bool store_sink_fn(void *user, const struct store_sink *sink);
 enum store_result store_sinks(struct store_reader *reader, store_sink_fn *each, void *user);

@@ -81,10 +81,17 @@ class Sinks(harness.Case):
         daemon.stop()
         self.assertGreater(len([one for one in self.told() if one["event"] == "crash_status"]), 3)
 
-    def degraded(self):
+    def status(self):
         done = subprocess.run([harness.BUILD / "kdnetctl", "status", "--json", "--socket", self.folder / "s"], capture_output=True, text=True,
                               timeout=harness.PATIENCE)
-        return [(one["what"], one["name"]) for one in json.loads(done.stdout)["degraded"]] if done.returncode == 0 else None
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def degraded(self):
+        status = self.status()
+        return status and [(one["what"], one["name"]) for one in status["degraded"]]
+
+    def behind_s(self):
+        return self.status()["sinks"][0]["behind_seconds"]
 
     def test_a_sink_that_takes_nothing_is_degraded_until_it_does(self):
         port = harness.free_port("127.0.0.1")
@@ -95,9 +102,12 @@ class Sinks(harness.Case):
         self.wait_for(lambda: self.degraded() == [])
         machine = harness.Machines(self, listen[0], "1.2.3.4", scenario="idle", end=False)
         self.wait_for(lambda: self.degraded() == [("sink", "s")], self.degraded)
+        before = self.behind_s()
+        self.wait_for(lambda: self.behind_s() > before + 1)  # nothing new happens, and what waits grows old
         receiver = Receiver(port)
         self.addCleanup(receiver.close)
         self.wait_for(lambda: self.degraded() == [], self.degraded)
+        self.wait_for(lambda: self.behind_s() == 0)
         machine.stop(None)
         daemon.stop()
 

@@ -558,7 +558,7 @@ enum store_result store_buckets(struct store_reader *reader, uint64_t since_us, 
 enum store_result store_sinks(struct store_reader *reader, store_sink_fn *each, void *user)
 {
     (void)reader;
-    (void)each(user, &(struct store_sink){.name = "soc", .behind_events = 2, .behind_us = 1500000});
+    (void)each(user, &(struct store_sink){.name = "soc", .behind_events = 2, .oldest_us = now_us() - 1500000});
     return STORE_DONE;
 }
 

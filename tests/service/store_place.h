@@ -177,6 +177,7 @@ static inline bool check_sink(void *user, const struct store_sink *sink)
 {
     assert_string_equal(sink->name, "soc");
     *(uint64_t *)user = sink->behind_events;
+    assert_int_equal(sink->oldest_us != 0, sink->behind_events != 0);
     return true;
 }
 
