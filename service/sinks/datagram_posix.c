@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,4 +68,10 @@ void datagram_close(struct datagram *datagram)
         return;
     (void)close(datagram->socket);
     free(datagram);
+}
+
+void stream_limit_silence(uintptr_t socket, unsigned seconds)
+{
+    unsigned ms = seconds * 1000;
+    (void)setsockopt((int)socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
 }

@@ -136,31 +136,44 @@ static void log_working(const struct feed *feed)
     log_end(&line);
 }
 
-static void note_error(struct feed *feed, const char *text)
+static void note_error(struct feed *feed, const char *text, bool is_refusal)
 {
     ++feed->errors;
     (void)snprintf(feed->error, sizeof feed->error, "%s", text);
-    if (!feed->failing)
-        log_failing(feed);
-    feed->failing = true;
+    if (!is_refusal || feed->given_up >= FEED_POISONED) {
+        if (!feed->failing)
+            log_failing(feed);
+        feed->failing = true;
+    }
     feed->env->changed(feed->env->user);
 }
 
 static void note_success(struct feed *feed)
 {
+    feed->fails = 0;
+    if (feed->given_up >= FEED_POISONED)
+        return;
     if (feed->failing)
         log_working(feed);
     feed->failing = false;
-    feed->fails = 0;
     feed->env->changed(feed->env->user);
 }
 
+/* Whether the receiver works, and only refuses what waits. */
+static bool is_refusal(struct sink_event *const *events, size_t count, enum sink_outcome outcome)
+{
+    for (size_t i = 0; i < count; ++i)
+        if (events[i]->refusals == 0)
+            return false;
+    return outcome == SINK_REFUSED || outcome == SINK_PARTLY;
+}
+
 /* Waits before the next try. False: the sink has to end. */
-static bool wait_again(struct feed *feed, const struct sink_answer *answer)
+static bool wait_again(struct feed *feed, const struct sink_answer *answer, bool is_refusal)
 {
     uint64_t ms = answer->outcome == SINK_PAUSE ? jitter(feed, FEED_LAST_MS) : backoff(feed);
     uint64_t after_s = answer->after_s < FEED_AFTER_MAX ? answer->after_s : FEED_AFTER_MAX;
-    note_error(feed, answer->text);
+    note_error(feed, answer->text, is_refusal);
     return feed->env->wait(feed->env->user, ms > after_s * 1000 ? ms : after_s * 1000, false);
 }
 
@@ -172,6 +185,7 @@ static void give_up(struct feed *feed, struct sink_event *event, const char *tex
     uint64_t now_ms = feed->env->now_ms(feed->env->user);
     event->done = true;
     ++feed->rejected;
+    ++feed->given_up;
     (void)snprintf(feed->error, sizeof feed->error, "%s", text);
     feed->env->changed(feed->env->user);
     if (feed->rejected_logged_ms != 0 && now_ms - feed->rejected_logged_ms < REJECTED_LOG_MS)
@@ -200,6 +214,7 @@ static void set_done(struct feed *feed, struct sink_event **events, size_t count
     for (size_t i = 0; i < count; ++i)
         events[i]->done = true;
     feed->delivered += count;
+    feed->given_up = 0;
     note_success(feed);
 }
 
@@ -208,6 +223,7 @@ static void take_partly(struct feed *feed, struct sink_event **events, size_t co
 {
     for (size_t i = 0; i < count; ++i) {
         feed->delivered += events[i]->done;
+        feed->given_up = events[i]->done ? 0 : feed->given_up;
         if (!events[i]->done && events[i]->refusals >= FEED_REFUSALS)
             give_up(feed, events[i], text);
     }
@@ -238,7 +254,7 @@ static enum delivered deliver(struct feed *feed, struct sink_event **events, siz
             give_up(feed, events[0], answer.text);
             break;
         }
-        if (!wait_again(feed, &answer))
+        if (!wait_again(feed, &answer, is_refusal(events, count, answer.outcome)))
             return STOPPED;
         if (feed->held_back_ms > 0)
             return REWOUND;
@@ -307,6 +323,17 @@ void feed_go_back(struct feed *feed, uint64_t seq)
 {
     feed->at = seq < feed->at ? seq : feed->at;
     feed->acknowledged = seq < feed->acknowledged ? seq : feed->acknowledged;
+    feed->mark_count = 0;
+}
+
+void feed_lost_connection(struct feed *feed, const char *error)
+{
+    uint64_t last = feed->mark_count > 0 ? feed->marks[feed->mark_count - 1].seq : 0;
+    if (last <= feed->sent_twice)
+        return;
+    feed->sent_twice = last;
+    note_error(feed, error, false);
+    feed->at = feed->acknowledged;
     feed->mark_count = 0;
 }
 

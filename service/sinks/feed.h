@@ -19,6 +19,7 @@
 #define FEED_REFUSALS  3U
 #define FEED_MARKS     40U /* of acknowledgements held back, one a second */
 #define FEED_AFTER_MAX 3600U
+#define FEED_POISONED  3U /* events in a row: from then on it is the receiver that does not work */
 
 struct feed_batch {
     struct sink_event *events;
@@ -54,6 +55,8 @@ struct feed {
     size_t mark_count;
     uint64_t acknowledged;
 
+    unsigned given_up;   /* events in a row, with none delivered between */
+    uint64_t sent_twice; /* everything up to this event was sent again after a connection broke by itself */
     uint64_t delivered, errors, rejected;
     char error[SINK_TEXT_SIZE];
     uint64_t rejected_logged_ms; /* 0: never */
@@ -66,6 +69,10 @@ bool feed_turn(struct feed *feed);
 
 /* Goes back to behind `seq`, to deliver again; never forward. */
 void feed_go_back(struct feed *feed, uint64_t seq);
+
+/* The connection to a receiver that acknowledges nothing broke without a delivery: what it may have lost is delivered
+ * again, once; a receiver that closes each connection early gets nothing a third time. */
+void feed_lost_connection(struct feed *feed, const char *error);
 
 /* Adds a line to a batch; false: out of memory. Ignores a line that is no JSON object or has no id. */
 bool feed_add(struct feed_batch *batch, uint64_t seq, uint64_t time_us, const char *line, size_t length);

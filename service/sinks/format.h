@@ -28,6 +28,9 @@ struct sink_format {
 extern const struct sink_format format_ndjson, format_hec, format_loki, format_bulk, format_otlp, format_alertmanager,
     format_slack;
 
+/* What a status of HTTP means, of a whole answer or of one event. */
+enum sink_outcome format_judge_status(long status);
+
 /* Judges a body that is no JSON, or not the format's: retried. */
 void format_strange(const char *reply, size_t length, struct sink_answer *answer);
 

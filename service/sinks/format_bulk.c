@@ -27,8 +27,16 @@ static void judge_item(struct sink_event *event, json_int_t status, const json_t
     const char *reason = json_string_value(json_object_get(json_object_get(item, "error"), "reason"));
     (void)snprintf(answer->text, sizeof answer->text, "item of %.60s: status %d %.120s", event->id, (int)status,
                    reason ? reason : "");
-    if (status >= 400 && status < 500 && status != 429 && status != 408)
+    switch (format_judge_status((long)status)) {
+    case SINK_REFUSED:
         ++event->refusals;
+        break;
+    case SINK_PAUSE: /* for example, its index is read-only because the disk is full */
+        answer->after_s = SINK_PAUSE_S;
+        break;
+    default:
+        break;
+    }
 }
 
 static void judge(const char *reply, size_t length, struct sink_event *const *events, size_t count,

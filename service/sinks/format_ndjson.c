@@ -16,6 +16,17 @@ static void make(struct text *body, const struct format_source *source, struct s
 const struct sink_format format_ndjson = {
     .path = "/", .content_type = "application/x-ndjson", .scheme = "Bearer", .make = make};
 
+enum sink_outcome format_judge_status(long status)
+{
+    if (status >= 200 && status < 300)
+        return SINK_DONE;
+    if (status == 408 || status == 429 || status >= 500)
+        return SINK_AGAIN;
+    if (status == 401 || status == 403 || status == 404 || (status >= 300 && status < 400))
+        return SINK_PAUSE;
+    return status >= 400 ? SINK_REFUSED : SINK_AGAIN;
+}
+
 void format_strange(const char *reply, size_t length, struct sink_answer *answer)
 {
     answer->outcome = SINK_AGAIN;

@@ -150,14 +150,7 @@ static void judge_status(const struct sink_link *link, long status, struct sink_
                    link->reply.bytes ? link->reply.bytes : "");
     if (curl_easy_getinfo(link->curl, CURLINFO_RETRY_AFTER, &after_s) == CURLE_OK && after_s > 0)
         answer->after_s = (unsigned)(after_s < 86400 ? after_s : 86400);
-    if (status >= 200 && status < 300)
-        answer->outcome = SINK_DONE;
-    else if (status == 408 || status == 429 || status >= 500)
-        answer->outcome = SINK_AGAIN;
-    else if (status == 401 || status == 403 || status == 404 || status < 400)
-        answer->outcome = SINK_PAUSE;
-    else
-        answer->outcome = SINK_REFUSED;
+    answer->outcome = format_judge_status(status);
 }
 
 /* Keeps the format's pace, e.g. one body a second. */

@@ -19,6 +19,7 @@
 #define SINK_BATCH_BYTES ((size_t)1 << 20) /* bytes of lines in a batch; a single line may be longer */
 #define SINK_CONNECT_S   5
 #define SINK_ANSWER_S    30
+#define SINK_PAUSE_S     300               /* until somebody has corrected the configuration */
 #define SINK_REPLY_MAX   ((size_t)4 << 20) /* bytes of an answer */
 #define SINK_TEXT_SIZE   256
 #define SINK_WORDS_SIZE  512
@@ -58,6 +59,8 @@ struct sink_type {
     unsigned longest_ms; /* longest delay between two tries; 0: minutes */
     /* Called about once a second, also without events; NULL: nothing to do. */
     void (*tick)(struct sink_link *link);
+    /* Whether the connection has ended since the last delivery; NULL: deliveries tell. Called as tick. */
+    bool (*has_ended)(struct sink_link *link);
 };
 
 extern const struct sink_type sink_http, sink_syslog, sink_journal, sink_kafka, sink_nats;

@@ -124,6 +124,12 @@ static void tick(struct sink *sink)
         sink->type->tick(sink->link);
 }
 
+static void look_for_end(struct sink *sink)
+{
+    if (sink->link && sink->type->has_ended && sink->type->has_ended(sink->link))
+        feed_lost_connection(&sink->feed, "the receiver has closed the connection");
+}
+
 static bool wait_for(void *user, uint64_t ms, bool for_events)
 {
     struct sink *sink = user;
@@ -230,6 +236,7 @@ static void run(void *user)
         while (!atomic_load(&sink->stop) && feed_turn(&sink->feed)) {
             go_back(sink);
             tick(sink);
+            look_for_end(sink);
         }
     }
     if (sink->link)

@@ -16,6 +16,8 @@
 #include <uv.h>
 
 #define LOOK_MS    20 /* interval of retrying a slow receiver */
+#define ALIVE_S    10
+#define SILENT_S   20 /* less than events are held back */
 #define HOST_SIZE  256U
 #define ENTERPRISE "kdnetd@32473"
 
@@ -94,6 +96,15 @@ static void make_message(const struct sink_link *link, const struct sink_event *
 
 /* Streams */
 
+/* A receiver that is gone without a word is noticed while what it was sent is still held back. */
+static int limit_silence(void *user, curl_socket_t socket, curlsocktype purpose)
+{
+    (void)user;
+    (void)purpose;
+    stream_limit_silence((uintptr_t)socket, SILENT_S);
+    return CURL_SOCKOPT_OK;
+}
+
 static bool connect_stream(struct sink_link *link, struct sink_answer *answer)
 {
     char url[HOST_SIZE + 16];
@@ -107,6 +118,10 @@ static bool connect_stream(struct sink_link *link, struct sink_answer *answer)
                 curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK &&
                 curl_easy_setopt(curl, CURLOPT_SSL_ENABLE_ALPN, 0L) == CURLE_OK &&
                 curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)SINK_CONNECT_S) == CURLE_OK &&
+                curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK &&
+                curl_easy_setopt(curl, CURLOPT_TCP_KEEPIDLE, (long)ALIVE_S) == CURLE_OK &&
+                curl_easy_setopt(curl, CURLOPT_TCP_KEEPINTVL, (long)ALIVE_S) == CURLE_OK &&
+                curl_easy_setopt(curl, CURLOPT_SOCKOPTFUNCTION, limit_silence) == CURLE_OK &&
                 curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, link->error) == CURLE_OK &&
                 (!link->config->ca_file || curl_easy_setopt(curl, CURLOPT_CAINFO, link->config->ca_file) == CURLE_OK);
     if (curl) /* as in http.c */
@@ -222,4 +237,13 @@ static void deliver(struct sink_link *link, struct sink_event *const *events, si
         deliver_stream(link, events, count, answer);
 }
 
-const struct sink_type sink_syslog = {.open = open_link, .deliver = deliver, .close = close_link};
+static bool has_ended(struct sink_link *link)
+{
+    bool ended = link->curl && is_closed(link);
+    if (ended)
+        disconnect(link);
+    return ended;
+}
+
+const struct sink_type sink_syslog = {
+    .open = open_link, .deliver = deliver, .close = close_link, .has_ended = has_ended};

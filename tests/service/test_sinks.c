@@ -69,6 +69,11 @@ static void an_answer_of_its_kind_counts(void **state)
                    &refusals);
     assert_int_equal(done, 1);
     assert_int_equal(refusals, 0); /* it is busy: again */
+    assert_int_equal(answer.after_s, 0);
+    answer = judge(&format_bulk, "{\"items\":[{\"create\":{\"status\":403}},{\"create\":{\"status\":404}}]}", &done,
+                   &refusals);
+    assert_int_equal(done + refusals, 0); /* the index is read-only, or not made yet: nothing is given up */
+    assert_int_equal(answer.after_s, SINK_PAUSE_S);
 }
 
 /* --- datagrams ---------------------------------------------------------------------------------------------------- */

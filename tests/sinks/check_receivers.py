@@ -474,6 +474,15 @@ class Syslog(Case):
             time.sleep(0.05)
         self.finish(process)
 
+    def test_a_connection_that_breaks_while_nothing_comes_is_noticed(self):
+        process = self.start({"name": "s", "type": "syslog", "address": self.listen()})
+        self.tell(process, event(1), event(2))
+        self.wait(2)
+        self.connections[0].shutdown(socket.SHUT_RDWR)
+        self.wait(4)
+        self.assertEqual([json.loads(self.FORM.fullmatch(one)[6])["id"] for one in self.frames[2:4]], [event(1)["id"], event(2)["id"]])
+        self.finish(process)
+
     def test_tls_checks_the_receiver(self):
         key, certificate = self.folder / "key", self.folder / "certificate"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2",
