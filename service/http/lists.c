@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/http/lists.h"
+#include "config/verdicts.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -15,7 +16,6 @@ static const char *const types[] = {
     "unknown_target", "print",           "break_storm",  "held",           "suppressed",    "removed",  "action",
     "reload",         "listener_silent", "sink_overrun", "listener_heard", "no_last_break",
 };
-static const char *const verdicts[] = {"written", "not_started", "failed", "unknown"};
 
 static bool is_of(const char *const *texts, size_t count, const char *text)
 {
@@ -80,9 +80,7 @@ static const char *check(enum list_kind kind, const char **value, char code[stat
     case LIST_TYPE:
         return list_is_type(*value) ? NULL : "is no event that there is, such as crash_status; see openapi.yaml";
     case LIST_VERDICT:
-        return is_of(verdicts, sizeof verdicts / sizeof verdicts[0], *value)
-                   ? NULL
-                   : "is none of written, not_started, failed, unknown";
+        return verdicts_has(*value) ? NULL : "is no verdict, which are " VERDICTS_WORDS;
     case LIST_CODE:
         break;
     }

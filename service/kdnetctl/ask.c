@@ -99,21 +99,11 @@ bool ask_wants(const struct ask *ask, int option, const char *value)
     return false;
 }
 
-static bool is_verdict(const char *text)
-{
-    static const char *const verdicts[] = {"written", "failed", "not_started", "unknown"};
-    for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; ++i)
-        if (strcmp(verdicts[i], text) == 0)
-            return true;
-    return false;
-}
-
 bool ask_verdicts(const struct ask *ask, int option)
 {
     for (size_t i = 0; i < ask->given_count; ++i)
-        if (ask->given[i].option == option && !is_verdict(ask->given[i].value)) {
-            command_misuse(ask->command,
-                           "--verdict is written, failed, not_started or unknown; this is none:", ask->given[i].value);
+        if (ask->given[i].option == option && !verdicts_has(ask->given[i].value)) {
+            command_misuse(ask->command, "--verdict is " VERDICTS_WORDS "; this is none:", ask->given[i].value);
             return false;
         }
     return true;

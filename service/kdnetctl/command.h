@@ -9,6 +9,8 @@
 #ifndef SERVICE_CTL_COMMAND_H
 #define SERVICE_CTL_COMMAND_H
 
+#include "config/verdicts.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -42,7 +44,7 @@ struct command {
 
 /* Of an option --since TIME. */
 #define COMMAND_SINCE_HELP   "from then on: a duration back from now (24h), or as 2026-11-26T08:14:03Z"
-#define COMMAND_VERDICT_HELP "written, failed, not_started or unknown; may be given again"
+#define COMMAND_VERDICT_HELP VERDICTS_WORDS "; may be given again"
 #define COMMAND_TARGET_HELP  "of this machine; may be given again"
 
 /* The options of every command that asks kdnetd. Ends with a NULL name. */

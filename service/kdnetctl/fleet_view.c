@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/kdnetctl/fleet_view.h"
+#include "config/verdicts.h"
 #include "service/kdnetctl/fields.h"
 #include "service/kdnetctl/times.h"
 
@@ -170,19 +171,6 @@ static void take_target(struct fleet_view *view, const json_t *event, const char
     copy_member(row, event, "address");
 }
 
-/* written, failed > not_started > unknown. */
-static int rank_of(const char *verdict)
-{
-    static const struct {
-        const char *verdict;
-        int rank;
-    } ranks[] = {{"written", 3}, {"failed", 3}, {"not_started", 2}, {"unknown", 1}};
-    for (size_t i = 0; verdict && i < sizeof ranks / sizeof ranks[0]; ++i)
-        if (strcmp(ranks[i].verdict, verdict) == 0)
-            return ranks[i].rank;
-    return 0;
-}
-
 static void add_collector(json_t *row, const char *collector)
 {
     size_t i;
@@ -201,7 +189,7 @@ static void add_collector(json_t *row, const char *collector)
 
 static void take_result(json_t *row, const json_t *event, int64_t time_us)
 {
-    int rank = rank_of(text_of(event, "verdict")), best = rank_of(text_of(row, "verdict"));
+    unsigned rank = verdicts_worth(text_of(event, "verdict")), best = verdicts_worth(text_of(row, "verdict"));
     if (!json_object_get(row, "first_us") || time_us < number_of(row, "first_us")) {
         put_number(row, "first_us", time_us);
         copy_member(row, event, "time");

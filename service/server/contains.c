@@ -4,6 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A table of our own, of European alphabets: towlower() knows only ASCII without a locale of UTF-8, SQLite only ASCII,
+ * and libunistring, which curl may bring along, is no library that the service itself may count on. */
+
 /* Capital letters, each `step`th of the range, and how far behind them their small ones are. */
 static const struct capitals {
     uint16_t first, last;

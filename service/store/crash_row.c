@@ -9,6 +9,7 @@
  */
 #include "service/output/event_json.h"
 #include "service/store/database_internal.h"
+#include "config/verdicts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +22,6 @@ struct crash_row {
     uint64_t time_us, verdict_us; /* of the first break; of the event that gave the verdict */
     json_t *json;                 /* NULL: there is none yet */
 };
-
-static unsigned worth_of(const char *verdict)
-{
-    if (strcmp(verdict, "written") == 0 || strcmp(verdict, "failed") == 0)
-        return 2;
-    return strcmp(verdict, "not_started") == 0 ? 1 : 0;
-}
 
 static int get_row(struct database *database, struct crash_row *row)
 {
@@ -156,7 +150,7 @@ static void take_verdict(struct crash_row *row, const struct store_line *line)
     const char *old = store_json_text(row->json, "verdict"), *verdict = store_json_text(line->root, "verdict");
     if (!verdict)
         verdict = "unknown";
-    unsigned old_worth = old ? worth_of(old) : 0, worth = worth_of(verdict);
+    unsigned old_worth = verdicts_worth(old), worth = verdicts_worth(verdict);
     if (old && (worth < old_worth || (worth == old_worth && line->time_us < row->verdict_us)))
         return;
     row->verdict_us = line->time_us;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The workers' half of snapshots: publication, and the facts that few targets have. */
 #include "service/targets/snapshots_internal.h"
+#include "config/verdicts.h"
 
 static void pack(const struct snapshot *snapshot, uint64_t word[static SNAPSHOTS_WORDS], uint32_t *port)
 {
@@ -139,13 +140,6 @@ static struct snapshot_more *more_of(struct snapshots *snapshots, uint32_t slot)
     return *more;
 }
 
-static unsigned worth_of(const char *verdict)
-{
-    if (strcmp(verdict, "written") == 0 || strcmp(verdict, "failed") == 0)
-        return 2;
-    return strcmp(verdict, "not_started") == 0 ? 1 : 0;
-}
-
 static void copy_text(char *to, size_t size, const char *from)
 {
     size_t length = strnlen(from, size - 1);
@@ -162,7 +156,7 @@ void snapshots_note_crash(struct snapshots *snapshots, uint32_t slot, const char
         copy_text(more->crash, sizeof more->crash, crash);
         more->crash_us = time_us;
         copy_text(more->verdict, sizeof more->verdict, verdict);
-    } else if (more && worth_of(verdict) >= worth_of(more->verdict)) {
+    } else if (more && verdicts_worth(verdict) >= verdicts_worth(more->verdict)) {
         copy_text(more->verdict, sizeof more->verdict, verdict);
     }
     uv_mutex_unlock(&snapshots->more_lock);
@@ -178,7 +172,7 @@ void snapshots_restore_crash(struct snapshots *snapshots, uint32_t slot, const c
         copy_text(more->crash, sizeof more->crash, crash);
     if (more && strcmp(more->crash, crash) == 0) {
         more->crash_us = time_us;
-        if (unknown || worth_of(verdict) > worth_of(more->verdict))
+        if (unknown || verdicts_worth(verdict) > verdicts_worth(more->verdict))
             copy_text(more->verdict, sizeof more->verdict, verdict);
     }
     uv_mutex_unlock(&snapshots->more_lock);
