@@ -13,7 +13,8 @@ struct reading {
     uv_file file;
     uint64_t at; /* in the file */
     bool skip;   /* the text up to the next line end is no whole line */
-    char *text;  /* text not handed on yet */
+    bool no_memory;
+    char *text; /* text not handed on yet */
     size_t length, size;
     catch_up_fn *each;
     void *user;
@@ -29,12 +30,13 @@ static uint64_t size_of(const char *path)
     return size;
 }
 
-/* Reads a piece behind the present text. Returns its bytes; 0: end of file, or unreadable. */
+/* Reads a piece behind the present text. Returns its bytes; 0: end of file, unreadable, or no memory. */
 static size_t read_piece(struct reading *reading)
 {
     uv_fs_t request;
     if (reading->size - reading->length < PIECE) {
         char *text = realloc(reading->text, reading->size + 4 * PIECE);
+        reading->no_memory = !text;
         if (!text)
             return 0;
         reading->text = text;
@@ -83,7 +85,7 @@ static bool read_file(const char *path, uint64_t from, catch_up_fn *each, void *
     (void)uv_fs_close(NULL, &request, reading.file, NULL);
     uv_fs_req_cleanup(&request);
     free(reading.text);
-    return goes_on;
+    return goes_on && !reading.no_memory;
 }
 
 bool catch_up_read(const char *path, uint64_t bytes, catch_up_fn *each, void *user)

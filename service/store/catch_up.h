@@ -17,7 +17,7 @@ typedef bool catch_up_fn(void *user, const char *line, size_t length);
 /*
  * Hands on each complete line in the newest `bytes` of PATH.1 and PATH, oldest first. Skips lines longer than
  * STORE_LINE_MAX, and a last line without line end, which is still being written. Returns whether `each` always
- * returned true. An unreadable file counts as empty.
+ * returned true, and there was memory. An unreadable file counts as empty.
  */
 bool catch_up_read(const char *path, uint64_t bytes, catch_up_fn *each, void *user);
 

@@ -11,6 +11,7 @@
 #include "service/store/database_internal.h"
 #include "config/verdicts.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,24 @@ struct crash_row {
     json_t *json;                 /* NULL: there is none yet */
 };
 
+static const char *text_of(sqlite3_stmt *row, int column)
+{
+    return (const char *)sqlite3_column_text(row, column);
+}
+
+/* Parses an object that a row keeps; *object is NULL when the text is none. False: no memory. */
+static bool load_object(const char *text, json_t **object)
+{
+    *object = NULL;
+    if (text && !store_json_load(text, strlen(text), 0, object))
+        return false;
+    if (!json_is_object(*object)) {
+        json_decref(*object);
+        *object = NULL;
+    }
+    return true;
+}
+
 static int get_row(struct database *database, struct crash_row *row)
 {
     sqlite3_stmt *statement = database_statement(database, STATEMENT_GET_CRASH);
@@ -33,10 +52,9 @@ static int get_row(struct database *database, struct crash_row *row)
         return code;
     row->time_us = (uint64_t)sqlite3_column_int64(statement, 0);
     row->verdict_us = (uint64_t)sqlite3_column_int64(statement, 1);
-    const char *text = (const char *)sqlite3_column_text(statement, 2);
-    row->json = text ? json_loads(text, 0, NULL) : NULL;
+    bool known = load_object(text_of(statement, 2), &row->json);
     database_reset(statement);
-    return 0;
+    return known ? 0 : SQLITE_NOMEM;
 }
 
 /* Finds the time of the crash's oldest event: the break precedes its result. */
@@ -60,17 +78,27 @@ static json_t *copy(const json_t *from, const char *key)
     return value ? json_incref(value) : json_null();
 }
 
-static void put(json_t *object, const char *key, json_t *value)
+/* These, and what is made of them, return false when there is no memory: the transaction then fails, and is done again.
+ */
+static bool put(json_t *object, const char *key, json_t *value)
 {
-    (void)json_object_set_new(object, key, value);
+    return json_object_set_new(object, key, value) == 0;
 }
 
 /* Takes a member from the newer event, unless it is absent there. */
-static void renew(json_t *row, const char *key, const json_t *from)
+static bool renew(json_t *row, const char *key, const json_t *from)
 {
     json_t *value = json_object_get(from, key);
-    if (value && !json_is_null(value))
-        (void)json_object_set(row, key, value);
+    return !value || json_is_null(value) || json_object_set(row, key, value) == 0;
+}
+
+/* Returns the object when it is whole, else NULL. */
+static json_t *keep_whole(json_t *object, bool whole)
+{
+    if (whole)
+        return object;
+    json_decref(object);
+    return NULL;
 }
 
 static json_t *new_json(const struct store_line *line, const char *crash)
@@ -78,25 +106,23 @@ static json_t *new_json(const struct store_line *line, const char *crash)
     static const char *const order[] = {"bugcheck", "verdict", "reason",    "status", "assessment", "bucket",
                                         "phases",   "dump_ms", "halted_ms", "kernel", "evidence",   "labels"};
     json_t *json = json_object();
-    put(json, "crash", json_string(crash));
-    put(json, "target", json_string(line->target));
-    put(json, "time", json_null());
+    bool whole = put(json, "crash", json_string(crash)) && put(json, "target", copy(line->root, "target")) &&
+                 put(json, "time", json_null());
     for (size_t i = 0; i < sizeof order / sizeof order[0]; ++i)
-        put(json, order[i], json_null());
-    put(json, "phases", json_array());
-    put(json, "evidence", json_object());
-    put(json, "labels", json_object());
-    return json;
+        whole = whole && put(json, order[i], json_null());
+    whole = whole && put(json, "phases", json_array()) && put(json, "evidence", json_object()) &&
+            put(json, "labels", json_object());
+    return keep_whole(json, whole);
 }
 
 static json_t *new_phase(const struct store_line *line)
 {
     static const char *const members[] = {"id", "time", "phase", "verdict", "status", "reason", "collector", "read_ms"};
     json_t *phase = json_object();
+    bool whole = phase != NULL;
     for (size_t i = 0; i < sizeof members / sizeof members[0]; ++i)
-        put(phase, members[i], copy(line->root, members[i]));
-    put(phase, "halted_ms", json_null());
-    return phase;
+        whole = whole && put(phase, members[i], copy(line->root, members[i]));
+    return keep_whole(phase, whole && put(phase, "halted_ms", json_null()));
 }
 
 static const char *phase_time(const json_t *phase)
@@ -106,80 +132,94 @@ static const char *phase_time(const json_t *phase)
 }
 
 /* Phases are sorted by their time texts, which all have one form. */
-static void add_phase(json_t *phases, const struct store_line *line)
+static bool add_phase(json_t *phases, const struct store_line *line)
 {
+    if (!json_is_array(phases))
+        return true;
     json_t *phase = new_phase(line);
     size_t at = json_array_size(phases);
+    if (!phase)
+        return false;
     while (at > 0 && strcmp(phase_time(json_array_get(phases, at - 1)), phase_time(phase)) > 0)
         --at;
-    (void)json_array_insert_new(phases, at, phase);
+    if (json_array_insert_new(phases, at, phase) != 0)
+        return false;
     if (json_array_size(phases) > PHASES_MAX)
         (void)json_array_remove(phases, PHASES_MAX / 2); /* the first ones and the newest stay */
+    return true;
+}
+
+static json_t *unknown_kernel(void)
+{
+    json_t *kernel = json_object();
+    return keep_whole(kernel, put(kernel, "build_lab", json_null()) && put(kernel, "machine", json_null()) &&
+                                  put(kernel, "pdb", json_null()));
+}
+
+/* Reads what is known of the kernel of the event's boot; *kernel NULL: nothing. */
+static int get_kernel(struct database *database, const struct store_line *line, json_t **kernel)
+{
+    sqlite3_stmt *statement = database_statement(database, STATEMENT_GET_KERNEL);
+    *kernel = NULL;
+    database_bind_text(statement, 1, line->target);
+    database_bind_text(statement, 2, store_json_text(line->root, "boot"));
+    int code = database_step_row(database, statement);
+    if (code != SQLITE_ROW)
+        return code;
+    bool known = load_object(text_of(statement, 0), kernel);
+    database_reset(statement);
+    return known ? 0 : SQLITE_NOMEM;
 }
 
 static int add_kernel(struct database *database, const struct store_line *line, json_t *row)
 {
-    sqlite3_stmt *statement = database_statement(database, STATEMENT_GET_KERNEL);
-    json_t *kernel = NULL;
-    database_bind_text(statement, 1, line->target);
-    database_bind_text(statement, 2, store_json_text(line->root, "boot"));
-    int code = database_step_row(database, statement);
-    if (code == SQLITE_ROW) {
-        const char *text = (const char *)sqlite3_column_text(statement, 0);
-        kernel = text ? json_loads(text, 0, NULL) : NULL;
-        database_reset(statement);
-    } else if (code) {
+    json_t *kernel;
+    int code = get_kernel(database, line, &kernel);
+    if (code)
         return code;
-    }
-    if (!kernel) {
-        kernel = json_object();
-        put(kernel, "build_lab", json_null());
-        put(kernel, "machine", json_null());
-        put(kernel, "pdb", json_null());
-    }
-    renew(kernel, "build_lab", line->root);
-    if (!json_is_object(json_object_get(row, "kernel")) || json_is_string(json_object_get(kernel, "machine")))
-        put(row, "kernel", kernel);
-    else
-        json_decref(kernel);
-    return 0;
+    if (!kernel)
+        kernel = unknown_kernel();
+    bool whole = kernel && renew(kernel, "build_lab", line->root);
+    bool counts = !json_is_object(json_object_get(row, "kernel")) || json_is_string(json_object_get(kernel, "machine"));
+    if (whole && counts)
+        return put(row, "kernel", kernel) ? 0 : SQLITE_NOMEM;
+    json_decref(kernel);
+    return whole ? 0 : SQLITE_NOMEM;
 }
 
-static void take_verdict(struct crash_row *row, const struct store_line *line)
+static bool take_verdict(struct crash_row *row, const struct store_line *line)
 {
     const char *old = store_json_text(row->json, "verdict"), *verdict = store_json_text(line->root, "verdict");
     if (!verdict)
         verdict = "unknown";
     unsigned old_worth = verdicts_worth(old), worth = verdicts_worth(verdict);
     if (old && (worth < old_worth || (worth == old_worth && line->time_us < row->verdict_us)))
-        return;
+        return true;
     row->verdict_us = line->time_us;
-    put(row->json, "verdict", json_string(verdict));
-    put(row->json, "reason", copy(line->root, "reason"));
-    put(row->json, "status", copy(line->root, "status"));
-    put(row->json, "assessment", copy(line->root, "assessment"));
+    return put(row->json, "verdict", json_string(verdict)) && put(row->json, "reason", copy(line->root, "reason")) &&
+           put(row->json, "status", copy(line->root, "status")) &&
+           put(row->json, "assessment", copy(line->root, "assessment"));
 }
 
-static void take_status(struct crash_row *row, const struct store_line *line)
+static bool take_status(struct crash_row *row, const struct store_line *line)
 {
+    static const char *const members[] = {"bugcheck", "bucket", "cause", "labels"};
     json_t *evidence = json_object_get(line->root, "evidence");
     double dump_ms = json_number_value(json_object_get(line->root, "since_first_ms"));
-    take_verdict(row, line);
-    renew(row->json, "bugcheck", line->root);
-    renew(row->json, "bucket", line->root);
-    renew(row->json, "cause", line->root);
+    bool whole = take_verdict(row, line);
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; ++i)
+        whole = whole && renew(row->json, members[i], line->root);
     if (json_array_size(json_object_get(line->root, "stack")) > 0)
-        renew(row->json, "stack", line->root);
-    renew(row->json, "labels", line->root);
-    if (json_is_object(evidence))
-        (void)json_object_update(json_object_get(row->json, "evidence"), evidence);
+        whole = whole && renew(row->json, "stack", line->root);
+    if (json_is_object(evidence) && json_is_object(json_object_get(row->json, "evidence")))
+        whole = whole && json_object_update(json_object_get(row->json, "evidence"), evidence) == 0;
     if (dump_ms > json_number_value(json_object_get(row->json, "dump_ms")))
-        put(row->json, "dump_ms", json_real(dump_ms));
-    add_phase(json_object_get(row->json, "phases"), line);
+        whole = whole && put(row->json, "dump_ms", json_real(dump_ms));
+    return whole && add_phase(json_object_get(row->json, "phases"), line);
 }
 
 /* A `released` belongs to the newest earlier phase. A second one, after a hold, covers the whole halt again. */
-static void take_released(struct crash_row *row, const struct store_line *line)
+static bool take_released(struct crash_row *row, const struct store_line *line)
 {
     json_t *phases = json_object_get(row->json, "phases");
     json_t *halted = json_object_get(line->root, "halted_ms");
@@ -188,19 +228,20 @@ static void take_released(struct crash_row *row, const struct store_line *line)
     double sum = 0;
     while (at > 0 && strcmp(phase_time(json_array_get(phases, at - 1)), when ? when : "") > 0)
         --at;
-    if (at > 0 && json_is_number(halted))
-        (void)json_object_set(json_array_get(phases, at - 1), "halted_ms", halted);
+    json_t *phase = at > 0 ? json_array_get(phases, at - 1) : NULL;
+    if (json_is_object(phase) && json_is_number(halted) && json_object_set(phase, "halted_ms", halted) != 0)
+        return false;
     for (size_t i = 0; i < json_array_size(phases); ++i)
         sum += json_number_value(json_object_get(json_array_get(phases, i), "halted_ms"));
-    put(row->json, "halted_ms", json_real(sum));
+    return !isfinite(sum) || put(row->json, "halted_ms", json_real(sum));
 }
 
 static int put_row(struct database *database, const struct crash_row *row)
 {
     char first[EVENT_JSON_TIME_SIZE];
     event_json_time(row->time_us, first);
-    put(row->json, "time", json_string(first));
-    char *text = json_dumps(row->json, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    bool whole = put(row->json, "time", json_string(first));
+    char *text = whole ? store_json_dump(row->json, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
     if (!text)
         return SQLITE_NOMEM;
     sqlite3_stmt *statement = database_statement(database, STATEMENT_PUT_CRASH);
@@ -233,7 +274,8 @@ static int add_status(struct database *database, struct crash_row *row, const st
     }
     if (line->time_us < row->time_us)
         row->time_us = line->time_us;
-    take_status(row, line);
+    if (!row->json || !take_status(row, line))
+        return SQLITE_NOMEM;
     int code = line->crash[0] != '\0' ? find_first(database, row->crash, &row->time_us) : 0;
     return code ? code : add_kernel(database, line, row->json);
 }
@@ -283,13 +325,15 @@ int crash_row_add(struct database *database, struct store_line *line)
     int code;
     if (!is_status && (strcmp(line->type, "released") != 0 || line->crash[0] == '\0'))
         return 0;
-    if (!store_line_open(line) || (line->crash[0] == '\0' && !is_of_crash(line)))
+    if (!store_line_open(line))
+        return line->no_memory ? SQLITE_NOMEM : 0;
+    if (line->crash[0] == '\0' && !is_of_crash(line))
         return 0;
     struct crash_row *row = find_row(database, line->crash[0] != '\0' ? line->crash : line->id, &code);
     if (row && is_status)
         code = add_status(database, row, line);
-    else if (row && row->json)
-        take_released(row, line);
+    else if (row && row->json && !take_released(row, line))
+        code = SQLITE_NOMEM;
     return code;
 }
 

@@ -34,6 +34,8 @@ static const char schema[] =
     "CREATE TABLE sinks(name TEXT PRIMARY KEY, seq INTEGER NOT NULL);"
     "PRAGMA application_id=1801743973; PRAGMA user_version=1;";
 
+_Static_assert(DATABASE_NO_MEMORY == SQLITE_NOMEM, "database.h has SQLite's number");
+
 static int note(struct database *database, int code)
 {
     int plain = code == SQLITE_DONE || code == SQLITE_ROW ? SQLITE_OK : code;

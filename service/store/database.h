@@ -14,6 +14,8 @@
 #include "service/store/line.h"
 #include "service/store/rows.h"
 
+#define DATABASE_NO_MEMORY 7 /* SQLITE_NOMEM, also for those who see no SQLite */
+
 struct database;
 
 /* Opens or makes the file. NULL: the fault is in `error`; *damaged: the file is unreadable. */

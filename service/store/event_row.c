@@ -29,14 +29,15 @@ static int put_kernel(struct database *database, struct store_line *line)
 {
     static const char *const members[] = {"build_lab", "machine", "pdb"};
     if (!store_line_open(line))
-        return 0;
+        return line->no_memory ? SQLITE_NOMEM : 0;
     const char *boot = store_json_text(line->root, "boot");
     json_t *kernel = json_object();
+    bool whole = true;
     for (size_t i = 0; i < 3; ++i) {
         json_t *value = json_object_get(line->root, members[i]);
-        (void)json_object_set_new(kernel, members[i], value ? json_incref(value) : json_null());
+        whole = json_object_set_new(kernel, members[i], value ? json_incref(value) : json_null()) == 0 && whole;
     }
-    char *text = json_dumps(kernel, JSON_COMPACT);
+    char *text = whole ? store_json_dump(kernel, JSON_COMPACT) : NULL;
     json_decref(kernel);
     if (!text)
         return SQLITE_NOMEM;
@@ -119,9 +120,10 @@ int database_sink_ack(struct database *database, const char *sink, uint64_t seq,
 static int drop_sinks(struct database *database, const char *const *sinks, size_t count)
 {
     json_t *names = json_array();
+    bool whole = true; /* a sink that is not named would lose its place */
     for (size_t i = 0; i < count; ++i)
-        (void)json_array_append_new(names, json_string(sinks[i]));
-    char *text = json_dumps(names, JSON_COMPACT);
+        whole = json_array_append_new(names, json_string(sinks[i])) == 0 && whole;
+    char *text = whole ? store_json_dump(names, JSON_COMPACT) : NULL;
     json_decref(names);
     if (!text)
         return SQLITE_NOMEM;

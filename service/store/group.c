@@ -55,7 +55,7 @@ int store_group_add(struct store_group *group, struct database *database, const 
     struct store_line *line = &group->lines[group->count];
     uint64_t seq = 0;
     if (!take(queued, line))
-        return 0;
+        return line->no_memory ? DATABASE_NO_MEMORY : 0;
     int code = database_add(database, line, &seq);
     if (code == 0 && seq > 0)
         keep(group, line, seq, caught_up);

@@ -2,6 +2,7 @@
 #include "service/store/line.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Days since 1970 of a Gregorian date: years start in March, so that leap days come last. */
@@ -59,6 +60,56 @@ bool store_time_parse(const char *text, uint64_t *time_us)
     return true;
 }
 
+/* jansson does not always tell want of memory from wrong text: the text is parsed again when there is memory for it. */
+bool store_json_load(const char *text, size_t length, size_t flags, json_t **json)
+{
+    *json = json_loadb(text, length, flags, NULL);
+    if (*json)
+        return true;
+    void *room = malloc(4 * length + 4096);
+    if (!room)
+        return false;
+    free(room);
+    *json = json_loadb(text, length, flags, NULL);
+    return true;
+}
+
+struct dump {
+    char *text;
+    size_t length, size;
+    bool failed;
+};
+
+static int add_piece(const char *piece, size_t length, void *user)
+{
+    struct dump *dump = user;
+    if (dump->failed)
+        return -1;
+    if (dump->size - dump->length <= length) {
+        size_t size = 2 * dump->size + length + 1024;
+        char *text = realloc(dump->text, size);
+        dump->failed = !text;
+        if (!text)
+            return -1;
+        dump->text = text;
+        dump->size = size;
+    }
+    memcpy(dump->text + dump->length, piece, length);
+    dump->length += length;
+    dump->text[dump->length] = '\0';
+    return 0;
+}
+
+/* json_dumps leaves names out, and says nothing, when its buffer cannot grow. */
+char *store_json_dump(const json_t *json, size_t flags)
+{
+    struct dump dump = {.text = NULL};
+    if (json_dump_callback(json, add_piece, &dump, flags) == 0 && !dump.failed)
+        return dump.text;
+    free(dump.text);
+    return NULL;
+}
+
 const char *store_json_text(const json_t *object, const char *key)
 {
     return json_string_value(json_object_get(object, key));
@@ -91,6 +142,7 @@ bool store_line_take(const char *text, size_t length, const struct store_facts *
     out->text = text;
     out->length = length;
     out->root = NULL;
+    out->no_memory = false;
     out->time_us = facts->time_us;
     return length <= STORE_LINE_MAX && keep_text(facts->id, out->id) && keep_text(facts->type, out->type) &&
            (keep_text(facts->target, out->target) || !facts->target) &&
@@ -100,17 +152,18 @@ bool store_line_take(const char *text, size_t length, const struct store_facts *
 bool store_line_open(struct store_line *line)
 {
     if (!line->root)
-        line->root = json_loadb(line->text, line->length, JSON_REJECT_DUPLICATES, NULL);
+        line->no_memory = !store_json_load(line->text, line->length, JSON_REJECT_DUPLICATES, &line->root);
     return json_is_object(line->root);
 }
 
 bool store_line_parse(const char *text, size_t length, struct store_line *out)
 {
+    out->no_memory = false;
     if (length > STORE_LINE_MAX)
         return false;
     out->text = text;
     out->length = length;
-    out->root = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+    out->no_memory = !store_json_load(text, length, JSON_REJECT_DUPLICATES, &out->root);
     const char *time_text = store_json_text(out->root, "time");
     if (time_text && store_time_parse(time_text, &out->time_us) && copy_text(out->root, "id", false, out->id) &&
         copy_text(out->root, "event", false, out->type) && copy_text(out->root, "target", true, out->target) &&

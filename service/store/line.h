@@ -21,7 +21,8 @@
 struct store_line {
     const char *text; /* borrowed */
     size_t length;
-    json_t *root; /* NULL: not parsed */
+    json_t *root;   /* NULL: not parsed */
+    bool no_memory; /* it could not be parsed for want of memory: it may be later */
     uint64_t time_us;
     char id[STORE_TEXT_SIZE], type[STORE_TEXT_SIZE];
     char target[STORE_TEXT_SIZE], crash[STORE_TEXT_SIZE]; /* empty: null */
@@ -38,6 +39,10 @@ void store_line_clear(struct store_line *line);
 /* Finds the id of a line without parsing it; false: not found this way. The line may still be no event. */
 bool store_line_id(const char *text, size_t length, char out[static STORE_TEXT_SIZE]);
 
+/* Parses a text; *json is NULL when it is no JSON. False: there was no memory for it, so nothing is known of it. */
+bool store_json_load(const char *text, size_t length, size_t flags, json_t **json);
+/* Writes a value as text, with an end; the caller frees it. NULL: no memory. */
+char *store_json_dump(const json_t *json, size_t flags);
 /* Returns a text member of an object; NULL: absent or no text. Borrowed. */
 const char *store_json_text(const json_t *object, const char *key);
 

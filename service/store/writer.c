@@ -242,14 +242,16 @@ static bool commit_found(struct catching *catching)
     return !catching->failed;
 }
 
-static bool is_of_this_run(const struct store *store, const char *text, size_t length)
+/* False: there was no memory to find out. */
+static bool is_of_this_run(const struct store *store, const char *text, size_t length, bool *is)
 {
     struct store_line line;
+    *is = false;
     if (!store_line_parse(text, length, &line))
-        return false;
-    bool is = line.time_us >= store->opened_us;
+        return !line.no_memory;
+    *is = line.time_us >= store->opened_us;
     store_line_clear(&line);
-    return is;
+    return true;
 }
 
 /* New sinks begin here: behind the events of earlier runs, and ahead of this run's. */
@@ -266,12 +268,13 @@ static bool begin_sinks(struct catching *catching)
     return !catching->failed;
 }
 
+/* False: the rest is read another time. */
 static bool on_found(void *user, const char *text, size_t length)
 {
     struct catching *catching = user;
     struct store *store = catching->store;
     char id[STORE_TEXT_SIZE];
-    bool has = false;
+    bool has = false, is_new = false;
     if (store_line_id(text, length, id)) {
         int code = database_has(store->database, id, &has);
         if (code) {
@@ -280,11 +283,15 @@ static bool on_found(void *user, const char *text, size_t length)
             return false;
         }
     }
-    if (!has && store->sinks_due && is_of_this_run(store, text, length) && !begin_sinks(catching))
-        return false;
-    struct store_queued *copy = has ? NULL : store_queued_new(text, length, NULL);
-    if (!copy)
+    if (has)
         return true;
+    if (store->sinks_due && !is_of_this_run(store, text, length, &is_new))
+        return false;
+    if (is_new && !begin_sinks(catching))
+        return false;
+    struct store_queued *copy = store_queued_new(text, length, NULL);
+    if (!copy)
+        return false;
     if (catching->last)
         catching->last->next = copy;
     else
