@@ -2,6 +2,8 @@
 #include "kdnet/session/claim_internal.h"
 #include "kdnet/session/offers_internal.h"
 
+#include <stdlib.h>
+
 #define FOREIGN_PATIENCE_US 1000000U /* data under an unknown key for so long: the target and we disagree */
 #define FOREIGN_QUICK       3U       /* new keys without patience: a machine that is halted waits for each */
 #define FOREIGN_DOUBLINGS   6U       /* then patience doubles with each new key that ended nothing: a minute at most */
@@ -167,19 +169,41 @@ static void take_foreign(struct kdnet_session *session, bool waits, bool to_send
     }
 }
 
+/* Made when there is none; NULL: out of memory, and nobody's word is waited for. */
+static struct kdnet_strays *strays_of(struct kdnet_session *session)
+{
+    if (!session->strays)
+        session->strays = calloc(1, sizeof *session->strays);
+    return session->strays;
+}
+
+static void wait_no_more(struct kdnet_session *session)
+{
+    if (session->strays)
+        session->strays->word_us = 0;
+    session->word_waits = false;
+}
+
+/* When nobody's word is waited for any more; 0: nobody's is. */
+static uint64_t word_deadline(const struct kdnet_session *session)
+{
+    return session->strays ? session->strays->word_us : 0;
+}
+
 /* The other hosts are shown the datagram. Whoever has the machine says so, but is believed only so long. */
 static bool waits_for_word(struct kdnet_session *session, bool waits, uint64_t now_us)
 {
-    if (!session->shared->relays)
+    struct kdnet_strays *strays = session->shared->relays ? strays_of(session) : NULL;
+    if (!strays)
         return false;
-    if (session->strays_ms == 0 || kdnet_state_since(session->stray_ms, now_us) > STRAYS_PAUSE_US)
-        session->strays_ms = kdnet_state_ms(now_us);
-    session->stray_ms = kdnet_state_ms(now_us);
-    if (kdnet_state_since(session->strays_ms, now_us) > KEPT_US)
+    if (strays->since_ms == 0 || kdnet_state_since(strays->last_ms, now_us) > STRAYS_PAUSE_US)
+        strays->since_ms = kdnet_state_ms(now_us);
+    strays->last_ms = kdnet_state_ms(now_us);
+    if (kdnet_state_since(strays->since_ms, now_us) > KEPT_US)
         return false;
     session->word_waits = session->word_waits || waits;
-    if (session->word_us == 0)
-        session->word_us = now_us + WORD_US;
+    if (strays->word_us == 0)
+        strays->word_us = now_us + WORD_US;
     return true;
 }
 
@@ -199,9 +223,10 @@ void kdnet_claim_foreign(struct kdnet_session *session, uint8_t version, size_t 
 
 void kdnet_claim_kept(struct kdnet_session *session, uint64_t now_us)
 {
-    session->kept_ms = kdnet_state_ms(now_us);
-    session->word_us = 0;
-    session->word_waits = false;
+    struct kdnet_strays *strays = strays_of(session);
+    if (strays)
+        strays->kept_ms = kdnet_state_ms(now_us);
+    wait_no_more(session);
     session->response_doubted = 0;
     session->claim_us = 0;
     session->claim_tries = 0;
@@ -210,19 +235,27 @@ void kdnet_claim_kept(struct kdnet_session *session, uint64_t now_us)
 
 bool kdnet_claim_is_kept(const struct kdnet_session *session, uint64_t now_us)
 {
-    return session->shared->relays && session->kept_ms != 0 && kdnet_state_since(session->kept_ms, now_us) < KEPT_US;
+    const struct kdnet_strays *strays = session->shared->relays ? session->strays : NULL;
+    return strays && strays->kept_ms != 0 && kdnet_state_since(strays->kept_ms, now_us) < KEPT_US;
 }
 
 bool kdnet_claim_has_strays(const struct kdnet_session *session, uint64_t now_us)
 {
-    return session->shared->relays && session->stray_ms != 0 && kdnet_state_since(session->stray_ms, now_us) < KEPT_US;
+    const struct kdnet_strays *strays = session->shared->relays ? session->strays : NULL;
+    return strays && strays->last_ms != 0 && kdnet_state_since(strays->last_ms, now_us) < KEPT_US;
+}
+
+/* Whether its data began to come astray only lately. */
+static bool is_new_astray(const struct kdnet_session *session, uint64_t now_us)
+{
+    return session->strays && kdnet_state_since(session->strays->since_ms, now_us) <= KEPT_US;
 }
 
 /* What nobody has for so long is noise, or the machine of a host that is gone. */
 bool kdnet_claim_shows_data(const struct kdnet_session *session, uint64_t now_us)
 {
     return session->shared->relays && !session->relayed &&
-           (kdnet_claim_is_kept(session, now_us) || kdnet_state_since(session->strays_ms, now_us) <= KEPT_US);
+           (kdnet_claim_is_kept(session, now_us) || is_new_astray(session, now_us));
 }
 
 bool kdnet_claim_shows_poke(const struct kdnet_session *session)
@@ -333,15 +366,24 @@ void kdnet_claim_poked(struct kdnet_session *session, uint64_t now_us)
         session->rival = (session->rival - 1U) & 3U;
 }
 
-void kdnet_claim_heard(struct kdnet_session *session)
+/* A machine that is heard itself, and of which no word counts any more, needs none of this. */
+static void drop_strays(struct kdnet_session *session, uint64_t now_us)
+{
+    if (!session->strays || kdnet_claim_is_kept(session, now_us) || kdnet_claim_has_strays(session, now_us))
+        return;
+    free(session->strays);
+    session->strays = NULL;
+}
+
+void kdnet_claim_heard(struct kdnet_session *session, uint64_t now_us)
 {
     session->foreign_ms = 0;
     session->claim_us = 0;
     session->claim_tries = 0;
     session->rekey_wanted = false;
-    session->word_us = 0;
-    session->word_waits = false;
     session->response_doubted = 0;
+    wait_no_more(session);
+    drop_strays(session, now_us);
 }
 
 void kdnet_claim_paid(struct kdnet_session *session)
@@ -363,21 +405,21 @@ static uint64_t claim_deadline(const struct kdnet_session *session)
 uint64_t kdnet_claim_deadline(const struct kdnet_session *session)
 {
     uint64_t claim_us = claim_deadline(session);
-    return session->word_us > 0 && session->word_us < claim_us ? session->word_us : claim_us;
+    uint64_t word_us = word_deadline(session);
+    return word_us > 0 && word_us < claim_us ? word_us : claim_us;
 }
 
 /* No other host has said that it has the machine. */
 static void miss_word(struct kdnet_session *session, uint64_t now_us)
 {
     bool waits = session->word_waits;
-    session->word_us = 0;
-    session->word_waits = false;
+    wait_no_more(session);
     take_foreign(session, waits, false, now_us);
 }
 
 void kdnet_claim_expire(struct kdnet_session *session, uint64_t now_us)
 {
-    if (session->word_us > 0 && now_us >= session->word_us)
+    if (word_deadline(session) > 0 && now_us >= word_deadline(session))
         miss_word(session, now_us);
     if (now_us < claim_deadline(session))
         return;

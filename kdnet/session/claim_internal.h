@@ -43,7 +43,7 @@ void kdnet_claim_asked(struct kdnet_session *session, uint64_t now_us);
 void kdnet_claim_offered(struct kdnet_session *session, uint64_t now_us);
 
 /* Data came under our key: nothing is claimed. `waited`: a packet that the machine wanted acknowledged. */
-void kdnet_claim_heard(struct kdnet_session *session);
+void kdnet_claim_heard(struct kdnet_session *session, uint64_t now_us);
 void kdnet_claim_paid(struct kdnet_session *session);
 
 uint64_t kdnet_claim_deadline(const struct kdnet_session *session);

@@ -66,6 +66,7 @@ struct kdnet_session *kdnet_session_relocate(struct kdnet_session *session, void
 static void forget_all(struct kdnet_session *session)
 {
     kdnet_offers_forget(session);
+    free(session->strays);
     kdnet_active_free(session->active);
     free(session->history);
     kdnet_kernel_info_clear(session->kernel_info);
@@ -230,7 +231,7 @@ static int receive_data(struct kdnet_session *session, const uint8_t *payload, s
     }
     received->live = true;
     received->other_host = contested && memcmp(id, session->id, sizeof id) != 0;
-    kdnet_claim_heard(session);
+    kdnet_claim_heard(session, now_us);
     kdnet_state_heard(session, now_us);
     if (session->active)
         session->active->halt.resuming.other_host_pokes = 0;

@@ -299,6 +299,14 @@ struct kdnet_history {
     struct kdnet_budget budget;
 };
 
+/* Of a machine whose datagrams come astray to hosts that show each other what they cannot open (claim.c). */
+struct kdnet_strays {
+    uint64_t word_us;  /* until when another host may say that it has the machine; 0: nobody is waited for */
+    uint32_t kept_ms;  /* when another host said so last (kdnet_state_ms); 0: never */
+    uint32_t since_ms; /* start of data that other hosts were shown (kdnet_state_ms); 0: none */
+    uint32_t last_ms;  /* the last of it */
+};
+
 /*
  * One for each machine, and each machine pokes every three seconds. A poke of an idle machine touches only the first
  * three or four cache lines; state that only breaking machines need is allocated on demand.
@@ -350,11 +358,8 @@ struct kdnet_session {
     uint64_t sequence : 36;           /* of our last data datagram; never decreases [w11] */
     uint64_t told : 28;               /* events reported in this session */
     uint64_t claim_us;                /* when to continue a claim (claim.c); 0: none is pending */
+    struct kdnet_strays *strays;      /* NULL: other hosts were shown nothing lately */
     uint32_t foreign_ms;              /* start of data that none of our keys opens (kdnet_state_ms); 0: no such data */
-    uint64_t word_us;   /* until when another host may say that it has the machine (claim.c); 0: nobody is waited for */
-    uint32_t kept_ms;   /* when another host said so last (kdnet_state_ms); 0: never */
-    uint32_t strays_ms; /* start of data that other hosts were shown (kdnet_state_ms); 0: none */
-    uint32_t stray_ms;  /* the last of it */
     uint32_t solicited_ms; /* when the target was last asked for a poke or given a new key (kdnet_state_ms); 0: never */
 };
 

@@ -25,6 +25,8 @@ bool timers_reserve(struct timers *timers, size_t ids)
 {
     if (ids <= timers->ids)
         return true;
+    if (ids > TIMERS_IDS_MAX)
+        return false;
     struct timers_item *heap = realloc(timers->heap, ids * sizeof *heap);
     if (!heap)
         return false;
@@ -137,8 +139,8 @@ static bool set_far(struct timers *timers, uint32_t id, uint64_t deadline_us, ui
     if (tick < timers->tick)
         return false;
     unsigned slot = (unsigned)((tick < last ? tick : last) % TIMERS_WHEEL);
-    entry->slot = (uint8_t)(slot + 1);
-    entry->next = timers->wheel[slot];
+    entry->slot = (slot + 1) & 0xffU;
+    entry->next = timers->wheel[slot] & TIMERS_IDS_MAX;
     timers->wheel[slot] = id + 1;
     ++timers->far;
     return true;

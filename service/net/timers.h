@@ -18,6 +18,7 @@
 #define TIMERS_NEVER   UINT64_MAX
 #define TIMERS_TICK_US 1000000U
 #define TIMERS_FAR_US  3000000U
+#define TIMERS_IDS_MAX 0xffffffU
 #define TIMERS_WHEEL   128U /* ticks; a deadline further away comes due early, and is set again */
 
 struct timers_item {
@@ -26,9 +27,9 @@ struct timers_item {
 };
 
 struct timers_entry {
-    uint32_t position; /* index in the heap + 1; 0: not in the heap */
-    uint32_t next;     /* next id in its slot of the wheel + 1; 0: none */
-    uint8_t slot;      /* + 1; 0: not in the wheel */
+    uint32_t position;  /* index in the heap + 1; 0: not in the heap */
+    uint32_t next : 24; /* next id in its slot of the wheel + 1; 0: none */
+    uint32_t slot : 8;  /* + 1; 0: not in the wheel */
 };
 
 struct timers {
@@ -45,7 +46,7 @@ struct timers {
 void timers_init(struct timers *timers);
 void timers_clear(struct timers *timers);
 
-/* Makes room for ids 0 to `ids` - 1. False: out of memory; everything is unchanged. */
+/* Makes room for ids 0 to `ids` - 1. False: out of memory, or more than TIMERS_IDS_MAX; everything is unchanged. */
 bool timers_reserve(struct timers *timers, size_t ids);
 
 /*

@@ -37,7 +37,7 @@ static struct snapshot snapshot_of(const struct worker *worker, const struct tar
     struct kdnet_event event = {.type = KDNET_EVENT_CONNECTED};
     struct snapshot made = {.state = act_state(target),
                             .worker = (uint8_t)worker->number,
-                            .last_seen_us = people_us(kdnet_session_last_seen(target->session), wall)};
+                            .last_seen_us = people_us(kdnet_session_last_seen(targets_session(target)), wall)};
     if (endpoint) {
         made.has_address = true;
         made.address = targets_address(endpoint);
@@ -45,18 +45,18 @@ static struct snapshot snapshot_of(const struct worker *worker, const struct tar
     }
     if (made.state == TARGET_NEVER_SEEN)
         return made;
-    kdnet_session_identify(target->session, &event);
+    kdnet_session_identify(targets_session(target), &event);
     made.has_boot = event.of.boot_known;
     memcpy(made.boot, event.of.boot, sizeof made.boot);
-    made.has_session = kdnet_session_id(target->session, made.session);
-    made.version = kdnet_session_version(target->session);
+    made.has_session = kdnet_session_id(targets_session(target), made.session);
+    made.version = kdnet_session_version(targets_session(target));
     return made;
 }
 
 /* The slot of the row's target, which the row remembers. */
 static uint32_t slot_of(struct observe *observe, struct target *target)
 {
-    const struct config_labels *labels = policies_labels(kdnet_session_policy(target->session));
+    const struct config_labels *labels = policies_labels(kdnet_session_policy(targets_session(target)));
     if (target->snapshot == 0)
         target->snapshot = snapshots_slot(observe->snapshots, targets_name(target), labels);
     else
@@ -70,7 +70,7 @@ void observe_target_changed(struct observe *observe, struct worker *worker, stru
         return;
     uint64_t wall = wall_us();
     const struct snapshot made = snapshot_of(worker, target, wall);
-    uint64_t hold_us = kdnet_session_policy(target->session)->hold_for_us;
+    uint64_t hold_us = kdnet_session_policy(targets_session(target))->hold_for_us;
     bool is_new = snapshots_publish(observe->snapshots, target->snapshot, &made, wall);
     if (is_new && made.state == TARGET_HELD)
         snapshots_note_hold(observe->snapshots, target->snapshot, hold_us > 0 ? wall + hold_us : 0);
@@ -96,7 +96,8 @@ void observe_refresh(struct observe *observe, struct worker *worker, uint32_t *a
             *at = 0;
         struct target *row = targets_row(&worker->targets, *at);
         if (row && row->snapshot != 0 && row->seen && targets_stands_for_all(row))
-            snapshots_heard(observe->snapshots, row->snapshot, people_us(kdnet_session_last_seen(row->session), wall));
+            snapshots_heard(observe->snapshots, row->snapshot,
+                            people_us(kdnet_session_last_seen(targets_session(row)), wall));
     }
 }
 

@@ -47,7 +47,7 @@ static bool update_target(struct worker *worker, struct apply *apply, struct tar
     const struct kdnet_policy *policy = reload->policy_of[index];
     bool old_key = slot != KEYRING_CURRENT, good = policy != NULL;
     if (policy)
-        kdnet_session_set_policy(row->session, policy);
+        kdnet_session_set_policy(targets_session(row), policy);
     if (strcmp(targets_name(row), target->name) != 0) {
         if (worker->env->target_renamed)
             worker->env->target_renamed(worker->env->user, row, target->name);
@@ -92,7 +92,8 @@ static bool keep_target(struct worker *worker, struct apply *apply, uint32_t id)
     struct target *row = targets_row(&worker->targets, id);
     if (!row)
         return true;
-    size_t number = config_find_key(&reload->config, kdnet_session_key(row->session), row->port, targets_name(row));
+    size_t number = config_find_key(&reload->config, kdnet_session_key(targets_session(row)), row->port,
+                                    targets_name(row));
     if (number == CONFIG_NO_KEY)
         return keep_unlisted(worker, apply, row);
     reload->stays[number] = true;

@@ -65,7 +65,7 @@ static void recall_crash(const struct hint *hint, struct target *target)
     memcpy(crash.crash, hint->crash, sizeof crash.crash);
     memcpy(crash.boot, hint->crash_boot, sizeof crash.boot);
     crash.released_us = people - ago_us; /* before our clock's start the time is negative, and differences stay right */
-    (void)kdnet_session_recall_crash(target->session, &crash);
+    (void)kdnet_session_recall_crash(targets_session(target), &crash);
 }
 
 static bool make_hint(const struct worker *worker, const struct target *target, struct hint *out)
@@ -78,13 +78,13 @@ static bool make_hint(const struct worker *worker, const struct target *target, 
                                                             : listener->local.ip;
     if (!local)
         return false;
-    *out = (struct hint){.machine = route, .version = kdnet_session_version(target->session)};
+    *out = (struct hint){.machine = route, .version = kdnet_session_version(targets_session(target))};
     out->local.port = listener->local.port;
     memcpy(out->local.ip, local, sizeof out->local.ip);
-    kdnet_session_identify(target->session, &event);
+    kdnet_session_identify(targets_session(target), &event);
     out->boot_known = event.of.boot_known;
     memcpy(out->boot, event.of.boot, sizeof out->boot);
-    kdnet_session_crash(target->session, &crash);
+    kdnet_session_crash(targets_session(target), &crash);
     note_crash(&crash, out);
     return true;
 }
@@ -108,7 +108,7 @@ void hinting_target_changed(struct server *server, struct worker *worker, struct
     if (!hints || !targets_stands_for_all(target))
         return;
     hints_place(hints, targets_name(target), (struct hint_place){.row = target->id, .worker = worker->number});
-    if (!kdnet_session_is_connected(target->session) || !targets_is_live(target))
+    if (!kdnet_session_is_connected(targets_session(target)) || !targets_is_live(target))
         return;
     if (hints_take_others(hints, targets_name(target), &before)) {
         recall_crash(&before, target);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/targets/snapshots_internal.h"
+#include "service/targets/targets_internal.h"
 
-#define TOMBSTONE UINT32_MAX
+#define TOMBSTONE   UINT32_MAX
+#define INDEX_LEAST 64U
 
 /* The start and the end */
 
@@ -25,15 +27,22 @@ struct snapshots *snapshots_new(void)
     return NULL;
 }
 
+static void free_name(struct snapshots_owner *owner)
+{
+    if (owner->apart)
+        free((void *)(uintptr_t)snapshots_name_of(owner));
+    owner->apart = false;
+}
+
 static void free_chunk(struct snapshots_chunk *chunk)
 {
     for (size_t i = 0; i < SNAPSHOTS_CHUNK; ++i) {
-        if (chunk->owners[i].apart)
-            free(chunk->owners[i].name.apart);
+        free_name(&chunk->owners[i]);
         if (chunk->more)
             free(chunk->more[i]);
     }
     free(chunk->more);
+    free(atomic_load(&chunk->labels));
     free(chunk);
 }
 
@@ -63,14 +72,15 @@ static uint64_t hash_of(const char *name)
     uint64_t hash = 0xcbf29ce484222325U;
     for (; *name; ++name)
         hash = (hash ^ (unsigned char)*name) * 0x100000001b3U;
+    hash = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15U;
     return hash ^ hash >> 32;
 }
 
 /* Returns the slot of a name in the index, or the free slot for it. */
 static size_t place_of(const struct snapshots *snapshots, const char *name)
 {
-    size_t at = (size_t)hash_of(name) & (snapshots->index_size - 1), room = SIZE_MAX;
-    for (;; at = (at + 1) & (snapshots->index_size - 1)) {
+    size_t at = targets_home(hash_of(name), snapshots->index_size), room = SIZE_MAX;
+    for (;; at = targets_after(at, snapshots->index_size)) {
         uint32_t slot = snapshots->index[at];
         if (slot == 0)
             return room != SIZE_MAX ? room : at;
@@ -81,13 +91,16 @@ static size_t place_of(const struct snapshots *snapshots, const char *name)
     }
 }
 
-/* Keeps the index at most half full. False: out of memory; the index is unchanged. */
+static size_t full_at(size_t index_size)
+{
+    return index_size / 8 * 7;
+}
+
+/* Keeps the index at most 7/8 full. False: out of memory; the index is unchanged. */
 static bool grow_index(struct snapshots *snapshots, size_t names)
 {
-    size_t size = 1024;
-    while (size < 2 * names)
-        size *= 2;
-    if (size <= snapshots->index_size && snapshots->index_used < snapshots->index_size / 4 * 3)
+    size_t size = names / 3 * 4 + INDEX_LEAST;
+    if (names <= full_at(snapshots->index_size) && snapshots->index_used < full_at(snapshots->index_size))
         return true;
     uint32_t *index = calloc(size, sizeof *index);
     if (!index)
@@ -140,13 +153,28 @@ static uint32_t take_slot(struct snapshots *snapshots)
 static bool set_name(struct snapshots_owner *owner, const char *name)
 {
     size_t size = strlen(name) + 1;
-    owner->apart = size > SNAPSHOTS_NAME_HERE;
-    if (owner->apart && !(owner->name.apart = malloc(size))) {
-        owner->apart = false;
+    char *apart = size > SNAPSHOTS_NAME_HERE ? malloc(size) : NULL;
+    if (size > SNAPSHOTS_NAME_HERE && !apart)
         return false;
-    }
-    memcpy(owner->apart ? owner->name.apart : owner->name.here, name, size);
+    memcpy(apart ? apart : owner->name, name, size);
+    if (apart)
+        memcpy(owner->name, &apart, sizeof apart);
+    owner->apart = apart != NULL;
     return true;
+}
+
+/* Labels of a slot; the lock is held. False: out of memory, and the slot has none. */
+static bool set_labels(struct snapshots *snapshots, uint32_t slot, const struct config_labels *labels)
+{
+    struct snapshots_chunk *chunk = snapshots_chunk_of(snapshots, slot);
+    struct snapshots_labels *all = atomic_load_explicit(&chunk->labels, memory_order_relaxed);
+    if (!all && !labels)
+        return true;
+    if (!all && (all = calloc(1, sizeof *all)))
+        atomic_store_explicit(&chunk->labels, all, memory_order_release);
+    if (all)
+        atomic_store_explicit(&all->of[(slot - 1) % SNAPSHOTS_CHUNK], labels, memory_order_release);
+    return all != NULL;
 }
 
 static void clear_slot(struct snapshots_seat *slot)
@@ -171,7 +199,7 @@ static uint32_t add_name(struct snapshots *snapshots, const char *name, const st
         owner->used = false;
         return 0; /* the slot is lost: memory is out */
     }
-    atomic_store_explicit(&owner->labels, labels, memory_order_release);
+    (void)set_labels(snapshots, slot, labels);
     clear_slot(snapshots_slot_at(snapshots, slot));
     size_t at = place_of(snapshots, name);
     snapshots->index_used += snapshots->index[at] == 0;
@@ -200,7 +228,7 @@ uint32_t snapshots_slot(struct snapshots *snapshots, const char *name, const str
         struct snapshots_owner *owner = snapshots_owner_of(snapshots, slot);
         snapshots->names_changed += owner->gone;
         owner->gone = false;
-        atomic_store_explicit(&owner->labels, labels, memory_order_release);
+        (void)set_labels(snapshots, slot, labels);
     }
     uv_mutex_unlock(&snapshots->lock);
     return slot;
@@ -218,7 +246,11 @@ uint32_t snapshots_find(struct snapshots *snapshots, const char *name)
 
 void snapshots_set_labels(struct snapshots *snapshots, uint32_t slot, const struct config_labels *labels)
 {
-    atomic_store_explicit(&snapshots_owner_of(snapshots, slot)->labels, labels, memory_order_release);
+    if (snapshots_labels_of(snapshots, slot) == labels)
+        return;
+    uv_mutex_lock(&snapshots->lock);
+    (void)set_labels(snapshots, slot, labels);
+    uv_mutex_unlock(&snapshots->lock);
 }
 
 static bool push(uint32_t **list, size_t *count, size_t *capacity, uint32_t slot)
@@ -241,7 +273,7 @@ void snapshots_remove(struct snapshots *snapshots, uint32_t slot)
     struct snapshots_owner *owner = snapshots_owner_of(snapshots, slot);
     if (owner->used && !owner->gone) {
         owner->gone = true;
-        atomic_store_explicit(&owner->labels, NULL, memory_order_release);
+        (void)set_labels(snapshots, slot, NULL);
         ++snapshots->names_changed;
         (void)push(&snapshots->gone, &snapshots->gone_count, &snapshots->gone_capacity, slot);
     }
@@ -254,9 +286,8 @@ static void give_back(struct snapshots *snapshots, uint32_t slot)
     size_t at = place_of(snapshots, snapshots_name_of(owner));
     if (snapshots->index[at] == slot)
         snapshots->index[at] = TOMBSTONE;
-    if (owner->apart)
-        free(owner->name.apart);
-    owner->apart = owner->used = owner->gone = false;
+    free_name(owner);
+    owner->used = owner->gone = false;
     struct snapshots_chunk *chunk = snapshots_chunk_of(snapshots, slot);
     uv_mutex_lock(&snapshots->more_lock);
     if (chunk->more) {

@@ -41,14 +41,16 @@ enum snapshots_word {
 #define SNAPSHOTS_FLAG_BOOT    4U
 #define SNAPSHOTS_FLAG_SESSION 8U
 
-/* Whose a slot is. */
+/* Whose a slot is: 17 bytes, of which there are millions. By `lock`. */
 struct snapshots_owner {
-    _Atomic(const struct config_labels *) labels;
-    bool used, gone, apart; /* gone: until snapshots_collect; apart: the name is too long to be here. By `lock` */
-    union {
-        char here[SNAPSHOTS_NAME_HERE];
-        char *apart;
-    } name;
+    char name[SNAPSHOTS_NAME_HERE]; /* when `apart`: the bytes of a pointer to it */
+    bool used : 1;
+    bool gone : 1;  /* until snapshots_collect */
+    bool apart : 1; /* the name is too long to be here */
+};
+
+struct snapshots_labels {
+    _Atomic(const struct config_labels *) of[SNAPSHOTS_CHUNK];
 };
 
 struct snapshots_chunk {
@@ -56,6 +58,7 @@ struct snapshots_chunk {
     struct snapshots_owner owners[SNAPSHOTS_CHUNK];
     _Atomic uint64_t changed[SNAPSHOTS_CHUNK / 64]; /* a bit for each */
     struct snapshot_more **more;                    /* NULL: none has any. By `more_lock` */
+    _Atomic(struct snapshots_labels *) labels;      /* NULL: none has any. Made under `lock` */
 };
 
 struct snapshots {
@@ -67,7 +70,7 @@ struct snapshots {
     size_t used;          /* slots from the first on that were ever used */
     uint32_t *free_slots; /* given back */
     size_t free_count;
-    uint32_t *index; /* by name, open addressing: slot, 0: free, TOMBSTONE */
+    uint32_t *index; /* by name, open addressing: slot, 0: free, TOMBSTONE. As long as needed, no power of two */
     size_t index_size, index_used;
     uint32_t *gone; /* slots of removed targets */
     size_t gone_count, gone_capacity;
@@ -99,7 +102,17 @@ static inline struct snapshots_owner *snapshots_owner_of(const struct snapshots 
 
 static inline const char *snapshots_name_of(const struct snapshots_owner *owner)
 {
-    return owner->apart ? owner->name.apart : owner->name.here;
+    const char *apart = owner->name;
+    if (owner->apart)
+        memcpy(&apart, owner->name, sizeof apart);
+    return apart;
+}
+
+static inline const struct config_labels *snapshots_labels_of(const struct snapshots *snapshots, uint32_t slot)
+{
+    struct snapshots_labels *labels = atomic_load_explicit(&snapshots_chunk_of(snapshots, slot)->labels,
+                                                           memory_order_acquire);
+    return labels ? atomic_load_explicit(&labels->of[(slot - 1) % SNAPSHOTS_CHUNK], memory_order_acquire) : NULL;
 }
 
 /* A reader of one of these words also sees the odd sequence: no fence, which TSan does not know. */

@@ -4,10 +4,8 @@
 
 static bool view(struct snapshots *snapshots, uint32_t slot, snapshots_fn *each, void *user)
 {
-    const struct snapshots_owner *owner = snapshots_owner_of(snapshots, slot);
-    struct snapshot_view made = {
-        .name = snapshots_name_of(owner),
-        .labels = atomic_load_explicit(&((struct snapshots_owner *)(uintptr_t)owner)->labels, memory_order_acquire)};
+    struct snapshot_view made = {.name = snapshots_name_of(snapshots_owner_of(snapshots, slot)),
+                                 .labels = snapshots_labels_of(snapshots, slot)};
     const struct snapshots_chunk *chunk = snapshots_chunk_of(snapshots, slot);
     snapshots_read_slot(snapshots_slot_at(snapshots, slot), &made.snapshot);
     uv_mutex_lock(&snapshots->more_lock);

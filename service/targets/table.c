@@ -68,8 +68,8 @@ static void give_room(struct targets *targets, struct target *target)
 /* Frees what a row owns, not the row. */
 static void clear_row(struct target *target)
 {
-    if (target->session)
-        kdnet_session_clear(target->session);
+    if (target->has_session)
+        kdnet_session_clear(targets_session(target));
     if (target->name_apart)
         free(target->name.apart);
     if (target->more)
@@ -229,7 +229,8 @@ struct target *targets_add(struct targets *targets, const struct config_target *
 void targets_begin_session(struct target *target, const struct kdnet_session_shared *shared,
                            const struct kdnet_policy *policy, const struct kdnet_key *key)
 {
-    target->session = kdnet_session_init(target + 1, shared, policy, key);
+    (void)kdnet_session_init(target + 1, shared, policy, key);
+    target->has_session = true;
 }
 
 /* Removes a row from all indexes. */
@@ -255,8 +256,8 @@ struct target *targets_release(struct targets *targets, struct target *target)
         return NULL;
     hide(targets, target);
     *apart = *target;
-    if (target->session)
-        apart->session = kdnet_session_relocate(target->session, apart + 1);
+    if (target->has_session)
+        (void)kdnet_session_relocate(targets_session(target), apart + 1);
     give_room(targets, target);
     return apart;
 }
@@ -276,8 +277,8 @@ struct target *targets_adopt(struct targets *targets, struct target *apart)
     }
     targets->addressed += target->has_address;
     targets->old_keys += target->old_key;
-    if (apart->session)
-        target->session = kdnet_session_relocate(apart->session, target + 1);
+    if (apart->has_session)
+        (void)kdnet_session_relocate(targets_session(apart), target + 1);
     free(apart);
     return target;
 }

@@ -16,7 +16,7 @@
  * pointers. The lowest free id is used first, and a chunk without rows is freed. With AddressSanitizer a removed row
  * cannot be read, even while its chunk exists.
  *
- * Cost: 88 bytes a row besides its session, and 18 in the indexes; look-ups are one hash each. table.c has the rows,
+ * Cost: 80 bytes a row besides its session, and 18 in the indexes; look-ups are one hash each. table.c has the rows,
  * address_index.c the index by address, key_groups.c the lists of keys to try.
  */
 #ifndef SERVICE_TARGETS_H
@@ -66,9 +66,8 @@ struct target_more {
 };
 
 struct target {
-    struct kdnet_session *session; /* behind the row; NULL until targets_begin_session */
-    struct target_more *more;      /* NULL: neither a candidate nor a move */
-    struct target_endpoint live;   /* holds the configured IP address from the start */
+    struct target_more *more;    /* NULL: neither a candidate nor a move */
+    struct target_endpoint live; /* holds the configured IP address from the start */
     uint32_t id;
     uint32_t next_same_ip;                    /* chain of rows with this configured IP */
     uint32_t list_at;                         /* index in its group */
@@ -84,6 +83,7 @@ struct target {
     bool noted : 1;                           /* halted, as admission was told last */
     bool gated : 1;                           /* the session's datagrams wait for its result to be written */
     bool name_apart : 1;                      /* the name is too long for the row */
+    bool has_session : 1;                     /* behind the row, since targets_begin_session (targets_session) */
     bool handed_over : 1;                     /* to another debugger: we are silent, until more->silent_until_us */
     uint16_t via;                             /* `via` of its live place (struct address) */
     uint32_t snapshot;                        /* its slot (snapshots.h); 0: none */
@@ -211,9 +211,9 @@ static inline struct target *targets_known(const struct targets *targets, uint32
 }
 
 /* The session of a row that has one. Reads no member of the row. */
-static inline struct kdnet_session *targets_session(struct target *target)
+static inline struct kdnet_session *targets_session(const struct target *target)
 {
-    return (struct kdnet_session *)(void *)(target + 1);
+    return (struct kdnet_session *)(uintptr_t)(target + 1);
 }
 
 /* Borrowed, for as long as the row is there. */

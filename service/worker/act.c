@@ -6,7 +6,7 @@
 
 enum target_state act_state(const struct target *target)
 {
-    const struct kdnet_session *session = target->session;
+    const struct kdnet_session *session = targets_session(target);
     if (target->handed_over)
         return TARGET_HANDED_OVER;
     if (!kdnet_session_is_connected(session))
@@ -27,14 +27,14 @@ static struct act_result done(void)
 static struct act_result wrong_state(const struct target *target)
 {
     enum target_state state = act_state(target);
-    bool again = state == TARGET_HELD && kdnet_session_demand(target->session) == KDNET_DEMAND_HALTED;
+    bool again = state == TARGET_HELD && kdnet_session_demand(targets_session(target)) == KDNET_DEMAND_HALTED;
     return (struct act_result){.outcome = ACT_WRONG_STATE, .state = again ? TARGET_HALTED : state};
 }
 
 static struct act_result resume(struct worker *worker, struct target *target, enum kdnet_action action)
 {
     uint64_t now_us = worker_now_us();
-    if (act_state(target) != TARGET_HELD || kdnet_session_resume(target->session, action, now_us) != KDNET_OK)
+    if (act_state(target) != TARGET_HELD || kdnet_session_resume(targets_session(target), action, now_us) != KDNET_OK)
         return wrong_state(target);
     pump_target(worker, target, NULL, NULL, now_us);
     return done();
@@ -47,7 +47,7 @@ static struct act_result reboot(struct worker *worker, struct target *target)
     enum target_state state = act_state(target);
     if (state == TARGET_HELD)
         return resume(worker, target, KDNET_ACTION_REBOOT);
-    if (state != TARGET_HALTED || kdnet_session_reboot(target->session) != KDNET_OK)
+    if (state != TARGET_HALTED || kdnet_session_reboot(targets_session(target)) != KDNET_OK)
         return wrong_state(target);
     pump_target(worker, target, NULL, NULL, now_us);
     return done();
@@ -77,7 +77,7 @@ static struct act_result read_again(struct worker *worker, struct target *target
     uint64_t now_us = worker_now_us();
     if (act_state(target) != TARGET_HELD)
         return wrong_state(target);
-    return begun(worker, target, kdnet_session_read(target->session, now_us), now_us);
+    return begun(worker, target, kdnet_session_read(targets_session(target), now_us), now_us);
 }
 
 static struct act_result break_in(struct worker *worker, struct target *target)
@@ -95,7 +95,7 @@ static struct act_result break_in(struct worker *worker, struct target *target)
     if (more->broken_in_us != 0 && now_us - more->broken_in_us < ACT_BREAK_IN_GAP_US)
         return (struct act_result){.outcome = ACT_TOO_OFTEN,
                                    .wait_us = more->broken_in_us + ACT_BREAK_IN_GAP_US - now_us};
-    struct act_result result = begun(worker, target, kdnet_session_break_in(target->session, now_us), now_us);
+    struct act_result result = begun(worker, target, kdnet_session_break_in(targets_session(target), now_us), now_us);
     if (result.outcome != ACT_UNDER_WAY)
         return result;
     more->broken_in_us = now_us;
@@ -107,7 +107,7 @@ static struct act_result break_in(struct worker *worker, struct target *target)
 
 struct act_result act_look(const struct target *target)
 {
-    switch (kdnet_session_demand(target->session)) {
+    switch (kdnet_session_demand(targets_session(target))) {
     case KDNET_DEMAND_ASKED:
     case KDNET_DEMAND_HALTED:
         return (struct act_result){.outcome = ACT_UNDER_WAY};

@@ -20,11 +20,11 @@ static bool wants_asking(struct target *row, const struct ask_machine *machine, 
 {
     if (row->handed_over || !targets_may_be(row, &machine->machine, machine->local.port))
         return false;
-    if (!kdnet_session_is_connected(row->session))
+    if (!kdnet_session_is_connected(targets_session(row)))
         return true;
-    if (now_us - kdnet_session_last_seen(row->session) < HEARD_US)
+    if (now_us - kdnet_session_last_seen(targets_session(row)) < HEARD_US)
         return false;
-    kdnet_session_doubt(row->session);
+    kdnet_session_doubt(targets_session(row));
     return true;
 }
 
@@ -34,7 +34,7 @@ static void ask_machine(struct worker *worker, const struct ask_machine *machine
     struct listener *listener = row ? worker_listener_at(worker, &machine->local) : NULL;
     struct kdnet_outgoing out;
     if (!listener || !wants_asking(row, machine, now_us) || bucket_take(&worker->solicits, 1, now_us) == 0 ||
-        kdnet_session_solicit_poke(row->session, machine->version, &out) != KDNET_OK)
+        kdnet_session_solicit_poke(targets_session(row), machine->version, &out) != KDNET_OK)
         return;
     struct address to = machine->machine;
     if (address_is_any(&listener->local))
@@ -85,5 +85,5 @@ bool ask_hinted(struct worker *worker, const struct arrival *a)
         return is_data && at != worker->number && solicit_allowance(worker, a) > 0 && pass_on(worker, &machine, at);
     if (is_data)
         return solicit_allowance(worker, a) > 0 && solicit_poke(row, a);
-    return kdnet_session_may_open(row->session, a->payload, a->length) && deliver_datagram(worker, row, a);
+    return kdnet_session_may_open(targets_session(row), a->payload, a->length) && deliver_datagram(worker, row, a);
 }

@@ -27,7 +27,7 @@ static void give_up(struct worker *worker, struct target *target, int code)
     log_end(&line);
     totals_forget(worker, target);
     timers_set(&worker->timers, target->id, TIMERS_NEVER, worker_now_us());
-    kdnet_session_restart(target->session);
+    kdnet_session_restart(targets_session(target));
     worker_target_changed(worker, target);
 }
 
@@ -202,8 +202,8 @@ static int receive(struct worker *worker, struct target *target, const struct ar
 {
     bool shown = a->forwarded == FORWARD_SHOWN;
     worker->shared.relays = stray_has_others(worker);
-    int code = (shown ? kdnet_session_receive_relayed : kdnet_session_receive)(target->session, a->payload, a->length,
-                                                                               a->now_us, received);
+    int code = (shown ? kdnet_session_receive_relayed : kdnet_session_receive)(targets_session(target), a->payload,
+                                                                               a->length, a->now_us, received);
     worker->astray = received->astray;
     if (shown && received->authentic && !received->poke)
         stray_keep(worker, target, a);
@@ -227,7 +227,7 @@ bool deliver_datagram(struct worker *worker, struct target *target, const struct
     }
     if (!received.authentic)
         return false;
-    if (kdnet_session_last_seen(target->session) == a->now_us)
+    if (kdnet_session_last_seen(targets_session(target)) == a->now_us)
         a->listener->heard_us = a->now_us;
     say_unexpected(worker, target, a, &received, code);
     update_address(worker, target, a, &received);

@@ -21,7 +21,7 @@ bool handover_begin(struct worker *worker, struct target *target, uint64_t until
         return false;
     totals_forget(worker, target);
     target->held = target->gated = false;
-    kdnet_session_restart(target->session);
+    kdnet_session_restart(targets_session(target));
     more->silent_until_us = until_us;
     target->handed_over = true;
     timers_set(&worker->timers, target->id, until_us, worker_now_us());
@@ -34,10 +34,10 @@ bool handover_begin(struct worker *worker, struct target *target, uint64_t until
 static void call_machine(struct target *target)
 {
     const struct target_endpoint *endpoint = targets_destination(target);
-    uint8_t version = kdnet_session_version(target->session);
+    uint8_t version = kdnet_session_version(targets_session(target));
     struct kdnet_outgoing out;
     if (!endpoint ||
-        kdnet_session_solicit_poke(target->session, version > 0 ? version : NEWEST_VERSION, &out) != KDNET_OK)
+        kdnet_session_solicit_poke(targets_session(target), version > 0 ? version : NEWEST_VERSION, &out) != KDNET_OK)
         return;
     struct address address = targets_route(target);
     send_datagram(endpoint->listener, &address, out.payload, out.length);
@@ -46,7 +46,7 @@ static void call_machine(struct target *target)
 void handover_end(struct worker *worker, struct target *target)
 {
     target->handed_over = false;
-    timers_set(&worker->timers, target->id, kdnet_session_deadline(target->session), worker_now_us());
+    timers_set(&worker->timers, target->id, kdnet_session_deadline(targets_session(target)), worker_now_us());
     call_machine(target);
     worker_target_changed(worker, target);
     say(target, "target is taken back from another debugger; it is served again when it speaks");
@@ -62,7 +62,7 @@ bool handover_lasts(struct worker *worker, struct target *target, uint64_t now_u
 
 bool handover_may_open(struct target *target, const struct arrival *a)
 {
-    return a->channel == KDNET_CHANNEL_DATA || kdnet_session_may_open(target->session, a->payload, a->length);
+    return a->channel == KDNET_CHANNEL_DATA || kdnet_session_may_open(targets_session(target), a->payload, a->length);
 }
 
 void handover_expire(struct worker *worker, struct target *target, uint64_t now_us)

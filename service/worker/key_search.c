@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AHEAD ((size_t)16)
+#define AHEAD     ((size_t)16)
+#define USED_KEPT 256U /* slots whose memory stays when nothing waits */
 
 enum stage { STAGE_IP, STAGE_UNSEEN, STAGE_UNSEEN_ANY, STAGE_SEEN, STAGE_SEEN_ANY, STAGE_OLD, STAGE_OLD_ANY, STAGES };
 
@@ -314,6 +315,17 @@ static size_t step(struct key_search *key_search, struct key_search_port *port, 
     return end_batch(key_search, port, calls);
 }
 
+/* Nothing waits: the memory that very many pokes needed goes back. Without memory for new slots the old ones stay. */
+static void renew_slots(struct key_search *key_search)
+{
+    struct search_poke *slots = calloc(KEY_SEARCH_QUEUE, sizeof *slots);
+    if (!slots)
+        return;
+    free(key_search->slots);
+    key_search->slots = slots;
+    key_search->free = key_search->used = 0;
+}
+
 size_t key_search_work(struct key_search *key_search, const struct targets *targets, size_t units,
                        const struct key_search_calls *calls)
 {
@@ -326,5 +338,7 @@ size_t key_search_work(struct key_search *key_search, const struct targets *targ
     struct key_search_port *port = &key_search->ports[key_search->turn];
     while (done < units && port->count > 0)
         done += step(key_search, port, targets, units - done, calls);
+    if (key_search->count == 0 && key_search->used > USED_KEPT)
+        renew_slots(key_search);
     return done;
 }

@@ -8,7 +8,7 @@
 static bool defer_loss(struct worker *worker, const struct target *target, const struct kdnet_event *event)
 {
     const struct listener *listener = target->live.listener;
-    uint64_t last_seen_us = kdnet_session_last_seen(target->session);
+    uint64_t last_seen_us = kdnet_session_last_seen(targets_session(target));
     if (!listener ||
         (!listener->silent && losses_outlived(listener->heard_us, last_seen_us, worker->shared.lost_after_us)))
         return false;
@@ -25,8 +25,8 @@ static bool defer_loss(struct worker *worker, const struct target *target, const
 static struct target *row_of(const struct worker *worker, const struct loss *loss)
 {
     struct target *target = targets_row(&worker->targets, loss->row);
-    if (!target || !target->session || kdnet_session_last_seen(target->session) != loss->last_seen_us ||
-        kdnet_session_is_connected(target->session))
+    if (!target || !target->has_session || kdnet_session_last_seen(targets_session(target)) != loss->last_seen_us ||
+        kdnet_session_is_connected(targets_session(target)))
         return NULL;
     return target;
 }
@@ -42,7 +42,7 @@ static void publish_loss(void *user, const struct loss *loss)
     struct target *target = row_of(worker, loss);
     struct kdnet_event event = {.type = KDNET_EVENT_LOST};
     memcpy(event.session, loss->session, sizeof event.session);
-    kdnet_session_identify(target->session, &event);
+    kdnet_session_identify(targets_session(target), &event);
     event.of.number = loss->number;
     event.u.lost.silent_us = worker_now_us() - loss->last_seen_us;
     event.u.lost.halted = loss->halted;
@@ -67,9 +67,9 @@ size_t listening_count(const struct worker *worker, const struct listener *liste
     size_t count = losses_of(&worker->losses, listener->id);
     for (uint32_t id = 0; id < worker->targets.ids; ++id) {
         const struct target *row = targets_row(&worker->targets, id);
-        count += row && row->live.listener == listener && kdnet_session_is_connected(row->session) &&
-                 now_us - kdnet_session_last_seen(row->session) < HEARING_HOUR_US &&
-                 kdnet_session_deadline(row->session) <= soon_us;
+        count += row && row->live.listener == listener && kdnet_session_is_connected(targets_session(row)) &&
+                 now_us - kdnet_session_last_seen(targets_session(row)) < HEARING_HOUR_US &&
+                 kdnet_session_deadline(targets_session(row)) <= soon_us;
     }
     return count;
 }

@@ -24,7 +24,7 @@ static bool make_room(struct worker *worker)
 static void arrive(struct worker *worker, const struct migration *migration, struct target *target)
 {
     struct listener *listener = worker_listener(worker, migration->listener_id);
-    kdnet_session_move(target->session, &worker->shared);
+    kdnet_session_move(targets_session(target), &worker->shared);
     if (listener) { /* otherwise the machine's next poke shows where it is */
         unsigned from = 0;
         if (forwarding_table_find(&worker->forwarding_table, &migration->live, listener->local.port, &from) &&
@@ -34,7 +34,7 @@ static void arrive(struct worker *worker, const struct migration *migration, str
         (void)targets_set_live(&worker->targets, target, &migration->live, listener, listener->local.port);
     }
     worker->index_due = worker->index_due || target->has_address;
-    timers_set(&worker->timers, target->id, kdnet_session_deadline(target->session), worker_now_us());
+    timers_set(&worker->timers, target->id, kdnet_session_deadline(targets_session(target)), worker_now_us());
     totals_count(worker, target);
     worker_target_changed(worker, target);
 }

@@ -73,7 +73,7 @@ static void log_reason(struct log_line *line, const struct logged_event *a)
     if (status->conclusion.reason == KDNET_REASON_NONE)
         return;
     log_text(line, "reason", kdnet_reason_name(status->conclusion.reason));
-    log_text(line, "hint", verdict_hint(status, kdnet_session_pdb(a->target->session), a->lookup, hint));
+    log_text(line, "hint", verdict_hint(status, kdnet_session_pdb(targets_session(a->target)), a->lookup, hint));
 }
 
 static void log_assessment(struct log_line *line, const struct kdnet_event_crash_status *status)
@@ -101,7 +101,7 @@ static void log_crash_status(const struct logged_event *a)
         log_hex(&line, "status", status->status, 8);
         log_text(&line, "status_name", kdnet_status_name(status->status));
     }
-    log_guidage(&line, kdnet_session_pdb(target->session));
+    log_guidage(&line, kdnet_session_pdb(targets_session(target)));
     log_reason(&line, a);
     if (conclusion->source != KDNET_SOURCE_NONE)
         log_text(&line, "from", kdnet_source_name(conclusion->source));
@@ -329,7 +329,7 @@ static void note(struct worker *worker, struct target *target, const struct kdne
 static const char *find_lookup(const struct worker *worker, const struct target *target,
                                const struct kdnet_event *event, char out[static TRIED_SIZE])
 {
-    const struct kdnet_pdb *pdb = target->session ? kdnet_session_pdb(target->session) : NULL;
+    const struct kdnet_pdb *pdb = target->has_session ? kdnet_session_pdb(targets_session(target)) : NULL;
     const struct kdnet_event_crash_status *status = &event->u.crash_status;
     if (event->type != KDNET_EVENT_CRASH_STATUS || !pdb || !worker->asker ||
         (status->conclusion.reason != KDNET_REASON_NO_SYMBOLS && !status->symbols_pending))
@@ -375,7 +375,7 @@ static struct event_json_subject subject_of(const struct worker *worker, const s
 {
     return (struct event_json_subject){.time_us = wall_clock_us(),
                                        .collector = worker->collector,
-                                       .labels = policies_labels(kdnet_session_policy(target->session)),
+                                       .labels = policies_labels(kdnet_session_policy(targets_session(target))),
                                        .target = targets_name(target),
                                        .address = address};
 }
@@ -426,6 +426,6 @@ uint64_t publish_event(struct worker *worker, struct target *target, const struc
     if (event->type != KDNET_EVENT_LOST)
         return publish(worker, target, event);
     struct kdnet_event lost = *event;
-    lost.u.lost.silent_us += worker_lag_us() - worker_lag_at(kdnet_session_last_seen(target->session));
+    lost.u.lost.silent_us += worker_lag_us() - worker_lag_at(kdnet_session_last_seen(targets_session(target)));
     return publish(worker, target, &lost);
 }

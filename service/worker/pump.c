@@ -15,7 +15,7 @@ void pump_admit(struct worker *worker)
         struct target *target = targets_row(&worker->targets, id);
         if (!target)
             continue;
-        kdnet_session_admit(target->session, now_us);
+        kdnet_session_admit(targets_session(target), now_us);
         pump_target(worker, target, NULL, NULL, now_us);
     }
 }
@@ -50,7 +50,7 @@ void pump_drain_events(struct worker *worker, struct target *target, uint64_t no
     uint64_t published = 0;
     bool changed = false, halted = target->halted, held = target->held;
     while (kdnet_session_next_event(
-        target->session, &event)) { /* before the datagrams: a machine that has gone on cannot be asked again */
+        targets_session(target), &event)) { /* before the datagrams: a machine that has gone on cannot be asked again */
         bool status = event.type == KDNET_EVENT_CRASH_STATUS;
         if (status) /* before the line is added: the worker must not miss that the line was written */
             atomic_store(&worker->waits_for_writes, true);
@@ -71,14 +71,14 @@ void pump_send_pending(struct worker *worker, struct target *target, struct list
 {
     struct kdnet_outgoing out;
     bool sent = false;
-    while (target->gated ? kdnet_session_next_control(target->session, &out)
-                         : kdnet_session_next_datagram(target->session, now_us, &out)) {
+    while (target->gated ? kdnet_session_next_control(targets_session(target), &out)
+                         : kdnet_session_next_datagram(targets_session(target), now_us, &out)) {
         send_outgoing(target, listener, source, &out);
         sent = true;
     }
-    if (sent && kdnet_session_awaits(target->session))
+    if (sent && kdnet_session_awaits(targets_session(target)))
         worker->urgent_until_us = now_us + WORKER_URGENT_US;
-    timers_set(&worker->timers, target->id, kdnet_session_deadline(target->session), now_us);
+    timers_set(&worker->timers, target->id, kdnet_session_deadline(targets_session(target)), now_us);
 }
 
 void pump_target(struct worker *worker, struct target *target, struct listener *listener, const struct address *source,
@@ -128,7 +128,7 @@ void pump_expire(struct worker *worker)
             handover_expire(worker, target, now_us);
             continue;
         }
-        kdnet_session_expire(target->session, now_us);
+        kdnet_session_expire(targets_session(target), now_us);
         pump_target(worker, target, NULL, NULL, now_us);
     }
 }

@@ -21,7 +21,7 @@ static bool deliver_to_configured(struct worker *worker, const struct arrival *a
             continue;
         *any = true;
         ++tried;
-        if (a->channel == KDNET_CHANNEL_CONTROL && !kdnet_session_may_open(row->session, a->payload, a->length))
+        if (a->channel == KDNET_CHANNEL_CONTROL && !kdnet_session_may_open(targets_session(row), a->payload, a->length))
             continue;
         if (deliver_datagram(worker, row, a))
             return true;
@@ -66,7 +66,7 @@ static void not_theirs(struct worker *worker, const struct arrival *a, struct ta
     for (size_t i = 0; i < count; ++i) {
         if (allowance > 0 && solicit_poke(rows[i], a))
             --allowance;
-        timers_set(&worker->timers, rows[i]->id, kdnet_session_deadline(rows[i]->session), a->now_us);
+        timers_set(&worker->timers, rows[i]->id, kdnet_session_deadline(targets_session(rows[i])), a->now_us);
     }
 }
 
@@ -146,7 +146,7 @@ static void fetch(const struct listener *listener, const struct receiver_datagra
         sources[i] = &datagrams[i].source;
     size_t found = targets_prefetch(&worker->targets, sources, count, listener->local.port, rows);
     for (size_t i = 0; i < found; ++i) {
-        kdnet_session_prefetch(rows[i]->session);
+        kdnet_session_prefetch(targets_session(rows[i]));
         timers_prefetch(&worker->timers, rows[i]->id);
     }
 }

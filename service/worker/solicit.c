@@ -8,9 +8,9 @@ bool solicit_poke(struct target *row, const struct arrival *a)
     struct kdnet_outgoing out;
     if (row->handed_over || !targets_may_be(row, a->source, a->listener->local.port))
         return false;
-    bool made = kdnet_session_is_connected(row->session)
-                    ? kdnet_session_next_control(row->session, &out)
-                    : kdnet_session_solicit_poke(row->session, a->version, &out) == KDNET_OK;
+    bool made = kdnet_session_is_connected(targets_session(row))
+                    ? kdnet_session_next_control(targets_session(row), &out)
+                    : kdnet_session_solicit_poke(targets_session(row), a->version, &out) == KDNET_OK;
     if (!made)
         return false;
     send_outgoing(row, a->listener, a->source, &out);

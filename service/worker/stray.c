@@ -70,7 +70,7 @@ static void take_word(const struct stray_message *stray, struct target **rows, s
     uint64_t now_us = worker_now_us();
     for (size_t i = 0; i < count; ++i)
         if (strcmp(targets_name(rows[i]), stray->target) == 0)
-            kdnet_session_kept(rows[i]->session, now_us);
+            kdnet_session_kept(targets_session(rows[i]), now_us);
 }
 
 static void take_datagram(struct worker *worker, struct listener *listener, const struct stray_message *stray)

@@ -21,17 +21,17 @@ void sweep_remove(struct worker *worker, struct target *target, bool report)
 
 bool sweep_is_busy(const struct target *target)
 {
-    return kdnet_session_is_halted(target->session) || kdnet_session_is_waiting(target->session) ||
-           kdnet_session_is_dumping(target->session);
+    return kdnet_session_is_halted(targets_session(target)) || kdnet_session_is_waiting(targets_session(target)) ||
+           kdnet_session_is_dumping(targets_session(target));
 }
 
 void sweep_leave(struct worker *worker, struct target *target, const struct kdnet_policy *let_go)
 {
     struct log_line line;
     uint64_t now_us = worker_now_us();
-    kdnet_session_set_policy(target->session, let_go);
+    kdnet_session_set_policy(targets_session(target), let_go);
     worker_target_changed(worker, target); /* its labels were the old policy's */
-    if (kdnet_session_resume(target->session, KDNET_ACTION_CONTINUE, now_us) == KDNET_OK)
+    if (kdnet_session_resume(targets_session(target), KDNET_ACTION_CONTINUE, now_us) == KDNET_OK)
         pump_target(worker, target, NULL, NULL, now_us);
     target->leaving = true;
     worker->sweep_due = true;
@@ -45,7 +45,7 @@ static void end_session(struct worker *worker, struct target *target)
 {
     totals_forget(worker, target);
     timers_set(&worker->timers, target->id, TIMERS_NEVER, worker_now_us());
-    kdnet_session_restart(target->session);
+    kdnet_session_restart(targets_session(target));
     worker_target_changed(worker, target);
 }
 

@@ -3,8 +3,8 @@
 
 void totals_count(struct worker *worker, struct target *target)
 {
-    bool connected = kdnet_session_is_connected(target->session);
-    bool halted = kdnet_session_is_halted(target->session);
+    bool connected = kdnet_session_is_connected(targets_session(target));
+    bool halted = kdnet_session_is_halted(targets_session(target));
     totals_uncount(worker, target);
     target->connected = connected;
     target->halted = halted;

@@ -131,9 +131,9 @@ static bool key_opens(struct worker *worker, const struct target *row, const str
     uint8_t plain[KEY_SEARCH_PAYLOAD];
     struct kdnet_datagram datagram;
     struct kdnet_keys keys;
-    if (!kdnet_session_may_open(row->session, poke->payload, poke->length))
+    if (!kdnet_session_may_open(targets_session(row), poke->payload, poke->length))
         return false;
-    kdnet_keys_init(&keys, kdnet_session_key(row->session));
+    kdnet_keys_init(&keys, kdnet_session_key(targets_session(row)));
     int code = kdnet_datagram_open(worker->shared.crypto, keys.control.bytes, &keys.hmac, poke->payload, poke->length,
                                    plain, &datagram);
     kdnet_keys_clear(&keys);

@@ -44,7 +44,7 @@ struct listener *worker_listener(const struct worker *worker, uint32_t id)
 
 uint64_t worker_patience_us(const struct target *target)
 {
-    return 2 * kdnet_session_timeout(target->session);
+    return 2 * kdnet_session_timeout(targets_session(target));
 }
 
 struct listener *worker_listener_at(const struct worker *worker, const struct address *local)

@@ -194,7 +194,7 @@ static void on_symbols(void *user)
         struct target *target = targets_row(&worker->targets, id);
         if (!target || !target->halted)
             continue;
-        kdnet_session_symbols_came(target->session, now_us);
+        kdnet_session_symbols_came(targets_session(target), now_us);
         pump_target(worker, target, NULL, NULL, now_us);
     }
 }

@@ -121,7 +121,6 @@ static void a_target_arrives_with_its_session_and_place(void **state)
     assert_int_equal(workers[1].targets.count, 1);
     assert_int_equal(targets_at(&workers[1].targets, &machine, workers[1].listeners->local.port, rows), 1);
     assert_string_equal(targets_name(rows[0]), "web-17");
-    assert_ptr_equal(rows[0]->session, targets_session(rows[0]));
 }
 
 static void one_that_finds_no_memory_goes_back(void **state)

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#define SESSION_SIZE 1024
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static struct worker worker = {.env = &fake.env};
@@ -30,22 +31,24 @@ static int random_bytes(void *user, uint8_t *out, size_t length)
 static int setup(void **state)
 {
     static const struct kdnet_key key = {.bytes = {1}};
-    static struct target target = {.name.here = "web-17"};
+    static _Alignas(uint64_t) uint8_t room[sizeof(struct target) + SESSION_SIZE];
+    struct target *target = (struct target *)(void *)room;
+    *target = (struct target){.name.here = "web-17"};
     shared = (struct kdnet_session_shared){.crypto = kdnet_crypto_new(), .random = random_bytes};
     policies_init(&policies);
-    target.session = kdnet_session_new(&shared, policies_to_let_go(&policies), &key);
-    assert_non_null(target.session);
+    assert_in_range(kdnet_session_size(), 1, SESSION_SIZE);
+    targets_begin_session(target, &shared, policies_to_let_go(&policies), &key);
     publisher_init(&fake.publisher, &fake.event_log);
     fake.env = (struct worker_env){.publisher = &fake.publisher, .keys_shown = &fake.keys_shown};
     log_set_level(CONFIG_LOG_DEBUG);
-    *state = &target;
+    *state = target;
     return 0;
 }
 
 static int teardown(void **state)
 {
     struct target *target = *state;
-    kdnet_session_free(target->session);
+    kdnet_session_clear(targets_session(target));
     policies_clear(&policies);
     kdnet_crypto_free(shared.crypto);
     return 0;

@@ -322,14 +322,14 @@ static void data_that_no_key_opens_is_shown_and_the_word_is_awaited(void **state
     assert_true(address_equal(&others.machine, &source) && others.local.port == 50000);
     assert_int_equal(others.length, bytes.length);
     assert_int_equal(sent.count, before);
-    uint64_t awaited_us = kdnet_session_deadline(row->session);
+    uint64_t awaited_us = kdnet_session_deadline(targets_session(row));
     assert_true(awaited_us <= worker_now_us() + 100000);
     stray_post_kept(&fake.env, &source, &others.local, "web-18"); /* another machine of that address */
     fake_turn();
-    assert_int_equal(kdnet_session_deadline(row->session), awaited_us);
+    assert_int_equal(kdnet_session_deadline(targets_session(row)), awaited_us);
     stray_post_kept(&fake.env, &source, &others.local, "web-17");
     fake_turn();
-    assert_true(kdnet_session_deadline(row->session) > awaited_us);
+    assert_true(kdnet_session_deadline(targets_session(row)) > awaited_us);
     atomic_store(&others.heard, false);
     arrive(0, &source, &bytes);
     assert_int_equal(others.shown, 1);
@@ -353,7 +353,7 @@ static void what_is_shown_is_taken_by_the_key_that_opens_it(void **state)
     assert_int_equal(others.kept, 1);
     assert_string_equal(others.target, "web-17");
     assert_int_equal(fake.workers[0].listeners->counts.shown, 1);
-    assert_int_equal(kdnet_session_last_seen(row->session), worker_now_us());
+    assert_int_equal(kdnet_session_last_seen(targets_session(row)), worker_now_us());
 }
 
 int main(void)
