@@ -210,7 +210,7 @@ bool kdnet_dump_log_text_give(struct kdnet_dump_log_text *text, const uint8_t *d
 
 bool kdnet_dump_log_text_matches(const struct kdnet_dump_log_text *text)
 {
-    return text->named == ALL_NAMED && !text->foreign;
+    return text->bugcheck.code != 0 && text->named == ALL_NAMED && !text->foreign;
 }
 
 bool kdnet_dump_log_text_completed(const struct kdnet_dump_log_text *text)

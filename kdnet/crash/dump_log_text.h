@@ -44,7 +44,8 @@ void kdnet_dump_log_text_begin(struct kdnet_dump_log_text *text, const struct kd
 /* Parses more text. Returns false when the text has ended. */
 bool kdnet_dump_log_text_give(struct kdnet_dump_log_text *text, const uint8_t *data, size_t length);
 
-/* Whether the text is the log of this very crash. */
+/* Whether the text is the log of this very crash. A bug check without code is none: its zeros may be those of a log
+ * that was only prepared. */
 bool kdnet_dump_log_text_matches(const struct kdnet_dump_log_text *text);
 
 /* Whether the text is the log of this crash and its very last line reports a completed dump. False when the text's

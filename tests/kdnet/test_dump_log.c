@@ -266,6 +266,20 @@ static void another_value_in_any_name_is_another_crash(void **state)
     }
 }
 
+/* Zeros everywhere are what a log that was only prepared has, too. */
+static void zeros_name_no_crash(void **state)
+{
+    struct kdnet_dump_log_start start = start_with(BLOCK, 0);
+    (void)state;
+    run_text(INIT
+             "#BugCheckCode 0x0000000000000000\r\n#BugCheckP1 0x0000000000000000\r\n#BugCheckP2 0x0000000000000000\r\n"
+             "#BugCheckP3 0x0000000000000000\r\n#BugCheckP4 0x0000000000000000\r\n" FINAL,
+             false);
+    memset(&start.bugcheck, 0, sizeof start.bugcheck);
+    run(&start);
+    assert_false(search.found);
+}
+
 /* A log that ends with its memory, or that is cut anywhere, has no last line. */
 static void cut_log_proves_nothing(void **state)
 {
@@ -385,6 +399,7 @@ int main(void)
         cmocka_unit_test(header_of_the_dump_is_noticed),
         cmocka_unit_test(addresses_stay_in_the_kernels_half),
         cmocka_unit_test(another_value_in_any_name_is_another_crash),
+        cmocka_unit_test(zeros_name_no_crash),
         cmocka_unit_test(cut_log_proves_nothing),
         cmocka_unit_test(endless_log_is_read_within_bounds),
         cmocka_unit_test(log_is_found_behind_two_pointers),
