@@ -11,7 +11,7 @@
 #include "service/store/database_internal.h"
 #include "config/verdicts.h"
 
-#include <math.h>
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -233,7 +233,7 @@ static bool take_released(struct crash_row *row, const struct store_line *line)
         return false;
     for (size_t i = 0; i < json_array_size(phases); ++i)
         sum += json_number_value(json_object_get(json_array_get(phases, i), "halted_ms"));
-    return !isfinite(sum) || put(row->json, "halted_ms", json_real(sum));
+    return !(sum >= -DBL_MAX && sum <= DBL_MAX) || put(row->json, "halted_ms", json_real(sum));
 }
 
 static int put_row(struct database *database, const struct crash_row *row)
