@@ -217,10 +217,12 @@ def is_unread(event):
     return first and event["source"]["from"] == "phase"
 
 
-def is_half_read(event, wanted):
-    """On a slow path the status is asked for first: it is there and right, and what kind of break it was is not known."""
+def is_half_read(event, wanted, bugcheck):
+    """On a slow path the status is asked for first: it is there and right, the bug check as well or not yet, and what kind of
+    break it was is not known."""
     status = (event["verdict"], event["status"])
-    return event["phase"] == "break" and event["bugcheck"] is None and status in [one[1:] for one in wanted]
+    right = event["bugcheck"] is None or (bugcheck and event["bugcheck"]["code"] == bugcheck["code"])
+    return event["phase"] == "break" and right and status in [one[1:] for one in wanted]
 
 
 def is_wanted(event, wanted):
@@ -263,7 +265,7 @@ def mistakes_of_results(summary, events, unread_is_good=False, restarted=False):
             cut_short = unread_is_good and code is None  # the status came first, and then time was up
             if result[0] not in ("break", "boot") and code != summary["expected"]["bugcheck"]["code"] and not cut_short:
                 out.append(f"bug check {code}")
-        elif unread_is_good and (is_unread(event) or is_half_read(event, wanted)):
+        elif unread_is_good and (is_unread(event) or is_half_read(event, wanted, summary["expected"]["bugcheck"])):
             unread += 1
         else:
             out.append(f"wrong result {result}, {event['reason']}")
