@@ -41,12 +41,13 @@ enum snapshots_word {
 #define SNAPSHOTS_FLAG_BOOT    4U
 #define SNAPSHOTS_FLAG_SESSION 8U
 
-/* Whose a slot is: 17 bytes, of which there are millions. By `lock`. */
+/* Whose a slot is: 18 bytes, of which there are millions. `used` and `gone` by `lock`; readers see the others without
+ * it. */
 struct snapshots_owner {
     char name[SNAPSHOTS_NAME_HERE]; /* when `apart`: the bytes of a pointer to it */
+    bool apart;                     /* the name is too long to be here */
     bool used : 1;
-    bool gone : 1;  /* until snapshots_collect */
-    bool apart : 1; /* the name is too long to be here */
+    bool gone : 1; /* until snapshots_collect */
 };
 
 struct snapshots_labels {
