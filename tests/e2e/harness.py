@@ -301,10 +301,15 @@ class Daemon:
     def _reload_under_wine(self):
         request = urllib.request.Request(f"http://{self.api}/api/v1/reload", b"",
                                          {"Authorization": f"Bearer {WINE_TOKEN}"})
-        try:
-            urllib.request.urlopen(request, timeout=PATIENCE).close()
-        except urllib.error.HTTPError:  # a mistake, which is in the log
-            pass
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                urllib.request.urlopen(request, timeout=PATIENCE).close()
+                return
+            except urllib.error.HTTPError as error:
+                if error.code != 503 or time.monotonic() > end:  # a mistake, which is in the log
+                    return
+            time.sleep(0.05)  # the reload before is not quite over, though it is in the log
 
     def signal(self, number):
         if WINE and number == signal.SIGHUP:
