@@ -79,16 +79,6 @@ static inline int setup(void **state)
     return begin(LISTEN WEB_17);
 }
 
-static inline int teardown(void **state)
-{
-    (void)state;
-    captured_begin();
-    fake_end();
-    (void)captured_end();
-    fake_machine_end();
-    return 0;
-}
-
 static inline void start_act(const struct http_act *act)
 {
     struct http_ops ops;
@@ -134,6 +124,6 @@ static inline const char *state_of(const char *name)
     return target_state_name(state);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fake_machine_teardown)
 
 #endif

@@ -311,8 +311,9 @@ int main(void)
         TEST(a_held_machine_is_read_again_and_the_answer_waits_for_it),
         TEST(a_read_that_takes_long_is_left_to_itself),
         TEST(a_running_machine_is_not_stopped_unless_the_configuration_allows_it),
-        cmocka_unit_test_setup_teardown(a_running_machine_is_stopped_and_read_once_a_minute, setup_allowed, teardown),
-        cmocka_unit_test_setup_teardown(a_machine_that_does_not_stop_is_told_of, setup_allowed, teardown),
+        cmocka_unit_test_setup_teardown(a_running_machine_is_stopped_and_read_once_a_minute, setup_allowed,
+                                        fake_machine_teardown),
+        cmocka_unit_test_setup_teardown(a_machine_that_does_not_stop_is_told_of, setup_allowed, fake_machine_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

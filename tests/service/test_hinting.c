@@ -121,17 +121,6 @@ static int setup_free(void **state)
     return begin(FREE CONFIGURATION);
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    captured_begin();
-    hinting_stop(fake.server);
-    fake_end();
-    (void)captured_end();
-    fake_machine_end();
-    return 0;
-}
-
 static struct hint hint_of(const char *machine_at, const char *local)
 {
     struct hint hint = {.version = 5, .time_us = 1000};
@@ -358,7 +347,7 @@ static void an_address_that_is_elsewhere_asks_nobody_until_it_comes(void **state
     assert_int_equal(do_round(), 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fake_machine_teardown)
 
 int main(void)
 {
@@ -372,7 +361,8 @@ int main(void)
         TEST(a_server_that_stops_begins_no_round),
         TEST(data_from_a_hinted_address_is_answered_by_a_solicitation),
         TEST(a_row_that_is_not_there_any_more_is_not_asked),
-        cmocka_unit_test_setup_teardown(an_address_that_is_elsewhere_asks_nobody_until_it_comes, setup_free, teardown),
+        cmocka_unit_test_setup_teardown(an_address_that_is_elsewhere_asks_nobody_until_it_comes, setup_free,
+                                        fake_machine_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,16 +43,6 @@ static struct target *halt(void)
     return row;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    captured_begin();
-    fake_end();
-    (void)captured_end();
-    fake_machine_end();
-    return 0;
-}
-
 /* Reads this configuration and applies it. Returns what the log said. */
 static const char *reload(const char *configuration)
 {
@@ -254,7 +244,7 @@ static void a_reading_that_the_end_overtakes_counts_for_nothing(void **state)
     assert_null(fake_find("web-18", &worker));
 }
 
-/* The rest is in teardown: nothing is left of it. */
+/* The rest is in fake_machine_teardown: nothing is left of it. */
 static void steps_that_the_end_overtakes_are_not_gone(void **state)
 {
     struct worker *worker = NULL;
@@ -269,7 +259,7 @@ static void steps_that_the_end_overtakes_are_not_gone(void **state)
     assert_null(fake_find("web-18", &worker));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fake_machine_teardown)
 
 int main(void)
 {

@@ -13,19 +13,8 @@
 
 #include "kdnet/session/offers_internal.h"
 #include "kdnet/session/state_internal.h"
+#include "tests/session/late_answers.h"
 #include "tests/session/puppet.h"
-
-#define SECOND_US UINT64_C(1000000)
-#define ADDRESS   0xfffff80011112222U
-
-static inline bool answers_all(struct puppet *p, struct kdnet_manipulate *reply, uint8_t *data)
-{
-    (void)p;
-    (void)data;
-    if (!puppet_version(reply))
-        reply->return_status = KDNET_STATUS_UNSUCCESSFUL;
-    return true;
-}
 
 /* All that a recording must not change. */
 struct snapshot {
