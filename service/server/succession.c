@@ -178,12 +178,16 @@ void succession_end_following(struct server *server)
     successor_predecessor_ended();
 }
 
-static void on_predecessor(uv_poll_t *poll, int status, int events)
+static void stand_alone(struct server *server)
 {
-    struct server *server = poll->data;
-    (void)status, (void)events;
     succession_end_following(server);
     observe_release(&server->observe);
+}
+
+static void on_predecessor(uv_poll_t *poll, int status, int events)
+{
+    (void)status, (void)events;
+    stand_alone(poll->data);
 }
 
 void succession_follow(struct server *server)
@@ -196,6 +200,5 @@ void succession_follow(struct server *server)
     succession->predecessor.data = server;
     if (succession->follows && uv_poll_start(&succession->predecessor, UV_READABLE, on_predecessor) == 0)
         return;
-    succession_end_following(server);
-    observe_release(&server->observe);
+    stand_alone(server);
 }
