@@ -37,6 +37,7 @@ void certificate_explain(CURLcode code, const char *error, char *out, size_t siz
 
 void certificate_forget(CURL *curl)
 {
+    (void)curl_easy_setopt(curl, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 #if LIBCURL_VERSION_NUM >= 0x075700
     (void)curl_easy_setopt(curl, CURLOPT_CA_CACHE_TIMEOUT, 0L);
 #else

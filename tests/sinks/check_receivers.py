@@ -6,6 +6,7 @@ Outcomes are waited for, never for how long they take.
 """
 import collections
 import datetime
+import functools
 import gzip
 import http.server
 import json
@@ -555,17 +556,26 @@ class Certificates(Case):
                      "-CAcreateserial", "-days", days, "-extfile", extension, "-out", made)
         return made, key
 
-    def secure(self, made, key, clients=None):
+    def secure(self, made, key, clients=None, early_session=False):
         """A receiver with this certificate; more connections use what it is told later."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(made, key)
+        if clients or early_session:  # TLS 1.3 may reset the connection before it says why; and it gives its sessions late
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
         if clients:
-            context.maximum_version = ssl.TLSVersion.TLSv1_2  # later ones may reset the connection before they say why
             context.load_verify_locations(clients)
             context.verify_mode = ssl.CERT_REQUIRED
-        receiver = self.receiver()
+        receiver, kept = self.receiver(), []
         receiver.server.handle_error = lambda *_: None  # those that do not trust it leave
-        receiver.server.socket = context.wrap_socket(receiver.server.socket, server_side=True, do_handshake_on_connect=False)
+        accept = receiver.server.get_request
+
+        def get_request():
+            connection, place = accept()
+            connection = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            kept.append(connection._sslobj)  # a connection that goes without a word takes its session along
+            return connection, place
+
+        receiver.server.get_request = get_request
         return receiver, context
 
     def sink(self, name, receiver, ca_file):
@@ -584,15 +594,16 @@ class Certificates(Case):
     def test_each_fault_is_told_and_mended(self):
         right, other = self.authority("right"), self.authority("other")
         good = self.certificate("right", "good")
-        receivers = {"authority": self.secure(*good), "elsewhere": self.secure(*self.certificate("right", "elsewhere", "127.0.0.77")),
+        elsewhere = self.certificate("right", "elsewhere", "127.0.0.77")
+        receivers = {"authority": self.secure(*good), "elsewhere": self.secure(*elsewhere), "resumed": self.secure(*elsewhere, early_session=True),
                      "old": self.secure(*self.certificate("right", "old", days="-1")), "client": self.secure(*good, clients=right)}
-        words = {"authority": ["ca_file"], "elsewhere": ["for another name"], "old": ["expired", "needs a new certificate"],
+        words = {"authority": ["ca_file"], "elsewhere": ["for another name"], "resumed": ["for another name"], "old": ["expired", "needs a new certificate"],
                  "client": ["which a sink cannot show"]}
         process = self.start(*(self.sink(name, receiver, other if name == "authority" else right)
                                for name, (receiver, _) in receivers.items()))
         self.tell(process, event(1), event(2))
         mended = {"authority": lambda: (self.folder / "authority.ca_file").write_text(right.read_text()),
-                  "elsewhere": lambda: receivers["elsewhere"][1].load_cert_chain(*good), "old": lambda: receivers["old"][1].load_cert_chain(*good),
+                  **{name: functools.partial(receivers[name][1].load_cert_chain, *good) for name in ("elsewhere", "resumed", "old")},
                   "client": lambda: setattr(receivers["client"][1], "verify_mode", ssl.CERT_NONE)}
         for name in receivers:  # each at once: the next try comes later after each one that fails
             self.wait_said(process, name, "error", *words[name])
