@@ -296,8 +296,8 @@ static void read_configuration(void *user)
     struct server *server = reload->server;
     const struct config_access access = {.opening = note_opening, .context = reload};
     reload->good = options_load(server->options, &access, &reload->config, &reload->report);
-    if (reload->good)
-        (void)prepare(reload);
+    if (reload->good && !prepare(reload))
+        free_prepared(reload); /* so that nothing of it is applied */
     mailbox_post(&server->mailbox, &reload->message);
 }
 
