@@ -62,6 +62,129 @@ static void a_configuration_counts_whole_or_it_is_said(void **state)
     assert_in_range(n, 50, MOST);
 }
 
+/* --- the start ---------------------------------------------------------------------------------------------------- */
+
+static size_t count_rows(void)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < WORKERS; ++i)
+        count += fake.server->workers[i].targets.count;
+    return count;
+}
+
+static void the_start_serves_all_targets_or_says_what_is_not_served(void **state)
+{
+    size_t n = 0;
+    (void)state;
+    for (bool failed = true; failed; ++n) {
+        fake_begin(WORKERS, AFTER KEYS);
+        captured_begin();
+        scarce_begin(n, 0);
+        bool good = reload_first(fake.server);
+        failed = scarce_end();
+        fake_turn();
+        const char *said = captured_end();
+        assert_true(good || strstr(said, "no listener can be opened"));
+        assert_int_equal(good, is_listening());
+        assert_true(count_rows() == 3 || strstr(said, "some targets are not served"));
+        assert_true(failed || (good && count_rows() == 3));
+        captured_begin();
+        fake_end();
+        (void)captured_end();
+    }
+    assert_in_range(n, 20, MOST);
+}
+
+/* --- each second -------------------------------------------------------------------------------------------------- */
+
+/* Somebody pokes with a key that no target has. */
+static void poke_with_an_unknown_key(uint32_t from)
+{
+    struct search_poke poke = {.local_port = 50000, .length = KEY_SEARCH_PAYLOAD, .source.port = 1};
+    memcpy(poke.source.ip, &(const uint8_t[16]){[10] = 0xff, [11] = 0xff, 192, 0, 2}, sizeof poke.source.ip);
+    memcpy(poke.source.ip + 12, &from, sizeof from);
+    unknown_report_poke(fake.server, &poke);
+}
+
+static bool count_one(void *user, const struct http_unknown *unknown)
+{
+    assert_non_null(unknown->address);
+    *(size_t *)user += 1;
+    return true;
+}
+
+/* What the server does once a second. */
+static void look_at_all(void)
+{
+    struct server *server = fake.server;
+    fake_turn();
+    summary_ask(server);
+    ports_look(server, worker_now_us());
+    unknown_report_look(server, worker_now_us());
+    summary_status(server);
+    fake_turn();
+    api_look(&server->api);
+}
+
+static void what_is_known_each_second_stays_known(void **state)
+{
+    struct http_ops ops;
+    struct http_status status;
+    size_t n = 0, listed = 0;
+    (void)state;
+    (void)begin(LISTEN WEB_17);
+    api_ops(&fake.server->api, &ops);
+    for (bool failed = true; failed; ++n) {
+        captured_begin();
+        fake_pass_ms(61000);
+        scarce_begin(n, 0);
+        poke_with_an_unknown_key((uint32_t)n % 3);
+        look_at_all();
+        failed = scarce_end();
+        (void)captured_end();
+        machines_are_served();
+    }
+    assert_in_range(n, 3, MOST);
+    look_at_all();
+    ops.status(ops.user, &status);
+    assert_true(status.ready);
+    assert_int_equal(status.unknown_sources, 3);
+    assert_int_equal(ops.unknown(ops.user, count_one, &listed), 3);
+    assert_int_equal(listed, 3);
+    assert_int_equal(fake.server->summary.totals.targets, 1);
+    (void)fake_machine_teardown(NULL);
+}
+
+/* --- machines ----------------------------------------------------------------------------------------------------- */
+
+/* Connects, and stops at a breakpoint. */
+static void stop_once(void)
+{
+    (void)puppet_poke(machine.puppet);
+    fake_wait_ms(20);
+    (void)puppet_break(machine.puppet, KDNET_EXCEPTION_BREAKPOINT, 0xfffff80012345678U);
+    fake_wait_ms(1000);
+}
+
+static void a_machine_that_stops_goes_on(void **state)
+{
+    size_t n = 0;
+    (void)state;
+    for (bool failed = true; failed; ++n) {
+        (void)begin(LISTEN "targets:\n  - {name: web-17, key: 1.2.3.4}\n");
+        captured_begin();
+        scarce_begin(n, 0);
+        stop_once();
+        failed = scarce_end();
+        if (machine.puppet->continue_count == 0)
+            stop_once(); /* as a machine does that nobody answers */
+        (void)captured_end();
+        assert_int_equal(machine.puppet->continue_count, 1);
+        (void)fake_machine_teardown(NULL);
+    }
+    assert_in_range(n, 3, MOST);
+}
+
 /* --- who acts ----------------------------------------------------------------------------------------------------- */
 
 /* Acts with the allocation of this number failing. Returns whether one did. */
@@ -116,6 +239,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_configuration_counts_whole_or_it_is_said),
+        cmocka_unit_test(the_start_serves_all_targets_or_says_what_is_not_served),
+        cmocka_unit_test(what_is_known_each_second_stays_known),
+        cmocka_unit_test(a_machine_that_stops_goes_on),
         cmocka_unit_test(a_held_machine_is_let_go_when_it_is_said_so),
         cmocka_unit_test(who_acts_on_the_service_is_answered),
     };
