@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import tempfile
 TREE = pathlib.Path(__file__).resolve().parents[2]
 SKIPPED = 77
 OTHERS = ["NATS", "CURL", "CAB", "XZ", "ZLIB", "SYSTEMD", "MMSG"]
-SETS = [["HTTP"], ["STORE"], ["HTTP", "STORE", *OTHERS]]
+SETS = [["HTTP", "STORE", *OTHERS], ["HTTP"], ["STORE"]]  # the first looks for the least
 OURS = re.compile(r"^(service|config|kdnet)/")
 
 
@@ -50,10 +51,22 @@ def compile_one(job):
     return None if done.returncode == 0 else f"{path}: {done.stderr[-2000:]}"
 
 
+def configure(folder, off):
+    """As a new folder would be. What cmake asks the compiler is asked once, by the first set, and kept."""
+    kept = folder.with_name("kept")
+    if kept.exists():
+        shutil.copytree(kept, folder)
+    on = [f"-DKDNETD_{name}=ON" for name in ("HTTP", "STORE", *OTHERS) if f"-DKDNETD_{name}=OFF" not in off]
+    done = subprocess.run(["cmake", "-S", TREE, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_TESTING=OFF",
+                           "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", "-DKDNETD_WERROR=ON", *on, *off], capture_output=True, text=True)
+    if not kept.exists():
+        shutil.copytree(folder, kept)
+    return done
+
+
 def check(build, whole, names, folder):
     off = [f"-DKDNETD_{name}=OFF" for name in names]
-    done = subprocess.run(["cmake", "-S", TREE, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_TESTING=OFF",
-                           "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", "-DKDNETD_WERROR=ON", *off], capture_output=True, text=True)
+    done = configure(folder, off)
     if done.returncode != 0:
         return [f"{off}: cmake: {done.stderr[-2000:]}"]
     there = commands(folder)
@@ -81,9 +94,11 @@ def main():
         print("nothing tested: not all is built")
         sys.exit(SKIPPED)
     wrong = []
-    for names in SETS:
-        with tempfile.TemporaryDirectory(prefix="kdnetd-options-") as folder:
-            wrong += check(build, whole, names, pathlib.Path(folder))
+    with tempfile.TemporaryDirectory(prefix="kdnetd-options-") as place:
+        for names in SETS:
+            folder = pathlib.Path(place) / "build"
+            wrong += check(build, whole, names, folder)
+            shutil.rmtree(folder)
     print("\n".join(wrong) or "each set of options compiles and links")
     sys.exit(1 if wrong else 0)
 
