@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/documents.h"
 #include "config/option.h"
+#include "config/remedies.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -226,10 +227,11 @@ static const char example_head[] =
     "# kdnetd's configuration: every option, explained. Lines with # and one space explain; other lines with # are "
     "options\n"
     "# that are off: take the # away. What is on has its default. Written by `./dev options` from config/options.def.\n"
-    "#\n"
-    "# After a change, `kdnetd --check /etc/kdnetd/kdnetd.yaml` names every mistake, with its line and remedy, and "
-    "`systemctl\n"
-    "# reload kdnetd` takes up keys and targets; live sessions are not touched.\n"
+    "#\n# ";
+static const char example_check[] = "After a change, `kdnetd --check " REMEDY_CONFIGURATION
+                                    "` names every mistake, with its line and remedy, and `" REMEDY_RELOAD
+                                    "` takes up keys and targets; live sessions are not touched.";
+static const char example_values[] =
     "#\n"
     "# Durations are a number and ms, s, m, h or d; a bare number is seconds. Relative paths start at the folder of "
     "this file.\n"
@@ -243,12 +245,19 @@ static bool needs_quotes(const struct config_option *option)
            option->type == CONFIG_TYPE_READ_PLACE || config_shape(option->type) == CONFIG_VALUES;
 }
 
+/* Between double quotes YAML reads a backslash as the beginning of an escape. */
+static const char *quote_of(const char *value)
+{
+    return strchr(value, '\\') ? "'" : "\"";
+}
+
 static void write_list(FILE *out, const struct config_option *option, const char *off)
 {
     (void)fprintf(out, "%s%s:\n", off, option->name);
     for (const char *item = option->sample; *item != '\0';) {
         size_t length = strcspn(item, "\n");
-        (void)fprintf(out, "%s  - \"%.*s\"\n", off, (int)length, item);
+        const char *quote = quote_of(option->sample);
+        (void)fprintf(out, "%s  - %s%.*s%s\n", off, quote, (int)length, item, quote);
         item += length + (item[length] == '\n');
     }
 }
@@ -285,7 +294,7 @@ static void write_example_of(FILE *out, const struct config_option *option)
     const char *value = option->standard ? option->standard : option->sample;
     bool is_default = option->standard || option->type == CONFIG_TYPE_LISTENERS || option->type == CONFIG_TYPE_POLICY;
     const char *off = option->is_on || (is_default && !option->is_off) ? "" : "#";
-    const char *quote = needs_quotes(option) ? "\"" : "";
+    const char *quote = needs_quotes(option) ? quote_of(value) : "";
     add_help(text, option);
     add_limits(text, option);
     if (!option->standard)
@@ -304,6 +313,8 @@ static void write_example_of(FILE *out, const struct config_option *option)
 void config_write_example(FILE *out)
 {
     (void)fputs(example_head, out);
+    write_wrapped(out, example_check, "# ", 2, EXAMPLE_WIDTH);
+    (void)fputs(example_values, out);
     for (size_t i = 0; i < config_top.count; ++i)
         write_example_of(out, &config_top.options[i]);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tables made of options.def. */
 #include "config/option.h"
+#include "config/remedies.h"
 #include "config/value.h"
 
 #include <stddef.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/kdnet-target/fleet.h"
+#include "config/remedies.h"
 #include "service/kdnet-target/fleet_internal.h"
 #include "service/kdnet-target/replay.h"
 #include "service/platform/program.h"
@@ -210,10 +211,11 @@ static bool raise_limit(uint32_t count)
     uint64_t need = (uint64_t)count + SPARE_DESCRIPTORS, most = program_raise_files(need);
     if (most >= need)
         return true;
-    (void)fprintf(stderr,
-                  "kdnet-target: --count %u: each machine needs a descriptor, and the limit is %llu; raise it with "
-                  "'ulimit -n %llu', or run several kdnet-target\n",
-                  count, (unsigned long long)most, (unsigned long long)need);
+    (void)fprintf(
+        stderr,
+        "kdnet-target: --count %u: each machine needs a descriptor, and the limit is %llu; " REMEDY_FILES_WISHED
+        ", or run several kdnet-target\n",
+        count, (unsigned long long)most, (unsigned long long)need);
     return false;
 }
 

@@ -16,7 +16,7 @@
 enum { SEARCHABLE = 1, WRITABLE = 2, READABLE = 4 };
 
 /* Folders that the service manager makes at the service's start (config/kdnetd.service). */
-static const char *const made_folders[] = {"/var/log/kdnetd", "/var/lib/kdnetd"};
+static const char *const made_folders[] = {PLACE_LOG, PLACE_STATE};
 
 static struct config_spot spot_of(const struct kdnetd_config *config, const struct config_place *place,
                                   const char *field)
@@ -101,7 +101,9 @@ static void check_listens(const struct kdnetd_config *config, struct config_repo
 
 static bool folder_of(const char *path, char folder[static PATH_SIZE])
 {
-    const char *slash = strrchr(path, '/');
+    const char *slash = NULL;
+    for (const char *at = path; (at = strpbrk(at, PLACE_SEPARATORS)); ++at)
+        slash = at;
     size_t length = slash ? (size_t)(slash - path) : 0;
     if (length >= PATH_SIZE)
         return false;

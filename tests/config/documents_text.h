@@ -21,9 +21,13 @@ struct document {
 };
 
 static const struct document documents[] = {
+#if defined _WIN32 || defined KDNETD_FOR_WINDOWS /* in the words of remedies.h */
+    {"config/kdnetd.windows.yaml.example", config_write_example, false},
+#else
     {"config/kdnetd.yaml.example", config_write_example, false},
     {"config/kdnetd.yaml.5", config_write_file_manual, true},
     {"service/man/kdnetd.8", config_write_command_manual, true},
+#endif
 };
 
 #define DOCUMENTS (sizeof documents / sizeof documents[0])

@@ -32,7 +32,8 @@ GUIDAGE = "4B444E45542D544152474554000000011"
 STATUS = {"0x0": "written", "0xC000007F": "failed"}
 MACHINES = 10
 KEY = "1.2.3.4"
-ELSEWHERE = re.compile(rb"systemctl \w+ kdnetd|journalctl|ss -ulpn|ip address`|sysctl -w|ulimit|TasksMax|CAP_NET|chown root")
+ELSEWHERE = re.compile(rb"systemctl \w+ kdnetd|journalctl|ss -ulpn|ip address`|sysctl -w|ulimit|TasksMax|CAP_NET|chown root"
+                       rb"|chmod o-|/etc/kdnetd|/var/lib/kdnetd|/run/kdnetd|\$STATE_DIRECTORY")
 TOKENS = "C:\\ProgramData\\kdnetd\\tokens"
 
 
@@ -57,6 +58,7 @@ def check_files(wine):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     folder.chmod(0o700)
+    folder_name = "Z:" + str(folder).replace("/", "\\")
     for kind, content in kinds.items():
         path = folder / f"{kind} ß.yaml"
         path.write_bytes(content)
@@ -68,6 +70,10 @@ def check_files(wine):
     wrong.chmod(0o600)
     done = wine.run(wine.build / "kdnetd.exe", "--check", "Z:" + str(wrong).replace("/", "\\"))
     expect(done.returncode == 2 and "no_such_option" in text(done), "a mistake is named", text(done))
+    wrong.write_text(plain.replace('"-"', f"'{folder_name}\\not there\\events.jsonl'"))
+    done = wine.run(wine.build / "kdnetd.exe", "--check", "Z:" + str(wrong).replace("/", "\\"))
+    expect(done.returncode == 2 and f"its folder {folder_name}\\not there is not there" in text(done), "a folder is missing",
+           text(done))
     open_to_all = folder / "open.yaml"
     open_to_all.write_text(plain)
     open_to_all.chmod(0o644)
@@ -82,7 +88,6 @@ def check_programs(wine):
         done = wine.run(wine.build / f"{name}.exe", "--version")
         expect(done.returncode == 0 and done.stdout.decode().startswith(name + " "), name, text(done))
         expect(b"\r" not in done.stdout, f"{name} prints bytes as they are", done.stdout)
-    for name in ("kdnetd", "kdnetctl"):
         found = set(ELSEWHERE.findall((wine.build / f"{name}.exe").read_bytes()))
         expect(not found, f"{name} tells nobody to do what only Linux knows (config/remedies.h)", str(found))
     wine.env["KDNETD_URL"] = f"http://127.0.0.1:{free_port(socket.SOCK_STREAM)}"

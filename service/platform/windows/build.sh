@@ -61,8 +61,8 @@ stage() { # FOLDER
         x86_64-w64-mingw32-strip -o "$1/$name.exe" "$build/$name.exe"
         sign "$1/$name.exe"
     done
-    cp "$tree/docs/windows.md" "$tree/docs/results.md" "$tree/config/kdnetd.yaml.example" "$tree/config/targets.example" \
-        "$tree/config/events.schema.json" "$here/kdnetd.wxs" "$1"
+    cp "$tree/docs/windows.md" "$tree/docs/results.md" "$tree/config/targets.example" "$tree/config/events.schema.json" "$here/kdnetd.wxs" "$1"
+    cp "$tree/config/kdnetd.windows.yaml.example" "$1/kdnetd.yaml.example"
     cp "$tree/LICENSE" "$1/LICENSE.txt"
 }
 
