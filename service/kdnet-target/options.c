@@ -185,7 +185,7 @@ static bool parse_address(const char *name, const char *text, uint16_t least_por
 #define OPTIONS_MAX   64
 #define SCENARIOS_MAX 64
 
-/* Reports an unknown option, or one in a wrong form. */
+/* Reports an unknown option, or one in a wrong form; MinGW's getopt_long has ':' also for a value too many. */
 static bool wrong_option(int problem, const char *written)
 {
     const char *names[OPTIONS_MAX];
@@ -198,7 +198,7 @@ static bool wrong_option(int problem, const char *written)
         known = known || strcmp(name, names[count]) == 0;
     }
     const char *likely = config_suggest(name, names, count);
-    if (problem == ':')
+    if (problem == ':' && !strchr(written, '='))
         return wrong("--%s wants a value behind it", name);
     if (known)
         return wrong("--%s takes no value", name);

@@ -135,19 +135,16 @@ int command_next_option(const struct command *command, int count, char **argumen
     const char *argument = optind > 0 && optind <= count ? arguments[optind - 1] : "";
     if (value == COMMAND_HELP)
         command_print_help(command, stdout);
-    if (value == ':') {
+    if (value != '?' && value != ':')
+        return value;
+    bool is_long = strncmp(argument, "--", 2) == 0;
+    if (is_long && strchr(argument, '=') && (value == ':' || optopt != 0)) /* ':' in MinGW's getopt_long */
+        command_misuse(command, "this option takes no value:", argument);
+    else if (value == ':')
         command_misuse(command, "this option needs a value:", argument);
-        return '?';
-    }
-    if (value == '?') {
-        bool known = optopt != 0 &&
-                     strncmp(argument, "--", 2) == 0; /* known, but given a value that it does not take */
-        if (known)
-            command_misuse(command, "this option takes no value:", argument);
-        else
-            complain_of_option(command, argument, options);
-    }
-    return value;
+    else
+        complain_of_option(command, argument, options);
+    return '?';
 }
 
 static int length_of(const struct command_option *option)

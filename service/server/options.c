@@ -92,9 +92,11 @@ static bool take(struct options *options, int option, const char *name)
     }
 }
 
-/* Prints the fault of an option that getopt_long refuses, as written; `option` is getopt_long's result. */
+/* Prints the fault of an option that getopt_long refuses, as written; `option` is getopt_long's result. A ':' also
+ * stands for a value too many, in MinGW's. */
 static void complain(int option, const char *written, const struct option *list)
 {
+    bool lacks_value = option == ':' && !strchr(written, '=');
     const char *names[MOST_OPTIONS];
     char name[LONGEST_NAME + 1] = "";
     size_t count = 0, length = strcspn(written + strspn(written, "-"), "=");
@@ -106,7 +108,7 @@ static void complain(int option, const char *written, const struct option *list)
         known = known || strcmp(name, list[count].name) == 0;
     }
     const char *likely = config_suggest(name, names, count);
-    if (option == ':')
+    if (lacks_value)
         (void)fprintf(stderr, "kdnetd: --%s wants a value behind it", name);
     else if (known)
         (void)fprintf(stderr, "kdnetd: --%s takes no value", name);
@@ -114,7 +116,7 @@ static void complain(int option, const char *written, const struct option *list)
         (void)fprintf(stderr, "kdnetd: unknown option");
     else
         (void)fprintf(stderr, "kdnetd: unknown option \"%.*s%s\"", (int)strspn(written, "-"), written, name);
-    if (option != ':' && !known && likely)
+    if (!known && likely)
         (void)fprintf(stderr, "; did you mean --%s?", likely);
     (void)fputs("\nTry: kdnetd --help\n", stderr);
 }

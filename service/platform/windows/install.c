@@ -53,6 +53,12 @@ static void warn(const char *what, DWORD error)
         (void)fprintf(stderr, "kdnetd: warning: %s: %s (%lu)\n", what, text_of_error(error, text), error);
 }
 
+static int what_is(const char *written)
+{
+    (void)fprintf(stderr, "kdnetd: service install: what is '%s'? Options are --config FILE and --firewall\n", written);
+    return MANAGER_USAGE;
+}
+
 static int parse(struct install *install, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -60,19 +66,17 @@ static int parse(struct install *install, int argc, char **argv)
     int option;
     const char *config = NULL;
     optind = 1;
+    opterr = 0;
     while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
         if (option == 'c')
             config = optarg;
         else if (option == 'f')
             install->firewall = true;
         else
-            return MANAGER_USAGE;
+            return what_is(argv[optind - 1]);
     }
-    if (optind < argc) {
-        (void)fprintf(stderr, "kdnetd: service install: what is '%s'? Options are --config FILE and --firewall\n",
-                      argv[optind]);
-        return MANAGER_USAGE;
-    }
+    if (optind < argc)
+        return what_is(argv[optind]);
     wchar_t *given = config ? text_to_wide(config) : NULL;
     wchar_t whole[PATH_SIZE];
     if (given && GetFullPathNameW(given, PATH_SIZE, whole, NULL) - 1 < PATH_SIZE - 1)
