@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "config/labels.h"
 #include "kdnet/error.h"
 
@@ -25,25 +26,6 @@ bool config_label_is_key(const char *text, size_t length, char *error)
     return good || wrong(error, "is no name of a label; write 1 to 32 of a-z 0-9 _, a letter first, as rack=b4");
 }
 
-/* Length of the character at the start of `text`, which has `left` bytes; 0: invalid UTF-8 (RFC 3629), or a control
- * character. */
-static size_t take_character(const unsigned char *text, size_t left)
-{
-    uint32_t c = text[0];
-    size_t length = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-    if (length == 0 || length > left)
-        return 0;
-    c &= length == 1 ? 0x7f : 0x7fU >> length;
-    for (size_t i = 1; i < length; ++i) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-        c = c << 6 | (text[i] & 0x3f);
-    }
-    bool too_long = (length == 3 && c < 0x800) || (length == 4 && c < 0x10000);
-    bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
-    return too_long || control || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff ? 0 : length;
-}
-
 /* Whether a text has the form and length of a KDNET key. Addresses and versions have the form, but are short. */
 static bool is_machine_key(const char *text, size_t length)
 {
@@ -62,8 +44,8 @@ static bool is_value(const char *text, size_t length, char *error)
     if (is_machine_key(text, length))
         return wrong(error, "is a key of a machine, and labels are for everyone to see; a former key is a key_old");
     for (size_t at = 0; at < length;) {
-        size_t taken = take_character((const unsigned char *)text + at, length - at);
-        if (taken == 0)
+        size_t taken = characters_take(text + at, length - at);
+        if (taken == 0 || characters_is_control(text + at))
             return wrong(error, "has a control character, or is no UTF-8; write 1 to 64 bytes of text");
         at += taken;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The option nats: syntax of its servers, stream and subjects; its files; the sink that it makes. */
+#include "config/characters.h"
 #include "config/file.h"
 #include "config/option.h"
 #include "config/value.h"
@@ -167,14 +168,14 @@ static bool check_file(const struct kdnetd_config *config, const char *path, enu
     if (!path || config->nats.servers.count == 0)
         return true;
     if (!config_file_read(path, LONGEST_FILE, &file, error)) {
-        config_report_add(report, &spot, "%.300s %s", path, error);
+        config_report_add(report, &spot, "%.*s %s", CHARACTERS(path, 300), error);
         return false;
     }
     bool is_open = is_secret && file.open_to_others;
     if (is_open) {
         config_file_tell_open(&file, path, error);
-        config_report_add(report, &spot, "%.300s holds a key and is open to every user of this machine %s", path,
-                          error);
+        config_report_add(report, &spot, "%.*s holds a key and is open to every user of this machine %s",
+                          CHARACTERS(path, 300), error);
     }
     config_file_clear(&file);
     return !is_open;

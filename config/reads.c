@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Syntax of a read: module!symbol+offset*+offset, a width, a name for the result. */
+#include "config/characters.h"
 #include "config/value.h"
 
 #include <stdarg.h>
@@ -14,6 +15,7 @@ __attribute__((format(printf, 2, 3))) static bool wrong(char *error, const char 
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(error, CONFIG_ERROR_SIZE, format, arguments);
+    characters_mend(error);
     va_end(arguments);
     return false;
 }
@@ -23,8 +25,8 @@ bool config_parse_read_name(const char *text, char out[static KDNET_READ_NAME_SI
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
     size_t length = strlen(text);
     if (length == 0 || length >= KDNET_READ_NAME_SIZE || strspn(text, letters) != length)
-        return wrong(error, "\"%.60s\" is no name for a result; write 1 to %d of a-z 0-9 _, as dump_state", text,
-                     KDNET_READ_NAME_SIZE - 1);
+        return wrong(error, "\"%.*s\" is no name for a result; write 1 to %d of a-z 0-9 _, as dump_state",
+                     CHARACTERS(text, 60), KDNET_READ_NAME_SIZE - 1);
     if (strcmp(text, RESERVED_NAME) == 0)
         return wrong(error, "%s is the name of what every result has; write another one", text);
     memcpy(out, text, length + 1);
@@ -39,15 +41,15 @@ bool config_parse_read_kind(const char *text, uint8_t *out, char *error)
         *out = (uint8_t)kind;
         return true;
     }
-    return wrong(error, "\"%.40s\" is nothing that can be read; write one of 1, 2, 4, 8, pointer, string, unicode",
-                 text);
+    return wrong(error, "\"%.*s\" is nothing that can be read; write one of 1, 2, 4, 8, pointer, string, unicode",
+                 CHARACTERS(text, 40));
 }
 
 bool config_parse_read_when(const char *text, bool *always, char *error)
 {
     *always = strcmp(text, "always") == 0;
     return *always || strcmp(text, "crash") == 0 ||
-           wrong(error, "\"%.40s\" is no time to read; write crash or always", text);
+           wrong(error, "\"%.*s\" is no time to read; write crash or always", CHARACTERS(text, 40));
 }
 
 /* `module` has `length` characters. */
@@ -73,7 +75,8 @@ static bool parse_offset(char **text, uint32_t *out, char *error)
     char *number = *text + 1, *end = number + strcspn(number, "+*"), kept = *end;
     *end = '\0';
     bool good = config_parse_rva(number, out, error) ||
-                wrong(error, "\"%.40s\" is no offset; write a number below 2^32, as +0x18 or +24", number);
+                wrong(error, "\"%.*s\" is no offset; write a number below 2^32, as +0x18 or +24",
+                      CHARACTERS(number, 40));
     *end = kept;
     *text = end;
     return good;
@@ -102,7 +105,8 @@ static bool parse_steps(char *text, unsigned first_steps, struct kdnet_read *out
             return false;
     }
     return *text == '\0' ||
-           wrong(error, "\"%.40s\" is not understood; write as nt!KiBugCheckDriver*, or nt!NAME+0x10*+8", text);
+           wrong(error, "\"%.*s\" is not understood; write as nt!KiBugCheckDriver*, or nt!NAME+0x10*+8",
+                 CHARACTERS(text, 40));
 }
 
 bool config_parse_read_place(const char *text, struct kdnet_read *out, char *error)
@@ -115,7 +119,7 @@ bool config_parse_read_place(const char *text, struct kdnet_read *out, char *err
     memcpy(copy, text, length + 1);
     char *module = copy + stars, *mark = strchr(module, '!');
     if (!mark)
-        return wrong(error, "\"%.60s\" has no module; write MODULE!SYMBOL, as nt!IopAutoReboot", text);
+        return wrong(error, "\"%.*s\" has no module; write MODULE!SYMBOL, as nt!IopAutoReboot", CHARACTERS(text, 60));
     char *symbol = mark + 1, *rest = symbol + strcspn(symbol, "+*"), kept = *rest;
     *rest = '\0';
     bool good = parse_module(module, (size_t)(mark - module), out, error) &&

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "config/report.h"
 
 #include <stdarg.h>
@@ -23,9 +24,10 @@ static size_t write_prefix(char *line, const struct config_spot *spot)
 {
     const char *field = spot->field && spot->field[0] ? spot->field : NULL;
     const char *colon = field ? ": " : "";
-    int n = spot->line > 0 ? snprintf(line, LINE_SIZE, "%.400s:%u:%u: %.200s%s", spot->file, spot->line, spot->column,
-                                      field ? field : "", colon)
-                           : snprintf(line, LINE_SIZE, "%.400s: %.200s%s", spot->file, field ? field : "", colon);
+    int n = spot->line > 0 ? snprintf(line, LINE_SIZE, "%.*s:%u:%u: %.*s%s", CHARACTERS(spot->file, 400), spot->line,
+                                      spot->column, CHARACTERS(field ? field : "", 200), colon)
+                           : snprintf(line, LINE_SIZE, "%.*s: %.*s%s", CHARACTERS(spot->file, 400),
+                                      CHARACTERS(field ? field : "", 200), colon);
     return n > 0 ? (size_t)n : 0;
 }
 
@@ -50,6 +52,7 @@ void config_report_add(struct config_report *report, const struct config_spot *s
     va_end(arguments);
     if (written < 0)
         line[length] = '\0';
+    characters_mend(line);
     make_printable(line);
     char *text = strdup(line);
     if (!text)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sinks: the fields that each type needs; copies of sinks. */
+#include "config/characters.h"
 #include "config/labels.h"
 #include "config/option.h"
 #include "config/value.h"
@@ -67,7 +68,8 @@ static bool are_labels(const struct config_texts *labels, char *error)
         struct config_label_list list = {.count = 0};
         const char *text = labels->text[i], *mark = strchr(text, '=');
         if (!mark) {
-            (void)snprintf(error, CONFIG_ERROR_SIZE, "\"%.60s\" is not LABEL=VALUE; write as rack=b4", text);
+            (void)snprintf(error, CONFIG_ERROR_SIZE, "\"%.*s\" is not LABEL=VALUE; write as rack=b4",
+                           CHARACTERS(text, 60));
             return false;
         }
         if (!config_label_add(&list, text, (size_t)(mark - text), mark + 1, strlen(mark + 1), error))

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "config/store.h"
 
 #include <openssl/crypto.h>
@@ -157,7 +158,8 @@ const char *config_store_place(const struct kdnetd_config *config, const struct 
 {
     if (place->source == CONFIG_SOURCE_OPTIONS || place->source >= config->source_count)
         return "the command line";
-    (void)snprintf(out, CONFIG_PLACE_SIZE, "%.250s:%u:%u", config->sources[place->source], place->line, place->column);
+    (void)snprintf(out, CONFIG_PLACE_SIZE, "%.*s:%u:%u", CHARACTERS(config->sources[place->source], 250), place->line,
+                   place->column);
     return out;
 }
 
@@ -204,14 +206,15 @@ bool config_store_open(struct kdnetd_config *config, const char *path, size_t li
     config_store_opening(config, path);
     if (!config_file_read(path, limit, file, error)) {
         if (from)
-            config_report_add(report, from, "%.300s %s", path, error);
+            config_report_add(report, from, "%.*s %s", CHARACTERS(path, 300), error);
         else
             config_report_add(report, spot, "%s", error);
         return false;
     }
     const char *before = config_store_find_source(config, &file->id);
     if (before)
-        config_report_add(report, from ? from : spot, "%.300s was read already, as %.300s; name it once", path, before);
+        config_report_add(report, from ? from : spot, "%.*s was read already, as %.*s; name it once",
+                          CHARACTERS(path, 300), CHARACTERS(before, 300));
     else if (!config_store_source(config, path, &file->id, &spot->source))
         config_report_add(report, spot, "out of memory");
     else

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "config/value.h"
 #include "kdnet/error.h"
 
@@ -26,6 +27,7 @@ __attribute__((format(printf, 2, 3))) static bool wrong(char *error, const char 
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(error, CONFIG_ERROR_SIZE, format, arguments);
+    characters_mend(error);
     va_end(arguments);
     return false;
 }
@@ -60,9 +62,9 @@ bool config_parse_port(const char *text, uint16_t *out, char *error)
     uint64_t value = 0;
     size_t length = strlen(text);
     if (length == 0 || strspn(text, "0123456789") != length)
-        return wrong(error, "port \"%.40s\" is not a number; write one from 1 to 65535", text);
+        return wrong(error, "port \"%.*s\" is not a number; write one from 1 to 65535", CHARACTERS(text, 40));
     if (!parse_decimal(text, length, UINT16_MAX, &value) || value == 0)
-        return wrong(error, "port %.40s is out of range; write one from 1 to 65535", text);
+        return wrong(error, "port %.*s is out of range; write one from 1 to 65535", CHARACTERS(text, 40));
     *out = (uint16_t)value;
     return true;
 }
@@ -92,7 +94,7 @@ static bool split_port(char *text, char **host, char **port, char *error)
     if (text[0] == '[') {
         char *end = strchr(text, ']');
         if (!end || (end[1] != '\0' && end[1] != ':'))
-            return wrong(error, "\"%.60s\" has no address between brackets; write [ADDRESS]:PORT", text);
+            return wrong(error, "\"%.*s\" has no address between brackets; write [ADDRESS]:PORT", CHARACTERS(text, 60));
         *host = text + 1;
         *port = end[1] == ':' ? end + 2 : NULL;
         *end = '\0';
@@ -109,17 +111,20 @@ bool config_parse_address(const char *text, enum config_port_rule rule, struct c
     struct config_address address = {.port = 0};
     size_t length = strlen(text);
     if (length == 0 || length >= sizeof copy)
-        return wrong(error, "\"%.60s\" is not an IP address; write one, as 192.0.2.7 or [2001:db8::7]", text);
+        return wrong(error, "\"%.*s\" is not an IP address; write one, as 192.0.2.7 or [2001:db8::7]",
+                     CHARACTERS(text, 60));
     memcpy(copy, text, length + 1);
     if (!split_port(copy, &host, &port, error))
         return false;
     if (strchr(host, '%'))
-        return wrong(error, "\"%.60s\" has a zone (%%…), which cannot be used; write an address without one", text);
+        return wrong(error, "\"%.*s\" has a zone (%%…), which cannot be used; write an address without one",
+                     CHARACTERS(text, 60));
     if (!parse_ip(host, address.ip))
-        return wrong(error, "\"%.60s\" is not an IP address and host names are not looked up; write the IP address",
-                     host);
+        return wrong(error, "\"%.*s\" is not an IP address and host names are not looked up; write the IP address",
+                     CHARACTERS(host, 60));
     if (!port && rule == CONFIG_PORT_NEEDED)
-        return wrong(error, "\"%.60s\" has no port; write ADDRESS:PORT, an IPv6 address in brackets", text);
+        return wrong(error, "\"%.*s\" has no port; write ADDRESS:PORT, an IPv6 address in brackets",
+                     CHARACTERS(text, 60));
     if (port && !config_parse_port(port, &address.port, error))
         return false;
     *out = address;
@@ -139,7 +144,8 @@ bool config_parse_machine(const char *text, struct config_address *out, char *er
     if (!config_parse_address(text, CONFIG_PORT_OPTIONAL, &address, error))
         return false;
     if (is_any_address(&address))
-        return wrong(error, "\"%.60s\" is no machine's address; leave it out and it is learnt from the machine", text);
+        return wrong(error, "\"%.*s\" is no machine's address; leave it out and it is learnt from the machine",
+                     CHARACTERS(text, 60));
     *out = address;
     return true;
 }
@@ -160,7 +166,7 @@ bool config_parse_name(const char *text, size_t length, char out[static CONFIG_N
     if (length == 0)
         return wrong(error, "is empty; write 1 to 64 of A-Z a-z 0-9 . _ -");
     if (length >= CONFIG_NAME_SIZE)
-        return wrong(error, "\"%.40s…\" has %zu characters; write 1 to 64", text, length);
+        return wrong(error, "\"%.*s…\" has %zu characters; write 1 to 64", CHARACTERS(text, 40), length);
     for (size_t i = 0; i < length; ++i)
         if (!is_letter_or_digit(text[i]) && !is_one_of(text[i], "._-"))
             return wrong(error, "\"%.*s\" has a character that a name cannot have; write 1 to 64 of A-Z a-z 0-9 . _ -",
@@ -204,9 +210,10 @@ bool config_parse_duration(const char *text, const char *least, const char *most
     uint64_t low = 0, high = 0, value = 0;
     expect_bounds(parse_milliseconds(least, &low) && parse_milliseconds(most, &high));
     if (!parse_milliseconds(text, &value))
-        return wrong(error, "\"%.40s\" is not a duration; write a number and ms, s, m, h or d, as %s", text, least);
+        return wrong(error, "\"%.*s\" is not a duration; write a number and ms, s, m, h or d, as %s",
+                     CHARACTERS(text, 40), least);
     if (value < low || value > high)
-        return wrong(error, "%.40s is out of range; write %s to %s", text, least, most);
+        return wrong(error, "%.*s is out of range; write %s to %s", CHARACTERS(text, 40), least, most);
     *ms = value;
     return true;
 }
@@ -224,7 +231,7 @@ bool config_parse_bool(const char *text, bool *out, char *error)
 {
     bool is_true = strcmp(text, "true") == 0;
     if (!is_true && strcmp(text, "false") != 0)
-        return wrong(error, "\"%.40s\" is neither; write true or false", text);
+        return wrong(error, "\"%.*s\" is neither; write true or false", CHARACTERS(text, 40));
     *out = is_true;
     return true;
 }
@@ -238,11 +245,11 @@ bool config_parse_number(const char *text, const char *least, const char *most, 
     expect_bounds(parse_decimal(least, strlen(least), UINT32_MAX, &low) &&
                   parse_decimal(most, strlen(most), UINT32_MAX, &high));
     if (length == 0 || strspn(text, "0123456789") != length)
-        return wrong(error, "\"%.40s\" is not a number; write one from %s to %s%s%s", text, least, most, or_out,
-                     unsaid ? unsaid : "");
+        return wrong(error, "\"%.*s\" is not a number; write one from %s to %s%s%s", CHARACTERS(text, 40), least, most,
+                     or_out, unsaid ? unsaid : "");
     if (!parse_decimal(text, length, high, &value) || value < low)
-        return wrong(error, "%.40s is out of range; write one from %s to %s%s%s", text, least, most, or_out,
-                     unsaid ? unsaid : "");
+        return wrong(error, "%.*s is out of range; write one from %s to %s%s%s", CHARACTERS(text, 40), least, most,
+                     or_out, unsaid ? unsaid : "");
     *out = (unsigned)value;
     return true;
 }
@@ -269,9 +276,10 @@ bool config_parse_size(const char *text, const char *least, const char *most, ui
     uint64_t low = 0, high = 0, value = 0;
     expect_bounds(parse_bytes(least, &low) && parse_bytes(most, &high));
     if (!parse_bytes(text, &value))
-        return wrong(error, "\"%.40s\" is not a size; write a number and KiB, MiB, GiB or TiB, as %s", text, least);
+        return wrong(error, "\"%.*s\" is not a size; write a number and KiB, MiB, GiB or TiB, as %s",
+                     CHARACTERS(text, 40), least);
     if (value < low || value > high)
-        return wrong(error, "%.40s is out of range; write %s to %s", text, least, most);
+        return wrong(error, "%.*s is out of range; write %s to %s", CHARACTERS(text, 40), least, most);
     *bytes = value;
     return true;
 }
@@ -326,12 +334,12 @@ bool config_parse_guidage(const char *text, char out[static CONFIG_GUIDAGE_SIZE]
     size_t length = strlen(text), written = 32;
     if (length < 33 || length >= CONFIG_GUIDAGE_SIZE)
         return wrong(error,
-                     "\"%.60s\" has %zu characters; write the GUID's 32 hex digits without dashes, then 1 to 8 of age",
-                     text, length);
+                     "\"%.*s\" has %zu characters; write the GUID's 32 hex digits without dashes, then 1 to 8 of age",
+                     CHARACTERS(text, 60), length);
     for (size_t i = 0; i < length; ++i)
         if (hex_value(text[i]) < 0)
-            return wrong(error, "\"%.60s\" has a character that is no hex digit; write 32 of GUID, then 1 to 8 of age",
-                         text);
+            return wrong(error, "\"%.*s\" has a character that is no hex digit; write 32 of GUID, then 1 to 8 of age",
+                         CHARACTERS(text, 60));
     for (size_t i = 0; i < 32; ++i)
         out[i] = hex_digits[hex_value(text[i])];
     for (size_t i = 32; i < length; ++i)
@@ -346,11 +354,12 @@ bool config_parse_symbol(const char *text, char out[static CONFIG_SYMBOL_SIZE], 
     const char *name = strncmp(text, "nt!", 3) == 0 ? text + 3 : text;
     size_t length = strlen(name);
     if (length == 0 || length >= CONFIG_SYMBOL_SIZE)
-        return wrong(error, "\"%.40s\" has no name of 1 to 127 characters; write one, as IopFinalCrashDumpStatus",
-                     text);
+        return wrong(error, "\"%.*s\" has no name of 1 to 127 characters; write one, as IopFinalCrashDumpStatus",
+                     CHARACTERS(text, 40));
     for (size_t i = 0; i < length; ++i)
         if (!is_letter_or_digit(name[i]) && !is_one_of(name[i], "_?@$"))
-            return wrong(error, "\"%.60s\" is no symbol of the kernel; write one, as IopFinalCrashDumpStatus", text);
+            return wrong(error, "\"%.*s\" is no symbol of the kernel; write one, as IopFinalCrashDumpStatus",
+                         CHARACTERS(text, 60));
     memcpy(out, name, length + 1);
     return true;
 }
@@ -366,8 +375,8 @@ bool config_parse_rva(const char *text, uint32_t *out, char *error)
         value = value << 4 | (uint64_t)(hex_value(text[i]) & 15);
     }
     if (!good)
-        return wrong(error, "\"%.40s\" is no RVA; write the distance from the kernel's base, as 0xC35DE0, below 2^32",
-                     text);
+        return wrong(error, "\"%.*s\" is no RVA; write the distance from the kernel's base, as 0xC35DE0, below 2^32",
+                     CHARACTERS(text, 40));
     *out = (uint32_t)value;
     return true;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "config/walk.h"
 #include "config/value.h"
 
@@ -131,7 +132,7 @@ static const struct config_option *accept_key(struct config_walk *w, const struc
     }
     size_t outer = strlen(w->field);
     const char *name = (const char *)key->data.scalar.value;
-    (void)snprintf(w->field + outer, sizeof w->field - outer, "%s%.64s", outer > 0 ? "." : "", name);
+    (void)snprintf(w->field + outer, sizeof w->field - outer, "%s%.*s", outer > 0 ? "." : "", CHARACTERS(name, 64));
     const struct config_option *option = config_find_option(group, name);
     if (!option) {
         report_unknown(w, group, key);

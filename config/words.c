@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Words: finds a text in a list of words, and the word that a misspelt text was probably meant to be. */
+#include "config/characters.h"
 #include "config/value.h"
 
 #include <stdio.h>
@@ -55,7 +56,7 @@ int config_find_word(const char *text, const char *what, const char *const *word
         if (strcmp(text, words[i]) == 0)
             return (int)i;
     const char *likely = config_suggest(text, words, count);
-    int n = snprintf(error, CONFIG_ERROR_SIZE, "\"%.40s\" is not %s; write one of", text, what);
+    int n = snprintf(error, CONFIG_ERROR_SIZE, "\"%.*s\" is not %s; write one of", CHARACTERS(text, 40), what);
     for (size_t i = 0; i < count && n < CONFIG_ERROR_SIZE; ++i)
         n += snprintf(error + n, CONFIG_ERROR_SIZE - (size_t)n, "%s %s", i > 0 ? "," : "", words[i]);
     if (likely && n < CONFIG_ERROR_SIZE)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "service/fleet/connection.h"
 #include "service/fleet/guard.h"
 
@@ -96,7 +97,7 @@ void fleet_explain(natsConnection *connection, natsStatus status, char error[sta
     if (!last || last[0] == '\0' || strcmp(last, natsStatus_GetText(status)) == 0)
         (void)snprintf(error, FLEET_ERROR_SIZE, "NATS: %s", natsStatus_GetText(status));
     else
-        (void)snprintf(error, FLEET_ERROR_SIZE, "NATS: %s: %.180s", natsStatus_GetText(status), last);
+        (void)snprintf(error, FLEET_ERROR_SIZE, "NATS: %s: %.*s", natsStatus_GetText(status), CHARACTERS(last, 180));
 }
 
 static bool uses_tls(const struct config_nats *config)

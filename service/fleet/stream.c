@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "service/fleet/stream.h"
 
 #include <stdio.h>
@@ -74,13 +75,13 @@ static bool judge_found(const jsStreamConfig *wanted, bool has_subject, int64_t 
     error[0] = '\0';
     if (has_subject && wanted->Duplicates > 0 && window_s < FLEET_WINDOW_S)
         (void)snprintf(error, FLEET_ERROR_SIZE,
-                       "the stream %.60s forgets ids after %lld s, so that it may take an event twice; give it a "
+                       "the stream %.*s forgets ids after %lld s, so that it may take an event twice; give it a "
                        "duplicate window of 10m",
-                       wanted->Name, (long long)window_s);
+                       CHARACTERS(wanted->Name, 60), (long long)window_s);
     if (!has_subject)
         (void)snprintf(error, FLEET_ERROR_SIZE,
-                       "the stream %.60s does not take the subject %.80s; add it to its subjects", wanted->Name,
-                       wanted->Subjects[0]);
+                       "the stream %.*s does not take the subject %.*s; add it to its subjects",
+                       CHARACTERS(wanted->Name, 60), CHARACTERS(wanted->Subjects[0], 80));
     return has_subject;
 }
 

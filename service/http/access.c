@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "service/http/state_internal.h"
 #include "service/http/system.h"
 #include "service/net/address.h"
@@ -73,8 +74,8 @@ bool access_check_host(struct call *call)
     if (call->connection->endpoint->local || is_known_host(call->connection, call->head.host))
         return true;
     call_problem(call, HTTP_PROBLEM_WRONG_HOST, "Host",
-                 "this server is not called %.200s; use its address, or add the name to http_names",
-                 call->head.host ? call->head.host : "(nothing)");
+                 "this server is not called %.*s; use its address, or add the name to http_names",
+                 CHARACTERS(call->head.host ? call->head.host : "(nothing)", 200));
     return false;
 }
 
@@ -126,8 +127,8 @@ bool access_check(struct call *call)
     if (call->role == CALL_ROLE_ACT)
         return true;
     call_problem(call, HTTP_PROBLEM_FORBIDDEN, NULL,
-                 "the token %.64s may read only; acting needs one with the role "
+                 "the token %.*s may read only; acting needs one with the role "
                  "`act`",
-                 call->by);
+                 CHARACTERS(call->by, 64));
     return false;
 }

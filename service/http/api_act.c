@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Actions: each is handed to the server, and answered when the server has. */
+#include "config/characters.h"
 #include "service/http/api.h"
 #include "service/http/state_internal.h"
 #include "service/http/lists.h"
@@ -14,7 +15,7 @@
 static void refuse_state(struct call *call, const struct http_acted *acted)
 {
     char state[64];
-    (void)snprintf(state, sizeof state, "\"%.40s\"", acted->state ? acted->state : "");
+    (void)snprintf(state, sizeof state, "\"%.*s\"", CHARACTERS(acted->state ? acted->state : "", 40));
     call_problem_with(call, HTTP_PROBLEM_WRONG_STATE, "state", acted->state ? state : "null",
                       acted->detail ? acted->detail : "this is not possible in the target's state");
 }
@@ -102,11 +103,11 @@ static bool check_members(struct call *call, const char *known)
         if (known && strcmp(name, known) == 0)
             continue;
         if (known)
-            call_problem(call, HTTP_PROBLEM_BAD_REQUEST, name, "the body has an unknown member %.60s; it may have %s",
-                         name, known);
+            call_problem(call, HTTP_PROBLEM_BAD_REQUEST, name, "the body has an unknown member %.*s; it may have %s",
+                         CHARACTERS(name, 60), known);
         else
-            call_problem(call, HTTP_PROBLEM_BAD_REQUEST, name, "the body has an unknown member %.60s; send none, or {}",
-                         name);
+            call_problem(call, HTTP_PROBLEM_BAD_REQUEST, name, "the body has an unknown member %.*s; send none, or {}",
+                         CHARACTERS(name, 60));
         return false;
     }
     return true;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "service/http/call.h"
 #include "service/http/json_out.h"
 
@@ -82,6 +83,7 @@ void call_problem(struct call *call, enum http_problem kind, const char *field, 
     va_start(arguments, detail);
     (void)vsnprintf(text, sizeof text, detail, arguments);
     va_end(arguments);
+    characters_mend(text);
     answer_problem(call, kind, &(struct problem_extra){.field = field}, text);
 }
 

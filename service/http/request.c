@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads a connection's request: head and body, and chooses who answers it. */
+#include "config/characters.h"
 #include "service/http/state_internal.h"
 
 #include <stdlib.h>
@@ -48,8 +49,8 @@ static bool parse_body(struct connection *c)
     if (call->body)
         call_problem(call, HTTP_PROBLEM_BAD_REQUEST, "body", "the body is JSON, but no object; send {…}");
     else
-        call_problem(call, HTTP_PROBLEM_BAD_REQUEST, "body", "the body is no JSON in UTF-8: line %d, column %d: %.120s",
-                     error.line, error.column, error.text);
+        call_problem(call, HTTP_PROBLEM_BAD_REQUEST, "body", "the body is no JSON in UTF-8: line %d, column %d: %.*s",
+                     error.line, error.column, CHARACTERS(error.text, 120));
     return false;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "service/http/route.h"
 
 #include <stdio.h>
@@ -128,7 +129,7 @@ bool route_check_parameters(struct call *call)
         const char *name = call->query.of[i].name;
         size_t used = strlen(names);
         if (!in_list(call->route->parameters, name)) {
-            (void)snprintf(names + used, sizeof names - used, "%s%.60s", used > 0 ? ", " : "", name);
+            (void)snprintf(names + used, sizeof names - used, "%s%.*s", used > 0 ? ", " : "", CHARACTERS(name, 60));
             first = first ? first : name;
         } else if (query_count(&call->query, name) > 1 && !in_list(REPEATABLE, name)) {
             call_problem(call, HTTP_PROBLEM_BAD_REQUEST, name, "%s is there more than once; send it once", name);

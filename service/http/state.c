@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP's shared state: the clock, notes to its thread, troubles, ownership. */
+#include "config/characters.h"
 #include "service/http/state_internal.h"
 #include "service/http/system.h"
 
@@ -70,6 +71,7 @@ bool http_set_trouble(struct http *http, enum http_trouble trouble, const char *
     (void)snprintf(at->what, sizeof at->what, "%s", troubles[trouble]);
     (void)snprintf(at->name, sizeof at->name, "%s", name);
     (void)snprintf(at->why, sizeof at->why, "%s", why ? why : "");
+    characters_mend(at->why);
     uv_mutex_unlock(&http->lock);
     return other;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "service/http/tls.h"
 
 #include <openssl/err.h>
@@ -14,7 +15,8 @@ static bool fail(char *error, const char *path, const char *what)
     if (code != 0)
         ERR_error_string_n(code, reason, sizeof reason);
     ERR_clear_error();
-    (void)snprintf(error, TLS_ERROR_SIZE, "%.200s %s%s%.100s", path, what, reason[0] != '\0' ? ": " : "", reason);
+    (void)snprintf(error, TLS_ERROR_SIZE, "%.*s %s%s%.*s", CHARACTERS(path, 200), what, reason[0] != '\0' ? ": " : "",
+                   CHARACTERS(reason, 100));
     return false;
 }
 

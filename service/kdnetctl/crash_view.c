@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One crash in full, in the order in which an engineer asks: what happened, who did it, is there a dump, what next. */
+#include "config/characters.h"
 #include "kdnet/crash/cause.h"
 #include "kdnet/crash/explain.h"
 #include "service/kdnetctl/crashes.h"
@@ -66,7 +67,7 @@ static void print_reason(const struct ask *ask, const json_t *crash)
     const char *reason = fields_text(crash, "reason", NULL), *words = reason ? reason_words(reason) : NULL;
     if (!reason)
         return;
-    (void)snprintf(line, sizeof line, "%.100s%s%s", reason, words ? ": " : "", words ? words : "");
+    (void)snprintf(line, sizeof line, "%.*s%s%s", CHARACTERS(reason, 100), words ? ": " : "", words ? words : "");
     ask_print_text(ask, "reason", line);
 }
 
@@ -79,8 +80,8 @@ static void print_because(const struct ask *ask, const json_t *crash)
     json_array_foreach((json_t *)fields_at(crash, "assessment.because"), i, fact)
     { // NOLINT(cert-exp05-c)
         if (json_is_string(fact) && length < sizeof line / 2)
-            length += (size_t)snprintf(line + length, sizeof line - length, "%s%.200s", length > 0 ? "; " : "",
-                                       json_string_value(fact));
+            length += (size_t)snprintf(line + length, sizeof line - length, "%s%.*s", length > 0 ? "; " : "",
+                                       CHARACTERS(json_string_value(fact), 200));
     }
     if (length > 0)
         ask_print_text(ask, "because", line);
@@ -116,7 +117,8 @@ static void print_parameters(const struct ask *ask, const json_t *crash)
         char name[32], line[FIELDS_SIZE];
         const char *meaning = i < 4 && known ? known->parameters[i] : NULL;
         (void)snprintf(name, sizeof name, "parameter %zu", i + 1);
-        (void)snprintf(line, sizeof line, "%.32s%s%s", json_is_string(parameter) ? json_string_value(parameter) : "",
+        (void)snprintf(line, sizeof line, "%.*s%s%s",
+                       CHARACTERS(json_is_string(parameter) ? json_string_value(parameter) : "", 32),
                        meaning ? "  " : "", meaning ? meaning : "");
         if (i < 4 && json_is_string(parameter))
             ask_print_text(ask, name, line);
@@ -132,7 +134,8 @@ static void print_bugcheck(const struct ask *ask, const json_t *crash)
         return;
     }
     const char *name = fields_text(crash, "bugcheck.name", NULL);
-    (void)snprintf(line, sizeof line, "%.32s%s%.100s", code, name ? " " : "", name ? name : "");
+    (void)snprintf(line, sizeof line, "%.*s%s%.*s", CHARACTERS(code, 32), name ? " " : "",
+                   CHARACTERS(name ? name : "", 100));
     ask_print_field(ask, "bug check", line);
     ask_print_text(ask, "meaning",
                    explain(crash)
@@ -164,8 +167,9 @@ static void print_blamed(const struct ask *ask, const json_t *crash)
     if (!known && !differs && fields_at(crash, "bugcheck"))
         (void)snprintf(line, sizeof line, "none: neither the bug check nor the stack leads to one");
     else if (known || differs)
-        (void)snprintf(line, sizeof line, "%s%s%s%s%.200s", kernel ? "none: only the kernel itself, " : "", image,
-                       known && differs ? "; " : "", differs ? "Windows says " : "", differs ? windows : "");
+        (void)snprintf(line, sizeof line, "%s%s%s%s%.*s", kernel ? "none: only the kernel itself, " : "", image,
+                       known && differs ? "; " : "", differs ? "Windows says " : "",
+                       CHARACTERS(differs ? windows : "", 200));
     else
         return;
     ask_print_text(ask, "driver blamed", line);
@@ -179,13 +183,14 @@ static void print_module(const struct ask *ask, const json_t *crash)
     const char *pdb = fields_text(crash, "cause.module.pdb.name", NULL);
     if (!name)
         return;
-    (void)snprintf(line, sizeof line, "%.64s at %s, %s bytes, time stamp %s", name,
+    (void)snprintf(line, sizeof line, "%.*s at %s, %s bytes, time stamp %s", CHARACTERS(name, 64),
                    fields_cell(crash, "cause.module.base", base), fields_cell(crash, "cause.module.size", size),
                    fields_cell(crash, "cause.module.stamp", stamp));
     ask_print_text(ask, "image", line);
     if (!pdb)
         return;
-    (void)snprintf(line, sizeof line, "%.64s %.32s%s", pdb, fields_text(crash, "cause.module.pdb.guid", ""),
+    (void)snprintf(line, sizeof line, "%.*s %.*s%s", CHARACTERS(pdb, 64),
+                   CHARACTERS(fields_text(crash, "cause.module.pdb.guid", ""), 32),
                    fields_cell(crash, "cause.module.pdb.age", age));
     ask_print_text(ask, "symbol file", line);
 }
@@ -224,7 +229,7 @@ static void print_evidence(const struct ask *ask, const json_t *crash)
         if (json_is_object(value) || strcmp(name, "bugcheck_driver") == 0)
             continue; /* told elsewhere */
         char line[2 * FIELDS_SIZE], text[FIELDS_SIZE];
-        (void)snprintf(line, sizeof line, "%.100s %s", name, fields_cell(value, "", text));
+        (void)snprintf(line, sizeof line, "%.*s %s", CHARACTERS(name, 100), fields_cell(value, "", text));
         ask_print_field(ask, "evidence", line);
     }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kdnetctl doctor: why a machine is not served, and what to do next. */
+#include "config/characters.h"
 #include "service/kdnetctl/doctor.h"
 #include "config/remedies.h"
 #include "service/kdnetctl/commands.h"
@@ -56,6 +57,7 @@ void doctor_report(struct doctor *doctor, const char *check, enum doctor_result 
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(detail, sizeof detail, format, arguments);
+    characters_mend(detail);
     va_end(arguments);
     doctor->wrong = doctor->wrong || result == DOCTOR_WRONG;
     print_check(doctor, check, result, detail);
@@ -69,6 +71,7 @@ void doctor_blame(struct doctor *doctor, const char *cause, const char *format, 
     doctor->cause = cause;
     va_start(arguments, format);
     (void)vsnprintf(doctor->next_step, sizeof doctor->next_step, format, arguments);
+    characters_mend(doctor->next_step);
     va_end(arguments);
 }
 

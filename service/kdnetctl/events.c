@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kdnetctl events: stored events, and new ones as they come. */
+#include "config/characters.h"
 #include "service/kdnetctl/ask.h"
 #include "service/kdnetctl/commands.h"
 #include "service/kdnetctl/fields.h"
@@ -54,9 +55,12 @@ static void describe(const json_t *event, char *out, size_t size)
             continue;
         const char *brief = json_is_object(value) ? fields_brief(value) : NULL;
         const char *told = brief ? brief : fields_cell(value, "", text);
-        int count = snprintf(out + length, size - length, "%s%.63s=%s", length > 0 ? " " : "", name, told);
-        if (count < 0 || (size_t)count >= size - length)
+        int count = snprintf(out + length, size - length, "%s%.*s=%s", length > 0 ? " " : "", CHARACTERS(name, 63),
+                             told);
+        if (count < 0 || (size_t)count >= size - length) {
+            characters_mend(out);
             return;
+        }
         length += (size_t)count;
     }
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "service/kdnetctl/fields.h"
 #include "service/kdnetctl/times.h"
 
@@ -81,7 +82,8 @@ static void format_object(const json_t *value, char out[static FIELDS_SIZE])
     out[0] = '\0';
     json_object_foreach((json_t *)value, name, member)
     { // NOLINT(cert-exp05-c): jansson's macro wants it
-        int count = snprintf(out + length, FIELDS_SIZE - length, "%s%.63s=", length > 0 ? " " : "", name);
+        int count = snprintf(out + length, FIELDS_SIZE - length, "%s%.*s=", length > 0 ? " " : "",
+                             CHARACTERS(name, 63));
         length += (size_t)count;
         if (length >= FIELDS_SIZE)
             return;
@@ -99,6 +101,7 @@ const char *fields_cell(const json_t *object, const char *path, char out[static 
         format_object(value, out);
     else if (value && !json_is_array(value) && !json_is_object(value))
         (void)format_scalar(value, out, FIELDS_SIZE);
+    characters_mend(out);
     return out;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kdnetctl status, health, reload, drain: the service itself. */
+#include "config/characters.h"
 #include "service/kdnetctl/ask.h"
 #include "service/kdnetctl/commands.h"
 #include "service/kdnetctl/fields.h"
@@ -36,8 +37,9 @@ static void print_degraded(const struct ask *ask, const json_t *status)
     json_array_foreach((json_t *)fields_at(status, "degraded"), i, one)
     { // NOLINT(cert-exp05-c): jansson's macro
         char since[TIMES_SIZE], text[2 * FIELDS_SIZE];
-        (void)snprintf(text, sizeof text, "%.60s %.60s since %s: %.300s", fields_text(one, "what", ""),
-                       fields_text(one, "name", ""), ask_time(ask, one, "since", since), fields_text(one, "why", ""));
+        (void)snprintf(text, sizeof text, "%.*s %.*s since %s: %.*s", CHARACTERS(fields_text(one, "what", ""), 60),
+                       CHARACTERS(fields_text(one, "name", ""), 60), ask_time(ask, one, "since", since),
+                       CHARACTERS(fields_text(one, "why", ""), 300));
         ask_print_field(ask, "degraded", text);
     }
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "service/kdnetctl/table.h"
 #include "service/kdnetctl/printable.h"
 
@@ -133,7 +134,7 @@ bool table_add(struct table *table, const char *const *texts)
     for (size_t i = 0; i < table->column_count; ++i) {
         const char *text = texts[i] ? texts[i] : "-";
         row[i] = (struct cell){.colour = COLOUR_NONE};
-        row[i].text = printable_copy(text, strnlen(text, CELL_MAX), &row[i].width);
+        row[i].text = printable_copy(text, characters_fit(text, strlen(text), CELL_MAX), &row[i].width);
         if (!row[i].text) {
             while (i > 0)
                 free(row[--i].text);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "service/runtime/log.h"
 #include "service/platform/platform.h"
 
@@ -8,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ESCAPE_MAX 4    /* \xNN */
-#define PIECE_SIZE 4096 /* bytes of a piece; most lines are shorter */
+#define ESCAPE_MAX    4    /* \xNN */
+#define CHARACTER_MAX 4    /* bytes of a character */
+#define PIECE_SIZE    4096 /* bytes of a piece; most lines are shorter */
 
 static atomic_int log_level = CONFIG_LOG_NOTICE;
 static uv_once_t log_once = UV_ONCE_INIT;
@@ -100,6 +102,20 @@ static size_t escape(unsigned char c, char out[static ESCAPE_MAX + 1])
     return ESCAPE_MAX;
 }
 
+/* Writes a character of `count` bytes whole, or not at all: false. */
+static bool put_escaped(char *out, size_t size, size_t *used, const char *character, size_t count)
+{
+    char escaped[CHARACTER_MAX * ESCAPE_MAX + 1];
+    size_t length = 0;
+    for (size_t i = 0; i < count; ++i)
+        length += escape((unsigned char)character[i], escaped + length);
+    if (size - *used < length + 1)
+        return false;
+    memcpy(out + *used, escaped, length);
+    *used += length;
+    return true;
+}
+
 void log_quote(char *out, size_t size, size_t *used, const char *value, size_t length)
 {
     bool plain = length > 0;
@@ -114,13 +130,12 @@ void log_quote(char *out, size_t size, size_t *used, const char *value, size_t l
     if (size - *used < 2)
         return;
     out[(*used)++] = '"';
-    for (size_t i = 0; i < length; ++i) {
-        char escaped[ESCAPE_MAX + 1];
-        size_t count = escape((unsigned char)value[i], escaped);
-        if (size - *used < count + 1)
+    for (size_t i = 0; i < length;) {
+        size_t count = characters_take(value + i, length - i);
+        count = count > 0 ? count : 1;
+        if (!put_escaped(out, size, used, value + i, count))
             break;
-        memcpy(out + *used, escaped, count);
-        *used += count;
+        i += count;
     }
     out[(*used)++] = '"';
 }

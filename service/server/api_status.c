@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "service/server/server_api_internal.h"
 #include "service/http/http.h"
 
@@ -39,6 +40,7 @@ static void tell_degraded(struct http_status *status, const struct http_status *
     (void)snprintf(to->what, sizeof to->what, "%s", what);
     (void)snprintf(to->name, sizeof to->name, "%s", name);
     (void)snprintf(to->why, sizeof to->why, "%s", why);
+    characters_mend(to->why);
     to->since_us = api_wall_us();
     for (size_t i = 0; i < before->degraded_count; ++i)
         if (strcmp(before->degraded[i].what, to->what) == 0 && strcmp(before->degraded[i].name, to->name) == 0)

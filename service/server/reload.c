@@ -8,6 +8,7 @@
  * to another worker. KEEP: each worker goes through its rows: they stay, are changed, or go. ADD: targets without a row
  * get one. THAW: rows move again. KEEP and ADD proceed in slices between the rounds of each loop.
  */
+#include "config/characters.h"
 #include "service/platform/inherited.h"
 #include "service/runtime/log.h"
 #include "service/symbols/lookup.h"
@@ -173,6 +174,7 @@ bool reload_first(struct server *server)
 static void set_mistake(struct server *server, const char *text)
 {
     (void)snprintf(server->mistake, sizeof server->mistake, "%s", text);
+    characters_mend(server->mistake);
     summary_status(server);
 }
 

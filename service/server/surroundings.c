@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "service/server/surroundings.h"
 #include "config/remedies.h"
 #include "config/store.h"
@@ -149,19 +150,19 @@ static bool find_obstacle(const char *path, char text[static CONFIG_ERROR_SIZE])
     enum kind kind = kind_of(path);
     int error = kind == KIND_OTHER ? may(path, WRITABLE) : 0;
     if (kind == KIND_FOLDER)
-        (void)snprintf(text, CONFIG_ERROR_SIZE, "%.150s is a directory; name a file in it", path);
+        (void)snprintf(text, CONFIG_ERROR_SIZE, "%.*s is a directory; name a file in it", CHARACTERS(path, 150));
     else if (error != 0)
-        (void)snprintf(text, CONFIG_ERROR_SIZE, "%.120s cannot be written: %.40s; let kdnetd's user write it", path,
-                       uv_strerror(error));
+        (void)snprintf(text, CONFIG_ERROR_SIZE, "%.*s cannot be written: %.*s; let kdnetd's user write it",
+                       CHARACTERS(path, 120), CHARACTERS(uv_strerror(error), 40));
     if (kind != KIND_NONE)
         return kind == KIND_FOLDER || error != 0;
     if (!folder_of(path, folder) || is_made_at_the_start(folder))
         return false;
     if (kind_of(folder) != KIND_FOLDER)
-        (void)snprintf(text, CONFIG_ERROR_SIZE, "its folder %.150s is not there; make it", folder);
+        (void)snprintf(text, CONFIG_ERROR_SIZE, "its folder %.*s is not there; make it", CHARACTERS(folder, 150));
     else if ((error = may(folder, WRITABLE | SEARCHABLE)) != 0)
-        (void)snprintf(text, CONFIG_ERROR_SIZE, "no file can be made in %.120s: %.40s; let kdnetd's user write there",
-                       folder, uv_strerror(error));
+        (void)snprintf(text, CONFIG_ERROR_SIZE, "no file can be made in %.*s: %.*s; let kdnetd's user write there",
+                       CHARACTERS(folder, 120), CHARACTERS(uv_strerror(error), 40));
     else
         return false;
     return true;
@@ -201,13 +202,13 @@ static void warn_as_user(void *user)
     for (size_t i = 1; i < config->source_count; ++i)
         if (may(config->sources[i], READABLE) != 0)
             (void)fprintf(
-                out, "warning: %.300s cannot be read by the service's user " SERVICE_USER "; " REMEDY_CLOSE_FILE "\n",
-                config->sources[i]);
+                out, "warning: %.*s cannot be read by the service's user " SERVICE_USER "; " REMEDY_CLOSE_FILE "\n",
+                CHARACTERS(config->sources[i], 300));
     for (size_t i = 0; i < config->symbols.count; ++i)
         if (config->symbols.text[i][0] == '/' && kind_of(config->symbols.text[i]) != KIND_NONE &&
             may(config->symbols.text[i], READABLE | SEARCHABLE) != 0)
-            (void)fprintf(out, "warning: %.300s cannot be read by the service's user " SERVICE_USER "\n",
-                          config->symbols.text[i]);
+            (void)fprintf(out, "warning: %.*s cannot be read by the service's user " SERVICE_USER "\n",
+                          CHARACTERS(config->symbols.text[i], 300));
     if (config->events && strcmp(config->events, "-") != 0 && find_obstacle(config->events, text))
         (void)fprintf(out, "warning: events: as the service's user " SERVICE_USER ": %s\n", text);
     (void)fflush(out);

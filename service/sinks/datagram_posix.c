@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "service/sinks/datagram.h"
 
 #include <errno.h>
@@ -46,7 +47,7 @@ struct datagram *datagram_open(const char *address, char error[static SINK_TEXT_
         datagram->socket = descriptor;
         return datagram;
     }
-    (void)snprintf(error, SINK_TEXT_SIZE, "%.150s: %s", address,
+    (void)snprintf(error, SINK_TEXT_SIZE, "%.*s: %s", CHARACTERS(address, 150),
                    code != 0 ? gai_strerror(code) : "it cannot be reached");
     free(datagram);
     if (descriptor >= 0)

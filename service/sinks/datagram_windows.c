@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "config/text_windows.h"
 #include "service/sinks/datagram.h"
 
@@ -49,7 +50,8 @@ struct datagram *datagram_open(const char *address, char error[static SINK_TEXT_
         datagram->socket = udp;
         return datagram;
     }
-    (void)snprintf(error, SINK_TEXT_SIZE, "%.150s: %s", address, text_of_error((DWORD)WSAGetLastError(), reason));
+    (void)snprintf(error, SINK_TEXT_SIZE, "%.*s: %s", CHARACTERS(address, 150),
+                   text_of_error((DWORD)WSAGetLastError(), reason));
     free(datagram);
     return NULL;
 }

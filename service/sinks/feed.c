@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "service/sinks/feed.h"
 #include "service/runtime/log.h"
 
@@ -140,6 +141,7 @@ static void note_error(struct feed *feed, const char *text, bool is_refusal)
 {
     ++feed->errors;
     (void)snprintf(feed->error, sizeof feed->error, "%s", text);
+    characters_mend(feed->error);
     if (!is_refusal || feed->given_up >= FEED_POISONED) {
         if (!feed->failing)
             log_failing(feed);
@@ -187,6 +189,7 @@ static void give_up(struct feed *feed, struct sink_event *event, const char *tex
     ++feed->rejected;
     ++feed->given_up;
     (void)snprintf(feed->error, sizeof feed->error, "%s", text);
+    characters_mend(feed->error);
     feed->env->changed(feed->env->user);
     if (feed->rejected_logged_ms != 0 && now_ms - feed->rejected_logged_ms < REJECTED_LOG_MS)
         return;
@@ -194,7 +197,7 @@ static void give_up(struct feed *feed, struct sink_event *event, const char *tex
     log_begin(&line, CONFIG_LOG_WARNING, "a sink refused an event for good; the others are delivered");
     log_text(&line, "sink", feed->name);
     log_text(&line, "id", event->id);
-    log_text(&line, "answer", text);
+    log_text(&line, "answer", feed->error);
     log_number(&line, "rejected", feed->rejected);
     log_end(&line);
 }

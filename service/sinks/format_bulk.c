@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The bulk API of Elasticsearch and OpenSearch: two lines an event; each item of the answer counts for itself. */
+#include "config/characters.h"
 #include "service/sinks/format.h"
 
 #include <stdio.h>
@@ -25,8 +26,8 @@ static void judge_item(struct sink_event *event, json_int_t status, const json_t
         return;
     }
     const char *reason = json_string_value(json_object_get(json_object_get(item, "error"), "reason"));
-    (void)snprintf(answer->text, sizeof answer->text, "item of %.60s: status %d %.120s", event->id, (int)status,
-                   reason ? reason : "");
+    (void)snprintf(answer->text, sizeof answer->text, "item of %.*s: status %d %.*s", CHARACTERS(event->id, 60),
+                   (int)status, CHARACTERS(reason ? reason : "", 120));
     switch (format_judge_status((long)status)) {
     case SINK_REFUSED:
         ++event->refusals;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* OpenTelemetry's logs, as JSON. */
+#include "config/characters.h"
 #include "service/sinks/format.h"
 
 #include <inttypes.h>
@@ -58,7 +59,8 @@ static void judge(const char *reply, size_t length, struct sink_event *const *ev
     const char *text = json_string_value(rejected), *why = json_string_value(json_object_get(partial, "errorMessage"));
     if (json_integer_value(rejected) > 0 || (text && strtoll(text, NULL, 10) > 0)) {
         answer->outcome = SINK_REFUSED;
-        (void)snprintf(answer->text, sizeof answer->text, "log records are rejected: %.200s", why ? why : "");
+        (void)snprintf(answer->text, sizeof answer->text, "log records are rejected: %.*s",
+                       CHARACTERS(why ? why : "", 200));
     }
     json_decref(json);
 }

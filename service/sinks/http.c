@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sends bodies by HTTP, one after the other over one connection, and judges each answer's status. */
+#include "config/characters.h"
 #include "service/sinks/certificate.h"
 #include "service/sinks/format.h"
 #include "service/sinks/gzip.h"
@@ -133,8 +134,8 @@ static bool add_token(const struct sink_link *link, struct curl_slist **headers,
     token[strcspn(token, "\r\n")] = '\0';
     if (!good || token[0] == '\0') {
         answer->outcome = SINK_PAUSE;
-        (void)snprintf(answer->text, sizeof answer->text, "its token cannot be read from %.150s",
-                       link->config->token_file);
+        (void)snprintf(answer->text, sizeof answer->text, "its token cannot be read from %.*s",
+                       CHARACTERS(link->config->token_file, 150));
         return false;
     }
     (void)snprintf(header, sizeof header, "Authorization: %s %s", link->format->scheme, token);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* systemd's journal, by its native protocol: one datagram an event, one KEY=VALUE a line. The journal does not
  * acknowledge. */
+#include "config/characters.h"
 #include "service/sinks/sink.h"
 #include "service/sinks/text.h"
 
@@ -98,7 +99,7 @@ static void deliver(struct sink_link *link, struct sink_event *const *events, si
     for (size_t i = 0; i < count; ++i) {
         int error = send_event(link, events[i]);
         if (error != 0) {
-            (void)snprintf(answer->text, sizeof answer->text, "%.120s: %s", link->to.sun_path,
+            (void)snprintf(answer->text, sizeof answer->text, "%.*s: %s", CHARACTERS(link->to.sun_path, 120),
                            strerror(error)); // NOLINT(concurrency-mt-unsafe)
             return;
         }

@@ -6,6 +6,7 @@
  * One batch (FLIGHT_MAX) is in flight at a time, until each of its events was reported. Unacknowledged events are
  * produced again with the same id.
  */
+#include "config/characters.h"
 #include "service/sinks/sink.h"
 
 #include <librdkafka/rdkafka.h>
@@ -115,7 +116,7 @@ static bool set_file(rd_kafka_conf_t *conf, const char *path, struct sink_answer
     FILE *file = path ? fopen(path, "r") : NULL;
     bool good = !path || file;
     if (!good) {
-        (void)snprintf(text, sizeof text, "its properties cannot be read from %.150s", path);
+        (void)snprintf(text, sizeof text, "its properties cannot be read from %.*s", CHARACTERS(path, 150));
         complain(answer, text);
     }
     for (unsigned i = 0; good && file && i < PROPERTIES_MAX && fgets(line, sizeof line, file); ++i)

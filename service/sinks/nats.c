@@ -6,6 +6,7 @@
  * One batch (FLIGHT_MAX) is in flight at a time. Unacknowledged events are published again with the same id, which the
  * stream stores once. Each HEARTBEAT_MS the link also writes its collector's heartbeat to a bucket beside the stream.
  */
+#include "config/characters.h"
 #include "service/fleet/stream.h"
 #include "service/runtime/log.h"
 #include "service/sinks/sink.h"
@@ -245,7 +246,8 @@ static void judge(struct flight *flight, struct sink_event *event, natsMsg *mess
     } else {
         const char *description = json_string_value(json_object_get(error, "description"));
         event->refusals += is_too_large(error);
-        (void)snprintf(text, sizeof text, "the stream says: %.180s", description ? description : "something strange");
+        (void)snprintf(text, sizeof text, "the stream says: %.*s",
+                       CHARACTERS(description ? description : "something strange", 180));
         complain(flight->answer, text);
     }
     json_decref(json);

@@ -4,6 +4,7 @@
  *
  * libcurl makes the connections: names, time limits, TLS with verification of the receiver's name.
  */
+#include "config/characters.h"
 #include "service/sinks/certificate.h"
 #include "service/sinks/sink.h"
 #include "service/sinks/datagram.h"
@@ -217,7 +218,7 @@ static void deliver_datagrams(struct sink_link *link, struct sink_event *const *
     for (size_t i = 0; i < count; ++i) {
         struct text message = {.bytes = NULL};
         make_message(link, events[i], &message);
-        size_t length = message.length < DATAGRAM_MAX ? message.length : DATAGRAM_MAX;
+        size_t length = message.failed ? 0 : characters_fit(message.bytes, message.length, DATAGRAM_MAX);
         events[i]->done = !message.failed && datagram_send(link->datagram, message.bytes, length, answer->text);
         text_clear(&message);
         if (!events[i]->done) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "service/sinks/sink.h"
 
 #include <stdio.h>
@@ -52,9 +53,9 @@ const char *sink_words(const struct sink_event *event, char out[static SINK_WORD
     }
     if (!why)
         why = text_of(event->json, "reason");
-    (void)snprintf(out, SINK_WORDS_SIZE, "%s: %s%s%.80s%s%s%.16s%s%.80s", target, verdict_words(event->verdict),
-                   why ? " (" : "", why ? why : "", why ? ")" : "", code ? ", bug check " : "", code ? code : "",
-                   name ? " " : "", name ? name : "");
+    (void)snprintf(out, SINK_WORDS_SIZE, "%s: %s%s%.*s%s%s%.*s%s%.*s", target, verdict_words(event->verdict),
+                   why ? " (" : "", CHARACTERS(why ? why : "", 80), why ? ")" : "", code ? ", bug check " : "",
+                   CHARACTERS(code ? code : "", 16), name ? " " : "", CHARACTERS(name ? name : "", 80));
     return out;
 }
 

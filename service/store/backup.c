@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/characters.h"
 #include "service/store/store_read.h"
 
 #include <sqlite3.h>
@@ -68,7 +69,7 @@ bool store_backup(const char *path, const char *to, char error[static STORE_ERRO
     }
     int made = make_file(part);
     if (made != 0) {
-        (void)snprintf(error, STORE_ERROR_SIZE, "%.200s: %s", part, uv_strerror(made));
+        (void)snprintf(error, STORE_ERROR_SIZE, "%.*s: %s", CHARACTERS(part, 200), uv_strerror(made));
         return false;
     }
     int code = copy_store(path, part);

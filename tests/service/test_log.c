@@ -54,6 +54,9 @@ static void what_does_not_fit_is_left_out_and_quotes_close(void **state)
     expect("abcdef", 6, 4, "abcd");
     expect("a b c d", 7, 6, "\"a b \"");
     expect("a\nbc", 4, 4, "\"a\"");
+    expect("a\xc3\xa4", 3, 11, "\"a\\xC3\\xA4\"");
+    for (size_t size = 3; size < 11; ++size)
+        expect("a\xc3\xa4", 3, size, "\"a\""); /* no half of a character */
     expect("a b", 3, 1, "");
 }
 
