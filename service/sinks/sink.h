@@ -37,7 +37,7 @@ struct sink_event {
 
 enum sink_outcome {
     SINK_DONE,    /* all are acknowledged */
-    SINK_AGAIN,   /* retry after a growing delay */
+    SINK_AGAIN,   /* retry after a growing delay, or when a file of the sink has changed */
     SINK_PAUSE,   /* retry after 5 minutes: somebody has to correct the configuration */
     SINK_REFUSED, /* the receiver will never take at least one of these events */
     SINK_PARTLY,  /* each event has its own result: `done`, or one more refusal */

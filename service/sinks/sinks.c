@@ -3,6 +3,7 @@
 #include "service/platform/yield.h"
 #include "service/runtime/log.h"
 #include "service/sinks/feed.h"
+#include "service/sinks/files.h"
 #include "service/store/store_read.h"
 
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #define READ_ROWS     2000U  /* rows examined for one batch, wanted or not */
 #define HELD_BACK_MS  30000U /* of syslog over TCP */
 #define CLOSE_LOOK_MS 10U
+#define FILES_LOOK_MS 1000U /* at the files of a sink that waits before its next try */
 
 /* Counts of the sink's thread, for other threads. */
 struct told {
@@ -27,6 +29,8 @@ struct sink {
     char collector[CONFIG_NAME_SIZE];
     const struct sink_type *type;
     struct sink_link *link;
+    uint64_t stamp; /* of the sink's files, before the last delivery */
+    bool failed;    /* the last delivery */
     struct store_reader *reader;
     struct feed feed;
     struct feed_env env;
@@ -35,6 +39,7 @@ struct sink {
     uv_mutex_t lock; /* of all below */
     uv_cond_t wakeup;
     bool woken;
+    bool asked;        /* to try at once: by a reload */
     bool goes_back;    /* a republish is requested and not done yet */
     uint64_t since_us; /* since 1970 */
     struct told told;
@@ -104,10 +109,12 @@ static struct sink_link *link_of(struct sink *sink)
 static void deliver(void *user, struct sink_event *const *events, size_t count, struct sink_answer *answer)
 {
     struct sink *sink = user;
+    sink->stamp = files_stamp(&sink->config);
     if (link_of(sink))
         sink->type->deliver(sink->link, events, count, answer);
     else
         (void)snprintf(answer->text, sizeof answer->text, "it cannot be set up: out of memory, or not in this build");
+    sink->failed = answer->outcome != SINK_DONE;
 }
 
 static void acknowledge(void *user, uint64_t seq)
@@ -130,16 +137,43 @@ static void look_for_end(struct sink *sink)
         feed_lost_connection(&sink->feed, "the receiver has closed the connection");
 }
 
+/* Returns whether it was woken, or asked, before `until`. */
+static bool sleep_until(struct sink *sink, uint64_t until, bool for_events)
+{
+    bool is_over = false;
+    uv_mutex_lock(&sink->lock);
+    for (uint64_t now = uv_hrtime(); now < until && !is_over; now = uv_hrtime()) {
+        is_over = atomic_load(&sink->stop) || (for_events ? sink->woken : sink->asked);
+        if (!is_over)
+            (void)uv_cond_timedwait(&sink->wakeup, &sink->lock, until - now);
+    }
+    sink->woken = sink->asked = false;
+    uv_mutex_unlock(&sink->lock);
+    return is_over;
+}
+
+/* A wait before the next try ends early when a file was changed that the receiver may have disliked. The link is opened
+ * anew, so that all of them are read. */
+static bool has_new_files(struct sink *sink)
+{
+    if (!sink->failed || files_stamp(&sink->config) == sink->stamp)
+        return false;
+    sink->failed = false;
+    if (sink->link)
+        sink->type->close(sink->link);
+    sink->link = NULL;
+    return true;
+}
+
 static bool wait_for(void *user, uint64_t ms, bool for_events)
 {
     struct sink *sink = user;
-    uint64_t until = uv_hrtime() + ms * 1000000;
-    uv_mutex_lock(&sink->lock);
-    for (uint64_t now = uv_hrtime(); now < until && !atomic_load(&sink->stop) && !(for_events && sink->woken);
-         now = uv_hrtime())
-        (void)uv_cond_timedwait(&sink->wakeup, &sink->lock, until - now);
-    sink->woken = false;
-    uv_mutex_unlock(&sink->lock);
+    uint64_t now = uv_hrtime(), until = now + ms * 1000000;
+    bool is_over = false;
+    for (; now < until && !is_over; now = uv_hrtime()) {
+        uint64_t look = now + (uint64_t)FILES_LOOK_MS * 1000000;
+        is_over = sleep_until(sink, look < until ? look : until, for_events) || (!for_events && has_new_files(sink));
+    }
     if (!for_events)
         tick(sink);
     return !atomic_load(&sink->stop);
@@ -297,11 +331,14 @@ static bool start(struct sinks *sinks, const struct config_sink *config, const c
     return true;
 }
 
-static void tell(struct sink *sink, bool stop)
+enum told_what { TOLD_EVENTS, TOLD_RELOAD, TOLD_STOP };
+
+static void tell(struct sink *sink, enum told_what what)
 {
     uv_mutex_lock(&sink->lock);
     sink->woken = true;
-    if (stop)
+    sink->asked = sink->asked || what == TOLD_RELOAD;
+    if (what == TOLD_STOP)
         atomic_store(&sink->stop, true);
     uv_cond_signal(&sink->wakeup);
     uv_mutex_unlock(&sink->lock);
@@ -342,20 +379,21 @@ static const struct config_sink *find_config(const struct kdnetd_config *config,
     return NULL;
 }
 
-/* Tells sinks to end that are not configured as they run. */
+/* Tells sinks to end that are not configured as they run, and the others to try again. */
 static void end_others(struct sinks *sinks, const struct kdnetd_config *config)
 {
     uv_mutex_lock(&sinks->lock);
     for (struct sink **at = &sinks->first; *at;) {
         struct sink *sink = *at;
         if (config && find_config(config, sink)) {
+            tell(sink, TOLD_RELOAD); /* whoever reloads may have mended what it waits for */
             at = &sink->next;
             continue;
         }
         *at = sink->next;
         sink->next = sinks->leaving;
         sinks->leaving = sink;
-        tell(sink, true);
+        tell(sink, TOLD_STOP);
     }
     uv_mutex_unlock(&sinks->lock);
 }
@@ -390,7 +428,7 @@ void sinks_wake(struct sinks *sinks)
 {
     uv_mutex_lock(&sinks->lock);
     for (struct sink *sink = sinks->first; sink; sink = sink->next)
-        tell(sink, false);
+        tell(sink, TOLD_EVENTS);
     uv_mutex_unlock(&sinks->lock);
 }
 

@@ -34,7 +34,8 @@ struct sinks_status {
 struct sinks *sinks_open(void);
 
 /*
- * Starts, changes and ends sinks to match the configuration. An unchanged sink keeps running. Give the same names to
+ * Starts, changes and ends sinks to match the configuration. An unchanged sink keeps running, and does
+ * not wait any longer before its next try. Give the same names to
  * the store (store_options.sinks) before; the store must outlive the sinks. Does not wait. False: some sinks could not
  * be started; the log says which.
  */

@@ -361,6 +361,47 @@ class Answers(Case):
         fresh.wait(lambda bodies: len(fresh.taken(lines_of)) == 1)
         self.finish(process)
 
+    def test_a_corrected_token_is_tried_at_once(self):
+        token = self.folder / "token"
+        for name, correct in (("replaced", lambda: self.replace(token, "right\n")), ("made", lambda: token.write_text("right\n"))):
+            with self.subTest(name):
+                receiver = self.receiver(lambda _path, headers, _body: (200 if headers["Authorization"] == "Bearer right" else 403, "", {}))
+                token.write_text("wrong\n")
+                if name == "made":
+                    token.unlink()
+                process = self.start({"name": "s", "type": "http", "url": receiver.url, "token_file": str(token)})
+                self.tell(process, event(1))
+                self.wait_counts(process, failing=1)  # the next try is 4 to 6 min away
+                correct()
+                receiver.wait(lambda _: receiver.taken(lines_of))
+                self.finish(process, delivered=1, failing=0)
+                (self.folder / "kdnetd.db").unlink()
+
+    @staticmethod
+    def replace(path, text):
+        other = path.with_suffix(".new")
+        other.write_text(text)
+        other.rename(path)
+
+    def test_a_reload_tries_again_at_once(self):
+        allowed = threading.Event()
+        receiver = self.receiver(lambda *_: (200 if allowed.is_set() else 403, "", {}))
+        process = self.start({"name": "s", "type": "http", "url": receiver.url})
+        self.tell(process, event(1))
+        self.wait_counts(process, failing=1)
+        allowed.set()
+        process.stdin.write("reload\n")
+        process.stdin.flush()
+        receiver.wait(lambda _: receiver.taken(lines_of))
+        self.finish(process, delivered=1, failing=0)
+
+    def test_an_error_is_cut_between_two_characters(self):
+        receiver = self.receiver(lambda *_: (403, "\N{EURO SIGN}" * 100, {}))  # 200 bytes of an answer are told
+        process = self.start({"name": "s", "type": "http", "url": receiver.url})
+        self.tell(process, event(1))
+        said = self.finish(process, failing=1)
+        self.assertEqual(said["s"]["error"], '"HTTP 403: ' + "\N{EURO SIGN}" * 66 + '"')
+
     def test_only_what_is_wanted_comes(self):
         fields = {"events": ["crash_status", "lost"], "verdict": ["failed"], "label": ["rack=b4"]}
         rack = {"rack": "b4"}
@@ -501,6 +542,20 @@ class Syslog(Case):
         self.wait(1)
         self.finish(process)
         self.check(self.frames, [event(1)])
+
+    def test_an_event_too_large_for_udp_is_cut_between_two_characters(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+            receiver.bind(("127.0.0.1", 0))
+            receiver.settimeout(PATIENCE)
+            process = self.start({"name": "s", "type": "syslog", "transport": "udp", "address": f"127.0.0.1:{receiver.getsockname()[1]}"})
+            for before in range(4):
+                text = "y" * before + "\N{COLLISION SYMBOL}" * 16300
+                process.stdin.write(json.dumps(event(1 + before, text=text), ensure_ascii=False) + "\n")
+                process.stdin.flush()
+                frame = receiver.recv(65536)
+                self.assertTrue(65000 - 4 < len(frame) <= 65000, len(frame))
+                self.assertTrue(frame.decode().endswith("\N{COLLISION SYMBOL}"))
+        self.finish(process)
 
     def test_udp(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:

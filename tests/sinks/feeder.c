@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* feeder CONFIG STORE: a store and the sinks of a configuration; each line of standard input is an event. Ends with
- * standard input, once the store has taken all, and says each sink's counts. */
+/* feeder CONFIG STORE: a store and the sinks of a configuration; each line of standard input is an event, or `status`,
+ * or `reload`: the same configuration once more. Ends with standard input, once the store has taken all, and says each
+ * sink's counts. */
 #include "service/sinks/sinks.h"
 
 #include <inttypes.h>
@@ -41,13 +42,17 @@ static void say(void *user, const struct sinks_status *status)
                   status->failing_us != 0, status->last_error);
 }
 
-static void feed(struct store *store)
+static void feed(struct store *store, const struct kdnetd_config *config)
 {
     char *line = NULL;
     size_t size = 0;
     for (ssize_t length = getline(&line, &size, stdin); length > 0; length = getline(&line, &size, stdin)) {
         if (strcmp(line, "status\n") == 0) {
             sinks_each(sinks, say, NULL);
+            continue;
+        }
+        if (strcmp(line, "reload\n") == 0) {
+            (void)sinks_configure(sinks, store, config);
             continue;
         }
         if (!store_add(store, line, (size_t)length - 1, NULL))
@@ -76,7 +81,7 @@ int main(int argc, char **argv)
     if (!opened || !sinks_configure(opened, store, &config))
         return 1;
     set_sinks(opened);
-    feed(store);
+    feed(store, &config);
     sinks_each(sinks, say, NULL);
     set_sinks(NULL);
     if (!sinks_close(opened, WAIT_MS) || !store_close(store, WAIT_MS))
