@@ -1,12 +1,10 @@
-#!/ usr / bin / env python3
-#SPDX - License - Identifier : Apache - 2.0
-""
-    "The programs for Windows, under Wine: unit tests, configuration files, the service, the .msi.
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The programs for Windows, under Wine: unit tests, configuration files, the service, the .msi.
 
-    usage : under_wine.py BUILD[NAME...] BUILD : build /
-    windows;
-NAME : only programs, files, units, workers, early, e2e, service, msi, outlets or signing;
-load : not by default; 2,000 machines crash within 300 ms, by 1 and 3 workers
+usage: under_wine.py BUILD [NAME...]    BUILD: build/windows; NAME: only programs, files, units, workers, early, e2e, service, msi, outlets or
+                                        signing;
+                                        load: not by default; 2,000 machines crash within 300 ms, by 1 and 3 workers
 
 Wine binds 127.x.y.z to all addresses, so all is on 127.0.0.1. What Wine cannot show is in docs/windows.md.
 """
@@ -84,7 +82,8 @@ def check_files(wine):
     shutil.rmtree(folder)
     return ", ".join(kinds)
 
-#Arguments with a value that an option does not take, or without one that it wants, and what is said.
+
+# Arguments with a value that an option does not take, or without one that it wants, and what is said.
 MISPLACED = (("kdnetd", ("--help=x",), "--help takes no value"), ("kdnetd", ("--core-dumps=yes",), "--core-dumps takes no value"),
              ("kdnetd", ("--listen",), "--listen wants a value"), ("kdnetd", ("--lisen=x",), "did you mean --listen?"),
              ("kdnetd", ("service", "install", "--firewall=x"), "what is '--firewall=x'?"),
@@ -127,10 +126,9 @@ def read_events(wine):
 
 
 def results(wine):
-    return
-{(e["target"], e["verdict"]) for e in read_events(wine)
-            if e["event"] == "crash_status" and e["phase"] == "shutdown"
-}
+    return {(e["target"], e["verdict"]) for e in read_events(wine)
+            if e["event"] == "crash_status" and e["phase"] == "shutdown"}
+
 
 def read_log(wine):
     path = wine.data / "log/kdnetd.log"
@@ -192,9 +190,8 @@ def crash_all(wine, port):
 def said_results(wine, verdict):
     """The targets whose last break the messages tell with this verdict."""
     lines = [line for line in read_log(wine).splitlines() if f"verdict={verdict} " in f"{line} " and "phase=shutdown" in line]
-    return
-{found[1] for line in lines if (found := re.search(r"target=(\S+)", line))
-}
+    return {found[1] for line in lines if (found := re.search(r"target=(\S+)", line))}
+
 
 def check_sinks(wine, soc, syslog):
     """What the file has, each receiver has."""
@@ -286,68 +283,45 @@ def check_service(wine):
     expect_closed(wine, "", "log", "state", "kdnetd.yaml", "tokens")
     configure()
     verb(wine, "start")
-try : verb(wine, "status") crash_all(wine, port) check_http(wine, http) check_sinks(wine, soc, syslog)
-    expect((wine.data / "state/kdnetd.db").exists(), "the store is in the folder state")
-        check_reload(wine, configure) stopped_s
-    = check_stop(wine, port) check_wrong_start(wine, configure) check_selftest(wine) finally
-        : verb(wine, "uninstall") soc.close() syslog.close()
-              expect((wine.data / "kdnetd.yaml").exists() and (wine.data / "targets").exists(),
-                     "configuration and keys stay") verb(wine, "status", code = 3) program =
-        (wine.programs / "kdnetd.exe")
-            .relative_to(wine.prefix / "drive_c")
-                firewall.check_firewall(wine, "C:\\" + str(program).replace("/", "\\")) return f
-        "{wine.programs.name}.zip: {2 * MACHINES} results, stopped amid inquiries in {stopped_s:.1f} s"
+    try:
+        verb(wine, "status")
+        crash_all(wine, port)
+        check_http(wine, http)
+        check_sinks(wine, soc, syslog)
+        expect((wine.data / "state/kdnetd.db").exists(), "the store is in the folder state")
+        check_reload(wine, configure)
+        stopped_s = check_stop(wine, port)
+        check_wrong_start(wine, configure)
+        check_selftest(wine)
+    finally:
+        verb(wine, "uninstall")
+        soc.close()
+        syslog.close()
+    expect((wine.data / "kdnetd.yaml").exists() and (wine.data / "targets").exists(), "configuration and keys stay")
+    verb(wine, "status", code=3)
+    program = (wine.programs / "kdnetd.exe").relative_to(wine.prefix / "drive_c")
+    firewall.check_firewall(wine, "C:\\" + str(program).replace("/", "\\"))
+    return f"{wine.programs.name}.zip: {2 * MACHINES} results, stopped amid inquiries in {stopped_s:.1f} s"
 
-        def
-        serve(wine, machines, workers, spread_ms)
-        : ""
-          "kdnetd.exe as a program serves machines that crash once each. Returns the results and how long each was "
-          "halted, ms."
-          "" folder,
-                                                                                   port = wine.build / "serve",
-                                                                                   free_port() shutil
-                                                                                       .rmtree(folder,
-                                                                                               ignore_errors = True)
-                                                                                           folder.mkdir(mode = 0o700)
-                                                                                               options =
-                                                                                       [
-                                                                                           "--host",
-                                                                                           f "127.0.0.1:{port}",
-                                                                                           "--key", KEY, "--count",
-                                                                                           str(machines)
-                                                                                       ] names =
-                                                                                           subprocess
-                                                                                               .run(
-                                                                                                   [
-                                                                                                       native("kdnet-"
-                                                                                                              "target"),
-                                                                                                       *options,
-                                                                                                       "--print-targets"
-                                                                                                   ],
-                                                                                                   capture_output =
-                                                                                                       True,
-                                                                                                   text = True,
-                                                                                                   check = True,
-                                                                                                   timeout = 60)
-                                                                                               .stdout
-                                                                                               write_closed(
-                                                                                                   folder / "targets",
-                                                                                                   names)
-                                                                                                   write_closed(
-                                                                                                       folder / "kdnetd"
-                                                                                                                ".yaml",
-                                                                                                       f 'listen: "127.0.0.1:{port}"\ntargets_file: targets\nevents: events.jsonl\n' f 'workers: {workers}\nhttp: none\nstore: none\nrva:\n  - {{guidage: {GUIDAGE}, symbol: IopFinalCrashDumpStatus, rva: 0x3010}}\n')
-                                                                                                       with
-                                                                                                       open(folder /
-                                                                                                                "log",
-                                                                                                            "wb") as log
-        : daemon = subprocess.Popen([ "wine", str(wine.build / "kdnetd.exe"), "--config", "kdnetd.yaml" ],
-                                                                                           env = wine.env, cwd = folder,
-                                                                                           stdin = subprocess.DEVNULL,
-                                                                                           stdout = log, stderr = log)
-    try : wait(lambda
-               : b "msg=serving" in(folder / "log").read_bytes(), "it serves", lambda
-               : (folder / "log").read_text("utf-8", "replace")[-2000:]) done = subprocess.run([native("kdnet-target"), *options, "--scenario", "bugcheck", "--status", "0x0", "--exit",
+
+def serve(wine, machines, workers, spread_ms):
+    """kdnetd.exe as a program serves machines that crash once each. Returns the results and how long each was halted, ms."""
+    folder, port = wine.build / "serve", free_port()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    options = ["--host", f"127.0.0.1:{port}", "--key", KEY, "--count", str(machines)]
+    names = subprocess.run([native("kdnet-target"), *options, "--print-targets"], capture_output=True, text=True, check=True,
+                           timeout=60).stdout
+    write_closed(folder / "targets", names)
+    write_closed(folder / "kdnetd.yaml", f'listen: "127.0.0.1:{port}"\ntargets_file: targets\nevents: events.jsonl\n'
+                 f'workers: {workers}\nhttp: none\nstore: none\nrva:\n  - {{guidage: {GUIDAGE}, symbol: IopFinalCrashDumpStatus, rva: 0x3010}}\n')
+    with open(folder / "log", "wb") as log:
+        daemon = subprocess.Popen(["wine", str(wine.build / "kdnetd.exe"), "--config", "kdnetd.yaml"], env=wine.env,
+                                  cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        wait(lambda: b"msg=serving" in (folder / "log").read_bytes(), "it serves",
+             lambda: (folder / "log").read_text("utf-8", "replace")[-2000:])
+        done = subprocess.run([native("kdnet-target"), *options, "--scenario", "bugcheck", "--status", "0x0", "--exit",
                                "--duration-ms", "120000", "--spread-ms", str(spread_ms)], capture_output=True, timeout=180)
         expect(done.returncode == 0, f"machines end well ({done.returncode})", text(done)[-2000:])
 
@@ -456,9 +430,14 @@ def main():
     with Wine(build) as wine:
         for name in wanted:
             started = time.monotonic()
-        try : said
-= CHECKS[name](wine) say(f "ok     {name} ({time.monotonic() - started:.1f} s): {said}")
-    except(AssertionError, subprocess.TimeoutExpired) as wrong
-    : failed = True say(f "FAILED {name} ({time.monotonic() - started:.1f} s): {wrong}") sys.exit(1 if failed else 0)
+            try:
+                said = CHECKS[name](wine)
+                say(f"ok     {name} ({time.monotonic() - started:.1f} s): {said}")
+            except (AssertionError, subprocess.TimeoutExpired) as wrong:
+                failed = True
+                say(f"FAILED {name} ({time.monotonic() - started:.1f} s): {wrong}")
+    sys.exit(1 if failed else 0)
 
-                   if __name__ == "__main__" : main()
+
+if __name__ == "__main__":
+    main()
