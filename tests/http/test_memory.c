@@ -8,28 +8,23 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/http/asking.h"
 #include "tests/http/fake_world.h"
 #include "tests/service/captured_log.h"
 #include "tests/support/scarce.h"
 
 #include <cmocka.h>
-#include <errno.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#define PATIENCE_S 60
-#define MOST       400U /* allocations of one round, at the most */
+#define MOST 400U /* allocations of one round, at the most */
 
-static char socket_path[64];
 static struct http_options options;
 
 static int set_up(void **state)
 {
     (void)state;
-    (void)snprintf(socket_path, sizeof socket_path, "/tmp/kdnetd-http-%ld.sock", (long)getpid());
-    options = (struct http_options){.socket = socket_path, .limits = {.call_ms = 200}};
+    (void)snprintf(asked.path, sizeof asked.path, "/tmp/kdnetd-http-%ld.sock", (long)getpid());
+    options = (struct http_options){.socket = asked.path, .limits = {.call_ms = 200}};
     fake_world.no_store = true;
     fake_world.ready = true;
     fake_world.targets = 3;
@@ -49,39 +44,6 @@ static struct http *open_http(void)
     return http_open(&options, &fake_ops, NULL);
 }
 
-/* The status of the answer; 0: the connection ended without one. */
-static unsigned ask(const char *request)
-{
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    const struct timeval patience = {.tv_sec = PATIENCE_S};
-    char answer[65536];
-    size_t length = 0;
-    (void)snprintf(name.sun_path, sizeof name.sun_path, "%s", socket_path);
-    int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(client >= 0);
-    assert_int_equal(setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
-    for (unsigned tries = 0; connect(client, (const struct sockaddr *)&name, sizeof name) != 0; ++tries) {
-        if (tries == PATIENCE_S * 100)
-            fail_msg("%s: %s", socket_path, strerror(errno)); /* it is opened by HTTP's thread */
-        (void)usleep(10000);
-    }
-    (void)send(client, request, strlen(request), MSG_NOSIGNAL);
-    for (ssize_t n; (n = recv(client, answer + length, sizeof answer - 1 - length, 0)) != 0; length += (size_t)n) {
-        if (n < 0 && errno == ECONNRESET)
-            break;
-        if (n < 0)
-            fail_msg("no answer in %d s to: %s", PATIENCE_S, request);
-    }
-    answer[length] = '\0';
-    (void)close(client);
-    unsigned status = 0;
-    if (length > 0 && sscanf(answer, "HTTP/1.1 %u", &status) != 1)
-        fail_msg("no answer of HTTP: %s", answer);
-    return status;
-}
-
-#define GET(path) "GET " path " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-
 /* Returns whether memory failed: at that allocation of opening. */
 static bool open_and_close(size_t number)
 {
@@ -95,7 +57,7 @@ static bool open_and_close(size_t number)
     if (http && !failed)
         assert_int_equal(ask(GET("/healthz")), 200);
     assert_true(http_close(http));
-    assert_int_equal(access(socket_path, F_OK), -1);
+    assert_int_equal(access(asked.path, F_OK), -1);
     return failed;
 }
 
