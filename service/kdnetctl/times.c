@@ -53,16 +53,23 @@ bool times_parse(const char *text, int64_t *out_us)
     return true;
 }
 
+/* "+01:00". Windows' strftime has no such form. */
+static void add_zone(char *text, size_t size, const struct tm *local, time_t second)
+{
+    struct tm calendar = *local;
+    long minutes = (long)((timegm(&calendar) - second) / 60), most = labs(minutes);
+    (void)snprintf(text, size, "%c%02ld:%02ld", minutes < 0 ? '-' : '+', most / 60, most % 60);
+}
+
 const char *times_format(int64_t time_us, bool utc, char out[static TIMES_SIZE])
 {
     time_t second = (time_t)(time_us / 1000000);
     struct tm calendar;
-    char zone[8];
     if (!(utc ? gmtime_r(&second, &calendar) : localtime_r(&second, &calendar)))
         return strcpy(out, "-"); // NOLINT(clang-analyzer-security.insecureAPI.strcpy): two bytes
     size_t length = strftime(out, TIMES_SIZE, utc ? "%Y-%m-%d %H:%M:%SZ" : "%Y-%m-%d %H:%M:%S", &calendar);
-    if (!utc && strftime(zone, sizeof zone, "%z", &calendar) == 5)
-        (void)snprintf(out + length, TIMES_SIZE - length, "%.3s:%s", zone, zone + 3);
+    if (!utc)
+        add_zone(out + length, TIMES_SIZE - length, &calendar, second);
     return out;
 }
 

@@ -3,7 +3,7 @@
 
 #include <windows.h>
 
-static HANDLE error_output;
+static HANDLE error_output; /* that was prepared */
 
 /* Makes writes to a full pipe fail instead of blocking. */
 void console_prepare(void)
@@ -17,7 +17,7 @@ void console_prepare(void)
 bool console_write(const char *text, size_t length)
 {
     DWORD written = 0;
-    if (!error_output)
+    if (!error_output || error_output != GetStdHandle(STD_ERROR_HANDLE)) /* it may be another one by now */
         console_prepare();
     return WriteFile(error_output, text, (DWORD)length, &written, NULL) && written > 0;
 }

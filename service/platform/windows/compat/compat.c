@@ -24,9 +24,22 @@ void *compat_memrchr(const void *in, int byte, size_t length)
     return NULL;
 }
 
+/* The calendar repeats itself after 400 years, and Windows' functions end with the year 3000: in the years behind, they
+ * are asked for the same day of an earlier year. */
+#define CYCLE_S     INT64_C(12622780800)
+#define CYCLE_YEARS 400
+#define YEAR_3000_S INT64_C(32503680000)
+
 struct tm *compat_gmtime_r(const time_t *clock, struct tm *out)
 {
-    return gmtime_s(out, clock) == 0 ? out : NULL;
+    time_t earlier = *clock;
+    int years = 0;
+    for (; earlier >= YEAR_3000_S && years < 10000; years += CYCLE_YEARS)
+        earlier -= CYCLE_S;
+    if (gmtime_s(out, &earlier) != 0)
+        return NULL;
+    out->tm_year += years;
+    return out;
 }
 
 struct tm *compat_localtime_r(const time_t *clock, struct tm *out)
@@ -63,7 +76,12 @@ void compat_explicit_bzero(void *bytes, size_t length)
 
 time_t compat_timegm(struct tm *utc)
 {
-    return _mkgmtime(utc);
+    struct tm earlier = *utc;
+    int64_t seconds = 0;
+    for (; earlier.tm_year >= 3000 - 1900 && seconds < 25 * CYCLE_S; seconds += CYCLE_S)
+        earlier.tm_year -= CYCLE_YEARS;
+    time_t begun = _mkgmtime(&earlier);
+    return begun == -1 ? begun : begun + seconds;
 }
 
 FILE *compat_fopen(const char *path, const char *mode)
