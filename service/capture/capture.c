@@ -186,6 +186,9 @@ static bool check_link(const struct capture *capture, const char *path, char *er
 static bool begin_pcap(struct capture *capture, const char *path, char *error)
 {
     char reason[PCAP_ERRBUF_SIZE] = "";
+    long at = ftell(capture->file);
+    if (at >= 0) /* no pipe: on Windows libpcap takes the handle, and what the stream has read ahead would be lost */
+        (void)fseek(capture->file, at, SEEK_SET);
     capture->pcap = pcap_fopen_offline_with_tstamp_precision(capture->file, PCAP_TSTAMP_PRECISION_MICRO, reason);
     if (!capture->pcap)
         return refuse(error, path, reason, "; give it a pcap or pcapng file");

@@ -14,6 +14,7 @@ import re
 import shutil
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import time
@@ -101,6 +102,10 @@ def check_programs(wine):
         expect(b"\r" not in done.stdout, f"{name} prints bytes as they are", done.stdout)
         found = set(ELSEWHERE.findall((wine.build / f"{name}.exe").read_bytes()))
         expect(not found, f"{name} tells nobody to do what only Linux knows (config/remedies.h)", str(found))
+    capture = wine.build / "one_frame.pcap"
+    capture.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + struct.pack("<IIII", 1, 0, 60, 60) + bytes(60))
+    done = wine.run(wine.build / "kdnetctl.exe", "decode", capture)
+    expect("among 1 frames" in text(done), "a pcap file is read from its beginning", text(done))
     wine.env["KDNETD_URL"] = f"http://127.0.0.1:{free_port(socket.SOCK_STREAM)}"
     done = wine.run(wine.build / "kdnetctl.exe", "doctor")
     del wine.env["KDNETD_URL"]
