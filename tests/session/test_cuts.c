@@ -14,6 +14,7 @@
 #include "kdnet/base/wire.h"
 #include "service/kdnet-target/machine_internal.h"
 #include "tests/session/net.h"
+#include "tests/support/part.h"
 #include "tests/session/rare_lives.h"
 
 static const char *const cut_scenarios[] = {"boot",      "bugcheck", "e2",     "int3",
@@ -78,7 +79,7 @@ static void no_cut_of_any_kind_leaves_a_machine_halted(void **state)
         for (size_t scenario = 0; scenario < COUNT(cut_scenarios); ++scenario) {
             unsigned count = datagrams_of(cut_scenarios[scenario]);
             unsigned step = kinds[kind].for_us > 60 * SECOND_US ? 4 : 1; /* long ones take long here, too */
-            for (unsigned at = 1; at <= count; at += step, ++cuts)
+            for (unsigned at = 1; at <= count; at += step * TEST_ONE_IN(3U), ++cuts)
                 wrong += play_cut(cut_scenarios[scenario], &kinds[kind], at) ? 0 : 1;
         }
     print_message("%u cuts\n", cuts);
@@ -100,7 +101,7 @@ static void a_cut_of_four_hours_leaves_no_machine_halted(void **state)
     assert_int_equal(wrong, 0);
 }
 
-#define SEEDS 60U
+#define SEEDS (60U / TEST_ONE_IN(3U))
 
 /* So bad that hardly a break is read within its deadline: each machine goes on all the same. */
 static void on_the_worst_network_every_life_goes_on(void **state)

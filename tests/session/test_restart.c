@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "tests/session/net.h"
+#include "tests/support/part.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define DELAY_US     250U
@@ -144,7 +145,7 @@ static unsigned walk(size_t scenario, size_t machine)
     check_machine(&pair, scenarios[scenario].no_reboot, 1);
     check_results(&pair, 1);
     net_pair_clear(&pair);
-    for (unsigned at = 1; at <= steps; ++at) {
+    for (unsigned at = 1; at <= steps; at += TEST_ONE_IN(2U)) {
         begin(&pair, scenario, machines[machine]);
         pair.dies_at = at;
         pair.context = words;
@@ -176,7 +177,7 @@ static void a_host_that_dies_twice_is_no_worse(void **state)
     unsigned points = 0;
     (void)state;
     for (size_t scenario = 0; scenario < COUNT(scenarios); ++scenario)
-        for (unsigned first = 1; first < 90; first += 7) {
+        for (unsigned first = 1; first < 90; first += 7 * TEST_ONE_IN(3U)) {
             unsigned steps = first;
             for (unsigned second = first + 1; second <= steps + 1; ++second, ++points) {
                 struct net_pair pair;
