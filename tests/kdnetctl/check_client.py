@@ -729,12 +729,19 @@ class Lists(Case):
 
 
 class Tables(Case):
+    told = {}  # the program is asked once for each
+
+    def help(self, *command):
+        if command not in self.told:
+            self.told[command] = self.run_program(*command, "--help").stdout
+        return self.told[command]
+
     def commands(self):
-        words = [line.split()[0] for line in self.run_program("--help").stdout.splitlines() if line.startswith("  ")]
+        words = [line.split()[0] for line in self.help().splitlines() if line.startswith("  ")]
         return [word for word in words if word.isalpha() and word not in ("help", "completion")]
 
     def options(self, command):
-        return set(re.findall(r"^  (--?[a-z][a-z0-9-]*)", self.run_program(command, "--help").stdout, re.M))
+        return set(re.findall(r"^  (--?[a-z][a-z0-9-]*)", self.help(command), re.M))
 
     def test_the_completions_in_the_tree_are_those_of_the_program(self):
         for shell, name in (("bash", "kdnetctl.bash"), ("zsh", "_kdnetctl"), ("fish", "kdnetctl.fish")):

@@ -11,6 +11,7 @@ import http.server
 import json
 import lzma
 import os
+import pathlib
 import random
 import re
 import shutil
@@ -62,8 +63,22 @@ def answers(*arguments, **options):
     return {fields[0]: tuple(fields[1:]) for fields in (line.split() for line in result.stdout.splitlines())}
 
 
+@functools.lru_cache(maxsize=None)
+def made_pair(machine, source, name):
+    """The two files' contents, made once."""
+    with tempfile.TemporaryDirectory(prefix="kdnetd-symbols-") as folder:
+        return [pathlib.Path(path).read_bytes() for path in link_pair(folder, machine, source, name)]
+
+
 def make_pair(folder, machine, source, name="ntkrnlmp"):
     """Makes ntoskrnl.exe and ntkrnlmp.pdb."""
+    paths = os.path.join(folder, f"{name}.pdb"), os.path.join(folder, "ntoskrnl.exe")
+    for path, content in zip(paths, made_pair(machine, source, name)):
+        pathlib.Path(path).write_bytes(content)
+    return paths
+
+
+def link_pair(folder, machine, source, name):
     with open(os.path.join(folder, "x.c"), "w") as file:
         file.write(source)
     subprocess.run(["clang", f"--target={machine}-pc-windows-msvc", "-g", "-gcodeview", "-O0", "-fno-common", "-c", "x.c",
@@ -246,6 +261,12 @@ class RealTables(unittest.TestCase):
 
     @staticmethod
     @functools.lru_cache(maxsize=None)
+    def text_of(path):
+        with lzma.open(path, "rt") as file:
+            return file.read()
+
+    @staticmethod
+    @functools.lru_cache(maxsize=None)
     def answers_of(guidage):
         """All that is asked here of a kernel, once: each time its whole table is unpacked."""
         return answers("--symbols", ISF, guidage, STATUS, *EVIDENCE)
@@ -257,7 +278,7 @@ class RealTables(unittest.TestCase):
         self.assertEqual(len(self.files()), 6)
         for path in self.files():
             guidage = os.path.basename(path).split(".")[0].replace("-", "")
-            text = lzma.open(path, "rt").read()
+            text = self.text_of(path)
             result = self.answers_of(guidage)
             for name in names:
                 address = int(re.search(r'^    "%s": \{\s*"address": (\d+)' % name, text, re.M).group(1))
@@ -268,7 +289,7 @@ class RealTables(unittest.TestCase):
     def test_addresses_in_six_kernels_have_names(self):
         for path in self.files():
             guidage = os.path.basename(path).split(".")[0].replace("-", "")
-            symbols = json.loads(lzma.open(path, "rt").read())["symbols"]
+            symbols = json.loads(self.text_of(path))["symbols"]
             by_address = {}
             for name, symbol in symbols.items():
                 by_address.setdefault(symbol["address"], []).append(name)
