@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ten thousand machines that crash behind a network that loses a fifth of all datagrams, repeats and reorders the rest.
+/* Thousands of machines that crash behind a network that loses a fifth of all datagrams, repeats and reorders the rest.
  */
 #include <setjmp.h>
 #include <stdarg.h>
