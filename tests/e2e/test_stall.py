@@ -86,7 +86,9 @@ class Stall(harness.Case):
         self.assertEqual(daemon.process.wait(harness.PATIENCE), 0)
         events = daemon.stop()
         told = [e for e in events if e["event"] == "crash_status"]
-        self.assertEqual(len(told), len([e for e in events if e["event"] == "break_in"]))
+        # Each machine that had broken in before the end is read; a break after the dump may come at the very last moment,
+        # and waits for the next kdnetd.
+        self.assertEqual({e["target"] for e in told}, {e["target"] for e in events if e["event"] == "break_in"})
         self.assertNotIn("timeout", {e["reason"] for e in told})
 
 
