@@ -39,11 +39,6 @@ static const struct route routes[] = {
 };
 #define ROUTES (sizeof routes / sizeof routes[0])
 
-const struct route *route_at(size_t index)
-{
-    return index < ROUTES ? &routes[index] : NULL;
-}
-
 /* Whether a path is of a pattern; the argument is copied, still encoded. */
 static bool matches(const char *pattern, const char *path, char argument[static CALL_ARGUMENT_SIZE])
 {

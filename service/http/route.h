@@ -36,9 +36,6 @@ bool route_find(struct call *call);
 /* False: a parameter is unknown, or there twice and may not be; the problem is the answer. */
 bool route_check_parameters(struct call *call);
 
-/* The routes, for tests. */
-const struct route *route_at(size_t index);
-
 /* api_*.c, stream.c, metrics.c, page.c */
 void api_health(struct call *call);
 void api_ready(struct call *call);
