@@ -32,6 +32,8 @@ void connection_close(struct connection *c)
     struct endpoint *endpoint = c->endpoint;
     drop_call(c);
     give_back_answer(c);
+    if (c->state == CONNECTION_TURN)
+        turns_leave(c);
     if (c->state == CONNECTION_STREAM) {
         stream_end(c->stream);
         TAILQ_REMOVE(&endpoint->streaming, c, idle);
@@ -90,6 +92,7 @@ static uint64_t deadline_ms(const struct connection *c)
         if (!c->begun)
             return c->since_ms + limits->idle_ms;
         return whole > late ? whole : late;
+    case CONNECTION_TURN:
     case CONNECTION_CALL:
         return http_now_ms() + limits->call_ms;
     case CONNECTION_LINGER:
@@ -179,7 +182,8 @@ static void on_event(struct bufferevent *bev, short what, void *user)
     (void)bev;
     if (what & BEV_EVENT_CONNECTED)
         return;
-    bool half = (what & BEV_EVENT_EOF) && (c->state == CONNECTION_CALL || c->state == CONNECTION_WRITING);
+    bool half = (what & BEV_EVENT_EOF) &&
+                (c->state == CONNECTION_TURN || c->state == CONNECTION_CALL || c->state == CONNECTION_WRITING);
     if (half) /* the peer sends no more, and may still read */
         c->last = true;
     else
@@ -196,6 +200,21 @@ static void answer_slow(struct connection *c)
     }
     call_problem(c->call, HTTP_PROBLEM_SLOW, NULL, "the request did not end in %u s; send it at once",
                  c->endpoint->http->limits.request_ms / 1000);
+    connection_refuse(c);
+}
+
+/* The turn of the request does not come. */
+static void answer_busy(struct connection *c)
+{
+    turns_leave(c);
+    c->state = CONNECTION_HEAD;
+    c->call = call_new(c->endpoint->http, c);
+    if (!c->call) {
+        connection_close(c);
+        return;
+    }
+    call_problem(c->call, HTTP_PROBLEM_BUSY, NULL, "too many requests wait for their turn; try again later");
+    call_header(c->call, "Retry-After: 1");
     connection_refuse(c);
 }
 
@@ -224,6 +243,8 @@ static void on_timer(evutil_socket_t socket, short what, void *user)
     (void)socket, (void)what;
     if ((c->state == CONNECTION_HEAD && c->begun) || c->state == CONNECTION_BODY) {
         answer_slow(c);
+    } else if (c->state == CONNECTION_TURN) {
+        answer_busy(c);
     } else if (c->state == CONNECTION_CALL) {
         answer_for(c);
     } else if (c->state == CONNECTION_WRITING && (c->was_waiting == 0 || waiting < c->was_waiting)) {

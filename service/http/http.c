@@ -227,9 +227,9 @@ bool http_configure(struct http *http, const struct http_options *options)
 
 static void set_limits(struct http_limits *limits)
 {
-    const struct http_limits usual = {HTTP_CONNECTIONS_MAX, HTTP_LOCAL_MAX, HTTP_STREAMS_MAX,
-                                      HTTP_REQUEST_MS,      HTTP_IDLE_MS,   HTTP_LATE_MS,
-                                      HTTP_CALL_MS,         HTTP_RETRY_MS,  HTTP_PING_MS};
+    const struct http_limits usual = {HTTP_CONNECTIONS_MAX, HTTP_LOCAL_MAX,    HTTP_STREAMS_MAX, HTTP_REQUEST_MS,
+                                      HTTP_IDLE_MS,         HTTP_LATE_MS,      HTTP_CALL_MS,     HTTP_RETRY_MS,
+                                      HTTP_PING_MS,         HTTP_REQUESTS_MAX, HTTP_ACCEPTS_MAX};
     unsigned *to = &limits->connections;
     const unsigned *from = &usual.connections;
     for (size_t i = 0; i < sizeof usual / sizeof *from; ++i)
@@ -313,8 +313,8 @@ static bool init(struct http *http, const struct http_options *options)
     http->second = event_new(http->base, -1, EV_PERSIST, on_second, http);
     if (http->wakeup)
         (void)event_priority_set(http->wakeup, HTTP_LANE_LOCAL);
-    return http->wakeup && http->second && http->tcp.retry && http->tcp.pause && http->local.retry &&
-           http->local.pause && streams_init(&http->streams, http->base, stream_on_tick) &&
+    return http->wakeup && http->second && http->tcp.retry && http->tcp.pause && http->tcp.turn && http->local.retry &&
+           http->local.pause && http->local.turn && streams_init(&http->streams, http->base, stream_on_tick) &&
            sink_states_init(&http->sinks);
 }
 
@@ -345,6 +345,8 @@ struct http *http_open(const struct http_options *options, const struct http_ops
     TAILQ_INIT(&http->tcp.streaming);
     TAILQ_INIT(&http->local.connections);
     TAILQ_INIT(&http->local.streaming);
+    TAILQ_INIT(&http->tcp.waiting);
+    TAILQ_INIT(&http->local.waiting);
     http->wake[0] = http->wake[1] = -1;
     http->tcp.socket = http->local.socket = -1;
     http->owners = 1;

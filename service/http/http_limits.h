@@ -18,11 +18,13 @@
 #define HTTP_PING_MS           15000U /* comments on streams */
 #define HTTP_PATH_SIZE         108    /* of the Unix socket: sun_path */
 #define HTTP_BODY_MAX          ((size_t)64 << 10)
+#define HTTP_REQUESTS_MAX      1000U              /* over TCP, a second; more wait for their turn */
+#define HTTP_ACCEPTS_MAX       1000U              /* connections over TCP, a second; more wait in the kernel */
 #define HTTP_ANSWERS_MAX       ((size_t)64 << 20) /* bytes of all answers that wait for their readers */
 
-/* The times and places above, for tests to make them small; all zero: as above. */
+/* The times, places and paces above, for tests to make them small; all zero: as above. */
 struct http_limits {
-    unsigned connections, local, streams, request_ms, idle_ms, late_ms, call_ms, retry_ms, ping_ms;
+    unsigned connections, local, streams, request_ms, idle_ms, late_ms, call_ms, retry_ms, ping_ms, requests, accepts;
 };
 
 #endif

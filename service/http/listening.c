@@ -10,7 +10,7 @@
 
 #define ACCEPT_MAX 64  /* connections in one round of the loop */
 #define PAUSE_MS   200 /* without descriptors */
-#define SOON_MS    10  /* time for a closed connection to return its descriptor */
+#define SOON_MS    10  /* time for a closed connection to return its descriptor, or for the next accept to be due */
 
 /* Connections. */
 
@@ -63,6 +63,10 @@ static void on_accept(evutil_socket_t socket, short what, void *user)
     (void)socket, (void)what;
     for (int i = 0; i < ACCEPT_MAX; ++i) {
         evutil_socket_t peer = -1;
+        if (!endpoint->local && pace_left_us(&endpoint->accepts, pace_now_us()) > 0) {
+            pause_accepting(endpoint, SOON_MS);
+            return;
+        }
         enum system_accepted accepted = system_accept(endpoint, &peer);
         if (accepted == SYSTEM_NONE_WAITS)
             return;
@@ -70,6 +74,8 @@ static void on_accept(evutil_socket_t socket, short what, void *user)
             make_room(endpoint);
             return;
         }
+        if (!endpoint->local)
+            (void)pace_take(&endpoint->accepts, pace_now_us());
         if (accepted == SYSTEM_ACCEPTED)
             admit(endpoint, peer);
     }
@@ -266,6 +272,9 @@ void endpoint_init(struct endpoint *endpoint, struct http *http, bool local)
     TAILQ_INIT(&endpoint->streaming);
     endpoint->retry = evtimer_new(http->base, on_retry, endpoint);
     endpoint->pause = evtimer_new(http->base, on_pause_over, endpoint);
+    endpoint->requests.a_second = http->limits.requests;
+    endpoint->accepts.a_second = http->limits.accepts;
+    (void)turns_init(endpoint);
     if (local && endpoint->pause)
         (void)event_priority_set(endpoint->pause, HTTP_LANE_LOCAL);
 }
@@ -280,4 +289,6 @@ void endpoint_close(struct endpoint *endpoint)
         event_free(endpoint->retry);
     if (endpoint->pause)
         event_free(endpoint->pause);
+    if (endpoint->turn)
+        event_free(endpoint->turn);
 }

@@ -182,6 +182,8 @@ bool connection_read_head(struct connection *c)
     size_t head = text ? head_length(text, most) : 0;
     if (text && head == 0 && most < HEAD_SIZE && (most <= HEAD_LINE_SIZE || memchr(text, '\n', most)))
         return false;
+    if (!turns_take(c))
+        return false;
     c->call = text ? call_new(c->endpoint->http, c) : NULL;
     if (!c->call) {
         connection_close(c);

@@ -9,6 +9,7 @@
 #include "service/http/call.h"
 #include "service/http/http_limits.h"
 #include "service/http/http_ops.h"
+#include "service/http/pace.h"
 #include "service/http/route.h"
 #include "service/http/sink_states.h"
 #include "service/http/streams.h"
@@ -33,6 +34,7 @@ enum http_lane { HTTP_LANE_LOCAL, HTTP_LANE_OTHERS, HTTP_LANES };
 
 enum connection_state {
     CONNECTION_HEAD,    /* a request is waited for, or comes */
+    CONNECTION_TURN,    /* its head is there, and waits for the pace of requests */
     CONNECTION_BODY,    /* receiving its body */
     CONNECTION_CALL,    /* being answered, perhaps on another thread */
     CONNECTION_WRITING, /* the answer goes out */
@@ -42,13 +44,15 @@ enum connection_state {
 
 struct connection {
     TAILQ_ENTRY(connection) idle; /* in its endpoint's list, unless it streams */
+    TAILQ_ENTRY(connection) turn; /* in CONNECTION_TURN: in its endpoint's `waiting` */
     struct endpoint *endpoint;
     struct bufferevent *bev;
     struct event *timer;
     enum connection_state state;
-    bool begun;  /* the first byte of a request is there */
-    bool served; /* has had an answer */
-    bool last;   /* to be closed after this answer */
+    bool begun;    /* the first byte of a request is there */
+    bool served;   /* has had an answer */
+    bool last;     /* to be closed after this answer */
+    bool has_turn; /* its next request may begin */
     bool in_trailer;
     bool handshake; /* of TLS, is over; or there is none */
     uint64_t since_ms, first_ms;
@@ -70,15 +74,18 @@ struct endpoint {
     bool wanted, told;      /* configured, not a default */
     evutil_socket_t socket; /* -1: not open */
     struct event *event, *retry;
-    struct event *pause; /* after accept failed for want of descriptors */
+    struct event *pause;           /* after accept failed for want of descriptors, or came too often */
+    struct event *turn;            /* when the first of `waiting` may go on */
+    struct pace requests, accepts; /* of TCP */
     bool warned;
     unsigned count, streams;
     size_t outgoing;                    /* bytes of answers that wait for their readers */
     struct connection_list connections; /* longest idle first; streaming connections are in `streaming` */
     struct connection_list streaming;
-    char path[HTTP_PATH_SIZE];     /* of the Unix socket */
-    uint64_t device, inode;        /* of the socket's file */
-    struct config_address address; /* of TCP */
+    struct connection_list waiting; /* for their turn, those that came first first */
+    char path[HTTP_PATH_SIZE];      /* of the Unix socket */
+    uint64_t device, inode;         /* of the socket's file */
+    struct config_address address;  /* of TCP */
     bool loopback;
 };
 
@@ -167,6 +174,13 @@ struct evbuffer *connection_output(struct connection *connection);
 void connection_enter(struct connection *connection, enum connection_state state); /* and starts the state's timer */
 void connection_set_timer(struct connection *connection);
 void connection_touch(struct connection *connection); /* counts as idle from now on: the last one to be evicted */
+
+/* turns.c */
+bool turns_init(struct endpoint *endpoint); /* false: out of memory */
+/* Whether a request of the connection may begin now. Otherwise the connection enters CONNECTION_TURN, and is read again
+ * when its turn comes. */
+bool turns_take(struct connection *connection);
+void turns_leave(struct connection *connection); /* in CONNECTION_TURN: it waits no more */
 
 /* request.c: each returns whether received input is left to handle; false: the connection may be closed. */
 bool connection_read_head(struct connection *connection);

@@ -42,7 +42,8 @@ static bool take_limit(const char *name, const char *value)
         unsigned *to;
     } rows[] = {{"request-ms", &limits->request_ms},   {"idle-ms", &limits->idle_ms}, {"late-ms", &limits->late_ms},
                 {"connections", &limits->connections}, {"local", &limits->local},     {"streams", &limits->streams},
-                {"retry-ms", &limits->retry_ms},       {"ping-ms", &limits->ping_ms}, {"call-ms", &limits->call_ms}};
+                {"retry-ms", &limits->retry_ms},       {"ping-ms", &limits->ping_ms}, {"call-ms", &limits->call_ms},
+                {"requests", &limits->requests},       {"accepts", &limits->accepts}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i)
         if (strcmp(name, rows[i].name) == 0) {
             *rows[i].to = (unsigned)strtoul(value, NULL, 10);
