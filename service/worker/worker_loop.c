@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/crash/trace.h"
 #include "service/platform/platform.h"
+#include "service/platform/yield.h"
 #include "service/runtime/log.h"
 #include "service/worker/forward.h"
 #include "service/worker/listener.h"
@@ -305,6 +306,7 @@ static void run(void *user)
 {
     struct worker *worker = user;
     uv_sem_wait(&worker->begin);
+    platform_begin_soon();
     (void)uv_run(&worker->loop, UV_RUN_DEFAULT);
 }
 

@@ -9,12 +9,18 @@
 #include "service/net/address.h"
 #include "service/platform/platform.h"
 #include "service/platform/service.h"
+#include "service/platform/yield.h"
 #include "tests/service/captured_log.h"
 
 #include <cmocka.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
 
 static int never(int argc, char **argv)
 {
@@ -96,6 +102,50 @@ static void memory_is_known(void **state)
     assert_true(platform_memory() > 4096);
 }
 
+struct attributes { /* struct sched_attr of linux/sched/types.h */
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t slice_ns, deadline_ns, period_ns;
+};
+
+static struct attributes attributes_now(void)
+{
+    struct attributes now = {.size = sizeof now};
+    assert_int_equal(syscall(SYS_sched_getattr, 0, &now, sizeof now, 0U), 0);
+    return now;
+}
+
+/* Whether the kernel has slices that a thread may set: from 6.12 on. */
+static bool has_slices(void)
+{
+    struct utsname name;
+    unsigned major = 0, minor = 0;
+    assert_int_equal(uname(&name), 0);
+    assert_int_equal(sscanf(name.release, "%u.%u", &major, &minor), 2);
+    return major > 6 || (major == 6 && minor >= 12);
+}
+
+static void a_thread_that_serves_machines_has_a_short_slice_and_stays_as_nice(void **state)
+{
+    (void)state;
+    assert_int_equal(setpriority(PRIO_PROCESS, 0, 3), 0);
+    struct attributes before = attributes_now();
+    platform_begin_soon();
+    struct attributes after = attributes_now();
+    assert_int_equal(after.policy, before.policy);
+    assert_int_equal(after.nice, 3);
+    if (has_slices())
+        assert_int_equal(after.slice_ns, 500000);
+    platform_step_back();
+    assert_int_equal(attributes_now().nice, 8);
+    platform_step_back();
+    assert_int_equal(attributes_now().nice, 10); /* and no further */
+    platform_yield();
+    assert_int_equal(attributes_now().nice, 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -104,6 +154,7 @@ int main(void)
         cmocka_unit_test(what_the_service_user_may_do_is_tried_as_that_user),
         cmocka_unit_test(what_is_sent_to_loopback_comes_from_there),
         cmocka_unit_test(memory_is_known),
+        cmocka_unit_test(a_thread_that_serves_machines_has_a_short_slice_and_stays_as_nice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,3 +12,8 @@ void platform_yield(void)
 void platform_step_back(void)
 {
 }
+
+/* Windows lets a thread that was waiting for the network begin at once. */
+void platform_begin_soon(void)
+{
+}
