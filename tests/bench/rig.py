@@ -58,15 +58,16 @@ def wait_taken(port, patience=PATIENCE_S):
 
 
 class Program:
-    """A process with pipes to and from it. `core`: 0 for who makes load, 1 for who is measured; None: any."""
+    """A process with pipes to and from it. `core`: 0 for who makes load, 1 for who is measured; None: any. `nice`: before
+    the neighbours, where that is allowed."""
 
-    def __init__(self, command, core, log):
+    def __init__(self, command, core, log, nice=-10):
         self.command, self.log, available = command, log, cores()
 
         def prepare():
             die_with_parent()
             try:
-                os.nice(-10)  # before the neighbours, where that is allowed
+                os.nice(nice)
             except OSError:
                 pass
             if core is not None:
