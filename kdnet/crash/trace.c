@@ -21,7 +21,7 @@ void kdnet_trace_begin(struct kdnet_trace_search *search, const struct kdnet_tra
     search->stage = KDNET_TRACE_ADDRESS;
     search->frame = start->frame;
     search->walk = search->weighed = 0;
-    search->code_read = false;
+    search->code_read = search->waits = false;
     search->walked = start->module_list == 0;
     search->module_count = 0;
     kdnet_blocks_clear(&search->blocks);
@@ -55,8 +55,21 @@ static enum kdnet_unwind_result find_address(struct kdnet_trace_search *search)
     return KDNET_UNWIND_OK;
 }
 
+/* Sets the budget by how much other machines with this kernel were asked, or are. False: it waits for these. */
+static bool weigh_kernel(struct kdnet_trace_search *search, const struct kdnet_image_place *kernel)
+{
+    const struct kdnet_trace_start *start = &search->start;
+    enum kdnet_trace_claimed claimed = KDNET_TRACE_IN_FULL;
+    if (start->cache)
+        claimed = kdnet_trace_cache_claim_kernel(start->cache, kernel, start->kernel_id, start->teller, start->now_us,
+                                                 start->claim_until_us);
+    search->budget = claimed == KDNET_TRACE_IN_FULL ? KDNET_TRACE_BLOCKS : KDNET_TRACE_FAMILIAR;
+    search->waits = claimed == KDNET_TRACE_BUSY && start->now_us < start->wait_until_us;
+    return !search->waits;
+}
+
 /* Finds the kernel's image, which needs no list, and needs its header only until two machines have shown it. The
- * kernel is always the first image of the trace. A kernel that other machines have shown permits fewer questions. */
+ * kernel is always the first image of the trace. */
 static enum kdnet_unwind_result find_kernel(struct kdnet_trace_search *search)
 {
     const struct kdnet_trace_start *start = &search->start;
@@ -71,9 +84,9 @@ static enum kdnet_unwind_result find_kernel(struct kdnet_trace_search *search)
         kernel.size = header.size;
         kernel.stamp = header.stamp;
     }
+    if (!start->storm && !weigh_kernel(search, &kernel))
+        return KDNET_UNWIND_NEEDS;
     (void)kdnet_trace_add_image(&search->trace, &kernel);
-    if (!start->storm && kdnet_trace_cache_is_familiar(start->cache, &kernel, start->kernel_id, start->teller))
-        search->budget = KDNET_TRACE_FAMILIAR;
     search->stage = KDNET_TRACE_CAUSE;
     return KDNET_UNWIND_OK;
 }
@@ -81,7 +94,8 @@ static enum kdnet_unwind_result find_kernel(struct kdnet_trace_search *search)
 static void learn(struct kdnet_trace_search *search, uint8_t image, uint64_t address)
 {
     if (search->start.cache && image != KDNET_TRACE_NO_IMAGE && image != 0)
-        kdnet_trace_cache_learn_hint(search->start.cache, search->start.teller, &search->trace.image[image], address);
+        kdnet_trace_cache_learn_hint(search->start.cache, search->start.teller, &search->trace.image[0],
+                                     &search->trace.image[image], address);
 }
 
 /* Learns the code around an address in an image that may be blamed. The first machines provide the code; later
@@ -98,27 +112,27 @@ static enum kdnet_unwind_result learn_code(struct kdnet_trace_search *search, ui
     return KDNET_UNWIND_OK;
 }
 
-/* In a storm a machine is asked little when others have told where such an address lies; else as any other. */
-static void weigh_storm(struct kdnet_trace_search *search)
+/* In a storm a machine is asked little when others have told where such an address lies; else as any other. False: it
+ * waits. */
+static bool weigh_storm(struct kdnet_trace_search *search)
 {
     struct kdnet_image_place guess;
     uint64_t address = search->trace.address;
     bool known = kdnet_trace_find_image(&search->trace, address) == KDNET_TRACE_NO_IMAGE &&
                  kdnet_trace_cache_guess(search->start.cache, search->start.machine, address, 0, &guess);
     if (!search->start.storm || known)
-        return;
+        return true;
+    if (!weigh_kernel(search, &search->trace.image[0]))
+        return false;
     search->start.storm = false;
-    search->budget = search->trace.image_count > 0 &&
-                             kdnet_trace_cache_is_familiar(search->start.cache, &search->trace.image[0],
-                                                           search->start.kernel_id, search->start.teller)
-                         ? KDNET_TRACE_FAMILIAR
-                         : KDNET_TRACE_BLOCKS;
+    return true;
 }
 
 static enum kdnet_unwind_result find_cause(struct kdnet_trace_search *search)
 {
     struct kdnet_trace *trace = &search->trace;
-    weigh_storm(search);
+    if (!weigh_storm(search))
+        return KDNET_UNWIND_NEEDS;
     if (trace->address != 0) {
         if (kdnet_trace_locate(search, trace->address, &trace->address_image) == KDNET_UNWIND_NEEDS ||
             learn_code(search, trace->address_image, trace->address) == KDNET_UNWIND_NEEDS)
@@ -263,7 +277,7 @@ static void end(struct kdnet_trace_search *search)
         add_frame(search, kdnet_trace_find_image(trace, search->frame.pc));
     search->stage = KDNET_TRACE_DONE;
     kdnet_trace_end_walk(search);
-    if (search->start.cache && trace->image_count > 0)
+    if (search->start.cache && trace->image_count > 0 && search->budget == KDNET_TRACE_BLOCKS)
         kdnet_trace_cache_learn_kernel(search->start.cache, &trace->image[0], search->start.kernel_id,
                                        search->start.teller);
 }
@@ -277,10 +291,17 @@ bool kdnet_trace_next(struct kdnet_trace_search *search, uint64_t *want)
 {
     if (search->stage == KDNET_TRACE_DONE)
         return false;
+    search->waits = false;
     while (search->stage != KDNET_TRACE_DONE) {
-        if (work(search) != KDNET_UNWIND_NEEDS || kdnet_trace_give_known(search))
+        enum kdnet_unwind_result result = work(search);
+        if (search->waits)
+            return false;
+        if (result != KDNET_UNWIND_NEEDS || kdnet_trace_give_known(search))
             continue;
         if (search->asked++ < search->budget) {
+            if (search->start.cache && search->budget == KDNET_TRACE_BLOCKS)
+                kdnet_trace_claims_renew(&search->start.cache->claims, search->start.teller,
+                                         search->start.claim_until_us);
             *want = search->blocks.want;
             return true;
         }

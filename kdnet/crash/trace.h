@@ -13,7 +13,8 @@
 
 void kdnet_trace_begin(struct kdnet_trace_search *search, const struct kdnet_trace_start *start);
 
-/* Continues the search. Returns true when the block at *want is needed; false: the search is over. */
+/* Continues the search. Returns true when the block at *want is needed. False: the search is over, or waits for what
+ * other machines are being asked (search->waits): no longer than until start.wait_until_us. */
 bool kdnet_trace_next(struct kdnet_trace_search *search, uint64_t *want);
 
 /* Gives the block that was asked for, up to KDNET_BLOCK_SIZE bytes; length 0: unreadable. */

@@ -18,6 +18,24 @@ void kdnet_trace_cache_free(struct kdnet_trace_cache *cache)
     free(cache);
 }
 
+/* --- claims ------------------------------------------------------------------------------------------------------- */
+
+#define IN_FULL 2U /* machines that are asked in full about the same */
+
+static enum kdnet_trace_claimed claim(struct kdnet_trace_cache *cache, uint64_t what, uint64_t teller, unsigned seats,
+                                      uint64_t now_us, uint64_t until_us)
+{
+    return kdnet_trace_claims_take(&cache->claims, what, teller, seats, now_us, until_us) ? KDNET_TRACE_IN_FULL
+                                                                                          : KDNET_TRACE_BUSY;
+}
+
+/* What a machine claims that is asked in full about its kernel. */
+static uint64_t claim_of_kernel(const struct kdnet_image_place *kernel, uint64_t id)
+{
+    uint64_t hash = ((uint64_t)kernel->stamp << 32 | kernel->size) * 0x9e3779b97f4a7c15U;
+    return (hash ^ hash >> 29 ^ id ^ kernel->machine) * 0xff51afd7ed558ccdU;
+}
+
 /* --- tables ------------------------------------------------------------------------------------------------------- */
 
 /* The first of the places that an entry with these properties may have in a table of `count`. */
@@ -155,10 +173,19 @@ static bool is_hint(const struct kdnet_trace_hint *hint, const struct kdnet_imag
            strcmp(hint->image.name, image->name) == 0;
 }
 
+/* What a machine claims that walks its image list for an address. */
+static uint64_t claim_of_walk(const struct kdnet_image_place *kernel, uint64_t address)
+{
+    uint64_t hash = claim_of_kernel(kernel, 0) ^ 1;
+    return (hash ^ address % PAGE * 0x9e3779b97f4a7c15U) * 0xff51afd7ed558ccdU;
+}
+
 void kdnet_trace_cache_learn_hint(struct kdnet_trace_cache *cache, uint64_t teller,
-                                  const struct kdnet_image_place *image, uint64_t address)
+                                  const struct kdnet_image_place *kernel, const struct kdnet_image_place *image,
+                                  uint64_t address)
 {
     uint64_t offset = address - image->base;
+    kdnet_trace_claims_drop(&cache->claims, claim_of_walk(kernel, address), teller);
     struct kdnet_trace_hint *hint = &cache->hint[places(KDNET_TRACE_HINTS, address % PAGE, image->machine)];
     for (size_t i = 0; i < KDNET_TRACE_WAYS; ++i)
         if (is_hint(&hint[i], image, offset)) {
@@ -185,13 +212,17 @@ static bool has_told(const struct kdnet_trace_kernel *kernel, uint64_t teller)
     return false;
 }
 
-bool kdnet_trace_cache_is_familiar(const struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
-                                   uint64_t id, uint64_t teller)
+enum kdnet_trace_claimed kdnet_trace_cache_claim_kernel(struct kdnet_trace_cache *cache,
+                                                        const struct kdnet_image_place *kernel, uint64_t id,
+                                                        uint64_t teller, uint64_t now_us, uint64_t until_us)
 {
-    for (size_t i = 0; cache && i < KDNET_TRACE_KERNELS; ++i)
+    unsigned told = 0;
+    for (size_t i = 0; i < KDNET_TRACE_KERNELS; ++i)
         if (is_kernel(&cache->kernel[i], kernel, id))
-            return cache->kernel[i].tellers == 2 && !has_told(&cache->kernel[i], teller);
-    return false;
+            told = cache->kernel[i].tellers - has_told(&cache->kernel[i], teller);
+    if (told == IN_FULL)
+        return KDNET_TRACE_LITTLE;
+    return claim(cache, claim_of_kernel(kernel, id), teller, IN_FULL - told, now_us, until_us);
 }
 
 void kdnet_trace_cache_learn_kernel(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
@@ -208,6 +239,7 @@ void kdnet_trace_cache_learn_kernel(struct kdnet_trace_cache *cache, const struc
     }
     if (known->tellers < 2 && !has_told(known, teller))
         known->teller[known->tellers++] = teller;
+    kdnet_trace_claims_drop(&cache->claims, claim_of_kernel(kernel, id), teller);
 }
 
 bool kdnet_trace_cache_recall_kernel(const struct kdnet_trace_cache *cache, uint64_t id, uint64_t teller,
@@ -286,10 +318,35 @@ bool kdnet_trace_cache_is_walked(const struct kdnet_trace_cache *cache, const st
     return walk && walk->trust == KDNET_TRACE_CONFIRMED && walk->teller != teller && walk->second != teller;
 }
 
+/* Whether another machine has told what became of its walk for such an address. It may have been another image's
+ * address, so more than one count no more than one. */
+static bool has_other_walked(const struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
+                             uint64_t address, uint64_t teller)
+{
+    const struct kdnet_trace_walk *walk = find_walk(cache, kernel, address);
+    const struct kdnet_trace_hint *hint = &cache->hint[places(KDNET_TRACE_HINTS, address % PAGE, kernel->machine)];
+    for (size_t i = 0; i < KDNET_TRACE_WAYS; ++i)
+        if (hint[i].trust == KDNET_TRACE_TOLD && hint[i].teller != teller && (address - hint[i].offset) % PAGE == 0 &&
+            hint[i].image.machine == kernel->machine)
+            return true;
+    return walk && walk->teller != teller;
+}
+
+enum kdnet_trace_claimed kdnet_trace_cache_claim_walk(struct kdnet_trace_cache *cache,
+                                                      const struct kdnet_image_place *kernel, uint64_t address,
+                                                      uint64_t teller, uint64_t now_us, uint64_t until_us)
+{
+    if (kdnet_trace_cache_is_walked(cache, kernel, address, teller))
+        return KDNET_TRACE_LITTLE;
+    unsigned told = has_other_walked(cache, kernel, address, teller);
+    return claim(cache, claim_of_walk(kernel, address), teller, IN_FULL - told, now_us, until_us);
+}
+
 void kdnet_trace_cache_learn_walk(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
                                   uint64_t address, uint64_t teller)
 {
     struct kdnet_trace_walk *walk = find_walk(cache, kernel, address);
+    kdnet_trace_claims_drop(&cache->claims, claim_of_walk(kernel, address), teller);
     if (walk && walk->trust == KDNET_TRACE_TOLD && walk->teller != teller) {
         walk->trust = KDNET_TRACE_CONFIRMED;
         walk->second = teller;

@@ -11,6 +11,7 @@
 
 #include "kdnet/crash/cause.h"
 #include "kdnet/crash/dump_log.h"
+#include "kdnet/crash/trace_claims.h"
 #include "kdnet/unwind/unwind.h"
 
 #include <stdbool.h>
@@ -107,6 +108,7 @@ struct kdnet_trace_cache {
     struct kdnet_trace_group group[KDNET_TRACE_GROUPS];
     struct kdnet_trace_lab lab[KDNET_TRACE_LABS];
     struct kdnet_trace_walk walk[KDNET_TRACE_WALKS];
+    struct kdnet_trace_claims claims; /* to kernels, and to addresses that nobody has placed */
     struct kdnet_dump_log_paths logs; /* believed only for where to look */
 };
 
@@ -123,8 +125,10 @@ void kdnet_trace_cache_learn_piece(struct kdnet_trace_cache *cache, uint64_t tel
 bool kdnet_trace_cache_guess(const struct kdnet_trace_cache *cache, enum kdnet_machine machine, uint64_t address,
                              unsigned n, struct kdnet_image_place *out);
 
+/* kernel: of the machine. */
 void kdnet_trace_cache_learn_hint(struct kdnet_trace_cache *cache, uint64_t teller,
-                                  const struct kdnet_image_place *image, uint64_t address);
+                                  const struct kdnet_image_place *kernel, const struct kdnet_image_place *image,
+                                  uint64_t address);
 
 /* Returns an image's header that two machines agree on; NULL: unknown. */
 const struct kdnet_image_header *kdnet_trace_cache_header(const struct kdnet_trace_cache *cache,
@@ -132,9 +136,18 @@ const struct kdnet_image_header *kdnet_trace_cache_header(const struct kdnet_tra
 void kdnet_trace_cache_learn_header(struct kdnet_trace_cache *cache, uint64_t teller, enum kdnet_machine machine,
                                     const struct kdnet_image_header *header);
 
-/* Whether two other machines with this kernel were traced. id: kdnet_trace_kernel_id. */
-bool kdnet_trace_cache_is_familiar(const struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
-                                   uint64_t id, uint64_t teller);
+/* How much a machine is asked. */
+enum kdnet_trace_claimed {
+    KDNET_TRACE_IN_FULL,
+    KDNET_TRACE_LITTLE, /* two others were asked in full */
+    KDNET_TRACE_BUSY,   /* others are being asked in full: little now, or later */
+};
+
+/* Returns how much this machine is to be asked about its kernel: two are asked in full, and a claim keeps the place of
+ * one that is being asked. id: kdnet_trace_kernel_id. */
+enum kdnet_trace_claimed kdnet_trace_cache_claim_kernel(struct kdnet_trace_cache *cache,
+                                                        const struct kdnet_image_place *kernel, uint64_t id,
+                                                        uint64_t teller, uint64_t now_us, uint64_t until_us);
 void kdnet_trace_cache_learn_kernel(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
                                     uint64_t id, uint64_t teller);
 
@@ -151,6 +164,13 @@ void kdnet_trace_cache_learn_lab(struct kdnet_trace_cache *cache, uint64_t id, u
  * add nothing. */
 bool kdnet_trace_cache_is_walked(const struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
                                  uint64_t address, uint64_t teller);
+/* Returns how much this machine is to walk its image list for an address that nobody could place: two walk in full at
+ * a time for addresses with the same page offset, and a claim keeps the place of one that walks. LITTLE:
+ * kdnet_trace_cache_is_walked. */
+enum kdnet_trace_claimed kdnet_trace_cache_claim_walk(struct kdnet_trace_cache *cache,
+                                                      const struct kdnet_image_place *kernel, uint64_t address,
+                                                      uint64_t teller, uint64_t now_us, uint64_t until_us);
+/* The walk was in vain. */
 void kdnet_trace_cache_learn_walk(struct kdnet_trace_cache *cache, const struct kdnet_image_place *kernel,
                                   uint64_t address, uint64_t teller);
 

@@ -330,22 +330,29 @@ static enum kdnet_unwind_result find_module(struct kdnet_trace_search *search, u
 }
 
 /* Sets the budget for a list walk. No machine could place the address yet: the first two machines with this address
- * may be asked as much as the first two with a kernel. */
-static void weigh_walk(struct kdnet_trace_search *search, uint64_t address)
+ * may be asked as much as the first two with a kernel. While two walk, the others wait, or are asked little. False: it
+ * waits. */
+static bool weigh_walk(struct kdnet_trace_search *search, uint64_t address)
 {
     const struct kdnet_trace_start *start = &search->start;
-    const struct kdnet_image_place *kernel = &search->trace.image[0];
     if (!start->cache || start->storm || search->trace.image_count == 0 || search->weighed == address)
-        return;
+        return true;
+    enum kdnet_trace_claimed claimed = kdnet_trace_cache_claim_walk(
+        start->cache, &search->trace.image[0], address, start->teller, start->now_us, start->claim_until_us);
+    search->waits = claimed == KDNET_TRACE_BUSY && start->now_us < start->wait_until_us;
+    if (search->waits)
+        return false;
     search->weighed = address;
-    if (!kdnet_trace_cache_is_walked(start->cache, kernel, address, start->teller))
-        search->budget = KDNET_TRACE_BLOCKS;
+    if (claimed != KDNET_TRACE_LITTLE)
+        search->budget = claimed == KDNET_TRACE_IN_FULL ? KDNET_TRACE_BLOCKS : KDNET_TRACE_FAMILIAR;
+    return true;
 }
 
 void kdnet_trace_end_walk(struct kdnet_trace_search *search)
 {
     const struct kdnet_trace_start *start = &search->start;
-    if (search->weighed != 0 && kdnet_trace_find_image(&search->trace, search->weighed) == KDNET_TRACE_NO_IMAGE)
+    if (search->weighed != 0 && (search->walked || search->budget == KDNET_TRACE_BLOCKS) &&
+        kdnet_trace_find_image(&search->trace, search->weighed) == KDNET_TRACE_NO_IMAGE)
         kdnet_trace_cache_learn_walk(start->cache, &search->trace.image[0], search->weighed, start->teller);
 }
 
@@ -359,7 +366,8 @@ enum kdnet_unwind_result kdnet_trace_locate(struct kdnet_trace_search *search, u
         return KDNET_UNWIND_END;
     enum kdnet_unwind_result result = guess_image(search, address);
     if (result == KDNET_UNWIND_END) {
-        weigh_walk(search, address);
+        if (!weigh_walk(search, address))
+            return KDNET_UNWIND_NEEDS;
         result = find_module(search, address);
         if (result == KDNET_UNWIND_END)
             kdnet_trace_end_walk(search);

@@ -14,7 +14,7 @@
 
 #define KDNET_TRACE_MODULES  256U /* most images of the kernel's list that are visited */
 #define KDNET_TRACE_BLOCKS   60U  /* round trips allowed for the first two machines with a kernel, or with an image */
-#define KDNET_TRACE_FAMILIAR 12U  /* of the others */
+#define KDNET_TRACE_FAMILIAR 12U  /* of the others, also of those that crash at the same moment */
 #define KDNET_TRACE_IN_STORM 3U   /* of any, while very many crash together */
 
 struct kdnet_trace_start {
@@ -27,6 +27,8 @@ struct kdnet_trace_start {
     struct kdnet_frame frame;        /* where the processor stands */
     struct kdnet_trace_cache *cache; /* NULL: nothing is shared */
     uint64_t teller;                 /* identifies the machine among the users of the cache */
+    uint64_t wait_until_us;          /* how long it may wait for what others are being asked */
+    uint64_t now_us, claim_until_us; /* renewed for each question: when its claims lapse if no further one follows */
     bool storm;                      /* very many machines crash: only facts that cost one or two reads */
 };
 
@@ -43,6 +45,7 @@ struct kdnet_trace_search {
     struct kdnet_trace_start start;
     struct kdnet_trace trace; /* valid at any time, as far as the search has come */
     unsigned asked, budget;
+    bool waits; /* for others; kdnet_trace_next is to be called again later */
     enum {
         KDNET_TRACE_ADDRESS,
         KDNET_TRACE_KERNEL,

@@ -33,11 +33,12 @@ static void beyond_deadline(struct kdnet_session *session, uint64_t now_us)
         kdnet_resume_conclude(session, KDNET_REASON_TIMEOUT, now_us);
 }
 
-/* Whether the read may end. A pending look-up keeps the machine until the deadline, but not a machine that runs
- * unless an operator's demand stopped it. */
+/* Whether the read may end. A pending look-up keeps the machine until the deadline, a probe's pause until its end, but
+ * not a machine that runs unless an operator's demand stopped it. */
 static bool may_conclude(const struct kdnet_session *session)
 {
-    return !session->active->halt.dump_status.waiting || kdnet_demand_stopped_it(session);
+    const struct kdnet_halt *halt = &session->active->halt;
+    return (!halt->dump_status.waiting && halt->paused_until_us == 0) || kdnet_demand_stopped_it(session);
 }
 
 /* Why a read ends whose questions have all been asked. */
@@ -110,32 +111,6 @@ static bool renew_kernel_info(struct kdnet_session *session)
         return false;
     kdnet_probes_begin(session);
     return true;
-}
-
-/* Keeps what a state change says; resets the rest of the halt. */
-static void keep_change(struct kdnet_halt *halt, const struct kdnet_packet *packet)
-{
-    memset(halt, 0, sizeof *halt);
-    halt->stop.checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
-    halt->stop.length = packet->payload_length;
-    /* An undecodable state change halts the machine all the same: an unknown state, read and continued. */
-    if (packet->type == KDNET_PACKET_STATE_CHANGE64)
-        (void)kdnet_state_change_decode(packet->payload, packet->payload_length, &halt->stop.change);
-    else
-        (void)kdnet_state_change_decode32(packet->payload, packet->payload_length, &halt->stop.change);
-    if (halt->stop.change.load_symbols.path && !halt->stop.change.load_symbols.unload)
-        halt->stop.kernel_loads = kdnet_is_kernel_path(halt->stop.change.load_symbols.path,
-                                                       halt->stop.change.load_symbols.path_text_length);
-    halt->stop.change.load_symbols.path = NULL; /* borrowed from the datagram, as the texts below */
-    halt->stop.change.command.name = halt->stop.change.command.command = NULL;
-    size_t length = halt->stop.change.report_length < sizeof halt->stop.report ? halt->stop.change.report_length
-                                                                               : sizeof halt->stop.report;
-    if (length > 0)
-        memcpy(halt->stop.report, halt->stop.change.report, length);
-    halt->stop.change.report = halt->stop.report;
-    halt->stop.change.report_length = length;
-    halt->stop.shutdown = kdnet_state_change_is_shutdown(&halt->stop.change);
-    halt->stop.load_symbols = kdnet_halt_state(halt) == KDNET_STATE_LOAD_SYMBOLS && !halt->stop.shutdown;
 }
 
 /* Takes one break from the machine's budget; false when the budget is used up. */
@@ -270,7 +245,7 @@ static void on_state_change(struct kdnet_session *session, const struct kdnet_pa
      * [inf]. */
     bool nested = halt->stage != KDNET_STAGE_RUNNING && halt->stage != KDNET_STAGE_GOING;
     implied_resume(session, now_us);
-    keep_change(halt, packet);
+    kdnet_halt_keep_change(halt, packet);
     halt->stop.nested = nested;
     begin_halt(session, now_us);
 }
@@ -419,6 +394,8 @@ void kdnet_break_handler_expire(struct kdnet_session *session, uint64_t now_us)
             kdnet_resume_loaded(session);
         else if (now_us >= halt->deadline_us && !kdnet_reach_await(session, now_us))
             kdnet_resume_conclude(session, KDNET_REASON_TIMEOUT, now_us);
+        else if (halt->paused_until_us != 0 && now_us >= halt->paused_until_us)
+            advance(session, now_us);
         break;
     case KDNET_STAGE_HELD:
         if (now_us >= halt->deadline_us)
@@ -443,7 +420,9 @@ uint64_t kdnet_break_handler_deadline(const struct kdnet_session *session)
     const struct kdnet_halt *halt = &session->active->halt;
     bool asking = halt->stage == KDNET_STAGE_GOING && !session->active->link.busy;
     bool waiting = halt->stage == KDNET_STAGE_READING || halt->stage == KDNET_STAGE_HELD || asking;
-    return waiting && halt->deadline_us < resend_us ? halt->deadline_us : resend_us;
+    bool paused = halt->stage == KDNET_STAGE_READING && halt->paused_until_us != 0;
+    uint64_t own_us = paused && halt->paused_until_us < halt->deadline_us ? halt->paused_until_us : halt->deadline_us;
+    return waiting && own_us < resend_us ? own_us : resend_us;
 }
 
 void kdnet_break_handler_symbols_came(struct kdnet_session *session, uint64_t now_us)

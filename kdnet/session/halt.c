@@ -7,6 +7,7 @@
 #include "kdnet/session/probes/probe_internal.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* Bit s of row [stage]: stage s may follow. */
 static bool may_follow(enum kdnet_stage stage, enum kdnet_stage next)
@@ -33,6 +34,31 @@ void kdnet_halt_set_stage(struct kdnet_halt *halt, enum kdnet_stage stage)
     assert(may_follow(halt->stage, stage));
     (void)may_follow;
     halt->stage = stage;
+}
+
+void kdnet_halt_keep_change(struct kdnet_halt *halt, const struct kdnet_packet *packet)
+{
+    memset(halt, 0, sizeof *halt);
+    halt->stop.checksum = kdnet_packet_checksum(packet->payload, packet->payload_length);
+    halt->stop.length = packet->payload_length;
+    /* An undecodable state change halts the machine all the same: an unknown state, read and continued. */
+    if (packet->type == KDNET_PACKET_STATE_CHANGE64)
+        (void)kdnet_state_change_decode(packet->payload, packet->payload_length, &halt->stop.change);
+    else
+        (void)kdnet_state_change_decode32(packet->payload, packet->payload_length, &halt->stop.change);
+    if (halt->stop.change.load_symbols.path && !halt->stop.change.load_symbols.unload)
+        halt->stop.kernel_loads = kdnet_is_kernel_path(halt->stop.change.load_symbols.path,
+                                                       halt->stop.change.load_symbols.path_text_length);
+    halt->stop.change.load_symbols.path = NULL; /* borrowed from the datagram, as the texts below */
+    halt->stop.change.command.name = halt->stop.change.command.command = NULL;
+    size_t length = halt->stop.change.report_length < sizeof halt->stop.report ? halt->stop.change.report_length
+                                                                               : sizeof halt->stop.report;
+    if (length > 0)
+        memcpy(halt->stop.report, halt->stop.change.report, length);
+    halt->stop.change.report = halt->stop.report;
+    halt->stop.change.report_length = length;
+    halt->stop.shutdown = kdnet_state_change_is_shutdown(&halt->stop.change);
+    halt->stop.load_symbols = kdnet_halt_state(halt) == KDNET_STATE_LOAD_SYMBOLS && !halt->stop.shutdown;
 }
 
 bool kdnet_halt_asks(const struct kdnet_halt *halt, const struct kdnet_probe *probe)

@@ -8,6 +8,9 @@
 /* Changes the stage of a halt. Asserts that the new stage may follow the old one. */
 void kdnet_halt_set_stage(struct kdnet_halt *halt, enum kdnet_stage stage);
 
+/* Keeps what a state change says; resets the rest of the halt. */
+void kdnet_halt_keep_change(struct kdnet_halt *halt, const struct kdnet_packet *packet);
+
 /* Whether the request under way is this probe's. */
 bool kdnet_halt_asks(const struct kdnet_halt *halt, const struct kdnet_probe *probe);
 

@@ -171,8 +171,9 @@ struct kdnet_halt {
     struct kdnet_stop stop;
     enum kdnet_stage stage; /* set by kdnet_halt_set_stage. From here on: progress, which begin_again clears */
     enum kdnet_action action;
-    uint64_t since_us;    /* start of the halt, on the clock of reported durations (kdnet_state_people_us) */
-    uint64_t deadline_us; /* end of the read, or of the hold */
+    uint64_t since_us;        /* start of the halt, on the clock of reported durations (kdnet_state_people_us) */
+    uint64_t deadline_us;     /* end of the read, or of the hold */
+    uint64_t paused_until_us; /* when a probe that has no question now is asked for its next one; 0: none pauses */
     struct kdnet_reported reported;
     bool repeat; /* the crash's last break, repeated by the machine: nothing new to report */
     bool reboot; /* an operator wants a reboot after the read */

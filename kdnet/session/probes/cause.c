@@ -15,6 +15,11 @@
 
 #include <stdlib.h>
 
+/* Parts of a search's time. */
+#define WAIT_DIVISOR  2U  /* how long it waits for what other machines are being asked */
+#define POLL_DIVISOR  32U /* how often it looks whether they have told */
+#define CLAIM_DIVISOR 5U  /* how long others wait for a machine that does not answer: shorter than they wait at all */
+
 /* How a machine is asked. */
 enum cause_way {
     CAUSE_SEARCH, /* full search, or in a storm a short one */
@@ -27,7 +32,9 @@ struct cause_state {
     bool begun, over, found; /* found: of the check */
     enum cause_way way;
     unsigned named; /* frames whose names were asked for */
-    uint64_t until_us;
+    uint64_t until_us, wait_until_us;
+    uint64_t poll_us, claim_us; /* how often a wait looks whether it is over; how long an unanswered question keeps a
+                                   claim */
     struct kdnet_trace_check check;
 };
 
@@ -131,6 +138,7 @@ static void begin_search(struct kdnet_session *session, struct cause_state *stat
     struct kdnet_trace_start start = start_of(session);
     struct kdnet_trace_search *search = kdnet_probe_state(session, &search_state);
     start.frame_known = take_frame(session, &start.frame);
+    start.wait_until_us = state->wait_until_us;
     start.storm = storm;
     state->way = CAUSE_SEARCH;
     if (search)
@@ -142,6 +150,10 @@ static void begin(struct kdnet_session *session, struct cause_state *state, uint
     const struct kdnet_session_shared *shared = session->shared;
     state->begun = true;
     state->until_us = kdnet_probe_share(session, now_us);
+    uint64_t time_us = state->until_us - now_us;
+    state->wait_until_us = now_us + time_us / WAIT_DIVISOR;
+    state->poll_us = time_us / POLL_DIVISOR + 1;
+    state->claim_us = time_us / CLAIM_DIVISOR;
     struct kdnet_trace_start start = start_of(session);
     if (!shared->crash_storm || (kdnet_trace_cache_may_ask(start.cache, &start.bugcheck, start.kernel_id, now_us) &&
                                  kdnet_trace_cache_may_find(start.cache, now_us)))
@@ -200,15 +212,19 @@ static bool is_wanted(const struct kdnet_session *session)
 }
 
 /* Asks the next question of a search. */
-static bool ask_search(struct kdnet_session *session, struct cause_state *state)
+static bool ask_search(struct kdnet_session *session, struct cause_state *state, uint64_t now_us)
 {
     uint64_t want;
     struct kdnet_trace_search *search = kdnet_probe_state_find(session, &search_state);
     if (!search)
         return false;
     search->start.cache = session->shared->trace_cache; /* the session may have moved */
+    search->start.now_us = now_us;
+    search->start.claim_until_us = now_us + state->claim_us;
     bool asked = kdnet_trace_next(search, &want) &&
                  kdnet_request_read(session, KDNET_FOR_PROBE, want, KDNET_BLOCK_SIZE);
+    if (search->waits)
+        session->active->halt.paused_until_us = now_us + state->poll_us;
     if (search->trace.frame_count > state->named)
         name_from(session, &search->trace, state->named);
     state->named = search->trace.frame_count;
@@ -221,11 +237,13 @@ static bool ask(struct kdnet_session *session, struct cause_state *state, uint64
         return true;
     if (state->way == CAUSE_CHECK)
         go_on(session, state, now_us);
-    return state->way == CAUSE_SEARCH && ask_search(session, state);
+    return state->way == CAUSE_SEARCH && ask_search(session, state, now_us);
 }
 
 static bool next(struct kdnet_session *session, uint64_t now_us)
 {
+    uint64_t *paused_until_us = &session->active->halt.paused_until_us;
+    *paused_until_us = 0;
     if (!is_wanted(session))
         return false;
     struct cause_state *state = kdnet_probe_state(session, &kdnet_probe_cause);
@@ -233,8 +251,9 @@ static bool next(struct kdnet_session *session, uint64_t now_us)
         return false;
     if (!state->begun)
         begin(session, state, now_us);
-    state->over = !kdnet_probe_has_time(session, state->until_us, now_us) || !ask(session, state, now_us);
-    return !state->over;
+    bool asks = kdnet_probe_has_time(session, state->until_us, now_us) && ask(session, state, now_us);
+    state->over = !asks && *paused_until_us == 0;
+    return asks;
 }
 
 static void take_check(struct kdnet_session *session, struct cause_state *state, const struct kdnet_answer *answer)
