@@ -71,21 +71,28 @@ static bool add_name(void *user, const json_t *target)
     if (act->name_count == act->room) {
         size_t room = act->room == 0 ? 64 : act->room * 2;
         char **larger = room <= MACHINES_MAX ? realloc(act->names, room * sizeof *larger) : NULL;
-        if (!larger)
+        if (!larger) {
+            command_short_of_memory();
             return false;
+        }
         act->names = larger;
         act->room = room;
     }
     char *name = strdup(fields_text(target, "name", ""));
-    if (name)
-        act->names[act->name_count++] = name;
-    return name != NULL;
+    if (!name) {
+        command_short_of_memory();
+        return false;
+    }
+    act->names[act->name_count++] = name;
+    return true;
 }
 
 static int act_on_state(struct act *act)
 {
     char path[ASK_PATH_SIZE] = "/api/v1/targets?state=held";
     int status = ask_pages(&act->ask, path, "targets", 0, add_name, act, NULL);
+    if (status == COMMAND_OK && command_is_short_of_memory())
+        return COMMAND_FAILED; /* nothing was done yet */
     if (status == COMMAND_OK && act->name_count == 0)
         (void)fprintf(stderr, "no machine is held\n");
     if (status == COMMAND_OK)
@@ -138,7 +145,7 @@ static int prepare_debugger(struct act *act)
                               "--to-debugger takes a duration from 1s to 7d, as 10m; this is none:", text);
     act->body = json_pack("{s:s}", "to_debugger", text);
     act->done = "handed over: kdnetd is silent to it, so that a debugger at this address can take it";
-    return COMMAND_OK;
+    return act->body ? COMMAND_OK : COMMAND_FAILED; /* without a body the machine would run on */
 }
 
 static int run_release(int count, char **arguments)
@@ -199,8 +206,8 @@ static int run_read(int count, char **arguments)
     struct act act = {.after = "/read", .done = "was read; kdnetctl show NAME, or events, has the result"};
     if (!ask_begin(&act.ask, &command_read, count, arguments, 1, MACHINES_MAX))
         return act.ask.status;
-    if (ask_given(&act.ask, OPTION_BREAK_IN))
-        act.body = json_pack("{s:b}", "break_in", 1);
+    if (ask_given(&act.ask, OPTION_BREAK_IN) && !(act.body = json_pack("{s:b}", "break_in", 1)))
+        return finish(&act, COMMAND_FAILED);
     return finish(&act, act_on_words(&act));
 }
 

@@ -43,6 +43,7 @@ static bool take_options(struct ask *ask, int count, char **arguments)
 bool ask_parse(struct ask *ask, const struct command *command, int count, char **arguments, size_t least, size_t most)
 {
     *ask = (struct ask){.command = command};
+    command_memory_start();
     if (!take_options(ask, count, arguments))
         return false;
     ask->words = arguments + optind;
@@ -67,6 +68,10 @@ int ask_end(struct ask *ask, int status)
 {
     client_close(ask->client);
     ask->client = NULL;
+    if (command_is_short_of_memory()) {
+        command_say(ask->command, "out of memory; what it printed is not whole");
+        return status == COMMAND_OK ? COMMAND_FAILED : status;
+    }
     if (fflush(stdout) != 0 || ferror(stdout))
         return status == COMMAND_OK ? COMMAND_FAILED : status;
     return status;
@@ -232,8 +237,10 @@ void ask_print_list(const struct ask *ask, const char *title, const json_t *list
     const json_t *item;
     json_array_foreach((json_t *)list, i, item)
     { // NOLINT(cert-exp05-c): jansson's macro wants it
-        if (!table || !row(ask, item, table))
+        if (!table || !row(ask, item, table)) {
+            command_short_of_memory();
             break;
+        }
     }
     if (table && table_rows(table) > 0) {
         (void)printf("\n%s%s", title ? title : "", title ? "\n" : "");
@@ -246,7 +253,6 @@ struct listing {
     struct ask *ask;
     const struct ask_list *list;
     struct table *table;
-    bool full; /* out of memory */
 };
 
 static bool list_item(void *user, const json_t *item)
@@ -256,14 +262,16 @@ static bool list_item(void *user, const json_t *item)
         client_print_json(item);
         return !ferror(stdout);
     }
-    listing->full = !listing->table || !listing->list->row(listing->ask, item, listing->table);
-    return !listing->full;
+    if (listing->table && listing->list->row(listing->ask, item, listing->table))
+        return true;
+    command_short_of_memory();
+    return false;
 }
 
 static void print_listing(const struct listing *listing, json_int_t total)
 {
     size_t rows = table_rows(listing->table);
-    if (rows == 0)
+    if (rows == 0 && !command_is_short_of_memory())
         (void)fprintf(stderr, "%s\n", listing->list->empty);
     else
         table_print(listing->table, &listing->ask->screen, rows, stdout);
@@ -271,16 +279,21 @@ static void print_listing(const struct listing *listing, json_int_t total)
         (void)fprintf(stderr, "%zu of %" JSON_INTEGER_FORMAT "; --limit N shows more\n", rows, total);
 }
 
+static void start_listing(struct listing *listing)
+{
+    if (listing->ask->options.json)
+        return;
+    listing->table = table_new(listing->list->columns, listing->list->column_count);
+    if (!listing->table)
+        command_short_of_memory();
+}
+
 int ask_list(struct ask *ask, const struct ask_list *list)
 {
     struct listing listing = {.ask = ask, .list = list};
     json_int_t total = 0;
-    listing.table = ask->options.json ? NULL : table_new(list->columns, list->column_count);
+    start_listing(&listing);
     int status = ask_pages(ask, list->path, list->member, list->most, list_item, &listing, &total);
-    if (listing.full) {
-        command_say(ask->command, "out of memory");
-        status = COMMAND_FAILED;
-    }
     if (status == COMMAND_OK && listing.table)
         print_listing(&listing, total);
     table_free(listing.table);
@@ -291,12 +304,12 @@ int ask_print_answer(struct ask *ask, const struct ask_list *list, const json_t 
 {
     struct listing listing = {.ask = ask, .list = list};
     unsigned long given = 0;
-    listing.table = ask->options.json ? NULL : table_new(list->columns, list->column_count);
+    start_listing(&listing);
     (void)give_page(fields_at(answer, list->member), 0, &given, list_item, &listing);
     if (listing.table)
         print_listing(&listing, 0);
     table_free(listing.table);
-    return listing.full ? COMMAND_FAILED : COMMAND_OK;
+    return COMMAND_OK;
 }
 
 const char *ask_time(const struct ask *ask, const json_t *object, const char *path, char out[static TIMES_SIZE])
@@ -327,6 +340,8 @@ void ask_print_field(const struct ask *ask, const char *name, const char *value)
     if (strcmp(value, "-") == 0)
         return;
     char *copy = printable_copy(value, strlen(value), NULL);
+    if (!copy)
+        command_short_of_memory();
     enum colour colour = ask_colour(value);
     (void)printf("%-14s  %s", name, colour_begin(&ask->screen, colour));
     if (copy && width > 0)
@@ -341,6 +356,8 @@ void ask_print_text(const struct ask *ask, const char *name, const char *text)
 {
     size_t width = ask->screen.width > 2 * FIELD_AT ? ask->screen.width - FIELD_AT : SIZE_MAX;
     char *copy = printable_copy(text, strlen(text), NULL), *rest = copy;
+    if (!copy)
+        command_short_of_memory();
     (void)printf("%-14s  ", name);
     while (rest && strlen(rest) > width) {
         size_t cut = width;

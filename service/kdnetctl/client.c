@@ -119,8 +119,10 @@ int client_open(struct client **out, const struct command *command, const struct
     const char *token_file = options->token_file ? options->token_file : of_environment("KDNETD_TOKEN_FILE");
     struct client *client = calloc(1, sizeof *client);
     *out = NULL;
-    if (!client)
+    if (!client) {
+        command_say(command, "out of memory");
         return COMMAND_FAILED;
+    }
     client->command = command;
     int status = find_place(client, options);
     if (!token_file && client->searched)
@@ -284,6 +286,9 @@ bool client_segment(char *path, size_t size, const char *text)
 
 void client_print_json(const json_t *value)
 {
-    (void)json_dumpf(value, stdout, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    /* It fails for want of memory, and when standard output is closed: ask_end looks there, too. */
+    if (json_dumpf(value, stdout, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) != 0 &&
+        !ferror(stdout))
+        command_short_of_memory();
     (void)putchar('\n');
 }

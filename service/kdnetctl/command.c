@@ -4,13 +4,42 @@
 
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <getopt.h>
+#include <jansson.h>
 
 #define NAME_MAX_LENGTH 31
 #define OPTIONS_MAX     24
 #define SAY_SIZE        8192 /* a path, and more */
+
+/* kdnetctl has one thread. */
+static bool short_of_memory;
+
+static void *allocate_json(size_t size)
+{
+    void *memory = malloc(size);
+    if (!memory)
+        command_short_of_memory();
+    return memory;
+}
+
+void command_memory_start(void)
+{
+    short_of_memory = false;
+    json_set_alloc_funcs(allocate_json, free);
+}
+
+void command_short_of_memory(void)
+{
+    short_of_memory = true;
+}
+
+bool command_is_short_of_memory(void)
+{
+    return short_of_memory;
+}
 
 void command_print_argument(FILE *stream, const char *argument)
 {

@@ -71,6 +71,15 @@ int command_misuse(const struct command *command, const char *what, const char *
 void command_options_start(void);
 int command_next_option(const struct command *command, int count, char **arguments);
 
+/*
+ * Memory: what a command prints is whole, or ask_end says that it is not, and the command fails. command_short_of_memory
+ * notes it; command_is_short_of_memory says whether that was noted since command_memory_start, from which on jansson's
+ * allocations are noted, too.
+ */
+void command_memory_start(void);
+void command_short_of_memory(void);
+bool command_is_short_of_memory(void);
+
 /* Returns the name nearest to a mistyped one, or NULL when none is near. `names` ends with NULL. */
 const char *command_nearest(const char *typed, const char *const *names);
 

@@ -414,7 +414,7 @@ static void examine(struct doctor *doctor)
 
 static int run_doctor(int count, char **arguments)
 {
-    static struct doctor doctor;
+    struct doctor doctor = {.about = NULL};
     struct ask *ask = &doctor.ask;
     if (!ask_begin(ask, &command_doctor, count, arguments, 0, 1))
         return ask->status;

@@ -74,8 +74,10 @@ static void print_line(const struct ask *ask, const json_t *event)
                    fields_text(event, "target", "-"), kind, rest);
     unsigned width;
     char *copy = printable_copy(line, strlen(line), &width);
-    if (!copy)
+    if (!copy) {
+        command_short_of_memory();
         return;
+    }
     const char *verdict = fields_text(event, "verdict", NULL);
     enum colour colour = verdict ? ask_colour(verdict) : COLOUR_NONE;
     (void)fputs(colour_begin(&ask->screen, colour), stdout);
@@ -196,7 +198,7 @@ static int follow(struct events *events)
 
 static int run_events(int count, char **arguments)
 {
-    static struct events events;
+    struct events events = {.since_us = 0};
     struct ask *ask = &events.ask;
     if (!ask_begin(ask, &command_events, count, arguments, 0, 0))
         return ask->status;

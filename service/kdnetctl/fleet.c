@@ -67,7 +67,11 @@ static int take_servers(struct place *place, const char *text)
 {
     size_t count = 0;
     place->servers = strdup(text);
-    for (char *rest = place->servers, *one = rest ? strsep(&rest, ",") : NULL; one; one = strsep(&rest, ","))
+    if (!place->servers) {
+        command_short_of_memory();
+        return COMMAND_FAILED;
+    }
+    for (char *rest = place->servers, *one = strsep(&rest, ","); one; one = strsep(&rest, ","))
         if (one[0] != '\0' && count < SERVERS_MAX)
             place->list[count++] = one;
     place->nats.servers = (struct config_texts){.text = place->list, .count = count};
@@ -286,8 +290,11 @@ static void draw(struct ask *ask, const struct fleet_view *view, bool first)
     struct table *table = table_new(crash_columns, 7);
     size_t used = HEAD_LINES + json_array_size(collectors);
     size_t rows = ask->screen.height > used + 3 ? ask->screen.height - used : 3;
-    for (size_t i = 0; table && i < json_array_size(crashes) && i < 1000; ++i)
-        (void)crash_row(ask, json_array_get(crashes, i), table);
+    bool whole = table != NULL;
+    for (size_t i = 0; whole && i < json_array_size(crashes) && i < 1000; ++i)
+        whole = crash_row(ask, json_array_get(crashes, i), table);
+    if (!whole)
+        command_short_of_memory();
     if (table)
         table_print(table, &ask->screen, ask->screen.height == 0 ? table_rows(table) : rows, stdout);
     table_free(table);
@@ -362,6 +369,8 @@ static int run_fleet(int count, char **arguments)
     if (!ask_since(&ask, OPTION_SINCE, &since_us) || !ask_verdicts(&ask, OPTION_VERDICT))
         return COMMAND_USAGE;
     struct fleet_view *view = fleet_view_new();
+    if (!view)
+        command_short_of_memory();
     int status = view ? COMMAND_OK : COMMAND_FAILED;
     if (status == COMMAND_OK)
         status = find_place(&ask, &place);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/kdnetctl/fleet_view.h"
 #include "config/verdicts.h"
+#include "service/kdnetctl/command.h"
 #include "service/kdnetctl/fields.h"
 #include "service/kdnetctl/times.h"
 
@@ -46,8 +47,10 @@ static bool grow_ids(struct fleet_view *view)
 {
     size_t slots = view->id_slots > 0 ? view->id_slots * 2 : FIRST_IDS;
     uint64_t *ids = calloc(slots, sizeof *ids);
-    if (!ids)
+    if (!ids) {
+        command_short_of_memory();
         return false;
+    }
     for (size_t i = 0; i < view->id_slots; ++i)
         if (view->ids[i] != 0)
             (void)put_id(ids, slots, view->ids[i]);
@@ -326,8 +329,10 @@ static struct member *sort(const json_t *object, int (*order)(const void *, cons
     json_t *value;
     struct member *members = calloc(json_object_size(object) + 1, sizeof *members);
     *count = 0;
-    if (!members)
+    if (!members) {
+        command_short_of_memory();
         return NULL;
+    }
     json_object_foreach((json_t *)(uintptr_t)object, name, value) members[(*count)++] = (struct member){name, value};
     qsort(members, *count, sizeof *members, order);
     return members;

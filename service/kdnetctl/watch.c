@@ -72,8 +72,11 @@ static void draw(struct ask *ask, const struct picture *picture)
     size_t used = HEAD_LINES + json_array_size(fields_at(picture->held, "targets"));
     struct table *table = table_new(crashes_columns, CRASHES_COLUMNS);
     size_t rows = ask->screen.height > used + 3 ? ask->screen.height - used : 3;
-    for (size_t i = 0; table && i < json_array_size(list); ++i)
-        (void)crashes_row(ask, json_array_get(list, i), table);
+    bool whole = table != NULL;
+    for (size_t i = 0; whole && i < json_array_size(list); ++i)
+        whole = crashes_row(ask, json_array_get(list, i), table);
+    if (!whole)
+        command_short_of_memory();
     (void)putchar('\n');
     if (table)
         table_print(table, &ask->screen, ask->screen.height == 0 ? table_rows(table) : rows, stdout);
@@ -105,6 +108,7 @@ static int watch(struct ask *ask, int64_t interval_ms, unsigned long count)
     const struct sigaction action = {.sa_handler = stop};
     (void)sigaction(SIGINT, &action, NULL);
     int status = COMMAND_OK;
+    stopped = 0;
     for (unsigned long i = 0; !stopped && (count == 0 || i < count); ++i) {
         if (i > 0)
             (void)nanosleep(&interval, NULL);
