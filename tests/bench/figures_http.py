@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-from rig import Kdnetd, Program, Trouble, free_port
+from rig import Kdnetd, Program, Trouble, free_port, tail
 
 CRUSH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "crush.py")
 
@@ -39,6 +39,14 @@ def wait_for_socket(socket):
         time.sleep(0.02)
 
 
+def wait_for_crowd(crowd, kdnetd):
+    try:
+        if crowd.line() != "ready":
+            raise Trouble("the crowd is not ready")
+    except Trouble as trouble:
+        raise Trouble(f"{trouble}; kdnetd said: {tail(kdnetd.log)}") from None
+
+
 def keep_asking(suite, socket, times, over):
     """Before, while and after the machines crash."""
     while True:
@@ -60,8 +68,7 @@ def pressed(suite, count, sizes):
         crowd = Program([sys.executable, "-B", CRUSH, f"127.0.0.1:{port}", *map(str, sizes)], 0, os.path.join(rig.folder_for("crush"), "log"),
                         nice=10)
         rig.running.append(crowd)
-        if crowd.line() != "ready":
-            raise Trouble("the crowd is not ready")
+        wait_for_crowd(crowd, kdnetd)
     wait_for_socket(socket)
     times, over = [], threading.Event()
     asking = threading.Thread(target=keep_asking, args=(suite, socket, times, over))

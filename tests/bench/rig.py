@@ -87,7 +87,7 @@ class Program:
         while b"\n" not in self.rest:
             left = end - time.monotonic()
             if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
-                raise Trouble(f"{os.path.basename(self.command[0])} does not answer")
+                raise Trouble(f"{os.path.basename(self.command[0])} does not answer: {tail(self.log)}")
             piece = os.read(self.process.stdout.fileno(), 65536)
             if not piece:
                 raise Trouble(f"{os.path.basename(self.command[0])} has ended: {tail(self.log)}")
