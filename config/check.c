@@ -2,6 +2,7 @@
 #include "config/option.h"
 #include "config/store.h"
 #include "config/value.h"
+#include "kdnet/base/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,20 +18,10 @@ struct kind_of_index {
     bool (*same)(const struct config_target *a, const struct config_target *b);
 };
 
-/* FNV-1a: fast on short text; an operator has no reason to cause collisions. */
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t length)
-{
-    const uint8_t *byte = bytes;
-    for (size_t i = 0; i < length; ++i)
-        hash = (hash ^ byte[i]) * 0x100000001b3u;
-    return hash;
-}
-
-#define HASH_START 0xcbf29ce484222325u
-
+/* An operator has no reason to cause collisions. */
 static uint64_t hash_name(const struct config_target *target)
 {
-    return hash_bytes(HASH_START, target->name, strlen(target->name));
+    return kdnet_hash_text(KDNET_HASH_START, target->name);
 }
 
 static bool same_name(const struct config_target *a, const struct config_target *b)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keys by number: the targets' keys, then their old keys; and the search for duplicate keys. */
 #include "config/store.h"
+#include "kdnet/base/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,13 +38,9 @@ static bool is_same(const struct kdnet_key *a, const struct kdnet_key *b)
     return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
-/* FNV-1a, as for names. */
 static uint64_t hash_of(const struct kdnet_key *key, uint16_t port)
 {
-    uint64_t hash = 0xcbf29ce484222325u ^ port;
-    for (size_t i = 0; i < sizeof key->bytes; ++i)
-        hash = (hash ^ key->bytes[i]) * 0x100000001b3u;
-    return hash;
+    return kdnet_hash(KDNET_HASH_START ^ port, key->bytes, sizeof key->bytes);
 }
 
 /* Returns the slot of an equal key, or the empty slot for it. */

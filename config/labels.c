@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/characters.h"
 #include "config/labels.h"
+#include "kdnet/base/hash.h"
 #include "kdnet/error.h"
 
 #include <openssl/crypto.h>
@@ -94,12 +95,10 @@ static size_t write_text(const struct config_label_list *list, char text[static 
     return length;
 }
 
-/* FNV-1a: fast on short text; an operator has no reason to cause collisions. */
+/* An operator has no reason to cause collisions. */
 static uint64_t hash_of(const char *text, size_t length)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < length; ++i)
-        hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3u;
+    uint64_t hash = kdnet_hash(KDNET_HASH_START, text, length);
     return hash ^ hash >> 32;
 }
 

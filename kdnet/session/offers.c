@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/session/offers_internal.h"
+#include "kdnet/base/hash.h"
 #include "kdnet/session/state_internal.h"
 
 #include <stdlib.h>
@@ -76,9 +77,8 @@ struct kdnet_offer *kdnet_offers_newest(const struct kdnet_session *session, con
 /* Finds a run's two counters. A stranger cannot choose a run's random: machines seal it into their pokes. */
 static void counters_of(const uint8_t random[static KDNET_RANDOM_LENGTH], size_t at[static 2])
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = KDNET_COUNTER_LENGTH; i < KDNET_RANDOM_LENGTH; ++i)
-        hash = (hash ^ random[i]) * UINT64_C(0x100000001b3);
+    uint64_t hash = kdnet_hash(KDNET_HASH_START, random + KDNET_COUNTER_LENGTH,
+                               KDNET_RANDOM_LENGTH - KDNET_COUNTER_LENGTH);
     hash ^= hash >> 29;
     at[0] = hash % SERVED_ROW;
     at[1] = SERVED_ROW + hash / SERVED_ROW % SERVED_ROW;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/fleet/hints_internal.h"
+#include "kdnet/base/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,9 +46,7 @@ void hints_free(struct hints *hints)
 
 static size_t name_bucket(const struct hints *hints, const char *name)
 {
-    uint64_t hash = hints->seed ^ UINT64_C(0xcbf29ce484222325);
-    for (const char *at = name; *at != '\0'; ++at)
-        hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
+    uint64_t hash = kdnet_hash_text(hints->seed ^ KDNET_HASH_START, name);
     hash ^= hash >> 29;
     return (size_t)(hash * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (hints->buckets - 1);
 }

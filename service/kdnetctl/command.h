@@ -72,9 +72,9 @@ void command_options_start(void);
 int command_next_option(const struct command *command, int count, char **arguments);
 
 /*
- * Memory: what a command prints is whole, or ask_end says that it is not, and the command fails. command_short_of_memory
- * notes it; command_is_short_of_memory says whether that was noted since command_memory_start, from which on jansson's
- * allocations are noted, too.
+ * Memory: what a command prints is whole, or ask_end says that it is not, and the command fails.
+ * command_short_of_memory notes it; command_is_short_of_memory says whether that was noted since command_memory_start,
+ * from which on jansson's allocations are noted, too.
  */
 void command_memory_start(void);
 void command_short_of_memory(void);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/kdnetctl/fleet_view.h"
 #include "config/verdicts.h"
+#include "kdnet/base/hash.h"
 #include "service/kdnetctl/command.h"
 #include "service/kdnetctl/fields.h"
 #include "service/kdnetctl/times.h"
@@ -26,9 +27,7 @@ struct fleet_view {
 
 static uint64_t hash_of(const char *text)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (; *text != '\0'; ++text)
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    uint64_t hash = kdnet_hash_text(KDNET_HASH_START, text);
     return hash != 0 ? hash : 1;
 }
 

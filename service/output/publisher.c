@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/output/publisher.h"
+#include "kdnet/base/hash.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -44,14 +45,11 @@ static enum event_worth worth_of(const struct kdnet_event *event)
     }
 }
 
-/* Identifies the machine to the event log, which shares its room among machines: FNV-1a of the target's name. 0: no
+/* Identifies the machine to the event log, which shares its room among machines: a hash of the target's name. 0: no
  * target. */
 static uint64_t source_of(const char *name)
 {
-    uint64_t hash = 0xcbf29ce484222325U;
-    for (; name && *name; ++name)
-        hash = (hash ^ (unsigned char)*name) * 0x100000001b3U;
-    return name ? hash : 0;
+    return name ? kdnet_hash_text(KDNET_HASH_START, name) : 0;
 }
 
 /* Takes over `text`, the event's line. NULL: there was no memory for the line, which the event log counts. */

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/sinks/files.h"
+#include "kdnet/base/hash.h"
 
 #include <uv.h>
 
-#define FNV_START UINT64_C(14695981039346656037)
-#define FNV_PRIME UINT64_C(1099511628211)
-
 static uint64_t add(uint64_t sum, uint64_t value)
 {
-    for (unsigned i = 0; i < 8; ++i, value >>= 8)
-        sum = (sum ^ (value & 0xff)) * FNV_PRIME;
-    return sum;
+    return kdnet_hash(sum, &value, sizeof value);
 }
 
 static uint64_t add_time(uint64_t sum, const uv_timespec_t *time)
@@ -37,7 +33,7 @@ uint64_t files_stamp(const struct config_sink *config)
     const char *const paths[] = {config->token_file, config->ca_file, config->properties_file,
                                  nats->credentials,  nats->tls_ca,    nats->tls_cert,
                                  nats->tls_key};
-    uint64_t sum = FNV_START;
+    uint64_t sum = KDNET_HASH_START;
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; ++i)
         sum = add_file(sum, paths[i]);
     return sum;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "service/symbols/server_internal.h"
+#include "kdnet/base/hash.h"
 
 #define NEGATIVE_FILE ".kdnetd-negative"
 #define CHECK_LENGTH  16 /* hex digits */
@@ -134,11 +135,7 @@ void symbol_server_memory_clear(struct symbol_server_state *state)
 
 uint64_t symbol_server_memory_check(const char *text, size_t length)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a: against flipped bits, not against people */
-    for (size_t i = 0; i < length; i++) {
-        hash = (hash ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
-    }
-    return hash;
+    return kdnet_hash(KDNET_HASH_START, text, length); /* against flipped bits, not against people */
 }
 
 /* Takes the checksum off a line's end; false: missing or wrong. */

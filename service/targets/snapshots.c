@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/targets/snapshots_internal.h"
+#include "kdnet/base/hash.h"
 #include "service/targets/targets_internal.h"
 
 #define TOMBSTONE   UINT32_MAX
@@ -69,9 +70,7 @@ void snapshots_free(struct snapshots *snapshots)
 
 static uint64_t hash_of(const char *name)
 {
-    uint64_t hash = 0xcbf29ce484222325U;
-    for (; *name; ++name)
-        hash = (hash ^ (unsigned char)*name) * 0x100000001b3U;
+    uint64_t hash = kdnet_hash_text(KDNET_HASH_START, name);
     hash = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15U;
     return hash ^ hash >> 32;
 }

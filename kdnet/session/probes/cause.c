@@ -4,6 +4,7 @@
  * machine's release are as they are, whatever becomes of it.
  */
 #include "kdnet/base/wire.h"
+#include "kdnet/base/hash.h"
 #include "kdnet/crash/frame_record.h"
 #include "kdnet/crash/trace.h"
 #include "kdnet/crash/trace_check.h"
@@ -59,30 +60,19 @@ static bool take_frame(const struct kdnet_session *session, struct kdnet_frame *
            kdnet_frame_from_context(layout->machine, halt->registers.bytes, out);
 }
 
-/* FNV-1a */
-static uint64_t hash_of(uint64_t hash, const void *bytes, size_t length)
-{
-    const uint8_t *at = bytes;
-    for (size_t i = 0; i < length; ++i)
-        hash = (hash ^ at[i]) * 0x100000001b3U;
-    return hash;
-}
-
-#define HASH_BEGIN 0xcbf29ce484222325U
-
 uint64_t kdnet_cause_kernel_id(const struct kdnet_kernel_info *info)
 {
     uint16_t machine = info->version.machine, build = info->version.minor;
-    uint64_t hash = hash_of(HASH_BEGIN, &machine, sizeof machine);
+    uint64_t hash = kdnet_hash(KDNET_HASH_START, &machine, sizeof machine);
     if (!kdnet_is_known(&info->facts, KDNET_FACT_IDENTITY))
-        return hash_of(hash, &build, sizeof build);
-    return hash_of(hash_of(hash, info->pdb.guid, sizeof info->pdb.guid), &info->pdb.age, sizeof info->pdb.age);
+        return kdnet_hash(hash, &build, sizeof build);
+    return kdnet_hash(kdnet_hash(hash, info->pdb.guid, sizeof info->pdb.guid), &info->pdb.age, sizeof info->pdb.age);
 }
 
 uint64_t kdnet_cause_teller(const struct kdnet_session *session)
 {
     const struct kdnet_key *key = kdnet_session_key(session);
-    return hash_of(HASH_BEGIN, key->bytes, sizeof key->bytes);
+    return kdnet_hash(KDNET_HASH_START, key->bytes, sizeof key->bytes);
 }
 
 static struct kdnet_trace_start start_of(const struct kdnet_session *session)
