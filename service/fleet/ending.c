@@ -4,6 +4,16 @@
 #define NS_A_MS UINT64_C(1000000)
 #define LOOK_NS (50 * NS_A_MS)
 
+bool ending_init(uv_mutex_t *lock, uv_cond_t *changed)
+{
+    if (uv_mutex_init(lock) != 0)
+        return false;
+    if (uv_cond_init(changed) == 0)
+        return true;
+    uv_mutex_destroy(lock);
+    return false;
+}
+
 bool ending_pause(uv_mutex_t *lock, uv_cond_t *changed, const bool *stopping, unsigned wait_ms)
 {
     uv_mutex_lock(lock);

@@ -10,6 +10,9 @@
 #include <stdbool.h>
 #include <uv.h>
 
+/* Makes both; false: neither is there. */
+bool ending_init(uv_mutex_t *lock, uv_cond_t *changed);
+
 /* On the thread: pauses for `wait_ms`, or until something changes. Returns whether the thread has to end. */
 bool ending_pause(uv_mutex_t *lock, uv_cond_t *changed, const bool *stopping, unsigned wait_ms);
 

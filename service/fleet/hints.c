@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "service/fleet/ending.h"
 #include "service/fleet/hints_internal.h"
 #include "kdnet/base/hash.h"
 
@@ -11,11 +12,10 @@
 struct hints *hints_new(uint64_t seed)
 {
     struct hints *hints = calloc(1, sizeof *hints);
-    if (!hints || uv_mutex_init(&hints->lock) != 0) {
+    if (!hints || !ending_init(&hints->lock, &hints->changed)) {
         free(hints);
         return NULL;
     }
-    (void)uv_cond_init(&hints->changed);
     hints->seed = seed;
     hints->free = HINTS_NO_ENTRY;
     return hints;

@@ -301,11 +301,10 @@ struct hints_file *hints_file_open(struct hints *hints, const char *path)
     file->hints = hints;
     int length = snprintf(file->path, sizeof file->path, "%s", path);
     bool fits = length > 0 && snprintf(file->new_path, sizeof file->new_path, "%s.new", path) < (int)PATH_SIZE;
-    if (!fits || uv_mutex_init(&file->lock) != 0) {
+    if (!fits || !ending_init(&file->lock, &file->changed)) {
         free(file);
         return NULL;
     }
-    (void)uv_cond_init(&file->changed);
     hints_want(hints, HINTS_TO_KEEP);
     read_hints(file, hints_targets(hints));
     if (uv_thread_create(&file->thread, run, file) == 0)

@@ -381,12 +381,15 @@ struct hints_kv *hints_kv_open(struct hints *hints, const struct kdnetd_config *
 {
     const char *bucket = config_nats_hints(&config->nats);
     struct hints_kv *kv = bucket && config->nats.servers.count > 0 ? calloc(1, sizeof *kv) : NULL;
-    if (!kv || uv_mutex_init(&kv->lock) != 0) {
+    if (!kv || uv_mutex_init(&kv->connection_lock) != 0) {
         free(kv);
         return NULL;
     }
-    (void)uv_mutex_init(&kv->connection_lock);
-    (void)uv_cond_init(&kv->changed);
+    if (!ending_init(&kv->lock, &kv->changed)) {
+        uv_mutex_destroy(&kv->connection_lock);
+        free(kv);
+        return NULL;
+    }
     name_process(kv, config->collector);
     kv->hints = hints;
     kv->to = *user;

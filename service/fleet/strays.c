@@ -161,12 +161,15 @@ struct strays *strays_open(const struct kdnetd_config *config, strays_came *came
 {
     const char *bucket = config_nats_hints(&config->nats);
     struct strays *strays = bucket && config->nats.servers.count > 0 ? calloc(1, sizeof *strays) : NULL;
-    if (!strays || uv_mutex_init(&strays->lock) != 0) {
+    if (!strays || uv_mutex_init(&strays->connection_lock) != 0) {
         free(strays);
         return NULL;
     }
-    (void)uv_mutex_init(&strays->connection_lock);
-    (void)uv_cond_init(&strays->changed);
+    if (!ending_init(&strays->lock, &strays->changed)) {
+        uv_mutex_destroy(&strays->connection_lock);
+        free(strays);
+        return NULL;
+    }
     (void)snprintf(strays->collector, sizeof strays->collector, "%s", config->collector);
     (void)snprintf(strays->subject, sizeof strays->subject, SUBJECT_PREFIX "%s", bucket);
     strays->came = came;
