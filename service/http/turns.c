@@ -16,6 +16,7 @@ static void on_turn(evutil_socket_t socket, short what, void *user)
     while ((c = TAILQ_FIRST(&endpoint->waiting)) && pace_take(&endpoint->requests, pace_now_us())) {
         turns_leave(c);
         c->has_turn = true;
+        connection_touch(c); /* what it waited for its turn is no time of the request */
         connection_enter(c, CONNECTION_HEAD);
         bufferevent_trigger(c->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
     }
