@@ -251,7 +251,7 @@ static enum symbols_answer find(struct symbols *symbols, uint64_t machine, const
     enum symbols_answer answer = SYMBOLS_NO_SYMBOLS;
     const struct remembered_entry *entry = NULL;
     uint32_t name = remembered_name(&symbols->remembered, symbols_bare(symbol));
-    if (name == REMEMBERED_NONE || symbols->closing)
+    if (name == REMEMBERED_NONE || symbols->closing || !symbols->places) /* no memory was there for the places */
         return SYMBOLS_NO_SYMBOLS;
     if (symbols->opening)
         return SYMBOLS_PENDING;
@@ -285,7 +285,7 @@ static struct job *job_of_unknown(struct symbols *symbols, uint64_t machine, con
                                   const char *const *names, size_t count)
 {
     struct job *job = NULL;
-    for (size_t i = 0; i < count && !symbols->closing && !symbols->opening; ++i) {
+    for (size_t i = 0; i < count && !symbols->closing && !symbols->opening && symbols->places; ++i) {
         enum symbols_answer answer = SYMBOLS_NO_SYMBOLS;
         const struct remembered_entry *entry = NULL;
         uint32_t name = remembered_name(&symbols->remembered, symbols_bare(names[i]));
