@@ -34,7 +34,7 @@ static uint64_t hash_of(const char *text)
 /* Adds an id; whether it was there already. `ids` has room. */
 static bool put_id(uint64_t *ids, size_t slots, uint64_t hash)
 {
-    size_t at = hash & (slots - 1);
+    size_t at = (size_t)hash & (slots - 1);
     while (ids[at] != 0 && ids[at] != hash)
         at = (at + 1) & (slots - 1);
     bool found = ids[at] == hash;

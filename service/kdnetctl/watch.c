@@ -104,7 +104,7 @@ static int show_once(struct ask *ask, bool first)
 
 static int watch(struct ask *ask, int64_t interval_ms, unsigned long count)
 {
-    const struct timespec interval = {.tv_sec = interval_ms / 1000, .tv_nsec = interval_ms % 1000 * 1000000};
+    const struct timespec interval = {.tv_sec = interval_ms / 1000, .tv_nsec = (long)(interval_ms % 1000) * 1000000};
     const struct sigaction action = {.sa_handler = stop};
     (void)sigaction(SIGINT, &action, NULL);
     int status = COMMAND_OK;

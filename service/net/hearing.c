@@ -94,7 +94,8 @@ static bool is_due(struct loss *loss, enum hearing_verdict verdict, uint64_t hea
 void losses_settle(struct losses *losses, uint32_t listener, enum hearing_verdict verdict, uint64_t heard_us,
                    uint64_t lost_after_us, uint64_t now_us, const struct losses_calls *calls)
 {
-    for (size_t looks = least(losses->count, LOSSES_SLICE); looks > 0 && losses->count > 0; --looks) {
+    for (size_t looks = losses->count < LOSSES_SLICE ? losses->count : LOSSES_SLICE; looks > 0 && losses->count > 0;
+         --looks) {
         losses->at = losses->at < losses->count ? losses->at : 0;
         struct loss *loss = &losses->items[losses->at];
         bool still = loss->listener != listener || calls->is_still(calls->user, loss);

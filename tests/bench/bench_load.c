@@ -188,7 +188,7 @@ static void send_load(struct load *load, double start_ns, size_t end)
 {
     struct crowd_message messages[CROWD_BATCH];
     size_t batch = load->strangers_in_1000 > 0 || load->rate > 0 ? CROWD_BATCH / 4 : CROWD_BATCH;
-    for (size_t turn = load->sent / load->run; turn < end;) {
+    for (size_t turn = (size_t)(load->sent / load->run); turn < end;) {
         size_t count = 0;
         for (; count < batch && turn < end; ++turn, ++count) {
             messages[count] = (struct crowd_message){.index = load->order[turn % load->crowd->count],
@@ -222,7 +222,7 @@ static void clear_load(struct load *load)
 static void do_load(struct crowd *crowd, uint64_t datagrams, size_t run, double rate, unsigned strangers)
 {
     struct load load = {
-        .crowd = crowd, .run = run, .turns = datagrams / run, .rate = rate, .strangers_in_1000 = strangers};
+        .crowd = crowd, .run = run, .turns = (size_t)(datagrams / run), .rate = rate, .strangers_in_1000 = strangers};
     seal_load(&load);
     seal_stranger(&load);
     crowd_take(crowd, 0);
@@ -237,13 +237,13 @@ static void do_load(struct crowd *crowd, uint64_t datagrams, size_t run, double 
 
 static void do_bursts(struct crowd *crowd, uint64_t datagrams, size_t run, uint64_t size)
 {
-    struct load load = {.crowd = crowd, .run = run, .turns = datagrams / run};
+    struct load load = {.crowd = crowd, .run = run, .turns = (size_t)(datagrams / run)};
     seal_load(&load);
     (void)printf("{\"ready\":true}\n");
     while (load.sent < load.turns * run) {
-        size_t left = load.turns - load.sent / run, turns = size / run > left ? left : size / run;
+        size_t done = (size_t)(load.sent / run), left = load.turns - done, most = (size_t)(size / run);
         wait_line();
-        send_load(&load, 0, load.sent / run + turns);
+        send_load(&load, 0, done + (most > left ? left : most));
         (void)printf("{\"sent\":%" PRIu64 "}\n", load.sent);
     }
     clear_load(&load);

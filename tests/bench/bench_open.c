@@ -132,7 +132,7 @@ static void make_targets(struct scene *s, size_t count)
     for (uint32_t id = 0; id < count; ++id)
         make_target(s, id);
     for (size_t i = count - 1; i > 0; --i) {
-        size_t j = bench_mix(i) % (i + 1);
+        size_t j = (size_t)(bench_mix(i) % (i + 1));
         uint32_t swap = s->order[i];
         s->order[i] = s->order[j];
         s->order[j] = swap;

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every product source parses for Windows: clang and mingw-w64's headers, without building anything.
 
+Those outside platform/ are parsed for 32 bits as well, so that no number loses its upper half unseen where size_t and long
+are short.
+
 A source that includes a header of POSIX, or calls what only POSIX has, fails here on each computer with clang and
 mingw-w64-common. #ifdef _WIN32 outside platform/ is counted, too: five at most, each with its reason on its line.
 """
@@ -25,7 +28,9 @@ LIBRARIES = ["uv.h", "uv", "openssl", "jansson.h", "jansson_config.h", "yaml.h",
              "pcap.h", "pcap", "zlib.h", "zconf.h", "sqlite3.h", "event2", "nats", "cyaml", "librdkafka"]
 # What only this system has.
 ELSEWHERE = re.compile(r"platform/(posix|linux|systemd)/|_posix\.c$|_linux\.c$|_systemd\.c$")
-FLAGS = ["--target=x86_64-w64-windows-gnu", "-std=gnu11", "-D_GNU_SOURCE", "-D__USE_MINGW_ANSI_STDIO=1",
+TARGET = ["--target=x86_64-w64-windows-gnu"]
+TARGET32 = ["--target=i686-w64-windows-gnu", "-D__MINGW_USE_VC2005_COMPAT", "-Wshorten-64-to-32"]  # with 64 bits for time_t
+FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-D__USE_MINGW_ANSI_STDIO=1",
          "-D_WIN32_WINNT=0x0A00", "-DWIN32_LEAN_AND_MEAN", "-DUNICODE", '-DKDNETD_VERSION="0"', '-DKDNETD_ETC="/etc"', "-DKDNETD_CAB", "-DKDNETD_XZ",
          "-DKDNETD_ZLIB", "-DCURL_STATICLIB", "-DLZMA_API_STATIC", "-DYAML_DECLARE_STATIC", "-nostdlibinc",
          "-Wall", "-Wextra", "-Wmissing-prototypes", "-Wno-format", "-Wno-unknown-warning-option", "-Wno-bitwise-instead-of-logical",
@@ -124,6 +129,19 @@ def check_conditions():
         sys.exit("_WIN32 without a reason in a comment on its line: " + "; ".join(silent))
 
 
+def prepare(clang, flags, folder, some):
+    """Compilers, each with the sources that it is to check."""
+    folder.mkdir()
+    slim = precompile(clang, flags, "compat.h", folder / "compat.pch")
+    full = precompile(clang, flags, "sockets.h", folder / "sockets.pch")
+    work = []
+    for header, kdnet in ((slim, True), (full, False)):
+        of_it = [source for source in some if (source.parts[0] == "kdnet") == kdnet]
+        compiler = cc1(clang, [*flags, "-include-pch", str(header)], of_it[0])
+        work += [(compiler, of_it[start:start + AT_ONCE]) for start in range(0, len(of_it), AT_ONCE)]
+    return work
+
+
 def main():
     check_conditions()
     clang = shutil.which("clang")
@@ -140,14 +158,9 @@ def main():
         configure_libevent(folder)
         write_messages(folder)
         flags = [*FLAGS, f"-I{TREE}", f"-I{TREE}/kdnet/include", "-isystem", str(WINDOWS / "compat"), "-isystem", name, "-isystem", str(mingw[0])]
-        slim = precompile(clang, flags, "compat.h", folder / "compat.pch")
-        full = precompile(clang, flags, "sockets.h", folder / "sockets.pch")
-
-        work = []
-        for header, kdnet in ((slim, True), (full, False)):
-            of_it = [source for source in sources() if (source.parts[0] == "kdnet") == kdnet]
-            compiler = cc1(clang, [*flags, "-include-pch", str(header)], of_it[0])
-            work += [(compiler, of_it[start:start + AT_ONCE]) for start in range(0, len(of_it), AT_ONCE)]
+        work = prepare(clang, [*TARGET, *flags], folder / "64", sources())
+        work += prepare(clang, [*TARGET32, *flags], folder / "32",
+                        [source for source in sources() if "platform" not in source.parts and "windows" not in source.stem])
         with concurrent.futures.ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
             wrong = sum(pool.map(lambda job: check(*job), work), [])
     print("\n".join([*wrong, f"{len(sources())} sources, {len(wrong)} wrong"]))

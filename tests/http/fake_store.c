@@ -171,11 +171,11 @@ static size_t make_crash(size_t number, struct store_crash *out, char json[stati
     } codes[] = {{"0x000000D1", "DRIVER_IRQL_NOT_LESS_OR_EQUAL", "examplenic.sys+0x1234"},
                  {"0x0000003B", "SYSTEM_SERVICE_EXCEPTION", "win32kfull.sys+0x9a10"},
                  {"0x00000133", "DPC_WATCHDOG_VIOLATION", "storport.sys+0x77f0"}};
-    size_t serial = number - fake_world.newer; /* those that came later have negative ones */
-    number = serial;
+    int64_t serial = (int64_t)number - (int64_t)fake_world.newer; /* those that came later have negative ones */
+    number = (size_t)serial;
     unsigned kind = fake_draw(number, 10) < 7 ? 0 : fake_draw(number, 3), verdict = fake_draw(number * 3, 5);
-    int64_t ago_us = (int64_t)serial * (int64_t)HOUR_US / (fake_is_storm() ? 2000 : 3);
-    uint64_t time_us = (int64_t)serial < 0 ? fake_started_us - serial : fake_started_us - (uint64_t)ago_us;
+    int64_t ago_us = serial * (int64_t)HOUR_US / (fake_is_storm() ? 2000 : 3);
+    uint64_t time_us = serial < 0 ? fake_started_us + (uint64_t)-serial : fake_started_us - (uint64_t)ago_us;
     char time[JSON_TIME_SIZE], end[JSON_TIME_SIZE];
     out_format_time(time_us, time);
     out_format_time(time_us + 42000000, end);

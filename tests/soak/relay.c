@@ -504,7 +504,7 @@ static void set_number(const char *name, const char *text)
         if (strcmp(name, chances[i]) == 0)
             settings.chance[i] = (uint32_t)(strtod(text, NULL) * WHOLE / 100);
     if (strcmp(name, "longest") == 0)
-        settings.longest = strtoull(text, NULL, 0);
+        settings.longest = (size_t)strtoull(text, NULL, 0);
 }
 
 static void set_option(const char *name, const char *text)
