@@ -55,13 +55,14 @@ struct listeners {
 static char *whole_json(sqlite3_stmt *row, const char *json, size_t *length)
 {
     char time_text[EVENT_JSON_TIME_SIZE];
-    json_t *object = json_loads(json, 0, NULL), *seen = json_null();
+    json_t *object = NULL, *seen = json_null();
+    (void)store_json_load(json, strlen(json), 0, &object);
     if (reader_text(row, 5)) {
         event_json_time((uint64_t)sqlite3_column_int64(row, 6), time_text);
         seen = json_pack("{s:s,s:s,s:s?}", "by", reader_text(row, 5), "time", time_text, "note", reader_text(row, 7));
     }
-    (void)json_object_set_new(object, "acknowledged", seen);
-    char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+    bool whole = json_object_set_new(object, "acknowledged", seen) == 0;
+    char *text = whole ? store_json_dump(object, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
     json_decref(object);
     *length = text ? strlen(text) : 0;
     return text;

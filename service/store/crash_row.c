@@ -22,11 +22,20 @@ struct crash_row {
     char crash[STORE_TEXT_SIZE];
     uint64_t time_us, verdict_us; /* of the first break; of the event that gave the verdict */
     json_t *json;                 /* NULL: there is none yet */
+    char *cut[STORE_CUTS];        /* members that `json` lacks, as text; NULL: none */
 };
 
 static const char *text_of(sqlite3_stmt *row, int column)
 {
     return (const char *)sqlite3_column_text(row, column);
+}
+
+static void drop_unless_object(json_t **json)
+{
+    if (json_is_object(*json))
+        return;
+    json_decref(*json);
+    *json = NULL;
 }
 
 /* Parses an object that a row keeps; *object is NULL when the text is none. False: no memory. */
@@ -35,11 +44,37 @@ static bool load_object(const char *text, json_t **object)
     *object = NULL;
     if (text && !store_json_load(text, strlen(text), 0, object))
         return false;
-    if (!json_is_object(*object)) {
-        json_decref(*object);
-        *object = NULL;
-    }
+    drop_unless_object(object);
     return true;
+}
+
+/* Keeps a member as text. False: no memory. */
+static bool keep_cut(struct crash_row *row, size_t which, const struct store_span *value)
+{
+    char *text = malloc(value->length + 1);
+    if (!text)
+        return false;
+    memcpy(text, value->text, value->length);
+    text[value->length] = '\0';
+    free(row->cut[which]);
+    row->cut[which] = text;
+    (void)json_object_del(row->json, store_cut_names[which]);
+    return true;
+}
+
+/* Parses a stored row; row->json is NULL when the text is no object. False: no memory. */
+static bool load_row(const char *text, struct crash_row *row)
+{
+    struct store_span cut[STORE_CUTS];
+    if (!text)
+        return true;
+    if (!store_cut_load(text, strlen(text), 0, cut, &row->json))
+        return false;
+    drop_unless_object(&row->json);
+    bool whole = true;
+    for (size_t i = 0; i < STORE_CUTS && row->json; ++i)
+        whole = whole && (!cut[i].text || keep_cut(row, i, &cut[i]));
+    return whole;
 }
 
 static int get_row(struct database *database, struct crash_row *row)
@@ -52,7 +87,7 @@ static int get_row(struct database *database, struct crash_row *row)
         return code;
     row->time_us = (uint64_t)sqlite3_column_int64(statement, 0);
     row->verdict_us = (uint64_t)sqlite3_column_int64(statement, 1);
-    bool known = load_object(text_of(statement, 2), &row->json);
+    bool known = load_row(text_of(statement, 2), row);
     database_reset(statement);
     return known ? 0 : SQLITE_NOMEM;
 }
@@ -201,16 +236,33 @@ static bool take_verdict(struct crash_row *row, const struct store_line *line)
            put(row->json, "assessment", copy(line->root, "assessment"));
 }
 
+/* Takes a member from the newer event, unless it is empty there; as text, however the event has it. */
+static bool renew_cut(struct crash_row *row, size_t which, const struct store_line *line)
+{
+    struct store_span span = line->cut[which];
+    json_t *value = json_object_get(line->root, store_cut_names[which]);
+    char *text = NULL;
+    if (!span.text && value && !json_is_null(value)) {
+        text = store_json_dump(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+        if (!text)
+            return false;
+        span = (struct store_span){text, strlen(text)};
+    }
+    bool whole = !span.text || !store_cut_counts(&span) || keep_cut(row, which, &span);
+    free(text);
+    return whole;
+}
+
 static bool take_status(struct crash_row *row, const struct store_line *line)
 {
-    static const char *const members[] = {"bugcheck", "bucket", "cause", "labels"};
+    static const char *const members[] = {"bugcheck", "bucket", "labels"};
     json_t *evidence = json_object_get(line->root, "evidence");
     double dump_ms = json_number_value(json_object_get(line->root, "since_first_ms"));
     bool whole = take_verdict(row, line);
     for (size_t i = 0; i < sizeof members / sizeof members[0]; ++i)
         whole = whole && renew(row->json, members[i], line->root);
-    if (json_array_size(json_object_get(line->root, "stack")) > 0)
-        whole = whole && renew(row->json, "stack", line->root);
+    for (size_t i = 0; i < STORE_CUTS; ++i)
+        whole = whole && renew_cut(row, i, line);
     if (json_is_object(evidence) && json_is_object(json_object_get(row->json, "evidence")))
         whole = whole && json_object_update(json_object_get(row->json, "evidence"), evidence) == 0;
     if (dump_ms > json_number_value(json_object_get(row->json, "dump_ms")))
@@ -242,6 +294,7 @@ static int put_row(struct database *database, const struct crash_row *row)
     event_json_time(row->time_us, first);
     bool whole = put(row->json, "time", json_string(first));
     char *text = whole ? store_json_dump(row->json, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+    text = text ? store_cut_join(text, row->cut) : NULL;
     if (!text)
         return SQLITE_NOMEM;
     sqlite3_stmt *statement = database_statement(database, STATEMENT_PUT_CRASH);
@@ -283,6 +336,8 @@ static int add_status(struct database *database, struct crash_row *row, const st
 static void free_row(struct crash_row *row)
 {
     json_decref(row->json);
+    for (size_t i = 0; i < STORE_CUTS; ++i)
+        free(row->cut[i]);
     free(row);
 }
 

@@ -60,61 +60,6 @@ bool store_time_parse(const char *text, uint64_t *time_us)
     return true;
 }
 
-/* jansson does not always tell want of memory from wrong text: the text is parsed again when there is memory for it. */
-bool store_json_load(const char *text, size_t length, size_t flags, json_t **json)
-{
-    *json = json_loadb(text, length, flags, NULL);
-    if (*json)
-        return true;
-    void *room = malloc(4 * length + 4096);
-    if (!room)
-        return false;
-    free(room);
-    *json = json_loadb(text, length, flags, NULL);
-    return true;
-}
-
-struct dump {
-    char *text;
-    size_t length, size;
-    bool failed;
-};
-
-static int add_piece(const char *piece, size_t length, void *user)
-{
-    struct dump *dump = user;
-    if (dump->failed)
-        return -1;
-    if (dump->size - dump->length <= length) {
-        size_t size = 2 * dump->size + length + 1024;
-        char *text = realloc(dump->text, size);
-        dump->failed = !text;
-        if (!text)
-            return -1;
-        dump->text = text;
-        dump->size = size;
-    }
-    memcpy(dump->text + dump->length, piece, length);
-    dump->length += length;
-    dump->text[dump->length] = '\0';
-    return 0;
-}
-
-/* json_dumps leaves names out, and says nothing, when its buffer cannot grow. */
-char *store_json_dump(const json_t *json, size_t flags)
-{
-    struct dump dump = {.text = NULL};
-    if (json_dump_callback(json, add_piece, &dump, flags) == 0 && !dump.failed)
-        return dump.text;
-    free(dump.text);
-    return NULL;
-}
-
-const char *store_json_text(const json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
-
 /* Copies a text member; `may_be_null`: null is the empty text. */
 static bool copy_text(const json_t *object, const char *key, bool may_be_null, char out[static STORE_TEXT_SIZE])
 {
@@ -142,6 +87,7 @@ bool store_line_take(const char *text, size_t length, const struct store_facts *
     out->text = text;
     out->length = length;
     out->root = NULL;
+    memset(out->cut, 0, sizeof out->cut);
     out->no_memory = false;
     out->time_us = facts->time_us;
     return length <= STORE_LINE_MAX && keep_text(facts->id, out->id) && keep_text(facts->type, out->type) &&
@@ -152,7 +98,7 @@ bool store_line_take(const char *text, size_t length, const struct store_facts *
 bool store_line_open(struct store_line *line)
 {
     if (!line->root)
-        line->no_memory = !store_json_load(line->text, line->length, JSON_REJECT_DUPLICATES, &line->root);
+        line->no_memory = !store_cut_load(line->text, line->length, JSON_REJECT_DUPLICATES, line->cut, &line->root);
     return json_is_object(line->root);
 }
 
@@ -163,6 +109,7 @@ bool store_line_parse(const char *text, size_t length, struct store_line *out)
         return false;
     out->text = text;
     out->length = length;
+    memset(out->cut, 0, sizeof out->cut);
     out->no_memory = !store_json_load(text, length, JSON_REJECT_DUPLICATES, &out->root);
     const char *time_text = store_json_text(out->root, "time");
     if (time_text && store_time_parse(time_text, &out->time_us) && copy_text(out->root, "id", false, out->id) &&
