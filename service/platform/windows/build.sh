@@ -41,6 +41,7 @@ make_programs() {
         rm -rf "$build"
     fi
     ! command -v ccache >/dev/null || launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache)
+    export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:+$CCACHE_SLOPPINESS,}pch_defines,time_macros # compat.cmake
     quietly cmake -S "$tree" -B "$build" -G Ninja -DCMAKE_TOOLCHAIN_FILE="$here/toolchain.cmake" \
         -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS_RELEASE="-O2 -g1 -DNDEBUG" -DBUILD_TESTING=ON -DKDNETD_WERROR=ON \
         "${launcher[@]}" || die "cmake could not configure build/windows"
