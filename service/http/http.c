@@ -242,8 +242,6 @@ static void run(void *user)
 {
     struct http *http = user;
     system_yield();
-    (void)event_add(http->wakeup, NULL);
-    (void)delay_add(http->second, 1000);
     apply_settings(http);
     (void)http_open_notes(http);
     if (!http->closing) /* event_base_loopbreak before the loop starts has no effect */
@@ -313,8 +311,9 @@ static bool init(struct http *http, const struct http_options *options)
     http->second = event_new(http->base, -1, EV_PERSIST, on_second, http);
     if (http->wakeup)
         (void)event_priority_set(http->wakeup, HTTP_LANE_LOCAL);
-    return http->wakeup && http->second && http->tcp.retry && http->tcp.pause && http->tcp.turn && http->local.retry &&
-           http->local.pause && http->local.turn && streams_init(&http->streams, http->base, stream_on_tick) &&
+    return http->wakeup && http->second && event_add(http->wakeup, NULL) == 0 && delay_add(http->second, 1000) == 0 &&
+           http->tcp.retry && http->tcp.pause && http->tcp.turn && http->local.retry && http->local.pause &&
+           http->local.turn && streams_init(&http->streams, http->base, stream_on_tick) &&
            sink_states_init(&http->sinks);
 }
 

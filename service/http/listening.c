@@ -24,8 +24,8 @@ static void on_pause_over(evutil_socket_t socket, short what, void *user)
 {
     struct endpoint *endpoint = user;
     (void)socket, (void)what;
-    if (endpoint->socket >= 0)
-        (void)event_add(endpoint->event, NULL);
+    if (endpoint->socket >= 0 && event_add(endpoint->event, NULL) != 0)
+        (void)delay_add(endpoint->pause, PAUSE_MS); /* out of memory */
 }
 
 static unsigned places(const struct endpoint *endpoint)
@@ -164,16 +164,18 @@ static void open_endpoint(struct endpoint *endpoint)
         fd = endpoint->local ? system_listen_local(endpoint, error) : open_tcp(endpoint, error);
     if (fd >= 0)
         endpoint->event = event_new(endpoint->http->base, fd, EV_READ | EV_PERSIST, on_accept, endpoint);
-    if (fd < 0 || !endpoint->event) {
+    if (endpoint->event && endpoint->local)
+        (void)event_priority_set(endpoint->event, HTTP_LANE_LOCAL);
+    if (fd < 0 || !endpoint->event || event_add(endpoint->event, NULL) != 0) {
+        if (endpoint->event)
+            event_free(endpoint->event);
+        endpoint->event = NULL;
         if (fd >= 0)
             system_close(fd);
         note_failure(endpoint, error[0] != '\0' ? error : "out of memory");
         return;
     }
     endpoint->socket = fd;
-    if (endpoint->local)
-        (void)event_priority_set(endpoint->event, HTTP_LANE_LOCAL);
-    (void)event_add(endpoint->event, NULL);
     note_success(endpoint);
 }
 

@@ -14,19 +14,34 @@
 #include "tests/support/scarce.h"
 
 #include <cmocka.h>
+#include <event2/event.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define MOST 400U /* allocations of one round, at the most */
 
 static struct http_options options;
 
+static bool counts_libevent; /* its allocations fail, too; those of reallocarray never do */
+
+static void *allocate(size_t size)
+{
+    return counts_libevent ? malloc(size) : reallocarray(NULL, 1, size);
+}
+
+static void *allocate_again(void *old, size_t size)
+{
+    return counts_libevent ? realloc(old, size) : reallocarray(old, 1, size);
+}
+
 static int set_up(void **state)
 {
     (void)state;
     (void)snprintf(asked.path, sizeof asked.path, "/tmp/kdnetd-http-%ld.sock", (long)getpid());
-    options = (struct http_options){.socket = asked.path, .limits = {.call_ms = 200}};
-    fake_world.no_store = true;
+    options = (struct http_options){.socket = asked.path, .limits = {.call_ms = 200, .retry_ms = 10}};
+    event_set_mem_functions(allocate, allocate_again, free);
     fake_world.ready = true;
+    fake_world.crashes = 3;
     fake_world.targets = 3;
     fake_make();
     return 0;
@@ -41,7 +56,7 @@ static int tear_down(void **state)
 
 static struct http *open_http(void)
 {
-    return http_open(&options, &fake_ops, NULL);
+    return http_open(&options, &fake_ops, fake_store);
 }
 
 /* Returns whether memory failed: at that allocation of opening. */
@@ -65,8 +80,10 @@ static void http_opens_whole_or_not_at_all(void **state)
 {
     size_t n = 0;
     (void)state;
+    counts_libevent = true;
     while (n < MOST && open_and_close(n))
         ++n;
+    counts_libevent = false;
     assert_in_range(n, 1, MOST - 1);
 }
 
@@ -78,6 +95,19 @@ static void a_request_has_an_answer_or_its_connection_ends(void **state)
         GET("/api/v1/targets?limit=2"),
         GET("/metrics"),
         GET("/api/v1/nothing"),
+        GET("/api/v1/map"),
+        GET("/api/v1/unknown"),
+        GET("/api/v1/targets/web-01"),
+        GET("/api/v1/targets/db-01/events"),
+        GET("/api/v1/crashes?limit=2"),
+        GET("/api/v1/crashes/0000000000000001"),
+        GET("/api/v1/buckets"),
+        GET("/api/v1/events?tail=2"),
+        GET("/readyz"),
+        GET("/"),
+        "POST /api/v1/targets/db-01/release HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nConnection: "
+        "close\r\n\r\n{}",
+        "GET / HTTP/2.0\r\nHost: localhost\r\nConnection: close\r\n\r\n",
         "POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
     };
     const struct store_event event = {
