@@ -27,7 +27,7 @@ uint64_t test_random_next(struct test_random *random)
 
 size_t test_random_below(struct test_random *random, size_t bound)
 {
-    return (size_t)(test_random_next(random) >> 11) % bound;
+    return (size_t)((test_random_next(random) >> 11) % bound); /* the same on 32-bit systems */
 }
 
 void test_random_fill(struct test_random *random, uint8_t *out, size_t length)
