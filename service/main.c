@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main: kdnetd's command line; see options.h, server.h. */
+#include "service/runtime/json_memory.h"
 #include "service/runtime/log.h"
 #include "service/server/options.h"
 #include "service/platform/inherited.h"
@@ -85,6 +86,7 @@ static int serve(const struct options *options)
     int status = EXIT_USAGE;
     if (right)
         say_advice(&config, true);
+    json_memory_watch();
     if (right)
         status = server_run(options, &config) ? EXIT_SUCCESS : EXIT_FAILURE;
     config_clear(&config);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/output/event_builder_internal.h"
+#include "service/runtime/json_memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -65,8 +66,10 @@ static size_t valid_utf8(const char *text, size_t length, char *out)
 json_t *builder_foreign_text(const char *text, size_t length)
 {
     char *valid = malloc(3 * length + 1);
-    if (!valid)
+    if (!valid) {
+        json_memory_failed();
         return NULL;
+    }
     json_t *made = json_stringn(valid, valid_utf8(text, length, valid));
     free(valid);
     return made;
@@ -137,7 +140,7 @@ char *builder_finish(struct builder *b, size_t *length)
 {
     struct dump dump = {.text = b->failed ? NULL : malloc(LINE_GUESS), .size = LINE_GUESS};
     bool made = dump.text && json_dump_callback(b->object, take_piece, &dump, REPORT_FLAGS) == 0 &&
-                take_piece("\n", 2, &dump) == 0;
+                take_piece("\n", 2, &dump) == 0 && json_memory_failures() == b->failures;
     json_decref(b->object);
     if (!made) {
         free(dump.text);

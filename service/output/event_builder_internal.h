@@ -20,7 +20,8 @@
 
 struct builder {
     json_t *object;
-    bool failed; /* a value is missing: memory was out */
+    bool failed;       /* a value is missing: memory was out */
+    unsigned failures; /* json_memory_failures before the first value; of the object that builder_finish writes */
 };
 
 /* Gives the object a member; takes the value over. */

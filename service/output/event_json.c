@@ -4,6 +4,7 @@
 #include "service/output/event_builder_internal.h"
 #include "service/output/event_crash_internal.h"
 #include "service/output/identity.h"
+#include "service/runtime/json_memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,7 @@ struct origin {
 static struct builder begin(const struct origin *origin, const char *event)
 {
     char time_text[EVENT_JSON_TIME_SIZE];
-    struct builder b = {.object = json_object()};
+    struct builder b = {.failures = json_memory_failures(), .object = json_object()};
     event_json_time(origin->time_us, time_text);
     builder_put(&b, "time", builder_text(time_text));
     builder_put(&b, "event", builder_text(event));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/characters.h"
 #include "service/sinks/feed.h"
+#include "service/runtime/json_memory.h"
 #include "service/runtime/log.h"
 
 #include <stdio.h>
@@ -35,11 +36,12 @@ bool feed_add(struct feed_batch *batch, uint64_t seq, uint64_t time_us, const ch
         batch->capacity = capacity;
     }
     struct sink_event event = {.seq = seq, .time_us = time_us, .length = length};
+    unsigned failures = json_memory_failures();
     event.json = json_loadb(line, length, 0, NULL);
     event.id = text_of(event.json, "id");
     if (!event.id) {
         json_decref(event.json);
-        return true;
+        return failures == json_memory_failures();
     }
     event.line = malloc(length + 1);
     if (!event.line) {

@@ -28,6 +28,10 @@ struct sink_format {
 extern const struct sink_format format_ndjson, format_hec, format_loki, format_bulk, format_otlp, format_alertmanager,
     format_slack;
 
+/* Makes the body; fails unless it has all of each event. */
+void format_make(const struct sink_format *format, struct text *body, const struct format_source *source,
+                 struct sink_event *const *events, size_t count);
+
 /* What a status of HTTP means, of a whole answer or of one event. */
 enum sink_outcome format_judge_status(long status);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A line an event, as in the result file. */
+#include "service/runtime/json_memory.h"
 #include "service/sinks/format.h"
 
 #include <stdio.h>
@@ -15,6 +16,14 @@ static void make(struct text *body, const struct format_source *source, struct s
 
 const struct sink_format format_ndjson = {
     .path = "/", .content_type = "application/x-ndjson", .scheme = "Bearer", .make = make};
+
+void format_make(const struct sink_format *format, struct text *body, const struct format_source *source,
+                 struct sink_event *const *events, size_t count)
+{
+    unsigned failures = json_memory_failures();
+    format->make(body, source, events, count);
+    body->failed = body->failed || failures != json_memory_failures();
+}
 
 enum sink_outcome format_judge_status(long status)
 {

@@ -205,7 +205,7 @@ static void deliver_wanted(struct sink_link *link, struct sink_event *const *eve
                            struct sink_answer *answer)
 {
     struct text body = {.bytes = NULL};
-    link->format->make(&body, &link->source, events, count);
+    format_make(link->format, &body, &link->source, events, count);
     if (body.failed)
         (void)snprintf(answer->text, sizeof answer->text, "out of memory");
     else
