@@ -28,6 +28,16 @@ class Strangers(harness.Case):
         events = daemon.stop()
         self.assertEqual([e for e in events if e["event"] == "unknown_target"], [])
 
+    def test_recorded_pokes_of_its_earlier_boots_do_not_hurt_a_machine(self):
+        """Somebody else sends them from another address while the machine crashes."""
+        key = harness.key_text(1, 2, 3, 4)
+        daemon = harness.Daemon(self, "--target", f"web-1={key}")
+        machines = harness.Machines(self, daemon.listen[0], key, "--rate", 500, scenario="stale-pokes")
+        machines.wait()
+        events = daemon.stop()
+        self.assertEqual([e["verdict"] for e in events if e["event"] == "crash_status"][-1], "written")
+        self.assertEqual([e for e in events if e["event"] == "unknown_target"], [])
+
 
 if __name__ == "__main__":
     harness.main()
