@@ -54,9 +54,15 @@ def die_with_parent():
 
 
 def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """For UDP and for TCP, whose outgoing connections take other ports than those of UDP."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, socket.socket() as other:
+            probe.bind(("127.0.0.1", 0))
+            try:
+                other.bind(probe.getsockname())
+                return probe.getsockname()[1]
+            except OSError:
+                pass
 
 
 def columns():
