@@ -245,7 +245,6 @@ static int set_up(struct database *database, char error[static STORE_ERROR_SIZE]
 struct database *database_open(const char *path, char error[static STORE_ERROR_SIZE], bool *damaged)
 {
     struct database *database = calloc(1, sizeof *database);
-    store_json_begin();
     *damaged = false;
     error[0] = '\0';
     if (database)

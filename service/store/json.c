@@ -1,38 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/store/json.h"
 
-#include <stdatomic.h>
+#include "service/runtime/json_memory.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-static _Thread_local bool short_of_memory; /* an allocation of jansson's has failed */
-
-static void *give(size_t size)
-{
-    void *memory = malloc(size);
-    short_of_memory |= !memory;
-    return memory;
-}
-
-static void take_back(void *memory)
-{
-    free(memory);
-}
-
-void store_json_begin(void)
-{
-    static atomic_flag begun = ATOMIC_FLAG_INIT;
-    if (!atomic_flag_test_and_set(&begun))
-        json_set_alloc_funcs(give, take_back);
-}
 
 /* jansson 2.14 does not always tell want of memory from wrong text, and loses characters of a text, and says nothing,
  * when its buffer cannot grow: what was parsed meanwhile is not believed. */
 bool store_json_load(const char *text, size_t length, size_t flags, json_t **json)
 {
-    short_of_memory = false;
+    unsigned failures = json_memory_failures();
     *json = json_loadb(text, length, flags, NULL);
-    if (!short_of_memory)
+    if (json_memory_failures() == failures)
         return true;
     json_decref(*json);
     *json = NULL;

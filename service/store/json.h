@@ -7,11 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Before the first use, while no other thread uses jansson: lets store_json_load notice when memory is short. Any
- * further call does nothing. */
-void store_json_begin(void);
-
-/* Parses a text; *json is NULL when it is no JSON. False: there was no memory for it, so nothing is known of it. */
+/* Parses a text; *json is NULL when it is no JSON. False: there was no memory for it, so nothing is known of it; seen
+ * by json_memory_watch. */
 bool store_json_load(const char *text, size_t length, size_t flags, json_t **json);
 /* Writes a value as text, with an end; the caller frees it. NULL: no memory. */
 char *store_json_dump(const json_t *json, size_t flags);

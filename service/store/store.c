@@ -43,7 +43,6 @@ struct store *store_open(const struct store_options *options, const struct store
     struct store *store = calloc(1, sizeof *store);
     if (!store)
         return NULL;
-    store_json_begin(); /* not by the store's thread, beside others that use jansson */
     if (!set_up(store, options)) {
         free_store(store);
         return NULL;

@@ -4,6 +4,7 @@
  * at all, and done again it gives the same rows as without a fault.
  */
 #ifdef KDNETD_STORE
+#include "service/runtime/json_memory.h"
 #include "service/store/database_internal.h"
 #include "service/store/store_internal.h"
 #include "tests/service/store_place.h"
@@ -302,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_sinks_keep_their_places),
         cmocka_unit_test(test_catching_up_goes_on_when_there_is_memory),
     };
+    json_memory_watch();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
