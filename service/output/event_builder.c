@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define REPORT_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(15)) /* 15 digits reproduce the decimal input: 12.345 */
-#define LINE_GUESS   1024                                     /* bytes; most lines are shorter */
+#define LINE_GUESS   4096                                     /* bytes; nearly all lines are shorter */
 
 static const char replacement[3] = {'\xef', '\xbf', '\xbd'}; /* U+FFFD in UTF-8 */
 
@@ -108,17 +108,28 @@ void builder_put(struct builder *b, const char *key, json_t *value)
         b->failed = true;
 }
 
+/* A line in the making: in `room` as long as it fits, so that it is allocated once, in its length. */
 struct dump {
     char *text;
     size_t length, size;
+    char room[LINE_GUESS];
 };
+
+/* Copies the line out of `room`, with room for `size` bytes. */
+static char *move_out(const struct dump *dump, size_t size)
+{
+    char *text = malloc(size);
+    if (text)
+        memcpy(text, dump->room, dump->length);
+    return text;
+}
 
 static bool make_room(struct dump *dump, size_t more)
 {
     if (dump->size - dump->length >= more)
         return true;
     size_t size = 2 * dump->size > dump->length + more ? 2 * dump->size : dump->length + more;
-    char *text = realloc(dump->text, size);
+    char *text = dump->text == dump->room ? move_out(dump, size) : realloc(dump->text, size);
     if (!text)
         return false;
     dump->text = text;
@@ -138,14 +149,18 @@ static int take_piece(const char *piece, size_t length, void *user)
 
 char *builder_finish(struct builder *b, size_t *length)
 {
-    struct dump dump = {.text = b->failed ? NULL : malloc(LINE_GUESS), .size = LINE_GUESS};
-    bool made = dump.text && json_dump_callback(b->object, take_piece, &dump, REPORT_FLAGS) == 0 &&
+    struct dump dump;
+    dump.text = dump.room;
+    dump.length = 0;
+    dump.size = sizeof dump.room;
+    bool made = !b->failed && json_dump_callback(b->object, take_piece, &dump, REPORT_FLAGS) == 0 &&
                 take_piece("\n", 2, &dump) == 0 && json_memory_failures() == b->failures;
     json_decref(b->object);
-    if (!made) {
+    char *line = dump.text;
+    if (made && dump.text == dump.room)
+        line = move_out(&dump, dump.length);
+    else if (!made && dump.text != dump.room)
         free(dump.text);
-        return NULL;
-    }
-    *length = dump.length - 1;
-    return dump.text;
+    *length = made && line ? dump.length - 1 : 0;
+    return made ? line : NULL;
 }

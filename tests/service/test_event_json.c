@@ -234,6 +234,33 @@ static void any_bytes_of_a_machine_make_a_line(void **state)
     }
 }
 
+/* Each length of a line, short ones and those that need more room than most. */
+static void lines_of_any_length_are_whole(void **state)
+{
+    char text[1400];
+    size_t longest = 0;
+    (void)state;
+    memset(text, 1, sizeof text); /* six characters each */
+    for (size_t i = 0; i < 6; ++i)
+        for (size_t count = 0; count + i <= sizeof text; count += 7) {
+            struct kdnet_event event = event_of(KDNET_EVENT_PRINT);
+            struct event_json_subject subject = {
+                .time_us = NOON, .collector = &"ccccc"[5 - i], .target = "web-17", .address = &v4};
+            size_t length = 0;
+            event.u.print = (struct kdnet_event_print){.text = text, .length = count};
+            char *line = event_json_event(&subject, &event, &length);
+            assert_non_null(line);
+            assert_int_equal(strlen(line), length);
+            assert_int_equal(line[length - 1], '\n');
+            json_t *object = json_loadb(line, length, JSON_ALLOW_NUL, NULL);
+            assert_int_equal(json_string_length(json_object_get(object, "text")), count);
+            longest = length > longest ? length : longest;
+            json_decref(object);
+            free(line);
+        }
+    assert_in_range(longest, 8000, 20000);
+}
+
 static void an_unknown_machine_is_told_with_a_hint(void **state)
 {
     (void)state;
@@ -268,6 +295,7 @@ int main(void)
         cmocka_unit_test(what_was_suppressed_is_told_by_kind),
         cmocka_unit_test(text_of_a_machine_is_made_valid),
         cmocka_unit_test(any_bytes_of_a_machine_make_a_line),
+        cmocka_unit_test(lines_of_any_length_are_whole),
         cmocka_unit_test(an_unknown_machine_is_told_with_a_hint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
