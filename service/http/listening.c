@@ -170,8 +170,10 @@ static void open_endpoint(struct endpoint *endpoint)
         if (endpoint->event)
             event_free(endpoint->event);
         endpoint->event = NULL;
-        if (fd >= 0)
+        if (fd >= 0) {
             system_close(fd);
+            system_unlink_local(endpoint);
+        }
         note_failure(endpoint, error[0] != '\0' ? error : "out of memory");
         return;
     }

@@ -83,7 +83,6 @@ static void http_opens_whole_or_not_at_all(void **state)
     counts_libevent = true;
     while (n < MOST && open_and_close(n))
         ++n;
-    counts_libevent = false;
     assert_in_range(n, 1, MOST - 1);
 }
 
@@ -113,6 +112,7 @@ static void a_request_has_an_answer_or_its_connection_ends(void **state)
     const struct store_event event = {
         .seq = 1, .id = "a", .time_us = 1, .type = "lost", .target = "web-1", .line = "{}", .length = 2};
     (void)state;
+    counts_libevent = false; /* also behind a test that failed */
     captured_begin();
     struct http *http = open_http();
     for (size_t i = 0; http && i < sizeof requests / sizeof requests[0]; ++i)
