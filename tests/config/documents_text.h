@@ -59,7 +59,7 @@ static inline char *document_make(const struct document *document, const char *n
     if (!out)
         return NULL;
     (void)fwrite(now, 1, (size_t)(begin - now), out);
-    document->write(out);
+    (*document->write)(out);
     (void)fputs(end, out);
     (void)fclose(out);
     return text;

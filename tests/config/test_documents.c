@@ -32,7 +32,7 @@ static char *written(void (*write)(FILE *))
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
-    write(out);
+    (*write)(out);
     (void)fclose(out);
     return text;
 }

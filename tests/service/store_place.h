@@ -4,6 +4,7 @@
 #define TESTS_SERVICE_STORE_PLACE_H
 
 #include "service/store/store_read.h"
+#include "tests/support/remove_tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -95,9 +96,7 @@ static inline struct place *new_place(void)
 
 static inline void remove_place(struct place *place)
 {
-    char command[128];
-    (void)snprintf(command, sizeof command, "rm -rf %s", place->folder);
-    assert_int_equal(system(command), 0);
+    assert_true(remove_tree(place->folder));
     uv_mutex_destroy(&place->lock);
     free(place);
 }

@@ -11,11 +11,13 @@
 
 #include <openssl/rand.h>
 
+#include "config/remedies.h"
 #include "service/platform/platform.h"
 #include "service/server/server.h"
 #include "service/server/server_internal.h"
 #include "service/worker/worker_loop.h"
 #include "tests/service/captured_log.h"
+#include "tests/support/remove_tree.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -138,10 +140,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    char command[128];
     (void)state;
-    (void)snprintf(command, sizeof command, "rm -rf %s", fake.folder);
-    return system(command);
+    return remove_tree(fake.folder) ? 0 : -1;
 }
 
 /* Runs it until it has ended. Returns what the log said. */
@@ -252,7 +252,7 @@ static void without_any_thread_it_does_not_start(void **state)
     fake.no_worker = true;
     const char *text = run(&good);
     assert_false(good);
-    assert_non_null(strstr(text, "look at the limits of this service"));
+    assert_non_null(strstr(text, REMEDY_LIMITS));
 }
 
 static void without_random_bytes_it_does_not_start(void **state)

@@ -12,6 +12,8 @@
 #include "service/sinks/format.h"
 #include "service/sinks/sinks.h"
 
+#include <uv.h>
+
 #include <cmocka.h>
 
 #define WAIT_MS 60000U
@@ -152,6 +154,7 @@ static void a_reload_keeps_the_sinks_that_it_does_not_change(void **state)
 
 int main(void)
 {
+    (void)uv_default_loop(); /* makes sockets usable on Windows, as the server does */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_that_is_none_of_its_kind_is_asked_for_again),
         cmocka_unit_test(an_answer_of_its_kind_counts),

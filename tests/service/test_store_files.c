@@ -2,7 +2,9 @@
 /* What may happen to the store's file: damage, another's, none, a full disk; and a copy of it. */
 #include "service/store/store_read.h"
 #include "tests/service/store_place.h"
+#include "tests/support/system.h"
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -30,15 +32,16 @@ static void damage(const char *path)
     assert_int_equal(fclose(to), 0);
 }
 
-static unsigned count_files(struct place *place, const char *part)
+/* Those whose names begin so. */
+static unsigned count_files(struct place *place, const char *begin)
 {
-    char command[160], answer[32] = "";
-    (void)snprintf(command, sizeof command, "ls %s | grep -c -- '%s'", place->folder, part);
-    FILE *pipe = popen(command, "r");
-    assert_non_null(pipe);
-    assert_non_null(fgets(answer, sizeof answer, pipe));
-    (void)pclose(pipe);
-    return (unsigned)strtoul(answer, NULL, 10);
+    unsigned count = 0;
+    DIR *folder = opendir(place->folder);
+    assert_non_null(folder);
+    for (const struct dirent *entry; (entry = readdir(folder));)
+        count += strncmp(entry->d_name, begin, strlen(begin)) == 0;
+    (void)closedir(folder);
+    return count;
 }
 
 static void test_sets_a_damaged_file_aside(void **state)
@@ -53,17 +56,19 @@ static void test_sets_a_damaged_file_aside(void **state)
     open_store(place);
     await_told(place, 10); /* a new one, with what the result file has */
     await_state(place, STORE_OK);
-    assert_int_equal(count_files(place, "^kdnetd.db.damaged-"), 1);
+    assert_int_equal(count_files(place, "kdnetd.db.damaged-"), 1);
     close_store(place);
     remove_place(place);
 }
 
 static void test_goes_on_when_its_file_is_damaged_or_replaced(void **state)
 {
+    (void)state;
+    if (!system_is_posix())
+        skip(); /* an open file can be neither deleted nor changed there */
     char line[256];
     struct place *place = new_place();
     struct listing none = {0};
-    (void)state;
     write_results(place, 1, 5);
     open_store(place);
     await_told(place, 5);
@@ -114,9 +119,11 @@ static void test_waits_for_a_folder_that_is_missing(void **state)
 static void test_outlives_a_full_disk(void **state)
 {
     char line[256];
+    (void)state;
+    if (!system_is_posix())
+        skip();
     struct place *place = new_place();
     struct rlimit limit, small;
-    (void)state;
     (void)signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
     open_store(place);
@@ -176,8 +183,9 @@ static void test_copies_itself(void **state)
     assert_true(store_backup(place->path, to, error));
     assert_true(store_backup(place->path, to, error)); /* replaced */
     assert_int_equal(stat(to, &file), 0);
-    assert_int_equal(file.st_mode & 0777, 0600);
-    assert_int_equal(count_files(place, "^copy.db"), 1);
+    if (system_is_posix()) /* has modes */
+        assert_int_equal(file.st_mode & 0777, 0600);
+    assert_int_equal(count_files(place, "copy.db"), 1);
     (void)snprintf(to, sizeof to, "%s/none/copy.db", place->folder);
     assert_false(store_backup(place->path, to, error));
     assert_true(error[0] != '\0');
@@ -194,8 +202,10 @@ static void test_copies_itself(void **state)
 static void test_refuses_the_file_of_another_program(void **state)
 {
     char command[200], error[STORE_ERROR_SIZE];
-    struct place *place = new_place();
     (void)state;
+    if (!system_is_posix())
+        skip();
+    struct place *place = new_place();
     if (system("command -v sqlite3 >/dev/null") != 0) {
         remove_place(place);
         skip();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A store whose file another process writes, too: a predecessor that still ends, or a second kdnetd by mistake. */
 #include "service/store/store_read.h"
+#include "tests/support/remove_tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,9 +30,7 @@ static void make_folder(struct folder *folder)
 
 static void remove_folder(const struct folder *folder)
 {
-    char command[96];
-    (void)snprintf(command, sizeof command, "rm -rf %s", folder->path);
-    assert_int_equal(system(command), 0);
+    assert_true(remove_tree(folder->path));
 }
 
 static struct store *open_store(const struct folder *folder, bool held)

@@ -94,7 +94,7 @@ static bool poke_from_afar(struct puppet *p, struct recording *recording, const 
 }
 
 /* How many pokes it took. */
-static unsigned connect(struct puppet *p, struct recording *recording, const struct attack *attack)
+static unsigned connect_once(struct puppet *p, struct recording *recording, const struct attack *attack)
 {
     unsigned before = puppet_events(p, KDNET_EVENT_CONNECTED);
     for (unsigned pokes = 1; pokes <= 20; ++pokes) {
@@ -114,13 +114,13 @@ static void run(const struct attack *attack)
     static struct recording recording;
     record(p, &recording, attack);
     play_until(p, &recording, attack, p->now_us + 2 * SECOND_US + 12345); /* kdnetd has just started */
-    unsigned first = connect(p, &recording, attack);
+    unsigned first = connect_once(p, &recording, attack);
     play_until(p, &recording, attack, p->now_us + SECOND_US);
     p->connected = nobody; /* on its way into a crash it begins anew */
-    unsigned crash = connect(p, &recording, attack);
+    unsigned crash = connect_once(p, &recording, attack);
     play_until(p, &recording, attack, p->now_us + SECOND_US);
     new_boot(p, 2000);
-    unsigned reboot = connect(p, &recording, attack);
+    unsigned reboot = connect_once(p, &recording, attack);
     unsigned most = first > reboot ? first : reboot;
     worst = most > worst ? most : worst;
     if (most > 2 || crash > 1)
@@ -161,7 +161,7 @@ static void recordings_cost_bounded_memory(void **state)
     record(p, &recording, &attack);
     play_until(p, &recording, &attack, p->now_us + 10 * SECOND_US);
     assert_int_equal(p->session->offers->room, KDNET_OFFERS);
-    assert_in_range(connect(p, &recording, &attack), 1, 3);
+    assert_in_range(connect_once(p, &recording, &attack), 1, 3);
     puppet_wait(p, 65 * SECOND_US, true);
     assert_null(p->session->offers);
     puppet_free(p);

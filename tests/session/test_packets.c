@@ -13,9 +13,9 @@
 #include "kdnet/wire/file_io.h"
 #include "tests/session/puppet.h"
 
-#define COUNT(array)          (sizeof(array) / sizeof((array)[0]))
-#define SECOND_US             UINT64_C(1000000)
-#define STATUS_INVALID_HANDLE 0xc0000008U
+#define COUNT(array)   (sizeof(array) / sizeof((array)[0]))
+#define SECOND_US      UINT64_C(1000000)
+#define INVALID_HANDLE 0xc0000008U
 
 /* A puppet that is connected, whose first packet has been acknowledged. */
 static struct puppet *connected(void)
@@ -64,11 +64,11 @@ static void a_file_question_of_any_kind_and_length_is_answered(void **state)
         uint32_t api, status;
     } kinds[] = {
         {KDNET_FILE_IO_CREATE, KDNET_STATUS_NO_SUCH_FILE},
-        {KDNET_FILE_IO_READ, STATUS_INVALID_HANDLE},
-        {KDNET_FILE_IO_WRITE, STATUS_INVALID_HANDLE},
-        {KDNET_FILE_IO_CLOSE, STATUS_INVALID_HANDLE},
-        {0x3434, STATUS_INVALID_HANDLE},
-        {0, STATUS_INVALID_HANDLE},
+        {KDNET_FILE_IO_READ, INVALID_HANDLE},
+        {KDNET_FILE_IO_WRITE, INVALID_HANDLE},
+        {KDNET_FILE_IO_CLOSE, INVALID_HANDLE},
+        {0x3434, INVALID_HANDLE},
+        {0, INVALID_HANDLE},
     };
     static const size_t lengths[] = {64, 200, KDNET_PACKET_PAYLOAD_MAX, 63, 8, 4};
     (void)state;
@@ -86,7 +86,7 @@ static void a_file_question_of_any_kind_and_length_is_answered(void **state)
             puppet_free(p);
         }
     struct puppet *p = connected();
-    expect_file_answer(p, give(p, KDNET_PACKET_FILE_IO, (const uint8_t *)"", 0), 0, STATUS_INVALID_HANDLE);
+    expect_file_answer(p, give(p, KDNET_PACKET_FILE_IO, (const uint8_t *)"", 0), 0, INVALID_HANDLE);
     puppet_free(p);
 }
 

@@ -2,6 +2,7 @@
 /* Symbol tables of Volatility 3: small ones written here, and the real ones of six kernels. */
 #include "service/symbols/identity.h"
 #include "service/symbols/isf.h"
+#include "tests/support/system.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -217,7 +218,8 @@ static void check_real(const char *path, const struct real *real)
         uint32_t rva = 0;
         assert_int_equal(isf_find(&file, &wanted, names[i], &rva, &isf, reason), SYMBOL_FOUND);
         assert_true(told[i] == 0 || rva == told[i]);
-        assert_int_equal(rva, address_in_text(path, names[i]));
+        if (system_is_posix()) /* has a shell, xz and grep */
+            assert_int_equal(rva, address_in_text(path, names[i]));
     }
     uint32_t rva = 0;
     assert_int_equal(isf_find(&file, &wanted, "IopFinalCrashDumpStatus", &rva, &isf, reason), SYMBOL_ABSENT);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Windows of Wine's in the build folder, and what each check of it uses."""
+"""Windows of Wine's in the build folder, and what each check of it uses."""
+import fcntl
 import os
 import pathlib
 import socket
@@ -17,10 +18,14 @@ def say(text):
 
 
 class Wine:
-    def __init__(self, build):
+    """One of two that share nothing but the programs under test: the checks of one run beside those of the other.
+    umask: of files that programs make there, -1: this program's."""
+
+    def __init__(self, build, number=1, umask=-1):
         self.build = pathlib.Path(build)
         self.programs = self.build  # or where a package was unpacked
-        self.prefix = self.build / "wine"
+        self.prefix = self.build / ("wine" if number == 1 else f"wine{number}")
+        self.umask = umask
         self.env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
         self.env |= {"WINEPREFIX": str(self.prefix), "WINEDEBUG": "-all", "WINEDLLOVERRIDES": "mscoree,mshtml=",
                      "KDNETD_SOURCE": str(TREE), "KDNETD_BUILD": str(self.build),
@@ -28,7 +33,10 @@ class Wine:
 
     def __enter__(self):
         quiet = {"env": self.env, "stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL,
-                 "check": False}
+                 "check": False, "umask": self.umask}
+        self.lock = open(f"{self.prefix}.lock", "w", encoding="ascii")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)  # one run at a time
+        subprocess.run(["wineserver", "-k"], timeout=60, **quiet)  # of a run that was killed
         if not (self.prefix / "system.reg").exists():
             subprocess.run(["wine", "wineboot", "-i"], timeout=300, **quiet)
         # Services die a second after the last ordinary program, unless the server stays.
@@ -39,6 +47,7 @@ class Wine:
 
     def __exit__(self, *_):
         subprocess.run(["wineserver", "-k"], env=self.env, check=False, timeout=60)
+        self.lock.close()
 
     def run(self, *arguments, timeout=120, cwd=None):
         return subprocess.run(["wine", *map(str, arguments)], env=self.env, capture_output=True, timeout=timeout, cwd=cwd,

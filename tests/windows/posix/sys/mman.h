@@ -1,0 +1,2 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sys/mman.h: memfd_create, which posix.h declares. */
