@@ -36,6 +36,14 @@
 #define WORDS_STATE               "the service's " PLACE_STATE
 #define WORDS_SOCKET              "there is none on Windows; kdnetctl asks by http, with a token"
 #define WORDS_SOCKET_UNSAID       NULL
+#define WORDS_SOCKET_GROUP        "for Linux alone: Windows has no Unix socket"
+#define WORDS_SOCKET_GROUP_UNSAID NULL
+#define REMEDY_SOCKET             "none: Windows has no Unix socket"
+#define WORDS_NO_SOCKET           "Windows has no Unix socket; use --url and --token-file"
+#define WORDS_ASK_BY              "a Unix socket, which Windows does not have: use --url"
+#define WORDS_OTHER_PLACE         "--url URL"
+#define WORDS_NO_TOKEN            ""
+#define REMEDY_ASK                "Ask with --token-file FILE."
 #else
 #define REMEDY_PORTS          "ss -ulpn"
 #define REMEDY_ADDRESSES      "ip address"
@@ -65,6 +73,14 @@
 #define PLACE_SOCKET              "/run/kdnetd/kdnetd.sock"
 #define WORDS_STATE               "$STATE_DIRECTORY"
 #define WORDS_SOCKET              "Unix socket of the same, for kdnetctl on this computer"
+#define WORDS_SOCKET_GROUP        "the group that may act through the Unix socket"
+#define WORDS_SOCKET_GROUP_UNSAID "kdnetd-operators"
+#define REMEDY_SOCKET             "a path, or none"
+#define WORDS_NO_SOCKET           NULL
+#define WORDS_ASK_BY              "kdnetd's Unix socket (KDNETD_SOCKET)"
+#define WORDS_OTHER_PLACE         "--socket PATH or --url URL"
+#define WORDS_NO_TOKEN            "; the Unix socket needs none"
+#define REMEDY_ASK                "Ask by kdnetd's Unix socket."
 #define WORDS_SOCKET_UNSAID       "kdnetd.sock in $RUNTIME_DIRECTORY, /run/kdnetd or $XDG_RUNTIME_DIR"
 #endif
 

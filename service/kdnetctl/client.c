@@ -12,7 +12,7 @@
 #define TOKEN_FILE_MAX 4096
 
 const struct command_option command_common[] = {
-    {"socket", "PATH", CLIENT_OPTION_SOCKET, "kdnetd's Unix socket (KDNETD_SOCKET)"},
+    {"socket", "PATH", CLIENT_OPTION_SOCKET, WORDS_ASK_BY},
     {"url", "URL", CLIENT_OPTION_URL, "kdnetd's address, as http://127.0.0.1:9471 (KDNETD_URL)"},
     {"token-file", "FILE", CLIENT_OPTION_TOKEN, "a token for --url, alone or as in http_tokens (KDNETD_TOKEN_FILE)"},
     {"json", NULL, CLIENT_OPTION_JSON, "a JSON object a line"},
@@ -58,6 +58,9 @@ static int find_place(struct client *client, const struct client_options *option
         socket = of_environment("KDNETD_SOCKET");
         url = socket ? NULL : of_environment("KDNETD_URL");
     }
+    const char *no_socket = WORDS_NO_SOCKET;
+    if (socket && no_socket)
+        return command_misuse(client->command, no_socket, NULL);
     const char *place = socket ? socket : url;
     if (place && strlen(place) >= sizeof client->place)
         return command_misuse(client->command, "this place is too long:", place);
@@ -163,8 +166,7 @@ static int say_unreachable(const struct client *client)
     command_print_argument(stderr, client->place);
     (void)fprintf(stderr, ": %s\n", client->fault);
     if (client->searched)
-        (void)fprintf(stderr, "Is it running? See: %s. --socket PATH or --url URL names another place.\n",
-                      REMEDY_STATUS);
+        (void)fprintf(stderr, "Is it running? See: %s. " WORDS_OTHER_PLACE " names another place.\n", REMEDY_STATUS);
     else
         (void)fprintf(stderr, "Is it running there? See: %s\n", REMEDY_STATUS);
     return COMMAND_UNREACHABLE;
@@ -205,7 +207,7 @@ static int say_problem(const struct client *client, long status, const json_t *p
     (void)fputc('\n', stderr);
     print_mistakes(problem);
     if (status == 401 && !client->token[0])
-        (void)fputs("--token-file FILE or KDNETD_TOKEN_FILE names a token; the Unix socket needs none.\n", stderr);
+        (void)fputs("--token-file FILE or KDNETD_TOKEN_FILE names a token" WORDS_NO_TOKEN ".\n", stderr);
     bool no_such = fields_is(problem, "type", "urn:kdnetd:problem:no-such-target") ||
                    fields_is(problem, "type", "urn:kdnetd:problem:not-found");
     return status == 404 && no_such ? COMMAND_NO_TARGET : COMMAND_FAILED;

@@ -94,7 +94,7 @@ static bool check_service(struct doctor *doctor)
         doctor_report(doctor, "kdnetd", DOCTOR_CANNOT_TELL, "it answers, but says no more: %s",
                       fields_text(doctor->status, "detail", "no reason is given"));
         doctor->wrong = true;
-        doctor_blame(doctor, NULL, "%s", fields_text(doctor->status, "detail", "Ask by kdnetd's Unix socket."));
+        doctor_blame(doctor, NULL, "%s", fields_text(doctor->status, "detail", REMEDY_ASK));
         return false;
     }
     (void)client_try(doctor->ask.client, "/healthz", &http, &answer);
