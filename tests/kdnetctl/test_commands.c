@@ -298,6 +298,10 @@ static void what_is_asked_is_answered_whole(void **state)
                                         "doctor",
                                         "doctor web-1",
                                         "doctor 192.0.2.9",
+                                        "doctor 2001:db8::9",
+                                        "doctor [2001:db8::9]:51111",
+                                        "doctor [2001:db8::9",
+                                        "doctor 1.2.3.4.5:6",
                                         "doctor --json"};
     (void)state;
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; ++i)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory that runs out at any one allocation of the server: a configuration is read again whole, or counts for nothing
  * or says what is not served; who asked for an action is answered; and machines are served on. */
+#include "service/runtime/json_memory.h"
 #include "tests/service/acting_server.h"
 #include "tests/support/scarce.h"
 
@@ -245,5 +246,6 @@ int main(void)
         cmocka_unit_test(a_held_machine_is_let_go_when_it_is_said_so),
         cmocka_unit_test(who_acts_on_the_service_is_answered),
     };
+    json_memory_watch(); /* its failures count, too */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

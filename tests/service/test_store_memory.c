@@ -303,7 +303,7 @@ int main(void)
         cmocka_unit_test(test_sinks_keep_their_places),
         cmocka_unit_test(test_catching_up_goes_on_when_there_is_memory),
     };
-    json_memory_watch();
+    json_memory_watch(); /* its failures count, too */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
