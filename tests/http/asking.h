@@ -24,8 +24,8 @@ static struct {
     char answer[65536]; /* the last, whole */
 } asked;
 
-/* The status of the answer; 0: the connection ended without one. */
-static inline unsigned ask(const char *request)
+/* The status of the answer; 0: the connection ended without one. Reads it to its end, or to the first `until`. */
+static inline unsigned ask_until(const char *request, const char *until)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     const struct timeval patience = {.tv_sec = PATIENCE_S};
@@ -46,6 +46,11 @@ static inline unsigned ask(const char *request)
             break;
         if (n < 0)
             fail_msg("no answer in %d s to: %s", PATIENCE_S, request);
+        asked.answer[length + (size_t)n] = '\0';
+        if (until && strstr(asked.answer, until)) {
+            length += (size_t)n;
+            break;
+        }
     }
     asked.answer[length] = '\0';
     (void)close(client);
@@ -53,6 +58,11 @@ static inline unsigned ask(const char *request)
     if (length > 0 && sscanf(asked.answer, "HTTP/1.1 %u", &status) != 1)
         fail_msg("no answer of HTTP: %s", asked.answer);
     return status;
+}
+
+static inline unsigned ask(const char *request)
+{
+    return ask_until(request, NULL);
 }
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

@@ -3,6 +3,7 @@
  * machine or the service can be is told whole. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -62,9 +63,13 @@ enum store_result __wrap_store_events(struct store_reader *reader, const struct 
 enum store_result __real_store_events(struct store_reader *reader, const struct store_event_query *query,
                                       store_event_fn *each, void *user);
 
+static atomic_bool hangs; /* the store */
+
 enum store_result __wrap_store_crashes(struct store_reader *reader, const struct store_crash_query *query,
                                        store_crash_fn *each, void *user, uint64_t *total)
 {
+    while (atomic_load(&hangs))
+        (void)usleep(1000);
     return stored != STORE_DONE ? stored : __real_store_crashes(reader, query, each, user, total);
 }
 
@@ -218,6 +223,25 @@ static void each_trouble_is_counted_by_its_kind(void **state)
     assert_non_null(strstr(asked.answer, "kdnetd_degraded{what=\"store\"} 0\n"));
 }
 
+static void a_store_that_hangs_is_told_of(void **state)
+{
+    (void)state;
+    assert_true(http_close(http));
+    options.limits.call_ms = 100;
+    http = http_open(&options, &ops, fake_store);
+    assert_non_null(http);
+    atomic_store(&hangs, true);
+    unsigned status = ask(GET("/api/v1/crashes"));
+    atomic_store(&hangs, false);
+    assert_int_equal(status, 503);
+    assert_true(http_close(http));
+    options.limits.call_ms = 0;
+    http = http_open(&options, &ops, fake_store);
+    assert_non_null(http);
+    assert_non_null(strstr(asked.answer, "the store does not answer; look at its disk"));
+    assert_answer(GET("/api/v1/crashes"), 200, "\"crashes\":[");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +251,7 @@ int main(void)
         cmocka_unit_test(too_long_questions_are_refused_by_name),
         cmocka_unit_test(another_host_of_a_machine_is_told),
         cmocka_unit_test(each_trouble_is_counted_by_its_kind),
+        cmocka_unit_test(a_store_that_hangs_is_told_of),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
