@@ -39,6 +39,7 @@ class Wine:
         subprocess.run(["wineserver", "-k"], timeout=60, **quiet)  # of a run that was killed
         if not (self.prefix / "system.reg").exists():
             subprocess.run(["wine", "wineboot", "-i"], timeout=300, **quiet)
+            subprocess.run(["wineserver", "-w"], timeout=120, **quiet)  # has ended: a server that runs does not come to stay
         # Services die a second after the last ordinary program, unless the server stays.
         subprocess.run(["wineserver", "-p"], timeout=60, **quiet)
         # The first program starts those of Windows itself, which would hold a pipe of its output open.
