@@ -127,6 +127,11 @@ class Fake:
         return self.process.returncode
 
 
+def get(path, *headers, version="1.1"):
+    """The bytes of a request."""
+    return "\r\n".join([f"GET {path} HTTP/{version}", "Host: localhost", *headers, "", ""]).encode()
+
+
 def read_all(sock):
     data = b""
     while True:
