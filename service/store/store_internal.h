@@ -84,6 +84,11 @@ bool store_is_ending(struct store *store);
  * names. */
 bool store_commit(struct store *store, int code);
 
+/* writer_file.c */
+void store_look_at_file(struct store *store);        /* opens it, or the one that is at its path now */
+void store_fail_code(struct store *store, int code); /* applies an SQLite code to the open file */
+void store_close_file(struct store *store);
+
 /* upkeep.c */
 void store_begin_age(struct store *store); /* for a file just opened, before anything is added */
 void store_put_targets(struct store *store);

@@ -7,7 +7,6 @@
  * moved away meanwhile counts as not committed, and goes into the new file.
  */
 #include "service/platform/yield.h"
-#include "service/runtime/log.h"
 #include "service/store/catch_up.h"
 #include "service/store/line.h"
 #include "service/store/store_internal.h"
@@ -17,103 +16,6 @@
 #include <string.h>
 
 #define SECOND_MS 1000U
-
-static void close_file(struct store *store)
-{
-    database_close(store->database);
-    store->database = NULL;
-}
-
-/* Opening */
-
-static void set_aside(struct store *store)
-{
-    char aside[4300];
-    struct log_line line;
-    int code = database_set_aside(store->settings.path, aside, sizeof aside);
-    if (code != 0) {
-        store_fail(store, "the file is damaged, and cannot be moved away");
-        return;
-    }
-    store->retry_ms = 0;
-    log_begin(&line, CONFIG_LOG_ERROR,
-              "store is damaged: it was set aside, and a new one begins with what the result file has");
-    log_text(&line, "store", store->settings.path);
-    log_text(&line, "damaged", aside);
-    log_end(&line);
-}
-
-/* Applies an SQLite code to the open file. */
-static void fail(struct store *store, int code)
-{
-    char error[STORE_ERROR_SIZE];
-    (void)snprintf(error, sizeof error, "%s", database_error(store->database));
-    database_rollback(store->database);
-    if (!database_is_full(code))
-        close_file(store);
-    store_fail(store, error);
-    if (database_is_damage(code))
-        set_aside(store);
-}
-
-static void tell_targets(struct store *store)
-{
-    if (store->targets_told || !store->callbacks.on_target)
-        return;
-    store->targets_told = true;
-    (void)database_targets(store->database, store->callbacks.on_target, store->callbacks.user);
-}
-
-/* Opens the file, or renames a damaged one: the next call then makes a new file. */
-static void open_file(struct store *store)
-{
-    char error[STORE_ERROR_SIZE];
-    bool damaged;
-    store->database = database_open(store->settings.path, error, &damaged);
-    if (!store->database) {
-        store_fail(store, error);
-        if (damaged)
-            set_aside(store);
-        return;
-    }
-    uint64_t newest = database_newest(store->database);
-    if (newest < store->newest) {
-        database_skip_to(store->database, store->newest);
-        store->catch_up_due = true; /* the file is another one than before */
-    }
-    store_begin_age(store);
-    store->sinks_due = true;
-    (void)atomic_fetch_add(&store->generation, 1);
-    tell_targets(store);
-}
-
-/* A reader or a statement found damage: checks the whole file. */
-static void look_at_suspect(struct store *store)
-{
-    if (!atomic_exchange(&store->suspect, false) || !store->database)
-        return;
-    if (database_check(store->database))
-        return;
-    close_file(store);
-    store_fail(store, "the file is damaged");
-    set_aside(store);
-}
-
-static void look_at_file(struct store *store)
-{
-    look_at_suspect(store);
-    if (store->database && !database_is_ours(store->database)) {
-        struct log_line line;
-        log_begin(&line, CONFIG_LOG_WARNING, "store was moved or replaced: the file at its path is opened");
-        log_text(&line, "store", store->settings.path);
-        log_end(&line);
-        close_file(store);
-        store->catch_up_due = true;
-        store->retry_ms = 0;
-    }
-    if (!store->database && store_clock_ms() >= store->retry_ms)
-        open_file(store);
-}
 
 /* Committing */
 
@@ -170,7 +72,7 @@ bool store_commit(struct store *store, int code)
         code = database_commit(store->database);
     if (code) {
         store_group_clear(&store->group);
-        fail(store, code);
+        store_fail_code(store, code);
         return false;
     }
     if (!database_is_ours(store->database)) {
@@ -278,7 +180,7 @@ static bool on_found(void *user, const char *text, size_t length)
     if (store_line_id(text, length, id)) {
         int code = database_has(store->database, id, &has);
         if (code) {
-            fail(store, code);
+            store_fail_code(store, code);
             catching->failed = true;
             return false;
         }
@@ -332,7 +234,7 @@ static void do_second(struct store *store)
     if (now_ms - store->second_ms < SECOND_MS && store->second_ms != 0)
         return;
     store->second_ms = now_ms;
-    look_at_file(store);
+    store_look_at_file(store);
     store_put_targets(store);
     store_retain(store);
 }
@@ -348,7 +250,7 @@ static bool same_path(const char *a, const char *b)
 static void move(struct store *store)
 {
     const char *path = store->settings.path;
-    close_file(store);
+    store_close_file(store);
     store->catch_up_due = true;
     store->told = false;
     store->age_us = 0;
@@ -503,7 +405,7 @@ void store_write(void *user)
     }
     free_lines(store);
     tell_notes(store, false);
-    close_file(store);
+    store_close_file(store);
     uv_mutex_lock(&store->lock);
     store->ended = true;
     uv_cond_broadcast(&store->changed);
