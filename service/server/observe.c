@@ -103,59 +103,6 @@ void observe_refresh(struct observe *observe, struct worker *worker, uint32_t *a
 
 /* Events */
 
-static void count_time(struct observe_histogram *histogram, uint64_t us)
-{
-    static const uint64_t ends[HTTP_BUCKETS] = {100,   250,    500,    1000,   2500,    5000,    10000,  25000,
-                                                50000, 100000, 250000, 500000, 1000000, 2500000, 5000000};
-    size_t at = 0;
-    while (at < HTTP_BUCKETS && us > ends[at])
-        ++at;
-    (void)atomic_fetch_add_explicit(&histogram->bucket[at], 1, memory_order_relaxed);
-    (void)atomic_fetch_add_explicit(&histogram->sum_us, us, memory_order_relaxed);
-    (void)atomic_fetch_add_explicit(&histogram->count, 1, memory_order_relaxed);
-}
-
-static void add_one(_Atomic uint64_t *count)
-{
-    (void)atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
-}
-
-#define BREAKPOINT_STATUS 0x80000003U
-
-static enum kdnet_break_kind kind_of(const struct kdnet_event_break_in *halt)
-{
-    switch (halt->phase) {
-    case KDNET_PHASE_BUGCHECK_FIRST:
-        return KDNET_BREAK_KIND_BUGCHECK_FIRST;
-    case KDNET_PHASE_BUGCHECK_SECOND:
-        return KDNET_BREAK_KIND_BUGCHECK_SECOND;
-    case KDNET_PHASE_SHUTDOWN:
-        return KDNET_BREAK_KIND_SHUTDOWN;
-    default:
-        return halt->exception && halt->code != BREAKPOINT_STATUS ? KDNET_BREAK_KIND_EXCEPTION : KDNET_BREAK_KIND_BREAK;
-    }
-}
-
-static void count_event(struct observe_counts *counts, const struct kdnet_event *event)
-{
-    switch (event->type) {
-    case KDNET_EVENT_BREAK_IN:
-        add_one(&counts->breaks[kind_of(&event->u.break_in)]);
-        if (event->u.break_in.phase == KDNET_PHASE_BUGCHECK_FIRST)
-            add_one(&counts->crashes);
-        break;
-    case KDNET_EVENT_CRASH_STATUS:
-        add_one(&counts->crash_status[event->u.crash_status.phase][event->u.crash_status.conclusion.verdict]);
-        count_time(&counts->read, event->u.crash_status.read_us);
-        break;
-    case KDNET_EVENT_HELD:
-        add_one(&counts->breaks[event->u.held.why]);
-        break;
-    default:
-        break;
-    }
-}
-
 /* Notes a target's kernel, from the event's line. */
 static void note_kernel(struct observe *observe, uint32_t slot, const struct published_event *event)
 {
@@ -197,7 +144,7 @@ static void note_release(struct observe *observe, const struct published_event *
     if (slot != 0 && event->event->u.released.action != KDNET_ACTION_HOLD)
         snapshots_note_release(observe->snapshots, slot);
     if (slot == 0 || snapshots_state(observe->snapshots, slot) != TARGET_HELD)
-        count_time(&observe->counts.halted, event->event->u.released.halted_us);
+        observe_count_halt(&observe->counts, event->event->u.released.halted_us);
 }
 
 static void on_event(void *user, const struct published_event *event)
@@ -206,7 +153,7 @@ static void on_event(void *user, const struct published_event *event)
     if (event->event) {
         if (event->event->type == KDNET_EVENT_RELEASED)
             note_release(observe, event);
-        count_event(&observe->counts, event->event);
+        observe_count_event(&observe->counts, event->event);
         note_event(observe, event);
     }
     const struct store_facts facts = {.time_us = event->time_us,
@@ -468,38 +415,4 @@ bool observe_close(struct observe *observe)
     uv_mutex_destroy(&observe->sinks_lock);
     *observe = (struct observe){.snapshots = NULL};
     return true;
-}
-
-/* The metrics */
-
-static uint64_t get(const _Atomic uint64_t *count)
-{
-    return atomic_load_explicit((_Atomic uint64_t *)(uintptr_t)count, memory_order_relaxed);
-}
-
-static void copy_histogram(const struct observe_histogram *from, struct http_histogram *to)
-{
-    for (size_t i = 0; i <= HTTP_BUCKETS; ++i)
-        to->bucket[i] = get(&from->bucket[i]);
-    to->sum_us = get(&from->sum_us);
-    to->count = get(&from->count);
-}
-
-void observe_metrics(const struct observe *observe, struct http_metrics *out)
-{
-    const struct observe_counts *counts = &observe->counts;
-    *out = (struct http_metrics){.crashes = get(&counts->crashes)};
-    for (unsigned i = 0; i < HTTP_PHASES; ++i) {
-        out->phase_names[i] = kdnet_phase_name((enum kdnet_phase)i);
-        for (unsigned j = 0; j < HTTP_VERDICTS; ++j)
-            out->crash_status[i][j] = get(&counts->crash_status[i][j]);
-    }
-    for (unsigned i = 0; i < HTTP_VERDICTS; ++i)
-        out->verdict_names[i] = kdnet_verdict_name((enum kdnet_verdict)i);
-    for (unsigned i = 0; i < HTTP_BREAKS; ++i) {
-        out->break_names[i] = kdnet_break_kind_name((enum kdnet_break_kind)i);
-        out->breaks[i] = get(&counts->breaks[i]);
-    }
-    copy_histogram(&counts->halted, &out->halted);
-    copy_histogram(&counts->read, &out->read);
 }

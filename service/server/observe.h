@@ -9,30 +9,17 @@
 #ifndef SERVICE_OBSERVE_H
 #define SERVICE_OBSERVE_H
 
-#include "service/http/http_ops.h"
 #include "service/output/publisher.h"
+#include "service/server/observe_counts.h"
 #include "service/sinks/sinks.h"
 #include "service/store/store.h"
 #include "service/targets/snapshots.h"
 #include "service/worker/worker.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #define OBSERVE_REFRESH 4096U /* rows whose last_seen is published in one round */
-
-struct observe_histogram {
-    _Atomic uint64_t bucket[HTTP_BUCKETS + 1], sum_us, count;
-};
-
-/* Since the start. */
-struct observe_counts {
-    _Atomic uint64_t crashes;
-    _Atomic uint64_t crash_status[HTTP_PHASES][HTTP_VERDICTS];
-    _Atomic uint64_t breaks[HTTP_BREAKS];
-    struct observe_histogram halted, read;
-};
 
 struct observe {
     struct snapshots *snapshots;                  /* NULL: neither API nor store wants them */
@@ -79,8 +66,6 @@ void observe_target_gone(struct observe *observe, struct target *target);
 
 /* Once a second, on the worker's thread: publishes when some of its rows were last heard. *at: where to continue. */
 void observe_refresh(struct observe *observe, struct worker *worker, uint32_t *at);
-
-void observe_metrics(const struct observe *observe, struct http_metrics *out);
 
 /* `path` as seen from the root: who is told it stands in another folder. */
 void observe_absolute(const char *path, char *out, size_t size);

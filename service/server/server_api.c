@@ -105,7 +105,7 @@ static const char *find_stuck(void *user)
 static void get_metrics(void *user, struct http_metrics *out)
 {
     struct api *api = user;
-    observe_metrics(&api->server->observe, out);
+    observe_counts_read(&api->server->observe.counts, out);
     out->loop_count = atomic_load(&api->loop_count);
     for (size_t i = 0; i < out->loop_count; ++i) {
         if (i == 0)
