@@ -10,10 +10,12 @@
  * when a machine has reached its last datagram; at the end one line of JSON with the seed and the counts. Standard
  * input: `go` lets everything pass from now on; its end ends the program.
  */
+#include "tests/soak/relay_capture.h"
+#include "tests/soak/relay_options.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,43 +28,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DATAGRAM_MAX   65536
-#define MACHINES_MAX   4096U
-#define PLACES         16384U /* of the table by source; a power of two, several times MACHINES_MAX */
-#define BUFFER_SIZE    (8 << 20)
-#define EVENTS_MAX     64
-#define READ_BURST     32
-#define US_PER_MS      1000U
-#define NEVER          UINT64_MAX
-#define WHOLE          1000000U /* chances are in millionths */
-#define TAG_NEAR       MACHINES_MAX
-#define TAG_INPUT      (MACHINES_MAX + 1)
-#define PCAP_LINK_RAW  101U /* LINKTYPE_RAW: an IP header first */
-#define PCAP_SNAPLEN   65535U
-#define IP_HEADER      20U
-#define UDP_HEADER     8U
-#define PROTOCOL_UDP   17
-#define IP_VERSION_IHL 0x45
-#define IP_TTL_VALUE   64
-
-enum chance {
-    CHANCE_LOSS,
-    CHANCE_DUPLICATE,
-    CHANCE_CORRUPT,
-    CHANCE_LATE,
-    CHANCES,
-};
-
-struct settings {
-    struct sockaddr_in near, host, from;
-    uint64_t seed;
-    uint32_t chance[CHANCES];
-    uint64_t delay_us, jitter_us, late_us;
-    uint64_t cut_after, cut_us; /* begins with so many datagrams passed */
-    size_t longest;             /* longer ones are dropped; 0: none */
-    uint64_t stop_first, stop_step;
-    bool keep; /* what comes while a machine is stopped passes later, instead of being lost */
-};
+#define DATAGRAM_MAX 65536
+#define MACHINES_MAX 4096U
+#define PLACES       16384U /* of the table by source; a power of two, several times MACHINES_MAX */
+#define BUFFER_SIZE  (8 << 20)
+#define EVENTS_MAX   64
+#define READ_BURST   32
+#define US_PER_MS    1000U
+#define NEVER        UINT64_MAX
+#define TAG_NEAR     MACHINES_MAX
+#define TAG_INPUT    (MACHINES_MAX + 1)
 
 struct machine {
     struct sockaddr_in source, self;
@@ -79,7 +54,7 @@ struct parcel {
     uint8_t *bytes;
 };
 
-static struct settings settings;
+static struct relay_settings settings;
 static struct machine machines[MACHINES_MAX];
 static uint32_t machine_count;
 static uint32_t places[PLACES]; /* index + 1; 0: free */
@@ -90,7 +65,6 @@ static size_t kept_count, kept_size;
 static uint64_t orders, cut_end_us;
 static bool going, was_cut, ended;
 static int near_socket, poller;
-static FILE *capture;
 
 static struct {
     uint64_t received[2], passed[2], lost, duplicated, corrupted, late, cut, too_long, stopped, kept, failed;
@@ -119,39 +93,9 @@ static uint64_t draw(uint64_t *state)
 }
 
 /* Always draws, so that one chance does not move the others. */
-static bool happens(uint64_t *state, enum chance chance)
+static bool happens(uint64_t *state, enum relay_chance chance)
 {
-    return draw(state) % WHOLE < settings.chance[chance];
-}
-
-/* What was delivered, as a capture */
-
-static void capture_open(const char *path)
-{
-    const uint32_t header[6] = {0xa1b2c3d4U, 2U | 4U << 16, 0, 0, PCAP_SNAPLEN, PCAP_LINK_RAW};
-    capture = fopen(path, "wbe");
-    if (!capture || fwrite(header, sizeof header, 1, capture) != 1)
-        die(path);
-}
-
-static void capture_write(const struct machine *machine, bool from_host, const uint8_t *bytes, size_t length)
-{
-    const struct sockaddr_in *source = from_host ? &settings.host : &machine->self;
-    const struct sockaddr_in *destination = from_host ? &machine->self : &settings.host;
-    uint16_t udp_length = (uint16_t)(length + UDP_HEADER), ip_length = (uint16_t)(udp_length + IP_HEADER);
-    uint8_t head[IP_HEADER + UDP_HEADER] = {IP_VERSION_IHL, [8] = IP_TTL_VALUE, [9] = PROTOCOL_UDP};
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    const uint32_t record[4] = {(uint32_t)now.tv_sec, (uint32_t)(now.tv_nsec / 1000), ip_length, ip_length};
-    head[2] = (uint8_t)(ip_length >> 8), head[3] = (uint8_t)ip_length;
-    memcpy(head + 12, &source->sin_addr, 4);
-    memcpy(head + 16, &destination->sin_addr, 4);
-    memcpy(head + 20, &source->sin_port, 2);
-    memcpy(head + 22, &destination->sin_port, 2);
-    head[24] = (uint8_t)(udp_length >> 8), head[25] = (uint8_t)udp_length;
-    (void)fwrite(record, sizeof record, 1, capture);
-    (void)fwrite(head, sizeof head, 1, capture);
-    (void)fwrite(bytes, length, 1, capture);
+    return draw(state) % RELAY_WHOLE < settings.chance[chance];
 }
 
 /* Delivering: now, later, or when told to go */
@@ -167,8 +111,10 @@ static void deliver(uint32_t index, bool from_host, const uint8_t *bytes, size_t
         return;
     }
     ++counts.passed[from_host];
-    if (capture)
-        capture_write(machine, from_host, bytes, length);
+    if (settings.pcap && from_host)
+        relay_capture(&settings.host, &machine->self, bytes, length);
+    else if (settings.pcap)
+        relay_capture(&machine->self, &settings.host, bytes, length);
 }
 
 static bool is_before(const struct parcel *a, const struct parcel *b)
@@ -242,7 +188,7 @@ static void send_copy(uint32_t index, bool from_host, uint8_t *bytes, size_t len
 {
     uint64_t *random = &machines[index].random[from_host];
     uint64_t wait_us = settings.delay_us;
-    bool corrupt = happens(random, CHANCE_CORRUPT), late = happens(random, CHANCE_LATE);
+    bool corrupt = happens(random, RELAY_CORRUPT), late = happens(random, RELAY_LATE);
     uint64_t jitter = draw(random), place = draw(random), bit = draw(random);
     if (settings.jitter_us > 0)
         wait_us += jitter % settings.jitter_us;
@@ -309,7 +255,7 @@ static void take(uint32_t index, bool from_host, uint8_t *bytes, size_t length)
     ++counts.received[from_host];
     if (is_stopped(index, from_host, bytes, length))
         return;
-    bool lost = happens(random, CHANCE_LOSS), twice = happens(random, CHANCE_DUPLICATE);
+    bool lost = happens(random, RELAY_LOSS), twice = happens(random, RELAY_DUPLICATE);
     ++machines[index].count;
     if (is_cut()) {
         ++counts.cut;
@@ -453,98 +399,7 @@ static void run(void)
     }
 }
 
-/* Command line */
-
-static bool parse_place(const char *text, struct sockaddr_in *out)
-{
-    char ip[INET_ADDRSTRLEN];
-    const char *colon = strrchr(text, ':');
-    size_t length = colon ? (size_t)(colon - text) : strlen(text);
-    if (length >= sizeof ip)
-        return false;
-    memcpy(ip, text, length);
-    ip[length] = 0;
-    *out = (struct sockaddr_in){.sin_family = AF_INET};
-    out->sin_port = htons(colon ? (uint16_t)strtoul(colon + 1, NULL, 10) : 0);
-    return inet_pton(AF_INET, ip, &out->sin_addr) == 1;
-}
-
-static void usage(void)
-{
-    (void)fputs(
-        "relay --listen ADDR:PORT --host ADDR:PORT --from ADDR [--seed N] [--loss %] [--duplicate %] [--corrupt %]\n"
-        "      [--late %] [--late-ms N] [--delay-ms N] [--jitter-ms N] [--cut-after COUNT] [--cut-ms N]\n"
-        "      [--longest BYTES] [--stop-first N] [--stop-step N] [--keep] [--pcap FILE]\n"
-        "Machine i, from 0, is stopped after its (first + i * step)th datagram.\n",
-        stderr);
-    exit(2);
-}
-
-static void set_number(const char *name, const char *text)
-{
-    const struct {
-        const char *name;
-        uint64_t *value;
-        uint64_t unit;
-    } numbers[] = {
-        {"seed", &settings.seed, 1},
-        {"late-ms", &settings.late_us, US_PER_MS},
-        {"delay-ms", &settings.delay_us, US_PER_MS},
-        {"jitter-ms", &settings.jitter_us, US_PER_MS},
-        {"cut-after", &settings.cut_after, 1},
-        {"cut-ms", &settings.cut_us, US_PER_MS},
-        {"stop-first", &settings.stop_first, 1},
-        {"stop-step", &settings.stop_step, 1},
-    };
-    static const char *const chances[CHANCES] = {"loss", "duplicate", "corrupt", "late"};
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; ++i)
-        if (strcmp(name, numbers[i].name) == 0)
-            *numbers[i].value = strtoull(text, NULL, 0) * numbers[i].unit;
-    for (size_t i = 0; i < CHANCES; ++i)
-        if (strcmp(name, chances[i]) == 0)
-            settings.chance[i] = (uint32_t)(strtod(text, NULL) * WHOLE / 100);
-    if (strcmp(name, "longest") == 0)
-        settings.longest = (size_t)strtoull(text, NULL, 0);
-}
-
-static void set_option(const char *name, const char *text)
-{
-    bool good = true;
-    if (strcmp(name, "listen") == 0)
-        good = parse_place(text, &settings.near);
-    else if (strcmp(name, "host") == 0)
-        good = parse_place(text, &settings.host);
-    else if (strcmp(name, "from") == 0)
-        good = parse_place(text, &settings.from);
-    else if (strcmp(name, "pcap") == 0)
-        capture_open(text);
-    else if (strcmp(name, "keep") == 0)
-        settings.keep = true;
-    else
-        set_number(name, text);
-    if (!good)
-        usage();
-}
-
-static void parse(int argc, char **argv)
-{
-    static const char *const names[] = {"listen",  "host",    "from",    "seed",       "loss",      "duplicate",
-                                        "corrupt", "late",    "late-ms", "delay-ms",   "jitter-ms", "cut-after",
-                                        "cut-ms",  "longest", "pcap",    "stop-first", "stop-step", "keep"};
-    struct option options[sizeof names / sizeof names[0] + 1] = {0};
-    int which = 0;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; ++i)
-        options[i] = (struct option){names[i], strcmp(names[i], "keep") == 0 ? no_argument : required_argument, NULL,
-                                     0};
-    for (int got = 0; (got = getopt_long(argc, argv, "", options, &which)) != -1;) {
-        if (got != 0)
-            usage();
-        set_option(names[which], optarg);
-    }
-    if (optind < argc || settings.near.sin_family == 0 || settings.host.sin_family == 0 ||
-        settings.from.sin_family == 0)
-        usage();
-}
+/* Start and end */
 
 static void print_counts(void)
 {
@@ -587,7 +442,9 @@ static void raise_limit(void)
 
 int main(int argc, char **argv)
 {
-    parse(argc, argv);
+    relay_parse(argc, argv, &settings);
+    if (settings.pcap && !relay_capture_open(settings.pcap))
+        die(settings.pcap);
     raise_limit();
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     poller = epoll_create1(EPOLL_CLOEXEC);
@@ -597,8 +454,8 @@ int main(int argc, char **argv)
     (void)printf("ready %s:%u\n", inet_ntoa(settings.near.sin_addr), ntohs(settings.near.sin_port));
     run();
     print_counts();
-    if (capture)
-        (void)fclose(capture);
+    if (settings.pcap)
+        relay_capture_close();
     while (heap_count > 0)
         free(heap_pop().bytes);
     free(heap);
