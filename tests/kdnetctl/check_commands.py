@@ -13,8 +13,10 @@ import subprocess
 import threading
 import unittest
 
-import check_client
-from check_client import CRASH, KEYS, Case, crash, environment, target
+import asking
+import check_files
+from asking import CRASH, KEYS, Case, environment
+from fake_server import crash, target
 
 SEED = int(os.environ.get("KDNETD_TEST_SEED", "20261126"))
 COMMON = {"--socket", "--url", "--token-file", "--json", "--utc", "--help"}
@@ -88,7 +90,7 @@ class Sweep(Commands):
         arguments = [name, *words, option, value, "--socket", "/nowhere/kdnetd.sock"]
         if name in LOCAL - {"backup", "fleet"}:
             arguments = arguments[:-2]
-        done = subprocess.run([os.path.abspath(check_client.PROGRAM), *arguments], capture_output=True, timeout=60,
+        done = subprocess.run([os.path.abspath(asking.PROGRAM), *arguments], capture_output=True, timeout=60,
                                            check=False, env=environment(), stdin=subprocess.DEVNULL, cwd=self.folder)
         self.assertIn(done.returncode, (0, 1, 2, 3, 4), arguments)
         said = done.stderr.decode("utf-8", "surrogateescape")  # bytes that are not UTF-8 become surrogates
@@ -140,7 +142,7 @@ class Exits(Commands):
         super().setUp()
         self.fake.targets = [target("web-1", address="127.0.0.9:51111"), target("web-2", "held")]
         self.fake.crashes = [crash(CRASH, "web-1")]
-        self.fake.events = [check_client.event(1)]
+        self.fake.events = [asking.event(1)]
         self.fake.status["listeners"][0]["address"] = "127.0.0.1:1"
 
     @staticmethod
@@ -191,7 +193,7 @@ class Exits(Commands):
     def test_no_right_to_the_socket(self):
         os.chmod(self.folder, 0o755)
         os.chmod(self.fake.path, 0o600)
-        program = shutil.copy(check_client.PROGRAM, os.path.join(self.folder, "kdnetctl"))  # its folder may be root's
+        program = shutil.copy(asking.PROGRAM, os.path.join(self.folder, "kdnetctl"))  # its folder may be root's
         for arguments in self.column(0):
             done = subprocess.run(
                 [program, *arguments], capture_output=True, text=True, timeout=60, check=False, user=65534, group=65534,
@@ -231,8 +233,8 @@ class Exits(Commands):
             self.run_program(*arguments, code=code)
 
 
-class Lists(check_client.Lists):
-    """CSV as programs and people write it. Those of check_client run there."""
+class Lists(check_files.Lists):
+    """CSV as programs and people write it. Those of check_files run there."""
 
     def targets(self, *arguments):
         text = self.run_program("import", *arguments).stdout
@@ -272,8 +274,8 @@ class Lists(check_client.Lists):
             self.assertRegex(self.run_program("import", self.write(text), code=2).stderr, r"machines\.csv:\d+: ")
 
 
-# What is inherited runs in check_client.
-for inherited in [name for name in dir(check_client.Lists) if name.startswith("test_")]:
+# What is inherited runs in check_files.
+for inherited in [name for name in dir(check_files.Lists) if name.startswith("test_")]:
     setattr(Lists, inherited, None)
 
 
