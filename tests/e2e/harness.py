@@ -11,12 +11,10 @@ KDNETD_WINE (folder of kdnetd.exe): kdnetd is that one, under Wine; the machines
 SIGHUP is a reload by its API.
 """
 import atexit
-import datetime
 import json
 import os
 import pathlib
 import random
-import select
 import shutil
 import signal
 import socket
@@ -34,81 +32,12 @@ try:
 except ImportError:
     jsonschema = None
 
-SOURCE = pathlib.Path(os.environ.get("KDNETD_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
-BUILD = pathlib.Path(os.environ.get("KDNETD_BUILD", SOURCE / "build" / "asan"))
-DATA = pathlib.Path(os.environ.get("KDNETD_DATA", SOURCE.parent / "shared" / "data"))
-SCHEMA = SOURCE / "config" / "events.schema.json"
-WINE = os.environ.get("KDNETD_WINE")
-
-GUIDAGE = "4B444E45542D544152474554000000011"
-SYMBOL = "nt!IopFinalCrashDumpStatus"
-RVA = f"{GUIDAGE}:IopFinalCrashDumpStatus=0x3010"
-PATIENCE = 120.0  # of a wait that should take a moment: only a broken program meets it
-# A processor that is busy elsewhere for two seconds is no fault of kdnetd's: a test of the deadline names its own.
-READ_DEADLINE = "30s"
-WINE_QUIET = 1.0  # what kdnetd.exe has to say comes in less
-WINE_TOKEN = "a-token-of-the-tests-under-wine-and-nobody-else"
-
-_digits = "0123456789abcdefghijklmnopqrstuvwxyz"
-
-
-def kdnetd():
-    """The words that start it."""
-    return ["wine", str(pathlib.Path(WINE) / "kdnetd.exe")] if WINE else [str(BUILD / "kdnetd")]
-
-
-def base36(value):
-    text = ""
-    while True:
-        value, digit = divmod(value, 36)
-        text = _digits[digit] + text
-        if value == 0:
-            return text
-
-
-def key_text(*parts):
-    """A key w.x.y.z of four numbers."""
-    return ".".join(base36(part) for part in parts)
-
-
-def seconds(event):
-    """The time of an event, in seconds since 1970."""
-    return datetime.datetime.fromisoformat(event["time"]).timestamp()
-
-
-def free_port(ip, kind=socket.SOCK_DGRAM):
-    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-    with socket.socket(family, kind) as probe:
-        probe.bind((ip, 0))
-        return probe.getsockname()[1]
-
-
-def is_free(one):
-    ip, port = one.rsplit(":", 1)
-    with socket.socket(socket.AF_INET6 if "[" in ip else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((ip.strip("[]"), int(port)))
-        except OSError:
-            return False
-    return True
-
-
-def place(ip, port):
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
-
-
-def has_ipv6():
-    try:
-        free_port("::1")
-    except OSError:
-        return False
-    return True
-
-
-def signal_at(process, number):
-    """Never to a group, never by name."""
-    if process.poll() is None:
-        process.send_signal(number)
+# Modules ask for these as harness.NAME.
+from relay import Relay, is_data, is_poke  # noqa: F401
+from side_by_side import SideBySide
+from surroundings import (  # noqa: F401
+    BUILD, DATA, GUIDAGE, PATIENCE, READ_DEADLINE, RVA, SCHEMA, SOURCE, SYMBOL, WINE, WINE_QUIET, WINE_TOKEN,
+    free_port, has_ipv6, is_free, kdnetd, key_text, place, seconds, signal_at)
 
 
 class Schema:
@@ -458,94 +387,6 @@ class Machines:
             sys.stderr.write(f"--- {' '.join(self.command)} ended with {code}\n{self.text()[:2000]}\n")
 
 
-class Relay(threading.Thread):
-    """Stands between one machine and kdnetd, and notes each datagram: (time, from_host, bytes).
-
-    The machine sends to `place`; kdnetd sees `ip` and a port. `decide(relay, from_host, datagram)` may keep a datagram
-    back by returning False, and pass it on itself, later or twice. Packet contents are sealed: what can be seen is the version, the channel and the length.
-    """
-
-    def __init__(self, case, host, ip=None, decide=None):
-        super().__init__(daemon=True)
-        host_ip, port = host.rsplit(":", 1)
-        self.ip = ip or case.next_ip()
-        self.host = (host_ip, int(port))
-        self.near = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.near.bind((self.ip, 0))
-        self.far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.far.bind((self.ip, 0))
-        self.place = place(*self.near.getsockname())
-        self.far_place = place(*self.far.getsockname())
-        self.machine = None
-        self.decide = decide
-        self.seen = []
-        self.wake_read, self.wake_write = os.pipe()
-        case.started.append(self)
-        self.start()
-
-    def run(self):
-        while True:
-            ready, _, _ = select.select([self.near, self.far, self.wake_read], [], [])
-            if self.wake_read in ready:
-                return
-            for one in ready:
-                self._receive(one)
-
-    def _receive(self, one):
-        try:
-            datagram, source = one.recvfrom(65536)
-        except OSError:  # "connection refused": kdnetd is not there
-            return
-        from_host = one is self.far
-        if not from_host:
-            self.machine = source
-        self.seen.append((time.time(), from_host, datagram))
-        if self.decide is None or self.decide(self, from_host, datagram) is not False:
-            self.pass_on(from_host, datagram)
-
-    def pass_on(self, from_host, datagram):
-        try:
-            if not from_host:
-                self.far.sendto(datagram, self.host)
-            elif self.machine:
-                self.near.sendto(datagram, self.machine)
-        except OSError:  # closed, or nobody is there
-            pass
-
-    def count(self, from_host, since=0.0):
-        return sum(1 for when, host, _ in list(self.seen) if host == from_host and when >= since)
-
-    def wait_quiet(self, duration):
-        """Waits until nothing came from kdnetd for that long, in seconds."""
-        end = time.monotonic() + PATIENCE
-        while self.count(True, time.time() - duration) > 0:
-            if time.monotonic() > end:
-                raise AssertionError(f"kdnetd does not stop sending: {self.count(True)} datagrams")
-            time.sleep(0.05)
-
-    def clean_up(self):
-        if self.wake_write is None:
-            return
-        os.write(self.wake_write, b"x")
-        self.join(PATIENCE)
-        self.near.close()
-        self.far.close()
-        os.close(self.wake_read)
-        os.close(self.wake_write)
-        self.wake_write = None
-
-    def tell(self):
-        pass
-
-
-def is_data(datagram):
-    return len(datagram) > 6 and datagram[5] == 0
-
-
-def is_poke(datagram):
-    return len(datagram) == 374 and datagram[5] == 1
-
-
 _all_started = []
 
 
@@ -614,69 +455,6 @@ class Case(unittest.TestCase):
     def check_events(self, events):
         for event in events:
             self.schema.check(event)
-
-
-def _each_test(suite):
-    for one in suite:
-        if isinstance(one, unittest.TestSuite):
-            yield from _each_test(one)
-        else:
-            yield one
-
-
-class SideBySide:
-    """A runner that gives each test a process of its own, `at_once` of them at a time, and prints what each one says."""
-
-    def __init__(self, at_once):
-        self.at_once = at_once
-        self.running = {}  # process id: what it says, a file
-        self.testsRun = self.failed = 0  # unittest asks for the first, since Python 3.12
-        self.skipped = []
-
-    def wasSuccessful(self):
-        return self.failed == 0
-
-    def run(self, suite):
-        waiting = list(_each_test(suite))
-        try:
-            while waiting or self.running:
-                while waiting and len(self.running) < self.at_once:
-                    self._begin(waiting.pop(0))
-                self._end_one()
-        finally:
-            for pid in self.running:
-                os.kill(pid, signal.SIGTERM)
-            while self.running:
-                self._end_one()
-        return self
-
-    def _begin(self, test):
-        said = tempfile.TemporaryFile("w+")
-        sys.stdout.flush()
-        pid = os.fork()
-        if pid != 0:
-            self.running[pid] = said
-            self.testsRun += 1
-            return
-        code = 1
-        try:
-            os.dup2(said.fileno(), sys.stdout.fileno())
-            os.dup2(said.fileno(), sys.stderr.fileno())
-            result = unittest.TextTestRunner(verbosity=2).run(unittest.TestSuite([test]))
-            code = 0 if result.wasSuccessful() else 1
-        finally:
-            sys.stdout.flush()
-            atexit._run_exitfuncs()  # os._exit runs none of them
-            os._exit(code)
-
-    def _end_one(self):
-        pid, status = os.wait()
-        said = self.running.pop(pid)
-        self.failed += status != 0
-        said.seek(0)
-        sys.stdout.write(said.read())
-        sys.stdout.flush()
-        said.close()
 
 
 def main(at_once=1):
