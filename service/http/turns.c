@@ -32,7 +32,7 @@ bool turns_take(struct connection *c)
         c->has_turn = false;
         return true;
     }
-    if (TAILQ_EMPTY(&endpoint->waiting))
+    if (!evtimer_pending(endpoint->turn, NULL)) /* or libevent had no memory for it */
         wait_for_pace(endpoint);
     TAILQ_INSERT_TAIL(&endpoint->waiting, c, turn);
     connection_enter(c, CONNECTION_TURN);
