@@ -192,13 +192,13 @@ static void log_released(const struct logged_event *a)
 {
     const struct kdnet_event_released *released = &a->event->u.released;
     struct log_line line;
-    if (!begin(&line, CONFIG_LOG_NOTICE, released_message(released->action), a->target, a->event))
-        return;
-    log_text(&line, "action", kdnet_action_name(released->action));
-    log_milliseconds(&line, "halted_ms", released->halted_us);
-    if (released->repeated > 0)
-        log_number(&line, "repeated", released->repeated);
-    log_end(&line);
+    if (begin(&line, CONFIG_LOG_NOTICE, released_message(released->action), a->target, a->event)) {
+        log_text(&line, "action", kdnet_action_name(released->action));
+        log_milliseconds(&line, "halted_ms", released->halted_us);
+        if (released->repeated > 0)
+            log_number(&line, "repeated", released->repeated);
+        log_end(&line);
+    }
     if (released->cleared_first)
         log_cleared(a);
 }

@@ -142,6 +142,13 @@ static void what_a_former_debugger_left_is_told_once_a_boot(void **state)
     const char *text = told(*state, &event);
     assert_int_equal(captured_lines(text), 2);
     assert_non_null(strstr(text, "level=warning msg=\"a debugger that had this machine before"));
+    log_set_level(CONFIG_LOG_WARNING); /* the warning comes without the notice, too */
+    text = told(*state, &event);
+    assert_int_equal(captured_lines(text), 1);
+    assert_non_null(strstr(text, "level=warning msg=\"a debugger that had this machine before"));
+    log_set_level(CONFIG_LOG_ERROR);
+    assert_string_equal(told(*state, &event), "");
+    log_set_level(CONFIG_LOG_DEBUG);
     event.u.released.cleared_first = false;
     assert_int_equal(captured_lines(told(*state, &event)), 1);
 }
