@@ -61,6 +61,7 @@ kdnetd_test_links(service_refused kdnetd_test_refused)
 kdnetd_test_links(service_opening kdnetd_test_refused_uv kdnetd_test_scarce)
 kdnetd_test_links(service_strays kdnetd_test_support)
 kdnetd_test_wraps(service_store_memory sqlite3_step)
+kdnetd_test_wraps(service_event_log_faults result_file_open result_file_close result_file_look)
 kdnetd_test_wraps(service_migration calloc realloc)
 set(two_workers uv_hrtime sender_send) # two_workers.h
 kdnetd_test_wraps(service_route ${two_workers})
