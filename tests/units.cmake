@@ -9,6 +9,10 @@ if(WIN32)
   link_libraries(kdnetd_test_posix)
 endif()
 
+if(NOT TARGET PkgConfig::KDNETD_LIBCURL)
+  list(APPEND KDNETD_LEFT_OUT kdnetctl/client)
+endif()
+
 function(kdnetd_tests room) # ROOM LIBRARY...
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${room}/test_*.c)
   add_custom_target(${room}_tests) # all of them
@@ -92,6 +96,8 @@ target_link_libraries(kdnetctl_test_support PUBLIC kdnet)
 kdnetd_tests(capture kdnetd_capture kdnetctl_test_support kdnetd_test_support)
 kdnetd_tests(kdnetctl kdnetctl_core kdnetctl_test_support kdnetd_test_support PkgConfig::JANSSON)
 kdnetd_test_links(kdnetctl_memory kdnetd_test_scarce)
+kdnetd_test_links(kdnetctl_client PkgConfig::KDNETD_LIBCURL kdnetd_test_scarce)
+kdnetd_test_wraps(kdnetctl_client curl_global_init curl_easy_init curl_easy_getinfo)
 kdnetd_test_links(kdnetctl_commands kdnetd_test_scarce)
 kdnetd_test_wraps(kdnetctl_commands client_transport_open client_transport client_transport_lines fleet_source_open
   fleet_source_read fleet_source_close clock_gettime nanosleep sleep popen)

@@ -33,9 +33,8 @@ struct exchange {
 
 int client_transport_open(struct client *client)
 {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        return COMMAND_FAILED;
-    client->transport = curl_easy_init();
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
+        client->transport = curl_easy_init();
     if (client->transport)
         return COMMAND_OK;
     command_say(client->command, "libcurl cannot be used: out of memory");
