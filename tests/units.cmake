@@ -12,6 +12,9 @@ endif()
 if(NOT TARGET PkgConfig::KDNETD_LIBCURL)
   list(APPEND KDNETD_LEFT_OUT kdnetctl/client)
 endif()
+if(NOT TARGET kdnetd_fleet)
+  list(APPEND KDNETD_LEFT_OUT service/nats)
+endif()
 
 function(kdnetd_tests room) # ROOM LIBRARY...
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${room}/test_*.c)
@@ -66,6 +69,10 @@ kdnetd_test_links(service_opening kdnetd_test_refused_uv kdnetd_test_scarce)
 kdnetd_test_links(service_strays kdnetd_test_support)
 kdnetd_test_wraps(service_store_memory sqlite3_step)
 kdnetd_test_wraps(service_event_log_faults result_file_open result_file_close result_file_look)
+kdnetd_test_wraps(service_nats fleet_connect fleet_explain fleet_make_stream fleet_make_bucket natsInbox_Create
+  natsConnection_SubscribeSync natsSubscription_Destroy natsConnection_Destroy natsConnection_Status
+  natsConnection_GetStats natsConnection_GetMaxPayload natsConnection_PublishMsg natsConnection_PublishString
+  natsConnection_FlushTimeout natsSubscription_NextMsg uv_hrtime uv_sleep)
 kdnetd_test_wraps(service_migration calloc realloc)
 set(two_workers uv_hrtime sender_send) # two_workers.h
 kdnetd_test_wraps(service_route ${two_workers})

@@ -20,6 +20,7 @@ set(KDNETD_LEFT_OUT
   symbols/refused # calls that fail, by errors of POSIX
   service/steer # the program in Linux that divides the datagrams of a port
   # Others.
+  service/nats # there is no libnats
   kdnetctl/commands # jansson is part of the program there, and its allocations fail, too
   kdnetctl/memory # jansson and libpcap are part of the program there, and their allocations fail, too
   service/store_memory # SQLite is part of the program there, and each of its allocations fails, too: minutes
