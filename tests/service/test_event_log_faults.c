@@ -21,6 +21,7 @@
 static atomic_int open_error, close_error; /* UV_ codes; 0: the real call */
 static atomic_bool deleted, hangs;         /* so the file looks; a look does not return */
 static atomic_uint opened, closed, looks;
+static atomic_uint_fast64_t later_ms; /* added to the clock */
 static const char *stdout_path;
 
 int __real_result_file_open(struct result_file *file, const char *path);
@@ -28,6 +29,14 @@ int __wrap_result_file_open(struct result_file *file, const char *path);
 int __real_result_file_close(struct result_file *file);
 int __wrap_result_file_close(struct result_file *file);
 enum result_file_place __wrap_result_file_look(const struct result_file *file, const char *path);
+
+uint64_t __real_uv_hrtime(void);
+uint64_t __wrap_uv_hrtime(void);
+
+uint64_t __wrap_uv_hrtime(void)
+{
+    return __real_uv_hrtime() + later_ms * 1000000;
+}
 
 /* Standard output is a file of the test. */
 int __wrap_result_file_open(struct result_file *file, const char *path)
@@ -253,6 +262,85 @@ static void a_look_that_hangs_is_given_up(void **state)
     assert_file(world->path, "one\n");
 }
 
+static const char *look_after(struct world *world, unsigned ms)
+{
+    later_ms += ms;
+    captured_begin();
+    event_log_look(&world->event_log);
+    return captured_end();
+}
+
+/* The thread looks at the file, and its look does not return. */
+static void hang(struct world *world)
+{
+    unsigned before = looks;
+    hangs = true;
+    later_ms += 2000; /* a look is due */
+    add(world, "one\n", EVENT_WORTH_VERDICT);
+    WAIT_FOR(looks > before);
+}
+
+static void a_file_that_does_not_answer_is_told_once_and_its_return_too(void **state)
+{
+    struct world *world = *state;
+    open_at(world, world->path);
+    WAIT_FOR(opened == 1);
+    hang(world);
+    assert_string_equal(look_after(world, EVENT_LOG_HANGS_MS / 2), "");
+    const char *text = look_after(world, EVENT_LOG_HANGS_MS);
+    assert_int_equal(captured_lines(text), 1);
+    assert_non_null(strstr(text, "level=error msg=\"result file does not answer"));
+    assert_non_null(strstr(text, " doing=\"looking at\""));
+    assert_string_equal(look_after(world, 1000), "");
+    hangs = false;
+    settle(world);
+    WAIT_FOR(strstr(look_after(world, 0), "result file answers again"));
+    assert_file(world->path, "one\n");
+}
+
+/* Each time that the configuration is read again, until too many threads hang. No line is lost. */
+static void a_file_that_does_not_answer_is_given_up_at_a_reload(void **state)
+{
+    struct world *world = *state;
+    open_at(world, world->path);
+    WAIT_FOR(opened == 1);
+    for (unsigned i = 0; i <= EVENT_LOG_HUNG_MAX; ++i) {
+        hang(world);
+        event_log_reopen(&world->event_log, world->path);
+        const char *text = look_after(world, 2 * EVENT_LOG_HANGS_MS);
+        bool too_many = i == EVENT_LOG_HUNG_MAX;
+        assert_true((strstr(text, "result file that does not answer is given up") != NULL) != too_many);
+        assert_true((strstr(text, "too many were given up already") != NULL) == too_many);
+        assert_string_equal(look_after(world, 1000), "");
+        if (!too_many)
+            WAIT_FOR(opened == i + 2);
+    }
+    hangs = false;
+    settle(world);
+    assert_int_equal(counts(world).dropped, 0);
+    assert_file(world->path, "one\none\none\none\none\n");
+    WAIT_FOR((event_log_look(&world->event_log), !world->event_log.hung));
+}
+
+static void results_that_go_on_waiting_are_told_each_minute(void **state)
+{
+    struct world *world = *state;
+    open_error = UV_EACCES;
+    open_at(world, world->path);
+    add(world, "waits\n", EVENT_WORTH_VERDICT);
+    WAIT_FOR(counts(world).errors > 0);
+    assert_string_equal(look_after(world, 1000), "");
+    const char *text = look_after(world, 60000);
+    assert_int_equal(captured_lines(text), 1);
+    assert_non_null(strstr(text, "level=error msg=\"results still wait in memory, because they cannot be written\""));
+    assert_non_null(strstr(text, " waiting=1 "));
+    assert_string_equal(look_after(world, 1000), "");
+    open_error = 0;
+    event_log_reopen(&world->event_log, world->path);
+    settle(world);
+    assert_file(world->path, "waits\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -263,6 +351,9 @@ int main(void)
         TEST(a_file_that_is_not_wanted_any_more_is_closed),
         TEST(results_in_a_standard_output_that_was_deleted_are_lost_with_a_word),
         TEST(a_look_that_hangs_is_given_up),
+        TEST(results_that_go_on_waiting_are_told_each_minute),
+        TEST(a_file_that_does_not_answer_is_told_once_and_its_return_too),
+        TEST(a_file_that_does_not_answer_is_given_up_at_a_reload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
