@@ -421,13 +421,15 @@ static int run_doctor(int count, char **arguments)
     doctor.about = ask->word_count > 0 ? ask->words[0] : NULL;
     doctor.is_local = is_this_computer(client_place(ask->client));
     int status = COMMAND_OK;
-    if (check_service(&doctor)) {
-        if (doctor.about && !find_target(&doctor))
-            return ask_end(ask, ask->status != COMMAND_OK ? ask->status : COMMAND_USAGE);
+    bool serves = check_service(&doctor);
+    if (serves && doctor.about && !find_target(&doctor))
+        status = ask->status != COMMAND_OK ? ask->status : COMMAND_USAGE;
+    if (serves && status == COMMAND_OK)
         examine(&doctor);
+    if (status == COMMAND_OK) {
+        print_end(&doctor);
+        status = doctor.wrong ? COMMAND_FAILED : COMMAND_OK;
     }
-    print_end(&doctor);
-    status = doctor.wrong ? COMMAND_FAILED : COMMAND_OK;
     json_decref(doctor.status);
     json_decref(doctor.target);
     json_decref(doctor.unknown);
