@@ -10,7 +10,7 @@ set(KDNETD_LEFT_OUT
   http/memory # asks through the Unix socket
   http/refused # calls of POSIX that fail
   http/system # the Unix socket, groups and descriptors
-  kdnetctl/client # asks through the Unix socket
+  kdnetctl/answers # asks through the Unix socket
   service/log # standard error is a pipe that is full, and does not wait
   service/opening # calls that fail, by errors of POSIX
   service/platform # users, modes and socket options of POSIX
