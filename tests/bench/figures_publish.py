@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import statistics
+import sys
 import time
 
 from figures_http import crashes
@@ -41,7 +42,7 @@ def storm(suite, count, publishes):
 
 def publish(suite):
     if not server():
-        print("publish: nothing measured: nats-server is not there", flush=True)
+        print("publish: nothing measured: nats-server is not there", file=sys.stderr, flush=True)
         return
     count, on, off = suite.size(1000, 10), [], []
     for turn in range(suite.size(5, 1)):
