@@ -17,6 +17,7 @@
 
 #include "service/output/event_log.h"
 #include "tests/support/system.h"
+#include "tests/support/wait_for.h"
 
 #include <cmocka.h>
 
@@ -70,12 +71,6 @@ static struct event_log_counts counts(struct world *world)
     event_log_count(&world->event_log, &now);
     return now;
 }
-
-/* Each step of the thread is soon done; only a broken one is waited for that long. */
-#define WAIT_FOR(condition)                                                                                            \
-    for (unsigned waited_ms = 0; !(condition); ++waited_ms, uv_sleep(1))                                               \
-        if (waited_ms > 30000)                                                                                         \
-    fail_msg("not within 30 s: " #condition)
 
 static void settle(struct world *world)
 {

@@ -13,6 +13,7 @@
 #include "service/output/result_file.h"
 #include "service/runtime/log.h"
 #include "tests/service/captured_log.h"
+#include "tests/support/wait_for.h"
 
 #include <cmocka.h>
 
@@ -117,12 +118,6 @@ static struct event_log_counts counts(struct world *world)
     event_log_count(&world->event_log, &now);
     return now;
 }
-
-/* Each step of the thread is soon done; only a broken one is waited for that long. */
-#define WAIT_FOR(condition)                                                                                            \
-    for (unsigned waited_ms = 0; !(condition); ++waited_ms, uv_sleep(1))                                               \
-        if (waited_ms > 30000)                                                                                         \
-    fail_msg("not within 30 s: " #condition)
 
 static void open_at(struct world *world, const char *path)
 {
