@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks release.pml: python3 run.py [WORK_FOLDER]. One line a model; README.md says what they mean.
+"""Checks resume.pml: python3 run.py [WORK_FOLDER]. One line a model; README.md says what they mean.
 
 Exit status: 0 all as expected, 1 not, 77 spin or gcc is not installed.
 """
@@ -22,8 +22,8 @@ SAFE = [
     "LOADSYM=2 REFRESH=1 RESTART=1 LOSS=1", "THINK=3", "THINK=2 LOSS=1", "THINK=1 LATE=1 LOSS=1", "THINK=2 LATE=1",
     "THINK=1 RESTART=1", "THINK=1 SAMEPLACE=1 LATE=1",
 ]
-RELEASED = ["LOSS=0", "LOSS=2", "LOSS=2 REFRESH=1 LOADSYM=2", "LOSS=3 SAMEPLACE=1", "EARLY=1 LOSS=1 REORDER=1",
-            "THINK=1", "THINK=1 LATE=1"]
+RESUMED = ["LOSS=0", "LOSS=2", "LOSS=2 REFRESH=1 LOADSYM=2", "LOSS=3 SAMEPLACE=1", "EARLY=1 LOSS=1 REORDER=1",
+           "THINK=1", "THINK=1 LATE=1"]
 MUTANTS = [
     "MUTANT=1 LOSS=2 RESTART=1", "MUTANT=2 LOSS=4 REFRESH=1", "MUTANT=6 LOSS=1", "MUTANT=7 LOSS=1 REORDER=1",
     "MUTANT=9 LOSS=3 SAMEPLACE=1", "MUTANT=10 LOSS=2", "MUTANT=11 REFRESH=1 RESTART=1",
@@ -36,7 +36,7 @@ OPEN = [
 
 
 def build(folder):
-    subprocess.run(["spin", "-a", os.path.join(HERE, "release.pml")], cwd=folder, check=True,
+    subprocess.run(["spin", "-a", os.path.join(HERE, "resume.pml")], cwd=folder, check=True,
                    stdout=subprocess.DEVNULL)
     common = ["gcc", "-O0", "-w", "-DMEMLIM=3000", "-DVECTORSZ=512", "-DCOLLAPSE"]
     jobs = [subprocess.Popen(common + ["-DSAFETY", "-DNOCLAIM", "-o", "safe", "pan.c"], cwd=folder),
@@ -76,7 +76,7 @@ def main():
     os.makedirs(folder, exist_ok=True)
     build(folder)
     failed = 0
-    for kind, models, live, wanted in (("holds", SAFE, False, False), ("released", RELEASED, True, False),
+    for kind, models, live, wanted in (("holds", SAFE, False, False), ("resumed", RESUMED, True, False),
                                        ("mutant found", MUTANTS, False, True), ("open", OPEN, False, True)):
         for parameters in models:
             errors, states, seconds, what = check(folder, parameters, live)
