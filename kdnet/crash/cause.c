@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/crash/cause.h"
+#include "kdnet/wire/machine.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -10,7 +10,7 @@
 
 #include "kdnet/event.h"
 #include "kdnet/trace.h"
-#include "kdnet/kernel/kernel.h"
+#include "kdnet/kernel.h"
 
 #include <stdbool.h>
 #include <stddef.h>

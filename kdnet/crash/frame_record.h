@@ -11,7 +11,7 @@
 #ifndef KDNET_FRAME_RECORD_H
 #define KDNET_FRAME_RECORD_H
 
-#include "kdnet/kernel/kernel.h"
+#include "kdnet/kernel.h"
 #include "kdnet/unwind/unwind.h"
 
 #include <stdbool.h>

@@ -4,6 +4,8 @@
 #include "kdnet/crash/frame_record.h"
 #include "kdnet/crash/trace_call.h"
 #include "kdnet/crash/trace_images.h"
+#include "kdnet/kernel/pdb.h"
+#include "kdnet/kernel/pe.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #ifndef KDNET_CRASH_H
 #define KDNET_CRASH_H
 
-#include "kdnet/kernel/kernel.h"
+#include "kdnet/kernel.h"
 #include "kdnet/policy.h"
 #include "kdnet/verdict.h"
 #include "kdnet/wire/machine.h"

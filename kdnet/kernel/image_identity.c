@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kdnet/kernel/image_identity.h"
 #include "kdnet/error.h"
+#include "kdnet/kernel/pdb.h"
+#include "kdnet/kernel/pe.h"
+
+#include <string.h>
+#include <strings.h>
 
 void kdnet_image_way_next(const struct kdnet_image_way *way, uint32_t *rva, uint32_t *length)
 {
@@ -48,4 +53,16 @@ bool kdnet_image_header_is_enough(const uint8_t *header, size_t length)
 {
     uint32_t rva, size;
     return kdnet_pe_debug_directory(header, length, &rva, &size) == KDNET_OK;
+}
+
+bool kdnet_is_kernel_path(const char *path, size_t length)
+{
+    static const char *const names[] = {"ntoskrnl.exe", "ntkrnlmp.exe", "ntkrnlpa.exe", "ntkrpamp.exe"};
+    size_t start = length;
+    while (start > 0 && path[start - 1] != '\\' && path[start - 1] != '/')
+        --start;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; ++i)
+        if (strlen(names[i]) == length - start && strncasecmp(path + start, names[i], length - start) == 0)
+            return true;
+    return false;
 }

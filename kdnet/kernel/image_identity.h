@@ -8,7 +8,7 @@
 #ifndef KDNET_IMAGE_IDENTITY_H
 #define KDNET_IMAGE_IDENTITY_H
 
-#include "kdnet/kernel/kernel.h"
+#include "kdnet/kernel.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,5 +41,9 @@ enum kdnet_image_outcome kdnet_image_way_take(struct kdnet_image_way *way, const
 
 /* Whether the first bytes of an image's headers say already where the debug directory is. */
 bool kdnet_image_header_is_enough(const uint8_t *header, size_t length);
+
+/* Whether a load-symbols path names a kernel: ntoskrnl.exe or one of its siblings, in any folder and case [inf: a
+ * kernel with another name is identified at its first break]. */
+bool kdnet_is_kernel_path(const char *path, size_t length);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Handles a target's prints, prompts and file questions: reports prints, answers the others. PROTOCOL.md section 5. */
 #include "kdnet/error.h"
+#include "kdnet/kernel/bugcheck.h"
 #include "kdnet/session/console_internal.h"
 #include "kdnet/session/events_internal.h"
 #include "kdnet/session/report_internal.h"

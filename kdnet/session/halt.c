@@ -3,6 +3,7 @@
  * Facts about a halted machine. PROTOCOL.md sections 5 and 6.
  */
 #include "kdnet/kernel/crash.h"
+#include "kdnet/kernel/image_identity.h"
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/probes/probe_internal.h"
 

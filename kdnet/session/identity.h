@@ -10,7 +10,7 @@
 
 #include "kdnet/event.h"
 #include "kdnet/wire/handshake.h"
-#include "kdnet/kernel/kernel.h"
+#include "kdnet/kernel.h"
 #include "kdnet/key.h"
 
 #include <stdint.h>

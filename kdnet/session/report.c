@@ -9,6 +9,7 @@
 #include "kdnet/session/events_internal.h"
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/identity_internal.h"
+#include "kdnet/session/last_break_internal.h"
 #include "kdnet/session/probes/cause_internal.h"
 #include "kdnet/session/probes/evidence_internal.h"
 #include "kdnet/session/repeats_internal.h"

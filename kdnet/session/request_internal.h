@@ -3,6 +3,7 @@
 #ifndef KDNET_REQUEST_INTERNAL_H
 #define KDNET_REQUEST_INTERNAL_H
 
+#include "kdnet/kernel/image_identity.h"
 #include "kdnet/session/state_internal.h"
 
 /* Sends a request; false on failure. Needs a link that is not busy. */

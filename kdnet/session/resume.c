@@ -6,8 +6,8 @@
  */
 #include "kdnet/kernel/crash.h"
 #include "kdnet/session/demand_internal.h"
-#include "kdnet/session/dump_facts_internal.h"
 #include "kdnet/session/halt_internal.h"
+#include "kdnet/session/last_break_internal.h"
 #include "kdnet/session/probes/context_internal.h"
 #include "kdnet/session/probes/probe_internal.h"
 #include "kdnet/session/probes/probes_internal.h"

@@ -9,6 +9,7 @@
 #ifndef KDNET_STATE_INTERNAL_H
 #define KDNET_STATE_INTERNAL_H
 
+#include "kdnet/kernel/debugger_data.h"
 #include "kdnet/wire/handshake.h"
 #include "kdnet/kernel/image_identity.h"
 #include "kdnet/session/link.h"

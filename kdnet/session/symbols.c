@@ -27,12 +27,12 @@ static bool is_kernel(const struct kdnet_read *read)
 void kdnet_want_symbols(struct kdnet_session *session)
 {
     const struct kdnet_session_shared *shared = kdnet_ask_caller(session);
-    const char *names[KDNET_READS_MAX + KDNET_PRINT_SYMBOLS + 1] = {KDNET_STATUS_SYMBOL};
+    const char *names[KDNET_READS_MAX + KDNET_FINGERPRINT_SYMBOLS + 1] = {KDNET_STATUS_SYMBOL};
     size_t count = 1;
     if (!shared->want_rvas)
         return;
-    for (size_t i = 0; i < KDNET_PRINT_SYMBOLS; ++i)
-        names[count++] = kdnet_print_symbol(i);
+    for (size_t i = 0; i < KDNET_FINGERPRINT_SYMBOLS; ++i)
+        names[count++] = kdnet_fingerprint_symbol(i);
     for (size_t i = 0; shared->reads && i < shared->reads->count && i < KDNET_READS_MAX; ++i)
         if (is_kernel(&shared->reads->read[i]))
             names[count++] = shared->reads->read[i].symbol;

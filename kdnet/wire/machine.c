@@ -230,3 +230,9 @@ bool kdnet_machine_is_breakpoint(enum kdnet_machine machine, const uint8_t *inst
         return count >= 4 && kdnet_get_le32(instructions) == ARM64_BRK;
     return count >= 1 && instructions[0] == X64_BREAK;
 }
+
+uint64_t kdnet_machine_pointer(const struct kdnet_machine_layout *layout, const uint8_t *data)
+{
+    uint64_t value = layout->pointer_size == 8 ? kdnet_get_le64(data) : kdnet_get_le32(data);
+    return kdnet_machine_address(layout->machine, value);
+}

@@ -86,4 +86,7 @@ size_t kdnet_machine_report_encode(enum kdnet_machine machine, uint64_t dr7, con
 /* Whether the instruction bytes begin with the machine's breakpoint: CC, or D43E0000 (BRK #F000) on ARM64. */
 bool kdnet_machine_is_breakpoint(enum kdnet_machine machine, const uint8_t *instructions, size_t count);
 
+/* Decodes a pointer of this machine; `data` has pointer_size bytes. */
+uint64_t kdnet_machine_pointer(const struct kdnet_machine_layout *layout, const uint8_t *data);
+
 #endif

@@ -36,7 +36,7 @@
 
 #include "kdnet/wire/datagram.h"
 #include "kdnet/wire/handshake.h"
-#include "kdnet/kernel/kernel.h"
+#include "kdnet/kernel.h"
 #include "kdnet/wire/machine.h"
 
 #include <stdbool.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/kdnetctl/content.h"
 #include "kdnet/error.h"
+#include "kdnet/kernel/bugcheck.h"
 #include "kdnet/names.h"
 
 #include <string.h>

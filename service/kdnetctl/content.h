@@ -10,7 +10,7 @@
 #include "kdnet/wire/debug_io.h"
 #include "kdnet/wire/file_io.h"
 #include "kdnet/wire/handshake.h"
-#include "kdnet/kernel/kernel.h"
+#include "kdnet/kernel.h"
 #include "kdnet/wire/manipulate.h"
 #include "kdnet/wire/packet.h"
 #include "kdnet/wire/state_change.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kdnetctl symbols: looks up a name in a kernel by hand, and shows the places tried. */
 #include "kdnet/base/wire.h"
+#include "kdnet/kernel/pdb.h"
+#include "kdnet/kernel/pe.h"
 #include "service/kdnetctl/commands.h"
 #include "service/symbols/connect.h"
 #include "service/symbols/identity.h"

@@ -10,7 +10,7 @@
 
 #include "service/symbols/file.h"
 
-#include "kdnet/kernel/kernel.h"
+#include "kdnet/kernel.h"
 
 /* Parses 32 hex digits, in symbol stores' order, into the byte order of an image. */
 bool identity_parse_guid(const char *text, uint8_t guid[static 16]);

@@ -11,7 +11,7 @@
 
 #include "service/symbols/file.h"
 
-#include "kdnet/kernel/kernel.h"
+#include "kdnet/kernel.h"
 
 struct isf {
     bool identity_known; /* the file states the PDB that it was made from */

@@ -31,7 +31,7 @@ struct lookup {
 #define WITNESSES 2
 
 struct image {
-    struct kdnet_image_print print;
+    struct kdnet_fingerprint fingerprint;
     struct kdnet_pdb pdb;
     uint64_t told_by[WITNESSES]; /* machines with different keys; 0: nobody yet */
     bool doubted;                /* machines have told different identities */
@@ -375,10 +375,10 @@ bool lookup_name(struct lookup_asker *asker, const struct kdnet_pdb *pdb, uint32
 }
 
 /* With the lock held, as the next two. */
-static struct image *find_image(const struct lookup *lookup, const struct kdnet_image_print *print)
+static struct image *find_image(const struct lookup *lookup, const struct kdnet_fingerprint *fingerprint)
 {
     for (size_t i = 0; i < lookup->image_count; ++i)
-        if (memcmp(&lookup->images[i].print, print, sizeof *print) == 0)
+        if (memcmp(&lookup->images[i].fingerprint, fingerprint, sizeof *fingerprint) == 0)
             return &lookup->images[i];
     return NULL;
 }
@@ -386,13 +386,13 @@ static struct image *find_image(const struct lookup *lookup, const struct kdnet_
 /* Whether the image's symbol file has the fingerprint's symbols at its RVAs. */
 static bool is_vouched_for(struct lookup *lookup, const struct image *image, uint64_t machine)
 {
-    for (size_t i = 0; i < KDNET_PRINT_SYMBOLS; ++i) {
+    for (size_t i = 0; i < KDNET_FINGERPRINT_SYMBOLS; ++i) {
         enum kdnet_source source;
         uint32_t rva = 0;
         if (!lookup->has_places ||
-            symbols_find(lookup->symbols, machine, &image->pdb, kdnet_print_symbol(i), &rva, &source) !=
+            symbols_find(lookup->symbols, machine, &image->pdb, kdnet_fingerprint_symbol(i), &rva, &source) !=
                 SYMBOLS_FOUND ||
-            rva != image->print.rva[i])
+            rva != image->fingerprint.rva[i])
             return false;
     }
     return true;
@@ -421,11 +421,11 @@ static bool is_believed(const struct image *image, uint64_t machine)
     return !image->doubted && (image->told_by[1] != 0 || is_told_by(image, machine));
 }
 
-bool lookup_recall(struct lookup_asker *asker, const struct kdnet_image_print *print, struct kdnet_pdb *pdb)
+bool lookup_recall(struct lookup_asker *asker, const struct kdnet_fingerprint *fingerprint, struct kdnet_pdb *pdb)
 {
     struct lookup *lookup = asker->lookup;
     uv_mutex_lock(&lookup->lock);
-    const struct image *image = find_image(lookup, print);
+    const struct image *image = find_image(lookup, fingerprint);
     bool known = image && is_believed(image, asker->machine) && is_vouched_for(lookup, image, asker->machine);
     if (known)
         *pdb = image->pdb;
@@ -464,15 +464,16 @@ static void add_witness(struct image *image, const struct kdnet_pdb *pdb, uint64
         image->told_by[1] = machine;
 }
 
-void lookup_remember(struct lookup_asker *asker, const struct kdnet_image_print *print, const struct kdnet_pdb *pdb)
+void lookup_remember(struct lookup_asker *asker, const struct kdnet_fingerprint *fingerprint,
+                     const struct kdnet_pdb *pdb)
 {
     struct lookup *lookup = asker->lookup;
     uv_mutex_lock(&lookup->lock);
-    struct image *image = find_image(lookup, print);
+    struct image *image = find_image(lookup, fingerprint);
     if (image)
         add_witness(image, pdb, asker->machine);
     else if ((image = make_image(lookup)) != NULL)
-        *image = (struct image){.print = *print, .pdb = *pdb, .told_by = {asker->machine}};
+        *image = (struct image){.fingerprint = *fingerprint, .pdb = *pdb, .told_by = {asker->machine}};
     uv_mutex_unlock(&lookup->lock);
 }
 

@@ -64,11 +64,12 @@ void lookup_asking(struct lookup_asker *asker, const struct kdnet_key *key);
  * fingerprint's five symbols at its RVAs. So a machine that lies about itself spoils at most a saving of three round
  * trips for others.
  */
-bool lookup_recall(struct lookup_asker *asker, const struct kdnet_image_print *print, struct kdnet_pdb *pdb);
+bool lookup_recall(struct lookup_asker *asker, const struct kdnet_fingerprint *fingerprint, struct kdnet_pdb *pdb);
 
 /* Remembers the identity that a machine's own image stated. A fingerprint with two reported identities is no longer
  * believed. Memory: LOOKUP_IMAGES of them; those that a single machine reported go first. */
-void lookup_remember(struct lookup_asker *asker, const struct kdnet_image_print *print, const struct kdnet_pdb *pdb);
+void lookup_remember(struct lookup_asker *asker, const struct kdnet_fingerprint *fingerprint,
+                     const struct kdnet_pdb *pdb);
 
 /* Returns the look-ups that ended since the start, without recalled answers. Thread: any. */
 uint64_t lookup_count(struct lookup *lookup);

@@ -13,7 +13,7 @@
 
 #include "service/symbols/msf.h"
 
-#include "kdnet/kernel/kernel.h"
+#include "kdnet/kernel.h"
 
 #define PDB_CHAIN_MAX 20000U /* records with one hash; real files have some dozens */
 

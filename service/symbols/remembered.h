@@ -11,7 +11,7 @@
 #define SERVICE_SYMBOLS_REMEMBERED_H
 
 #include "kdnet/kernel/crash.h"
-#include "kdnet/kernel/kernel.h"
+#include "kdnet/kernel.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -21,7 +21,7 @@
 #include "service/symbols/trail.h"
 
 #include "kdnet/kernel/crash.h"
-#include "kdnet/kernel/kernel.h"
+#include "kdnet/kernel.h"
 
 #define STORE_HTTP_MARK   ".kdnetd-http"
 #define STORE_ENTRIES_MAX 100000 /* entries of one folder that are compared with a name ignoring case */

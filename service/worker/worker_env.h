@@ -39,8 +39,9 @@ struct worker_lookup {
     void (*want)(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *const *symbols, size_t count);
     bool (*name)(struct lookup_asker *asker, const struct kdnet_pdb *pdb, uint32_t rva, char *name, size_t size,
                  uint32_t *offset);
-    bool (*recall)(struct lookup_asker *asker, const struct kdnet_image_print *print, struct kdnet_pdb *pdb);
-    void (*remember)(struct lookup_asker *asker, const struct kdnet_image_print *print, const struct kdnet_pdb *pdb);
+    bool (*recall)(struct lookup_asker *asker, const struct kdnet_fingerprint *fingerprint, struct kdnet_pdb *pdb);
+    void (*remember)(struct lookup_asker *asker, const struct kdnet_fingerprint *fingerprint,
+                     const struct kdnet_pdb *pdb);
     void (*explain)(struct lookup_asker *asker, const struct kdnet_pdb *pdb, const char *symbol, char *out,
                     size_t size);
 };

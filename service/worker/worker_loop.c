@@ -61,17 +61,17 @@ static bool find_name(void *user, const struct kdnet_pdb *pdb, uint32_t rva, cha
            worker->env->symbols->name(worker->asker, pdb, rva, name, size, offset);
 }
 
-static bool recall_image(void *user, const struct kdnet_image_print *print, struct kdnet_pdb *pdb)
+static bool recall_image(void *user, const struct kdnet_fingerprint *fingerprint, struct kdnet_pdb *pdb)
 {
     const struct worker *worker = user;
-    return worker->asker && worker->env->symbols->recall(worker->asker, print, pdb);
+    return worker->asker && worker->env->symbols->recall(worker->asker, fingerprint, pdb);
 }
 
-static void remember_image(void *user, const struct kdnet_image_print *print, const struct kdnet_pdb *pdb)
+static void remember_image(void *user, const struct kdnet_fingerprint *fingerprint, const struct kdnet_pdb *pdb)
 {
     const struct worker *worker = user;
     if (worker->asker)
-        worker->env->symbols->remember(worker->asker, print, pdb);
+        worker->env->symbols->remember(worker->asker, fingerprint, pdb);
 }
 
 /* Without a place for symbols, sessions make no read that serves only a look-up. */

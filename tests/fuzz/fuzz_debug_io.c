@@ -2,7 +2,7 @@
 /* Whatever is long enough is read, and its header and text go round; so do texts that may tell of a bug check. */
 #include "kdnet/wire/debug_io.h"
 #include "kdnet/error.h"
-#include "kdnet/kernel/kernel.h"
+#include "kdnet/kernel/bugcheck.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

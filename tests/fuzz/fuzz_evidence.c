@@ -37,10 +37,10 @@ static const struct kdnet_reads reads = {
              {"missing", "gone", "F", {0}, 0, KDNET_READ_U8, false, true}},
 };
 
-static bool recall_image(void *user, const struct kdnet_image_print *print, struct kdnet_pdb *pdb)
+static bool recall_image(void *user, const struct kdnet_fingerprint *fingerprint, struct kdnet_pdb *pdb)
 {
     (void)user;
-    FUZZ_CHECK(print->rva[0] == 0x1000);
+    FUZZ_CHECK(fingerprint->rva[0] == 0x1000);
     *pdb = (struct kdnet_pdb){.name = "ntkrnlmp.pdb", .age = 1};
     return true;
 }

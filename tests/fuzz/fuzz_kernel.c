@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory of a crashed machine, read as each structure that it could be. */
 #include "kdnet/error.h"
+#include "kdnet/kernel/loaded_image.h"
 #include "kdnet/session/evidence.h"
-#include "kdnet/kernel/kernel.h"
+#include "kdnet/kernel/debugger_data.h"
+#include "kdnet/kernel/bugcheck.h"
+#include "kdnet/kernel/pe.h"
+#include "kdnet/kernel/pdb.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>
@@ -15,7 +19,7 @@ static void read_lists_and_texts(const uint8_t *data, size_t size)
         kdnet_loaded_image_decode(kdnet_machine_layout(KDNET_MACHINE_X64), data, &image);
         kdnet_loaded_image_decode(kdnet_machine_layout(KDNET_MACHINE_X86), data, &image);
     }
-    (void)kdnet_module_is("crashdmp", data, size);
+    (void)kdnet_loaded_image_is("crashdmp", data, size);
     for (size_t i = 0; i < KDNET_READS_MAX; ++i) {
         const struct kdnet_value *value = &evidence.value[i];
         size_t length = size < KDNET_TEXT_MAX ? size : KDNET_TEXT_MAX;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* machine: how slow it is, and what a broken or hostile machine does. */
+#include "kdnet/kernel/bugcheck.h"
 #include "tests/kdnet-target/world.h"
 
 /* How slow it is */

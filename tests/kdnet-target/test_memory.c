@@ -5,6 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kdnet/kernel/bugcheck.h"
+#include "kdnet/kernel/debugger_data.h"
+#include "kdnet/kernel/pdb.h"
+#include "kdnet/kernel/pe.h"
 #include "tests/kdnet-target/tiny_host.h"
 
 #include <cmocka.h>

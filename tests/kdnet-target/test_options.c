@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kdnet/kernel/kernel.h"
+#include "kdnet/kernel.h"
 #include "service/kdnet-target/options.h"
 
 #include <getopt.h>

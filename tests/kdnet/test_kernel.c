@@ -9,7 +9,10 @@
 #include <cmocka.h>
 
 #include "kdnet/error.h"
-#include "kdnet/kernel/kernel.h"
+#include "kdnet/kernel/debugger_data.h"
+#include "kdnet/kernel/bugcheck.h"
+#include "kdnet/kernel/pe.h"
+#include "kdnet/kernel/pdb.h"
 #include "kdnet/base/wire.h"
 #include "tests/support/bytes.h"
 #include "tests/support/random.h"

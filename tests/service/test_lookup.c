@@ -30,7 +30,7 @@ static const char table[] = "{\"metadata\": {\"windows\": {\"pdb\": {\"GUID\": \
 
 static char folder[64], files[96], file[192];
 static struct kdnet_pdb kernel;
-static struct kdnet_image_print print;
+static struct kdnet_fingerprint fingerprint;
 static uv_loop_t loop;
 static struct lookup *lookup;
 static struct lookup_asker *asker;
@@ -48,7 +48,7 @@ static int set_up(void **state)
     (void)state;
     kernel = (struct kdnet_pdb){.name = "ntkrnlmp.pdb", .age = 1};
     memcpy(kernel.guid, guid, sizeof guid);
-    print = (struct kdnet_image_print){
+    fingerprint = (struct kdnet_fingerprint){
         .machine = KDNET_MACHINE_X64, .rva = {256, 512, 768, 1024, 1280}, .build_lab = "20348.1.amd64fre"};
     (void)snprintf(folder, sizeof folder, "/tmp/kdnetd-test-XXXXXX");
     if (!mkdtemp(folder))
@@ -163,7 +163,7 @@ static void each_loop_is_told_and_one_look_up_serves_them_all(void **state)
 static const struct kdnet_key keys[] = {{{1}}, {{2}}, {{3}}};
 
 /* A machine tells what its kernel is. */
-static void tell(size_t machine, const struct kdnet_image_print *its, const struct kdnet_pdb *pdb)
+static void tell(size_t machine, const struct kdnet_fingerprint *its, const struct kdnet_pdb *pdb)
 {
     lookup_asking(asker, &keys[machine]);
     lookup_remember(asker, its, pdb);
@@ -173,26 +173,26 @@ static bool knows(size_t machine)
 {
     struct kdnet_pdb pdb;
     lookup_asking(asker, &keys[machine]);
-    return lookup_recall(asker, &print, &pdb) && memcmp(pdb.guid, guid, sizeof guid) == 0;
+    return lookup_recall(asker, &fingerprint, &pdb) && memcmp(pdb.guid, guid, sizeof guid) == 0;
 }
 
 static void look_up_print(void)
 {
     uint32_t rva;
-    for (size_t i = 0; i < KDNET_PRINT_SYMBOLS; ++i)
-        assert_int_equal(wait_for(kdnet_print_symbol(i), &rva), KDNET_RVA_FOUND);
+    for (size_t i = 0; i < KDNET_FINGERPRINT_SYMBOLS; ++i)
+        assert_int_equal(wait_for(kdnet_fingerprint_symbol(i), &rva), KDNET_RVA_FOUND);
 }
 
 static void one_machines_word_counts_for_itself_and_two_for_all(void **state)
 {
     (void)state;
     look_up_print();
-    tell(0, &print, &kernel);
+    tell(0, &fingerprint, &kernel);
     assert_true(knows(0));
     assert_false(knows(1));
-    tell(0, &print, &kernel); /* the same one twice is one */
+    tell(0, &fingerprint, &kernel); /* the same one twice is one */
     assert_false(knows(1));
-    tell(1, &print, &kernel);
+    tell(1, &fingerprint, &kernel);
     assert_true(knows(0));
     assert_true(knows(1));
     assert_true(knows(2));
@@ -205,12 +205,12 @@ static void a_print_of_two_identities_is_believed_of_nobody(void **state)
     (void)state;
     other.guid[0] ^= 1;
     look_up_print();
-    tell(0, &print, &kernel);
-    tell(1, &print, &kernel);
+    tell(0, &fingerprint, &kernel);
+    tell(1, &fingerprint, &kernel);
     assert_true(knows(2));
-    tell(2, &print, &other);
+    tell(2, &fingerprint, &other);
     for (size_t i = 0; i < 3; ++i) {
-        tell(i, &print, &kernel);
+        tell(i, &fingerprint, &kernel);
         assert_false(knows(i));
     }
 }
@@ -219,10 +219,10 @@ static void flood_of_prints_does_not_push_out_what_two_have_told(void **state)
 {
     (void)state;
     look_up_print();
-    tell(0, &print, &kernel);
-    tell(1, &print, &kernel);
+    tell(0, &fingerprint, &kernel);
+    tell(1, &fingerprint, &kernel);
     for (uint32_t i = 0; i < 3 * LOOKUP_IMAGES; ++i) {
-        struct kdnet_image_print other = print;
+        struct kdnet_fingerprint other = fingerprint;
         other.rva[0] = i + 100000;
         tell(2, &other, &kernel);
     }
@@ -234,12 +234,12 @@ static void kernel_is_known_again_when_its_symbols_agree(void **state)
     struct kdnet_pdb pdb = {.age = 0};
     uint32_t rva;
     (void)state;
-    assert_false(lookup_recall(asker, &print, &pdb)); /* never seen */
-    lookup_remember(asker, &print, &kernel);
-    assert_false(lookup_recall(asker, &print, &pdb)); /* its symbols have not been looked at */
-    for (size_t i = 0; i < KDNET_PRINT_SYMBOLS; ++i)
-        assert_int_equal(wait_for(kdnet_print_symbol(i), &rva), KDNET_RVA_FOUND);
-    assert_true(lookup_recall(asker, &print, &pdb));
+    assert_false(lookup_recall(asker, &fingerprint, &pdb)); /* never seen */
+    lookup_remember(asker, &fingerprint, &kernel);
+    assert_false(lookup_recall(asker, &fingerprint, &pdb)); /* its symbols have not been looked at */
+    for (size_t i = 0; i < KDNET_FINGERPRINT_SYMBOLS; ++i)
+        assert_int_equal(wait_for(kdnet_fingerprint_symbol(i), &rva), KDNET_RVA_FOUND);
+    assert_true(lookup_recall(asker, &fingerprint, &pdb));
     assert_memory_equal(pdb.guid, guid, sizeof guid);
     assert_int_equal(pdb.age, 1);
 }
@@ -250,17 +250,17 @@ static void lie_about_a_kernel_is_not_believed(void **state)
     struct kdnet_pdb pdb;
     uint32_t rva;
     (void)state;
-    for (size_t i = 0; i < KDNET_PRINT_SYMBOLS; ++i) {
-        struct kdnet_image_print other = print;
-        assert_int_equal(wait_for(kdnet_print_symbol(i), &rva), KDNET_RVA_FOUND);
+    for (size_t i = 0; i < KDNET_FINGERPRINT_SYMBOLS; ++i) {
+        struct kdnet_fingerprint other = fingerprint;
+        assert_int_equal(wait_for(kdnet_fingerprint_symbol(i), &rva), KDNET_RVA_FOUND);
         other.rva[i] += 8;
         lookup_remember(asker, &other, &kernel);
         assert_false(lookup_recall(asker, &other, &pdb));
     }
     struct kdnet_pdb none = kernel;
     none.age = 9; /* there is no file of it */
-    lookup_remember(asker, &print, &none);
-    assert_false(lookup_recall(asker, &print, &pdb));
+    lookup_remember(asker, &fingerprint, &none);
+    assert_false(lookup_recall(asker, &fingerprint, &pdb));
 }
 
 static void prints_of_no_kernels_take_no_more_memory_than_they_may(void **state)
@@ -268,15 +268,15 @@ static void prints_of_no_kernels_take_no_more_memory_than_they_may(void **state)
     struct kdnet_pdb pdb;
     uint32_t rva;
     (void)state;
-    for (size_t i = 0; i < KDNET_PRINT_SYMBOLS; ++i)
-        (void)wait_for(kdnet_print_symbol(i), &rva);
-    lookup_remember(asker, &print, &kernel);
+    for (size_t i = 0; i < KDNET_FINGERPRINT_SYMBOLS; ++i)
+        (void)wait_for(kdnet_fingerprint_symbol(i), &rva);
+    lookup_remember(asker, &fingerprint, &kernel);
     for (uint32_t i = 0; i < LOOKUP_IMAGES; ++i) {
-        struct kdnet_image_print other = print;
+        struct kdnet_fingerprint other = fingerprint;
         other.rva[0] = i + 100000;
         lookup_remember(asker, &other, &kernel);
     }
-    assert_false(lookup_recall(asker, &print, &pdb)); /* the oldest has gone: its machine is read again */
+    assert_false(lookup_recall(asker, &fingerprint, &pdb)); /* the oldest has gone: its machine is read again */
 }
 
 #define WITH_LOOKUP(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)

@@ -43,7 +43,7 @@ static const struct {
 static const char *pending; /* a symbol whose look-up does not end */
 static bool none;           /* no image has symbols */
 static unsigned wants, recalls, remembered;
-static struct kdnet_image_print print;
+static struct kdnet_fingerprint fingerprint;
 static bool vouches;
 
 static inline enum kdnet_rva_answer find_rva(void *user, const struct kdnet_pdb *pdb, const char *symbol, uint32_t *rva,
@@ -69,27 +69,27 @@ static inline void want_rvas(void *user, const struct kdnet_pdb *pdb, const char
     (void)user;
     (void)pdb;
     assert_string_equal(names[0], KDNET_STATUS_SYMBOL);
-    assert_in_range(count, 1, KDNET_READS_MAX + KDNET_PRINT_SYMBOLS + 1);
+    assert_in_range(count, 1, KDNET_READS_MAX + KDNET_FINGERPRINT_SYMBOLS + 1);
     ++wants;
 }
 
-static inline bool recall_image(void *user, const struct kdnet_image_print *asked, struct kdnet_pdb *pdb)
+static inline bool recall_image(void *user, const struct kdnet_fingerprint *asked, struct kdnet_pdb *pdb)
 {
     (void)user;
     ++recalls;
-    if (!vouches || memcmp(asked, &print, sizeof print) != 0)
+    if (!vouches || memcmp(asked, &fingerprint, sizeof fingerprint) != 0)
         return false;
     machine_default_pdb(pdb);
     return true;
 }
 
-static inline void remember_image(void *user, const struct kdnet_image_print *seen, const struct kdnet_pdb *pdb)
+static inline void remember_image(void *user, const struct kdnet_fingerprint *seen, const struct kdnet_pdb *pdb)
 {
     struct kdnet_pdb expected;
     (void)user;
     machine_default_pdb(&expected);
     assert_memory_equal(pdb->guid, expected.guid, sizeof expected.guid);
-    print = *seen;
+    fingerprint = *seen;
     ++remembered;
 }
 

@@ -140,7 +140,7 @@ static void texts_are_there_for_any_value(void **state)
         assert_non_null(kdnet_value_state_name((enum kdnet_value_state)value));
         assert_non_null(kdnet_key_fault_text((enum kdnet_key_fault)value));
         assert_non_null(kdnet_machine_name((enum kdnet_machine)value));
-        assert_non_null(kdnet_print_symbol((size_t)value));
+        assert_non_null(kdnet_fingerprint_symbol((size_t)value));
     }
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "kdnet/kernel/loaded_image.h"
 #include "kdnet/session/evidence.h"
 #include "kdnet/session/state_internal.h"
 #include "kdnet/base/wire.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which kernel runs: known by its print, read when the print is another, identified when the kernel starts. */
+/* Which kernel runs: known by its fingerprint, read when the fingerprint is another, identified when the kernel starts.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,9 +24,9 @@ static void kernel_that_is_known_costs_no_identity_reads(void **state)
     run("bugcheck", KDNET_MACHINE_X64, NULL);
     assert_int_equal(remembered, 1);
     assert_int_equal(recalls, 1); /* once a boot */
-    assert_int_equal(print.rva[1], MACHINE_RVA_BREAKPOINT);
-    assert_int_equal(print.rva[3], MACHINE_RVA_BUGCHECK_DATA);
-    assert_string_equal(print.build_lab, "20348.288.amd64fre.fe_release.210507-1500");
+    assert_int_equal(fingerprint.rva[1], MACHINE_RVA_BREAKPOINT);
+    assert_int_equal(fingerprint.rva[3], MACHINE_RVA_BUGCHECK_DATA);
+    assert_string_equal(fingerprint.build_lab, "20348.288.amd64fre.fe_release.210507-1500");
     assert_true(wants >= 2);
     first = told.requests[0];
     memset(&told, 0, sizeof told);
@@ -42,7 +43,7 @@ static void kernel_of_another_print_is_read(void **state)
     shared.recall_image = recall_image;
     shared.remember_image = remember_image;
     vouches = true;
-    memset(&print, 0, sizeof print);
+    memset(&fingerprint, 0, sizeof fingerprint);
     run("bugcheck", KDNET_MACHINE_X64, NULL);
     assert_int_equal(remembered, 1);
     assert_true(told.status[0].status_known);

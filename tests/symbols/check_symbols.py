@@ -28,7 +28,7 @@ ISF = os.path.join(os.environ.get("KDNETD_DATA", "../shared/data"), "isf")
 TOOLS = ("clang", "lld-link", "llvm-pdbutil")
 MISSING = [tool for tool in TOOLS if not shutil.which(tool)]
 STATUS = "IopFinalCrashDumpStatus"
-# What is read by default (service/worker/reads.c), and by what a kernel is known again (kdnet/kernel/kernel.c).
+# What is read by default (service/worker/reads.c), and by what a kernel is known again (kdnet/kernel/fingerprint.c).
 EVIDENCE = ("IopAutoReboot", "CrashdmpInitialized", "CrashdmpDumpBlock", "CrashdmpImageBase", "KiBugCheckActive",
             "KiBugCheckDriver", "KeBootTime", "KeNumberProcessors", "NtBuildLabEx", "InitSafeBootMode", "NtGlobalFlag",
             "BcpLastProgressDisplayed",

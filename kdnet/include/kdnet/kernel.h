@@ -56,16 +56,16 @@ void kdnet_pdb_guidage(const struct kdnet_pdb *pdb, char out[KDNET_GUIDAGE_SIZE]
  * variables that the debugger data names. Monthly updates can share a build string; the five RVAs tell them apart. Each
  * of the five variables is also a public symbol, so a PDB with all five symbols at these RVAs belongs to this kernel.
  */
-#define KDNET_PRINT_SYMBOLS 5
+#define KDNET_FINGERPRINT_SYMBOLS 5
 
-struct kdnet_image_print {
-    uint32_t machine; /* uint32_t, so that the struct has no padding: prints are compared with memcmp */
-    uint32_t rva[KDNET_PRINT_SYMBOLS];
+struct kdnet_fingerprint {
+    uint32_t machine; /* uint32_t, so that the struct has no padding: fingerprints are compared with memcmp */
+    uint32_t rva[KDNET_FINGERPRINT_SYMBOLS];
     char build_lab[KDNET_BUILD_LAB_SIZE]; /* zero-filled behind the text */
 };
 
-/* Returns the symbol name that belongs to rva[i]; i < KDNET_PRINT_SYMBOLS. */
-const char *kdnet_print_symbol(size_t i);
+/* Returns the symbol name that belongs to rva[i]; i < KDNET_FINGERPRINT_SYMBOLS. */
+const char *kdnet_fingerprint_symbol(size_t i);
 
 KDNET_HEADER_END
 

@@ -82,10 +82,10 @@ struct kdnet_session_shared {
     bool (*find_name)(void *user, const struct kdnet_pdb *pdb, uint32_t rva, char *name, size_t size, uint32_t *offset);
     /* Returns the PDB identity that trusted machines with this fingerprint had. False: unknown or uncertain, so the
      * session reads the identity from this machine. NULL: no fingerprints are remembered. */
-    bool (*recall_image)(void *user, const struct kdnet_image_print *print, struct kdnet_pdb *pdb);
+    bool (*recall_image)(void *user, const struct kdnet_fingerprint *fingerprint, struct kdnet_pdb *pdb);
     /* Reports the PDB identity that this machine's image stated for a fingerprint. The machine may lie, also about
      * other machines' kernels. May be NULL. */
-    void (*remember_image)(void *user, const struct kdnet_image_print *print, const struct kdnet_pdb *pdb);
+    void (*remember_image)(void *user, const struct kdnet_fingerprint *fingerprint, const struct kdnet_pdb *pdb);
     /* Returns by how much the caller's clock lags behind a clock that also counts the caller's own standstills.
      * Deadlines use the caller's clock; durations in events use the other clock. NULL: no lag. */
     uint64_t (*lag_us)(void *user);
@@ -99,7 +99,7 @@ struct kdnet_session_shared {
                              silent meanwhile */
     bool prints;          /* report debug text as KDNET_EVENT_PRINT */
     /* Admission is closed: a break that comes now is neither acknowledged nor read. The machine repeats the break by
-     * itself, and at kdnet_session_admit. All other packets are still accepted: a machine whose print gets no ACK
+     * itself, and at kdnet_session_admit. All other packets are still accepted: a machine whose fingerprint gets no ACK
      * may take its debugger for absent, and then never breaks in. */
     bool breaks_wait;
     /* For a machine that has waited too long: a break that comes now is asked only what it is, and the machine goes on
@@ -232,7 +232,7 @@ bool kdnet_session_may_open(struct kdnet_session *session, const uint8_t *payloa
  * Returns KDNET_OK, or an error whose family says what to do (error.h): for drop and resync nothing; for give up, free
  * this session. Cost: one decryption (two or three while a new key is unconfirmed). The first data datagram after an
  * idle time allocates about 13 KiB. kdnet_session_next_event and kdnet_session_next_datagram free that memory when the
- * target is idle again, so data that an event borrows, such as a print's text, lives until one of them is called.
+ * target is idle again, so data that an event borrows, such as a fingerprint's text, lives until one of them is called.
  */
 int kdnet_session_receive(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us,
                           struct kdnet_received *received);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads KiBugCheckData: the code of the bug check and its four parameters; zeros in a kernel that has not crashed. */
 #include "kdnet/error.h"
+#include "kdnet/kernel/bugcheck.h"
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/identity_internal.h"
 #include "kdnet/session/probes/probe_internal.h"

@@ -162,7 +162,7 @@ static void take_structure(struct kdnet_session *session, size_t i, const uint8_
     struct kdnet_evidence_probe *probe = session->active->evidence_probe;
     struct kdnet_unit *unit = &probe->unit[i];
     uint32_t length = (uint32_t)(data[0] | data[1] << 8) & ~1U;
-    uint64_t buffer = kdnet_pointer(layout, data + layout->pointer_size);
+    uint64_t buffer = kdnet_machine_pointer(layout, data + layout->pointer_size);
     if (length == 0) {
         kdnet_evidence_text(&probe->evidence, i, data, 0, true, false);
         unit->stage = KDNET_UNIT_DONE;
@@ -183,7 +183,7 @@ static void take_unit(struct kdnet_session *session, size_t i, const uint8_t *da
     const struct kdnet_read *read = &session->shared->reads->read[i];
     unit->alone = false;
     if (unit->step < read->steps) {
-        uint64_t pointer = kdnet_pointer(kdnet_halt_layout(session), data);
+        uint64_t pointer = kdnet_machine_pointer(kdnet_halt_layout(session), data);
         unit->address = kdnet_halt_address(session, pointer + read->offset[++unit->step]);
         if (pointer == 0)
             end_unit(probe, i, KDNET_VALUE_NULL_POINTER);

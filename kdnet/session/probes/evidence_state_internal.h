@@ -4,6 +4,8 @@
 #ifndef KDNET_EVIDENCE_STATE_INTERNAL_H
 #define KDNET_EVIDENCE_STATE_INTERNAL_H
 
+#include "kdnet/kernel/image_identity.h"
+#include "kdnet/kernel/loaded_image.h"
 #include "kdnet/session/boot_cache_internal.h"
 #include "kdnet/session/state_internal.h"
 

@@ -3,27 +3,28 @@
  * Finds the PDB identity of the kernel's image, in three reads (kdnet/kernel/image_identity.h), or from an earlier boot
  * of this or another machine with the same fingerprint. Progress is kept between breaks.
  */
+#include "kdnet/kernel/fingerprint.h"
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/probes/probe_internal.h"
 #include "kdnet/session/request_internal.h"
 #include "kdnet/session/symbols_internal.h"
 
-static bool make_print(const struct kdnet_session *session, struct kdnet_image_print *print)
+static bool make_fingerprint(const struct kdnet_session *session, struct kdnet_fingerprint *fingerprint)
 {
     const struct kdnet_kernel_info *info = session->kernel_info;
     return kdnet_is_known(&info->facts, KDNET_FACT_DEBUGGER_DATA) &&
            kdnet_is_known(&info->facts, KDNET_FACT_BUILD_LAB) &&
-           kdnet_image_print((enum kdnet_machine)info->version.machine, kdnet_halt_kernel_base(session),
-                             info->data_address, &info->data, info->build_lab, print);
+           kdnet_fingerprint_make((enum kdnet_machine)info->version.machine, kdnet_halt_kernel_base(session),
+                                  info->data_address, &info->data, info->build_lab, fingerprint);
 }
 
 static bool recall(struct kdnet_session *session)
 {
     const struct kdnet_session_shared *shared = kdnet_ask_caller(session);
     struct kdnet_kernel_info *info = session->kernel_info;
-    struct kdnet_image_print print;
-    if (!shared->recall_image || !make_print(session, &print) ||
-        !shared->recall_image(shared->user, &print, &info->pdb))
+    struct kdnet_fingerprint fingerprint;
+    if (!shared->recall_image || !make_fingerprint(session, &fingerprint) ||
+        !shared->recall_image(shared->user, &fingerprint, &info->pdb))
         return false;
     kdnet_settle(&info->facts, KDNET_FACT_IDENTITY, true);
     return true;
@@ -32,9 +33,9 @@ static bool recall(struct kdnet_session *session)
 static void remember(struct kdnet_session *session)
 {
     const struct kdnet_session_shared *shared = kdnet_ask_caller(session);
-    struct kdnet_image_print print;
-    if (shared->remember_image && make_print(session, &print))
-        shared->remember_image(shared->user, &print, &session->kernel_info->pdb);
+    struct kdnet_fingerprint fingerprint;
+    if (shared->remember_image && make_fingerprint(session, &fingerprint))
+        shared->remember_image(shared->user, &fingerprint, &session->kernel_info->pdb);
 }
 
 static bool next(struct kdnet_session *session, uint64_t now_us)

@@ -3,6 +3,7 @@
  * Finds images other than the kernel that values are read from, in the kernel's list of loaded images, once a boot. The
  * list is in the memory of a machine that has crashed: it may be paged out, damaged, looping, or endless.
  */
+#include "kdnet/kernel/loaded_image.h"
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/probes/evidence_state_internal.h"
 #include "kdnet/session/probes/module_list_internal.h"
@@ -108,7 +109,7 @@ static bool ask_name(struct kdnet_session *session)
 static bool may_be_wanted(const struct kdnet_boot_cache *cache, const struct kdnet_loaded_image *image)
 {
     for (size_t i = 0; i < cache->module_count; ++i)
-        if (cache->modules[i].base == 0 && kdnet_module_may_be(cache->modules[i].name, image->name_length))
+        if (cache->modules[i].base == 0 && kdnet_loaded_image_may_be(cache->modules[i].name, image->name_length))
             return true;
     return false;
 }
@@ -129,7 +130,7 @@ static void take_name(struct kdnet_session *session, const uint8_t *data, size_t
     struct kdnet_evidence_probe *probe = session->active->evidence_probe;
     struct kdnet_boot_cache *cache = session->kernel_info->boot_cache;
     for (size_t i = 0; i < cache->module_count; ++i)
-        if (cache->modules[i].base == 0 && kdnet_module_is(cache->modules[i].name, data, length))
+        if (cache->modules[i].base == 0 && kdnet_loaded_image_is(cache->modules[i].name, data, length))
             cache->modules[i].base = probe->image.base;
     probe->asks = KDNET_ASKS_ENTRY;
     go_to(session, probe->image.next);
@@ -195,7 +196,7 @@ enum kdnet_probe_outcome kdnet_module_list_take(struct kdnet_session *session, c
     if (probe->asks == KDNET_ASKS_NAME)
         take_name(session, data, length); /* an image whose name is paged out matches no name */
     else if (probe->asks == KDNET_ASKS_LIST && length >= layout->pointer_size)
-        go_to(session, kdnet_pointer(layout, data));
+        go_to(session, kdnet_machine_pointer(layout, data));
     else if (probe->asks == KDNET_ASKS_ENTRY && length >= KDNET_LOADED_IMAGE_SIZE)
         take_entry(session, data);
     else

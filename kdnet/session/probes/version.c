@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Asks which component answers (Windows, its loader or a hypervisor), its build, processor and base address. */
-#include "kdnet/session/dump_facts_internal.h"
 #include "kdnet/session/halt_internal.h"
 #include "kdnet/session/identity_internal.h"
+#include "kdnet/session/last_break_internal.h"
 #include "kdnet/session/probes/probe_internal.h"
 #include "kdnet/session/request_internal.h"
 
