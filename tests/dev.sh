@@ -27,7 +27,7 @@ waiting='soak/|sinks/|fleet/(publish|cluster|reader|credentials)|http/|symbols_s
 waiting+='|demo/(once|screen)|e2e/(acting|deaf|faults|garbage|hints|identity|inherited|leftovers|listeners|lives|network'
 waiting+='|policy|publishing|recordings|replay|restart|silence|sinks|stall|strangers)$'
 # What would run alone at the end if it did not begin first: the tests under Wine go one after the other.
-long='windows/|model/|house/(tidy|options)|e2e/(neighbours|matrix)$|kdnetctl/(client|commands)$|symbols/kdnetctl$|http/page$'
+long='windows/|model/|house/(tidy|options)|e2e/(neighbours|matrix)$|kdnetctl/(client|exit_status)$|symbols/kdnetctl$|http/page$'
 
 # One list of all tests, PRESET/ROOM/NAME, so that one ctest runs them and one summary counts them: the lists of the
 # build folders, read with commands that put the preset before each name. There are two places a processor and one more:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is made from kdnetctl's own table of commands and options (--help prints it): bad input for each of them, and the
-exit status of each command in each situation. check_commands.py PROGRAM TREE
+exit status of each command in each situation. check_exit_status.py PROGRAM TREE
 
 KDNETD_TEST_SEED chooses the bad values.
 """
