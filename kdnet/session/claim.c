@@ -24,10 +24,11 @@
 #define POKES_US     2500000U  /* a machine pokes every 3 s; an earlier poke was requested by a host */
 #define UNPAID_MAX   2U        /* claims in a row of a machine that did not wait */
 
-#define WORD_US         50000U   /* another host that has the machine says so within this time */
-#define KEPT_US         1000000U /* so long its word is good for pokes; and it is believed no longer without a pause */
-#define STRAYS_PAUSE_US 300000U
-#define WORK_PAUSE_US   500000U /* after which the other host begins anew */
+#define WORD_US         50000U /* another host that has the machine says so within this time */
+#define KEPT_US         1000000U /* so long its word is good for pokes; and it is believed no longer without such a pause */
+#define STRAY_AGAIN_US  300000U  /* a machine that nobody has acknowledged says its packet again after 0.5 s ... */
+#define STRAYS_PAUSE_US 2000000U /* ... and one that was quiet for so long says something new */
+#define WORK_PAUSE_US   500000U  /* after which the other host begins anew */
 
 #define TRIES    24U /* of a claim */
 #define KNOCKS   8U  /* the last of them ask for no further poke */
@@ -190,16 +191,34 @@ static uint64_t word_deadline(const struct kdnet_session *session)
     return session->strays ? session->strays->word_us : 0;
 }
 
-/* The other hosts are shown the datagram. Whoever has the machine says so, but is believed only so long. */
+/*
+ * Whether the word of a host that has the machine counts: for a moment, and not when the machine has said its packet
+ * again. Then that host opens what it is shown, but does not reach the machine: its address may have moved to us.
+ */
+static bool is_word_believed(const struct kdnet_strays *strays, uint64_t now_us)
+{
+    return strays->since_ms == 0 || (!strays->again && kdnet_state_since(strays->since_ms, now_us) <= KEPT_US);
+}
+
+/* Notes data that came astray. */
+static void note_stray(struct kdnet_strays *strays, uint64_t now_us)
+{
+    uint64_t pause_us = kdnet_state_since(strays->last_ms, now_us);
+    bool anew = strays->since_ms == 0 || pause_us > STRAYS_PAUSE_US;
+    if (anew)
+        strays->since_ms = kdnet_state_ms(now_us);
+    strays->again = !anew && (strays->again || pause_us > STRAY_AGAIN_US);
+    strays->last_ms = kdnet_state_ms(now_us);
+}
+
+/* The other hosts are shown the datagram. Whoever has the machine says so. */
 static bool waits_for_word(struct kdnet_session *session, bool waits, uint64_t now_us)
 {
     struct kdnet_strays *strays = session->shared->relays ? strays_of(session) : NULL;
     if (!strays)
         return false;
-    if (strays->since_ms == 0 || kdnet_state_since(strays->last_ms, now_us) > STRAYS_PAUSE_US)
-        strays->since_ms = kdnet_state_ms(now_us);
-    strays->last_ms = kdnet_state_ms(now_us);
-    if (kdnet_state_since(strays->since_ms, now_us) > KEPT_US)
+    note_stray(strays, now_us);
+    if (!is_word_believed(strays, now_us))
         return false;
     session->word_waits = session->word_waits || waits;
     if (strays->word_us == 0)
@@ -224,6 +243,8 @@ void kdnet_claim_foreign(struct kdnet_session *session, uint8_t version, size_t 
 void kdnet_claim_kept(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_strays *strays = strays_of(session);
+    if (strays && !is_word_believed(strays, now_us))
+        return;
     if (strays)
         strays->kept_ms = kdnet_state_ms(now_us);
     wait_no_more(session);

@@ -307,6 +307,7 @@ struct kdnet_strays {
     uint32_t kept_ms;  /* when another host said so last (kdnet_state_ms); 0: never */
     uint32_t since_ms; /* start of data that other hosts were shown (kdnet_state_ms); 0: none */
     uint32_t last_ms;  /* the last of it */
+    bool again;        /* by a machine that still waits */
 };
 
 /*

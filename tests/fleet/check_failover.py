@@ -8,6 +8,7 @@ import harness
 
 UPGRADE_MS = 6000  # over which machines start, and so crash, while both collectors are upgraded
 UPGRADE_DELAY_MS = 7000
+BACK_DELAY_MS = 9000  # by then each machine has been at both collectors
 
 
 class Failover(failing.Case):
@@ -39,9 +40,26 @@ class Failover(failing.Case):
         self.lan.give("b")
         self.judge(machines, 100, "collector killed, address moved")
 
+    def test_back(self):
+        """The other collector has the keys of all machines when they crash, opens what it is shown, and reaches none."""
+        self.lan.give("a")
+        self.start_all()
+        machines = self.machines(delay_ms=BACK_DELAY_MS)
+        for side in ("a", "b"):
+            self.lan.give(side)
+            self.wait_connected(side)
+        self.fault()
+        self.lan.give("a")
+        self.before = []
+        self.judge([machines], 100, "address moved away and back")
+
+    def wait_connected(self, side):
+        lan.wait_until(lambda: len({e["target"] for e in self.daemons[side].events(kind="connected")}) == failing.COUNT,
+                       f"not all machines are at {side}")
+
 
 class Keepalived(Failover):
-    test_drained = test_dead = None
+    test_drained = test_dead = test_back = None
 
     def setUp(self):
         super().setUp()

@@ -244,8 +244,8 @@ int kdnet_session_receive(struct kdnet_session *session, const uint8_t *payload,
 int kdnet_session_receive_relayed(struct kdnet_session *session, const uint8_t *payload, size_t length, uint64_t now_us,
                                   struct kdnet_received *received);
 
-/* Another host has the machine: it has opened data that went astray to this one. Believed for a second without a pause
- * at most: a machine that still waits then is claimed. */
+/* Another host has the machine: it has opened data that went astray to this one. Believed for a second at most, and not
+ * when the machine says its packet again after a pause: a machine that still waits then is claimed. */
 void kdnet_session_kept(struct kdnet_session *session, uint64_t now_us);
 
 /*
