@@ -15,12 +15,13 @@
 #include "kdnet/wire/manipulate.h"
 #include "tests/session/net.h"
 
-#define SECOND_US UINT64_C(1000000)
-#define SLICE_US  50U /* how far one machine's clock runs ahead of another's */
-#define CROWD     50U
-#define VANISH_AT 5U /* questions of the trace */
-#define FAULT     0x1234U
-#define BUCKET    "D1 faulty.sys+0x1234@5F3A1B2C"
+#define SECOND_US     UINT64_C(1000000)
+#define SLICE_US      50U /* how far one machine's clock runs ahead of another's */
+#define CROWD         50U
+#define VANISH_AT     5U /* questions of the trace */
+#define FAULT         0x1234U
+#define CROWD_HALT_US 150000U /* of fifty machines on a near network */
+#define BUCKET        "D1 faulty.sys+0x1234@5F3A1B2C"
 
 static struct kdnet_session_shared shared;
 
@@ -227,6 +228,25 @@ static void nobody_waits_longer_than_its_time(void **state)
     assert_in_range(count_in_full(1), 0, 2);
 }
 
+/* Where machines are slow the deadline is long. Those that wait for others go on soon after these have told all the
+ * same. */
+static void with_a_long_deadline_nobody_waits_longer(void **state)
+{
+    struct test_random random;
+    struct machine_config config = {.scenario = "bugcheck", .cause = FAULT, .images = 200};
+    (void)state;
+    test_random_init(&random);
+    shared.read_deadline_us = 30 * SECOND_US;
+    join_all(&config, &random);
+    run_crowd(0, 3 * SECOND_US / 2);
+    assert_int_equal(count_at_once(), CROWD);
+    for (unsigned i = 0; i < CROWD; ++i) {
+        struct machine_result result;
+        machine_result(crowd[i].pair.machine, crowd[i].pair.now_us, &result);
+        assert_in_range(result.longest_halt_us, 1, CROWD_HALT_US);
+    }
+}
+
 /* While very many crash, these few are no exception. */
 static void in_a_storm_two_are_asked_in_full(void **state)
 {
@@ -250,6 +270,7 @@ int main(void)
         TEST(of_two_faults_two_machines_each_are_asked_in_full),
         TEST(place_of_a_machine_that_vanishes_is_taken),
         TEST(nobody_waits_longer_than_its_time),
+        TEST(with_a_long_deadline_nobody_waits_longer),
         TEST(in_a_storm_two_are_asked_in_full),
     };
 #undef TEST

@@ -17,9 +17,10 @@
 #include <stdlib.h>
 
 /* Parts of a search's time. */
-#define WAIT_DIVISOR  2U  /* how long it waits for what other machines are being asked */
-#define POLL_DIVISOR  32U /* how often it looks whether they have told */
-#define CLAIM_DIVISOR 5U  /* how long others wait for a machine that does not answer: shorter than they wait at all */
+#define WAIT_DIVISOR  2U     /* how long it waits for what other machines are being asked */
+#define POLL_DIVISOR  32U    /* how often it looks whether they have told */
+#define POLL_MOST_US  15000U /* a long deadline is for slow machines: those that wait do not wait longer */
+#define CLAIM_DIVISOR 5U /* how long others wait for a machine that does not answer: shorter than they wait at all */
 
 /* How a machine is asked. */
 enum cause_way {
@@ -142,7 +143,7 @@ static void begin(struct kdnet_session *session, struct cause_state *state, uint
     state->until_us = kdnet_probe_share(session, now_us);
     uint64_t time_us = state->until_us - now_us;
     state->wait_until_us = now_us + time_us / WAIT_DIVISOR;
-    state->poll_us = time_us / POLL_DIVISOR + 1;
+    state->poll_us = time_us / POLL_DIVISOR < POLL_MOST_US ? time_us / POLL_DIVISOR + 1 : POLL_MOST_US;
     state->claim_us = time_us / CLAIM_DIVISOR;
     struct kdnet_trace_start start = start_of(session);
     if (!shared->crash_storm || (kdnet_trace_cache_may_ask(start.cache, &start.bugcheck, start.kernel_id, now_us) &&
