@@ -340,6 +340,8 @@ void kdnet_break_handler_acked(struct kdnet_session *session, uint64_t now_us)
 void kdnet_break_handler_heard(struct kdnet_session *session, uint64_t now_us)
 {
     kdnet_resend_poked(session, now_us);
+    if (!session->history)
+        return; /* nor is there an active session */
     kdnet_last_break_poked(session, now_us);
     kdnet_resume_poked(session, now_us);
 }

@@ -173,14 +173,15 @@ static void take_foreign(struct kdnet_session *session, bool waits, bool to_send
 /* Made when there is none; NULL: out of memory, and nobody's word is waited for. */
 static struct kdnet_strays *strays_of(struct kdnet_session *session)
 {
-    if (!session->strays)
+    if (!session->has_strays)
         session->strays = calloc(1, sizeof *session->strays);
+    session->has_strays = session->strays;
     return session->strays;
 }
 
 static void wait_no_more(struct kdnet_session *session)
 {
-    if (session->strays)
+    if (session->has_strays)
         session->strays->word_us = 0;
     session->word_waits = false;
 }
@@ -188,7 +189,7 @@ static void wait_no_more(struct kdnet_session *session)
 /* When nobody's word is waited for any more; 0: nobody's is. */
 static uint64_t word_deadline(const struct kdnet_session *session)
 {
-    return session->strays ? session->strays->word_us : 0;
+    return session->has_strays ? session->strays->word_us : 0;
 }
 
 /*
@@ -256,20 +257,20 @@ void kdnet_claim_kept(struct kdnet_session *session, uint64_t now_us)
 
 bool kdnet_claim_is_kept(const struct kdnet_session *session, uint64_t now_us)
 {
-    const struct kdnet_strays *strays = session->shared->relays ? session->strays : NULL;
+    const struct kdnet_strays *strays = session->has_strays && session->shared->relays ? session->strays : NULL;
     return strays && strays->kept_ms != 0 && kdnet_state_since(strays->kept_ms, now_us) < KEPT_US;
 }
 
 bool kdnet_claim_has_strays(const struct kdnet_session *session, uint64_t now_us)
 {
-    const struct kdnet_strays *strays = session->shared->relays ? session->strays : NULL;
+    const struct kdnet_strays *strays = session->has_strays && session->shared->relays ? session->strays : NULL;
     return strays && strays->last_ms != 0 && kdnet_state_since(strays->last_ms, now_us) < KEPT_US;
 }
 
 /* Whether its data began to come astray only lately. */
 static bool is_new_astray(const struct kdnet_session *session, uint64_t now_us)
 {
-    return session->strays && kdnet_state_since(session->strays->since_ms, now_us) <= KEPT_US;
+    return session->has_strays && kdnet_state_since(session->strays->since_ms, now_us) <= KEPT_US;
 }
 
 /* What nobody has for so long is noise, or the machine of a host that is gone. */
@@ -341,8 +342,8 @@ void kdnet_claim_offered(struct kdnet_session *session, uint64_t now_us)
 /* We have asked for a poke lately. */
 static bool has_asked(const struct kdnet_session *session, uint64_t now_us)
 {
-    uint64_t trip_us = 2 * kdnet_state_round_trip(session);
-    return session->asked && kdnet_state_since(session->solicited_ms, now_us) < ASKED_US + trip_us;
+    return session->asked &&
+           kdnet_state_since(session->solicited_ms, now_us) < ASKED_US + 2 * kdnet_state_round_trip(session);
 }
 
 /* Thue and Morse's sequence, which no period fits: otherwise alternating datagrams could go the same way for ever. */
@@ -390,10 +391,11 @@ void kdnet_claim_poked(struct kdnet_session *session, uint64_t now_us)
 /* A machine that is heard itself, and of which no word counts any more, needs none of this. */
 static void drop_strays(struct kdnet_session *session, uint64_t now_us)
 {
-    if (!session->strays || kdnet_claim_is_kept(session, now_us) || kdnet_claim_has_strays(session, now_us))
+    if (!session->has_strays || kdnet_claim_is_kept(session, now_us) || kdnet_claim_has_strays(session, now_us))
         return;
     free(session->strays);
     session->strays = NULL;
+    session->has_strays = false;
 }
 
 void kdnet_claim_heard(struct kdnet_session *session, uint64_t now_us)
@@ -418,9 +420,7 @@ void kdnet_claim_paid(struct kdnet_session *session)
 
 static uint64_t claim_deadline(const struct kdnet_session *session)
 {
-    bool claims = session->rival > 0 || session->claim_tries > 0 ||
-                  session->response_doubted > 0; /* which an idle machine's poke has fetched anyway */
-    return claims && session->claim_us > 0 ? session->claim_us : KDNET_NEVER;
+    return kdnet_claim_is_pending(session) && session->claim_us > 0 ? session->claim_us : KDNET_NEVER;
 }
 
 uint64_t kdnet_claim_deadline(const struct kdnet_session *session)

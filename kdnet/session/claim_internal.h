@@ -46,6 +46,12 @@ void kdnet_claim_offered(struct kdnet_session *session, uint64_t now_us);
 void kdnet_claim_heard(struct kdnet_session *session, uint64_t now_us);
 void kdnet_claim_paid(struct kdnet_session *session);
 
+/* Whether claim_us counts. Reads only what an idle machine's poke has fetched anyway. */
+static inline bool kdnet_claim_is_pending(const struct kdnet_session *session)
+{
+    return session->rival > 0 || session->claim_tries > 0 || session->response_doubted > 0;
+}
+
 uint64_t kdnet_claim_deadline(const struct kdnet_session *session);
 void kdnet_claim_expire(struct kdnet_session *session, uint64_t now_us);
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kdnet/base/prefetch.h"
 #include "kdnet/error.h"
 #include "kdnet/kernel/crash.h"
 #include "kdnet/session/break_handler_internal.h"
@@ -15,7 +14,6 @@
 #include "kdnet/session/resend_internal.h"
 #include "kdnet/session/sequence_internal.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,6 +127,12 @@ static bool is_nothing(const struct kdnet_history *history, uint64_t now_us)
            kdnet_budget_is_whole(&history->budget, now_us);
 }
 
+/* Whether the machine needs nothing but a poke now and then, as nearly every machine. */
+static bool is_at_rest(const struct kdnet_session *session)
+{
+    return !session->active && !session->history;
+}
+
 /* Frees an active session's memory when nothing of it is needed. */
 static void rest(struct kdnet_session *session)
 {
@@ -153,6 +157,8 @@ static void rest(struct kdnet_session *session)
 bool kdnet_session_next_event(struct kdnet_session *session, struct kdnet_event *out)
 {
     struct kdnet_active *active = session->active;
+    if (is_at_rest(session))
+        return false;
     while (active && active->event_count > 0) {
         *out = *kdnet_events_take(session);
         if (!kdnet_budget_allows(session, out))
@@ -271,6 +277,8 @@ void kdnet_session_kept(struct kdnet_session *session, uint64_t now_us)
 bool kdnet_session_next_datagram(struct kdnet_session *session, uint64_t now_us, struct kdnet_outgoing *out)
 {
     bool due = session->response_due || session->knock_due || session->solicit_due;
+    if (!due && is_at_rest(session))
+        return false;
     bool made = due ? kdnet_session_next_control(session, out) : kdnet_outgoing_next_data(session, now_us, out);
     if (!made)
         rest(session); /* frees memory that the next of thousands of connecting targets needs */
@@ -288,9 +296,18 @@ static uint64_t lost_deadline(const struct kdnet_session *session)
            (dumping ? session->shared->dump_for_us : session->shared->lost_after_us);
 }
 
+/* Whether nothing but silence and a RESEND can come due, as for nearly every machine. */
+static bool is_quiet(const struct kdnet_session *session)
+{
+    return is_at_rest(session) && !kdnet_claim_is_pending(session) && !session->has_strays;
+}
+
 uint64_t kdnet_session_deadline(const struct kdnet_session *session)
 {
     uint64_t deadline = lost_deadline(session);
+    uint64_t resend = kdnet_resend_deadline(session);
+    if (is_quiet(session))
+        return resend < deadline ? resend : deadline;
     uint64_t link = session->active ? kdnet_link_deadline(&session->active->link) : KDNET_NEVER;
     uint64_t halt = kdnet_break_handler_deadline(session);
     uint64_t budget = kdnet_budget_deadline(session);
@@ -341,20 +358,6 @@ void kdnet_session_expire(struct kdnet_session *session, uint64_t now_us)
     kdnet_demand_expire(session, now_us);
     kdnet_claim_expire(session, now_us);
     kdnet_budget_expire(session, now_us);
-}
-
-void kdnet_session_prefetch(const struct kdnet_session *session)
-{
-    const char *bytes = (const char *)session;
-    for (size_t at = 0; at < offsetof(struct kdnet_session, policy); at += 64)
-        kdnet_prefetch(bytes + at);
-}
-
-void kdnet_session_prefetch_key(const struct kdnet_session *session)
-{
-    const char *key = (const char *)session + offsetof(struct kdnet_session, keys.control);
-    kdnet_prefetch(key);
-    kdnet_prefetch(key + KDNET_AES_KEY_LENGTH - 1); /* the key may span two cache lines */
 }
 
 void kdnet_session_admit(struct kdnet_session *session, uint64_t now_us)

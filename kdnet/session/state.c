@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Allocates and frees the parts of a session that are made on demand, and the operations that all files of this room
  * use. */
+#include "kdnet/base/prefetch.h"
 #include "kdnet/session/boot_cache_internal.h"
 #include "kdnet/session/state_internal.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #define SOLICIT_PERIOD_US 50000U
@@ -11,6 +13,9 @@
 #define READ_RIVAL_US     200000U /* two hosts that read in turn must not keep the machine long */
 #define RTT_UNKNOWN_US    20000U
 #define RTT_MOST_US       100000U
+#define CACHE_LINE        64U
+
+_Static_assert(offsetof(struct kdnet_session, policy) <= 3 * CACHE_LINE, "a poke touches three cache lines");
 
 void kdnet_probe_states_clear(struct kdnet_probe_states *states)
 {
@@ -107,4 +112,19 @@ void kdnet_state_suspect_key(struct kdnet_session *session)
     session->solicit_due = true;
     session->solicit_to_sender = false;
     session->solicit_version = session->version;
+}
+
+void kdnet_session_prefetch(const struct kdnet_session *session)
+{
+    const char *bytes = (const char *)session;
+    for (size_t at = 0; at < offsetof(struct kdnet_session, policy); at += CACHE_LINE)
+        kdnet_prefetch(bytes + at);
+    kdnet_prefetch(bytes + offsetof(struct kdnet_session, policy) - 1); /* a session need not begin with a line */
+}
+
+void kdnet_session_prefetch_key(const struct kdnet_session *session)
+{
+    const char *key = (const char *)session + offsetof(struct kdnet_session, keys.control);
+    kdnet_prefetch(key);
+    kdnet_prefetch(key + KDNET_AES_KEY_LENGTH - 1); /* the key may span two cache lines */
 }

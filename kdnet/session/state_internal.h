@@ -311,8 +311,9 @@ struct kdnet_strays {
 };
 
 /*
- * One for each machine, and each machine pokes every three seconds. A poke of an idle machine touches only the first
- * three or four cache lines; state that only breaking machines need is allocated on demand.
+ * One for each machine, and each machine pokes every three seconds. A poke of an idle machine touches only the members
+ * before policy, three cache lines that kdnet_session_prefetch fetches; state that only breaking machines need is
+ * allocated on demand.
  */
 struct kdnet_session {
     const struct kdnet_session_shared *shared;
@@ -321,34 +322,29 @@ struct kdnet_session {
     struct kdnet_history *history; /* never NULL while `active` is not; NULL: nothing to remember */
     uint64_t last_seen_us;
     uint64_t control_sequence;
+    uint64_t resend_us; /* when to send the next RESEND; KDNET_NEVER: at the machine's next poke */
     bool connected : 1; /* data_key is in force */
     bool lost : 1;
     bool rekey_wanted : 1; /* answer the next poke even if the target says that it is connected */
     bool renumbered : 1;   /* the target restarted its data sequence under this key */
     bool solicit_due : 1, solicit_to_sender : 1;
-    uint8_t
-        resend_repeats : 2; /* consecutive repeats of a question that our RESEND caused: each delays the next RESEND */
-    uint8_t solicit_version;
-    uint8_t version;
-    uint8_t response_due : 7;     /* index in offers + 1; 0: none */
-    bool knock_due : 1;           /* send RESEND under the newest offer's key */
-    uint8_t lost_later;           /* seconds by which the loss report is delayed, for want of memory */
-    uint8_t foreign_rekeys : 4;   /* new keys that the target was given lately */
-    bool asked : 1;               /* solicited_ms is the time of a request to poke */
-    bool going_down : 1;          /* released from the last break before a restart */
-    uint8_t rival : 2;            /* another host serves this machine, too: countdown of the machine's pokes */
-    uint8_t resend_left : 5;      /* quick RESENDs left for a machine that may be halted */
-    bool word_waits : 1;          /* the machine waits for an answer to what other hosts were shown */
-    uint8_t response_doubted : 3; /* so often the response is given again, next at claim_us */
-    bool relayed : 1;             /* the datagram that is taken now came to another host */
-    uint8_t claims_unpaid : 2;    /* claims since the machine last waited for the session */
+    bool word_waits : 1;      /* the machine waits for an answer to what other hosts were shown */
+    bool has_strays : 1;      /* `strays` is there: to know, an idle machine's poke need not fetch that pointer */
+    uint8_t response_due : 7; /* index in offers + 1; 0: none */
+    bool knock_due : 1;       /* send RESEND under the newest offer's key */
+    uint8_t lost_later;       /* seconds by which the loss report is delayed, for want of memory */
+    uint8_t rival : 2;        /* another host serves this machine, too: countdown of the machine's pokes */
+    bool asked : 1;           /* solicited_ms is the time of a request to poke */
+    uint8_t claim_tries : 5;  /* tries of the claim's request */
+    uint8_t resend_left : 5;  /* quick RESENDs left for a machine that may be halted */
+    bool relayed : 1;         /* the datagram that is taken now came to another host */
+    bool going_down : 1;      /* released from the last break before a restart */
+    uint8_t : 0;
     uint8_t resend_slow : 5; /* 1 + RESENDs sent at growing intervals until the machine is heard; 0: none are sent */
-    uint8_t claim_tries;     /* tries of the claim's request */
-    uint16_t waits_ms;       /* kdnet_state_short_ms of the last packet under an unknown key that wants an answer */
-    uint16_t poked_ms;       /* kdnet_state_short_ms of the last poke, where another host may be; 0: not known */
+    uint8_t response_doubted : 3; /* so often the response is given again, next at claim_us */
+    uint16_t poked_ms;            /* kdnet_state_short_ms of the last poke, where another host may be; 0: not known */
     struct kdnet_keys keys;
     uint8_t target_random[KDNET_RANDOM_LENGTH]; /* from the newest poke of this session */
-    uint64_t resend_us; /* when to send the next RESEND; KDNET_NEVER: at the machine's next poke */
 
     const struct kdnet_policy *policy;
     struct kdnet_kernel_info *kernel_info; /* NULL: nothing is known of the kernel */
@@ -364,6 +360,11 @@ struct kdnet_session {
     struct kdnet_strays *strays;      /* NULL: other hosts were shown nothing lately */
     uint32_t foreign_ms;              /* start of data that none of our keys opens (kdnet_state_ms); 0: no such data */
     uint32_t solicited_ms; /* when the target was last asked for a poke or given a new key (kdnet_state_ms); 0: never */
+    uint16_t waits_ms;     /* kdnet_state_short_ms of the last packet under an unknown key that wants an answer */
+    uint8_t version, solicit_version;
+    uint8_t foreign_rekeys : 4; /* new keys that the target was given lately */
+    uint8_t claims_unpaid : 2;  /* claims since the machine last waited for the session */
+    uint8_t resend_repeats : 2; /* of a question, in a row, that our RESENDs caused: each delays the next RESEND */
 };
 
 /* Frees the private states of the probes. */
