@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOOKS_AHEAD 4U /* places on the way of a look-up that targets_prefetch compares */
+
 enum { LIVE, CANDIDATE };
 
 struct address targets_address(const struct target_endpoint *endpoint)
@@ -199,15 +201,21 @@ static bool is_endpoint(const struct target_endpoint *endpoint, const struct add
 size_t targets_at(const struct targets *targets, const struct address *address, uint16_t local_port,
                   struct target *out[static TARGETS_SHARE_MAX])
 {
+    return targets_at_home(targets, address, local_port, (struct targets_home){.slot_count = 0}, out);
+}
+
+size_t targets_at_home(const struct targets *targets, const struct address *address, uint16_t local_port,
+                       struct targets_home home, struct target *out[static TARGETS_SHARE_MAX])
+{
     size_t count = 0;
     if (targets->slot_count == 0)
         return 0;
-    for (size_t at = home_of(targets, address, local_port); targets->slots[at] != 0 && count < TARGETS_SHARE_MAX;
-         at = targets_after(at, targets->slot_count)) {
-        const struct target_endpoint *endpoint = endpoint_in(targets, targets->slots[at]);
+    for (size_t at = home.slot_count == targets->slot_count ? home.at : home_of(targets, address, local_port);
+         targets->slots[at] != 0 && count < TARGETS_SHARE_MAX; at = targets_after(at, targets->slot_count)) {
+        struct target *target = row_in(targets, targets->slots[at]);
+        const struct target_endpoint *endpoint = place_of(target, (targets->slots[at] - 1) % TARGETS_PLACES);
         if (!is_endpoint(endpoint, address, local_port))
             continue;
-        struct target *target = row_in(targets, targets->slots[at]);
         out[count++] = target;
         if (endpoint == &target->live && count > 1) {
             out[count - 1] = out[0];
@@ -217,22 +225,42 @@ size_t targets_at(const struct targets *targets, const struct address *address, 
     return count;
 }
 
-size_t targets_prefetch(const struct targets *targets, const struct address *const *addresses, size_t count,
-                        uint16_t local_port, const struct target *rows[static TARGETS_AHEAD])
+/* The row that the look-up will probably find; NULL: none. A place is often not at its home, but behind it. */
+static const struct target *probable_row(const struct targets *targets, const struct address *address,
+                                         uint16_t local_port, size_t at)
 {
-    size_t at[TARGETS_AHEAD], found = 0;
-    if (targets->slot_count == 0 || count > TARGETS_AHEAD)
+    const struct target *row = NULL;
+    for (unsigned i = 0; i < LOOKS_AHEAD && targets->slots[at] != 0; ++i) {
+        row = row_in(targets, targets->slots[at]);
+        if (is_endpoint(&row->live, address, local_port))
+            break;
+        at = targets_after(at, targets->slot_count);
+    }
+    return row;
+}
+
+size_t targets_prefetch(const struct targets *targets, const struct address *const *addresses, size_t count,
+                        uint16_t local_port, struct targets_home homes[static TARGETS_AHEAD],
+                        const struct target *rows[static TARGETS_AHEAD])
+{
+    size_t found = 0;
+    if (targets->slot_count == 0 || count > TARGETS_AHEAD) {
+        memset(homes, 0, TARGETS_AHEAD * sizeof *homes);
         return 0;
+    }
     for (size_t i = 0; i < count; ++i) {
-        at[i] = home_of(targets, addresses[i], local_port);
-        kdnet_prefetch(&targets->slots[at[i]]);
+        homes[i] = (struct targets_home){.at = home_of(targets, addresses[i], local_port),
+                                         .slot_count = targets->slot_count};
+        kdnet_prefetch(&targets->slots[homes[i].at]);
     }
     for (size_t i = 0; i < count; ++i)
-        if (targets->slots[at[i]] != 0) {
-            rows[found] = row_in(targets, targets->slots[at[i]]);
-            kdnet_prefetch(rows[found]);
-            kdnet_prefetch((const char *)rows[found++] + 64);
-        }
+        if (targets->slots[homes[i].at] != 0)
+            kdnet_prefetch(&row_in(targets, targets->slots[homes[i].at])->more); /* and what lies behind it */
+    for (size_t i = 0; i < count; ++i) {
+        rows[found] = probable_row(targets, addresses[i], local_port, homes[i].at);
+        if (rows[found])
+            ++found;
+    }
     return found;
 }
 

@@ -65,7 +65,12 @@ struct target_more {
     uint16_t slot;          /* slot of the row's key in the ring */
 };
 
+/* From `more` on, this and the session's first members are what a poke of an idle machine touches: 256 bytes. */
 struct target {
+    union {
+        char here[TARGETS_NAME_HERE];
+        char *apart;
+    } name;                      /* targets_name */
     struct target_more *more;    /* NULL: neither a candidate nor a move */
     struct target_endpoint live; /* holds the configured IP address from the start */
     uint32_t id;
@@ -87,10 +92,6 @@ struct target {
     bool handed_over : 1;                     /* to another debugger: we are silent, until more->silent_until_us */
     uint16_t via;                             /* `via` of its live place (struct address) */
     uint32_t snapshot;                        /* its slot (snapshots.h); 0: none */
-    union {
-        char here[TARGETS_NAME_HERE];
-        char *apart;
-    } name; /* targets_name */
 };
 
 /* Rows of one listening port (0: of all ports) whose keys are tried on an unknown poke; all but rows with a strict
@@ -190,13 +191,24 @@ bool targets_index(struct targets *targets);
 size_t targets_at(const struct targets *targets, const struct address *address, uint16_t local_port,
                   struct target *out[static TARGETS_SHARE_MAX]);
 
+/* Where a look-up begins in the index of places. */
+struct targets_home {
+    size_t at;
+    size_t slot_count; /* of the index then: it may grow; 0: not known */
+};
+
+/* The same; a home from targets_prefetch spares the hash of the address. */
+size_t targets_at_home(const struct targets *targets, const struct address *address, uint16_t local_port,
+                       struct targets_home home, struct target *out[static TARGETS_SHARE_MAX]);
+
 /*
- * Prefetches into the CPU cache what `count` look-ups of targets_at will touch, at most TARGETS_AHEAD. Writes the rows
- * that they will probably find, and returns how many. With a million rows each step waits for memory; a batch waits
- * once for all.
+ * Prefetches into the CPU cache what `count` look-ups will touch, at most TARGETS_AHEAD. Writes where each begins, and
+ * the rows that they will probably find, and returns how many those are. With a million rows each step waits for
+ * memory; a batch waits once for all.
  */
 size_t targets_prefetch(const struct targets *targets, const struct address *const *addresses, size_t count,
-                        uint16_t local_port, const struct target *rows[static TARGETS_AHEAD]);
+                        uint16_t local_port, struct targets_home homes[static TARGETS_AHEAD],
+                        const struct target *rows[static TARGETS_AHEAD]);
 
 /* Returns the first row with this configured IP, whatever its port; then follow next_same_ip. TARGETS_NONE: none. */
 uint32_t targets_with_ip(const struct targets *targets, const uint8_t ip[static 16]);

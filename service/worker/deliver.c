@@ -142,12 +142,12 @@ static void update_address(struct worker *worker, struct target *target, const s
                            const struct kdnet_received *received)
 {
     uint16_t port = a->listener->local.port;
-    bool was_live = targets_is_live(target);
-    struct address before = targets_address(&target->live);
     if (!received->live) {
         update_candidate(worker, target, a, received);
         return;
     }
+    bool was_live = targets_is_live(target);
+    struct address before = targets_address(&target->live);
     if (!targets_set_live(&worker->targets, target, a->source, a->listener, port))
         return;
     responses_forget(&worker->responses, a->source, port, target->id);
@@ -158,15 +158,19 @@ static void update_address(struct worker *worker, struct target *target, const s
         say_elsewhere(target, a->source);
 }
 
+static bool is_known(int code)
+{
+    return code == KDNET_OK || code == KDNET_ERR_REPEAT || kdnet_error_family(code) != KDNET_FAMILY_DROP;
+}
+
 /* Reports datagrams that a target's key opens, but whose form is unknown: a future Windows must not be invisible. */
 static void say_unexpected(struct worker *worker, const struct target *target, const struct arrival *a,
                            const struct kdnet_received *received, int code)
 {
     struct log_line line;
     char source[ADDRESS_TEXT_SIZE];
-    bool known = code == KDNET_OK || code == KDNET_ERR_REPEAT || kdnet_error_family(code) != KDNET_FAMILY_DROP;
-    if ((known && received->version <= NEWEST_VERSION) ||
-        (worker->unexpected_us != 0 && a->now_us - worker->unexpected_us < WORKER_MINUTE_US))
+    bool known = is_known(code);
+    if (worker->unexpected_us != 0 && a->now_us - worker->unexpected_us < WORKER_MINUTE_US)
         return;
     worker->unexpected_us = a->now_us;
     address_format(a->source, source);
@@ -210,16 +214,23 @@ static int receive(struct worker *worker, struct target *target, const struct ar
     return code;
 }
 
+/* Tells a session what applies to a break, which no poke brings. */
+static void prepare_break(struct worker *worker, const struct target *target, uint64_t now_us)
+{
+    worker->shared.breaks_wait = !admission_takes(&worker->admission, target->id, now_us);
+    worker->shared.breaks_pass = admission_is_late(&worker->admission, target->id);
+    worker->shared.crash_storm = admission_halted_count(&worker->admission) > CRASH_STORM / worker->env->worker_count;
+}
+
 /* Gives a datagram to a session. Returns whether it was the target's. */
 bool deliver_datagram(struct worker *worker, struct target *target, const struct arrival *a)
 {
-    struct kdnet_received received = {.authentic = false};
+    struct kdnet_received received;
     if (target->handed_over && handover_may_open(target, a) && handover_lasts(worker, target, a->now_us))
         return true;
-    worker->shared.breaks_wait = a->channel == KDNET_CHANNEL_DATA &&
-                                 !admission_takes(&worker->admission, target->id, a->now_us);
-    worker->shared.breaks_pass = a->channel == KDNET_CHANNEL_DATA && admission_is_late(&worker->admission, target->id);
-    worker->shared.crash_storm = admission_halted_count(&worker->admission) > CRASH_STORM / worker->env->worker_count;
+    worker->shared.breaks_wait = worker->shared.breaks_pass = false;
+    if (a->channel == KDNET_CHANNEL_DATA)
+        prepare_break(worker, target, a->now_us);
     int code = receive(worker, target, a, &received);
     if (kdnet_error_family(code) == KDNET_FAMILY_GIVE_UP) {
         give_up(worker, target, code);
@@ -229,7 +240,8 @@ bool deliver_datagram(struct worker *worker, struct target *target, const struct
         return false;
     if (kdnet_session_last_seen(targets_session(target)) == a->now_us)
         a->listener->heard_us = a->now_us;
-    say_unexpected(worker, target, a, &received, code);
+    if (!is_known(code) || received.version > NEWEST_VERSION)
+        say_unexpected(worker, target, a, &received, code);
     update_address(worker, target, a, &received);
     note_admission(worker, target, a, &received);
     if (received.other_host)

@@ -9,6 +9,8 @@
 #include "service/worker/stray.h"
 #include "service/worker/unknown_poke.h"
 
+_Static_assert(RECEIVER_BATCH <= TARGETS_AHEAD, "a batch is looked up together");
+
 /* The rows with the source's IP as their configured address: few, so they are tried without waiting. */
 static bool deliver_to_configured(struct worker *worker, const struct arrival *a, bool *any)
 {
@@ -90,7 +92,7 @@ static bool deliver_to_answered(struct worker *worker, const struct arrival *a)
 static size_t rows_at(struct worker *worker, const struct arrival *a, struct target *rows[static TARGETS_SHARE_MAX])
 {
     uint16_t port = a->listener->local.port;
-    size_t count = targets_at(&worker->targets, a->source, port, rows);
+    size_t count = targets_at_home(&worker->targets, a->source, port, a->home, rows);
     if (count > 0 || a->forwarded != FORWARD_NONE || a->channel != KDNET_CHANNEL_DATA || worker_is_alone(worker) ||
         !mailbox_handle(&worker->mailbox))
         return count;
@@ -137,14 +139,15 @@ static void route(struct arrival *a)
 }
 
 /* All of a batch wait for memory together, instead of each for itself. */
-static void fetch(const struct listener *listener, const struct receiver_datagram *datagrams, size_t count)
+static void fetch(const struct listener *listener, const struct receiver_datagram *datagrams, size_t count,
+                  struct targets_home homes[static TARGETS_AHEAD])
 {
     const struct worker *worker = listener->worker;
     const struct address *sources[RECEIVER_BATCH];
     const struct target *rows[TARGETS_AHEAD];
     for (size_t i = 0; i < count; ++i)
         sources[i] = &datagrams[i].source;
-    size_t found = targets_prefetch(&worker->targets, sources, count, listener->local.port, rows);
+    size_t found = targets_prefetch(&worker->targets, sources, count, listener->local.port, homes, rows);
     for (size_t i = 0; i < found; ++i) {
         kdnet_session_prefetch(targets_session(rows[i]));
         timers_prefetch(&worker->timers, rows[i]->id);
@@ -166,10 +169,11 @@ void route_batch(struct listener *listener, const struct receiver_datagram *data
 {
     uint64_t now_us = worker_now_us();
     struct pending_sends pending_sends;
+    struct targets_home homes[TARGETS_AHEAD];
     pending_sends.count = 0;
     listener->worker->in_batch = true;
     listener->counts.received += count;
-    fetch(listener, datagrams, count);
+    fetch(listener, datagrams, count, homes);
     for (size_t i = 0; i < count && !listener->closed; ++i) {
         if (listener->behind && is_shed(listener, &datagrams[i].source, now_us))
             continue;
@@ -178,7 +182,8 @@ void route_batch(struct listener *listener, const struct receiver_datagram *data
                             .source = &datagrams[i].source,
                             .payload = datagrams[i].payload,
                             .length = datagrams[i].length,
-                            .now_us = now_us};
+                            .now_us = now_us,
+                            .home = homes[i]};
         route(&a);
     }
     pump_send_due(listener->worker, listener, &pending_sends, now_us);

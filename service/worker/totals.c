@@ -5,6 +5,8 @@ void totals_count(struct worker *worker, struct target *target)
 {
     bool connected = kdnet_session_is_connected(targets_session(target));
     bool halted = kdnet_session_is_halted(targets_session(target));
+    if (connected == target->connected && !halted && !target->halted && !target->held && !target->noted)
+        return; /* as at nearly every poke */
     totals_uncount(worker, target);
     target->connected = connected;
     target->halted = halted;

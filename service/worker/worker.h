@@ -190,7 +190,8 @@ struct arrival {
     size_t length;
     uint64_t now_us;
     uint8_t version, channel;
-    uint8_t forwarded; /* enum forward_kind: how it came here */
+    uint8_t forwarded;        /* enum forward_kind: how it came here */
+    struct targets_home home; /* of its source, at this worker */
 };
 
 /* Room for so many rows and their deadlines. False: out of memory; then none may be added. */

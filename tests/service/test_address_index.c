@@ -244,6 +244,41 @@ static void another_listener_goes_on_with_its_machines(void **state)
     assert_int_equal(targets_route(rows[0]).via, 5);
 }
 
+/* A batch is looked up ahead: where each look-up begins, and its row, also where another row is at its home. */
+static void a_batch_is_looked_up_ahead(void **state)
+{
+    enum { ROWS = 48, SHIFTED = 8 };
+    struct targets *targets = *state;
+    struct address places[TARGETS_AHEAD];
+    const struct address *asked[TARGETS_AHEAD];
+    struct targets_home homes[TARGETS_AHEAD];
+    const struct target *found[TARGETS_AHEAD];
+    struct target *rows[ROWS], *at[TARGETS_SHARE_MAX];
+    size_t same_home = 0;
+    assert_true(targets_reserve(targets, ROWS));
+    for (uint32_t i = 0; i < TARGETS_AHEAD; ++i) {
+        places[i] = ipv4(i + 1, 50000);
+        asked[i] = &places[i];
+    }
+    for (unsigned i = 0; i < ROWS; ++i) {
+        rows[i] = add(targets, i + 1, NULL);
+        (void)targets_set_live(targets, rows[i], &places[i], LISTENER(0), PORT);
+    }
+    assert_in_range(targets_prefetch(targets, asked, TARGETS_AHEAD, PORT, homes, found), ROWS, TARGETS_AHEAD);
+    for (unsigned i = 0; i < ROWS; ++i) {
+        assert_ptr_equal(found[i], rows[i]);
+        assert_int_equal(targets_at_home(targets, &places[i], PORT, homes[i], at), 1);
+        assert_ptr_equal(at[0], rows[i]);
+        for (unsigned k = 0; k < i; ++k)
+            same_home += homes[k].at == homes[i].at;
+    }
+    assert_in_range(same_home, 1, ROWS); /* some are not at their home */
+    /* The index grows before the rows are looked up: they are elsewhere now. */
+    assert_true(targets_reserve(targets, ROWS * SHIFTED));
+    for (unsigned i = 0; i < TARGETS_AHEAD; ++i)
+        assert_int_equal(targets_at_home(targets, &places[i], PORT, homes[i], at), i < ROWS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +297,7 @@ int main(void)
         TEST(a_configured_address_stays_when_the_machine_leaves),
         TEST(an_index_of_before_finds_no_removed_row),
         TEST(another_listener_goes_on_with_its_machines),
+        TEST(a_batch_is_looked_up_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
