@@ -82,7 +82,7 @@ kdnetd_test_wraps(service_reload ${fake_server} sender_send)
 kdnetd_test_wraps(service_listeners ${fake_server})
 kdnetd_test_wraps(service_api_targets ${fake_server})
 kdnetd_test_wraps(service_hinting ${fake_server} sender_send uv_timer_start uv_timer_stop hints_kv_open hints_kv_look
-  hints_kv_close platform_source_of strays_open)
+  hints_kv_close platform_source_of strays_open strays_show)
 set(acting_server ${fake_server} sender_send uv_timer_start) # acting_server.h
 kdnetd_test_wraps(service_acting ${acting_server})
 kdnetd_test_wraps(service_acting_server ${acting_server})

@@ -338,6 +338,8 @@ void hinting_kept(void *user, const struct address *machine, const struct addres
 {
     struct server *server = user;
     struct stray word = {.kept = true, .machine = *machine, .local = *local};
+    if (!is_here(local))
+        return; /* it has moved: nothing reaches the machine from here, and who has the address takes the machine */
     memcpy(word.target, target, strnlen(target, sizeof word.target - 1));
     strays_show(server->hinting.strays, &word);
 }

@@ -28,6 +28,7 @@ static struct {
     struct hints_kv_user bucket; /* whom it tells of other collectors */
     unsigned looks;              /* the bucket was read again */
     struct address here;         /* the only address of this computer besides loopback */
+    unsigned words;              /* to other collectors, that a machine is kept */
 } timers;
 
 int __wrap_uv_timer_start(uv_timer_t *timer, uv_timer_cb run, uint64_t ms, uint64_t again_ms);
@@ -38,6 +39,7 @@ struct hints_kv *__wrap_hints_kv_open(struct hints *hints, const struct kdnetd_c
                                       const struct hints_kv_user *user);
 void __wrap_hints_kv_look(struct hints_kv *kv);
 struct strays *__wrap_strays_open(const struct kdnetd_config *config, strays_came *came, void *user);
+void __wrap_strays_show(struct strays *strays, const struct stray *stray);
 bool __wrap_hints_kv_close(struct hints_kv *kv, unsigned wait_ms);
 bool __wrap_platform_source_of(const struct sockaddr_storage *to, struct sockaddr_storage *source);
 
@@ -73,6 +75,12 @@ struct strays *__wrap_strays_open(const struct kdnetd_config *config, strays_cam
     (void)came;
     (void)user;
     return NULL;
+}
+
+void __wrap_strays_show(struct strays *strays, const struct stray *stray)
+{
+    (void)strays;
+    timers.words += stray->kept;
 }
 
 void __wrap_hints_kv_look(struct hints_kv *kv)
@@ -350,6 +358,20 @@ static void an_address_that_is_elsewhere_asks_nobody_until_it_comes(void **state
     assert_int_equal(do_round(), 1);
 }
 
+/* The keys alone are no reason: from there the machine could not be reached. */
+static void who_has_lost_the_address_keeps_no_machine(void **state)
+{
+    struct address local;
+    (void)state;
+    assert_true(address_parse("198.51.100.1:50000", &local));
+    timers.here = local;
+    hinting_kept(fake.server, &fake_address, &local, "web-17");
+    assert_int_equal(timers.words, 1);
+    assert_true(address_parse("198.51.100.2:50000", &timers.here));
+    hinting_kept(fake.server, &fake_address, &local, "web-17");
+    assert_int_equal(timers.words, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fake_machine_teardown)
 
 int main(void)
@@ -364,6 +386,7 @@ int main(void)
         TEST(a_server_that_stops_begins_no_round),
         TEST(data_from_a_hinted_address_is_answered_by_a_solicitation),
         TEST(a_row_that_is_not_there_any_more_is_not_asked),
+        TEST(who_has_lost_the_address_keeps_no_machine),
         cmocka_unit_test_setup_teardown(an_address_that_is_elsewhere_asks_nobody_until_it_comes, setup_free,
                                         fake_machine_teardown),
     };
