@@ -121,20 +121,28 @@ static void set_place(const struct client *client, CURL *curl, const char *path)
         (void)curl_easy_setopt(curl, CURLOPT_CAINFO, certificates);
 }
 
-static struct curl_slist *make_headers(const struct client *client, const char *last_id, bool has_body)
+static bool add_header(struct curl_slist **headers, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(*headers, line);
+    if (longer)
+        *headers = longer;
+    return longer != NULL;
+}
+
+/* False: out of memory. A request without its token would be refused, and one without its place start anew. */
+static bool make_headers(const struct client *client, const char *last_id, bool has_body, struct curl_slist **headers)
 {
     char line[CLIENT_TOKEN_SIZE + 32];
-    struct curl_slist *headers = NULL;
-    headers = curl_slist_append(headers, has_body ? "Content-Type: application/json" : "Content-Type:");
+    bool made = add_header(headers, has_body ? "Content-Type: application/json" : "Content-Type:");
     if (client->token[0] != '\0') {
         (void)snprintf(line, sizeof line, "Authorization: Bearer %s", client->token);
-        headers = curl_slist_append(headers, line);
+        made = made && add_header(headers, line);
     }
     if (last_id) {
         (void)snprintf(line, sizeof line, "Last-Event-ID: %s", last_id);
-        headers = curl_slist_append(headers, line);
+        made = made && add_header(headers, line);
     }
-    return headers;
+    return made;
 }
 
 static void set_method(CURL *curl, const char *method, const char *text)
@@ -188,7 +196,12 @@ static long perform(struct client *client, struct exchange *exchange, const char
 {
     CURL *curl = client->transport;
     char error[CURL_ERROR_SIZE] = "";
-    struct curl_slist *headers = make_headers(client, last_id, text != NULL);
+    struct curl_slist *headers = NULL;
+    if (!make_headers(client, last_id, text != NULL, &headers)) {
+        curl_slist_free_all(headers);
+        (void)snprintf(client->fault, sizeof client->fault, "out of memory");
+        return 0;
+    }
     exchange->curl = curl;
     curl_easy_reset(curl);
     set_place(client, curl, path);
