@@ -50,6 +50,15 @@ function(kdnetd_test_wraps test) # ROOM_X FUNCTION...: its own __wrap_FUNCTION t
   endif()
 endfunction()
 
+# On Windows: libraries that are part of the program, and whose allocations are not to fail (windows/spared.h).
+function(kdnetd_test_spares test) # ROOM_X LIBRARY...
+  if(WIN32 AND TARGET test_${test})
+    list(TRANSFORM ARGN PREPEND windows/spared_)
+    list(TRANSFORM ARGN APPEND .c)
+    target_sources(test_${test} PRIVATE ${ARGN})
+  endif()
+endfunction()
+
 add_subdirectory(support)
 
 kdnetd_tests(kdnet kdnet kdnetd_test_support)
@@ -66,6 +75,7 @@ kdnetd_test_links(service_store_cut kdnetd_test_support)
 kdnetd_test_wraps(service_surroundings platform_as_service_user)
 kdnetd_test_links(service_refused kdnetd_test_refused)
 kdnetd_test_links(service_opening kdnetd_test_refused_uv kdnetd_test_scarce)
+kdnetd_test_spares(service_store_memory sqlite)
 kdnetd_test_links(service_strays kdnetd_test_support)
 kdnetd_test_wraps(service_store_memory sqlite3_step)
 kdnetd_test_wraps(service_event_log_faults result_file_open result_file_close result_file_look uv_hrtime)
@@ -103,9 +113,11 @@ target_link_libraries(kdnetctl_test_support PUBLIC kdnet)
 kdnetd_tests(capture kdnetd_capture kdnetctl_test_support kdnetd_test_support)
 kdnetd_tests(kdnetctl kdnetctl_core kdnetctl_test_support kdnetd_test_support PkgConfig::JANSSON)
 kdnetd_test_links(kdnetctl_memory kdnetd_test_scarce)
+kdnetd_test_spares(kdnetctl_memory jansson openssl)
 kdnetd_test_links(kdnetctl_answers PkgConfig::KDNETD_LIBCURL kdnetd_test_scarce)
 kdnetd_test_wraps(kdnetctl_answers curl_global_init curl_easy_init curl_easy_getinfo)
 kdnetd_test_links(kdnetctl_commands kdnetd_test_scarce)
+kdnetd_test_spares(kdnetctl_commands jansson openssl)
 kdnetd_test_wraps(kdnetctl_commands client_transport_open client_transport client_transport_lines fleet_source_open
   fleet_source_read fleet_source_close clock_gettime nanosleep sleep popen)
 
@@ -125,6 +137,7 @@ if(KDNETD_HTTP_FOUND)
   endforeach()
   kdnetd_test_wraps(http_answers store_crashes store_buckets store_events)
   kdnetd_test_links(http_memory kdnetd_test_scarce)
+  kdnetd_test_spares(http_memory jansson openssl)
   kdnetd_test_links(http_refused kdnetd_test_refused)
 endif()
 

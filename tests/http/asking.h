@@ -1,48 +1,100 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* asking: one request at the Unix socket of an HTTP in this process, and its answer. Only for tests, one at a time. */
+/* asking: one request to an HTTP in this process, by its Unix socket or by TCP, and its answer. Only for tests, one at
+ * a time. */
 #ifndef TESTS_HTTP_ASKING_H
 #define TESTS_HTTP_ASKING_H
 
-#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "service/http/http.h"
+#include "tests/support/sockets.h"
 
 #include <cmocka.h>
 
 #define PATIENCE_S 60
+#define TOKEN      "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static struct {
-    char path[64];      /* of the socket */
+    bool by_tcp;
+    char folder[64];
+    char path[80];      /* of the Unix socket; by TCP of the file with a token that may act */
+    uint16_t port;      /* of TCP */
     char answer[65536]; /* the last, whole */
 } asked;
+
+/* Makes the place, and names it in the options. False: failed. */
+static inline bool asking_begin(struct http_options *options, bool by_tcp)
+{
+    static const uint8_t loopback[16] = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1};
+    static const char line[] = "tests act " TOKEN "\n";
+    (void)snprintf(asked.folder, sizeof asked.folder, "/tmp/kdnetd-asking-XXXXXX");
+    asked.by_tcp = by_tcp;
+    if (!mkdtemp(asked.folder))
+        return false;
+    (void)snprintf(asked.path, sizeof asked.path, "%s/%s", asked.folder, by_tcp ? "tokens" : "socket");
+    if (!by_tcp) {
+        options->socket = asked.path;
+        return true;
+    }
+    int tokens = open(asked.path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    if (tokens < 0 || write(tokens, line, strlen(line)) != (ssize_t)strlen(line) || close(tokens) != 0)
+        return false;
+    asked.port = sockets_free_port();
+    options->socket = "none";
+    options->tokens = asked.path;
+    options->address.port = asked.port;
+    options->address_told = true;
+    memcpy(options->address.ip, loopback, sizeof loopback);
+    return asked.port != 0;
+}
+
+static inline bool asking_end(void)
+{
+    return (!asked.by_tcp || unlink(asked.path) == 0) && rmdir(asked.folder) == 0;
+}
+
+static inline int asking_connect(void)
+{
+    for (unsigned tries = 0; tries < PATIENCE_S * 100; ++tries) {
+        int client = sockets_connect(asked.by_tcp ? NULL : asked.path, asked.port);
+        if (client >= 0)
+            return client;
+        (void)usleep(10000); /* it is opened by HTTP's thread */
+    }
+    fail_msg("nobody listens at %s, port %u", asked.path, asked.port);
+    return -1;
+}
+
+/* By TCP with the token behind the first line. */
+static inline void asking_send(int client, const char *request)
+{
+    static const char token[] = "Authorization: Bearer " TOKEN "\r\n";
+    static char whole[16384];
+    size_t first = asked.by_tcp ? strcspn(request, "\n") + 1 : 0;
+    int length = snprintf(whole, sizeof whole, "%.*s%s%s", (int)first, request, asked.by_tcp ? token : "",
+                          request + first);
+    assert_in_range(length, 1, sizeof whole - 1);
+    (void)sockets_send(client, whole, (size_t)length);
+}
 
 /* The status of the answer; 0: the connection ended without one. Reads it to its end, or to the first `until`. */
 static inline unsigned ask_until(const char *request, const char *until)
 {
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    const struct timeval patience = {.tv_sec = PATIENCE_S};
     size_t length = 0;
-    (void)snprintf(name.sun_path, sizeof name.sun_path, "%s", asked.path);
-    int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(client >= 0);
-    assert_int_equal(setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
-    for (unsigned tries = 0; connect(client, (const struct sockaddr *)&name, sizeof name) != 0; ++tries) {
-        if (tries == PATIENCE_S * 100)
-            fail_msg("%s: %s", asked.path, strerror(errno)); /* it is opened by HTTP's thread */
-        (void)usleep(10000);
-    }
-    (void)send(client, request, strlen(request), MSG_NOSIGNAL);
-    for (ssize_t n; (n = recv(client, asked.answer + length, sizeof asked.answer - 1 - length, 0)) != 0;
+    int client = asking_connect();
+    assert_true(sockets_set_patience(client, PATIENCE_S));
+    asking_send(client, request);
+    for (ssize_t n; (n = sockets_receive(client, asked.answer + length, sizeof asked.answer - 1 - length)) != 0;
          length += (size_t)n) {
-        if (n < 0 && errno == ECONNRESET)
+        if (n < 0 && sockets_was_reset())
             break;
         if (n < 0)
             fail_msg("no answer in %d s to: %s", PATIENCE_S, request);
@@ -53,11 +105,10 @@ static inline unsigned ask_until(const char *request, const char *until)
         }
     }
     asked.answer[length] = '\0';
-    (void)close(client);
-    unsigned status = 0;
-    if (length > 0 && sscanf(asked.answer, "HTTP/1.1 %u", &status) != 1)
+    sockets_close(client);
+    if (length > 0 && strncmp(asked.answer, "HTTP/1.1 ", 9) != 0)
         fail_msg("no answer of HTTP: %s", asked.answer);
-    return status;
+    return length > 0 ? (unsigned)strtoul(asked.answer + 9, NULL, 10) : 0;
 }
 
 static inline unsigned ask(const char *request)

@@ -84,6 +84,8 @@ void fake_clear_events(void)
     for (size_t i = 0; i < event_count; ++i)
         free(events[i].line);
     free(events);
+    events = NULL;
+    event_count = event_room = 0;
 }
 
 /* The store. */

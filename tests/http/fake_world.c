@@ -300,4 +300,5 @@ void fake_clear(void)
 {
     fake_clear_events();
     free(made_targets);
+    made_targets = NULL;
 }

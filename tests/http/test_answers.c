@@ -11,6 +11,7 @@
 
 #include "tests/http/asking.h"
 #include "tests/http/fake_world.h"
+#include "tests/support/system.h"
 
 static struct http_options options;
 static struct http_ops ops;
@@ -85,11 +86,9 @@ enum store_result __wrap_store_events(struct store_reader *reader, const struct 
     return stored != STORE_DONE ? stored : __real_store_events(reader, query, each, user);
 }
 
-static int set_up(void **state)
+static int begin(bool by_tcp)
 {
-    (void)state;
-    (void)snprintf(asked.path, sizeof asked.path, "/tmp/kdnetd-answers-%ld.sock", (long)getpid());
-    options = (struct http_options){.socket = asked.path};
+    options = (struct http_options){.socket = "none"};
     fake_world.ready = true;
     fake_world.targets = 3;
     fake_world.crashes = 2;
@@ -98,8 +97,20 @@ static int set_up(void **state)
     ops.act = act;
     ops.targets = tell_target;
     ops.status = tell_degraded;
-    http = http_open(&options, &ops, fake_store);
+    http = asking_begin(&options, by_tcp) ? http_open(&options, &ops, fake_store) : NULL;
     return http ? 0 : -1;
+}
+
+static int begin_by_socket(void **state)
+{
+    (void)state;
+    return begin(false);
+}
+
+static int begin_by_tcp(void **state)
+{
+    (void)state;
+    return begin(true);
 }
 
 static int tear_down(void **state)
@@ -107,7 +118,7 @@ static int tear_down(void **state)
     (void)state;
     bool closed = http_close(http);
     fake_clear();
-    return closed ? 0 : -1;
+    return asking_end() && closed ? 0 : -1;
 }
 
 #define POST(path, length, body)                                                                                       \
@@ -253,5 +264,8 @@ int main(void)
         cmocka_unit_test(each_trouble_is_counted_by_its_kind),
         cmocka_unit_test(a_store_that_hangs_is_told_of),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    int failed = cmocka_run_group_tests_name("by TCP", tests, begin_by_tcp, tear_down);
+    if (system_is_posix())
+        failed += cmocka_run_group_tests_name("by the Unix socket", tests, begin_by_socket, tear_down);
+    return failed;
 }

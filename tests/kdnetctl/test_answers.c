@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kdnetctl's HTTP against a Unix socket that says what a test wants: what becomes of its answer, and why nobody
- * answered. */
+/* kdnetctl's HTTP against a socket that says what a test wants: what becomes of its answer, and why nobody answered. It
+ * is a Unix socket where there are any. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,13 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "service/kdnetctl/client_internal.h"
 #include "tests/service/captured_log.h"
 #include "tests/support/scarce.h"
+#include "tests/support/sockets.h"
+#include "tests/support/system.h"
 
 #include <curl/curl.h>
 
@@ -66,6 +66,7 @@ static struct world {
     struct client client;
     char folder[64];
     int listener;
+    uint16_t port; /* of TCP */
     pthread_t thread;
     const char *head; /* of the answer */
     char *body;
@@ -79,43 +80,47 @@ static void *serve(void *user)
 {
     char request[4096] = "";
     size_t length = 0;
-    int fd = accept(world.listener, NULL, NULL);
+    int fd = sockets_accept(world.listener);
     (void)user;
     while (fd >= 0 && !strstr(request, "\r\n\r\n") && length < sizeof request - 1) {
-        ssize_t got = recv(fd, request + length, sizeof request - 1 - length, 0);
+        ssize_t got = sockets_receive(fd, request + length, sizeof request - 1 - length);
         if (got <= 0)
             break;
         length += (size_t)got;
         request[length] = '\0';
     }
-    (void)send(fd, world.head, strlen(world.head), MSG_NOSIGNAL);
+    (void)sockets_send(fd, world.head, strlen(world.head));
     for (size_t sent = 0; sent < world.length;) {
-        ssize_t more = send(fd, world.body + sent, world.length - sent, MSG_NOSIGNAL);
+        ssize_t more = sockets_send(fd, world.body + sent, world.length - sent);
         if (more <= 0)
             break; /* the client has had enough */
         sent += (size_t)more;
     }
-    (void)close(fd);
+    sockets_close(fd);
     return NULL;
 }
 
 static int setup(void **state)
 {
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
     memset(&world, 0, sizeof world);
-    world.client = (struct client){.command = &command, .by_socket = true};
+    world.client = (struct client){.command = &command, .by_socket = system_is_posix()};
     world.most = UINT32_MAX;
     (void)snprintf(world.folder, sizeof world.folder, "/tmp/kdnetctl-client-XXXXXX");
     if (!mkdtemp(world.folder) || client_transport_open(&world.client) != COMMAND_OK)
         return -1;
     (void)snprintf(world.client.place, sizeof world.client.place, "%s/socket", world.folder);
-    (void)snprintf(name.sun_path, sizeof name.sun_path, "%s/socket", world.folder);
-    world.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    world.listener = sockets_listen(world.client.by_socket ? world.client.place : NULL, &world.port);
+    if (!world.client.by_socket)
+        (void)snprintf(world.client.place, sizeof world.client.place, "http://127.0.0.1:%u", world.port);
     *state = &world;
-    return world.listener < 0 || bind(world.listener, (const struct sockaddr *)&name, sizeof name) != 0 ||
-                   listen(world.listener, 4) != 0
-               ? -1
-               : 0;
+    return world.listener < 0 ? -1 : 0;
+}
+
+static void stop_listening(void)
+{
+    if (world.listener >= 0)
+        sockets_close(world.listener);
+    world.listener = -1;
 }
 
 static int teardown(void **state)
@@ -123,7 +128,7 @@ static int teardown(void **state)
     (void)state;
     os_error = -1;
     client_transport_close(&world.client);
-    (void)close(world.listener);
+    stop_listening();
     (void)unlink(world.client.place);
     return rmdir(world.folder);
 }
@@ -268,6 +273,8 @@ static void an_answer_without_memory_is_none(void **state)
     scarce_begin(0, 0);
     long status = client_transport(&world.client, "GET", "/x", NULL, &answer);
     assert_true(scarce_end());
+    sockets_close(
+        sockets_connect(world.client.by_socket ? world.client.place : NULL, world.port)); /* if nothing was asked */
     end();
     assert_int_equal(status, 0);
     assert_null(answer);
@@ -291,6 +298,8 @@ static void each_fault_of_the_socket_has_its_words(void **state)
     };
     json_t *answer = NULL;
     (void)state;
+    if (!system_is_posix())
+        skip();
     (void)unlink(world.client.place);
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; ++i) {
         os_error = faults[i].error;
@@ -304,13 +313,28 @@ static void a_socket_that_is_not_there_is_said(void **state)
 {
     json_t *answer = NULL;
     (void)state;
-    (void)close(world.listener);
-    world.listener = -1;
+    if (!system_is_posix())
+        skip();
+    stop_listening();
     assert_int_equal(client_transport(&world.client, "GET", "/x", NULL, &answer), 0);
     assert_string_equal(world.client.fault, "no kdnetd listens at this socket any more");
     (void)unlink(world.client.place);
     assert_int_equal(client_transport(&world.client, "GET", "/x", NULL, &answer), 0);
     assert_ptr_equal(strstr(world.client.fault, "there is no such socket"), world.client.fault);
+}
+
+/* In libcurl's words, which name the address. */
+static void an_address_where_nobody_listens_is_said(void **state)
+{
+    json_t *answer = NULL;
+    (void)state;
+    stop_listening();
+    (void)unlink(world.client.place);
+    world.client.by_socket = false;
+    (void)snprintf(world.client.place, sizeof world.client.place, "http://127.0.0.1:%u", sockets_free_port());
+    assert_int_equal(client_transport(&world.client, "GET", "/x", NULL, &answer), 0);
+    assert_null(answer);
+    assert_non_null(strstr(world.client.fault, "127.0.0.1"));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -322,7 +346,7 @@ int main(void)
         TEST(lines_come_one_by_one_whatever_ends_them), TEST(a_reader_may_have_had_enough),
         TEST(an_error_in_place_of_lines_is_an_answer),  TEST(a_line_that_is_too_long_is_none_of_kdnetd),
         TEST(an_answer_without_memory_is_none),         TEST(each_fault_of_the_socket_has_its_words),
-        TEST(a_socket_that_is_not_there_is_said),
+        TEST(a_socket_that_is_not_there_is_said),       TEST(an_address_where_nobody_listens_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

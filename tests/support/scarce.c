@@ -37,6 +37,11 @@ bool scarce_failed(void)
     return failed;
 }
 
+void *scarce_spared(void *old, size_t size)
+{
+    return __real_realloc(old, size);
+}
+
 size_t scarce_each(void (*work)(void *user), void *user)
 {
     size_t number = 0;

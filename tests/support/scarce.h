@@ -15,6 +15,9 @@ void scarce_begin(size_t number, size_t rest);
 /* From now on no allocation fails. Returns whether any has failed. */
 bool scarce_end(void);
 
+/* As realloc, and never fails by scarce. For libraries that are part of the program. */
+void *scarce_spared(void *old, size_t size);
+
 /*
  * Does `work` with its first allocation failing, then with its second, and so on until none fails. So each way out of
  * `work` that memory can cause is taken once. `work` asserts what its caller may rely on; it is told whether memory

@@ -11,6 +11,7 @@
 char *mkdtemp(char *path);
 /* A file without a name, for one process: `name` and `flags` are not looked at. */
 int memfd_create(const char *name, unsigned flags);
+#define MFD_CLOEXEC 0
 ssize_t pread(int descriptor, void *bytes, size_t size, off_t offset);
 int pipe(int ends[2]);
 int setenv(const char *name, const char *value, int overwrite);
