@@ -166,7 +166,9 @@ void config_file_clear(struct config_file *file)
 
 void config_file_tell_open(const struct config_file *file, const char *path, char text[static CONFIG_ERROR_SIZE])
 {
-    (void)snprintf(text, CONFIG_ERROR_SIZE, "(mode %04o); chmod o-rwx %.*s", file->mode, CONFIG_ERROR_SIZE - 64, path);
+    /* Half a path would be another file's. */
+    (void)snprintf(text, CONFIG_ERROR_SIZE, "(mode %04o); chmod o-rwx %s", file->mode,
+                   strlen(path) < CONFIG_ERROR_SIZE - 64 ? path : "FILE");
 }
 
 static bool copy_paths(const glob_t *found, char ***paths, size_t *count)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/file.h"
 
+#include "config/remedies.h"
 #include "config/text_windows.h"
 
 #include <aclapi.h>
@@ -202,12 +203,10 @@ void config_file_clear(struct config_file *file)
 
 void config_file_tell_open(const struct config_file *file, const char *path, char text[static CONFIG_ERROR_SIZE])
 {
+    static const char how[] = "(open to all); icacls \"%s\" " REMEDY_CLOSE_RIGHTS;
     (void)file;
-    (void)snprintf(
-        text, CONFIG_ERROR_SIZE,
-        "(its access list lets everybody in); icacls \"%.*s\" /inheritance:r /grant Administrators:F SYSTEM:F "
-        "\"NT SERVICE\\kdnetd:R\"",
-        CONFIG_ERROR_SIZE / 2, path);
+    /* Half a path would be another file's. */
+    (void)snprintf(text, CONFIG_ERROR_SIZE, how, strlen(path) + sizeof how - 2 <= CONFIG_ERROR_SIZE ? path : "FILE");
 }
 
 /* Paths. Both slashes divide folders. */

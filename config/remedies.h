@@ -15,16 +15,21 @@
 #define REMEDY_MORE_THREADS   "end programs that hold much memory"
 #define REMEDY_LIMITS         "look at the memory of this computer"
 #define REMEDY_LARGER_BUFFERS "free memory, and start kdnetd again; wished are %zu bytes"
-#define REMEDY_CLOSE_FILE     "icacls FILE /inheritance:r /grant Administrators:F SYSTEM:F \"NT SERVICE\\kdnetd:R\""
-#define REMEDY_CLOSE_KEYS     REMEDY_CLOSE_FILE
-#define REMEDY_CONFIGURATION  PLACE_CONFIGURATION("kdnetd.yaml")
-#define REMEDY_START          "kdnetd service start"
-#define REMEDY_RESTART        "kdnetd service stop, kdnetd service start"
-#define REMEDY_RELOAD         "kdnetd service reload"
-#define REMEDY_STATUS         "kdnetd service status"
-#define REMEDY_LOG            PLACE_LOG "\\kdnetd.log"
-#define REMEDY_RIGHTS         "No right to act? Open the prompt as administrator."
-#define REMEDY_CAPTURE        "pktmon start -c -m real-time      "
+/* Groups by their numbers, for their names differ by language: everybody, authenticated, interactive, users, guests;
+ * administrators, the system. */
+#define REMEDY_CLOSE_RIGHTS                                                                                            \
+    "/inheritance:r /remove:g *S-1-1-0 *S-1-5-11 *S-1-5-4 *S-1-5-32-545 *S-1-5-32-546 /grant *S-1-5-32-544:F "         \
+    "*S-1-5-18:F \"NT SERVICE\\kdnetd:R\""
+#define REMEDY_CLOSE_FILE    "icacls FILE " REMEDY_CLOSE_RIGHTS
+#define REMEDY_CLOSE_KEYS    REMEDY_CLOSE_FILE
+#define REMEDY_CONFIGURATION PLACE_CONFIGURATION("kdnetd.yaml")
+#define REMEDY_START         "kdnetd service start"
+#define REMEDY_RESTART       "kdnetd service stop, kdnetd service start"
+#define REMEDY_RELOAD        "kdnetd service reload"
+#define REMEDY_STATUS        "kdnetd service status"
+#define REMEDY_LOG           PLACE_LOG "\\kdnetd.log"
+#define REMEDY_RIGHTS        "No right to act? Open the prompt as administrator."
+#define REMEDY_CAPTURE       "pktmon start -c -m real-time      "
 
 #define PLACE_CONFIGURATION(name) "C:\\ProgramData\\kdnetd\\" name
 #define PLACE_SEPARATORS          "/\\"
@@ -43,6 +48,8 @@
 #define WORDS_ASK_BY              "a Unix socket, which Windows does not have: use --url"
 #define WORDS_OTHER_PLACE         "--url URL"
 #define WORDS_NO_TOKEN            ""
+#define WORDS_OR_SOCKET           ""
+#define WORDS_AS_WHOM             "in a prompt that was opened as administrator"
 #define REMEDY_ASK                "Ask with --token-file FILE."
 #else
 #define REMEDY_PORTS          "ss -ulpn"
@@ -80,6 +87,8 @@
 #define WORDS_ASK_BY              "kdnetd's Unix socket (KDNETD_SOCKET)"
 #define WORDS_OTHER_PLACE         "--socket PATH or --url URL"
 #define WORDS_NO_TOKEN            "; the Unix socket needs none"
+#define WORDS_OR_SOCKET           ", or use the Unix socket"
+#define WORDS_AS_WHOM             "as root"
 #define REMEDY_ASK                "Ask by kdnetd's Unix socket."
 #define WORDS_SOCKET_UNSAID       "kdnetd.sock in $RUNTIME_DIRECTORY, /run/kdnetd or $XDG_RUNTIME_DIR"
 #endif

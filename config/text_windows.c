@@ -52,14 +52,17 @@ wchar_t *text_to_path(const char *path)
 
 const char *text_of_error(unsigned long error, char out[static TEXT_ERROR_SIZE])
 {
-    DWORD length = FormatMessageA(FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS, NULL, error,
-                                  MAKELANGID(LANG_ENGLISH, SUBLANG_ENGLISH_US), out, TEXT_ERROR_SIZE, NULL);
-    if (length == 0)
-        length = FormatMessageA(FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS, NULL, error, 0, out,
-                                TEXT_ERROR_SIZE, NULL);
-    while (length > 0 && (unsigned char)out[length - 1] <= ' ')
-        out[--length] = '\0';
-    if (length == 0)
+    static const DWORD languages[] = {MAKELANGID(LANG_ENGLISH, SUBLANG_ENGLISH_US), 0};
+    const DWORD how = FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS;
+    wchar_t wide[TEXT_ERROR_SIZE / 3]; /* a letter has three bytes at most */
+    DWORD length = 0;
+    for (size_t i = 0; i < sizeof languages / sizeof *languages && length == 0; ++i)
+        length = FormatMessageW(how, NULL, error, languages[i], wide, sizeof wide / sizeof *wide, NULL);
+    while (length > 0 && (wide[length - 1] <= L' ' || wide[length - 1] == L'.'))
+        --length;
+    int bytes = WideCharToMultiByte(CP_UTF8, 0, wide, (int)length, out, TEXT_ERROR_SIZE - 1, NULL, NULL);
+    out[bytes > 0 ? bytes : 0] = '\0';
+    if (bytes <= 0)
         (void)snprintf(out, TEXT_ERROR_SIZE, "error %lu", error);
     for (char *c = out; *c; ++c)
         if ((unsigned char)*c < ' ')

@@ -14,7 +14,7 @@ char *text_from_wide(const wchar_t *wide);
 wchar_t *text_to_path(const char *path);
 
 /* What an error of GetLastError means, in English, on one line. */
-#define TEXT_ERROR_SIZE 160
+#define TEXT_ERROR_SIZE 480
 const char *text_of_error(unsigned long error, char out[static TEXT_ERROR_SIZE]);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/characters.h"
+#include "config/remedies.h"
 #include "service/http/state_internal.h"
 #include "service/http/system.h"
 #include "service/net/address.h"
@@ -121,9 +122,8 @@ bool access_check(struct call *call)
                                   "file http_tokens");
     }
     if (call->role == CALL_ROLE_NONE)
-        return refuse_token(call,
-                            "acting needs a token with the role `act`; send `Authorization: Bearer TOKEN`, or use "
-                            "the Unix socket");
+        return refuse_token(
+            call, "acting needs a token with the role `act`; send `Authorization: Bearer TOKEN`" WORDS_OR_SOCKET);
     if (call->role == CALL_ROLE_ACT)
         return true;
     call_problem(call, HTTP_PROBLEM_FORBIDDEN, NULL,

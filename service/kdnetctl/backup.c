@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kdnetctl backup: a copy of the store, while kdnetd goes on. */
+#include "config/remedies.h"
 #include "service/kdnetctl/ask.h"
 #include "service/kdnetctl/commands.h"
 #include "service/kdnetctl/fields.h"
@@ -75,7 +76,7 @@ const struct command command_backup = {
     .summary = "copy the store while kdnetd goes on",
     .arguments = "FILE [--store PATH]",
     .text = "Writes a copy of the store, as it is at one moment, into FILE, which it replaces. "
-            "Run it as root, or as kdnetd's user: it\n"
+            "Run it " WORDS_AS_WHOM ", or as kdnetd's user: it\n"
             "reads the store itself.\n",
     .options = options,
     .asks = true,

@@ -442,7 +442,7 @@ const struct command command_doctor = {
     .arguments = "[NAME|ADDRESS]",
     .text =
         "Checks the service, and a machine by its name or address, line by line: ok, wrong, or cannot tell. Then it\n"
-        "names the cause, and one next step. Run it as root on kdnetd's computer to see most.\n",
+        "names the cause, and one next step. Run it " WORDS_AS_WHOM " on kdnetd's computer to see most.\n",
     .exits = "0 all is well, 1 something is wrong, 2 wrong usage, 4 no such target.",
     .asks = true,
     .run = run_doctor};
