@@ -67,7 +67,10 @@ static void each_kind_has_its_id(void **state)
     expect_event("level=warning msg=\"crash dump failed\" target=a verdict=failed\n", 1101, EVENTLOG_ERROR_TYPE);
     expect_event("level=warning msg=x verdict=unknown\n", 1102, EVENTLOG_WARNING_TYPE);
     expect_event("level=warning msg=\"a machine at 1.2.3.4 pokes\"\n", 1200, EVENTLOG_WARNING_TYPE);
-    expect_event("level=warning msg=\"listener is deaf\"\n", 1300, EVENTLOG_WARNING_TYPE);
+    expect_event("level=warning msg=\"no machine is heard at this listener any more: look\"\n", 1300,
+                 EVENTLOG_WARNING_TYPE);
+    expect_event("level=error msg=\"cannot listen: another program has this port\"\n", 1300, EVENTLOG_ERROR_TYPE);
+    expect_event("level=error msg=\"results cannot be written\"\n", 1400, EVENTLOG_ERROR_TYPE);
     expect_event("level=warning msg=other\n", 1900, EVENTLOG_WARNING_TYPE);
     expect_event("level=error msg=other\n", 1901, EVENTLOG_ERROR_TYPE);
     expect_event("level=notice msg=\"target connected\" target=a\n", 0, EVENTLOG_INFORMATION_TYPE);
@@ -93,6 +96,25 @@ static void a_mistake_is_the_message(void **state)
     expect_event(lines[1].line, 1012, EVENTLOG_WARNING_TYPE);
 }
 
+/* Event Viewer would put strings, or texts of another file, in their place. */
+static void percents_ahead_of_digits_are_neutralised(void **state)
+{
+    (void)state;
+    static const struct {
+        const wchar_t *text, *harmless;
+    } texts[] = {{L"fe80::1%3", L"fe80::1\uff053"},
+                 {L"100 % of %d%", L"100 % of %d%"},
+                 {L"%%5", L"\uff05\uff055"},
+                 {L"%0%9", L"\uff050\uff059"},
+                 {L"", L""}};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; ++i) {
+        wchar_t text[32];
+        (void)wcscpy(text, texts[i].text);
+        log_line_neutralise(text);
+        assert_int_equal(wcscmp(text, texts[i].harmless), 0);
+    }
+}
+
 /* The program beside which the tests are built. */
 static void texts_are_in_the_program(void **state)
 {
@@ -100,11 +122,24 @@ static void texts_are_in_the_program(void **state)
     static const struct {
         unsigned long event;
         const char *text;
-    } texts[] = {{0x40000000 | 1000, "kdnetd serves."},
-                 {0xC0000000 | 1101, "web-17 crashed (0xD1 NAME), and its crash "
-                                     "dump was NOT written: 0xC000007F DISK"}};
-    const char *strings[] = {"message", "web-17", "failed",   "0xC000007F", "DISK",
-                             "0xD1",    "NAME",   "shutdown", "here",       "line"};
+    } texts[] = {
+        {0x40000000 | 1000, "kdnetd serves."},
+        {0x40000000 | 1001, "kdnetd stops."},
+        {0xC0000000 | 1010, "The configuration is wrong: me%ssage"},
+        {0x40000000 | 1011, "The configuration was read again."},
+        {0x80000000 | 1012, "The configuration is right, and perhaps not what was meant: me%ssage"},
+        {0x40000000 | 1100, "web-17 crashed (0xD1 NAME), and its crash dump was written."},
+        {0xC0000000 | 1101, "web-17 crashed (0xD1 NAME), and its crash "
+                            "dump was NOT written: 0xC000007F DISK"},
+        {0x80000000 | 1102, "web-17 crashed (0xD1 NAME); whether its crash dump was written is not known: me%ssage"},
+        {0x80000000 | 1103, "web-17 crashed (0xD1 NAME), and no crash dump was started (phase shutdown)."},
+        {0x80000000 | 1200, "A machine pokes with a key that no target has: me%ssage"},
+        {0x80000000 | 1300, "A listener: me%ssage"},
+        {0xC0000000 | 1400, "Results: me%ssage"},
+        {0x80000000 | 1900, "me%ssage"},
+        {0xC0000000 | 1901, "me%ssage"}};
+    const char *strings[] = {"me%ssage", "web-17", "failed",   "0xC000007F", "DISK",
+                             "0xD1",     "NAME",   "shutdown", "here",       "line %2 %%"};
     const char *folder = getenv("KDNETD_BUILD");
     char path[1024], out[1024];
     assert_non_null(folder);
@@ -116,7 +151,7 @@ static void texts_are_in_the_program(void **state)
                                       texts[i].event, 0, out, sizeof out, (va_list *)(void *)strings);
         assert_true(length > 0);
         assert_memory_equal(out, texts[i].text, strlen(texts[i].text));
-        assert_non_null(strstr(out, "line"));
+        assert_non_null(strstr(out, "\r\nline %2 %%"));
     }
     (void)FreeLibrary(program);
 }
@@ -124,8 +159,11 @@ static void texts_are_in_the_program(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_of_a_line),         cmocka_unit_test(a_torn_line_ends),
-        cmocka_unit_test(each_kind_has_its_id),     cmocka_unit_test(a_mistake_is_the_message),
+        cmocka_unit_test(values_of_a_line),
+        cmocka_unit_test(a_torn_line_ends),
+        cmocka_unit_test(each_kind_has_its_id),
+        cmocka_unit_test(a_mistake_is_the_message),
+        cmocka_unit_test(percents_ahead_of_digits_are_neutralised),
         cmocka_unit_test(texts_are_in_the_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,7 +36,7 @@ MACHINES = 10
 UNIT_TIMEOUT_S = 120
 KEY = "1.2.3.4"
 ELSEWHERE = re.compile(rb"systemctl \w+ kdnetd|journalctl|ss -ulpn|ip address`|sysctl -w|ulimit|TasksMax|CAP_NET|chown root"
-                       rb"|chmod o-|/etc/kdnetd|/var/lib/kdnetd|/run/kdnetd|\$STATE_DIRECTORY")
+                       rb"|chmod o-|[Rr]un it as root|use the Unix socket|/etc/kdnetd|/var/lib/kdnetd|/run/kdnetd|\$STATE_DIRECTORY")
 TOKENS = "C:\\ProgramData\\kdnetd\\tokens"
 
 
@@ -87,7 +87,7 @@ def check_files(wine):
     open_to_all.write_text(plain)
     open_to_all.chmod(0o644)
     done = wine.run(wine.build / "kdnetd.exe", "--check", "Z:" + str(open_to_all).replace("/", "\\"))
-    expect(done.returncode == 2 and "icacls" in text(done) and "open.yaml" in text(done), "what others read is refused", text(done))
+    expect(done.returncode == 2 and "icacls" in text(done) and "*S-1-5-32-544:F" in text(done), "what others read is refused", text(done))
     shutil.rmtree(folder)
     return ", ".join(kinds)
 
@@ -96,6 +96,8 @@ def check_files(wine):
 MISPLACED = (("kdnetd", ("--help=x",), "--help takes no value"), ("kdnetd", ("--core-dumps=yes",), "--core-dumps takes no value"),
              ("kdnetd", ("--listen",), "--listen wants a value"), ("kdnetd", ("--lisen=x",), "did you mean --listen?"),
              ("kdnetd", ("service", "install", "--firewall=x"), "what is '--firewall=x'?"),
+             ("kdnetd", ("service", "install", "--config"), "--config wants a value"),
+             ("kdnetd", ("--check", "C:\\nothing there.yaml"), "cannot be read: File not found; check the path"),
              ("kdnetctl", ("status", "--socket", "x"), "Windows has no Unix socket; use --url"),
              ("kdnetctl", ("crashes", "--help=x"), "takes no value"), ("kdnetctl", ("crashes", "--limit"), "needs a value"),
              ("kdnet-target", ("--help=x",), "--help takes no value"), ("kdnet-target", ("--host",), "--host wants a value"))

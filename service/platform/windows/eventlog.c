@@ -3,7 +3,6 @@
 #include "service/platform/windows/eventlog.h"
 #include "service/platform/windows/log_line.h"
 #include "service/platform/windows/logfile.h"
-#include "config/text_windows.h"
 
 #include "messages.h"
 
@@ -15,7 +14,7 @@
 #define RING_BYTES   (1U << 20)
 #define LINE_MAX     4096U
 #define STRINGS      10
-#define STRING_SIZE  1024
+#define STRING_SIZE  (LINE_MAX + 1) /* the last string is a whole line */
 #define CLOSE_MS     3000U
 #define EVENTS_BURST 200U /* to the Event Log, at once; then EVENTS_RATE a second. All are in the file */
 #define EVENTS_RATE  20U
@@ -53,11 +52,23 @@ static void copy_out(void *bytes, size_t length)
     eventlog.used -= length;
 }
 
+/* What is no UTF-8, as a text of a machine may be, becomes U+FFFD: the rest of the text counts. NULL: out of memory. */
+static wchar_t *wide_of(const char *text)
+{
+    int length = MultiByteToWideChar(CP_UTF8, 0, text, -1, NULL, 0);
+    wchar_t *wide = length > 0 ? malloc((size_t)length * sizeof *wide) : NULL;
+    if (!wide)
+        return NULL;
+    (void)MultiByteToWideChar(CP_UTF8, 0, text, -1, wide, length);
+    log_line_neutralise(wide);
+    return wide;
+}
+
 static void tell_event(DWORD event, WORD type, char texts[STRINGS][STRING_SIZE], WORD count)
 {
     wchar_t *wide[STRINGS];
     for (WORD i = 0; i < count; ++i)
-        wide[i] = text_to_wide(texts[i]);
+        wide[i] = wide_of(texts[i]);
     const wchar_t *strings[STRINGS];
     for (WORD i = 0; i < count; ++i)
         strings[i] = wide[i] ? wide[i] : L"";

@@ -59,6 +59,12 @@ static int what_is(const char *written)
     return MANAGER_USAGE;
 }
 
+static int wants_value(void)
+{
+    (void)fputs("kdnetd: service install: --config wants a value\n", stderr);
+    return MANAGER_USAGE;
+}
+
 static int parse(struct install *install, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -67,13 +73,13 @@ static int parse(struct install *install, int argc, char **argv)
     const char *config = NULL;
     optind = 1;
     opterr = 0;
-    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, ":c:", options, NULL)) != -1) {
         if (option == 'c')
             config = optarg;
         else if (option == 'f')
             install->firewall = true;
         else
-            return what_is(argv[optind - 1]);
+            return option == ':' && optopt == 'c' ? wants_value() : what_is(argv[optind - 1]);
     }
     if (optind < argc)
         return what_is(argv[optind]);
@@ -261,7 +267,6 @@ int manager_install(int argc, char **argv)
 
 int manager_uninstall(int argc, char **argv)
 {
-    SERVICE_STATUS told;
     SERVICE_STATUS_PROCESS now;
     SC_HANDLE manager;
     int status;
@@ -274,8 +279,8 @@ int manager_uninstall(int argc, char **argv)
                                      &status);
     if (!service)
         return status;
-    if (ControlService(service, SERVICE_CONTROL_STOP, &told) && !manager_wait(service, SERVICE_STOPPED, STOP_MS, &now))
-        (void)fputs("kdnetd: warning: it has not stopped within 30 seconds\n", stderr);
+    if (!manager_stop_it(service, STOP_MS, &now))
+        (void)fputs("kdnetd: warning: it has not stopped, and is no service any more when its process ends\n", stderr);
     status = DeleteService(service) ? MANAGER_DONE : manager_failed("uninstall", GetLastError());
     (void)CloseServiceHandle(service);
     (void)CloseServiceHandle(manager);

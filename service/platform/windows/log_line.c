@@ -77,7 +77,7 @@ struct kind {
     DWORD event;
 };
 
-/* The first match counts. A test checks that each message occurs in the sources. */
+/* The first match counts. windows/messages checks that each message occurs in the sources. */
 static const struct kind kinds[] = {
     {"verdict", "written", EVENT_DUMP_WRITTEN},
     {"verdict", "failed", EVENT_DUMP_FAILED},
@@ -89,10 +89,22 @@ static const struct kind kinds[] = {
     {"msg", "the configuration is right, and perhaps", EVENT_CONFIGURATION_ADVICE},
     {"msg", "configuration", EVENT_CONFIGURATION_WRONG},
     {"msg", "a machine at ", EVENT_KEY_UNKNOWN},
-    {"msg", "listener", EVENT_LISTENER},
+    {"msg", "further pokes with unknown keys", EVENT_KEY_UNKNOWN},
+    {"msg", "cannot listen", EVENT_LISTENER},
+    {"msg", "datagrams cannot be received here", EVENT_LISTENER},
+    {"msg", "no machine is heard at this listener", EVENT_LISTENER},
     {"msg", "no listener can be opened", EVENT_LISTENER},
+    {"msg", "none of the new listeners can be opened", EVENT_LISTENER},
+    {"msg", "out of memory: a listener is not opened", EVENT_LISTENER},
     {"msg", "result", EVENT_RESULTS},
 };
+
+void log_line_neutralise(wchar_t *text)
+{
+    for (; *text; ++text)
+        if (*text == L'%' && (text[1] == L'%' || (text[1] >= L'0' && text[1] <= L'9')))
+            *text = LOG_LINE_PERCENT;
+}
 
 static DWORD kind_of(const char *line, size_t length)
 {

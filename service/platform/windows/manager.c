@@ -67,6 +67,18 @@ BOOL manager_wait(SC_HANDLE service, DWORD wanted, DWORD ms, SERVICE_STATUS_PROC
     }
 }
 
+BOOL manager_stop_it(SC_HANDLE service, DWORD ms, SERVICE_STATUS_PROCESS *status)
+{
+    SERVICE_STATUS told;
+    (void)manager_wait(service, SERVICE_RUNNING, START_MS, status); /* while it starts it takes no control */
+    if (!ControlService(service, SERVICE_CONTROL_STOP, &told))
+        return GetLastError() == ERROR_SERVICE_NOT_ACTIVE;
+    if (manager_wait(service, SERVICE_STOPPED, ms, status))
+        return TRUE;
+    SetLastError(ERROR_SERVICE_REQUEST_TIMEOUT);
+    return FALSE;
+}
+
 static int too_many(const char *verb)
 {
     (void)fprintf(stderr, "kdnetd: service %s takes nothing more\n", verb);
@@ -81,6 +93,18 @@ static void say_log(FILE *out)
         (void)fprintf(out, "the log is %s\\kdnetd.log\n", text);
     free(text);
     free(folder);
+}
+
+static void say_no_start(const SERVICE_STATUS_PROCESS *now)
+{
+    DWORD code = now->dwServiceSpecificExitCode;
+    if (now->dwCurrentState == SERVICE_START_PENDING)
+        (void)fprintf(stderr, "kdnetd: it has not started within %u seconds; ", START_MS / 1000);
+    else if (now->dwWin32ExitCode == ERROR_SERVICE_SPECIFIC_ERROR)
+        (void)fprintf(stderr, "kdnetd: it did not start (exit status %lu)%s; ", code,
+                      code == 2 ? ": its configuration is wrong: kdnetd --check FILE" : "");
+    else
+        (void)fputs("kdnetd: it ended while it started, and Windows starts it again; ", stderr);
 }
 
 int manager_start(int argc, char **argv)
@@ -99,8 +123,7 @@ int manager_start(int argc, char **argv)
         (void)puts("kdnetd serves");
         status = MANAGER_DONE;
     } else {
-        (void)fprintf(stderr, "kdnetd: it did not start (exit status %lu)%s; ", now.dwServiceSpecificExitCode,
-                      now.dwServiceSpecificExitCode == 2 ? ": its configuration is wrong: kdnetd --check FILE" : "");
+        say_no_start(&now);
         say_log(stderr);
         status = MANAGER_FAILED;
     }
@@ -111,7 +134,6 @@ int manager_start(int argc, char **argv)
 int manager_stop(int argc, char **argv)
 {
     SERVICE_STATUS_PROCESS now = {.dwCurrentState = 0};
-    SERVICE_STATUS told;
     SC_HANDLE manager;
     int status;
     if (argc > 1)
@@ -119,11 +141,11 @@ int manager_stop(int argc, char **argv)
     SC_HANDLE service = manager_open(SC_MANAGER_CONNECT, SERVICE_STOP | SERVICE_QUERY_STATUS, &manager, &status);
     if (!service)
         return status;
-    if (!ControlService(service, SERVICE_CONTROL_STOP, &told) && GetLastError() != ERROR_SERVICE_NOT_ACTIVE) {
-        status = manager_failed("stop", GetLastError());
-    } else if (manager_wait(service, SERVICE_STOPPED, STOP_MS, &now)) {
+    if (manager_stop_it(service, STOP_MS, &now)) {
         (void)puts("kdnetd has stopped");
         status = MANAGER_DONE;
+    } else if (GetLastError() != ERROR_SERVICE_REQUEST_TIMEOUT) {
+        status = manager_failed("stop", GetLastError());
     } else {
         (void)fputs("kdnetd: it has not stopped within 30 seconds; ", stderr);
         say_log(stderr);

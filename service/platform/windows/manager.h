@@ -27,6 +27,10 @@ int manager_failed(const char *what, DWORD error);
 /* Waits up to `ms` until the service is in state `wanted`; false: another state, in `status`. */
 BOOL manager_wait(SC_HANDLE service, DWORD wanted, DWORD ms, SERVICE_STATUS_PROCESS *status);
 
+/* Stops it, after its start if it starts. False: GetLastError says why; ERROR_SERVICE_REQUEST_TIMEOUT: not within `ms`.
+ */
+BOOL manager_stop_it(SC_HANDLE service, DWORD ms, SERVICE_STATUS_PROCESS *status);
+
 #define MANAGER_EVENT_KEY L"SYSTEM\\CurrentControlSet\\Services\\EventLog\\Application\\kdnetd"
 #define MANAGER_ACCOUNT   L"NT SERVICE\\kdnetd"
 

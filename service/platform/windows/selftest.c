@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define CONFIG_SIZE   8192
+#define PATH_SIZE     1024
 #define BUFFER_WISHED (8U << 20)
 
 enum verdict { OK, NOT, UNTOLD };
@@ -115,7 +116,7 @@ static bool has_texts(HMODULE module)
 
 static void look_at_events(struct look *look)
 {
-    wchar_t file[MAX_PATH];
+    wchar_t file[PATH_SIZE];
     DWORD size = sizeof file;
     bool there = RegGetValueW(HKEY_LOCAL_MACHINE, MANAGER_EVENT_KEY, L"EventMessageFile", RRF_RT_REG_SZ, NULL, file,
                               &size) == ERROR_SUCCESS;
@@ -140,7 +141,7 @@ static void look_at_folder(struct look *look)
     bool told = error == ERROR_SUCCESS && ConvertSecurityDescriptorToStringSecurityDescriptorW(
                                               descriptor, SDDL_REVISION_1, DACL_SECURITY_INFORMATION, &sddl, NULL);
     bool closed = told && !wcsstr(sddl, L";;;WD)") && !wcsstr(sddl, L";;;BU)") && !wcsstr(sddl, L";;;AU)") &&
-                  !wcsstr(sddl, L";;;IU)");
+                  !wcsstr(sddl, L";;;IU)") && !wcsstr(sddl, L";;;BG)") && !wcsstr(sddl, L";;;AN)");
     say(look,
         error == ERROR_FILE_NOT_FOUND ? NOT
         : !told                       ? UNTOLD

@@ -35,6 +35,11 @@ static int help(FILE *out)
     return out == stdout ? MANAGER_DONE : MANAGER_USAGE;
 }
 
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 int service_command(int argc, char **argv, int (*run)(int argc, char **argv))
 {
     const char *name = argc > 1 ? argv[1] : "";
@@ -42,11 +47,11 @@ int service_command(int argc, char **argv, int (*run)(int argc, char **argv))
         argv[1] = argv[0];
         return service_state_run(argc - 1, argv + 1, run);
     }
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
+    if (is_help(name) || strcmp(name, "help") == 0)
         return help(stdout);
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; ++i)
         if (strcmp(name, verbs[i].name) == 0)
-            return verbs[i].run(argc - 1, argv + 1);
+            return argc == 3 && is_help(argv[2]) ? help(stdout) : verbs[i].run(argc - 1, argv + 1);
     if (name[0])
         (void)fprintf(stderr, "kdnetd: service: no verb '%s'\n", name);
     return help(stderr);
