@@ -34,10 +34,11 @@ except ImportError:
 
 # Modules ask for these as harness.NAME.
 from relay import Relay, is_data, is_poke  # noqa: F401
+import wine_end
 from side_by_side import SideBySide
 from surroundings import (  # noqa: F401
     BUILD, DATA, GUIDAGE, PATIENCE, READ_DEADLINE, RVA, SCHEMA, SOURCE, SYMBOL, WINE, WINE_QUIET, WINE_TOKEN,
-    free_port, has_ipv6, is_free, kdnetd, key_text, place, seconds, signal_at)
+    free_port, has_ipv6, kdnetd, key_text, place, seconds, signal_at)
 
 
 class Schema:
@@ -238,6 +239,9 @@ class Daemon:
             except urllib.error.HTTPError as error:
                 if error.code != 503 or time.monotonic() > end:  # a mistake, which is in the log
                     return
+            except urllib.error.URLError as error:  # the thread of HTTP has not opened it yet
+                if not isinstance(error.reason, ConnectionRefusedError) or time.monotonic() > end:
+                    raise
             time.sleep(0.05)  # the reload before is not quite over, though it is in the log
 
     def signal(self, number):
@@ -247,16 +251,16 @@ class Daemon:
             signal_at(self.process, number)
 
     def kill(self):
+        self._kill()
+        if WINE:
+            wine_end.wait_ports(self)
+
+    def _kill(self):
+        if WINE:
+            wine_end.kill(self, [one for one in self.case.started if isinstance(one, Machines)])
+            return
         self.signal(signal.SIGKILL)
         self.process.wait(PATIENCE)
-        if WINE:
-            self._wait_ports()
-
-    def _wait_ports(self):
-        """Wine's server has them a moment longer than the process."""
-        end = time.monotonic() + PATIENCE
-        while not all(is_free(one) for one in self.listen) and time.monotonic() < end:
-            time.sleep(0.05)
 
     def memory_kib(self):
         for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
@@ -310,7 +314,7 @@ class Daemon:
     def clean_up(self):
         self._close_notify()
         if self.process.poll() is None:
-            self.kill()
+            self._kill()
         self.out.join(PATIENCE)
         self.log.join(PATIENCE)
         for stream in (self.process.stdout, self.process.stderr):
