@@ -51,21 +51,23 @@ static void format_date(char *out, size_t size)
         (void)strftime(out, size, "%a, %d %b %Y %H:%M:%S GMT", &parts);
 }
 
-static void write_head(struct connection *c, const struct reply *reply, size_t length)
+/* False: memory is out, and a part is missing. */
+static bool write_head(struct connection *c, const struct reply *reply, size_t length)
 {
     struct evbuffer *out = connection_output(c);
     char date[40];
     format_date(date, sizeof date);
-    (void)evbuffer_add_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: %s\r\n", reply->status,
-                              reason_of(reply->status), date, reply->type);
-    if (!reply->stays_open)
-        (void)evbuffer_add_printf(out, "Content-Length: %zu\r\n", length);
-    (void)evbuffer_add_printf(out,
-                              "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-                              "Referrer-Policy: no-referrer\r\nCross-Origin-Resource-Policy: same-origin\r\n"
-                              "Content-Security-Policy: %s\r\n%s%s\r\n",
-                              reply->page ? CSP_PAGE : CSP_DATA, reply->headers,
-                              c->last || reply->stays_open ? "Connection: close\r\n" : "");
+    if (evbuffer_add_printf(out, "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: %s\r\n", reply->status,
+                            reason_of(reply->status), date, reply->type) < 0)
+        return false;
+    if (!reply->stays_open && evbuffer_add_printf(out, "Content-Length: %zu\r\n", length) < 0)
+        return false;
+    return evbuffer_add_printf(out,
+                               "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+                               "Referrer-Policy: no-referrer\r\nCross-Origin-Resource-Policy: same-origin\r\n"
+                               "Content-Security-Policy: %s\r\n%s%s\r\n",
+                               reply->page ? CSP_PAGE : CSP_DATA, reply->headers,
+                               c->last || reply->stays_open ? "Connection: close\r\n" : "") >= 0;
 }
 
 static void begin_stream(struct connection *c)
@@ -94,7 +96,10 @@ static void send_answer(struct connection *c)
     bool streams = reply->stays_open && !head_only;
     if (!c->call->head.keep_alive)
         c->last = true;
-    write_head(c, reply, length);
+    if (!write_head(c, reply, length)) {
+        connection_close(c);
+        return;
+    }
     if (streams) {
         begin_stream(c);
         return;

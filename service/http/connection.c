@@ -247,7 +247,7 @@ static void on_timer(evutil_socket_t socket, short what, void *user)
         answer_busy(c);
     } else if (c->state == CONNECTION_CALL) {
         answer_for(c);
-    } else if (c->state == CONNECTION_WRITING && (c->was_waiting == 0 || waiting < c->was_waiting)) {
+    } else if (c->state == CONNECTION_WRITING && waiting > 0 && (c->was_waiting == 0 || waiting < c->was_waiting)) {
         c->was_waiting = waiting;
         connection_set_timer(c);
     } else {

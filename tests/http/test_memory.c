@@ -19,25 +19,28 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define MOST 400U /* allocations of one round, at the most */
+#define BUFFER_LEAST 512U /* bytes of a piece of libevent's buffers */
+#define MOST         400U /* allocations of one round, at the most */
 
 static struct http_options options;
 
-static bool counts_libevent; /* its allocations fail, too; else scarce_spared() gives what it wants */
+/* Libevent's allocations of so many bytes fail, too; to smaller ones scarce_spared() gives what they want. While a
+ * connection is opened, libevent 2.1 does not bear that the memory for a callback fails, which is small. */
+static size_t counts_libevent;
 
 static void *allocate(size_t size)
 {
-    return counts_libevent ? malloc(size) : scarce_spared(NULL, size);
+    return size >= counts_libevent ? malloc(size) : scarce_spared(NULL, size);
 }
 
 static void *allocate_again(void *old, size_t size)
 {
-    return counts_libevent ? realloc(old, size) : scarce_spared(old, size);
+    return size >= counts_libevent ? realloc(old, size) : scarce_spared(old, size);
 }
 
 static int begin(bool by_tcp)
 {
-    options = (struct http_options){.limits = {.call_ms = 200, .retry_ms = 10}};
+    options = (struct http_options){.limits = {.call_ms = 200, .retry_ms = 10, .idle_ms = 200, .request_ms = 200}};
     event_set_mem_functions(allocate, allocate_again, free);
     fake_world.ready = true;
     fake_world.crashes = 3;
@@ -91,7 +94,7 @@ static void http_opens_whole_or_not_at_all(void **state)
 {
     size_t n = 0;
     (void)state;
-    counts_libevent = true;
+    counts_libevent = 0;
     while (n < MOST && open_and_close(n))
         ++n;
     assert_in_range(n, 1, MOST - 1);
@@ -126,11 +129,12 @@ static void a_request_has_an_answer_or_its_connection_ends(void **state)
     const struct store_event event = {
         .seq = 1, .id = "a", .time_us = 1, .type = "lost", .target = "web-1", .line = "{}", .length = 2};
     (void)state;
-    counts_libevent = false; /* also behind a test that failed */
+    counts_libevent = SIZE_MAX;
     captured_begin();
     struct http *http = open_http();
     for (size_t i = 0; http && i < sizeof requests / sizeof requests[0]; ++i)
         for (size_t n = 0; n < MOST; ++n) {
+            counts_libevent = strstr(requests[i], "/stream") ? SIZE_MAX : BUFFER_LEAST; /* a stream has no end */
             scarce_begin(n, 0);
             http_publish(http, &event, 1);
             unsigned status = ask_until(requests[i], strstr(requests[i], "/stream") ? "data:" : NULL);
