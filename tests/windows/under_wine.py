@@ -88,8 +88,25 @@ def check_files(wine):
     open_to_all.chmod(0o644)
     done = wine.run(wine.build / "kdnetd.exe", "--check", "Z:" + str(open_to_all).replace("/", "\\"))
     expect(done.returncode == 2 and "icacls" in text(done) and "*S-1-5-32-544:F" in text(done), "what others read is refused", text(done))
+    check_long_path(wine, folder, open_to_all)
     shutil.rmtree(folder)
     return ", ".join(kinds)
+
+
+def check_long_path(wine, folder, open_to_all):
+    """Of 260 characters and more; its machines in UTF-16. A remedy never names half of a path."""
+    deep = folder.joinpath(*[f"Ordner für Server {number} " + "x" * 60 for number in range(4)])
+    deep.mkdir(mode=0o700, parents=True)
+    write_closed(deep / "schlüssel", "")
+    (deep / "schlüssel").write_bytes(b"\xff\xfe" + f"a {KEY}\r\nb 1.2.3.5\r\n".encode("utf-16-le"))
+    write_closed(deep / "k.yaml", 'listen: "127.0.0.1:50000"\nevents: "-"\ntargets_file: "schlüssel"\n')
+    name = "Z:" + str(deep / "k.yaml").replace("/", "\\")
+    done = wine.run(wine.build / "kdnetd.exe", "--check", name)
+    expect(len(name) > 260 and done.returncode == 0 and "is right: 2 targets" in text(done), "a long path", text(done))
+    shutil.copy(open_to_all, deep / "k.yaml")
+    (deep / "k.yaml").chmod(0o644)
+    done = wine.run(wine.build / "kdnetd.exe", "--check", name)
+    expect(done.returncode == 2 and 'icacls "FILE" ' in text(done), "half a path is none", text(done))
 
 
 # Arguments with a value that an option does not take, or without one that it wants, and what is said.
