@@ -11,7 +11,7 @@
 #define SCHEMA_VERSION 1
 #define FILE_MODE      0640                 /* results hold kernel addresses */
 #define CHECK_BYTES    ((uint64_t)64 << 20) /* files up to this size are checked completely when opened */
-#define BUSY_MS        1000
+#define LOCK_LOOK_MS   5U
 
 static const char settings[] = "PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192;"
                                "PRAGMA journal_size_limit=8388608; PRAGMA wal_autocheckpoint=1000;";
@@ -222,6 +222,21 @@ static int follow_others(struct database *database)
     return code;
 }
 
+/* SQLite calls it while another process holds the lock: false gives the statement up. */
+static int wait_for_lock(void *user, int calls)
+{
+    struct database *database = user;
+    uint64_t now_ns = uv_hrtime();
+    if (calls == 0)
+        database->locked_ns = now_ns;
+    bool is_hurried = database->patience.is_hurried(database->patience.user);
+    uint64_t limit_ms = is_hurried ? DATABASE_LOCK_SHORT_MS : DATABASE_LOCK_MS;
+    if (now_ns - database->locked_ns >= limit_ms * 1000000)
+        return 0;
+    uv_sleep(LOCK_LOOK_MS);
+    return 1;
+}
+
 static int set_up(struct database *database, char error[static STORE_ERROR_SIZE])
 {
     int code = sqlite3_open_v2(database->path, &database->db,
@@ -229,7 +244,7 @@ static int set_up(struct database *database, char error[static STORE_ERROR_SIZE]
     if (code != SQLITE_OK)
         return note(database, code);
     (void)sqlite3_extended_result_codes(database->db, 1);
-    (void)sqlite3_busy_timeout(database->db, BUSY_MS);
+    (void)sqlite3_busy_handler(database->db, wait_for_lock, database);
     if (sqlite3_db_readonly(database->db, "main") == 1)
         return note(database, SQLITE_READONLY);
     code = execute(database, settings);
@@ -242,13 +257,14 @@ static int set_up(struct database *database, char error[static STORE_ERROR_SIZE]
     return code ? code : follow_others(database);
 }
 
-struct database *database_open(const char *path, char error[static STORE_ERROR_SIZE], bool *damaged)
+struct database *database_open(const char *path, const struct database_patience *patience,
+                               char error[static STORE_ERROR_SIZE], bool *damaged)
 {
     struct database *database = calloc(1, sizeof *database);
     *damaged = false;
     error[0] = '\0';
     if (database)
-        *database = (struct database){.path = strdup(path), .changes = -1};
+        *database = (struct database){.path = strdup(path), .changes = -1, .patience = *patience};
     if (!database || !database->path) {
         free(database);
         (void)snprintf(error, STORE_ERROR_SIZE, "out of memory");

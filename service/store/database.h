@@ -18,8 +18,18 @@
 
 struct database;
 
+/* While another process writes to the file, each call waits DATABASE_LOCK_MS for it, or only DATABASE_LOCK_SHORT_MS
+ * once `is_hurried` says so; it is asked every few milliseconds. */
+#define DATABASE_LOCK_MS       10000U
+#define DATABASE_LOCK_SHORT_MS 1000U
+struct database_patience {
+    bool (*is_hurried)(void *user);
+    void *user;
+};
+
 /* Opens or makes the file. NULL: the fault is in `error`; *damaged: the file is unreadable. */
-struct database *database_open(const char *path, char error[static STORE_ERROR_SIZE], bool *damaged);
+struct database *database_open(const char *path, const struct database_patience *patience,
+                               char error[static STORE_ERROR_SIZE], bool *damaged);
 void database_close(struct database *database); /* NULL is fine */
 
 const char *database_error(const struct database *database);

@@ -56,8 +56,10 @@ struct database {
     uint64_t device, file; /* identity of the open file */
     uint64_t oldest, next; /* seq of the oldest event, and of the next one; equal: no events */
     uint64_t oldest_at_begin, next_at_begin;
-    int64_t changes;                               /* differs when another connection has written */
-    int newest_code;                               /* of the last error */
+    int64_t changes; /* differs when another connection has written */
+    int newest_code; /* of the last error */
+    struct database_patience patience;
+    uint64_t locked_ns;                            /* since when another process's transaction is waited for */
     struct crash_row *crash_rows[CRASH_ROW_LISTS]; /* changed in this transaction; lists by the crash's hash */
 };
 

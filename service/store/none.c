@@ -12,9 +12,11 @@
 #define NO_SQLITE "this kdnetd was built without SQLite: install libsqlite3-dev and build it again, or set store: none"
 #define NO_FILE   1
 
-struct database *database_open(const char *path, char error[static STORE_ERROR_SIZE], bool *damaged)
+struct database *database_open(const char *path, const struct database_patience *patience,
+                               char error[static STORE_ERROR_SIZE], bool *damaged)
 {
     (void)path;
+    (void)patience;
     *damaged = false;
     (void)snprintf(error, STORE_ERROR_SIZE, "%s", NO_SQLITE);
     return NULL;

@@ -48,12 +48,23 @@ static void tell_targets(struct store *store)
     (void)database_targets(store->database, store->callbacks.on_target, store->callbacks.user);
 }
 
+/* Another process's transaction is waited for a short time only when there are other settings, or no time. */
+static bool is_hurried(void *user)
+{
+    struct store *store = user;
+    uv_mutex_lock(&store->lock);
+    bool is_hurried = store->ending || store->wanted;
+    uv_mutex_unlock(&store->lock);
+    return is_hurried;
+}
+
 /* Opens the file, or renames a damaged one: the next call then makes a new file. */
 static void open_file(struct store *store)
 {
+    const struct database_patience patience = {is_hurried, store};
     char error[STORE_ERROR_SIZE];
     bool damaged;
-    store->database = database_open(store->settings.path, error, &damaged);
+    store->database = database_open(store->settings.path, &patience, error, &damaged);
     if (!store->database) {
         store_fail(store, error);
         if (damaged)

@@ -131,12 +131,19 @@ static void read_row(struct world *world, char out[static 2048])
     database_reset(statement);
 }
 
+static bool is_never_hurried(void *user)
+{
+    (void)user;
+    return false;
+}
+
 static void open_world(struct world *world, bool with_facts)
 {
+    static const struct database_patience patience = {.is_hurried = is_never_hurried};
     char error[STORE_ERROR_SIZE];
     bool damaged;
     *world = (struct world){.place = new_place(), .crash = 1, .with_facts = with_facts};
-    world->database = database_open(world->place->path, error, &damaged);
+    world->database = database_open(world->place->path, &patience, error, &damaged);
     assert_non_null(world->database);
     assert_true(store_group_init(&world->group));
     assert_int_equal(sqlite3_exec(world->database->db, "PRAGMA synchronous=OFF", NULL, NULL, NULL), 0);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A store whose file another process writes, too: a predecessor that still ends, or a second kdnetd by mistake. */
+#include "service/store/database.h"
 #include "service/store/store_read.h"
 #include "tests/support/remove_tree.h"
 
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -125,6 +127,57 @@ static void test_two_processes_lose_nothing(void **state)
     remove_folder(&folder);
 }
 
+/* Another process that has begun to write and is slow. */
+static sqlite3 *lock_file(const struct folder *folder)
+{
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open_v2(folder->file, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    (void)sqlite3_busy_timeout(db, PATIENCE_MS);
+    assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    return db;
+}
+
+static void unlock_file(sqlite3 *db)
+{
+    assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void test_a_slow_process_is_waited_for(void **state)
+{
+    struct folder folder;
+    (void)state;
+    make_folder(&folder);
+    struct store *store = open_store(&folder, false);
+    store_settle(store, PATIENCE_MS);
+    sqlite3 *other = lock_file(&folder);
+    add(store, "one", 0);
+    uv_sleep(STORE_COMMIT_MS + 2 * DATABASE_LOCK_SHORT_MS);
+    assert_int_equal(status_of(store).errors, 0);
+    unlock_file(other);
+    wait_for_events(store, 1);
+    assert_int_equal(status_of(store).errors, 0);
+    assert_true(store_close(store, PATIENCE_MS));
+    remove_folder(&folder);
+}
+
+static void test_at_the_end_a_slow_process_is_not_waited_for(void **state)
+{
+    struct folder folder;
+    (void)state;
+    make_folder(&folder);
+    struct store *store = open_store(&folder, false);
+    store_settle(store, PATIENCE_MS);
+    sqlite3 *other = lock_file(&folder);
+    add(store, "one", 0);
+    uv_sleep(2 * STORE_COMMIT_MS);
+    uint64_t from = uv_hrtime();
+    assert_true(store_close(store, PATIENCE_MS));
+    assert_true(uv_hrtime() - from < DATABASE_LOCK_MS * UINT64_C(1000000) / 2);
+    unlock_file(other);
+    remove_folder(&folder);
+}
+
 static void test_held_it_opens_when_the_other_has_ended(void **state)
 {
     struct folder folder;
@@ -179,6 +232,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_processes_lose_nothing),
+        cmocka_unit_test(test_a_slow_process_is_waited_for),
+        cmocka_unit_test(test_at_the_end_a_slow_process_is_not_waited_for),
         cmocka_unit_test(test_held_it_opens_when_the_other_has_ended),
         cmocka_unit_test(test_released_late_it_reads_the_results_again),
         cmocka_unit_test(test_told_to_end_it_is_held_no_longer),
