@@ -53,11 +53,16 @@ class Faults(harness.Case):
         summary, = harness.Machines(self, daemon.listen[0], KEYS[number], "--dump-ms", 100, scenario="bugcheck").wait()
         self.assertEqual((summary["traps_again"], summary["released_wrongly"]), (0, 0), summary)
 
+    def wait_store_ok(self):
+        """It is opened, or recovers, by itself; before, it cannot be read."""
+        self.wait_for(lambda: self.ask("status")[0]["store"]["state"] == "ok", "the store works")
+
     def stored(self):
         return [event["id"] for event in self.ask("events", "--tail", "1000")]
 
     def wait_stored(self):
         """All that was told is stored, each once."""
+        self.wait_store_ok()
         self.wait_for(lambda: set(self.stored()) >= {event["id"] for event in self.told()}, "all events are stored")
         ids = self.stored()
         self.assertEqual(len(ids), len(set(ids)))
@@ -109,7 +114,7 @@ class Faults(harness.Case):
         self.assertIn("degraded", [line["check"] for line in self.ask("doctor", code=1) if "check" in line])
 
     def wait_recovered(self, daemon, crashes):
-        self.wait_for(lambda: self.ask("status")[0]["store"]["state"] == "ok", "the store recovers by itself")
+        self.wait_store_ok()
         daemon.wait_log("store can be written again")
         self.wait_stored()
         self.assertEqual(len(self.ask("crashes")), crashes)

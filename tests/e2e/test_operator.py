@@ -65,6 +65,7 @@ class Acting(Operated):
         self.assertEqual(released["target"], "web-1")
         daemon.wait_event("crash_status", "web-1", phase="shutdown")
         machine.wait()
+        self.wait_for(lambda: self.ask("status")[0]["store"]["state"] == "ok", "the store is open")
         crash = self.wait_for(lambda: [c for c in self.ask("crashes") if c["verdict"] == "written"], "the crash is stored")[0]
         self.assertEqual(self.ask("show", crash["crash"])[0]["target"], "web-1")
         self.ask("ack", crash["crash"], "--note", "seen")
