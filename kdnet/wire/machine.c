@@ -69,6 +69,20 @@ const char *kdnet_machine_name(enum kdnet_machine machine)
     return layout ? layout->name : "unknown";
 }
 
+const char *kdnet_who_name(enum kdnet_who who)
+{
+    switch (who) {
+    case KDNET_WHO_NT:
+        return "nt";
+    case KDNET_WHO_BOOT:
+        return "boot";
+    case KDNET_WHO_HYPERVISOR:
+        return "hypervisor";
+    default:
+        return "unknown";
+    }
+}
+
 uint64_t kdnet_machine_address(enum kdnet_machine machine, uint64_t address)
 {
     return machine == KDNET_MACHINE_X86 ? (uint64_t)(int64_t)(int32_t)(uint32_t)address : address;

@@ -163,20 +163,6 @@ const char *content_state_name(uint32_t new_state)
     }
 }
 
-const char *content_who_name(uint16_t major)
-{
-    switch (major >> 8) {
-    case KDNET_WHO_NT:
-        return "nt";
-    case KDNET_WHO_BOOT:
-        return "boot";
-    case KDNET_WHO_HYPERVISOR:
-        return "hypervisor";
-    default:
-        return "unknown";
-    }
-}
-
 const char *content_continue_name(uint32_t status)
 {
     switch (status) {

@@ -75,9 +75,6 @@ const char *content_kind_name(enum content_kind kind);
 /* "exception", "load_symbols", "command_string" or "unknown". */
 const char *content_state_name(uint32_t new_state);
 
-/* Returns who answers GetVersion: "nt", "boot", "hypervisor" or "unknown". */
-const char *content_who_name(uint16_t major);
-
 /* Returns the name of a continue's status: DBG_CONTINUE and the like, or another NTSTATUS's; NULL when it has none. */
 const char *content_continue_name(uint32_t status);
 

@@ -107,7 +107,7 @@ static void write_state_change(struct out *out, const struct content *content)
 static void write_version(struct out *out, const struct kdnet_version *version)
 {
     out_json_open(out, "version", '{');
-    out_json_string(out, "who", content_who_name(version->major));
+    out_json_string(out, "who", kdnet_who_name((enum kdnet_who)(version->major >> 8)));
     out_json_string(out, "machine", kdnet_machine_name((enum kdnet_machine)version->machine));
     out_json_number(out, "build", version->minor);
     out_json_bool(out, "checked", (version->major & 0xff) == 0xc);

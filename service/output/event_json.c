@@ -149,23 +149,9 @@ static void put_connected(struct builder *b, const struct kdnet_event_connected 
     builder_put(b, "configured_address", subject->configured ? builder_text(configured) : json_null());
 }
 
-static const char *who_name(uint8_t who)
-{
-    switch (who) {
-    case KDNET_WHO_NT:
-        return "nt";
-    case KDNET_WHO_BOOT:
-        return "boot";
-    case KDNET_WHO_HYPERVISOR:
-        return "hypervisor";
-    default:
-        return "unknown";
-    }
-}
-
 static void put_kernel(struct builder *b, const struct kdnet_event_kernel *kernel)
 {
-    builder_put(b, "who", builder_text(who_name(kernel->who)));
+    builder_put(b, "who", builder_text(kdnet_who_name((enum kdnet_who)kernel->who)));
     builder_put(b, "build", json_integer(kernel->build));
     builder_put(b, "build_lab", builder_build_lab(kernel->build_lab_known, kernel->build_lab));
     builder_put(b, "machine", builder_text(kdnet_machine_name((enum kdnet_machine)kernel->machine)));

@@ -52,6 +52,15 @@ static void unknown_machine_has_no_layout_but_a_name(void **state)
     assert_string_equal(kdnet_machine_name((enum kdnet_machine)0x200), "unknown");
 }
 
+static void who_answers_is_named(void **state)
+{
+    (void)state;
+    assert_string_equal(kdnet_who_name(KDNET_WHO_NT), "nt");
+    assert_string_equal(kdnet_who_name(KDNET_WHO_BOOT), "boot");
+    assert_string_equal(kdnet_who_name(KDNET_WHO_HYPERVISOR), "hypervisor");
+    assert_string_equal(kdnet_who_name((enum kdnet_who)1), "unknown");
+}
+
 static void registers_are_set_and_read_within_the_context(void **state)
 {
     (void)state;
@@ -251,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layouts_are_those_of_winnt_h),
         cmocka_unit_test(unknown_machine_has_no_layout_but_a_name),
+        cmocka_unit_test(who_answers_is_named),
         cmocka_unit_test(registers_are_set_and_read_within_the_context),
         cmocka_unit_test(addresses_of_x86_are_sign_extended),
         cmocka_unit_test(tracing_is_stopped_where_the_context_has_it),

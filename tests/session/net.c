@@ -365,14 +365,6 @@ static void say_status(struct story *story, const struct kdnet_event_crash_statu
         say(story, " since");
 }
 
-static const char *who_name(uint8_t who)
-{
-    return who == KDNET_WHO_NT           ? "nt"
-           : who == KDNET_WHO_BOOT       ? "boot"
-           : who == KDNET_WHO_HYPERVISOR ? "hypervisor"
-                                         : "other";
-}
-
 static void say_event(struct story *story, const struct kdnet_event *event)
 {
     switch (event->type) {
@@ -381,7 +373,7 @@ static void say_event(struct story *story, const struct kdnet_event *event)
             event->u.connected.took_over ? " took_over" : "");
         break;
     case KDNET_EVENT_KERNEL:
-        say(story, "kernel %s %s%s%s", who_name(event->u.kernel.who),
+        say(story, "kernel %s %s%s%s", kdnet_who_name((enum kdnet_who)event->u.kernel.who),
             kdnet_machine_name((enum kdnet_machine)event->u.kernel.machine),
             event->u.kernel.build_lab_known ? " lab" : "", event->u.kernel.pdb_known ? " pdb" : "");
         break;

@@ -30,6 +30,9 @@ enum kdnet_who {
     KDNET_WHO_HYPERVISOR = 8,
 };
 
+/* "nt", "boot", "hypervisor" or "unknown". */
+const char *kdnet_who_name(enum kdnet_who who);
+
 #define KDNET_BUILD_LAB_SIZE 128 /* bytes, with the NUL */
 #define KDNET_PDB_NAME_SIZE  64
 #define KDNET_GUIDAGE_SIZE   41 /* 32 hex digits, up to 8 of age, NUL */
