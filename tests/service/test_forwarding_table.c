@@ -5,19 +5,11 @@
 #include <stdint.h>
 
 #include "service/worker/forwarding_table.h"
+#include "tests/service/machine_address.h"
 
 #include <cmocka.h>
 
 #define PORT 50000
-
-static struct address machine(uint32_t number)
-{
-    struct address address = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 10}, .port = 51111};
-    address.ip[13] = (uint8_t)(number >> 16);
-    address.ip[14] = (uint8_t)(number >> 8);
-    address.ip[15] = (uint8_t)number;
-    return address;
-}
 
 static int setup(void **state)
 {
@@ -36,7 +28,7 @@ static int teardown(void **state)
 static void a_source_is_found_at_its_port_until_it_is_removed(void **state)
 {
     struct forwarding_table *forwarding_table = *state;
-    struct address one = machine(1), two = machine(2);
+    struct address one = machine_address(1), two = machine_address(2);
     unsigned worker = 99;
     assert_false(forwarding_table_find(forwarding_table, &one, PORT, &worker));
     forwarding_table_set(forwarding_table, &one, PORT, 3);
@@ -63,18 +55,18 @@ static void the_table_is_bounded_and_keeps_the_newest(void **state)
     unsigned worker = 0;
     size_t found = 0;
     for (uint32_t i = 0; i < 100000; ++i) {
-        struct address source = machine(i);
+        struct address source = machine_address(i);
         forwarding_table_set(forwarding_table, &source, PORT, 1);
         assert_true(forwarding_table_find(forwarding_table, &source, PORT, &worker));
     }
     assert_true(forwarding_table->count <= FORWARDING_TABLE_WAYS * FORWARDING_TABLE_SETS);
     for (uint32_t i = 0; i < 100000; ++i) {
-        struct address source = machine(i);
+        struct address source = machine_address(i);
         found += forwarding_table_find(forwarding_table, &source, PORT, &worker);
     }
     assert_int_equal(found, forwarding_table->count);
     for (uint32_t i = 0; i < 100000; ++i) {
-        struct address source = machine(i);
+        struct address source = machine_address(i);
         forwarding_table_remove(forwarding_table, &source, PORT);
     }
     assert_int_equal(forwarding_table->count, 0);

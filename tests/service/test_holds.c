@@ -5,20 +5,16 @@
 #include <stdint.h>
 
 #include "service/worker/holds.h"
+#include "tests/service/machine_address.h"
 
 #include <cmocka.h>
 
 #define PORT 50000
 
-static struct address machine(uint8_t number)
-{
-    return (struct address){.ip = {[10] = 0xff, [11] = 0xff, [12] = 10, [15] = number}, .port = 51111};
-}
-
 static void messages_of_a_source_come_out_in_order(void **state)
 {
     struct holds holds = {.count = 0};
-    struct address one = machine(1), two = machine(2);
+    struct address one = machine_address(1), two = machine_address(2);
     struct message messages[5];
     (void)state;
     assert_null(holds_find(&holds, &one, PORT));
@@ -40,7 +36,7 @@ static void messages_of_a_source_come_out_in_order(void **state)
 static void few_wait_and_not_for_long(void **state)
 {
     struct holds holds = {.count = 0};
-    struct address one = machine(1);
+    struct address one = machine_address(1);
     struct message messages[HOLDS_MAILS];
     (void)state;
     assert_true(holds_begin(&holds, &one, PORT, 1000));
@@ -51,10 +47,10 @@ static void few_wait_and_not_for_long(void **state)
         holds_put(hold, &messages[i]);
     assert_false(holds_may_wait(hold, 1000));
     for (uint8_t i = 2; holds.count < HOLDS_MAX; ++i) {
-        struct address other = machine(i);
+        struct address other = machine_address(i);
         assert_true(holds_begin(&holds, &other, PORT, 1000));
     }
-    struct address late = machine(200);
+    struct address late = machine_address(200);
     assert_false(holds_begin(&holds, &late, PORT, 1000));
     (void)holds_end(&holds, hold);
     assert_true(holds_begin(&holds, &late, PORT, 1000));

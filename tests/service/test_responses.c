@@ -5,19 +5,11 @@
 #include <stdint.h>
 
 #include "service/worker/responses.h"
+#include "tests/service/machine_address.h"
 
 #include <cmocka.h>
 
 #define PORT 50000
-
-static struct address machine(uint32_t number)
-{
-    struct address address = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 10}, .port = 51111};
-    address.ip[13] = (uint8_t)(number >> 16);
-    address.ip[14] = (uint8_t)(number >> 8);
-    address.ip[15] = (uint8_t)number;
-    return address;
-}
 
 static int setup(void **state)
 {
@@ -35,14 +27,14 @@ static int teardown(void **state)
 
 static void each_response_is_found_where_it_went(void **state)
 {
-    struct address here = machine(1), there = machine(2);
+    struct address here = machine_address(1), there = machine_address(2);
     uint32_t rows[RESPONSES_WAYS];
     assert_int_equal(responses_at(*state, &here, PORT, rows), 0);
     responses_note(*state, &here, PORT, 0);
     responses_note(*state, &here, PORT, 5);
     responses_note(*state, &here, PORT, 0);
     for (uint32_t i = 0; i < 100; ++i) { /* recordings, played from elsewhere */
-        struct address elsewhere = machine(1000 + i);
+        struct address elsewhere = machine_address(1000 + i);
         responses_note(*state, &elsewhere, PORT, 5);
     }
     assert_int_equal(responses_at(*state, &here, PORT, rows), 2);
@@ -58,10 +50,10 @@ static void each_response_is_found_where_it_went(void **state)
 static void the_table_is_bounded(void **state)
 {
     struct responses *responses = *state;
-    struct address here = machine(1);
+    struct address here = machine_address(1);
     uint32_t rows[RESPONSES_WAYS];
     for (uint32_t i = 0; i < 50000; ++i) {
-        struct address elsewhere = machine(2 + i);
+        struct address elsewhere = machine_address(2 + i);
         responses_note(responses, &elsewhere, PORT, i);
     }
     assert_in_range(responses->count, 1, RESPONSES_SETS * RESPONSES_WAYS);
