@@ -29,3 +29,4 @@ endif()
 # For each program: arguments, output, limits.
 add_library(kdnetd_program STATIC ${KDNETD_PROGRAM})
 target_include_directories(kdnetd_program PUBLIC ${PROJECT_SOURCE_DIR})
+target_link_libraries(kdnetd_program PRIVATE OpenSSL::Crypto)

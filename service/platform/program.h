@@ -11,6 +11,7 @@
 
 /*
  * Call it first in main. Makes a closed reader of our output an error of the write instead of the program's end.
+ * Keeps OpenSSL whole until the process has ended: libraries have threads that nobody waits for.
  * Arguments and output are UTF-8, and output is binary: on Windows the arguments are replaced.
  */
 void program_start(int *argc, char ***argv);

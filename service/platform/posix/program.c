@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/platform/program.h"
 
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -9,6 +10,7 @@ void program_start(int *argc, char ***argv)
     (void)argc;
     (void)argv;
     (void)signal(SIGPIPE, SIG_IGN); // NOLINT(cert-err33-c): nothing to do when it fails
+    (void)OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
 }
 
 int program_signal_summary(void)

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <io.h>
+#include <openssl/crypto.h>
 #include <shellapi.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,7 @@ void program_start(int *argc, char ***argv)
     (void)_setmode(2, _O_BINARY);
     (void)setvbuf(stderr, error_space, _IOLBF, sizeof error_space);
     (void)SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX);
+    (void)OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
 }
 
 int program_signal_summary(void)
