@@ -13,7 +13,7 @@ if(NOT TARGET PkgConfig::KDNETD_LIBCURL)
   list(APPEND KDNETD_LEFT_OUT kdnetctl/answers)
 endif()
 if(NOT TARGET kdnetd_fleet)
-  list(APPEND KDNETD_LEFT_OUT service/nats)
+  list(APPEND KDNETD_LEFT_OUT service/nats kdnetctl/fleet_limit)
 endif()
 
 function(kdnetd_tests room) # ROOM LIBRARY...

@@ -378,10 +378,11 @@ static int run_fleet(int count, char **arguments)
         status = fleet_source_open(&source, &command_fleet, &place.nats, (uint64_t)since_us);
     if (status == COMMAND_OK)
         status = show(&ask, source, view);
+    status = ask_end(&ask, status);
     fleet_source_close(source, status);
     clear_place(&place);
     fleet_view_free(view);
-    return ask_end(&ask, status);
+    return status;
 }
 
 static const struct command_option options[] = {

@@ -21,7 +21,7 @@ int fleet_source_open(struct fleet_source **out, const struct command *command, 
 /* Passes present messages, and further ones that come within `wait_ms`, to the view. */
 int fleet_source_read(struct fleet_source *source, struct fleet_view *view, unsigned wait_ms);
 
-/* `status`: what this process will end with. */
+/* What comes after this call has a limit, too: then this process ends with `status`. Print everything before. */
 void fleet_source_close(struct fleet_source *source, int status);
 
 #endif

@@ -8,8 +8,8 @@
 
 #include "service/kdnetctl/command.h"
 
-/* From now on, this process has so long until the next call; 0: no limit. Then it says `text` (NULL: nothing), and
- * ends with `status`. */
+/* From now on, this process has so long until the next call, or until it has ended; 0: no limit. Then it says `text`
+ * (NULL: nothing; left out when nobody reads standard error), and ends with `status`, whatever its threads do. */
 void fleet_limit(const struct command *command, unsigned seconds, int status, const char *text);
 
 #endif

@@ -14,6 +14,7 @@
 #define OPEN_S    60U
 #define READ_S    30U /* without any part of what is there (READER_LOOK_MS) */
 #define CLOSE_S   3U
+#define END_S     10U /* for the rest, up to the very end: threads of libraries can hang there */
 #define TEXT_SIZE 1024
 
 struct fleet_source {
@@ -205,11 +206,10 @@ void fleet_source_close(struct fleet_source *source, int status)
 {
     if (!source)
         return;
-    (void)fflush(stdout);
     fleet_limit(source->command, CLOSE_S, status, NULL);
     fleet_reader_close(source->events);
     fleet_reader_close(source->collectors);
     natsConnection_Destroy(source->connection);
-    fleet_limit(source->command, 0, COMMAND_OK, NULL);
+    fleet_limit(source->command, END_S, status, NULL);
     free(source);
 }

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import certificates
 import jwt
 import nats
 
@@ -16,26 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import harness
 
 
-class Trust(harness.Case):
-    def path(self, name):
-        return pathlib.Path(self.folder) / name
-
-    def openssl(self, *words):
-        subprocess.run(["openssl", *map(str, words)], cwd=self.folder, check=True, capture_output=True, timeout=60)
-
-    def authority(self, name):
-        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", 2, "-keyout", f"{name}.key",
-                     "-out", f"{name}.pem", "-subj", f"/CN={name}")
-        return self.path(f"{name}.pem")
-
-    def certify(self, ca, days=2):
-        """server.pem and server.key, signed by that authority; -1 day: expired."""
-        self.file("ext", "subjectAltName=IP:127.0.0.1\n")
-        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "server.key", "-out", "server.csr",
-                     "-subj", "/CN=server")
-        self.openssl("x509", "-req", "-in", "server.csr", "-CA", f"{ca}.pem", "-CAkey", f"{ca}.key", "-set_serial", time.time_ns(), "-days", days,
-                     "-out", "server.pem", "-extfile", "ext")
-
+class Trust(certificates.Maker, harness.Case):
     def serve(self, url, more):
         """kdnetd with a machine that crashes."""
         listen = harness.place(self.ip, harness.free_port(self.ip))
@@ -79,11 +61,6 @@ class Trust(harness.Case):
         self.file("creds", jwt.credentials(key))
         self.check_mended(server, ["--credentials", str(self.path("creds"))])
 
-    def tls(self, ca, days=2):
-        self.certify(ca, days)
-        server = nats.Server(self, self.folder, tls={"cert_file": f'"{self.path("server.pem")}"', "key_file": f'"{self.path("server.key")}"'})
-        return server.start()
-
     def test_a_certificate_of_another_authority(self):
         self.authority("one")
         shutil.copy(self.authority("other"), self.path("trusted.pem"))
@@ -108,7 +85,5 @@ class Trust(harness.Case):
 
 if __name__ == "__main__":
     nats.skip_without_server()
-    if not shutil.which("openssl"):
-        print("nothing tested: openssl is not there")
-        sys.exit(nats.SKIPPED)
+    certificates.skip_without_openssl()
     harness.main(at_once=3)

@@ -18,5 +18,6 @@ set(KDNETD_LEFT_OUT
   service/steer # the program in Linux that divides the datagrams of a port
   # Others.
   service/nats # there is no libnats
+  kdnetctl/fleet_limit # there is no libnats
   service/server_memory # a thousand starts of a server, each with its files and threads: 95 s under Wine
 )
