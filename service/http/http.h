@@ -57,7 +57,7 @@ bool http_configure(struct http *http, const struct http_options *options);
 size_t http_degraded(struct http *http, struct http_degraded *out, size_t most);
 
 /* Ends all connections and threads; NULL does nothing. False: a thread hangs in a query of the store and still uses
- * its data, so the program can only end by _Exit. */
+ * its data, so the program can only end by platform_end. */
 bool http_close(struct http *http);
 
 #endif

@@ -126,7 +126,7 @@ bool event_log_has_ended(struct event_log *event_log); /* whether the thread has
 bool event_log_give_up(struct event_log *event_log);
 
 /* Frees everything, after event_log_give_up. The loop must run until the handle is closed. False: a thread hangs in
- * a file call and still uses `results`, which must not be freed; the program can only end by _Exit. */
+ * a file call and still uses `results`, which must not be freed; the program can only end by platform_end. */
 bool event_log_close(struct event_log *event_log);
 
 #endif

@@ -22,6 +22,10 @@ void platform_prepare(void);
 /* No core files, and no debugger of another process of this user: keys are in memory. */
 void platform_hide_memory(void);
 
+/* Ends the process now: neither threads that hang nor what is to be done at its end are waited for. The service manager
+ * is told that it has stopped, and its log has what was logged. */
+_Noreturn void platform_end(int status);
+
 /* Writes a line to standard error, if it can be written without waiting. False: nothing was written. */
 bool platform_write_log(const char *text, size_t length);
 

@@ -70,7 +70,7 @@ void api_clear(struct api *api);
 void api_serve(struct api *api, const struct kdnetd_config *config);
 /* Stops serving HTTP and returns the object for api_close, which any thread may call. */
 struct http *api_take(struct api *api);
-/* False: a thread hangs in a file call, and only _Exit ends the process. */
+/* False: a thread hangs in a file call, and only platform_end ends the process. */
 bool api_close(struct http *http);
 /* Passes committed events to HTTP's streams. Thread: any. */
 void api_committed(void *api, const struct store_event *events, size_t count);

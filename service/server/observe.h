@@ -50,14 +50,14 @@ void observe_configure(struct observe *observe, const struct kdnetd_config *conf
 
 /* Stops feeding the sinks and returns them for observe_close_sinks, which any thread may call. */
 struct sinks *observe_take_sinks(struct observe *observe);
-/* False: a sink hangs, and only _Exit ends the process. */
+/* False: a sink hangs, and only platform_end ends the process. */
 bool observe_close_sinks(struct sinks *sinks);
 
 /* Prepares observe_close, which then takes little time, while workers still run. Any thread. */
 void observe_settle(struct observe *observe);
 
-/* Call it when no worker and no sink runs any more. False: the store hangs in a file call, and only _Exit ends the
- * process. */
+/* Call it when no worker and no sink runs any more. False: the store hangs in a file call, and only platform_end ends
+ * the process. */
 bool observe_close(struct observe *observe);
 
 /* As worker_env.h has them; `user` is the observe. */

@@ -357,7 +357,7 @@ static void end(struct server *server, bool good)
 {
     if (server->hangs || !reload_is_over(server)) { /* its thread waits for a disk, and still uses this memory */
         log_plain(CONFIG_LOG_WARNING, "a call to the file system or to a symbol server hangs; it is not waited for");
-        _Exit(good ? EXIT_SUCCESS : EXIT_FAILURE);
+        platform_end(good ? EXIT_SUCCESS : EXIT_FAILURE);
     }
     clear_parts(server);
     mailbox_clear(&server->mailbox);

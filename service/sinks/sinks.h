@@ -53,7 +53,7 @@ bool sinks_republish(struct sinks *sinks, const char *name, uint64_t since_us);
 void sinks_each(struct sinks *sinks, void (*each)(void *user, const struct sinks_status *status), void *user);
 
 /* Ends all sinks; undelivered events are delivered after the next start. False: a sink did not end within `wait_ms`;
- * it still uses its data and a store reader, so the program can only end by _Exit. */
+ * it still uses its data and a store reader, so the program can only end by platform_end. */
 bool sinks_close(struct sinks *sinks, unsigned wait_ms);
 
 #endif

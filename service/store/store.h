@@ -97,7 +97,7 @@ bool store_configure(struct store *store, const struct store_options *options);
 
 /*
  * Commits waiting lines for at most `wait_ms`, and frees everything. No reader may be open. False: the writer hangs in
- * a file call and still uses its data, so the program can only end by _Exit.
+ * a file call and still uses its data, so the program can only end by platform_end.
  */
 bool store_close(struct store *store, unsigned wait_ms);
 

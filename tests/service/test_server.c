@@ -29,6 +29,7 @@
 
 #define EVERY_MS   1
 #define CLOSING_MS 50
+#define STORE_MS   60000 /* for a disk that is slow */
 
 static struct {
     char folder[64], path[96], events[96];
@@ -42,6 +43,8 @@ static struct {
     unsigned workers_refused; /* how many of them cannot start; counted from the second on */
     bool no_worker, no_random;
     bool closed, served_meanwhile; /* what people use; whether workers still ran then */
+    bool store_hangs;
+    jmp_buf end; /* where the end of the process goes on */
 } fake;
 
 void __wrap_requests_watch(struct requests *requests, uv_loop_t *loop, void (*call)(void *user, enum request request),
@@ -53,6 +56,9 @@ int __wrap_worker_start(struct worker *worker);
 int __real_worker_start(struct worker *worker);
 bool __wrap_api_close(struct http *http);
 bool __real_api_close(struct http *http);
+bool __wrap_store_close(struct store *store, unsigned wait_ms);
+bool __real_store_close(struct store *store, unsigned wait_ms);
+void __wrap_platform_end(int status);
 int __wrap_RAND_bytes(unsigned char *out, int length);
 int __real_RAND_bytes(unsigned char *out, int length);
 
@@ -107,6 +113,19 @@ bool __wrap_api_close(struct http *http)
     return __real_api_close(http);
 }
 
+/* A slow disk is no hanging one. */
+bool __wrap_store_close(struct store *store, unsigned wait_ms)
+{
+    (void)wait_ms;
+    return __real_store_close(store, STORE_MS) && !fake.store_hangs;
+}
+
+/* Else the tests would be over, and this program had passed. */
+void __wrap_platform_end(int status)
+{
+    longjmp(fake.end, status == EXIT_SUCCESS ? 1 : 2);
+}
+
 int __wrap_RAND_bytes(unsigned char *out, int length)
 {
     return fake.no_random ? 0 : __real_RAND_bytes(out, length);
@@ -144,17 +163,22 @@ static int teardown(void **state)
     return remove_tree(fake.folder) ? 0 : -1;
 }
 
-/* Runs it until it has ended. Returns what the log said. */
+/* Runs it until it has ended, as it is to: only a store that hangs ends the process. Returns what the log said. */
 static const char *run(bool *good)
 {
-    struct kdnetd_config config;
+    static struct kdnetd_config config;
     struct config_report report;
     config_report_init(&report);
     assert_true(options_load(&fake.options, NULL, &config, &report));
     config_report_clear(&report);
     captured_begin();
-    *good = server_run(&fake.options, &config);
+    int ended = setjmp(fake.end);
+    if (ended == 0)
+        *good = server_run(&fake.options, &config);
+    else
+        *good = ended == 1;
     const char *text = captured_end();
+    assert_int_equal(ended != 0, fake.store_hangs);
     config_clear(&config);
     return text;
 }
@@ -221,6 +245,18 @@ static void machines_are_served_while_the_rest_is_closed(void **state)
     assert_true(fake.served_meanwhile);
 }
 
+static void a_store_that_hangs_is_not_waited_for(void **state)
+{
+    static const enum request requests[] = {REQUEST_STOP};
+    bool good;
+    (void)state;
+    ask(1, requests);
+    fake.store_hangs = true;
+    const char *text = run(&good);
+    assert_true(good);
+    assert_non_null(strstr(text, "hangs; it is not waited for"));
+}
+
 static void without_a_socket_it_does_not_start(void **state)
 {
     bool good;
@@ -274,6 +310,7 @@ int main(void)
         TEST(told_twice_it_stops_at_once),          TEST(machines_are_served_while_the_rest_is_closed),
         TEST(without_a_socket_it_does_not_start),   TEST(with_too_few_threads_fewer_workers_serve),
         TEST(without_any_thread_it_does_not_start), TEST(without_random_bytes_it_does_not_start),
+        TEST(a_store_that_hangs_is_not_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

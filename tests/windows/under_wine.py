@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs for Windows, under Wine: unit tests, configuration files, the service, the .msi.
 
-usage: under_wine.py BUILD [NAME...]    BUILD: build/windows; NAME: only programs, files, units, workers, early, e2e, service, msi, outlets or
-                                        signing;
+usage: under_wine.py BUILD [NAME...]    BUILD: build/windows; NAME: only programs, files, units, workers, early, e2e, service, msi, slow_disk,
+                                        outlets or signing;
                                         load: not by default; 2,000 machines crash within 300 ms, by 1 and 3 workers
 
 Wine binds 127.x.y.z to all addresses, so all is on 127.0.0.1. What Wine cannot show is in docs/windows.md.
@@ -28,6 +28,7 @@ import firewall
 import outlets
 import receivers
 import signing
+import slow_disk
 from wine import PATIENCE, SKIPPED, TREE, Wine, expect, free_port, native, say, text, wait, write_closed
 
 GUIDAGE = "4B444E45542D544152474554000000011"
@@ -443,20 +444,22 @@ def is_older(program):
 CHECKS = {"programs": check_programs, "outlets": outlets.check_outlets, "signing": signing.check_signing,
           "files": check_files, "units": check_units, "workers": check_workers,
           "early": early.check_early, "e2e": e2e.check_e2e,
-          "service": check_service, "msi": check_msi, "load": check_load}
+          "service": check_service, "msi": check_msi, "slow_disk": slow_disk.check_slow_disk, "load": check_load}
 SECOND = ("e2e",)  # run in the second Windows, beside the others; tests/windows/CMakeLists.txt says the same
 
 
 def run_checks(build, number, names):
     """In a Windows of their own. Unit tests write files with keys, which nobody else may read. Returns whether all hold."""
-    units = [name for name in names if name == "units"]
-    others = [name for name in names if name != "units"]
-    return all([run_some(build, number, some, umask) for some, umask in ((others, -1), (units, 0o077)) if some])
+    own = ("units", "slow_disk")
+    units, slow = ([name for name in names if name == one] for one in own)
+    others = [name for name in names if name not in own]
+    return all([run_some(build, number, some, **how) for some, how in
+                ((others, {}), (units, {"umask": 0o077}), (slow, {"more": slow_disk.preload})) if some])
 
 
-def run_some(build, number, names, umask):
+def run_some(build, number, names, umask=-1, more=None):
     good = True
-    with Wine(build, number, umask) as wine:
+    with Wine(build, number, umask, more) as wine:
         for name in names:
             started = time.monotonic()
             try:

@@ -19,9 +19,9 @@ def say(text):
 
 class Wine:
     """One of two that share nothing but the programs under test: the checks of one run beside those of the other.
-    umask: of files that programs make there, -1: this program's."""
+    umask: of files that programs make there, -1: this program's. more(wine): what else the environment has."""
 
-    def __init__(self, build, number=1, umask=-1):
+    def __init__(self, build, number=1, umask=-1, more=None):
         self.build = pathlib.Path(build)
         self.programs = self.build  # or where a package was unpacked
         self.prefix = self.build / ("wine" if number == 1 else f"wine{number}")
@@ -30,6 +30,8 @@ class Wine:
         self.env |= {"WINEPREFIX": str(self.prefix), "WINEDEBUG": "-all", "WINEDLLOVERRIDES": "mscoree,mshtml=",
                      "KDNETD_SOURCE": str(TREE), "KDNETD_BUILD": str(self.build),
                      "KDNETD_DATA": os.environ.get("KDNETD_DATA", str(TREE.parent / "shared/data"))}
+        if more:
+            self.env |= more(self)
 
     def __enter__(self):
         quiet = {"env": self.env, "stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL,

@@ -53,6 +53,11 @@ void platform_hide_memory(void)
 #endif
 }
 
+void platform_end(int status)
+{
+    _Exit(status);
+}
+
 bool platform_write_log(const char *text, size_t length)
 {
     struct pollfd descriptor = {.fd = STDERR_FILENO, .events = POLLOUT};

@@ -105,17 +105,34 @@ static void tell_stopped(int outcome)
     tell(SERVICE_STOPPED, 0);
 }
 
-/*
- * The manager restarts a service that ends without reporting that it has stopped. A wrong configuration would stay
- * wrong after a restart, so that end is reported, like a requested one.
- */
-static void end(void)
+static bool is_stopping(void)
 {
-    bool restart = service.outcome != 0 && service.outcome != EXIT_WRONG_CONFIGURATION;
+    AcquireSRWLockShared(&service.lock);
+    bool stopping = service.status.dwCurrentState == SERVICE_STOP_PENDING;
+    ReleaseSRWLockShared(&service.lock);
+    return stopping;
+}
+
+/*
+ * The manager restarts a service that ends without reporting that it has stopped. A requested end is reported, whatever
+ * its outcome; so is the end by a wrong configuration, which would stay wrong after a restart.
+ */
+static void end(int outcome)
+{
+    bool restart = outcome != 0 && outcome != EXIT_WRONG_CONFIGURATION && !is_stopping();
+    if (service.timer)
+        (void)DeleteTimerQueueTimer(NULL, service.timer, INVALID_HANDLE_VALUE);
+    service.timer = NULL;
     eventlog_close();
     if (restart)
-        ExitProcess((UINT)service.outcome);
-    tell_stopped(service.outcome);
+        ExitProcess((UINT)outcome);
+    tell_stopped(outcome);
+}
+
+void service_state_end(int outcome)
+{
+    if (service.handle)
+        end(outcome);
 }
 
 /* Names the folder of state and store, unless the configuration does; systemd does the same. */
@@ -141,9 +158,7 @@ static void WINAPI service_main(DWORD count, wchar_t **arguments)
     free(folder);
     name_state();
     service.outcome = service.run(service.argc, service.argv);
-    if (service.timer)
-        (void)DeleteTimerQueueTimer(NULL, service.timer, INVALID_HANDLE_VALUE);
-    end();
+    end(service.outcome);
 }
 
 int service_state_run(int argc, char **argv, int (*run)(int argc, char **argv))

@@ -2,6 +2,7 @@
 #include "service/net/address.h"
 #include "service/platform/windows/console.h"
 #include "service/platform/windows/eventlog.h"
+#include "service/platform/windows/service_state.h"
 #include "service/platform/platform.h"
 
 #include <io.h>
@@ -24,6 +25,12 @@ void platform_hide_memory(void)
     memcpy(&set_flags, &found, sizeof set_flags);
     if (set_flags)
         (void)set_flags(NO_HEAP);
+}
+
+void platform_end(int status)
+{
+    service_state_end(status);
+    _Exit(status);
 }
 
 bool platform_write_log(const char *text, size_t length)
