@@ -172,12 +172,19 @@ static void look_at_network(struct look *look)
 
 static void look_at_serving(struct look *look)
 {
-    static const enum verdict verdicts[] = {
-        [SELFTEST_LOOP_DONE] = OK, [SELFTEST_LOOP_FAILED] = NOT, [SELFTEST_LOOP_MISSING] = UNTOLD};
+    static const struct {
+        enum verdict verdict;
+        const char *remedy;
+    } outcomes[] = {
+        [SELFTEST_LOOP_DONE] = {OK, NULL},
+        [SELFTEST_LOOP_FAILED] = {NOT, "look for a filter of another maker that holds up UDP on 127.0.0.1"},
+        [SELFTEST_LOOP_NOT_SERVING] = {NOT,
+                                       "it does not serve within a minute; kdnetd --listen 127.0.0.1:50001 says why"},
+        [SELFTEST_LOOP_MISSING] = {UNTOLD, "put kdnet-target.exe beside kdnetd.exe"},
+    };
     enum selftest_loop outcome = selftest_loop_run();
-    say(look, verdicts[outcome], "kdnetd serves a machine of kdnet-target that crashes on this computer",
-        outcome == SELFTEST_LOOP_MISSING ? "put kdnet-target.exe beside kdnetd.exe"
-                                         : "look for a filter of another maker that holds up UDP on 127.0.0.1");
+    say(look, outcomes[outcome].verdict, "kdnetd serves a machine of kdnet-target that crashes on this computer",
+        outcomes[outcome].remedy);
 }
 
 static void say_what_to_try(void)
