@@ -169,6 +169,19 @@ static void a_symbol_file_goes_before_what_was_remembered(void **state)
     assert_non_null(strstr(folder_read("cache.txt"), line_of("Public 0x1010 pdb")));
 }
 
+static void count_handle(uv_handle_t *handle, void *count)
+{
+    (void)handle;
+    ++*(unsigned *)count;
+}
+
+static unsigned handles(void)
+{
+    unsigned count = 0;
+    uv_walk(&loop, count_handle, &count);
+    return count;
+}
+
 /* A second kdnetd with the same folder: it reads the file, and leaves it alone. */
 static void one_of_two_writes_the_cache_file(void **state)
 {
@@ -178,6 +191,7 @@ static void one_of_two_writes_the_cache_file(void **state)
     const char *lines[] = {line_of("Known 0x30 pdb")};
     open_with(lines, 1);
     first = symbols;
+    unsigned of_first = handles();
     open_symbols();
     second = symbols;
     assert_int_equal(stats().cache_error, UV_EBUSY);
@@ -185,10 +199,8 @@ static void one_of_two_writes_the_cache_file(void **state)
     assert_int_equal(find("Public", &rva), SYMBOLS_PENDING);
     run_until(1);
     symbols_close(second);
-    for (unsigned i = 0; i < 40; ++i) { /* the first keeps the loop alive */
-        (void)uv_run(&loop, UV_RUN_NOWAIT);
-        uv_sleep(5);
-    }
+    while (handles() > of_first) /* the first keeps the loop alive */
+        (void)uv_run(&loop, UV_RUN_ONCE);
     assert_null(strstr(folder_read("cache.txt"), "Public"));
     symbols = first;
     assert_int_equal(find("Public", &rva), SYMBOLS_PENDING);
