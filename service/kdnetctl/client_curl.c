@@ -207,6 +207,9 @@ static long perform(struct client *client, struct exchange *exchange, const char
     set_place(client, curl, path);
     set_method(curl, method, text);
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700 /* else it waits until each name server has been silent twice */
+    (void)curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
+#endif
     (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, AGENT);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
