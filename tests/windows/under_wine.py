@@ -200,7 +200,9 @@ def check_http(wine, port):
             body = answer.read()
         expect(word in body, f"HTTP serves {path}", body[:500])
     wine.env["KDNETD_URL"] = f"http://127.0.0.1:{port}"
-    for words in (["status"], ["targets"], ["crashes"]):
+    wait(lambda: wine.run(wine.programs / "kdnetctl.exe", "crashes").returncode == 0, "the store is open: kdnetctl crashes",
+         lambda: read_log(wine)[-2000:])
+    for words in (["status"], ["targets"]):
         done = wine.run(wine.programs / "kdnetctl.exe", *words)
         expect(done.returncode == 0, f"kdnetctl {words[0]}", text(done) + read_log(wine)[-2000:])
     done = wine.run(wine.programs / "kdnetctl.exe", "reload")
