@@ -21,11 +21,11 @@ int mailbox_init(struct mailbox *box, uv_loop_t *loop, void *owner)
     return error;
 }
 
-bool mailbox_try_post(struct mailbox *box, struct message *message, size_t limit)
+static bool post(struct mailbox *box, struct message *message, size_t limit, bool may_be_lost)
 {
     message->next = NULL;
     uv_mutex_lock(&box->lock);
-    bool room = box->count < limit;
+    bool room = box->count < limit && !(box->over && may_be_lost);
     if (room) {
         if (box->last)
             box->last->next = message;
@@ -40,9 +40,21 @@ bool mailbox_try_post(struct mailbox *box, struct message *message, size_t limit
     return room;
 }
 
+bool mailbox_try_post(struct mailbox *box, struct message *message, size_t limit)
+{
+    return post(box, message, limit, true);
+}
+
 void mailbox_post(struct mailbox *box, struct message *message)
 {
-    (void)mailbox_try_post(box, message, SIZE_MAX);
+    (void)post(box, message, SIZE_MAX, false);
+}
+
+void mailbox_end(struct mailbox *box)
+{
+    uv_mutex_lock(&box->lock);
+    box->over = true;
+    uv_mutex_unlock(&box->lock);
 }
 
 bool mailbox_handle(struct mailbox *box)

@@ -21,7 +21,7 @@ struct mailbox {
     uv_async_t wakeup;
     struct message *first, *last;
     size_t count; /* waiting */
-    bool closed;
+    bool closed, over;
     void *owner;
 };
 
@@ -31,8 +31,12 @@ int mailbox_init(struct mailbox *box, uv_loop_t *loop, void *owner);
 /* Posts a message. Thread: any. Cost: a lock, and a wake-up when the loop sleeps. */
 void mailbox_post(struct mailbox *box, struct message *message);
 
-/* Posts a message unless `limit` messages are waiting; otherwise the caller keeps it. For messages that may be lost. */
+/* Posts a message unless `limit` messages are waiting, or the box has ended; otherwise the caller keeps it. For
+ * messages that may be lost. */
 bool mailbox_try_post(struct mailbox *box, struct message *message, size_t limit);
+
+/* From then on mailbox_try_post refuses: what may be lost is not left waiting where nobody looks again. Thread: any. */
+void mailbox_end(struct mailbox *box);
 
 /* Handles every waiting message; false: none was waiting. Thread: the owner's; also after its loop has stopped. */
 bool mailbox_handle(struct mailbox *box);

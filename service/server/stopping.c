@@ -40,8 +40,10 @@ static void join_workers(struct server *server)
         (void)uv_thread_join(&server->workers[i].thread);
     server->joined = true;
     server->joined_us = server->written_us = worker_now_us();
-    for (unsigned i = 0; i < server->inited; ++i)
+    for (unsigned i = 0; i < server->inited; ++i) {
         worker_finish(&server->workers[i]);
+        mailbox_end(&server->workers[i].mailbox); /* other collectors show datagrams until hinting_end */
+    }
     while (handle_left(server))
         ;
     event_log_end(&server->event_log);

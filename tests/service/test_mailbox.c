@@ -95,6 +95,19 @@ static void handle_and_post_again(struct message *message, void *owner)
     mailbox_post(&world->box, message);
 }
 
+static void what_may_be_lost_finds_no_room_at_the_end(void **state)
+{
+    struct world *world = *state;
+    struct numbered *second = make(0, 2);
+    assert_true(mailbox_try_post(&world->box, &make(0, 1)->message, 3));
+    mailbox_end(&world->box);
+    assert_false(mailbox_try_post(&world->box, &second->message, 3));
+    mailbox_post(&world->box, &second->message);
+    assert_true(mailbox_handle(&world->box));
+    assert_int_equal(world->opened, 2);
+    assert_true(world->in_order);
+}
+
 static void a_message_may_post_itself_again(void **state)
 {
     struct world *world = *state;
@@ -159,11 +172,9 @@ static void many_threads_post_and_nothing_is_lost(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(messages_are_opened_on_the_loop_in_their_order),
-        TEST(what_may_be_lost_finds_no_room_beyond_its_limit),
-        TEST(a_message_may_post_itself_again),
-        TEST(a_closed_box_takes_messages_and_wakes_nobody),
-        TEST(many_threads_post_and_nothing_is_lost),
+        TEST(messages_are_opened_on_the_loop_in_their_order), TEST(what_may_be_lost_finds_no_room_beyond_its_limit),
+        TEST(what_may_be_lost_finds_no_room_at_the_end),      TEST(a_message_may_post_itself_again),
+        TEST(a_closed_box_takes_messages_and_wakes_nobody),   TEST(many_threads_post_and_nothing_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

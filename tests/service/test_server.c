@@ -12,9 +12,11 @@
 #include <openssl/rand.h>
 
 #include "config/remedies.h"
+#include "service/fleet/strays.h"
 #include "service/platform/platform.h"
 #include "service/server/server.h"
 #include "service/server/server_internal.h"
+#include "service/worker/stray.h"
 #include "service/worker/worker_loop.h"
 #include "tests/service/captured_log.h"
 #include "tests/support/remove_tree.h"
@@ -44,7 +46,9 @@ static struct {
     bool no_worker, no_random;
     bool closed, served_meanwhile; /* what people use; whether workers still ran then */
     bool store_hangs;
-    jmp_buf end; /* where the end of the process goes on */
+    jmp_buf end;  /* where the end of the process goes on */
+    bool shown;   /* by another collector, when the workers had ended */
+    size_t waits; /* in their mailboxes, after that */
 } fake;
 
 void __wrap_requests_watch(struct requests *requests, uv_loop_t *loop, void (*call)(void *user, enum request request),
@@ -59,6 +63,8 @@ bool __real_api_close(struct http *http);
 bool __wrap_store_close(struct store *store, unsigned wait_ms);
 bool __real_store_close(struct store *store, unsigned wait_ms);
 void __wrap_platform_end(int status);
+bool __wrap_strays_close(struct strays *strays, unsigned wait_ms);
+bool __real_strays_close(struct strays *strays, unsigned wait_ms);
 int __wrap_RAND_bytes(unsigned char *out, int length);
 int __real_RAND_bytes(unsigned char *out, int length);
 
@@ -124,6 +130,21 @@ bool __wrap_store_close(struct store *store, unsigned wait_ms)
 void __wrap_platform_end(int status)
 {
     longjmp(fake.end, status == EXIT_SUCCESS ? 1 : 2);
+}
+
+/* The last datagram of all. */
+bool __wrap_strays_close(struct strays *strays, unsigned wait_ms)
+{
+    static const uint8_t payload[] = {1};
+    struct server *server = fake.user;
+    for (uint8_t i = 1; server && server->joined && i < 9; ++i) {
+        struct address machine = {.ip = {[15] = i}, .port = 50000};
+        stray_post(&server->env, &machine, &machine, payload, sizeof payload);
+        fake.shown = true;
+    }
+    for (unsigned i = 0; fake.shown && i < server->inited; ++i)
+        fake.waits += server->workers[i].mailbox.count;
+    return __real_strays_close(strays, wait_ms);
 }
 
 int __wrap_RAND_bytes(unsigned char *out, int length)
@@ -257,6 +278,18 @@ static void a_store_that_hangs_is_not_waited_for(void **state)
     assert_non_null(strstr(text, "hangs; it is not waited for"));
 }
 
+static void what_is_shown_after_the_workers_have_ended_is_not_kept(void **state)
+{
+    static const enum request requests[] = {REQUEST_STOP};
+    bool good;
+    (void)state;
+    ask(1, requests);
+    (void)run(&good);
+    assert_true(good);
+    assert_true(fake.shown);
+    assert_int_equal(fake.waits, 0);
+}
+
 static void without_a_socket_it_does_not_start(void **state)
 {
     bool good;
@@ -310,7 +343,7 @@ int main(void)
         TEST(told_twice_it_stops_at_once),          TEST(machines_are_served_while_the_rest_is_closed),
         TEST(without_a_socket_it_does_not_start),   TEST(with_too_few_threads_fewer_workers_serve),
         TEST(without_any_thread_it_does_not_start), TEST(without_random_bytes_it_does_not_start),
-        TEST(a_store_that_hangs_is_not_waited_for),
+        TEST(a_store_that_hangs_is_not_waited_for), TEST(what_is_shown_after_the_workers_have_ended_is_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
