@@ -52,7 +52,7 @@ class Wine:
         subprocess.run(["wineserver", "-k"], env=self.env, check=False, timeout=60)
         self.lock.close()
 
-    def run(self, *arguments, timeout=120, cwd=None):
+    def run(self, *arguments, timeout=300, cwd=None):
         return subprocess.run(["wine", *map(str, arguments)], env=self.env, capture_output=True, timeout=timeout, cwd=cwd,
                               stdin=subprocess.DEVNULL)
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #define COMMAND_SIZE 1024
-#define NETSH_MS     20000U
+#define NETSH_MS     60000U /* a minute on a busy computer is no refusal */
 
 /* Runs netsh from Windows' own folder: no other program of that name. */
 static bool netsh(const wchar_t *arguments)
