@@ -98,6 +98,7 @@ static int teardown(void **state)
     struct world *world = *state;
     hangs = false;
     (void)event_log_give_up(&world->event_log);
+    WAIT_FOR(event_log_has_ended(&world->event_log));
     assert_true(event_log_close(&world->event_log));
     (void)uv_run(&world->loop, UV_RUN_DEFAULT);
     (void)unlink(world->path);
