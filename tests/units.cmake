@@ -66,6 +66,7 @@ kdnetd_tests(kdnet kdnet kdnetd_test_support)
 kdnetd_tests(config kdnetd_config)
 kdnetd_test_links(config_memory kdnetd_test_scarce)
 kdnetd_test_links(config_refused kdnetd_test_refused)
+kdnetd_test_wraps(config_file fstat)
 
 kdnetd_tests(service kdnetd_service)
 kdnetd_test_links(service_memory kdnetd_test_scarce)
@@ -101,6 +102,7 @@ kdnetd_test_wraps(service_server_memory ${acting_server})
 kdnetd_test_links(service_server_memory kdnetd_test_scarce)
 kdnetd_test_wraps(service_server requests_watch requests_close platform_udp_socket worker_start RAND_bytes api_close
   store_close platform_end strays_close)
+kdnetd_test_links(service_server kdnetd_test_refused_uv kdnetd_test_scarce)
 
 add_library(kdnetd_test_net STATIC session/net.c)
 target_link_libraries(kdnetd_test_net PUBLIC kdnet_machine kdnetd_test_support PkgConfig::CMOCKA)

@@ -9,6 +9,7 @@
  * get one. THAW: rows move again. KEEP and ADD proceed in slices between the rounds of each loop.
  */
 #include "config/characters.h"
+#include "config/remedies.h"
 #include "service/platform/inherited.h"
 #include "service/runtime/log.h"
 #include "service/symbols/lookup.h"
@@ -145,10 +146,10 @@ bool reload_first(struct server *server)
     struct reload reload = {.server = server, .config = server->config};
     log_set_level(server->config.log_level);
     say_unused(&server->config, server->config.target_count);
-    if (!lookup_configure(server->lookup, &server->config))
+    if (!lookup_configure(server->lookup, &server->config) || uv_mutex_init(&reload.rings_lock) != 0) {
+        log_plain(CONFIG_LOG_ERROR, "out of memory; " REMEDY_LIMITS);
         return false;
-    if (uv_mutex_init(&reload.rings_lock) != 0)
-        return false;
+    }
     if (prepare(&reload))
         do_steps(&reload);
     else

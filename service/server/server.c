@@ -365,13 +365,27 @@ static void end(struct server *server, bool good)
     free(server);
 }
 
-bool server_run(const struct options *options, struct kdnetd_config *config)
+/* With its loop and mailbox. NULL: out of memory, or of files. */
+static struct server *new_server(void)
 {
     struct server *server = calloc(1, sizeof *server);
-    log_set_level(config->log_level);
-    if (!server || uv_loop_init(&server->loop) != 0 || mailbox_init(&server->mailbox, &server->loop, server) != 0) {
-        log_plain(CONFIG_LOG_ERROR, "out of memory");
+    if (!server || uv_loop_init(&server->loop) != 0) {
         free(server);
+        return NULL;
+    }
+    if (mailbox_init(&server->mailbox, &server->loop, server) == 0)
+        return server;
+    (void)uv_loop_close(&server->loop);
+    free(server);
+    return NULL;
+}
+
+bool server_run(const struct options *options, struct kdnetd_config *config)
+{
+    struct server *server = new_server();
+    log_set_level(config->log_level);
+    if (!server) {
+        log_plain(CONFIG_LOG_ERROR, "out of memory");
         return false;
     }
     server->options = options;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "setup.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,6 +25,20 @@ static int leave_folder(void **state)
     (void)rmdir("conf.d");
     bool good = getcwd(folder, sizeof folder) && chdir("/") == 0 && rmdir(folder) == 0;
     return tear_down(state) == 0 && good ? 0 : -1;
+}
+
+int __wrap_fstat(int descriptor, struct stat *status);
+int __real_fstat(int descriptor, struct stat *status);
+
+static int growing;       /* the file to which lines come once it was measured */
+static unsigned grown_by; /* how many */
+
+int __wrap_fstat(int descriptor, struct stat *status)
+{
+    int result = __real_fstat(descriptor, status);
+    for (; grown_by > 0; --grown_by)
+        assert_true(dprintf(growing, "web-%u 1.1.1.%u\n", grown_by, grown_by) > 0);
+    return result;
 }
 
 #define FOLDER_TEST(name) cmocka_unit_test_setup_teardown(name, enter_folder, leave_folder)
@@ -255,6 +270,35 @@ static void a_file_over_its_limit_is_refused(void **state)
     expect_mistake(f, "targets: is larger than 256 MiB; divide it into several files");
 }
 
+/* It was measured before. */
+static void a_file_that_grows_while_it_is_read_is_read_whole(void **state)
+{
+    struct fixture *f = *state;
+    write_file("targets", "web-0 1.1.1.0\n", 0600);
+    growing = open("targets", O_WRONLY | O_APPEND | O_CLOEXEC);
+    assert_true(growing >= 0);
+    grown_by = 40;
+    assert_true(config_load_targets("targets", &f->config, &f->report));
+    assert_true(config_check(&f->config, &f->report));
+    assert_int_equal(f->config.target_count, 41);
+    assert_non_null(config_find_target(&f->config, "web-1"));
+    assert_int_equal(close(growing), 0);
+}
+
+/* What was small enough when it was measured. */
+static void a_file_that_grows_over_its_limit_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    write_file("a.yaml", "prints: true\n", 0644);
+    assert_int_equal(truncate("a.yaml", CONFIG_YAML_LIMIT), 0);
+    growing = open("a.yaml", O_WRONLY | O_APPEND | O_CLOEXEC);
+    assert_true(growing >= 0);
+    grown_by = 1;
+    load(f);
+    expect_mistake(f, "a.yaml: is larger than 16 MiB; divide it into several files");
+    assert_int_equal(close(growing), 0);
+}
+
 static void memory_only_opens_no_file(void **state)
 {
     struct fixture *f = *state;
@@ -279,6 +323,8 @@ int main(void)
         FOLDER_TEST(includes_end_at_four_files),
         FOLDER_TEST(names_doubled_in_two_files_are_named_with_both),
         FOLDER_TEST(a_file_over_its_limit_is_refused),
+        FOLDER_TEST(a_file_that_grows_while_it_is_read_is_read_whole),
+        FOLDER_TEST(a_file_that_grows_over_its_limit_is_refused),
         FOLDER_TEST(memory_only_opens_no_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

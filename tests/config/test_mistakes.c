@@ -29,6 +29,10 @@ static void nats_has_a_subject_that_a_server_takes(void **state)
         {TARGETS "nats: {servers: [\"nats://h:1\"], subject: \"kdnet crash\"}\n",
          "a.yaml:2:42: nats.subject: has a blank, a wildcard or another character that no subject has; write one as "
          "kdnet.crash.{collector}.{target}"},
+        {TARGETS "nats: {servers: [\"nats://:4222\"]}\n",
+         "a.yaml:2:18: nats.servers[0]: is no address of a NATS server; write nats://HOST:4222 or tls://HOST:4222"},
+        {TARGETS "nats: {servers: [\"nats://[]:4222\"]}\n",
+         "a.yaml:2:18: nats.servers[0]: is no address of a NATS server; write nats://HOST:4222 or tls://HOST:4222"},
         {TARGETS "nats: {servers: [\"nats://h:1\"]}\nsinks: [{name: nats, type: http, url: \"http://h:1\"}]\n",
          "a.yaml:3:16: sinks: nats is the name of the sink that the option nats makes; take another"},
     };
@@ -58,6 +62,16 @@ static void sinks_have_what_their_type_needs(void **state)
          "a.yaml:2:36: sinks[0].url: is no address; write one with https:// or http://"},
     };
     expect_each(*state, texts, COUNT(texts));
+}
+
+static void more_sinks_than_there_may_be_are_told(void **state)
+{
+    char text[2048];
+    size_t length = (size_t)snprintf(text, sizeof text, TARGETS "sinks:\n");
+    for (unsigned i = 0; i <= CONFIG_SINKS_MAX; ++i)
+        length += (size_t)snprintf(text + length, sizeof text - length, "- {name: s%u, type: journal}\n", i);
+    load_yaml(*state, text);
+    expect_mistake(*state, "a.yaml:19:10: sinks: has more than 16 entries; leave out what is needed least");
 }
 
 static void sizes_and_labels_are_checked(void **state)
@@ -129,10 +143,10 @@ static void a_key_file_has_one_line_with_a_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(nats_has_a_subject_that_a_server_takes),   TEST(a_subject_that_is_too_long_is_told),
-        TEST(sinks_have_what_their_type_needs),         TEST(sizes_and_labels_are_checked),
-        TEST(a_place_to_read_that_is_too_long_is_told), TEST(thousands_of_label_sets_are_told_apart),
-        TEST(a_key_file_has_one_line_with_a_key),
+        TEST(nats_has_a_subject_that_a_server_takes), TEST(a_subject_that_is_too_long_is_told),
+        TEST(sinks_have_what_their_type_needs),       TEST(more_sinks_than_there_may_be_are_told),
+        TEST(sizes_and_labels_are_checked),           TEST(a_place_to_read_that_is_too_long_is_told),
+        TEST(thousands_of_label_sets_are_told_apart), TEST(a_key_file_has_one_line_with_a_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

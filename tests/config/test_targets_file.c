@@ -176,6 +176,14 @@ static void wrong_labels_are_named(void **state)
     expect_no_mistake(f);
 }
 
+static void a_text_over_its_limit_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    assert_false(config_load_targets_text("a 1.1.1.1\n", CONFIG_TARGETS_LIMIT + 1, "targets", &f->config, &f->report));
+    expect_mistake(f, "targets: is larger than 256 MiB; divide it into several files");
+    assert_int_equal(f->config.target_count, 0);
+}
+
 static void mistakes_do_not_stop_the_reading(void **state)
 {
     struct fixture *f = *state;
@@ -249,6 +257,7 @@ int main(void)
         TEST(mistyped_fields_are_no_labels),
         TEST(other_words_are_labels_and_equal_sets_are_one),
         TEST(wrong_labels_are_named),
+        TEST(a_text_over_its_limit_is_refused),
         TEST(mistakes_do_not_stop_the_reading),
         TEST(names_are_up_to_64_characters),
         TEST(a_nul_byte_is_no_end),

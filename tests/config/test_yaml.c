@@ -252,6 +252,9 @@ static void what_is_not_yaml_is_named_with_its_place(void **state)
          "a.yaml:1:9: is not YAML: found undefined alias; define each anchor (&name) once, before "
          "its alias (*name)"},
         {"events: a\xff\n", "a.yaml:1:10: is not UTF-8 text: invalid leading UTF-8 octet; save it as UTF-8"},
+        {"prints: true\n---\nevents: [a\n",
+         "a.yaml:4:1: is not YAML: did not find expected ',' or ']' while parsing a flow sequence; check the "
+         "indentation, dashes, colons and quotes here and in the line above"},
         {"prints: true\n---\nprints: true\n", "a.yaml:3:1: a second document starts here; take the line --- out"},
         {"", "a.yaml: is empty; write at least one target, as in the example configuration"},
         {"# nothing\n", "a.yaml: is empty; write at least one target, as in the example configuration"},

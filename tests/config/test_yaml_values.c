@@ -134,6 +134,8 @@ static void words_and_durations_are_checked(void **state)
         {"workers: all\n",
          "a.yaml:1:10: workers: \"all\" is not a number; write one from 1 to 64, or leave it out: one "
          "for each core"},
+        {"lost_after: 99999999999s\n",
+         "a.yaml:1:13: lost_after: \"99999999999s\" is not a duration; write a number and ms, s, m, h or d, as 4s"},
         {"lost_after: soon\n",
          "a.yaml:1:13: lost_after: \"soon\" is not a duration; write a number and ms, s, m, h or d, as 4s"},
         {"hold_for: 1h\npolicy: {hold_for: 2h}\n",
@@ -188,6 +190,12 @@ static void sinks_are_read(void **state)
     assert_true(config_copy_sink(&sinks[0], &copy));
     assert_true(config_same_sink(&sinks[0], &copy));
     assert_false(config_same_sink(&sinks[1], &copy));
+    copy.verdicts.text[0][0] = 'F'; /* of as many */
+    assert_false(config_same_sink(&sinks[0], &copy));
+    copy.verdicts.text[0][0] = 'f';
+    assert_true(config_same_sink(&sinks[0], &copy));
+    free(copy.events.text[--copy.events.count]);
+    assert_false(config_same_sink(&sinks[0], &copy));
     config_clear_sink(&copy);
 }
 
@@ -206,6 +214,8 @@ static void sinks_are_checked(void **state)
         {"sinks: [{name: a, type: kafka}]\n",
          "a.yaml:1:16: sinks[0].address: is missing, and kafka needs one; write HOST:PORT[,HOST:PORT]..."},
         {"sinks: [{name: a, type: kafka, address: 'k1:9092,,k2:9092'}]\n",
+         "a.yaml:1:41: sinks[0].address: is no list of addresses; write HOST:PORT[,HOST:PORT]..."},
+        {"sinks: [{name: a, type: kafka, address: 'k1:9092,k2'}]\n",
          "a.yaml:1:41: sinks[0].address: is no list of addresses; write HOST:PORT[,HOST:PORT]..."},
         {"sinks: [{name: a, type: kafka, address: 'k1:9092,k2:9092', transport: udp}]\n",
          "a.yaml:1:71: sinks[0].transport: is udp, by which kafka is not reached; write tcp or tls"},

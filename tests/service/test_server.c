@@ -19,8 +19,11 @@
 #include "service/worker/stray.h"
 #include "service/worker/worker_loop.h"
 #include "tests/service/captured_log.h"
+#include "tests/support/refused.h"
 #include "tests/support/remove_tree.h"
+#include "tests/support/scarce.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +35,7 @@
 #define EVERY_MS   1
 #define CLOSING_MS 50
 #define STORE_MS   60000 /* for a disk that is slow */
+#define NONE       (SIZE_MAX - 1)
 
 static struct {
     char folder[64], path[96], events[96];
@@ -46,9 +50,10 @@ static struct {
     bool no_worker, no_random;
     bool closed, served_meanwhile; /* what people use; whether workers still ran then */
     bool store_hangs;
-    jmp_buf end;  /* where the end of the process goes on */
-    bool shown;   /* by another collector, when the workers had ended */
-    size_t waits; /* in their mailboxes, after that */
+    jmp_buf end;            /* where the end of the process goes on */
+    bool shown;             /* by another collector, when the workers had ended */
+    size_t waits;           /* in their mailboxes, after that */
+    size_t refused, failed; /* the call, or the allocation, that is refused while it runs; NONE: none is */
 } fake;
 
 void __wrap_requests_watch(struct requests *requests, uv_loop_t *loop, void (*call)(void *user, enum request request),
@@ -113,7 +118,7 @@ int __wrap_worker_start(struct worker *worker)
 bool __wrap_api_close(struct http *http)
 {
     const struct server *server = fake.user;
-    uv_sleep(CLOSING_MS);
+    uv_sleep(fake.refused == NONE && fake.failed == NONE ? CLOSING_MS : 0);
     fake.served_meanwhile = server && !server->joined;
     fake.closed = true;
     return __real_api_close(http);
@@ -126,9 +131,13 @@ bool __wrap_store_close(struct store *store, unsigned wait_ms)
     return __real_store_close(store, STORE_MS) && !fake.store_hangs;
 }
 
+static const void *volatile left; /* the server that such a process leaves behind */
+
 /* Else the tests would be over, and this program had passed. */
 void __wrap_platform_end(int status)
 {
+    left = fake.user;
+    assert_non_null(left);
     longjmp(fake.end, status == EXIT_SUCCESS ? 1 : 2);
 }
 
@@ -142,7 +151,7 @@ bool __wrap_strays_close(struct strays *strays, unsigned wait_ms)
         stray_post(&server->env, &machine, &machine, payload, sizeof payload);
         fake.shown = true;
     }
-    for (unsigned i = 0; fake.shown && i < server->inited; ++i)
+    for (unsigned i = 0; server && server->joined && i < server->inited; ++i)
         fake.waits += server->workers[i].mailbox.count;
     return __real_strays_close(strays, wait_ms);
 }
@@ -175,6 +184,7 @@ static int setup(void **state)
     assert_int_equal(setenv("STATE_DIRECTORY", fake.folder, 1), 0);
     write_configuration();
     fake.options.config_path = fake.path;
+    fake.refused = fake.failed = NONE;
     return 0;
 }
 
@@ -192,12 +202,18 @@ static const char *run(bool *good)
     config_report_init(&report);
     assert_true(options_load(&fake.options, NULL, &config, &report));
     config_report_clear(&report);
+    fake.user = NULL; /* that of an earlier run is gone */
     captured_begin();
     int ended = setjmp(fake.end);
-    if (ended == 0)
+    if (ended == 0) {
+        refused_begin(fake.refused, EAGAIN);
+        scarce_begin(fake.failed, 0);
         *good = server_run(&fake.options, &config);
-    else
+    } else {
         *good = ended == 1;
+    }
+    (void)scarce_end();
+    (void)refused_end();
     const char *text = captured_end();
     assert_int_equal(ended != 0, fake.store_hangs);
     config_clear(&config);
@@ -334,16 +350,57 @@ static void without_random_bytes_it_does_not_start(void **state)
     assert_non_null(strstr(text, "no random bytes"));
 }
 
+/* Runs it with one refusal after the other until nothing is refused any more: it serves, and ends as it is told, or it
+ * says why it does not. Returns how often something was refused. */
+static size_t starve(size_t *number, size_t step)
+{
+    static const enum request requests[] = {REQUEST_SUMMARY, REQUEST_RELOAD, REQUEST_STOP};
+    size_t count = 0;
+    bool any = true;
+    for (*number = 0; any; *number += step) {
+        bool good;
+        fake.at = 0;
+        ask(3, requests);
+        const char *text = run(&good);
+        any = refused_call() || scarce_failed();
+        count += any;
+        if (!good && !strstr(text, "level=error"))
+            fail_msg("%zu, %s: it says nothing of it: %s", *number, refused_call() ? refused_call() : "memory", text);
+        assert_true(good || any);
+        assert_int_equal(strstr(text, "msg=serving") != NULL, fake.at > 0);
+    }
+    return count;
+}
+
+static void with_a_call_refused_it_serves_or_says_why_not(void **state)
+{
+    (void)state;
+    assert_in_range(starve(&fake.refused, 1), 50, 1000);
+}
+
+static void without_some_memory_it_serves_or_says_why_not(void **state)
+{
+    (void)state;
+    assert_in_range(starve(&fake.failed, 1), 50, 10000);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(it_serves_until_it_is_told_to_stop),   TEST(a_reload_is_done_and_one_after_the_word_to_stop_is_not),
-        TEST(told_twice_it_stops_at_once),          TEST(machines_are_served_while_the_rest_is_closed),
-        TEST(without_a_socket_it_does_not_start),   TEST(with_too_few_threads_fewer_workers_serve),
-        TEST(without_any_thread_it_does_not_start), TEST(without_random_bytes_it_does_not_start),
-        TEST(a_store_that_hangs_is_not_waited_for), TEST(what_is_shown_after_the_workers_have_ended_is_not_kept),
+        TEST(it_serves_until_it_is_told_to_stop),
+        TEST(a_reload_is_done_and_one_after_the_word_to_stop_is_not),
+        TEST(told_twice_it_stops_at_once),
+        TEST(machines_are_served_while_the_rest_is_closed),
+        TEST(without_a_socket_it_does_not_start),
+        TEST(with_too_few_threads_fewer_workers_serve),
+        TEST(without_any_thread_it_does_not_start),
+        TEST(without_random_bytes_it_does_not_start),
+        TEST(a_store_that_hangs_is_not_waited_for),
+        TEST(what_is_shown_after_the_workers_have_ended_is_not_kept),
+        TEST(with_a_call_refused_it_serves_or_says_why_not),
+        TEST(without_some_memory_it_serves_or_says_why_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
