@@ -20,10 +20,6 @@ static void add_conditions(struct reader_query *sql, const struct store_event_qu
     reader_condition(sql, "seq>?");
     reader_add_number(sql, (int64_t)after_seq);
     reader_period(sql, "time", query->since_us, query->until_us);
-    if (query->crash) {
-        reader_condition(sql, "crash=?");
-        reader_add_text(sql, query->crash);
-    }
     reader_one_of(sql, "type", &query->types);
     reader_one_of(sql, "target", &query->targets);
 }

@@ -39,8 +39,7 @@ struct store_event_query {
     uint64_t tail;               /* only so many, the newest; 0: not asked. Still told oldest first */
     uint64_t since_us, until_us; /* 0: not asked; since inclusive, until exclusive */
     struct store_texts types, targets;
-    const char *crash; /* NULL: any */
-    uint64_t limit;    /* 0: none */
+    uint64_t limit; /* 0: none */
 };
 
 typedef bool store_event_fn(void *user, const struct store_event *event);

@@ -5,6 +5,9 @@
 #include "tests/service/store_place.h"
 
 #include <setjmp.h>
+#ifdef KDNETD_STORE
+#include <sqlite3.h>
+#endif
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -91,6 +94,125 @@ static void test_keeps_a_row_a_crash(void **state)
     assert_string_equal(place->targets, "web-1=connected - - aaaaaaaaaaaaaaaa written;");
     close_store(place);
     remove_place(place);
+}
+
+/* Phase n of a crash, at second n. */
+static void add_phase(struct place *place, unsigned n)
+{
+    char line[512];
+    (void)snprintf(line, sizeof line,
+                   "{\"time\":\"2026-11-22T10:%02u:%02u.000000Z\",\"event\":\"crash_status\",\"id\":\"c-p-%u\","
+                   "\"target\":\"web-1\",\"crash\":\"aaaaaaaaaaaaaaaa\",\"labels\":{},\"phase\":\"break\","
+                   "\"status\":null,\"reason\":null}",
+                   n / 60, n % 60, n);
+    add(place, line);
+}
+
+static void add_release(struct place *place, unsigned n, double halted_ms)
+{
+    char line[512];
+    (void)snprintf(line, sizeof line,
+                   "{\"time\":\"2026-11-22T10:%02u:%02u.500000Z\",\"event\":\"released\",\"id\":\"c-r-%u\","
+                   "\"target\":\"web-1\",\"crash\":\"aaaaaaaaaaaaaaaa\",\"labels\":{},\"halted_ms\":%.1f}",
+                   n / 60, n % 60, n, halted_ms);
+    add(place, line);
+}
+
+static void expect_phase(const json_t *crash, size_t at, const char *id, double halted_ms)
+{
+    const json_t *phase = json_array_get(json_object_get(crash, "phases"), at);
+    assert_string_equal(store_json_text(phase, "id"), id);
+    assert_true(json_number_value(json_object_get(phase, "halted_ms")) == halted_ms);
+}
+
+/* As when two collectors tell of a crash, or its results are read again. */
+static void test_phases_that_come_late_stand_where_they_belong(void **state)
+{
+    struct place *place = new_place();
+    (void)state;
+    open_store(place);
+    add_phase(place, 3);
+    add_phase(place, 5);
+    add_phase(place, 1);
+    add_release(place, 3, 2.5);
+    add_release(place, 1, 0.5);
+    add_release(place, 0, 8); /* of no phase that is known */
+    await_told(place, 6);
+    json_t *crash = get_crash(place, "aaaaaaaaaaaaaaaa");
+    assert_string_equal(store_json_text(crash, "time"), "2026-11-22T10:00:01.000000Z");
+    assert_string_equal(store_json_text(crash, "verdict"), "unknown"); /* no event has any */
+    assert_int_equal(json_array_size(json_object_get(crash, "phases")), 3);
+    expect_phase(crash, 0, "c-p-1", 0.5);
+    expect_phase(crash, 1, "c-p-3", 2.5);
+    expect_phase(crash, 2, "c-p-5", 0);
+    assert_true(json_number_value(json_object_get(crash, "halted_ms")) == 3);
+    json_decref(crash);
+    close_store(place);
+    remove_place(place);
+}
+
+static void test_of_many_phases_the_first_and_the_newest_stay(void **state)
+{
+    struct place *place = new_place();
+    (void)state;
+    open_store(place);
+    for (unsigned n = 1; n <= 100; ++n)
+        add_phase(place, n);
+    await_told(place, 100);
+    json_t *crash = get_crash(place, "aaaaaaaaaaaaaaaa");
+    assert_int_equal(json_array_size(json_object_get(crash, "phases")), 64);
+    expect_phase(crash, 0, "c-p-1", 0);
+    expect_phase(crash, 31, "c-p-32", 0);
+    expect_phase(crash, 32, "c-p-69", 0);
+    expect_phase(crash, 63, "c-p-100", 0);
+    json_decref(crash);
+    close_store(place);
+    remove_place(place);
+}
+
+/* A kernel that was known stays, when a later phase comes without its boot. */
+static void test_a_phase_of_an_unknown_boot_takes_no_kernel_away(void **state)
+{
+    struct place *place = new_place();
+    (void)state;
+    open_store(place);
+    add_crash(place);
+    add_phase(place, 20);
+    await_told(place, 8);
+    json_t *crash = get_crash(place, "aaaaaaaaaaaaaaaa");
+    assert_int_equal(json_array_size(json_object_get(crash, "phases")), 4);
+    assert_string_equal(store_json_text(json_object_get(crash, "kernel"), "machine"), "x64");
+    json_decref(crash);
+    close_store(place);
+    remove_place(place);
+}
+
+/* A row that a hand has spoilt is made anew by the next phase. */
+static void test_a_row_that_is_no_object_is_made_anew(void **state)
+{
+#ifdef KDNETD_STORE
+    struct place *place = new_place();
+    sqlite3 *db;
+    open_store(place);
+    add_phase(place, 1);
+    await_told(place, 1);
+    close_store(place);
+    assert_int_equal(sqlite3_open(place->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE crashes SET json='[]'", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    open_store(place);
+    await_state(place, STORE_OK);
+    add_phase(place, 2);
+    await_told(place, 2);
+    json_t *crash = get_crash(place, "aaaaaaaaaaaaaaaa");
+    assert_int_equal(json_array_size(json_object_get(crash, "phases")), 1);
+    expect_phase(crash, 0, "c-p-2", 0);
+    assert_string_equal(store_json_text(crash, "time"), "2026-11-22T10:00:01.000000Z");
+    json_decref(crash);
+    close_store(place);
+    remove_place(place);
+#endif
+    (void)state;
 }
 
 /* An event of crash aaaa..., whose facts are known. */
@@ -230,6 +352,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keeps_a_row_a_crash),
+        cmocka_unit_test(test_phases_that_come_late_stand_where_they_belong),
+        cmocka_unit_test(test_of_many_phases_the_first_and_the_newest_stay),
+        cmocka_unit_test(test_a_phase_of_an_unknown_boot_takes_no_kernel_away),
+        cmocka_unit_test(test_a_row_that_is_no_object_is_made_anew),
         cmocka_unit_test(test_needs_no_text_of_known_facts),
         cmocka_unit_test(test_finds_crashes),
         cmocka_unit_test(test_acknowledges),

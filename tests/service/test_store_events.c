@@ -74,7 +74,14 @@ static void test_catches_up_from_the_result_file(void **state)
     (void)snprintf(older, sizeof older, "%s.1", place->results);
     assert_int_equal(rename(place->results, older), 0);
     write_text(place->results, "a", "garbage\n{\"id\":\"x\"}\n\n");
-    write_results(place, 3, 6);
+    write_results(place, 3, 5);
+    char *endless = malloc(STORE_LINE_MAX + 100000);
+    assert_non_null(endless);
+    memset(endless, 'x', STORE_LINE_MAX + 100000);
+    memcpy(endless + STORE_LINE_MAX + 100000 - 2, "\n", 2);
+    write_text(place->results, "a", endless); /* is passed over */
+    write_results(place, 6, 6);
+    free(endless);
     write_text(place->results, "a", "{\"time\":\"2026"); /* is still being written */
     open_store(place);
     await_told(place, 6);

@@ -171,7 +171,7 @@ static void test_lines_without_room_come_from_the_result_file(void **state)
 
 static void test_copies_itself(void **state)
 {
-    char line[256], to[96], error[STORE_ERROR_SIZE];
+    char line[256], to[96], error[STORE_ERROR_SIZE], long_name[5000] = "";
     struct place *place = new_place();
     struct stat file;
     (void)state;
@@ -189,6 +189,9 @@ static void test_copies_itself(void **state)
     (void)snprintf(to, sizeof to, "%s/none/copy.db", place->folder);
     assert_false(store_backup(place->path, to, error));
     assert_true(error[0] != '\0');
+    memset(long_name, 'a', sizeof long_name - 1);
+    assert_false(store_backup(place->path, long_name, error));
+    assert_string_equal(error, "the name is too long");
     close_store(place);
     (void)snprintf(place->path, sizeof place->path, "%s/copy.db", place->folder);
     open_store(place); /* it serves as a store */
