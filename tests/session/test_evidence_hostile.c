@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "kdnet/crash/trace_cache.h"
 #include "kdnet/kernel/loaded_image.h"
 #include "kdnet/session/evidence.h"
 #include "kdnet/session/state_internal.h"
@@ -45,6 +46,63 @@ static void evidence_that_does_not_come_delays_no_machine_and_spoils_no_result(v
     }
     assert_int_equal(told.status[0].conclusion.verdict, KDNET_VERDICT_NOT_STARTED);
     assert_int_equal(told.status[1].conclusion.verdict, KDNET_VERDICT_WRITTEN);
+}
+
+static unsigned answers_left;
+
+/* The machine acknowledges all requests, and answers so many of those for memory. */
+static bool fall_mute(struct net_pair *pair, bool to_host, struct net_packet *packet)
+{
+    (void)pair;
+    if (!to_host || packet->control || packet->type != KDNET_PACKET_MANIPULATE ||
+        kdnet_get_le32(packet->payload) != KDNET_API_READ_VIRTUAL_MEMORY)
+        return true;
+    if (answers_left == 0)
+        return false;
+    --answers_left;
+    return true;
+}
+
+/* Whichever question it is that a machine leaves without an answer: there is one result for each break, and the machine
+ * goes on at the deadline. */
+static void fall_mute_at(unsigned question)
+{
+    struct net_pair pair;
+    struct machine_result result;
+    struct machine_config config = {.scenario = "bugcheck", .cause = 0x1234};
+    shared.trace_cache = kdnet_trace_cache_new(); /* so that each run asks the same questions */
+    assert_non_null(shared.trace_cache);
+    answers_left = question;
+    memset(&told, 0, sizeof told);
+    net_pair_init(&pair, &shared, &config, 5);
+    pair.weather.delay_us = DELAY_US;
+    pair.told = on_told;
+    pair.tamper = fall_mute;
+    net_pair_run(&pair, 300 * SECOND_US);
+    machine_result(pair.machine, pair.now_us, &result);
+    assert_int_equal(result.state, MACHINE_ENDED);
+    assert_int_equal(machine_harm(&result), 0);
+    assert_in_range(result.longest_halt_us, 1, KDNET_READ_DEADLINE_US + SECOND_US / 10);
+    assert_int_equal(told.count, 2);
+    for (unsigned n = 0; n < 2; ++n)
+        assert_int_equal(told.status[n].status_known, told.status[n].conclusion.reason == KDNET_REASON_NONE);
+    net_pair_clear(&pair);
+    kdnet_trace_cache_free(shared.trace_cache);
+    shared.trace_cache = NULL;
+}
+
+static void a_machine_that_falls_mute_at_any_question_goes_on(void **state)
+{
+    unsigned known_at = 0, count = 0;
+    (void)state;
+    add_usual();
+    for (answers_left = 0; answers_left == 0; ++count) {
+        fall_mute_at(count);
+        if (known_at == 0 && told.status[0].status_known)
+            known_at = count;
+    }
+    assert_in_range(known_at, 3, 12); /* the status is one of the first questions */
+    assert_in_range(count, 20, 100);
 }
 
 static unsigned known_count, timeout_count;
@@ -211,6 +269,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_SHARED(evidence_that_does_not_come_delays_no_machine_and_spoils_no_result),
+        WITH_SHARED(a_machine_that_falls_mute_at_any_question_goes_on),
         WITH_SHARED(bad_network_costs_evidence_and_nothing_else),
         WITH_SHARED(list_that_lies_ends),
     };
