@@ -130,7 +130,7 @@ target_link_libraries(kdnetd_test_tiny PUBLIC kdnetd_symbols kdnetd_test_support
 kdnetd_tests(symbols kdnetd_test_tiny)
 kdnetd_test_links(symbols_memory kdnetd_test_scarce)
 kdnetd_test_links(symbols_refused kdnetd_test_refused_uv kdnetd_test_scarce)
-kdnetd_test_wraps(symbols_places uv_fs_stat) # a folder that hangs
+kdnetd_test_wraps(symbols_places uv_fs_stat uv_fs_open) # a folder that hangs
 
 if(KDNETD_HTTP_FOUND)
   kdnetd_tests(http kdnetd_service)

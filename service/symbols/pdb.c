@@ -45,27 +45,33 @@ struct place {
 
 /* ------------------------------------------------------------------------------------------------- opening */
 
-static uint16_t debug_stream(const struct pdb *pdb, uint64_t at, uint32_t size, uint32_t index)
+/* Reads the number of a stream; MSF_NO_STREAM: there is none. False: it cannot be read. */
+static bool debug_stream(const struct pdb *pdb, uint64_t at, uint32_t size, uint32_t index, uint16_t *out)
 {
     uint8_t number[2];
-    if ((index + 1) * 2 > size || !msf_read(&pdb->msf, STREAM_DBI, at + (uint64_t)index * 2, number, sizeof number))
-        return MSF_NO_STREAM;
-    return kdnet_get_le16(number);
+    *out = MSF_NO_STREAM;
+    if ((index + 1) * 2 > size)
+        return true;
+    if (!msf_read(&pdb->msf, STREAM_DBI, at + (uint64_t)index * 2, number, sizeof number))
+        return false;
+    *out = kdnet_get_le16(number);
+    return true;
 }
 
-/* Reads the numbers of the streams at the end of the DBI stream. */
-static void read_debug_streams(struct pdb *pdb, const uint8_t *dbi)
+/* Reads the numbers of the streams at the end of the DBI stream. False: they cannot be read. To take an OMAP stream for
+ * one that is not there would make wrong addresses. */
+static bool read_debug_streams(struct pdb *pdb, const uint8_t *dbi)
 {
     static const uint8_t before[] = {24, 28, 32, 36, 40, 52}; /* offsets of the sizes of the preceding parts */
     uint64_t at = DBI_HEADER_SIZE;
     for (size_t i = 0; i < sizeof before; ++i)
         at += kdnet_get_le32(dbi + before[i]);
     uint32_t size = kdnet_get_le32(dbi + 48);
-    pdb->sections = debug_stream(pdb, at, size, DEBUG_SECTIONS);
-    pdb->omap = debug_stream(pdb, at, size, DEBUG_OMAP_FROM);
-    pdb->omap_back = debug_stream(pdb, at, size, DEBUG_OMAP_TO);
-    if (pdb->omap != MSF_NO_STREAM)
-        pdb->sections = debug_stream(pdb, at, size, DEBUG_SECTIONS_BEFORE);
+    if (!debug_stream(pdb, at, size, DEBUG_OMAP_FROM, &pdb->omap) ||
+        !debug_stream(pdb, at, size, DEBUG_OMAP_TO, &pdb->omap_back))
+        return false;
+    uint32_t sections = pdb->omap != MSF_NO_STREAM ? DEBUG_SECTIONS_BEFORE : DEBUG_SECTIONS;
+    return debug_stream(pdb, at, size, sections, &pdb->sections);
 }
 
 const char *pdb_open(struct pdb *pdb, const struct symbol_file *file)
@@ -85,8 +91,7 @@ const char *pdb_open(struct pdb *pdb, const struct symbol_file *file)
     pdb->publics = kdnet_get_le16(dbi + 16);
     pdb->records = kdnet_get_le16(dbi + 20);
     pdb->machine = kdnet_get_le16(dbi + 58);
-    read_debug_streams(pdb, dbi);
-    return NULL;
+    return read_debug_streams(pdb, dbi) ? NULL : "damaged or cut short: no debug streams";
 }
 
 void pdb_close(struct pdb *pdb)
@@ -220,7 +225,6 @@ static const char *find_in_table(const struct pdb *pdb, const struct table *tabl
 
 /* --- addresses ---------------------------------------------------------------------------------------------------- */
 
-/* An entry that maps to 0 was left out. */
 bool pdb_map(const struct pdb *pdb, uint16_t omap, uint32_t rva, uint32_t *out)
 {
     uint32_t low = 0, high = msf_stream_size(&pdb->msf, omap) / 8;
@@ -234,12 +238,14 @@ bool pdb_map(const struct pdb *pdb, uint16_t omap, uint32_t rva, uint32_t *out)
         else
             high = middle;
     }
-    if (low == 0 || !msf_read(&pdb->msf, omap, (uint64_t)(low - 1) * 8, entry, sizeof entry))
+    *out = 0;
+    if (low == 0)
+        return true;
+    if (!msf_read(&pdb->msf, omap, (uint64_t)(low - 1) * 8, entry, sizeof entry))
         return false;
     uint32_t to = kdnet_get_le32(entry + 4), inside = rva - kdnet_get_le32(entry);
-    if (to == 0 || inside > UINT32_MAX - to)
-        return false;
-    *out = to + inside;
+    if (to != 0 && inside <= UINT32_MAX - to)
+        *out = to + inside;
     return true;
 }
 
@@ -249,12 +255,14 @@ static bool place_rva(const struct pdb *pdb, const struct place *place, uint32_t
     if (place->segment == 0 || !msf_read(&pdb->msf, pdb->sections,
                                          (uint64_t)(place->segment - 1U) * SECTION_HEADER_SIZE, header, sizeof header))
         return false;
-    uint32_t start = kdnet_get_le32(header + 12); /* VirtualAddress */
+    uint32_t mapped, start = kdnet_get_le32(header + 12); /* VirtualAddress */
     if (place->offset > UINT32_MAX - start)
         return false;
-    if (pdb->omap != MSF_NO_STREAM)
-        return pdb_map(pdb, pdb->omap, start + place->offset, rva);
-    *rva = start + place->offset;
+    if (pdb->omap == MSF_NO_STREAM)
+        mapped = start + place->offset;
+    else if (!pdb_map(pdb, pdb->omap, start + place->offset, &mapped) || mapped == 0)
+        return false;
+    *rva = mapped;
     return true;
 }
 

@@ -52,12 +52,13 @@ enum symbol_answer pdb_find(const struct pdb *pdb, const char *name, uint32_t *r
  *
  * address  its rva is read, the rest written. SYMBOL_ABSENT: no section has the address, or no symbol in its section
  *          lies less than SYMBOL_REACH before it.
+ *          SYMBOL_NONE: the file is damaged, or cannot be read.
  * reason   written with SYMBOL_NONE.
  */
 void pdb_find_address(const struct pdb *pdb, struct symbol_address *address, char reason[static SYMBOL_REASON_SIZE]);
 
-/* Maps an address through one of the two OMAP streams: the last entry at or before `rva` gives the target. False:
- * none. */
+/* Maps an address through one of the two OMAP streams: the last entry at or before `rva` gives the target; 0: there is
+ * none, or it was left out. False: the stream cannot be read. */
 bool pdb_map(const struct pdb *pdb, uint16_t omap, uint32_t rva, uint32_t *out);
 
 /* The hash of names, "string hash V1"; not reduced to buckets. */

@@ -36,11 +36,15 @@ static bool map_open(const struct pdb *pdb, struct map *out)
     return out->at + size <= msf_stream_size(&pdb->msf, pdb->publics);
 }
 
-/* The section of an address, and where the section begins. False: none has the address. */
+/* The section of an address, and where the section begins. Segment 0: none has the address. False: they cannot be
+ * read. */
 static bool find_place(const struct pdb *pdb, uint32_t rva, struct place *out, uint32_t *start)
 {
     uint32_t count = msf_stream_size(&pdb->msf, pdb->sections) / SECTION_HEADER_SIZE;
     uint8_t header[SECTION_HEADER_SIZE];
+    *out = (struct place){0};
+    if (count == 0)
+        return false;
     for (uint32_t i = 0; i < count && i < SECTIONS_MAX; ++i) {
         if (!msf_read(&pdb->msf, pdb->sections, (uint64_t)i * SECTION_HEADER_SIZE, header, sizeof header))
             return false;
@@ -51,7 +55,7 @@ static bool find_place(const struct pdb *pdb, uint32_t rva, struct place *out, u
         *start = from;
         return true;
     }
-    return false;
+    return true;
 }
 
 /* Reads the symbol record of an entry of the map; false: the map is damaged. */
@@ -119,15 +123,17 @@ static bool offer_nearest(const struct pdb *pdb, const struct map *map, uint32_t
 void pdb_find_address(const struct pdb *pdb, struct symbol_address *address, char reason[static SYMBOL_REASON_SIZE])
 {
     struct symbol_address moved = {.rva = address->rva, .answer = SYMBOL_ABSENT};
-    struct place wanted;
+    struct place wanted = {0};
     struct map map;
-    uint32_t start, before;
+    uint32_t start = 0, before;
     address->answer = SYMBOL_ABSENT;
-    if (pdb->omap != MSF_NO_STREAM && !pdb_map(pdb, pdb->omap_back, address->rva, &moved.rva))
+    bool is_whole = pdb->omap == MSF_NO_STREAM || pdb_map(pdb, pdb->omap_back, address->rva, &moved.rva);
+    if (is_whole && moved.rva == 0)
         return;
-    if (!find_place(pdb, moved.rva, &wanted, &start))
+    is_whole = is_whole && find_place(pdb, moved.rva, &wanted, &start);
+    if (is_whole && wanted.segment == 0)
         return;
-    if (!map_open(pdb, &map) || !count_before(pdb, &map, &wanted, &before) ||
+    if (!is_whole || !map_open(pdb, &map) || !count_before(pdb, &map, &wanted, &before) ||
         !offer_nearest(pdb, &map, before, &wanted, start, &moved)) {
         address->answer = symbol_reason(reason, "damaged, or without an address map of its public symbols");
         return;

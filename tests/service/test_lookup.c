@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "service/symbols/lookup.h"
+#include "tests/service/captured_log.h"
 
 #include <cmocka.h>
 #include <sys/stat.h>
@@ -279,6 +280,126 @@ static void prints_of_no_kernels_take_no_more_memory_than_they_may(void **state)
     assert_false(lookup_recall(asker, &fingerprint, &pdb)); /* the oldest has gone: its machine is read again */
 }
 
+/* --- the file of answers ------------------------------------------------------------------------------------------ */
+
+/* A lookup on a loop of its own. */
+struct other {
+    uv_loop_t loop;
+    struct lookup *lookup;
+    struct lookup_asker *asker;
+};
+
+static char cache[96], cache_lock_path[112];
+
+static bool write_table(const char *text)
+{
+    FILE *out = fopen(file, "w");
+    return out && fputs(text, out) >= 0 && fclose(out) == 0;
+}
+
+static void open_other(struct other *other)
+{
+    struct kdnetd_config config;
+    char error[CONFIG_ERROR_SIZE];
+    config_init(&config);
+    assert_int_equal(uv_loop_init(&other->loop), 0);
+    other->lookup = lookup_new(&other->loop);
+    assert_non_null(other->lookup);
+    other->asker = lookup_join(other->lookup, &other->loop, on_news, &news);
+    assert_non_null(other->asker);
+    assert_true(config_add(&config, "symbols", folder, error));
+    assert_true(lookup_configure(other->lookup, &config));
+    config_clear(&config);
+}
+
+static void close_other(struct other *other)
+{
+    lookup_leave(other->asker);
+    lookup_close(other->lookup);
+    assert_int_equal(uv_run(&other->loop, UV_RUN_DEFAULT), 0);
+    assert_int_equal(uv_loop_close(&other->loop), 0);
+}
+
+static void expect_rva(struct other *other, uint32_t wanted_rva)
+{
+    uint32_t rva = 0;
+    enum kdnet_source source;
+    enum kdnet_rva_answer answer;
+    while ((answer = lookup_find(other->asker, &kernel, "Name", &rva, &source)) == KDNET_RVA_PENDING)
+        (void)uv_run(&other->loop, UV_RUN_ONCE);
+    assert_int_equal(answer, KDNET_RVA_FOUND);
+    assert_int_equal(rva, wanted_rva);
+}
+
+static void a_symbol_file_that_differs_from_the_file_of_answers_is_believed(void **state)
+{
+    struct other other;
+    char changed[sizeof table];
+    (void)state;
+    (void)snprintf(cache, sizeof cache, "%s/symbols.cache", folder);
+    (void)snprintf(cache_lock_path, sizeof cache_lock_path, "%s.lock", cache);
+    assert_int_equal(setenv("STATE_DIRECTORY", folder, 1), 0);
+    open_other(&other);
+    expect_rva(&other, 4096);
+    close_other(&other);
+    assert_int_equal(access(cache, R_OK), 0);
+    memcpy(changed, table, sizeof table);
+    memcpy(strstr(changed, "4096"), "8192", 4);
+    assert_true(write_table(changed));
+    captured_begin();
+    open_other(&other);
+    expect_rva(&other, 8192);
+    close_other(&other);
+    const char *text = captured_end();
+    assert_non_null(strstr(text, "level=warning msg=\"symbols.cache: the symbol file says otherwise, and is believed\" "
+                                 "guidage=" GUID "1 symbol=Name\n"));
+    assert_true(write_table(table));
+    assert_int_equal(unlink(cache), 0);
+    (void)unlink(cache_lock_path);
+    assert_int_equal(unsetenv("STATE_DIRECTORY"), 0);
+}
+
+static void of_two_that_write_the_file_of_answers_one_says_that_it_does_not(void **state)
+{
+    struct other first, second;
+    (void)state;
+    (void)snprintf(cache, sizeof cache, "%s/symbols.cache", folder);
+    (void)snprintf(cache_lock_path, sizeof cache_lock_path, "%s.lock", cache);
+    assert_int_equal(setenv("STATE_DIRECTORY", folder, 1), 0);
+    captured_begin();
+    open_other(&first);
+    expect_rva(&first, 4096);
+    assert_null(strstr(captured_end(), "symbols.cache"));
+    captured_begin();
+    open_other(&second);
+    expect_rva(&second, 4096);
+    close_other(&second);
+    const char *text = captured_end();
+    assert_non_null(strstr(text, "level=warning msg=\"symbols.cache: another kdnetd writes it; what this one looks up "
+                                 "is not kept\" error=\"resource busy or locked\"\n"));
+    close_other(&first);
+    assert_int_equal(unlink(cache), 0);
+    (void)unlink(cache_lock_path);
+    assert_int_equal(unsetenv("STATE_DIRECTORY"), 0);
+}
+
+static void a_file_of_answers_that_has_no_folder_is_told_and_its_lack_costs_no_answer(void **state)
+{
+    struct other other;
+    char nowhere[96];
+    (void)state;
+    (void)snprintf(nowhere, sizeof nowhere, "%s/nowhere", folder);
+    assert_int_equal(setenv("STATE_DIRECTORY", nowhere, 1), 0);
+    captured_begin();
+    open_other(&other);
+    expect_rva(&other, 4096);
+    close_other(&other);
+    const char *text = captured_end();
+    assert_non_null(strstr(text, "symbols.cache: it cannot be read or written; what is looked up is not kept"));
+    assert_int_equal(captured_lines(text), 2); /* once; and the symbol */
+    assert_int_equal(unsetenv("STATE_DIRECTORY"), 0);
+}
+
 #define WITH_LOOKUP(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -292,6 +413,9 @@ int main(void)
         WITH_LOOKUP(kernel_is_known_again_when_its_symbols_agree),
         WITH_LOOKUP(lie_about_a_kernel_is_not_believed),
         WITH_LOOKUP(prints_of_no_kernels_take_no_more_memory_than_they_may),
+        WITH_LOOKUP(a_symbol_file_that_differs_from_the_file_of_answers_is_believed),
+        WITH_LOOKUP(of_two_that_write_the_file_of_answers_one_says_that_it_does_not),
+        WITH_LOOKUP(a_file_of_answers_that_has_no_folder_is_told_and_its_lack_costs_no_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,6 +120,27 @@ static void other_places_are_asked_again(void **state)
     expect_name(SECTION + 0x10, "First", 0);
 }
 
+/* Without other places, too, after a while. */
+static void what_no_file_names_is_looked_for_again(void **state)
+{
+    (void)state;
+    struct symbol_address out;
+    enum symbols_answer answer = SYMBOLS_NO_SYMBOLS;
+    symbols_close(symbols);
+    assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
+    options.retry_s = 1;
+    assert_int_equal(symbols_open(&symbols, &loop, &options), 0);
+    use_folder("empty");
+    assert_int_equal(name_of(SECTION + 0x10, &out), SYMBOLS_NO_SYMBOLS);
+    folder_write("empty/ntkrnlmp.pdb/" GUIDAGE "/ntkrnlmp.pdb", image, image_length);
+    for (unsigned n = 0; n < PATIENCE && answer != SYMBOLS_FOUND; ++n) {
+        uv_sleep(1);
+        answer = name_of(SECTION + 0x10, &out);
+    }
+    assert_int_equal(answer, SYMBOLS_FOUND);
+    assert_string_equal(out.name, "First");
+}
+
 static void file_of_another_image_names_nothing(void **state)
 {
     (void)state;
@@ -130,6 +151,9 @@ static void file_of_another_image_names_nothing(void **state)
     kernel.age = 1;
     memcpy(kernel.name, "../../x.pdb", sizeof "../../x.pdb"); /* nor is one looked for outside of the folder */
     kernel.guid[0] ^= 1;
+    assert_int_equal(name_of(SECTION + 0x10, &out), SYMBOLS_NO_SYMBOLS);
+    memcpy(kernel.name, "..", sizeof ".."); /* no file has such a name */
+    kernel.guid[0] ^= 2;
     assert_int_equal(name_of(SECTION + 0x10, &out), SYMBOLS_NO_SYMBOLS);
 }
 
@@ -189,11 +213,9 @@ int main(void)
 {
 #define WITH_LOOP(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        WITH_LOOP(addresses_have_the_name_that_they_lie_behind),
-        WITH_LOOP(other_places_are_asked_again),
-        WITH_LOOP(file_of_another_image_names_nothing),
-        WITH_LOOP(any_number_of_addresses_is_answered),
-        WITH_LOOP(any_thread_may_ask),
+        WITH_LOOP(addresses_have_the_name_that_they_lie_behind), WITH_LOOP(other_places_are_asked_again),
+        WITH_LOOP(what_no_file_names_is_looked_for_again),       WITH_LOOP(file_of_another_image_names_nothing),
+        WITH_LOOP(any_number_of_addresses_is_answered),          WITH_LOOP(any_thread_may_ask),
         WITH_LOOP(end_comes_while_names_are_looked_up),
     };
 #undef WITH_LOOP

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Places that hang, are slow, or are asked for too much: they cost nobody else an answer. Nothing here waits for a real
- * disk or network: uv_fs_stat is wrapped (CMakeLists.txt), and the servers are functions. */
+ * disk or network: uv_fs_stat and uv_fs_open are wrapped (CMakeLists.txt), and the servers are functions. */
 #include "service/symbols/identity.h"
 #include "service/symbols/symbols.h"
+#include "service/symbols/task.h"
 
 #include "tests/symbols/folder.h"
 #include "tests/symbols/tiny.h"
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -71,6 +73,16 @@ int __wrap_uv_fs_stat(uv_loop_t *on, uv_fs_t *request, const char *name, uv_fs_c
     if (strstr(name, "hung"))
         wait_at_gate();
     return __real_uv_fs_stat(on, request, name, done);
+}
+
+int __wrap_uv_fs_open(uv_loop_t *on, uv_fs_t *request, const char *name, int flags, int mode, uv_fs_cb done);
+int __real_uv_fs_open(uv_loop_t *on, uv_fs_t *request, const char *name, int flags, int mode, uv_fs_cb done);
+
+int __wrap_uv_fs_open(uv_loop_t *on, uv_fs_t *request, const char *name, int flags, int mode, uv_fs_cb done)
+{
+    if (strstr(name, "hung"))
+        wait_at_gate();
+    return __real_uv_fs_open(on, request, name, flags, mode, done);
 }
 
 /* --- a server that is slow: it answers when the gate is open */
@@ -279,6 +291,61 @@ static const char *with_slow_server(void)
     return text;
 }
 
+/* Long before it would be given up. */
+static void nor_does_a_hung_server(void **state)
+{
+    (void)state;
+    set_places(with_slow_server());
+    assert_int_equal(find_as(1, 7), SYMBOLS_PENDING);
+    RUN_UNTIL(fetches() == 1);
+    symbols_close(symbols);
+    symbols = NULL;
+    assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
+    assert_true(tasks_hung() > 0); /* its thread is left alone */
+    set_gate(true);
+    RUN_UNTIL(tasks_hung() == 0);
+}
+
+/* What is on it is unknown, and nothing is written to it; what is looked up is known nevertheless. */
+static void a_cache_file_that_hangs_keeps_no_look_up_waiting(void **state)
+{
+    char cache[FOLDER_PATH];
+    (void)state;
+    symbols_close(symbols);
+    assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
+    (void)snprintf(cache, sizeof cache, "%s", folder_path("hung/cache"));
+    options.cache_file = cache;
+    assert_int_equal(symbols_open(&symbols, &loop, &options), 0);
+    set_places(folder_path("store"));
+    assert_true(stats().opening);
+    assert_int_equal(find_as(1, 1), SYMBOLS_PENDING);
+    RUN_UNTIL(find_as(1, 1) == SYMBOLS_FOUND);
+    assert_false(stats().opening);
+    assert_int_equal(stats().cache_error, UV_ETIMEDOUT);
+    assert_int_equal(stats().hung, 1);
+    symbols_close(symbols);
+    symbols = NULL;
+    assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
+    set_gate(true);
+    RUN_UNTIL(tasks_hung() == 0);
+    assert_int_not_equal(access(cache, F_OK), 0);
+}
+
+static void an_image_whose_file_has_no_name_has_no_symbols(void **state)
+{
+    char text[SYMBOL_TRAIL_SIZE];
+    (void)state;
+    set_places(folder_path("store"));
+    memcpy(kernel.name, "..", sizeof "..");
+    assert_int_equal(find_as(1, 1), SYMBOLS_PENDING);
+    RUN_UNTIL(ended_count == 1);
+    assert_int_equal(find_as(1, 1), SYMBOLS_NO_SYMBOLS);
+    assert_non_null(strstr(ended_trail, "the image names a PDB that is not a file's name"));
+    kernel.age = 1;
+    symbols_explain(symbols, &kernel, "Public", text, sizeof text);
+    assert_non_null(strstr(text, "the image names a PDB that is not a file's name"));
+}
+
 static void a_slow_server_keeps_no_local_symbols_waiting(void **state)
 {
     (void)state;
@@ -406,6 +473,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_LOOP(a_folder_that_hangs_costs_nobody_the_answer_of_another),
         WITH_LOOP(a_hung_folder_does_not_keep_the_end_waiting),
+        WITH_LOOP(nor_does_a_hung_server),
+        WITH_LOOP(a_cache_file_that_hangs_keeps_no_look_up_waiting),
+        WITH_LOOP(an_image_whose_file_has_no_name_has_no_symbols),
         WITH_LOOP(a_slow_server_keeps_no_local_symbols_waiting),
         WITH_LOOP(one_machine_takes_one_thread_of_a_server_and_others_have_theirs),
         WITH_LOOP(one_machine_cannot_take_all_room_for_what_waits),

@@ -85,6 +85,25 @@ static void a_compressed_symbol_file_is_read_or_the_answer_is_none(void **state)
     look_in("a", 5, 5);
 }
 
+/* Without its OMAP stream it would have another address. */
+static void a_symbol_of_a_rearranged_image_has_its_address_or_the_answer_is_none(void **state)
+{
+    static const uint32_t omap[][2] = {{0x5000, 0x1000}, {0, 0}}, omap_back[][2] = {{0x1000, 0x5000}, {0, 0}};
+    struct tiny_pdb pdb = {.info_age = 1,
+                           .dbi_age = 1,
+                           .machine = 0x8664,
+                           .publics = publics,
+                           .sections = {0x3000},
+                           .sections_before = {0x5000},
+                           .omap = omap,
+                           .omap_back = omap_back};
+    (void)state;
+    memcpy(pdb.guid, kernel.guid, sizeof pdb.guid);
+    size_t length = tiny_pdb_build(&pdb, image, NULL);
+    folder_write("a/ntkrnlmp.pdb/" GUIDAGE "/ntkrnlmp.pdb", image, length);
+    look_in("a", 3, 3);
+}
+
 /* The table as it is, and compressed by the program. */
 static void look_in_table(const char *program)
 {
@@ -251,6 +270,39 @@ static void the_front_answers_rightly_or_has_no_symbols(void **state)
     starve(ask, NULL, 10, 10);
 }
 
+/* Opens the front, asks for the name of an address, and closes it. */
+static void name(void *user)
+{
+    struct symbol_path path;
+    struct symbol_path_options none = {.cache_directory = NULL};
+    struct symbol_address out = {.rva = 0};
+    char reason[SYMBOL_REASON_SIZE];
+    (void)user;
+    symbol_path_init(&path);
+    if (symbol_path_add(&path, folder_path("store"), &none, reason) && symbols_open(&symbols, &loop, &options) == 0) {
+        bool good = symbols_set_places(symbols, &path) == 0;
+        enum symbols_answer answer = SYMBOLS_PENDING;
+        while (good && (answer = symbols_name(symbols, &kernel, 0x1014, &out)) == SYMBOLS_PENDING)
+            (void)uv_run(&loop, UV_RUN_ONCE);
+        if (answer == SYMBOLS_FOUND)
+            assert_true(strcmp(out.name, "Public") == 0 && out.offset == 4);
+        else
+            assert_true(is_short() && answer != SYMBOLS_ABSENT);
+        close_symbols();
+    } else {
+        assert_true(is_short());
+    }
+    symbol_path_clear(&path);
+    symbols = NULL;
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+}
+
+static void an_address_has_its_name_or_none_for_now(void **state)
+{
+    (void)state;
+    starve(name, NULL, 8, 8);
+}
+
 /* --- a symbol server's store -------------------------------------------------------------------------------------- */
 
 static void fetch(void *user)
@@ -303,11 +355,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_LOOP(a_symbol_file_is_read_or_the_answer_is_none),
         WITH_LOOP(a_compressed_symbol_file_is_read_or_the_answer_is_none),
+        WITH_LOOP(a_symbol_of_a_rearranged_image_has_its_address_or_the_answer_is_none),
         WITH_LOOP(a_symbol_table_is_read_or_the_answer_is_none),
         WITH_LOOP(so_is_one_that_xz_compressed),
         WITH_LOOP(so_is_one_that_gzip_compressed),
         WITH_LOOP(the_cache_file_is_the_old_or_the_new_one),
         WITH_LOOP(the_front_answers_rightly_or_has_no_symbols),
+        WITH_LOOP(an_address_has_its_name_or_none_for_now),
         WITH_LOOP(what_the_store_of_a_server_has_is_found_or_the_reason_is_said),
         WITH_LOOP(a_server_is_connected_or_the_reason_is_said),
     };
