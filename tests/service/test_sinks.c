@@ -12,6 +12,12 @@
 #include "service/sinks/format.h"
 #include "service/sinks/sinks.h"
 
+#ifndef _WIN32
+#include <netinet/in.h>
+#include <sys/socket.h>
+#endif
+#include <stdlib.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include <cmocka.h>
@@ -92,6 +98,82 @@ static void an_address_that_nobody_has_is_told(void **state)
     datagram_close(datagram);
 }
 
+#ifndef _WIN32
+/* Nobody listens there: the system says so at the second datagram. */
+static void a_datagram_that_is_refused_is_sent_again_later(void **state)
+{
+    static const char bytes[] = "x";
+    char error[SINK_TEXT_SIZE] = "";
+    (void)state;
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof any;
+    char address[32];
+    int held = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(held, (const struct sockaddr *)(const void *)&any, sizeof any), 0);
+    assert_int_equal(getsockname(held, (struct sockaddr *)(void *)&any, &length), 0);
+    (void)snprintf(address, sizeof address, "127.0.0.1:%u", ntohs(any.sin_port));
+    (void)close(held);
+    struct datagram *datagram = datagram_open(address, error);
+    assert_non_null(datagram);
+    assert_true(datagram_send(datagram, bytes, 1, error));
+    assert_false(datagram_send(datagram, bytes, 1, error));
+    assert_string_equal(error, "Connection refused");
+    datagram_close(datagram);
+
+    char line[] = "{}";
+    struct sink_event event = {.id = "one", .line = line, .length = 2}, *events[] = {&event, &event, &event};
+    const struct config_sink config = {.transport = CONFIG_TRANSPORT_UDP, .address = address};
+    struct sink_answer answer = {.text = ""};
+    atomic_bool stop = false;
+    struct sink_link *link = sink_syslog.open(&config, "c", &stop);
+    assert_non_null(link);
+    sink_syslog.deliver(link, events, 3, &answer);
+    assert_int_equal(answer.outcome, SINK_PARTLY);
+    assert_string_equal(answer.text, "Connection refused");
+    assert_false(event.done);
+    sink_syslog.close(link);
+}
+
+/* --- streams ------------------------------------------------------------------------------------------------------ */
+
+/* A receiver that reads nothing: the sink that is to end does not wait until it does. */
+static void a_stream_that_takes_nothing_keeps_no_end_waiting(void **state)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sink_event event = {.id = "one", .length = SINK_BATCH_BYTES}, *events[32];
+    socklen_t length = sizeof any;
+    struct sink_answer answer = {.text = ""};
+    char address[32];
+    (void)state;
+    event.line = malloc(SINK_BATCH_BYTES);
+    assert_non_null(event.line);
+    memset(event.line, 'x', SINK_BATCH_BYTES);
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; ++i)
+        events[i] = &event;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (const struct sockaddr *)(const void *)&any, sizeof any), 0);
+    assert_int_equal(listen(listener, 8), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)(void *)&any, &length), 0);
+    (void)snprintf(address, sizeof address, "127.0.0.1:%u", ntohs(any.sin_port));
+    const struct config_sink config = {.transport = CONFIG_TRANSPORT_TCP, .address = address};
+    atomic_bool stop = true;
+    struct sink_link *link = sink_syslog.open(&config, "c", &stop);
+    assert_non_null(link);
+    uint64_t since = uv_hrtime();
+    sink_syslog.deliver(link, events, sizeof events / sizeof events[0], &answer);
+    assert_true(uv_hrtime() - since < (uint64_t)SINK_ANSWER_S * 1000000000);
+    assert_int_equal(answer.outcome, SINK_AGAIN);
+    assert_string_equal(answer.text, "it takes nothing");
+    (void)close(listener);
+    answer.text[0] = '\0';
+    sink_syslog.deliver(link, events, 1, &answer); /* a new connection: nobody is there now */
+    assert_int_equal(answer.outcome, SINK_AGAIN);
+    assert_true(answer.text[0] != '\0');
+    sink_syslog.close(link);
+    free(event.line);
+}
+#endif
+
 /* --- reloads ------------------------------------------------------------------------------------------------------ */
 
 static char names[256];
@@ -159,6 +241,10 @@ int main(void)
         cmocka_unit_test(an_answer_that_is_none_of_its_kind_is_asked_for_again),
         cmocka_unit_test(an_answer_of_its_kind_counts),
         cmocka_unit_test(an_address_that_nobody_has_is_told),
+#ifndef _WIN32
+        cmocka_unit_test(a_datagram_that_is_refused_is_sent_again_later),
+        cmocka_unit_test(a_stream_that_takes_nothing_keeps_no_end_waiting),
+#endif
         cmocka_unit_test(a_reload_keeps_the_sinks_that_it_does_not_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
