@@ -9,6 +9,7 @@
 
 #include "service/fleet/beats.h"
 #include "service/fleet/hints_file.h"
+#include "tests/support/remove_tree.h"
 
 #include <cmocka.h>
 
@@ -346,6 +347,72 @@ static void a_file_is_read_line_by_line(void **state)
     assert_int_equal(hints_file_line("web-1", &hint, text, 40), 0);
 }
 
+#define MANY 3000U
+
+/* More than a buffer of lines, and each of them whole. */
+static void many_hints_are_written_and_read(void **state)
+{
+    struct hints *hints = *state;
+    char name[CONFIG_NAME_SIZE];
+    size_t length = 0, passed_over = 0;
+    struct hint out, hint = crashed("192.0.2.7:40001", 0xc1, 1000);
+    uint32_t at = 0;
+    unsigned count = 0;
+    for (unsigned i = 0; i < MANY; ++i) {
+        (void)snprintf(name, sizeof name, "web-%u", i);
+        hints_place(hints, name, (struct hint_place){.row = i});
+        hint.time_us = 1000 + i % 2; /* every second one is older */
+        assert_true(hints_note(hints, name, &hint, hint.time_us));
+    }
+    char *text = hints_file_text(hints, 1001, &length);
+    assert_non_null(text);
+    assert_true(length > 100000);
+    struct hints *others = hints_new(9);
+    assert_non_null(others);
+    for (unsigned i = 0; i < MANY; ++i) {
+        (void)snprintf(name, sizeof name, "web-%u", i);
+        hints_place(others, name, (struct hint_place){.row = i});
+    }
+    assert_int_equal(hints_file_parse(others, text, length, &passed_over), MANY / 2);
+    assert_int_equal(passed_over, 0);
+    while (hints_each(others, &at, name, &out)) {
+        assert_int_equal(out.time_us, 1001);
+        assert_int_equal(strtoul(name + 4, NULL, 10) % 2, 1);
+        ++count;
+    }
+    assert_int_equal(count, MANY / 2);
+    hints_free(others);
+    free(text);
+}
+
+/* On a disk, too, where they come in pieces. */
+static void many_hints_are_kept_in_a_file(void **state)
+{
+    struct hints *hints = *state;
+    char folder[] = "/tmp/kdnetd-hints-XXXXXX", path[64], name[CONFIG_NAME_SIZE], line[HINTS_TEXT_SIZE + 128];
+    struct hint hint = crashed("192.0.2.7:40001", 0xc1, 1000);
+    unsigned lines = 0;
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/hints", folder);
+    for (unsigned i = 0; i < MANY; ++i) {
+        (void)snprintf(name, sizeof name, "web-%u", i);
+        hints_place(hints, name, (struct hint_place){.row = i});
+        assert_true(hints_note(hints, name, &hint, 1));
+    }
+    struct hints_file *file = hints_file_open(hints, path);
+    assert_non_null(file);
+    hints_file_look(file);
+    assert_true(hints_file_close(file, 60000));
+    hints_file_look(NULL); /* where none is wanted */
+    FILE *written = fopen(path, "r");
+    assert_non_null(written);
+    while (fgets(line, sizeof line, written))
+        ++lines;
+    assert_int_equal(fclose(written), 0);
+    assert_int_equal(lines, MANY + 1);
+    assert_true(remove_tree(folder));
+}
+
 static uint8_t beat(struct beats *beats, const char *text, uint64_t now_ms)
 {
     return beats_take(beats, text, strlen(text), now_ms);
@@ -404,6 +471,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_machine_is_found_by_its_address, make, unmake),
         cmocka_unit_test_setup_teardown(a_machine_is_asked_once_a_minute, make, unmake),
         cmocka_unit_test_setup_teardown(a_file_is_read_line_by_line, make, unmake),
+        cmocka_unit_test_setup_teardown(many_hints_are_written_and_read, make, unmake),
+        cmocka_unit_test_setup_teardown(many_hints_are_kept_in_a_file, make, unmake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
