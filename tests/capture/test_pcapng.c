@@ -258,6 +258,81 @@ static void packet_of_no_interface_ends_the_capture(void **state)
     capture_close(capture);
 }
 
+/* A block of that type with no more than so many bytes in it, behind a good packet. */
+static void expect_too_short(uint32_t type, size_t bytes, const char *why)
+{
+    static const uint8_t zeros[32];
+    struct capture_datagram datagram;
+    struct image image = {0};
+    add_section(&image);
+    add_interface(&image, RAW, 0, 0);
+    add_packet(&image, 0, RAW, 1);
+    size_t at = begin_block(&image, type);
+    add_bytes(&image, zeros, bytes);
+    end_block(&image, at);
+    struct capture *capture = open_image(&image);
+    assert_int_equal(read_all(capture, CAPTURE_CUT), 1);
+    assert_non_null(strstr(capture_error(capture), why));
+    assert_int_equal(capture_next(capture, &datagram), CAPTURE_CUT); /* and so it stays */
+    capture_close(capture);
+}
+
+static void a_block_that_is_too_short_ends_the_capture(void **state)
+{
+    (void)state;
+    expect_too_short(1, 4, "an interface description is too short");
+    expect_too_short(2, 16, "a packet block is too short");
+    expect_too_short(3, 0, "a packet block is too short");
+    expect_too_short(6, 16, "a packet block is too short");
+}
+
+static void more_interfaces_than_anybody_has_end_the_capture(void **state)
+{
+    static uint8_t bytes[5000 * 20 + 64];
+    struct image one = {0};
+    (void)state;
+    add_section(&one);
+    size_t begin = one.length, length = begin;
+    add_interface(&one, RAW, 0, 0);
+    memcpy(bytes, one.bytes, begin);
+    for (unsigned i = 0; i < 4097; ++i, length += one.length - begin)
+        memcpy(bytes + length, one.bytes + begin, one.length - begin);
+    FILE *file = fmemopen(bytes, length, "rb");
+    char error[CAPTURE_ERROR_SIZE] = "";
+    assert_non_null(file);
+    struct capture *capture = capture_open_file(file, "image", error);
+    assert_non_null(capture);
+    assert_int_equal(read_all(capture, CAPTURE_CUT), 0);
+    assert_non_null(strstr(capture_error(capture), "more than 4,096 interfaces"));
+    capture_close(capture);
+}
+
+/* The clock of an interface may have begun at another time than 1970. */
+static void an_interface_with_an_offset_of_seconds_has_right_times(void **state)
+{
+    struct capture_datagram datagram;
+    (void)state;
+    for (int big = 0; big < 2; ++big) {
+        struct image image = {.big_endian = big == 1};
+        add_section(&image);
+        size_t at = begin_block(&image, 1);
+        add16(&image, RAW);
+        add16(&image, 0);
+        add32(&image, 0);
+        add16(&image, 14); /* if_tsoffset */
+        add16(&image, 8);
+        add32(&image, image.big_endian ? 0 : 1700000000);
+        add32(&image, image.big_endian ? 1700000000 : 0);
+        add32(&image, 0);
+        end_block(&image, at);
+        add_packet(&image, 0, RAW, 123456);
+        struct capture *capture = open_image(&image);
+        assert_int_equal(capture_next(capture, &datagram), CAPTURE_DATAGRAM);
+        assert_true(datagram.time_us == 1700000000123456);
+        capture_close(capture);
+    }
+}
+
 static void read_damaged(const uint8_t *bytes, size_t length, size_t at, void *context)
 {
     (void)at;
@@ -297,6 +372,9 @@ int main(void)
         cmocka_unit_test(clocks_of_each_interface_count),
         cmocka_unit_test(frames_of_an_unknown_link_are_counted_and_named),
         cmocka_unit_test(packet_of_no_interface_ends_the_capture),
+        cmocka_unit_test(a_block_that_is_too_short_ends_the_capture),
+        cmocka_unit_test(more_interfaces_than_anybody_has_end_the_capture),
+        cmocka_unit_test(an_interface_with_an_offset_of_seconds_has_right_times),
         cmocka_unit_test(damaged_files_stay_in_their_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
