@@ -367,6 +367,42 @@ static void call_of_a_null_pointer_is_blamed_on_the_caller(void **state)
     }
 }
 
+/* On ARM64 the return address is in a register. */
+static void so_it_is_on_arm64(void **state)
+{
+    static const struct {
+        uint32_t word;
+        bool call;
+    } rows[] = {
+        {0x94000010, true},  /* bl +40 */
+        {0x97ffffff, true},  /* bl -4 */
+        {0xd63f0100, true},  /* blr x8 */
+        {0xd63f093f, true},  /* blraaz x9 */
+        {0xd73f0a11, true},  /* blraa x16, x17 */
+        {0x14000010, false}, /* b +40 */
+        {0xd61f0100, false}, /* br x8 */
+        {0xd65f03c0, false}, /* ret */
+        {0, false},
+    };
+    (void)state;
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
+        struct kdnet_trace_start start;
+        make_box_of(1 + i, 0, &caller, &start);
+        kdnet_put_le16(box.nt_bytes + 0x84, KDNET_MACHINE_ARM64);
+        kdnet_put_le16(box.driver_bytes + 0x84, KDNET_MACHINE_ARM64);
+        kdnet_put_le32(box.driver_bytes + box.with.fault - 4, rows[i].word);
+        start.machine = KDNET_MACHINE_ARM64;
+        start.bugcheck = (struct kdnet_bugcheck){.code = 0x133}; /* no parameter says */
+        start.frame.pc = 0;
+        start.frame.x[KDNET_ARM64_LR] = box.driver + box.with.fault;
+        const struct kdnet_trace *trace = run(&start);
+        assert_int_equal(trace->frame[0].address, 0);
+        assert_int_equal(trace->frame_count > 1, rows[i].call);
+        if (rows[i].call)
+            expect_bucket(trace, 0x133, "133 examplenic.sys+0x5678@5F3A1B2C");
+    }
+}
+
 /* A page of zeros is no call, nor is a stack in user space, nor code that is paged out. */
 static void null_that_nobody_called_ends_the_stack(void **state)
 {
@@ -434,6 +470,27 @@ static void kernel_without_a_header_is_found_in_the_list(void **state)
     assert_int_not_equal(trace->address_image, 0);
 }
 
+/* An address in it is found in the list, too, and makes no second image of it. */
+static void kernel_without_a_header_has_its_size_from_the_list(void **state)
+{
+    (void)state;
+    struct kdnet_trace_start start;
+    make_box(1, &start);
+    uint8_t *entry = box.pool_bytes + 0x100;
+    memset(box.nt_bytes, 0, 0x1000);
+    kdnet_put_le64(entry + 0x30, box.nt);
+    kdnet_put_le32(entry + 0x40, NT_SIZE);
+    kdnet_put_le32(entry + 0x9c, NT_STAMP);
+    start.bugcheck.parameters[3] = box.nt + 0x9330;
+    const struct kdnet_trace *trace = run(&start);
+    assert_true(trace->address == box.nt + 0x9330);
+    assert_int_equal(trace->address_image, 0);
+    assert_int_equal(trace->image[0].size, NT_SIZE);
+    assert_int_equal(trace->image[0].stamp, NT_STAMP);
+    for (unsigned i = 1; i < trace->image_count; ++i)
+        assert_true(trace->image[i].base != box.nt);
+}
+
 /* From the third on a kernel is known by its symbol file; another one is not. */
 static void kernel_is_known_by_its_symbol_file(void **state)
 {
@@ -458,6 +515,7 @@ int main(void)
         TEST(own_header_comes_before_what_others_told),
         TEST(reads_stay_in_the_kernels_half),
         TEST(call_of_a_null_pointer_is_blamed_on_the_caller),
+        TEST(so_it_is_on_arm64),
         TEST(null_that_nobody_called_ends_the_stack),
         TEST(third_machine_with_the_same_fault_is_asked_little),
         TEST(short_list_gives_the_whole_stack_at_once),
@@ -472,6 +530,7 @@ int main(void)
         TEST(group_is_plain_when_two_found_nothing_more),
         TEST(so_many_unknown_crashes_are_traced_in_a_time),
         TEST(kernel_without_a_header_is_found_in_the_list),
+        TEST(kernel_without_a_header_has_its_size_from_the_list),
         TEST(kernel_is_known_by_its_symbol_file),
     };
 #undef TEST
