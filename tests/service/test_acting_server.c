@@ -27,6 +27,22 @@ static void who_waits_for_a_read_is_told_that_the_service_ends(void **state)
     assert_int_equal(fake.server->reads, 0);
 }
 
+/* Its events are closed by then: the answer comes nevertheless. */
+static void who_waits_for_a_read_at_the_very_end_is_answered_without_an_event(void **state)
+{
+    (void)state;
+    (void)hold();
+    start_act(&(struct http_act){.action = HTTP_ACTION_READ, .target = "web-17", .by = "token-1"});
+    assert_int_equal(told.count, 0);
+    fake.server->joined = fake.server->finished = true;
+    api_refuse_waiting(fake.server);
+    assert_int_equal(told.count, 1);
+    assert_int_equal(told.acted.outcome, HTTP_NOT_READY);
+    assert_string_equal(told.event, "");
+    assert_int_equal(fake.server->reads, 0);
+    fake.server->finished = false;
+}
+
 static void a_service_that_stops_acts_no_more(void **state)
 {
     (void)state;
@@ -140,6 +156,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(who_waits_for_a_read_is_told_that_the_service_ends),
+        TEST(who_waits_for_a_read_at_the_very_end_is_answered_without_an_event),
         TEST(a_service_that_stops_acts_no_more),
         TEST(a_drain_says_who_is_there_and_that_it_is_not_ready),
         TEST(without_a_store_crashes_and_sinks_are_not_to_be_had),
