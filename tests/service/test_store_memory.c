@@ -302,9 +302,62 @@ static void test_catching_up_goes_on_when_there_is_memory(void **state)
     remove_place(place);
 }
 
+/* A reload that finds no memory leaves the store as it is. */
+static void configure_store(void *user)
+{
+    static const char *const names[] = {"soc", "chat"};
+    struct place *place = user;
+    place->options.sinks = names;
+    place->options.sink_count = 2;
+    assert_true(store_configure(place->store, &place->options) || scarce_failed());
+}
+
+static void test_a_store_is_configured_or_it_is_told(void **state)
+{
+    struct place *place = new_place();
+    char line[256];
+    uint64_t seq;
+    (void)state;
+    open_store(place);
+    assert_in_range(scarce_each(configure_store, place), 4, 100);
+    add(place, event(1, line));
+    await_told(place, 1);
+    for (unsigned i = 0; i < PATIENCE_MS && store_sink_cursor(place->reader, "chat", &seq) != STORE_DONE; ++i)
+        uv_sleep(1);
+    assert_int_equal(store_sink_cursor(place->reader, "soc", &seq), STORE_DONE);
+    close_store(place);
+    remove_place(place);
+}
+
+/* Memory is short for all of it, so nothing is made, or the database is whole. */
+static void open_database(void *user)
+{
+    static const struct database_patience patience = {.is_hurried = is_never_hurried};
+    const struct place *place = user;
+    char error[STORE_ERROR_SIZE] = "";
+    bool damaged = true;
+    struct database *database = database_open(place->path, &patience, error, &damaged);
+    if (database)
+        database_close(database);
+    else
+        assert_true(scarce_failed() && error[0] != '\0');
+    assert_false(damaged && !database); /* the file is not to blame, and is not set aside */
+    remove_database(place);
+}
+
+static void test_a_database_is_open_or_it_is_told(void **state)
+{
+    struct place *place = new_place();
+    (void)state;
+    assert_in_range(scarce_each(open_database, place), 2, 10000);
+    remove_place(place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_store_is_configured_or_it_is_told),
+        cmocka_unit_test(test_a_database_is_open_or_it_is_told),
         cmocka_unit_test(test_memory_that_is_scarce_loses_nothing_of_a_crash),
         cmocka_unit_test(test_a_step_that_fails_loses_nothing_of_a_crash),
         cmocka_unit_test(test_sinks_keep_their_places),
