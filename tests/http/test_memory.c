@@ -18,6 +18,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <uv.h>
 
 #define BUFFER_LEAST 512U /* bytes of a piece of libevent's buffers */
 #define MOST         400U /* allocations of one round, at the most */
@@ -156,10 +157,50 @@ static void a_request_has_an_answer_or_its_connection_ends(void **state)
     assert_true(closed);
 }
 
+static void configure(void *user)
+{
+    static const char *const names[] = {"kdnetd.example", "kdnetd.test"};
+    struct http_options other = options;
+    other.names = names;
+    other.name_count = 2;
+    other.group = "no-such-group-here";
+    assert_true(http_configure(user, &other) || scarce_failed());
+}
+
+/* What a reload finds no memory for is as it was; half of a certificate is told, and ends no service of the rest. */
+static void other_options_are_taken_whole_or_not_at_all(void **state)
+{
+    struct http_options other = options;
+    struct http_degraded degraded;
+    (void)state;
+    counts_libevent = SIZE_MAX;
+    captured_begin();
+    struct http *http = open_http();
+    size_t failures = http ? scarce_each(configure, http) : 0;
+    bool served = ask(GET("/healthz")) == 200;
+    other.tls_cert = "/nowhere.pem";
+    bool good = http && http_configure(http, &other);
+    while (good && http_degraded(http, &degraded, 1) == 0)
+        uv_sleep(1);
+    unsigned status = ask(GET("/healthz"));
+    good = good && http_configure(http, &options);
+    while (good && http_degraded(http, &degraded, 1) > 0)
+        uv_sleep(1);
+    bool served_again = ask(GET("/healthz")) == 200;
+    bool closed = http_close(http);
+    const char *said = captured_end();
+    assert_in_range(failures, 4, MOST);
+    assert_true(served && good && served_again && closed);
+    if (!asked.by_tcp)
+        assert_int_equal(status, 200); /* the Unix socket needs none */
+    assert_non_null(strstr(said, "http_tls_cert and http_tls_key belong together; set both"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(http_opens_whole_or_not_at_all),
+        cmocka_unit_test(other_options_are_taken_whole_or_not_at_all),
         cmocka_unit_test(a_request_has_an_answer_or_its_connection_ends),
     };
     int failed = cmocka_run_group_tests_name("by TCP", tests, begin_by_tcp, tear_down);

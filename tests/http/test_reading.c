@@ -221,8 +221,8 @@ static void a_thousand_tokens_are_enough(void **state)
 
 /* --- certificates ------------------------------------------------------------------------------------------------- */
 
-static char folder[64], paths[4][96];
-enum { CERTIFICATE, KEY, OTHER_KEY, OLD };
+enum { CERTIFICATE, KEY, OTHER_KEY, OLD, LOCKED_KEY, FILES };
+static char folder[64], paths[FILES][96];
 
 static void write_certificate(const char *path, EVP_PKEY *key, long until_s)
 {
@@ -240,28 +240,33 @@ static void write_certificate(const char *path, EVP_PKEY *key, long until_s)
     X509_free(made);
 }
 
-static void write_key(const char *path, EVP_PKEY *key)
+/* password: NULL for none. */
+static void write_key(const char *path, EVP_PKEY *key, const char *password)
 {
     FILE *file = fopen(path, "w");
     assert_non_null(file);
-    assert_int_equal(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), 1);
+    const EVP_CIPHER *cipher = password ? EVP_aes_256_cbc() : NULL;
+    assert_int_equal(PEM_write_PrivateKey(file, key, cipher, (const unsigned char *)password,
+                                          password ? (int)strlen(password) : 0, NULL, NULL),
+                     1);
     assert_int_equal(fclose(file), 0);
 }
 
 static int make_files(void **state)
 {
-    static const char *const names[] = {"certificate.pem", "key.pem", "other.pem", "old.pem"};
+    static const char *const names[] = {"certificate.pem", "key.pem", "other.pem", "old.pem", "locked.pem"};
     EVP_PKEY *key = EVP_EC_gen("P-256"), *other = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
     (void)state;
     assert_true(key && other);
     (void)snprintf(folder, sizeof folder, "/tmp/kdnetd-reading-XXXXXX");
     assert_non_null(mkdtemp(folder));
-    for (size_t i = 0; i < 4; ++i)
+    for (size_t i = 0; i < FILES; ++i)
         (void)snprintf(paths[i], sizeof paths[i], "%s/%s", folder, names[i]);
     write_certificate(paths[CERTIFICATE], key, 100000);
     write_certificate(paths[OLD], key, -500);
-    write_key(paths[KEY], key);
-    write_key(paths[OTHER_KEY], other);
+    write_key(paths[KEY], key, NULL);
+    write_key(paths[OTHER_KEY], other, NULL);
+    write_key(paths[LOCKED_KEY], key, "secret");
     EVP_PKEY_free(key);
     EVP_PKEY_free(other);
     return 0;
@@ -270,7 +275,7 @@ static int make_files(void **state)
 static int remove_files(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < 4; ++i)
+    for (size_t i = 0; i < FILES; ++i)
         (void)unlink(paths[i]);
     return rmdir(folder);
 }
@@ -293,6 +298,9 @@ static void a_certificate_that_cannot_serve_is_told_and_the_one_until_now_stays(
     files.key = paths[CERTIFICATE];
     assert_false(tls_read(&tls, &files, error));
     assert_non_null(strstr(error, "is no key in PEM"));
+    files.key = paths[LOCKED_KEY]; /* nobody is asked for its password */
+    assert_false(tls_read(&tls, &files, error));
+    assert_non_null(strstr(error, "locked.pem is no key in PEM without a password"));
     files = (struct tls_files){.certificate = paths[KEY], .key = paths[KEY]};
     assert_false(tls_read(&tls, &files, error));
     assert_non_null(strstr(error, "is no certificate in PEM"));
