@@ -123,7 +123,7 @@ kdnetd_test_wraps(kdnetctl_answers curl_global_init curl_easy_init curl_easy_get
 kdnetd_test_links(kdnetctl_commands kdnetd_test_scarce)
 kdnetd_test_spares(kdnetctl_commands jansson openssl)
 kdnetd_test_wraps(kdnetctl_commands client_transport_open client_transport client_transport_lines fleet_source_open
-  fleet_source_read fleet_source_close clock_gettime nanosleep sleep popen)
+  fleet_source_read fleet_source_close clock_gettime nanosleep sleep popen RAND_bytes)
 
 add_library(kdnetd_test_tiny STATIC symbols/folder.c symbols/tiny.c)
 target_link_libraries(kdnetd_test_tiny PUBLIC kdnetd_symbols kdnetd_test_support PkgConfig::CMOCKA)

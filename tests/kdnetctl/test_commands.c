@@ -182,6 +182,18 @@ FILE *__wrap_popen(const char *command, const char *mode)
     return NULL; /* no firewall is there to be asked */
 }
 
+/* --- keys --------------------------------------------------------------------------------------------------------- */
+
+static bool no_random;
+
+int __wrap_RAND_bytes(unsigned char *out, int length);
+int __real_RAND_bytes(unsigned char *out, int length);
+
+int __wrap_RAND_bytes(unsigned char *out, int length)
+{
+    return no_random ? 0 : __real_RAND_bytes(out, length);
+}
+
 /* --- running ------------------------------------------------------------------------------------------------------ */
 
 struct said {
@@ -464,6 +476,56 @@ static void names_and_options_that_cannot_be_are_refused(void **state)
     expect_misuse("republish --sink nats", "name a sink and since when");
 }
 
+static void keys_and_options_that_cannot_be_are_refused(void **state)
+{
+    char line[6000], folder[5000] = "";
+    char list[] = "/tmp/kdnetctl-list-XXXXXX";
+    (void)state;
+    expect_misuse("keygen --from a.csv --out b web-1", "--from names the machines; leave out");
+    expect_misuse("keygen --from a.csv", "--from FILE.csv and --out FOLDER go together");
+    expect_misuse("keygen --from a.csv --out b --ps1", "--from makes scripts in any case; leave out --ps1");
+    expect_misuse("keygen --from a.csv --out b --port 0", "--port is not a number from 1 to 65535");
+    if (!system_is_posix()) /* whose paths are shorter */
+        return;
+    int descriptor = mkstemp(list);
+    FILE *file = descriptor >= 0 ? fdopen(descriptor, "w") : NULL;
+    assert_non_null(file);
+    assert_true(fputs("name\nweb-1\n", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    memset(folder, 'a', 4093);
+    (void)snprintf(line, sizeof line, "keygen --from %s --host-ip 192.0.2.10 --out %s", list, folder);
+    expect_misuse(line, "--out is too long");
+    (void)unlink(list);
+}
+
+/* Where no key or token can be made there is none, and nothing looks like one. */
+static void without_random_bytes_no_key_is_made(void **state)
+{
+    static const char line[] = "keygen web-1 --host-ip 192.0.2.10 --port 50000";
+    (void)state;
+    assert_false(run(line, SIZE_MAX - 1, &whole));
+    assert_int_equal(whole.status, COMMAND_OK);
+    no_random = true;
+    assert_false(run(line, SIZE_MAX - 1, &now));
+    no_random = false;
+    assert_int_equal(now.status, COMMAND_FAILED);
+    assert_string_equal(now.out, "");
+    assert_non_null(strstr(now.complaint, "OpenSSL has no random bytes; no key was made"));
+
+    char folder[] = "/tmp/kdnetctl-token-XXXXXX", path[64], add[128];
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/tokens", folder);
+    (void)snprintf(add, sizeof add, "token add ann --file %s", path);
+    no_random = true;
+    assert_false(run(add, SIZE_MAX - 1, &now));
+    no_random = false;
+    assert_int_equal(now.status, COMMAND_FAILED);
+    assert_string_equal(now.out, "");
+    assert_non_null(strstr(now.complaint, "OpenSSL has no random bytes; no token was made"));
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -477,6 +539,8 @@ int main(void)
         cmocka_unit_test(a_kdnetd_that_hangs_is_told_of),
         cmocka_unit_test(the_stream_that_misses_events_is_told_of),
         cmocka_unit_test(names_and_options_that_cannot_be_are_refused),
+        cmocka_unit_test(keys_and_options_that_cannot_be_are_refused),
+        cmocka_unit_test(without_random_bytes_no_key_is_made),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
