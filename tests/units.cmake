@@ -143,6 +143,7 @@ if(KDNETD_HTTP_FOUND)
   kdnetd_test_links(http_memory kdnetd_test_scarce)
   kdnetd_test_spares(http_memory jansson openssl)
   kdnetd_test_links(http_refused kdnetd_test_refused)
+  kdnetd_test_wraps(http_system getgrnam_r chown getpwuid_r)
 endif()
 
 if(WIN32)

@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -168,6 +169,90 @@ static void a_group_that_is_not_there_is_told_and_the_socket_serves(void **state
     system_unlink_local(endpoint);
 }
 
+/* --- a group that the user may not give, and a user without a name */
+
+static bool no_right, no_user;
+
+int __wrap_getgrnam_r(const char *name, struct group *entry, char *buffer, size_t size, struct group **found);
+int __real_getgrnam_r(const char *name, struct group *entry, char *buffer, size_t size, struct group **found);
+int __wrap_chown(const char *path, uid_t user, gid_t group);
+int __real_chown(const char *path, uid_t user, gid_t group);
+int __wrap_getpwuid_r(uid_t user, struct passwd *entry, char *buffer, size_t size, struct passwd **found);
+int __real_getpwuid_r(uid_t user, struct passwd *entry, char *buffer, size_t size, struct passwd **found);
+
+/* Then there is every group. */
+int __wrap_getgrnam_r(const char *name, struct group *entry, char *buffer, size_t size, struct group **found)
+{
+    if (!no_right)
+        return __real_getgrnam_r(name, entry, buffer, size, found);
+    *entry = (struct group){.gr_gid = 12345};
+    *found = entry;
+    return 0;
+}
+
+int __wrap_chown(const char *path, uid_t user, gid_t group)
+{
+    if (!no_right)
+        return __real_chown(path, user, group);
+    assert_int_equal(group, 12345);
+    errno = EPERM;
+    return -1;
+}
+
+int __wrap_getpwuid_r(uid_t user, struct passwd *entry, char *buffer, size_t size, struct passwd **found)
+{
+    if (!no_user)
+        return __real_getpwuid_r(user, entry, buffer, size, found);
+    *found = NULL;
+    return 0;
+}
+
+static bool is_told_of_the_group(const char *path, const char *group)
+{
+    char error[HTTP_DETAIL_SIZE] = "";
+    struct endpoint *endpoint = endpoint_at(path, group);
+    no_right = true;
+    captured_begin();
+    endpoint->socket = system_listen_local(endpoint, error);
+    const char *said = captured_end();
+    no_right = false;
+    assert_true(endpoint->socket >= 0);
+    assert_string_equal(error, "");
+    system_close(endpoint->socket);
+    system_unlink_local(endpoint);
+    return strstr(said, "the socket cannot be given to this group; make kdnetd's user a member of it") != NULL;
+}
+
+/* A folder that gives its group to what is made in it, as the package's does, needs no such right. */
+static void a_group_that_cannot_be_given_is_told_unless_the_folder_gives_one(void **state)
+{
+    char shared[128], path[160];
+    (void)state;
+    assert_true(is_told_of_the_group(in_folder("a.sock"), NULL));
+    (void)snprintf(shared, sizeof shared, "%s", in_folder("shared"));
+    (void)snprintf(path, sizeof path, "%s/a.sock", shared);
+    assert_int_equal(mkdir(shared, 0700), 0);
+    assert_int_equal(chmod(shared, 02750), 0);
+    assert_false(is_told_of_the_group(path, NULL));
+    assert_true(is_told_of_the_group(path, "operators")); /* that one was wanted */
+    assert_int_equal(rmdir(shared), 0);
+}
+
+static void a_user_without_a_name_is_told_by_number(void **state)
+{
+    char by[CALL_BY_SIZE], expected[CALL_BY_SIZE];
+    int ends[2];
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    no_user = true;
+    system_name_user(ends[0], by);
+    no_user = false;
+    (void)snprintf(expected, sizeof expected, "local:%lu", (unsigned long)geteuid());
+    assert_string_equal(by, expected);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 static void the_default_path_is_in_the_first_folder_that_is_there(void **state)
 {
     char path[HTTP_PATH_SIZE];
@@ -278,6 +363,8 @@ int main(void)
         cmocka_unit_test(a_folder_that_is_not_there_is_told_with_what_to_do),
         cmocka_unit_test(the_socket_is_given_to_the_group_that_was_named),
         cmocka_unit_test(a_group_that_is_not_there_is_told_and_the_socket_serves),
+        cmocka_unit_test(a_group_that_cannot_be_given_is_told_unless_the_folder_gives_one),
+        cmocka_unit_test(a_user_without_a_name_is_told_by_number),
         cmocka_unit_test(the_default_path_is_in_the_first_folder_that_is_there),
         cmocka_unit_test(an_address_that_is_taken_is_told_with_what_to_do),
         cmocka_unit_test(half_of_the_descriptors_are_left_to_machines),
