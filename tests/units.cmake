@@ -101,7 +101,7 @@ kdnetd_test_wraps(service_acting_server ${acting_server})
 kdnetd_test_wraps(service_server_memory ${acting_server})
 kdnetd_test_links(service_server_memory kdnetd_test_scarce)
 kdnetd_test_wraps(service_server requests_watch requests_close platform_udp_socket worker_start RAND_bytes api_close
-  store_close platform_end strays_close)
+  store_open store_close platform_end strays_close)
 kdnetd_test_links(service_server kdnetd_test_refused_uv kdnetd_test_scarce)
 
 add_library(kdnetd_test_net STATIC session/net.c)

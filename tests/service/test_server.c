@@ -50,10 +50,12 @@ static struct {
     bool no_worker, no_random;
     bool closed, served_meanwhile; /* what people use; whether workers still ran then */
     bool store_hangs;
-    jmp_buf end;            /* where the end of the process goes on */
-    bool shown;             /* by another collector, when the workers had ended */
-    size_t waits;           /* in their mailboxes, after that */
-    size_t refused, failed; /* the call, or the allocation, that is refused while it runs; NONE: none is */
+    jmp_buf end;                      /* where the end of the process goes on */
+    bool shown;                       /* by another collector, when the workers had ended */
+    size_t waits;                     /* in their mailboxes, after that */
+    size_t refused, failed;           /* the call, or the allocation, that is refused while it runs; NONE: none is */
+    struct store_callbacks callbacks; /* of the store */
+    uint64_t overrun;                 /* events that a sink has not taken in time, as the store says it; 0: none */
 } fake;
 
 void __wrap_requests_watch(struct requests *requests, uv_loop_t *loop, void (*call)(void *user, enum request request),
@@ -79,6 +81,9 @@ static void on_timer(uv_timer_t *timer)
     bool busy = server->reload || (server->summary.log_due && !server->stopping);
     if (busy && !server->joined)
         return; /* one after the other */
+    if (fake.overrun > 0 && fake.callbacks.on_overrun)
+        fake.callbacks.on_overrun(fake.callbacks.user, "soc", fake.overrun);
+    fake.overrun = 0;
     if (fake.at < fake.count)
         fake.call(fake.user, fake.asked[fake.at++]);
     if (fake.at == fake.count && !uv_is_closing((uv_handle_t *)timer))
@@ -122,6 +127,15 @@ bool __wrap_api_close(struct http *http)
     fake.served_meanwhile = server && !server->joined;
     fake.closed = true;
     return __real_api_close(http);
+}
+
+struct store *__wrap_store_open(const struct store_options *options, const struct store_callbacks *callbacks);
+struct store *__real_store_open(const struct store_options *options, const struct store_callbacks *callbacks);
+
+struct store *__wrap_store_open(const struct store_options *options, const struct store_callbacks *callbacks)
+{
+    fake.callbacks = *callbacks;
+    return __real_store_open(options, callbacks);
 }
 
 /* A slow disk is no hanging one. */
@@ -306,6 +320,27 @@ static void what_is_shown_after_the_workers_have_ended_is_not_kept(void **state)
     assert_int_equal(fake.waits, 0);
 }
 
+static void events_that_a_sink_has_lost_are_an_event(void **state)
+{
+    static const enum request requests[] = {REQUEST_SUMMARY, REQUEST_STOP};
+    char line[1024] = "";
+    bool good, found = false;
+    (void)state;
+    ask(2, requests);
+    fake.overrun = 5;
+    (void)run(&good);
+    assert_true(good);
+    if (!fake.callbacks.on_overrun)
+        skip(); /* this build has nobody who asks for a store */
+    FILE *file = fopen(fake.events, "r");
+    assert_non_null(file);
+    while (!found && fgets(line, sizeof line, file))
+        found = strstr(line, "\"event\":\"sink_overrun\"") != NULL;
+    assert_int_equal(fclose(file), 0);
+    assert_true(found);
+    assert_non_null(strstr(line, "\"sink\":\"soc\",\"count\":5"));
+}
+
 static void without_a_socket_it_does_not_start(void **state)
 {
     bool good;
@@ -397,6 +432,7 @@ int main(void)
         TEST(with_too_few_threads_fewer_workers_serve),
         TEST(without_any_thread_it_does_not_start),
         TEST(without_random_bytes_it_does_not_start),
+        TEST(events_that_a_sink_has_lost_are_an_event),
         TEST(a_store_that_hangs_is_not_waited_for),
         TEST(what_is_shown_after_the_workers_have_ended_is_not_kept),
         TEST(with_a_call_refused_it_serves_or_says_why_not),
