@@ -57,7 +57,8 @@ struct hinting {
 /* Before any worker has rows: reads the file in the state's folder. Without a folder nothing happens. */
 void hinting_init(struct server *server);
 
-/* Of worker_env: astray and kept. Nothing is said to be kept where the address is no longer this computer's. */
+/* Of worker_env: here, astray and kept. */
+bool hinting_here(void *user, const struct address *local);
 void hinting_astray(void *user, const struct address *machine, const struct address *local, const uint8_t *payload,
                     size_t length);
 void hinting_kept(void *user, const struct address *machine, const struct address *local, const char *target);

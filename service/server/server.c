@@ -237,6 +237,7 @@ static void init_env(struct server *server)
                                       .target_gone = on_target_gone,
                                       .hinted = hinting_hinted,
                                       .others = &server->hinting.others,
+                                      .here = hinting_here,
                                       .astray = hinting_astray,
                                       .kept = hinting_kept};
 }

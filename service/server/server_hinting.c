@@ -164,10 +164,11 @@ uint8_t hinting_home(struct server *server, const char *name)
 
 /* Whether an address is local: datagrams sent to it would come from it. All of 127.0.0.0/8 is local, but replies
  * from 127.0.0.1. Not tested by bind, which ip_nonlocal_bind lets through, nor by netlink, which the unit forbids. */
-static bool is_here(const struct address *local)
+bool hinting_here(void *user, const struct address *local)
 {
     struct sockaddr_storage to, from = {0};
     struct address source;
+    (void)user;
     if (address_is_ipv4(local) && local->ip[12] == LOOPBACK)
         return true;
     address_to_socket(local, &to);
@@ -175,13 +176,13 @@ static bool is_here(const struct address *local)
            address_same_ip(&source, local->ip);
 }
 
-/* Like is_here, remembered for the round, which may have a million hints with one address. */
+/* Like hinting_here, remembered for the round, which may have a million hints with one address. */
 static bool was_here(struct hinting *hinting, const struct address *local)
 {
     for (size_t i = 0; i < hinting->place_count; ++i)
         if (address_same_ip(&hinting->places[i].local, local->ip))
             return hinting->places[i].here;
-    bool here = is_here(local);
+    bool here = hinting_here(NULL, local);
     if (hinting->place_count < HINTING_PLACES) {
         hinting->places[hinting->place_count].local = *local;
         hinting->places[hinting->place_count++].here = here;
@@ -338,8 +339,6 @@ void hinting_kept(void *user, const struct address *machine, const struct addres
 {
     struct server *server = user;
     struct stray word = {.kept = true, .machine = *machine, .local = *local};
-    if (!is_here(local))
-        return; /* it has moved: nothing reaches the machine from here, and who has the address takes the machine */
     memcpy(word.target, target, strnlen(target, sizeof word.target - 1));
     strays_show(server->hinting.strays, &word);
 }
@@ -361,7 +360,7 @@ static bool look_at_places(struct server *server)
 {
     bool came = false;
     for (struct port *port = server->ports; port; port = port->next) {
-        bool here = address_is_any(&port->local) || is_here(&port->local);
+        bool here = address_is_any(&port->local) || hinting_here(NULL, &port->local);
         came = came || (here && port->elsewhere);
         port->elsewhere = !here;
     }

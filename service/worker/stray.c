@@ -73,7 +73,51 @@ static void take_word(const struct stray_message *stray, struct target **rows, s
             kdnet_session_kept(targets_session(rows[i]), now_us);
 }
 
-static void take_datagram(struct worker *worker, struct listener *listener, const struct stray_message *stray)
+/* Whether datagrams can leave from this address of ours. It may have moved to another collector, which then has the
+ * machine: a break that is opened without it could only time out. */
+static bool is_here(const struct worker *worker, const struct address *local)
+{
+    return !worker->env->here || worker->env->here(worker->env->user, local);
+}
+
+/* The rows of a stray's machine, at the listener that takes the stray. */
+struct stray_rows {
+    struct target *rows[TARGETS_SHARE_MAX];
+    size_t count;
+};
+
+/* Whether a row is answered from another address than the one that the machine sends to, and which is here. */
+static bool row_answers(const struct worker *worker, const struct target *row, const struct stray_message *stray,
+                        uint16_t *via)
+{
+    *via = targets_route(row).via;
+    const uint8_t *ip = locals_ip(worker->env->locals, *via);
+    struct address own = {.port = stray->local.port};
+    if (!ip)
+        return true; /* the system chooses */
+    memcpy(own.ip, ip, sizeof own.ip);
+    return !address_same_ip(&stray->local, ip) && is_here(worker, &own);
+}
+
+/* Whether the machine can be answered, and from which address of a listener at a wildcard address. */
+static bool can_answer(const struct worker *worker, const struct listener *listener, const struct stray_message *stray,
+                       const struct stray_rows *at, uint16_t *via)
+{
+    *via = 0;
+    if (!address_is_any(&listener->local))
+        return is_here(worker, &listener->local);
+    if (listener->local.port == stray->local.port && is_here(worker, &stray->local)) {
+        *via = locals_number(worker->env->locals, stray->local.ip);
+        return true;
+    }
+    for (size_t i = 0; i < at->count; ++i)
+        if (row_answers(worker, at->rows[i], stray, via))
+            return true;
+    return false;
+}
+
+static void take_datagram(struct worker *worker, struct listener *listener, const struct stray_message *stray,
+                          uint16_t via)
 {
     struct address source = stray->machine;
     struct arrival arrival = {.listener = listener,
@@ -82,8 +126,7 @@ static void take_datagram(struct worker *worker, struct listener *listener, cons
                               .length = stray->length,
                               .now_us = worker_now_us(),
                               .forwarded = FORWARD_SHOWN};
-    if (address_is_any(&listener->local) && listener->local.port == stray->local.port)
-        source.via = locals_number(worker->env->locals, stray->local.ip);
+    source.via = via;
     if (kdnet_datagram_peek(stray->payload, stray->length, &arrival.version, &arrival.channel) == KDNET_OK)
         worker->forwarded(&arrival, 0, 0);
 }
@@ -102,20 +145,29 @@ static struct listener *listener_of(struct worker *worker, const struct stray_me
     return same ? same : listener;
 }
 
+/* Whether a row here may open it. */
+static bool is_expected(const struct worker *worker, const struct listener *listener,
+                        const struct stray_message *stray, const struct stray_rows *at)
+{
+    uint32_t ids[RESPONSES_WAYS];
+    return at->count > 0 || responses_at(&worker->responses, &stray->machine, listener->local.port, ids) > 0;
+}
+
 static void handle_stray(struct message *message, void *owner)
 {
     struct stray_message *stray = (struct stray_message *)message;
     struct worker *worker = owner;
-    struct target *rows[TARGETS_SHARE_MAX];
+    struct stray_rows at;
+    uint16_t via;
     struct listener *listener = listener_of(worker, stray);
     if (listener) {
-        size_t count = targets_at(&worker->targets, &stray->machine, listener->local.port, rows);
-        if (count == 0 && pass_on(worker, stray))
+        at.count = targets_at(&worker->targets, &stray->machine, listener->local.port, at.rows);
+        if (at.count == 0 && pass_on(worker, stray))
             return;
-        if (stray->length > 0)
-            take_datagram(worker, listener, stray);
-        else
-            take_word(stray, rows, count);
+        if (stray->length == 0)
+            take_word(stray, at.rows, at.count);
+        else if (is_expected(worker, listener, stray, &at) && can_answer(worker, listener, stray, &at, &via))
+            take_datagram(worker, listener, stray, via);
     }
     free(stray);
 }

@@ -25,7 +25,7 @@ void stray_show_unknown(struct worker *worker, const struct arrival *arrival);
 void stray_keep(const struct worker *worker, const struct target *target, const struct arrival *arrival);
 
 /* Gives a worker what another collector shows: a datagram from `machine` to `local`, of which `payload` is copied. May
- * be dropped. Thread: any. */
+ * be dropped, and is where the machine could not be answered: its address has moved away. Thread: any. */
 void stray_post(const struct worker_env *env, const struct address *machine, const struct address *local,
                 const uint8_t *payload, size_t length);
 

@@ -83,6 +83,8 @@ struct worker_env {
     /* Shows the other collectors a datagram from `machine` to our address `local`. May be NULL. */
     void (*astray)(void *user, const struct address *machine, const struct address *local, const uint8_t *payload,
                    size_t length);
+    /* Whether datagrams can leave from this address of ours. NULL: from each. Asked of what other collectors show. */
+    bool (*here)(void *user, const struct address *local);
     /* Says to them that such a datagram, which one of them has shown, is of a machine of ours. May be NULL. */
     void (*kept)(void *user, const struct address *machine, const struct address *local, const char *target);
     /* The target will be renamed; target_gone is then called for the current name. May be NULL. */

@@ -358,16 +358,27 @@ static void an_address_that_is_elsewhere_asks_nobody_until_it_comes(void **state
     assert_int_equal(do_round(), 1);
 }
 
-/* The keys alone are no reason: from there the machine could not be reached. */
-static void who_has_lost_the_address_keeps_no_machine(void **state)
+/* Workers ask before they take what another collector shows. */
+static void an_address_is_here_while_datagrams_leave_from_it(void **state)
+{
+    struct address local, loopback;
+    (void)state;
+    assert_true(address_parse("198.51.100.1:50000", &local) && address_parse("127.3.3.3:50000", &loopback));
+    timers.here = local;
+    assert_true(hinting_here(fake.server, &local) && hinting_here(fake.server, &loopback));
+    assert_true(address_parse("198.51.100.2:50000", &timers.here));
+    assert_false(hinting_here(fake.server, &local));
+    assert_true(address_parse("[2001:db8::1]:50000", &timers.here) && address_parse("[2001:db8::1]:50000", &local));
+    assert_true(hinting_here(fake.server, &local));
+    assert_true(address_parse("[2001:db8::2]:50000", &timers.here));
+    assert_false(hinting_here(fake.server, &local));
+}
+
+static void a_word_that_a_machine_is_kept_goes_to_the_others(void **state)
 {
     struct address local;
     (void)state;
     assert_true(address_parse("198.51.100.1:50000", &local));
-    timers.here = local;
-    hinting_kept(fake.server, &fake_address, &local, "web-17");
-    assert_int_equal(timers.words, 1);
-    assert_true(address_parse("198.51.100.2:50000", &timers.here));
     hinting_kept(fake.server, &fake_address, &local, "web-17");
     assert_int_equal(timers.words, 1);
 }
@@ -386,7 +397,8 @@ int main(void)
         TEST(a_server_that_stops_begins_no_round),
         TEST(data_from_a_hinted_address_is_answered_by_a_solicitation),
         TEST(a_row_that_is_not_there_any_more_is_not_asked),
-        TEST(who_has_lost_the_address_keeps_no_machine),
+        TEST(an_address_is_here_while_datagrams_leave_from_it),
+        TEST(a_word_that_a_machine_is_kept_goes_to_the_others),
         cmocka_unit_test_setup_teardown(an_address_that_is_elsewhere_asks_nobody_until_it_comes, setup_free,
                                         fake_machine_teardown),
     };
