@@ -87,6 +87,7 @@ kdnetd_test_wraps(service_nats fleet_connect fleet_explain fleet_make_stream fle
   natsConnection_FlushTimeout natsSubscription_NextMsg uv_hrtime uv_sleep)
 kdnetd_test_wraps(service_migration calloc realloc)
 set(two_workers uv_hrtime sender_send) # two_workers.h
+kdnetd_test_wraps(service_astray ${two_workers})
 kdnetd_test_wraps(service_route ${two_workers})
 kdnetd_test_wraps(service_send ${two_workers})
 set(fake_server uv_hrtime uv_thread_create uv_thread_join uv_queue_work platform_udp_socket lookup_configure) # fake_server.h

@@ -364,6 +364,17 @@ void kdnet_break_handler_other_host(struct kdnet_session *session, uint64_t now_
                          KDNET_STAGE_RUNNING); /* only for this session: the other host may keep the machine halted */
 }
 
+bool kdnet_break_handler_told(struct kdnet_session *session, uint32_t checksum, bool away, uint64_t now_us)
+{
+    struct kdnet_halt *halt = session->active ? &session->active->halt : NULL;
+    if (!halt || halt->stage != KDNET_STAGE_READING || halt->stop.checksum != checksum)
+        return false;
+    halt->told = true;
+    if (away)
+        implied_resume(session, now_us); /* by the other host */
+    return true;
+}
+
 void kdnet_break_handler_rebooted(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;

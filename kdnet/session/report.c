@@ -113,6 +113,14 @@ static void fill_status(const struct kdnet_session *session, enum kdnet_reason i
     event->break_status = facts.break_status;
 }
 
+/* Whether a result says more than that the machine did not answer. */
+static bool is_read(const struct kdnet_conclusion *conclusion)
+{
+    return conclusion->verdict != KDNET_VERDICT_UNKNOWN ||
+           (conclusion->reason != KDNET_REASON_TIMEOUT && conclusion->reason != KDNET_REASON_LOST &&
+            conclusion->reason != KDNET_REASON_OVERLOADED);
+}
+
 void kdnet_report_status(struct kdnet_session *session, enum kdnet_reason interrupted, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;
@@ -130,6 +138,8 @@ void kdnet_report_status(struct kdnet_session *session, enum kdnet_reason interr
     kdnet_dump_judge(session, kdnet_evidence_probe_look(session), &status);
     if (status.phase != KDNET_PHASE_BUGCHECK_FIRST && status.phase != KDNET_PHASE_BOOT)
         kdnet_last_break_came(session);
+    if (halt->told && status.conclusion.verdict == KDNET_VERDICT_UNKNOWN)
+        return; /* beside the other host's result */
     if (halt->repeat && !halt->again && kdnet_repeats_is_reported(session, &status))
         return;
     if (halt->repeat && !halt->again)
@@ -137,6 +147,7 @@ void kdnet_report_status(struct kdnet_session *session, enum kdnet_reason interr
     kdnet_repeats_keep(session, &status);
     struct kdnet_trace *trace = kdnet_cause_end(session);
     struct kdnet_evidence *evidence = kdnet_evidence_probe_end(session);
+    session->active->told_checksum = is_read(&status.conclusion) ? halt->stop.checksum : 0;
     struct kdnet_event *event = kdnet_events_add(session, KDNET_EVENT_CRASH_STATUS);
     event->u.crash_status = status;
     event->u.crash_status.evidence = evidence;

@@ -272,6 +272,19 @@ void kdnet_session_kept(struct kdnet_session *session, uint64_t now_us)
     kdnet_claim_kept(session, now_us);
 }
 
+uint32_t kdnet_session_told_break(const struct kdnet_session *session)
+{
+    return session->active ? session->active->told_checksum : 0;
+}
+
+bool kdnet_session_told(struct kdnet_session *session, uint32_t id, bool away, uint64_t now_us)
+{
+    bool read = kdnet_break_handler_told(session, id, away, now_us);
+    session->lost = session->lost ||
+                    (read && away); /* until it is heard here; the host that has it knows that it is not */
+    return read;
+}
+
 /* --- sending ------------------------------------------------------------------------------------------------------ */
 
 bool kdnet_session_next_datagram(struct kdnet_session *session, uint64_t now_us, struct kdnet_outgoing *out)

@@ -177,6 +177,7 @@ struct kdnet_halt {
     uint64_t paused_until_us; /* when a probe that has no question now is asked for its next one; 0: none pauses */
     struct kdnet_reported reported;
     bool repeat; /* the crash's last break, repeated by the machine: nothing new to report */
+    bool told;   /* another host has told this break's result */
     bool reboot; /* an operator wants a reboot after the read */
     bool again;  /* a held machine is read again, and held as before until held_until_us */
     uint64_t held_until_us;
@@ -206,6 +207,7 @@ struct kdnet_active {
     struct kdnet_link link;
     struct kdnet_halt halt;
     struct kdnet_probe_states states;
+    uint32_t told_checksum;     /* of the break whose result was told last; 0: none */
     uint32_t question_checksum; /* of the prompt or file question that was answered last */
     bool question_doubted;      /* the question came again while its answer was in flight */
     unsigned event_first, event_count;

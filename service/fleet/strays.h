@@ -21,13 +21,14 @@
 #define STRAYS_DATAGRAM_MAX 2048U /* none of KDNET is longer */
 #define STRAYS_SIZE         (4 + 1 + 2 * 18 + 2 * (1 + CONFIG_NAME_SIZE) + STRAYS_DATAGRAM_MAX)
 
-/* A datagram, or the word of a collector that has opened one. */
+/* A datagram, or the word of a collector: that it has opened one, or that it has told the result of a break. */
 struct stray {
-    bool kept;                     /* the word */
+    bool kept;                     /* a word */
+    uint32_t told;                 /* that of a result: of which break (kdnet_session_told_break); otherwise 0 */
     char target[CONFIG_NAME_SIZE]; /* of the word: whose machine it is. Otherwise empty */
     struct address machine;        /* where the datagram came from */
     struct address local;          /* our address that it was sent to */
-    size_t length;                 /* 0: the word */
+    size_t length;                 /* 0: a word */
     const uint8_t *payload;
 };
 

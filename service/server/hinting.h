@@ -61,7 +61,8 @@ void hinting_init(struct server *server);
 bool hinting_here(void *user, const struct address *local);
 void hinting_astray(void *user, const struct address *machine, const struct address *local, const uint8_t *payload,
                     size_t length);
-void hinting_kept(void *user, const struct address *machine, const struct address *local, const char *target);
+void hinting_kept(void *user, const struct address *machine, const struct address *local, const char *target,
+                  uint32_t told);
 
 /* The workers run, and listeners are open: asks for the first time. */
 void hinting_begin(struct server *server);

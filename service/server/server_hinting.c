@@ -335,10 +335,11 @@ void hinting_astray(void *user, const struct address *machine, const struct addr
                 &(struct stray){.machine = *machine, .local = *local, .payload = payload, .length = length});
 }
 
-void hinting_kept(void *user, const struct address *machine, const struct address *local, const char *target)
+void hinting_kept(void *user, const struct address *machine, const struct address *local, const char *target,
+                  uint32_t told)
 {
     struct server *server = user;
-    struct stray word = {.kept = true, .machine = *machine, .local = *local};
+    struct stray word = {.kept = true, .told = told, .machine = *machine, .local = *local};
     memcpy(word.target, target, strnlen(target, sizeof word.target - 1));
     strays_show(server->hinting.strays, &word);
 }
@@ -348,7 +349,7 @@ static void on_stray(void *user, const struct stray *stray)
 {
     struct server *server = user;
     if (stray->kept)
-        stray_post_kept(&server->env, &stray->machine, &stray->local, stray->target);
+        stray_post_kept(&server->env, &stray->machine, &stray->local, stray->target, stray->told);
     else
         stray_post(&server->env, &stray->machine, &stray->local, stray->payload, stray->length);
 }

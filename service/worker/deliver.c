@@ -7,6 +7,7 @@
 #include "service/worker/pump.h"
 #include "service/worker/stray.h"
 #include "service/worker/totals.h"
+#include "service/worker/word.h"
 
 #include <string.h>
 
@@ -205,7 +206,7 @@ static int receive(struct worker *worker, struct target *target, const struct ar
                    struct kdnet_received *received)
 {
     bool shown = a->forwarded == FORWARD_SHOWN;
-    worker->shared.relays = stray_has_others(worker);
+    worker->shared.relays = word_has_others(worker);
     int code = (shown ? kdnet_session_receive_relayed : kdnet_session_receive)(targets_session(target), a->payload,
                                                                                a->length, a->now_us, received);
     worker->astray = received->astray;

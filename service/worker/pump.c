@@ -5,6 +5,7 @@
 #include "service/worker/pump.h"
 #include "service/worker/send.h"
 #include "service/worker/totals.h"
+#include "service/worker/word.h"
 
 void pump_admit(struct worker *worker)
 {
@@ -56,6 +57,8 @@ void pump_drain_events(struct worker *worker, struct target *target, uint64_t no
             atomic_store(&worker->waits_for_writes, true);
         uint64_t number = listening_publish(worker, target, &event);
         changed = true;
+        if (status)
+            word_tell(worker, target);
         published = status ? number : published;
     }
     if (published > 0 && !target->gated)

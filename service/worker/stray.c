@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/worker/stray.h"
+#include "service/runtime/log.h"
 #include "service/worker/forward.h"
+#include "service/worker/pump.h"
+#include "service/worker/word.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +14,8 @@ struct stray_message {
     struct address machine, local;
     char target[CONFIG_NAME_SIZE];
     size_t length;
-    bool passed; /* from one worker to another */
+    uint32_t told; /* of the word of a result: its break; otherwise 0 */
+    bool passed;   /* from one worker to another */
     uint8_t payload[];
 };
 
@@ -36,14 +40,9 @@ void stray_show(struct worker *worker, const struct arrival *a)
     worker->env->astray(worker->env->user, a->source, &local, a->payload, a->length);
 }
 
-bool stray_has_others(const struct worker *worker)
-{
-    return worker->env->others && atomic_load_explicit(worker->env->others, memory_order_relaxed);
-}
-
 void stray_show_unknown(struct worker *worker, const struct arrival *a)
 {
-    if (stray_has_others(worker) && bucket_take(&worker->unknown_strays, 1, a->now_us) > 0)
+    if (word_has_others(worker) && bucket_take(&worker->unknown_strays, 1, a->now_us) > 0)
         stray_show(worker, a);
 }
 
@@ -52,7 +51,7 @@ void stray_keep(const struct worker *worker, const struct target *target, const 
     struct address local;
     ++a->listener->counts.shown;
     if (worker->env->kept && local_of(worker, a, &local))
-        worker->env->kept(worker->env->user, a->source, &local, targets_name(target));
+        worker->env->kept(worker->env->user, a->source, &local, targets_name(target), 0);
 }
 
 /* Another worker's row may have the machine: passes the message on, once. */
@@ -65,19 +64,35 @@ static bool pass_on(const struct worker *worker, struct stray_message *stray)
     return mailbox_try_post(worker->env->mailboxes[owner], &stray->message, FORWARD_MAX);
 }
 
-static void take_word(const struct stray_message *stray, struct target **rows, size_t count)
+/* Another collector has told the result of a break. */
+static void take_told(struct worker *worker, struct target *row, uint32_t told, uint64_t now_us)
 {
-    uint64_t now_us = worker_now_us();
-    for (size_t i = 0; i < count; ++i)
-        if (strcmp(targets_name(rows[i]), stray->target) == 0)
-            kdnet_session_kept(targets_session(rows[i]), now_us);
+    struct address local;
+    struct log_line line;
+    if (!row->halted || !word_local(worker, row, &local))
+        return;
+    bool away = !word_is_here(worker, &local);
+    if (!kdnet_session_told(targets_session(row), told, away, now_us) || !away)
+        return;
+    log_begin(&line, CONFIG_LOG_NOTICE,
+              "the address that this machine sends to has moved to another collector, which has told the result of its "
+              "break");
+    log_text(&line, "target", targets_name(row));
+    log_end(&line);
+    pump_target(worker, row, NULL, NULL, now_us);
 }
 
-/* Whether datagrams can leave from this address of ours. It may have moved to another collector, which then has the
- * machine: a break that is opened without it could only time out. */
-static bool is_here(const struct worker *worker, const struct address *local)
+static void take_word(struct worker *worker, const struct stray_message *stray, struct target **rows, size_t count)
 {
-    return !worker->env->here || worker->env->here(worker->env->user, local);
+    uint64_t now_us = worker_now_us();
+    for (size_t i = 0; i < count; ++i) {
+        if (strcmp(targets_name(rows[i]), stray->target) != 0)
+            continue;
+        if (stray->told != 0)
+            take_told(worker, rows[i], stray->told, now_us);
+        else
+            kdnet_session_kept(targets_session(rows[i]), now_us);
+    }
 }
 
 /* The rows of a stray's machine, at the listener that takes the stray. */
@@ -96,7 +111,7 @@ static bool row_answers(const struct worker *worker, const struct target *row, c
     if (!ip)
         return true; /* the system chooses */
     memcpy(own.ip, ip, sizeof own.ip);
-    return !address_same_ip(&stray->local, ip) && is_here(worker, &own);
+    return !address_same_ip(&stray->local, ip) && word_is_here(worker, &own);
 }
 
 /* Whether the machine can be answered, and from which address of a listener at a wildcard address. */
@@ -105,8 +120,8 @@ static bool can_answer(const struct worker *worker, const struct listener *liste
 {
     *via = 0;
     if (!address_is_any(&listener->local))
-        return is_here(worker, &listener->local);
-    if (listener->local.port == stray->local.port && is_here(worker, &stray->local)) {
+        return word_is_here(worker, &listener->local);
+    if (listener->local.port == stray->local.port && word_is_here(worker, &stray->local)) {
         *via = locals_number(worker->env->locals, stray->local.ip);
         return true;
     }
@@ -146,8 +161,8 @@ static struct listener *listener_of(struct worker *worker, const struct stray_me
 }
 
 /* Whether a row here may open it. */
-static bool is_expected(const struct worker *worker, const struct listener *listener,
-                        const struct stray_message *stray, const struct stray_rows *at)
+static bool is_expected(const struct worker *worker, const struct listener *listener, const struct stray_message *stray,
+                        const struct stray_rows *at)
 {
     uint32_t ids[RESPONSES_WAYS];
     return at->count > 0 || responses_at(&worker->responses, &stray->machine, listener->local.port, ids) > 0;
@@ -165,7 +180,7 @@ static void handle_stray(struct message *message, void *owner)
         if (at.count == 0 && pass_on(worker, stray))
             return;
         if (stray->length == 0)
-            take_word(stray, at.rows, at.count);
+            take_word(worker, stray, at.rows, at.count);
         else if (is_expected(worker, listener, stray, &at) && can_answer(worker, listener, stray, &at, &via))
             take_datagram(worker, listener, stray, via);
     }
@@ -192,9 +207,9 @@ void stray_post(const struct worker_env *env, const struct address *machine, con
 }
 
 void stray_post_kept(const struct worker_env *env, const struct address *machine, const struct address *local,
-                     const char *target)
+                     const char *target, uint32_t told)
 {
-    struct stray_message word = {.machine = *machine, .local = *local};
+    struct stray_message word = {.machine = *machine, .local = *local, .told = told};
     memcpy(word.target, target, strnlen(target, sizeof word.target - 1));
     post(env, &word, NULL);
 }

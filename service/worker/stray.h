@@ -12,9 +12,6 @@
 #define STRAY_PER_SECOND         4000U /* shown by a worker */
 #define STRAY_UNKNOWN_PER_SECOND 400U  /* those of them that no target has sent */
 
-/* Whether another collector is heard now. */
-bool stray_has_others(const struct worker *worker);
-
 /* Shows the other collectors this datagram. */
 void stray_show(struct worker *worker, const struct arrival *arrival);
 
@@ -29,8 +26,9 @@ void stray_keep(const struct worker *worker, const struct target *target, const 
 void stray_post(const struct worker_env *env, const struct address *machine, const struct address *local,
                 const uint8_t *payload, size_t length);
 
-/* Another collector has this target's machine. The same. */
+/* Another collector has this target's machine; or, `told` not 0, has told the result of this break of it. Where our
+ * address that the machine sends to is not here any more, the reading of that break ends. The same. */
 void stray_post_kept(const struct worker_env *env, const struct address *machine, const struct address *local,
-                     const char *target);
+                     const char *target, uint32_t told);
 
 #endif

@@ -85,8 +85,10 @@ struct worker_env {
                    size_t length);
     /* Whether datagrams can leave from this address of ours. NULL: from each. Asked of what other collectors show. */
     bool (*here)(void *user, const struct address *local);
-    /* Says to them that such a datagram, which one of them has shown, is of a machine of ours. May be NULL. */
-    void (*kept)(void *user, const struct address *machine, const struct address *local, const char *target);
+    /* Says to them that such a datagram, which one of them has shown, is of a machine of ours; or, `told` not 0,
+     * that the result of this break of it has been told. May be NULL. */
+    void (*kept)(void *user, const struct address *machine, const struct address *local, const char *target,
+                 uint32_t told);
     /* The target will be renamed; target_gone is then called for the current name. May be NULL. */
     void (*target_renamed)(void *user, struct target *target, const char *name);
     /* The row goes: its target was removed or renamed, or its key is no longer used. May be NULL. */

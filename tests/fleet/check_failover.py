@@ -8,14 +8,15 @@ import harness
 
 UPGRADE_MS = 6000  # over which machines start, and so crash, while both collectors are upgraded
 UPGRADE_DELAY_MS = 7000
+THINK_MS = 60  # of a machine about each packet: its break lasts most of a second
 BACK_DELAY_MS = 9000  # by then each machine has been at both collectors
 
 
 class Failover(failing.Case):
-    def machines(self, delay_ms=failing.DELAY_MS, spread_ms=failing.SPREAD_MS):
+    def machines(self, delay_ms=failing.DELAY_MS, spread_ms=failing.SPREAD_MS, more=()):
         return harness.Machines(self, f"{lan.VIP}:{lan.PORT}", harness.key_text(1, 1, 1, 1), "--bind", f"{lan.HOST}:41000", "--count",
                                 failing.COUNT, "--status", failing.STATUS, "--dump-ms", failing.DUMP_MS, "--delay-ms", delay_ms,
-                                "--spread-ms", spread_ms, scenario="bugcheck", prefix=self.lan.inside())
+                                "--spread-ms", spread_ms, *more, scenario="bugcheck", prefix=self.lan.inside())
 
     def crash(self):
         machines = self.machines()
@@ -40,6 +41,31 @@ class Failover(failing.Case):
         self.lan.give("b")
         self.judge(machines, 100, "collector killed, address moved")
 
+    def test_moved(self):
+        """The collector that has lost the address lives on, has the keys of all machines, and is shown their last breaks."""
+        self.lan.give("a")
+        self.start_all()
+        machines = self.machines()
+        self.wait_breaks(failing.COUNT)
+        self.fault()
+        self.lan.give("b")
+        self.judge([machines], 100, "address moved, both collectors live")
+
+    def test_moved_amid_reads(self):
+        """The one that loses the address is reading breaks, of which the other one tells the results."""
+        self.lan.give("a")
+        self.start_all()
+        machines = self.machines(more=("--think", THINK_MS, "--think-profile", "crash"))
+        self.known()
+        lan.wait_until(lambda: len(self.at_breaks()) >= failing.COUNT // 2, "the machines do not crash")
+        self.before = [e["phase"] for e in self.results()]
+        self.fault()
+        self.lan.give("b")
+        at_breaks = {name for side, name in self.at_breaks() if side == "a"} - {e["target"] for e in self.daemons["a"].events(kind="crash_status")}
+        self.judge([machines], 1500, "address moved amid reads, both collectors live")
+        self.assertTrue(at_breaks, "no break was being read when the address moved: nothing was tested")
+        self.daemons["a"].wait_log("has told the result of its break")
+
     def test_back(self):
         """The other collector has the keys of all machines when they crash, opens what it is shown, and reaches none."""
         self.lan.give("a")
@@ -59,7 +85,7 @@ class Failover(failing.Case):
 
 
 class Keepalived(Failover):
-    test_drained = test_dead = test_back = None
+    test_drained = test_dead = test_moved = test_moved_amid_reads = test_back = None
 
     def setUp(self):
         super().setUp()

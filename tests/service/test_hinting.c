@@ -28,7 +28,8 @@ static struct {
     struct hints_kv_user bucket; /* whom it tells of other collectors */
     unsigned looks;              /* the bucket was read again */
     struct address here;         /* the only address of this computer besides loopback */
-    unsigned words;              /* to other collectors, that a machine is kept */
+    unsigned words;              /* to other collectors */
+    uint32_t told;               /* the break that the last of them names */
 } timers;
 
 int __wrap_uv_timer_start(uv_timer_t *timer, uv_timer_cb run, uint64_t ms, uint64_t again_ms);
@@ -81,6 +82,7 @@ void __wrap_strays_show(struct strays *strays, const struct stray *stray)
 {
     (void)strays;
     timers.words += stray->kept;
+    timers.told = stray->told;
 }
 
 void __wrap_hints_kv_look(struct hints_kv *kv)
@@ -379,8 +381,10 @@ static void a_word_that_a_machine_is_kept_goes_to_the_others(void **state)
     struct address local;
     (void)state;
     assert_true(address_parse("198.51.100.1:50000", &local));
-    hinting_kept(fake.server, &fake_address, &local, "web-17");
+    hinting_kept(fake.server, &fake_address, &local, "web-17", 0);
     assert_int_equal(timers.words, 1);
+    hinting_kept(fake.server, &fake_address, &local, "web-17", 7);
+    assert_true(timers.words == 2 && timers.told == 7);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fake_machine_teardown)

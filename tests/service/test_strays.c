@@ -33,7 +33,7 @@ static void what_is_shown_comes_out_as_it_went_in(void **state)
         size_t length = strays_encode(&in, "c.1", data);
         assert_true(length > lengths[i] && strays_decode(data, length, collector, &out));
         assert_string_equal(collector, "c.1");
-        assert_true(!out.kept && out.target[0] == '\0' && out.length == lengths[i]);
+        assert_true(!out.kept && out.told == 0 && out.target[0] == '\0' && out.length == lengths[i]);
         assert_true(address_equal(&out.machine, &in.machine) && address_equal(&out.local, &in.local));
         assert_memory_equal(out.payload, payload, lengths[i]);
     }
@@ -50,9 +50,19 @@ static void a_word_names_the_target(void **state)
     memcpy(in.target, longest, sizeof in.target);
     size_t length = strays_encode(&in, longest, data);
     assert_true(length > 0 && strays_decode(data, length, collector, &out));
-    assert_true(out.kept && out.length == 0);
+    assert_true(out.kept && out.told == 0 && out.length == 0);
     assert_string_equal(out.target, longest);
     assert_string_equal(collector, longest);
+    in.told = 0x89abcdefU;
+    length = strays_encode(&in, "c1", data);
+    assert_true(length > 0 && strays_decode(data, length, collector, &out));
+    assert_true(out.kept && out.told == in.told && out.length == 0);
+    assert_false(strays_decode(data, length - 1, collector, &out));
+    memset(data + length - 4, 0, 4); /* of no break */
+    assert_false(strays_decode(data, length, collector, &out));
+    length = strays_encode(&in, "c1", data);
+    assert_true(strays_decode(data, length, collector, &out));
+    assert_string_equal(out.target, longest);
 }
 
 static void nothing_too_long_or_empty_is_sent(void **state)
@@ -84,7 +94,7 @@ static void other_messages_are_refused(void **state)
         if (!strays_decode(data, test_random_below(&random, length + 1), collector, &out))
             continue;
         assert_true(strlen(collector) < CONFIG_NAME_SIZE && strlen(out.target) < CONFIG_NAME_SIZE);
-        assert_true(out.kept == (out.length == 0) && out.length <= sizeof payload + 2);
+        assert_true(out.kept == (out.length == 0) && (out.kept || out.told == 0) && out.length <= sizeof payload + 2);
     }
 }
 

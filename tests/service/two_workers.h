@@ -15,6 +15,7 @@
 #include "service/platform/platform.h"
 #include "service/targets/policies.h"
 #include "service/worker/listener.h"
+#include "service/worker/route.h"
 #include "tests/service/captured_log.h"
 #include "tests/service/fake_env.h"
 #include "tests/session/puppet.h"
@@ -109,6 +110,79 @@ static inline int teardown(void **state)
     puppet_free(machine);
     config_clear(&config);
     return 0;
+}
+
+#define ROUNDS 200U /* of both loops, at most, until something has happened */
+
+static inline void pass_us(uint64_t us)
+{
+    now_ns += us * 1000;
+}
+
+/* An address, one of many, whose machines this worker serves. */
+static inline struct address address_of(unsigned worker, unsigned number)
+{
+    struct address address = {.ip = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 0}, .port = 9};
+    for (;; ++address.ip[15])
+        if (steer_worker(&fake.env.steer, address.ip) == worker && number-- == 0)
+            return address;
+}
+
+static inline struct target *add_target(struct worker *worker, const char *name, const struct kdnet_key *key,
+                                        const struct address *configured)
+{
+    struct config_target target = {.key = *key, .has_address = configured != NULL};
+    (void)snprintf(target.name, sizeof target.name, "%s", name);
+    if (configured)
+        memcpy(target.address.ip, configured->ip, sizeof target.address.ip);
+    assert_true(worker_reserve(worker, worker->targets.count + 1));
+    struct target *row = targets_add(&worker->targets, &target, false);
+    assert_non_null(row);
+    targets_begin_session(row, &worker->shared, policy, key);
+    assert_true(targets_index(&worker->targets));
+    return row;
+}
+
+/* A datagram arrives at a worker. */
+static inline void arrive(unsigned worker, const struct address *source, const struct puppet_bytes *bytes)
+{
+    const struct receiver_datagram datagram = {.source = *source, .payload = bytes->payload, .length = bytes->length};
+    route_batch(fake.workers[worker].listeners, &datagram, 1);
+}
+
+static inline void arrive_poke(unsigned worker, const struct address *source)
+{
+    struct puppet_bytes bytes;
+    puppet_next_poke(machine, &bytes);
+    arrive(worker, source, &bytes);
+}
+
+static inline void arrive_check(unsigned worker, const struct address *source)
+{
+    struct puppet_bytes bytes;
+    puppet_make_check(machine, &bytes);
+    arrive(worker, source, &bytes);
+}
+
+/* Turns the loops until so much was sent; keys are tried as the CPU budget allows, so time passes. */
+static inline void turn_until_sent(unsigned count)
+{
+    for (unsigned i = 0; i < ROUNDS && sent.count < count; ++i) {
+        pass_us(1000);
+        fake_turn();
+    }
+    assert_true(sent.count >= count);
+}
+
+/* The machine is live at this address. */
+static inline void connect_at(unsigned worker, const struct address *source)
+{
+    arrive_poke(worker, source);
+    turn_until_sent(1);
+    puppet_take(machine, &sent.bytes);
+    assert_true(machine->keyed);
+    arrive_check(worker, source);
+    fake_turn();
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

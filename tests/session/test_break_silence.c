@@ -288,6 +288,136 @@ static void a_machine_that_answers_nothing_to_a_late_host_goes_on(void **state)
     puppet_free(p);
 }
 
+/* Names the break that is being read, as another host would. */
+static uint32_t break_of(const struct puppet *p)
+{
+    return p->session->active->halt.stop.checksum;
+}
+
+/* Its address has moved to a host that has told the result: there is none here, nor a loss, and nothing is sent. */
+static void a_break_that_another_host_has_told_is_left_where_the_address_has_gone(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    puppet_connect(p);
+    be_sure(p);
+    assert_false(kdnet_session_told(p->session, 7, true, p->now_us)); /* no break is read */
+    assert_true(kdnet_session_is_connected(p->session));
+    p->acks = p->replies = false;
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    puppet_wait(p, SECOND_US, false);
+    uint32_t id = break_of(p);
+    assert_false(kdnet_session_told(p->session, id + 1, true, p->now_us)); /* another break */
+    assert_true(kdnet_session_is_halted(p->session));
+    assert_true(kdnet_session_told(p->session, id, true, p->now_us));
+    assert_false(kdnet_session_told(p->session, id, true, p->now_us));
+    assert_false(kdnet_session_is_halted(p->session) || kdnet_session_is_connected(p->session));
+    puppet_drain(p);
+    unsigned sent = p->sent_count, told = p->event_count;
+    puppet_wait(p, KDNET_READ_DEADLINE_US + 2 * p->shared.lost_after_us, false);
+    assert_int_equal(p->event_count, told);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 0);
+    assert_int_equal(p->sent_count, sent);
+    assert_int_equal(kdnet_session_deadline(p->session), KDNET_NEVER);
+    p->acks = true;
+    puppet_new_boot(p, 2);
+    puppet_connect(p);
+    be_sure(p);
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    puppet_wait(p, 3 * SECOND_US, false);
+    assert_true(kdnet_session_is_connected(p->session));
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 1);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_RELEASED), 1);
+    assert_int_equal(p->continue_count, 1);
+    puppet_free(p);
+}
+
+/* Both answer the machine: this one goes on, releases it, and says nothing when it could read nothing. */
+static void a_break_that_another_host_has_told_has_no_second_result_without_an_answer(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    puppet_connect(p);
+    be_sure(p);
+    p->replies = false;
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    uint32_t id = break_of(p);
+    assert_true(kdnet_session_told(p->session, id, false, p->now_us));
+    assert_true(kdnet_session_is_halted(p->session) && kdnet_session_is_connected(p->session));
+    puppet_wait(p, 3 * SECOND_US, false);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 0);
+    assert_int_equal(p->continue_count, 1);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_RELEASED), 1);
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS + 16); /* another one: the word does not count */
+    assert_int_not_equal(break_of(p), id);
+    puppet_wait(p, 3 * SECOND_US, false);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 1);
+    assert_int_equal(kdnet_session_told_break(p->session), 0); /* it says only that time was over */
+    puppet_free(p);
+}
+
+/* A kernel that says its version, and lets nothing be read. */
+static bool refuse(struct puppet *p, struct kdnet_manipulate *reply, uint8_t *data)
+{
+    (void)p;
+    (void)data;
+    if (!puppet_version(reply))
+        reply->return_status = 0xc0000001U;
+    return true;
+}
+
+static const struct puppet *teller;
+static uint32_t at_break, named;
+
+static void note_named(const struct kdnet_event *event)
+{
+    if (event->type == KDNET_EVENT_BREAK_IN)
+        at_break = break_of(teller);
+    if (event->type == KDNET_EVENT_CRASH_STATUS)
+        named = kdnet_session_told_break(teller->session);
+}
+
+/* It names its break for the others. */
+static void a_result_names_its_break(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    puppet_connect(p);
+    be_sure(p);
+    p->answer = refuse;
+    p->told = note_named;
+    teller = p;
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    puppet_wait(p, SECOND_US, false);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 1);
+    const struct kdnet_event_crash_status *status = &puppet_event(p, KDNET_EVENT_CRASH_STATUS, 0)->u.crash_status;
+    assert_int_not_equal(status->conclusion.reason, KDNET_REASON_TIMEOUT);
+    assert_true(named != 0 && named == at_break);
+    puppet_free(p);
+}
+
+/* What was told is released all the same, as often as it takes. */
+static void a_break_whose_result_was_told_is_not_left(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    puppet_connect(p);
+    be_sure(p);
+    p->replies = false;
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    uint32_t id = break_of(p);
+    p->acks = false;
+    puppet_wait(p, KDNET_READ_DEADLINE_US + 1000, false);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 1);
+    assert_true(kdnet_session_is_halted(p->session));
+    assert_false(kdnet_session_told(p->session, id, true, p->now_us));
+    assert_true(kdnet_session_is_connected(p->session));
+    p->acks = true;
+    puppet_wait(p, 2 * SECOND_US, false);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_RELEASED), 1);
+    puppet_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +433,10 @@ int main(void)
         cmocka_unit_test(a_continue_without_ack_is_repeated_but_not_for_ever),
         cmocka_unit_test(a_lost_ack_of_a_continue_does_not_make_handshake_after_handshake),
         cmocka_unit_test(a_machine_that_answers_nothing_to_a_late_host_goes_on),
+        cmocka_unit_test(a_break_that_another_host_has_told_is_left_where_the_address_has_gone),
+        cmocka_unit_test(a_break_that_another_host_has_told_has_no_second_result_without_an_answer),
+        cmocka_unit_test(a_result_names_its_break),
+        cmocka_unit_test(a_break_whose_result_was_told_is_not_left),
     };
     return cmocka_run_group_tests(tests, net_setup, net_teardown);
 }

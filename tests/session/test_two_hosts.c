@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Two hosts with one key answer one machine: each datagram comes to both, or to one of them in turn or by chance, or
- * the way changes again and again. The machine goes on soon after each break, both give a crash the same name, and no
- * result is wrong.
+ * the way changes again and again. The machine goes on soon after each break, both give a crash the same name, no
+ * result is wrong, and hosts that speak to each other tell one result of each break.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +15,7 @@
 
 #include "kdnet/error.h"
 #include "tests/session/net.h"
+#include "tests/session/two_ways.h"
 #include "tests/support/part.h"
 
 #define STATUS        0xc000007fU
@@ -26,34 +27,14 @@
 #define MOVED_HALT_US 3000000U
 #define SEEDS         (4U / TEST_ONE_IN(2U))
 #define WAITS_MAX     64U
+#define PHASES        (KDNET_PHASE_BOOT + 1)
 #define CHECK_SIZE    54U /* a connection check, an ACK, a RESEND, a RESET: a machine that waits sends longer ones */
-
-/*
- * In turn: so many datagrams to one, then so many to the other; by chance: so many of a hundred to one; bursts: to the
- * same as the one before but for one in so many.
- */
-enum way { BOTH, IN_TURN, BY_CHANCE, BURSTS, FLAPPING };
-
-struct route {
-    const char *label;
-    enum way way;
-    unsigned to_one, to_other;
-    uint64_t flip_us;
-    unsigned flips; /* so many; 0: on and on */
-    uint32_t think_ms;
-    bool alone; /* what the host sends that has not the way is lost: the address has moved */
-};
-
-struct weather {
-    uint32_t delay_us, jitter_us;
-    unsigned loss_percent;
-    uint32_t relay_us; /* from one host to the other; 0: they do not show each other what goes astray */
-};
 
 struct waiting {
     uint64_t time_us;
     struct kdnet_session *relayed_to; /* NULL: for the other host, from the machine */
-    size_t length;                    /* 0: word that the machine is kept */
+    size_t length;                    /* 0: a word */
+    uint32_t told;                    /* that a result was told: its break; 0: that the machine is kept */
     uint8_t payload[KDNET_DATAGRAM_MAX];
 };
 
@@ -68,6 +49,7 @@ struct two {
     bool to_other;
     struct waiting wait[WAITS_MAX];
     unsigned names, right, wrong;
+    unsigned verdicts[PHASES]; /* of the crash at each phase: a bit for each */
     uint8_t crash[KDNET_SESSION_ID_LENGTH];
     uint64_t halted_us;            /* since when it stands still; 0: it runs */
     uint64_t heard_us, longest_us; /* since when a host was told that the machine stands still; 0: none was */
@@ -76,6 +58,7 @@ struct two {
 struct outcome {
     uint64_t longest_us;
     unsigned over, plays, unread;
+    unsigned untold, doubled; /* breaks of crashes without a result, and with results that differ */
 };
 
 static struct kdnet_session_shared shared;
@@ -155,9 +138,16 @@ static bool watch(struct net_pair *pair, bool to_host, const uint8_t *payload, s
     return two->path->way == BOTH;
 }
 
+static void relay(struct two *two, struct kdnet_session *to, const uint8_t *payload, size_t length, uint32_t told);
+
 static void told(struct net_pair *pair, const struct kdnet_event *event)
 {
     struct two *two = pair->context;
+    uint32_t id = event->type == KDNET_EVENT_CRASH_STATUS ? kdnet_session_told_break(pair->session) : 0;
+    if (shared.relays && id != 0)
+        relay(two, two->other, NULL, 0, id);
+    if (event->type == KDNET_EVENT_CRASH_STATUS)
+        two->verdicts[event->u.crash_status.phase] |= 1U << event->u.crash_status.conclusion.verdict;
     if (event->type != KDNET_EVENT_CRASH_STATUS || !event->of.crash_known)
         return;
     const struct kdnet_event_crash_status *status = &event->u.crash_status;
@@ -170,31 +160,37 @@ static void told(struct net_pair *pair, const struct kdnet_event *event)
 }
 
 /* What one host shows the other, or its word. */
-static void relay(struct two *two, struct kdnet_session *to, const uint8_t *payload, size_t length)
+static void relay(struct two *two, struct kdnet_session *to, const uint8_t *payload, size_t length, uint32_t told)
 {
     assert_true(two->waiting < WAITS_MAX);
     struct waiting *waiting = &two->wait[two->waiting++];
-    *waiting =
-        (struct waiting){.time_us = two->pair.now_us + two->weather.relay_us, .relayed_to = to, .length = length};
-    memcpy(waiting->payload, payload, length);
+    *waiting = (struct waiting){
+        .time_us = two->pair.now_us + two->weather.relay_us, .relayed_to = to, .length = length, .told = told};
+    if (length > 0)
+        memcpy(waiting->payload, payload, length);
 }
 
 static void astray(struct net_pair *pair, const uint8_t *payload, size_t length)
 {
     struct two *two = pair->context;
-    relay(two, two->other, payload, length);
+    relay(two, two->other, payload, length, 0);
 }
 
 static void take_relayed(struct two *two, const struct waiting *taken)
 {
     struct kdnet_received received = {.authentic = false};
+    bool moved = two->path->knows && two->pair.session != two->has_way;
+    if (taken->told != 0)
+        (void)kdnet_session_told(two->pair.session, taken->told, moved, two->pair.now_us);
+    if (taken->told != 0 || (taken->length > 0 && moved))
+        return;
     if (taken->length == 0)
         kdnet_session_kept(two->pair.session, two->pair.now_us);
     else
         (void)kdnet_session_receive_relayed(two->pair.session, taken->payload, taken->length, two->pair.now_us,
                                             &received);
     if (received.authentic && !received.poke)
-        relay(two, two->other, taken->payload, 0);
+        relay(two, two->other, taken->payload, 0, 0);
     net_pair_poll(&two->pair);
 }
 
@@ -258,6 +254,15 @@ static void run(struct two *two)
     }
 }
 
+/* A crash has a result at its first break and at its last. What hosts tell alike is one result. */
+static void count_results(const struct two *two, struct outcome *out)
+{
+    out->untold += two->verdicts[KDNET_PHASE_BUGCHECK_FIRST] == 0;
+    out->untold += two->verdicts[KDNET_PHASE_SHUTDOWN] == 0;
+    for (unsigned i = 0; i < PHASES; ++i)
+        out->doubled += (two->verdicts[i] & (two->verdicts[i] - 1)) != 0;
+}
+
 static void play(const struct route *path, const struct weather *weather, const char *scenario, uint64_t seed,
                  struct outcome *out)
 {
@@ -291,46 +296,13 @@ static void play(const struct route *path, const struct weather *weather, const 
     ++out->plays;
     out->over += two->longest_us > HALT_US;
     out->unread += strcmp(scenario, "bugcheck") == 0 && two->right == 0;
+    if (strcmp(scenario, "bugcheck") == 0)
+        count_results(two, out);
     out->longest_us = two->longest_us > out->longest_us ? two->longest_us : out->longest_us;
     kdnet_session_free(two->other);
     net_pair_clear(&two->pair);
     free(two);
 }
-
-static const struct route routes[] = {
-    {.label = "to one", .way = FLAPPING}, /* what the network alone costs */
-    {.label = "to both", .way = BOTH},
-    {.label = "in turn, 1:1", .way = IN_TURN, .to_one = 1, .to_other = 1},
-    {.label = "the same, thinks 5 ms", .way = IN_TURN, .to_one = 1, .to_other = 1, .think_ms = 5},
-    {.label = "in turn, 2:1", .way = IN_TURN, .to_one = 2, .to_other = 1},
-    {.label = "in turn, 1:2", .way = IN_TURN, .to_one = 1, .to_other = 2},
-    {.label = "in turn, 2:2", .way = IN_TURN, .to_one = 2, .to_other = 2},
-    {.label = "in turn, 3:1", .way = IN_TURN, .to_one = 3, .to_other = 1},
-    {.label = "in turn, 3:2", .way = IN_TURN, .to_one = 3, .to_other = 2},
-    {.label = "in turn, 5:5", .way = IN_TURN, .to_one = 5, .to_other = 5},
-    {.label = "by chance, 10 %", .way = BY_CHANCE, .to_one = 10},
-    {.label = "by chance, 30 %", .way = BY_CHANCE, .to_one = 30},
-    {.label = "by chance, 50 %", .way = BY_CHANCE, .to_one = 50},
-    {.label = "by chance, 70 %", .way = BY_CHANCE, .to_one = 70},
-    {.label = "by chance, 90 %", .way = BY_CHANCE, .to_one = 90},
-    {.label = "bursts of 3", .way = BURSTS, .to_one = 3},
-    {.label = "bursts of 10", .way = BURSTS, .to_one = 10},
-    {.label = "bursts of 30", .way = BURSTS, .to_one = 30},
-    {.label = "changes every 0.1 s", .way = FLAPPING, .flip_us = 100000},
-    {.label = "changes every 0.3 s", .way = FLAPPING, .flip_us = 300000},
-    {.label = "changes every 0.7 s", .way = FLAPPING, .flip_us = 700000},
-    {.label = "changes every 3 s", .way = FLAPPING, .flip_us = 3000000},
-};
-
-/* The address moves from host to host while machines run, halt and crash, and the host that has lost it lives on. */
-static const struct route moves[] = {
-    {.label = "moves once", .way = FLAPPING, .flip_us = 5500000, .flips = 1, .alone = true},
-    {.label = "moves away and back", .way = FLAPPING, .flip_us = 1900000, .flips = 2, .alone = true},
-    {.label = "moves every 0.9 s", .way = FLAPPING, .flip_us = 900000, .alone = true},
-    {.label = "moves every 2 s", .way = FLAPPING, .flip_us = 2000000, .alone = true},
-    {.label = "moves every 3.1 s", .way = FLAPPING, .flip_us = 3100000, .alone = true},
-    {.label = "moves every 5 s", .way = FLAPPING, .flip_us = 5000000, .alone = true},
-};
 
 /* Plays each scenario with each seed, prints a cell, and returns what came of it. */
 static struct outcome play_cell(const struct route *route, const struct weather *weather)
@@ -366,12 +338,22 @@ static struct outcome play_routes(const struct route *plays, size_t plays_count,
             all.over += out.over;
             all.plays += out.plays;
             all.unread += out.unread;
+            all.untold += out.untold;
+            all.doubled += out.doubled;
         }
         print_message("\n");
     }
-    print_message("longest halt: %u ms; over 500 ms: %u of %u; crashes that nobody could read: %u of %u\n",
-                  (unsigned)(all.longest_us / 1000), all.over, all.plays, all.unread, all.plays / 3);
+    print_message("longest halt: %u ms; over 500 ms: %u of %u; crashes that nobody could read: %u of %u; breaks with "
+                  "results that differ: %u, without one: %u\n",
+                  (unsigned)(all.longest_us / 1000), all.over, all.plays, all.unread, all.plays / 3, all.doubled,
+                  all.untold);
     return all;
+}
+
+static struct outcome play_moves(const struct route *plays)
+{
+    return play_routes(plays, sizeof moves / sizeof moves[0], move_weathers,
+                       sizeof move_weathers / sizeof move_weathers[0]);
 }
 
 static struct outcome play_all(const struct weather *weathers, size_t count)
@@ -414,7 +396,7 @@ static void hosts_that_relay_let_a_machine_go_soon_near_and_far(void **state)
     (void)state;
     struct outcome all = play_all(weathers, sizeof weathers / sizeof weathers[0]);
     assert_true(all.over * 500 <= all.plays && all.longest_us <= ANY_HALT_US);
-    assert_int_equal(all.unread, 0);
+    assert_int_equal(all.unread + all.untold + all.doubled, 0);
 }
 
 /* A machine says a lost break again after half a second, with one host as with two: three in a row are the longest. Its
@@ -427,7 +409,7 @@ static void hosts_that_relay_bear_losses(void **state)
     (void)state;
     struct outcome all = play_all(weathers, sizeof weathers / sizeof weathers[0]);
     assert_true(all.over * 10 <= all.plays && all.longest_us <= LOSSY_HALT_US);
-    assert_true(all.unread * 100 <= all.plays);
+    assert_true((all.unread + all.untold + all.doubled) * 100 <= all.plays);
 }
 
 /*
@@ -436,15 +418,23 @@ static void hosts_that_relay_bear_losses(void **state)
  */
 static void word_of_a_host_that_has_lost_its_address_keeps_no_machine(void **state)
 {
-    static const struct weather weathers[] = {{.delay_us = 50, .relay_us = 500},
-                                              {.delay_us = 250, .jitter_us = 200, .relay_us = 5000},
-                                              {.delay_us = 2500, .jitter_us = 500, .relay_us = 20000},
-                                              {.delay_us = 10000, .relay_us = 1000},
-                                              {.delay_us = 250, .loss_percent = 5, .relay_us = 1000}};
     (void)state;
-    struct outcome all = play_routes(moves, sizeof moves / sizeof moves[0], weathers,
-                                     sizeof weathers / sizeof weathers[0]);
+    struct outcome all = play_moves(moves);
     assert_true(all.longest_us <= MOVED_HALT_US);
+    assert_int_equal(all.untold, 0);
+}
+
+/* The same hosts, which know where the address is: each break has one result. */
+static void who_has_lost_the_address_tells_no_second_result(void **state)
+{
+    struct route known[sizeof moves / sizeof moves[0]];
+    (void)state;
+    memcpy(known, moves, sizeof known);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; ++i)
+        known[i].knows = true;
+    struct outcome all = play_moves(known);
+    assert_true(all.longest_us <= MOVED_HALT_US);
+    assert_int_equal(all.untold + all.doubled, 0);
 }
 
 int main(void)
@@ -455,6 +445,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(hosts_that_relay_let_a_machine_go_soon_near_and_far, setup, teardown),
         cmocka_unit_test_setup_teardown(hosts_that_relay_bear_losses, setup, teardown),
         cmocka_unit_test_setup_teardown(word_of_a_host_that_has_lost_its_address_keeps_no_machine, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_has_lost_the_address_tells_no_second_result, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -249,6 +249,21 @@ int kdnet_session_receive_relayed(struct kdnet_session *session, const uint8_t *
 void kdnet_session_kept(struct kdnet_session *session, uint64_t now_us);
 
 /*
+ * Names the break whose result was told last, the same for each host at which the machine makes it: for
+ * kdnet_session_told there. 0: none, or a result that says only that the machine did not answer. Call it while the
+ * event is the last one that kdnet_session_next_event gave.
+ */
+uint32_t kdnet_session_told_break(const struct kdnet_session *session);
+
+/*
+ * Another host has told the result of this break. If it is being read here, there is no further result of it that is
+ * unknown. `away`: nothing that is sent here reaches the machine any more, because the address that it sends to has
+ * moved to that host. Then the reading ends, and the machine counts as not connected until it is heard, without a loss
+ * being reported. Returns whether the break was being read; otherwise nothing changes.
+ */
+bool kdnet_session_told(struct kdnet_session *session, uint32_t id, bool away, uint64_t now_us);
+
+/*
  * Writes one datagram that asks the machine to poke at once (PROTOCOL section 3). For a data datagram that no known
  * target can open, from an address that may be this target's; send `out` to the sender. Returns KDNET_OK or
  * KDNET_ERR_CRYPTO.
