@@ -11,12 +11,20 @@
 void kdnet_last_break_expect(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_awaited_break *awaited = &session->history->awaited;
-    *awaited = (struct kdnet_awaited_break){.expected = true, .since_us = kdnet_state_people_us(session, now_us)};
+    *awaited = (struct kdnet_awaited_break){.expected = true,
+                                            .checksum = session->active->halt.stop.checksum,
+                                            .since_us = kdnet_state_people_us(session, now_us)};
 }
 
 void kdnet_last_break_came(struct kdnet_session *session)
 {
     session->history->awaited.expected = false;
+}
+
+void kdnet_last_break_told(struct kdnet_session *session, uint32_t checksum)
+{
+    if (session->history && checksum != session->history->awaited.checksum)
+        session->history->awaited.expected = false;
 }
 
 void kdnet_last_break_missing(struct kdnet_session *session, bool rebooted)

@@ -9,6 +9,9 @@
 void kdnet_last_break_expect(struct kdnet_session *session, uint64_t now_us);
 void kdnet_last_break_came(struct kdnet_session *session);
 
+/* Another host has told the result of the break with this checksum: a later one than the first is its matter. */
+void kdnet_last_break_told(struct kdnet_session *session, uint32_t checksum);
+
 /* The machine does something else than break in again: reports that the last break is missing, if one is expected. */
 void kdnet_last_break_missing(struct kdnet_session *session, bool rebooted);
 

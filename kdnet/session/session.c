@@ -8,6 +8,7 @@
 #include "kdnet/session/events_internal.h"
 #include "kdnet/session/handshakes_internal.h"
 #include "kdnet/session/identity_internal.h"
+#include "kdnet/session/last_break_internal.h"
 #include "kdnet/session/offers_internal.h"
 #include "kdnet/session/outgoing_internal.h"
 #include "kdnet/session/probes/evidence_internal.h"
@@ -279,6 +280,7 @@ uint32_t kdnet_session_told_break(const struct kdnet_session *session)
 
 bool kdnet_session_told(struct kdnet_session *session, uint32_t id, bool away, uint64_t now_us)
 {
+    kdnet_last_break_told(session, id);
     bool read = kdnet_break_handler_told(session, id, away, now_us);
     session->lost = session->lost ||
                     (read && away); /* until it is heard here; the host that has it knows that it is not */

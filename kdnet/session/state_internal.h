@@ -263,6 +263,7 @@ struct kdnet_awaited_break {
     bool expected;
     bool rebooted;     /* the machine has shown another run since */
     uint8_t pokes;     /* pokes since */
+    uint32_t checksum; /* of the first break's state change */
     uint64_t since_us; /* kdnet_state_people_us */
 };
 

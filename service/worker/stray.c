@@ -69,9 +69,7 @@ static void take_told(struct worker *worker, struct target *row, uint32_t told, 
 {
     struct address local;
     struct log_line line;
-    if (!row->halted || !word_local(worker, row, &local))
-        return;
-    bool away = !word_is_here(worker, &local);
+    bool away = row->halted && word_local(worker, row, &local) && !word_is_here(worker, &local);
     if (!kdnet_session_told(targets_session(row), told, away, now_us) || !away)
         return;
     log_begin(&line, CONFIG_LOG_NOTICE,

@@ -134,6 +134,7 @@ class BothAnswer(harness.Case):
                     gap_ms=report.gap_ms({e["id"]: when for e, when in reversed(taken)},
                                          {e["id"]: report.seconds(e["time"]) for e, _ in taken}), floor_ms=floor_ms,
                     seen_by_both=sum(len({e["collector"] for one in self.daemons for e in one.events(name)}) > 1 for name in names),
+                    second_results=len({(e["target"], e["phase"], e["verdict"]) for e, _ in taken}) - len({(e["target"], e["phase"]) for e, _ in taken}),
                     unread=sum(all(e["verdict"] != "failed" for e, _ in taken if e["target"] == name) for name in names))
         self.assertEqual(len(ids), len(set(ids)), "doubled in the stream")
         self.assertEqual({e["verdict"] for e, _ in taken} - {"failed", "unknown", "not_started"}, set(), "a wrong result")

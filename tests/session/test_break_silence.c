@@ -356,6 +356,29 @@ static void a_break_that_another_host_has_told_has_no_second_result_without_an_a
     puppet_free(p);
 }
 
+/* The first break of a crash was here, and its last one at the other host: none is missing. */
+static void a_last_break_that_another_host_has_told_is_not_missed(void **state)
+{
+    (void)state;
+    for (uint32_t other = 0; other < 2; ++other) {
+        struct puppet *p = puppet_new();
+        puppet_connect(p);
+        be_sure(p);
+        p->replies = false;
+        puppet_print(p, "\n*** Fatal System Error: 0x000000d1\n                       "
+                        "(0x1,0x2,0x0,0x3)\n\n");
+        puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+        uint32_t first = break_of(p);
+        puppet_wait(p, 3 * SECOND_US, false);
+        assert_int_equal(p->continue_count, 1);
+        assert_true(p->session->history->awaited.expected);
+        assert_false(kdnet_session_told(p->session, first + other, false, p->now_us));
+        puppet_wait(p, 60 * SECOND_US, true);
+        assert_int_equal(puppet_events(p, KDNET_EVENT_NO_LAST_BREAK), 1 - other);
+        puppet_free(p);
+    }
+}
+
 /* A kernel that says its version, and lets nothing be read. */
 static bool refuse(struct puppet *p, struct kdnet_manipulate *reply, uint8_t *data)
 {
@@ -435,6 +458,7 @@ int main(void)
         cmocka_unit_test(a_machine_that_answers_nothing_to_a_late_host_goes_on),
         cmocka_unit_test(a_break_that_another_host_has_told_is_left_where_the_address_has_gone),
         cmocka_unit_test(a_break_that_another_host_has_told_has_no_second_result_without_an_answer),
+        cmocka_unit_test(a_last_break_that_another_host_has_told_is_not_missed),
         cmocka_unit_test(a_result_names_its_break),
         cmocka_unit_test(a_break_whose_result_was_told_is_not_left),
     };
