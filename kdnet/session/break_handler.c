@@ -367,11 +367,15 @@ void kdnet_break_handler_other_host(struct kdnet_session *session, uint64_t now_
 bool kdnet_break_handler_told(struct kdnet_session *session, uint32_t checksum, bool away, uint64_t now_us)
 {
     struct kdnet_halt *halt = session->active ? &session->active->halt : NULL;
-    if (!halt || halt->stage != KDNET_STAGE_READING || halt->stop.checksum != checksum)
+    if (!halt || halt->stage == KDNET_STAGE_RUNNING || halt->stop.checksum != checksum)
         return false;
     halt->told = true;
-    if (away)
-        implied_resume(session, now_us); /* by the other host */
+    if (away && halt->stage == KDNET_STAGE_GOING) {
+        kdnet_link_abandon(&session->active->link); /* the other host releases it: our Continue was not taken */
+        kdnet_halt_set_stage(halt, KDNET_STAGE_RUNNING);
+    } else if (away) {
+        implied_resume(session, now_us);
+    }
     return true;
 }
 

@@ -24,7 +24,7 @@ void kdnet_break_handler_heard(struct kdnet_session *session, uint64_t now_us);
 void kdnet_break_handler_other_host(struct kdnet_session *session, uint64_t now_us);
 
 /* Another host has told the result of the break with this checksum. `away`: this one cannot reach the machine any more,
- * so that its reading ends. Returns whether the break was being read. */
+ * so that the break is over here. Returns whether the machine was at this break. */
 bool kdnet_break_handler_told(struct kdnet_session *session, uint32_t checksum, bool away, uint64_t now_us);
 
 /* The machine has another random than the session before: nothing of the old boot holds. */

@@ -256,11 +256,11 @@ void kdnet_session_kept(struct kdnet_session *session, uint64_t now_us);
 uint32_t kdnet_session_told_break(const struct kdnet_session *session);
 
 /*
- * Another host has told the result of this break. If it is being read here, there is no further result of it that is
- * unknown; and this session misses no last break of a crash when the other host has had a later one. `away`: nothing
+ * Another host has told the result of this break. If the machine is at it here, no further result of it that is unknown
+ * is told; and this session misses no last break of a crash when the other host has had a later one. `away`: nothing
  * that is sent here reaches the machine any more, because the address that it sends to has moved to that host. Then the
- * reading ends, and the machine counts as not connected until it is heard, without a loss being reported. Returns
- * whether the break was being read; otherwise nothing changes.
+ * break is over here, and the machine counts as not connected until it is heard, without a loss being reported. Returns
+ * whether the machine was at this break.
  */
 bool kdnet_session_told(struct kdnet_session *session, uint32_t id, bool away, uint64_t now_us);
 
