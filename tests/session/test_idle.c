@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A poke of an idle machine touches three cache lines of its session (state_internal.h), also in a fleet. */
+/* A poke of an idle machine touches three cache lines of its session (state_internal.h), also in a fleet; and it is
+ * answered when the machine is doubted. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -62,8 +63,28 @@ static void a_poke_touches_only_the_first_members(void **state)
     }
 }
 
+/* As when another collector has it, perhaps: the next poke of a machine that counts as connected is answered. */
+static void a_machine_that_is_doubted_is_keyed_anew(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    kdnet_session_doubt(p->session); /* of nothing: it changes nothing */
+    puppet_connect(p);
+    unsigned before = p->responses;
+    (void)puppet_poke(p);
+    assert_int_equal(p->responses, before);
+    kdnet_session_doubt(p->session);
+    (void)puppet_poke(p);
+    assert_int_equal(p->responses, before + 1);
+    assert_true(kdnet_session_is_connected(p->session));
+    puppet_free(p);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_poke_touches_only_the_first_members)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_poke_touches_only_the_first_members),
+        cmocka_unit_test(a_machine_that_is_doubted_is_keyed_anew),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
