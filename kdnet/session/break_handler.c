@@ -397,6 +397,17 @@ void kdnet_break_handler_rebooted(struct kdnet_session *session, uint64_t now_us
     session->kernel_info = NULL;
 }
 
+/* Whether another host may still tell the result of a break whose time is over here: asked once for each break. */
+static bool wait_for_word(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_halt *halt = &session->active->halt;
+    if (!session->shared->away || halt->waits_for_word || halt->stop.load_symbols)
+        return false;
+    halt->waits_for_word = true;
+    halt->deadline_us = now_us + session->shared->read_deadline_us;
+    return true;
+}
+
 void kdnet_break_handler_expire(struct kdnet_session *session, uint64_t now_us)
 {
     kdnet_resend_expire(session, now_us);
@@ -409,7 +420,7 @@ void kdnet_break_handler_expire(struct kdnet_session *session, uint64_t now_us)
     case KDNET_STAGE_READING:
         if (now_us >= halt->deadline_us && halt->stop.load_symbols)
             kdnet_resume_loaded(session);
-        else if (now_us >= halt->deadline_us && !kdnet_reach_await(session, now_us))
+        else if (now_us >= halt->deadline_us && !wait_for_word(session, now_us) && !kdnet_reach_await(session, now_us))
             kdnet_resume_conclude(session, KDNET_REASON_TIMEOUT, now_us);
         else if (halt->paused_until_us != 0 && now_us >= halt->paused_until_us)
             advance(session, now_us);

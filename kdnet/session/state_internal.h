@@ -176,10 +176,11 @@ struct kdnet_halt {
     uint64_t deadline_us;     /* end of the read, or of the hold */
     uint64_t paused_until_us; /* when a probe that has no question now is asked for its next one; 0: none pauses */
     struct kdnet_reported reported;
-    bool repeat; /* the crash's last break, repeated by the machine: nothing new to report */
-    bool told;   /* another host has told this break's result */
-    bool reboot; /* an operator wants a reboot after the read */
-    bool again;  /* a held machine is read again, and held as before until held_until_us */
+    bool repeat;         /* the crash's last break, repeated by the machine: nothing new to report */
+    bool told;           /* another host has told this break's result */
+    bool waits_for_word; /* the read's time is over; another host, which has the machine now, may tell the result */
+    bool reboot;         /* an operator wants a reboot after the read */
+    bool again;          /* a held machine is read again, and held as before until held_until_us */
     uint64_t held_until_us;
     uint64_t again_us; /* start of the second read (kdnet_state_people_us) */
     bool unread;       /* the break exceeds the rate limit: only a bug check is read */

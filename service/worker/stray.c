@@ -67,9 +67,8 @@ static bool pass_on(const struct worker *worker, struct stray_message *stray)
 /* Another collector has told the result of a break. */
 static void take_told(struct worker *worker, struct target *row, uint32_t told, uint64_t now_us)
 {
-    struct address local;
     struct log_line line;
-    bool away = row->halted && word_local(worker, row, &local) && !word_is_here(worker, &local);
+    bool away = row->halted && word_is_away(worker, row);
     if (!kdnet_session_told(targets_session(row), told, away, now_us) || !away)
         return;
     log_begin(&line, CONFIG_LOG_NOTICE,

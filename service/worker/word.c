@@ -27,6 +27,12 @@ bool word_local(const struct worker *worker, const struct target *row, struct ad
     return ip != NULL;
 }
 
+bool word_is_away(const struct worker *worker, const struct target *row)
+{
+    struct address local;
+    return word_local(worker, row, &local) && !word_is_here(worker, &local);
+}
+
 void word_tell(const struct worker *worker, const struct target *target)
 {
     struct address local;

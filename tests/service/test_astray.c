@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "kdnet/session/state_internal.h"
+#include "service/worker/pump.h"
 #include "service/worker/stray.h"
 #include "tests/service/two_workers.h"
 
@@ -291,6 +292,29 @@ static void a_break_that_was_read_elsewhere_has_no_result_here(void **state)
     assert_int_equal(fake.workers[0].totals.crash_statuses, 0);
 }
 
+/* While nobody says so, its time is over later: the other collector needs time, too. */
+static void a_break_whose_address_has_moved_is_told_later(void **state)
+{
+    struct address source = address_of(0, 0);
+    const struct address local = ours(1, 50000);
+    struct worker *worker = &fake.workers[0];
+    (void)state;
+    const struct target *row = connect_among_others(&source);
+    fake.env.here = look_here;
+    worker->listeners->local = others.here[0] = local;
+    worker->shared.read_deadline_us = KDNET_READ_DEADLINE_US;
+    show_break(&source, &local);
+    expect_taken(row, true);
+    others.here[0] = ours(2, 50000);
+    for (uint64_t us = 1000; us <= 3 * KDNET_READ_DEADLINE_US; us += 1000) {
+        pass_us(1000); /* a longer step is a computer that stood still */
+        pump_expire(worker);
+        assert_true(worker->totals.crash_statuses == 0 || us >= 2 * KDNET_READ_DEADLINE_US);
+    }
+    assert_int_equal(worker->totals.crash_statuses, 1);
+    assert_int_equal(others.told, 0); /* it says only that time was over */
+}
+
 /* A kernel that says its version, and lets nothing be read. */
 static bool refuse(struct puppet *puppet, struct kdnet_manipulate *reply, uint8_t *data)
 {
@@ -346,6 +370,7 @@ int main(void)
         TEST(a_wildcard_listener_takes_what_is_shown_while_the_address_is_here),
         TEST(a_wildcard_listener_answers_from_its_own_address_what_came_to_another),
         TEST(a_break_that_was_read_elsewhere_has_no_result_here),
+        TEST(a_break_whose_address_has_moved_is_told_later),
         TEST(a_result_is_said_to_the_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

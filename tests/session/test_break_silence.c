@@ -332,6 +332,28 @@ static void a_break_that_another_host_has_told_is_left_where_the_address_has_gon
     puppet_free(p);
 }
 
+/* The other host needs its time, too. */
+static void where_the_address_has_gone_the_word_of_its_host_is_awaited(void **state)
+{
+    (void)state;
+    for (unsigned word = 0; word < 2; ++word) {
+        struct puppet *p = puppet_new();
+        puppet_connect(p);
+        be_sure(p);
+        p->acks = p->replies = false;
+        puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+        p->shared.away = true;
+        puppet_wait(p, 2 * KDNET_READ_DEADLINE_US - 1000, false);
+        assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 0);
+        assert_true(kdnet_session_is_halted(p->session));
+        if (word)
+            assert_true(kdnet_session_told(p->session, break_of(p), true, p->now_us));
+        puppet_wait(p, SECOND_US, false);
+        assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), word ? 0 : 1);
+        puppet_free(p);
+    }
+}
+
 /* Both answer the machine: this one goes on, releases it, and says nothing when it could read nothing. */
 static void a_break_that_another_host_has_told_has_no_second_result_without_an_answer(void **state)
 {
@@ -461,6 +483,7 @@ int main(void)
         cmocka_unit_test(a_lost_ack_of_a_continue_does_not_make_handshake_after_handshake),
         cmocka_unit_test(a_machine_that_answers_nothing_to_a_late_host_goes_on),
         cmocka_unit_test(a_break_that_another_host_has_told_is_left_where_the_address_has_gone),
+        cmocka_unit_test(where_the_address_has_gone_the_word_of_its_host_is_awaited),
         cmocka_unit_test(a_break_that_another_host_has_told_has_no_second_result_without_an_answer),
         cmocka_unit_test(a_last_break_that_another_host_has_told_is_not_missed),
         cmocka_unit_test(a_result_names_its_break),

@@ -118,6 +118,10 @@ struct kdnet_session_shared {
     /* The caller shows those other hosts what goes astray (kdnet_received.astray), and says when one of them has the
      * machine (kdnet_session_kept). May change between calls. */
     bool relays;
+    /* Nothing that is sent to the machine reaches it: the address that it sends to has moved to one of those other
+     * hosts. Set before kdnet_session_expire, for its session: a read whose time is over then waits read_deadline_us
+     * longer for that host's word (kdnet_session_told). */
+    bool away;
 };
 
 /*
