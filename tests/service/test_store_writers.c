@@ -44,6 +44,15 @@ static struct store *open_store(const struct folder *folder, bool held)
     return store;
 }
 
+/* A store in a new folder, open and empty. */
+static struct store *begin(struct folder *folder)
+{
+    make_folder(folder);
+    struct store *store = open_store(folder, false);
+    store_settle(store, PATIENCE_MS);
+    return store;
+}
+
 static int make_line(char line[static 256], const char *run, unsigned number)
 {
     return snprintf(
@@ -147,9 +156,7 @@ static void test_a_slow_process_is_waited_for(void **state)
 {
     struct folder folder;
     (void)state;
-    make_folder(&folder);
-    struct store *store = open_store(&folder, false);
-    store_settle(store, PATIENCE_MS);
+    struct store *store = begin(&folder);
     sqlite3 *other = lock_file(&folder);
     add(store, "one", 0);
     uv_sleep(STORE_COMMIT_MS + 2 * DATABASE_LOCK_SHORT_MS);
@@ -165,9 +172,7 @@ static void test_at_the_end_a_slow_process_is_not_waited_for(void **state)
 {
     struct folder folder;
     (void)state;
-    make_folder(&folder);
-    struct store *store = open_store(&folder, false);
-    store_settle(store, PATIENCE_MS);
+    struct store *store = begin(&folder);
     sqlite3 *other = lock_file(&folder);
     add(store, "one", 0);
     uv_sleep(2 * STORE_COMMIT_MS);
