@@ -143,26 +143,24 @@ static void take_datagram(struct worker *worker, struct listener *listener, cons
         worker->forwarded(&arrival, 0, 0);
 }
 
+/* Finds the rows of a stray's machine at a listener. Returns whether a row here may open it. */
+static bool is_expected(const struct worker *worker, const struct listener *listener, const struct stray_message *stray,
+                        struct stray_rows *at)
+{
+    uint32_t ids[RESPONSES_WAYS];
+    at->count = targets_at(&worker->targets, &stray->machine, listener->local.port, at->rows);
+    return at->count > 0 || responses_at(&worker->responses, &stray->machine, listener->local.port, ids) > 0;
+}
+
 /* The listener that the machine knows: that of the same address, where collectors share one; else that of its row. */
 static struct listener *listener_of(struct worker *worker, const struct stray_message *stray)
 {
-    struct target *rows[TARGETS_SHARE_MAX];
-    uint32_t ids[RESPONSES_WAYS];
+    struct stray_rows at;
     struct listener *listener = worker->finished || worker->stopping ? NULL : worker->listeners;
     struct listener *same = listener ? worker_listener_at(worker, &stray->local) : NULL;
-    while (!same && listener &&
-           (listener->closed || (targets_at(&worker->targets, &stray->machine, listener->local.port, rows) == 0 &&
-                                 responses_at(&worker->responses, &stray->machine, listener->local.port, ids) == 0)))
+    while (!same && listener && (listener->closed || !is_expected(worker, listener, stray, &at)))
         listener = listener->next;
     return same ? same : listener;
-}
-
-/* Whether a row here may open it. */
-static bool is_expected(const struct worker *worker, const struct listener *listener, const struct stray_message *stray,
-                        const struct stray_rows *at)
-{
-    uint32_t ids[RESPONSES_WAYS];
-    return at->count > 0 || responses_at(&worker->responses, &stray->machine, listener->local.port, ids) > 0;
 }
 
 static void handle_stray(struct message *message, void *owner)
@@ -173,12 +171,12 @@ static void handle_stray(struct message *message, void *owner)
     uint16_t via;
     struct listener *listener = listener_of(worker, stray);
     if (listener) {
-        at.count = targets_at(&worker->targets, &stray->machine, listener->local.port, at.rows);
+        bool expected = is_expected(worker, listener, stray, &at);
         if (at.count == 0 && pass_on(worker, stray))
             return;
         if (stray->length == 0)
             take_word(worker, stray, at.rows, at.count);
-        else if (is_expected(worker, listener, stray, &at) && can_answer(worker, listener, stray, &at, &via))
+        else if (expected && can_answer(worker, listener, stray, &at, &via))
             take_datagram(worker, listener, stray, via);
     }
     free(stray);
