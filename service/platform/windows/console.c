@@ -6,7 +6,7 @@
 static HANDLE error_output; /* that was prepared */
 
 /* Makes writes to a full pipe fail instead of blocking. */
-void console_prepare(void)
+static void prepare(void)
 {
     DWORD mode = PIPE_NOWAIT;
     error_output = GetStdHandle(STD_ERROR_HANDLE);
@@ -18,6 +18,6 @@ bool console_write(const char *text, size_t length)
 {
     DWORD written = 0;
     if (!error_output || error_output != GetStdHandle(STD_ERROR_HANDLE)) /* it may be another one by now */
-        console_prepare();
+        prepare();
     return WriteFile(error_output, text, (DWORD)length, &written, NULL) && written > 0;
 }

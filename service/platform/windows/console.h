@@ -6,9 +6,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-void console_prepare(void);
-
-/* Writes a whole line. False: standard error would block; nothing was written. */
+/*
+ * Writes a whole line. False: standard error would block; nothing was written. From the first line on a pipe does not
+ * wait: what is written otherwise has to be written before, or is lost where the pipe is full.
+ */
 bool console_write(const char *text, size_t length);
 
 #endif

@@ -139,6 +139,16 @@ static bool next_line(char line[static LINE_MAX + 64], size_t *length)
     return some;
 }
 
+/* Puts the time ahead of a line. Returns how many bytes the whole has, at most size - 1. */
+static size_t stamp(const char *line, size_t length, char *out, size_t size)
+{
+    SYSTEMTIME now;
+    GetSystemTime(&now);
+    int written = snprintf(out, size, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ %.*s", now.wYear, now.wMonth, now.wDay,
+                           now.wHour, now.wMinute, now.wSecond, now.wMilliseconds, (int)length, line);
+    return written < 0 ? 0 : (size_t)written < size ? (size_t)written : size - 1;
+}
+
 static DWORD WINAPI write_lines(void *user)
 {
     static char stamped[LINE_MAX + 64];
@@ -146,17 +156,22 @@ static DWORD WINAPI write_lines(void *user)
     size_t length = 0;
     (void)user;
     while (next_line(line, &length)) {
-        SYSTEMTIME now;
-        GetSystemTime(&now);
-        int written = snprintf(stamped, sizeof stamped, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ %.*s", now.wYear,
-                               now.wMonth, now.wDay, now.wHour, now.wMinute, now.wSecond, now.wMilliseconds,
-                               (int)length, line);
-        if (written > 0)
-            (void)logfile_write(&eventlog.file, stamped,
-                                (size_t)written < sizeof stamped ? (size_t)written : sizeof stamped - 1);
+        size_t whole = stamp(line, length, stamped, sizeof stamped);
+        if (whole > 0)
+            (void)logfile_write(&eventlog.file, stamped, whole);
         tell_line(line, length);
     }
     return 0;
+}
+
+/* The file may be about to be renamed: then this line is lost, or in the older one. */
+bool eventlog_write_at_once(const char *text, size_t length)
+{
+    char stamped[512];
+    DWORD written = 0;
+    size_t whole = stamp(text, length, stamped, sizeof stamped);
+    HANDLE file = eventlog.file.handle;
+    return file && whole > 0 && WriteFile(file, stamped, (DWORD)whole, &written, NULL) && written == whole;
 }
 
 void eventlog_open(const wchar_t *folder)

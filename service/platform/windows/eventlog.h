@@ -18,6 +18,9 @@ bool eventlog_is_open(void);
 /* Writes a line of log.h. Never waits for a reader. False: written nowhere. Thread: any, one at a time. */
 bool eventlog_write_line(const char *text, size_t length);
 
+/* Writes a line to the file at once, ahead of those that wait. It may wait for the disk. Thread: any. */
+bool eventlog_write_at_once(const char *text, size_t length);
+
 void eventlog_close(void);
 
 #endif

@@ -2,6 +2,7 @@
 #include "service/net/address.h"
 #include "service/platform/windows/console.h"
 #include "service/platform/windows/eventlog.h"
+#include "service/platform/windows/fault.h"
 #include "service/platform/windows/service_state.h"
 #include "service/platform/platform.h"
 
@@ -10,9 +11,14 @@
 
 #define PIPE_LOOK_MS 10 /* until a full pipe is tried again */
 
+static bool write_fault(const char *text, size_t length)
+{
+    return eventlog_is_open() ? eventlog_write_at_once(text, length) : console_write(text, length);
+}
+
 void platform_prepare(void)
 {
-    console_prepare();
+    fault_watch(write_fault);
 }
 
 /* Keeps keys out of reports of Windows Error Reporting. */

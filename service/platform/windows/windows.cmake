@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What is built of platform/ on Windows, and what each source needs there. Included by platform.cmake.
 set(KDNETD_PLATFORM platform/windows/windows.c platform/windows/console.c platform/windows/control.c
-  platform/windows/eventlog.c platform/windows/firewall.c platform/windows/folders.c
+  platform/windows/eventlog.c platform/windows/fault.c platform/windows/firewall.c platform/windows/folders.c
   platform/windows/inherited_windows.c platform/windows/install.c
   platform/windows/log_line.c platform/windows/logfile.c platform/windows/manager.c platform/windows/notify_windows.c
   platform/windows/receiver_windows.c platform/windows/requests.c platform/windows/selftest.c
