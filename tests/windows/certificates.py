@@ -4,7 +4,7 @@ import datetime
 import ssl
 import subprocess
 
-from wine import expect, text
+from wine import expect
 
 CONFIG = """[ca]
 default_ca = own
@@ -31,7 +31,7 @@ distinguished_name = name
 
 def openssl(folder, *arguments):
     done = subprocess.run(["openssl", *map(str, arguments)], cwd=folder, capture_output=True, timeout=120, stdin=subprocess.DEVNULL)
-    expect(done.returncode == 0, f"openssl {' '.join(map(str, arguments))}", text(done))
+    expect(done.returncode == 0, f"openssl {' '.join(map(str, arguments))}", done)
 
 
 def make_authority(folder):

@@ -17,7 +17,7 @@ def make_certificate(folder):
     done = subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=kdnetd test",
                            "-addext", "extendedKeyUsage=codeSigning", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
                           capture_output=True, timeout=120)
-    expect(done.returncode == 0, "openssl makes a certificate", text(done))
+    expect(done.returncode == 0, "openssl makes a certificate", done)
 
 
 def make_hook(folder):
@@ -52,7 +52,7 @@ def verifies(folder, path):
 def check_signed(folder, hook):
     out = folder / "signed"
     done = pack(out, hook)
-    expect(done.returncode == 0 and len(made(out)) == 2, "packages are made with a hook", text(done))
+    expect(done.returncode == 0 and len(made(out)) == 2, "packages are made with a hook", done)
     expect(verifies(folder, next(out.glob("*.msi"))), "the .msi verifies")
     programs = programs_of(out)
     expect(set(programs) == set(PROGRAMS), "the programs are in the .zip", str(set(programs)))
@@ -77,7 +77,7 @@ def check_unsigned(folder):
     """Without a hook the packages have what was built, and nothing else."""
     out = folder / "unsigned"
     done = pack(out)
-    expect(done.returncode == 0 and len(made(out)) == 2, "packages are made without a hook", text(done))
+    expect(done.returncode == 0 and len(made(out)) == 2, "packages are made without a hook", done)
     expect(not verifies(folder, next(out.glob("*.msi"))), "the .msi has no signature")
     for name, content in programs_of(out).items():
         plain = folder / f"plain-{name}"

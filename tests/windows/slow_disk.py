@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 
-from wine import PATIENCE, expect, free_port, native, text, wait, write_closed
+from wine import PATIENCE, expect, free_port, native, text, told, wait, write_closed
 
 KEY = "1.2.3.4"
 GUIDAGE = "4B444E45542D544152474554000000011"
@@ -38,7 +38,7 @@ def set_disk(wine, ms):
 def verb(wine, *words, code=0):
     done = wine.run(wine.build / "kdnetd.exe", "service", *words)
     expect(done.returncode == code, f"service {' '.join(words)}: exit status {done.returncode}, not {code}",
-           text(done) + read_log(wine)[-3000:])
+           told(done) + read_log(wine)[-3000:])
     return text(done)
 
 
@@ -68,7 +68,7 @@ def crash_all(wine, port, seed):
     done = subprocess.run([native("kdnet-target"), "--host", f"127.0.0.1:{port}", "--key", KEY, "--count", str(MACHINES),
                            "--bind", "127.0.0.1:0", "--scenario", "bugcheck", "--status", "0x0", "--exit",
                            "--duration-ms", "80000", "--seed", str(seed)], capture_output=True, timeout=PATIENCE)
-    expect(done.returncode == 0, f"machines end well ({done.returncode})", text(done) + read_log(wine)[-3000:])
+    expect(done.returncode == 0, f"machines end well ({done.returncode})", told(done) + read_log(wine)[-3000:])
 
 
 def crashes_stored(wine):

@@ -29,7 +29,7 @@ import outlets
 import receivers
 import signing
 import slow_disk
-from wine import PATIENCE, SKIPPED, TREE, Wine, expect, free_port, native, say, text, wait, write_closed
+from wine import PATIENCE, SKIPPED, TREE, Wine, expect, free_port, native, say, text, told, wait, write_closed
 
 GUIDAGE = "4B444E45542D544152474554000000011"
 STATUS = {"0x0": "written", "0xC000007F": "failed"}
@@ -74,21 +74,21 @@ def check_files(wine):
         path.write_bytes(content)
         path.chmod(0o600)
         done = wine.run(wine.build / "kdnetd.exe", "--check", "Z:" + str(path).replace("/", "\\"))
-        expect(done.returncode == 0 and f"{kind} ß.yaml is right: 1 targets" in text(done), kind, text(done))
+        expect(done.returncode == 0 and f"{kind} ß.yaml is right: 1 targets" in text(done), kind, done)
     wrong = folder / "wrong.yaml"
     wrong.write_text(plain + "no_such_option: 1\n")
     wrong.chmod(0o600)
     done = wine.run(wine.build / "kdnetd.exe", "--check", "Z:" + str(wrong).replace("/", "\\"))
-    expect(done.returncode == 2 and "no_such_option" in text(done), "a mistake is named", text(done))
+    expect(done.returncode == 2 and "no_such_option" in text(done), "a mistake is named", done)
     wrong.write_text(plain.replace('"-"', f"'{folder_name}\\not there\\events.jsonl'"))
     done = wine.run(wine.build / "kdnetd.exe", "--check", "Z:" + str(wrong).replace("/", "\\"))
     expect(done.returncode == 2 and f"its folder {folder_name}\\not there is not there" in text(done), "a folder is missing",
-           text(done))
+           done)
     open_to_all = folder / "open.yaml"
     open_to_all.write_text(plain)
     open_to_all.chmod(0o644)
     done = wine.run(wine.build / "kdnetd.exe", "--check", "Z:" + str(open_to_all).replace("/", "\\"))
-    expect(done.returncode == 2 and "icacls" in text(done) and "*S-1-5-32-544:F" in text(done), "what others read is refused", text(done))
+    expect(done.returncode == 2 and "icacls" in text(done) and "*S-1-5-32-544:F" in text(done), "what others read is refused", done)
     check_long_path(wine, folder, open_to_all)
     shutil.rmtree(folder)
     return ", ".join(kinds)
@@ -103,11 +103,11 @@ def check_long_path(wine, folder, open_to_all):
     write_closed(deep / "k.yaml", 'listen: "127.0.0.1:50000"\nevents: "-"\ntargets_file: "schlüssel"\n')
     name = "Z:" + str(deep / "k.yaml").replace("/", "\\")
     done = wine.run(wine.build / "kdnetd.exe", "--check", name)
-    expect(len(name) > 260 and done.returncode == 0 and "is right: 2 targets" in text(done), "a long path", text(done))
+    expect(len(name) > 260 and done.returncode == 0 and "is right: 2 targets" in text(done), "a long path", done)
     shutil.copy(open_to_all, deep / "k.yaml")
     (deep / "k.yaml").chmod(0o644)
     done = wine.run(wine.build / "kdnetd.exe", "--check", name)
-    expect(done.returncode == 2 and 'icacls "FILE" ' in text(done), "half a path is none", text(done))
+    expect(done.returncode == 2 and 'icacls "FILE" ' in text(done), "half a path is none", done)
 
 
 # Arguments with a value that an option does not take, or without one that it wants, and what is said.
@@ -124,21 +124,21 @@ MISPLACED = (("kdnetd", ("--help=x",), "--help takes no value"), ("kdnetd", ("--
 def check_programs(wine):
     for name, arguments, said in MISPLACED:
         done = wine.run(wine.build / f"{name}.exe", *arguments)
-        expect(done.returncode == 2 and said in text(done), f"{name} {' '.join(arguments)}", text(done))
+        expect(done.returncode == 2 and said in text(done), f"{name} {' '.join(arguments)}", done)
     for name in ("kdnetd", "kdnetctl", "kdnet-target"):
         done = wine.run(wine.build / f"{name}.exe", "--version")
-        expect(done.returncode == 0 and done.stdout.decode().startswith(name + " "), name, text(done))
+        expect(done.returncode == 0 and done.stdout.decode().startswith(name + " "), name, done)
         expect(b"\r" not in done.stdout, f"{name} prints bytes as they are", done.stdout)
         found = set(ELSEWHERE.findall((wine.build / f"{name}.exe").read_bytes()))
         expect(not found, f"{name} tells nobody to do what only Linux knows (config/remedies.h)", str(found))
     capture = wine.build / "one_frame.pcap"
     capture.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + struct.pack("<IIII", 1, 0, 60, 60) + bytes(60))
     done = wine.run(wine.build / "kdnetctl.exe", "decode", capture)
-    expect("among 1 frames" in text(done), "a pcap file is read from its beginning", text(done))
+    expect("among 1 frames" in text(done), "a pcap file is read from its beginning", done)
     wine.env["KDNETD_URL"] = f"http://127.0.0.1:{free_port(socket.SOCK_STREAM)}"
     done = wine.run(wine.build / "kdnetctl.exe", "doctor")
     del wine.env["KDNETD_URL"]
-    expect("kdnetd service start" in text(done), "doctor names the commands of this system", text(done))
+    expect("kdnetd service start" in text(done), "doctor names the commands of this system", done)
     return "3 programs"
 
 
@@ -189,7 +189,7 @@ def unpack(wine):
 def verb(wine, *words, code=0):
     done = wine.run(wine.programs / "kdnetd.exe", "service", *words)
     expect(done.returncode == code, f"service {' '.join(words)}: exit status {done.returncode}, not {code}",
-           text(done) + read_log(wine)[-3000:])
+           told(done) + read_log(wine)[-3000:])
     return text(done)
 
 
@@ -204,11 +204,11 @@ def check_http(wine, port):
          lambda: read_log(wine)[-2000:])
     for words in (["status"], ["targets"]):
         done = wine.run(wine.programs / "kdnetctl.exe", *words)
-        expect(done.returncode == 0, f"kdnetctl {words[0]}", text(done) + read_log(wine)[-2000:])
+        expect(done.returncode == 0, f"kdnetctl {words[0]}", told(done) + read_log(wine)[-2000:])
     done = wine.run(wine.programs / "kdnetctl.exe", "reload")
-    expect(done.returncode != 0 and "token" in text(done), "nobody acts without a token", text(done))
+    expect(done.returncode != 0 and "token" in text(done), "nobody acts without a token", done)
     done = wine.run(wine.programs / "kdnetctl.exe", "--token-file", TOKENS, "reload")
-    expect(done.returncode == 0, "kdnetctl reload", text(done) + read_log(wine)[-2000:])
+    expect(done.returncode == 0, "kdnetctl reload", told(done) + read_log(wine)[-2000:])
 
 
 def crash_all(wine, port):
@@ -401,7 +401,7 @@ def make_older(wine):
     done = subprocess.run(["wixl", "-a", "x64", "-D", "VERSION=0.0.1", "-D", "FILES=.", "-o", str(package),
                            str(TREE / "service/platform/windows/kdnetd.wxs")], cwd=folders[-1], capture_output=True,
                           timeout=120)
-    expect(done.returncode == 0, "wixl makes an older package", text(done))
+    expect(done.returncode == 0, "wixl makes an older package", done)
     return package
 
 
@@ -421,17 +421,17 @@ def check_msi(wine):
     program = wine.prefix / "drive_c/Program Files/kdnetd/kdnetd.exe"
     older = make_older(wine)
     done = msiexec(wine, "/i", older)
-    expect(done.returncode == 0 and program.exists(), f"install ({done.returncode})", text(done))
+    expect(done.returncode == 0 and program.exists(), f"install ({done.returncode})", done)
     expect(status_code(wine, program) == 1, "the service is there, and stopped")
     write_config(wine, free_port(), free_port(socket.SOCK_STREAM))
     kept = {name: (wine.data / name).read_bytes() for name in ("kdnetd.yaml", "targets", "tokens")}
     expect(wine.run(program, "service", "start").returncode == 0, "it starts", read_log(wine)[-2000:])
     done = msiexec(wine, "/i", packages[-1])
-    expect(done.returncode == 0 and program.exists(), f"upgrade ({done.returncode})", text(done))
+    expect(done.returncode == 0 and program.exists(), f"upgrade ({done.returncode})", done)
     expect(status_code(wine, program) in (0, 1), "the service is there after the upgrade")
     expect(all((wine.data / name).read_bytes() == content for name, content in kept.items()), "an upgrade changes no file")
     done = msiexec(wine, "/x", packages[-1])
-    expect(done.returncode == 0 and not program.exists(), f"uninstall ({done.returncode})", text(done))
+    expect(done.returncode == 0 and not program.exists(), f"uninstall ({done.returncode})", done)
     expect(status_code(wine, wine.build / "kdnetd.exe") == 3, "the service is gone")
     expect(all((wine.data / name).read_bytes() == content for name, content in kept.items()), "uninstall removes no key")
     return "installed, upgraded, removed; configuration and keys stay"

@@ -27,7 +27,7 @@ class Wine:
         self.prefix = self.build / ("wine" if number == 1 else f"wine{number}")
         self.umask = umask
         self.env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
-        self.env |= {"WINEPREFIX": str(self.prefix), "WINEDEBUG": "-all", "WINEDLLOVERRIDES": "mscoree,mshtml=",
+        self.env |= {"WINEPREFIX": str(self.prefix), "WINEDEBUG": "-all,err+all", "WINEDLLOVERRIDES": "mscoree,mshtml=",
                      "KDNETD_SOURCE": str(TREE), "KDNETD_BUILD": str(self.build),
                      "KDNETD_DATA": os.environ.get("KDNETD_DATA", str(TREE.parent / "shared/data"))}
         if more:
@@ -43,9 +43,12 @@ class Wine:
             subprocess.run(["wine", "wineboot", "-i"], timeout=300, **quiet)
             subprocess.run(["wineserver", "-w"], timeout=120, **quiet)  # has ended: a server that runs does not come to stay
         # Services die a second after the last ordinary program, unless the server stays.
-        subprocess.run(["wineserver", "-p"], timeout=60, **quiet)
-        # The first program starts those of Windows itself, which would hold a pipe of its output open.
+        done = subprocess.run(["wineserver", "-p"], timeout=60, **quiet)
+        expect(done.returncode == 0, "Wine's server starts", done)
+        # The first program starts those of Windows itself, which would hold a pipe of its output open, and which are
+        # still starting when it has ended: no program under test is among them.
         subprocess.run(["wine", "cmd", "/c", "exit"], timeout=120, **quiet)
+        wait(lambda: self.run("net", "start").returncode == 0, "Wine's services answer")
         return self
 
     def __exit__(self, *_):
@@ -62,8 +65,9 @@ class Wine:
 
 
 def expect(true, what, detail=""):
+    """detail: a text, or a program that has ended."""
     if not true:
-        raise AssertionError(f"{what}\n{detail}")
+        raise AssertionError(f"{what}\n{told(detail) if isinstance(detail, subprocess.CompletedProcess) else detail}")
 
 
 def wait(condition, what, detail=lambda: ""):
@@ -80,7 +84,12 @@ def free_port(kind=socket.SOCK_DGRAM):
 
 
 def text(done):
-    return (done.stdout + done.stderr).decode("utf-8", "replace")
+    return ((done.stdout or b"") + (done.stderr or b"")).decode("utf-8", "replace")
+
+
+def told(done):
+    """With its exit status, which is all that is left of a program that was killed."""
+    return f"{text(done)}(exit status {done.returncode})\n"
 
 
 def native(name):
