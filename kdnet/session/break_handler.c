@@ -17,6 +17,7 @@
 #include "kdnet/session/report_internal.h"
 #include "kdnet/session/resend_internal.h"
 #include "kdnet/session/resume_internal.h"
+#include "kdnet/session/word_internal.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -81,24 +82,6 @@ static void advance(struct kdnet_session *session, uint64_t now_us)
             kdnet_resume_go_on(session);
         else
             kdnet_resume_next(session);
-    }
-}
-
-/* The machine runs: it sent a packet that only a running machine sends, or halts anew. Ends what was in flight. */
-static void implied_resume(struct kdnet_session *session, uint64_t now_us)
-{
-    struct kdnet_link *link = &session->active->link;
-    struct kdnet_halt *halt = &session->active->halt;
-    if (link->busy && !link->wants_reply)
-        kdnet_link_presume_done(link); /* the packet arrived; only its ACK was lost */
-    kdnet_link_abandon(link);
-    if (halt->stage == KDNET_STAGE_GOING) {
-        kdnet_resume_done(session, now_us);
-    } else if (halt->stage != KDNET_STAGE_RUNNING) {
-        if (!halt->stop.load_symbols)
-            kdnet_report_status(session, KDNET_REASON_LOST,
-                                now_us); /* another host released the machine: the result is what was known by then */
-        kdnet_halt_set_stage(halt, KDNET_STAGE_RUNNING);
     }
 }
 
@@ -244,7 +227,7 @@ static void on_state_change(struct kdnet_session *session, const struct kdnet_pa
     /* A break inside a break: after the inner break the machine may wait at the outer one without another packet
      * [inf]. */
     bool nested = halt->stage != KDNET_STAGE_RUNNING && halt->stage != KDNET_STAGE_GOING;
-    implied_resume(session, now_us);
+    kdnet_resume_implied(session, now_us);
     kdnet_halt_keep_change(halt, packet);
     halt->stop.nested = nested;
     begin_halt(session, now_us);
@@ -312,14 +295,14 @@ void kdnet_break_handler_packet(struct kdnet_session *session, const struct kdne
     case KDNET_PACKET_DEBUG_IO:
         if (kdnet_console_is_same_question(session, packet))
             break;
-        implied_resume(session, now_us);
+        kdnet_resume_implied(session, now_us);
         kdnet_repeats_end(session);
         kdnet_console_debug_io(session, packet, now_us);
         break;
     case KDNET_PACKET_FILE_IO:
         if (kdnet_console_is_same_question(session, packet))
             break;
-        implied_resume(session, now_us);
+        kdnet_resume_implied(session, now_us);
         kdnet_repeats_end(session);
         kdnet_console_file_io(session, packet);
         break;
@@ -364,21 +347,6 @@ void kdnet_break_handler_other_host(struct kdnet_session *session, uint64_t now_
                          KDNET_STAGE_RUNNING); /* only for this session: the other host may keep the machine halted */
 }
 
-bool kdnet_break_handler_told(struct kdnet_session *session, uint32_t checksum, bool away, uint64_t now_us)
-{
-    struct kdnet_halt *halt = session->active ? &session->active->halt : NULL;
-    if (!halt || halt->stage == KDNET_STAGE_RUNNING || halt->stop.checksum != checksum)
-        return false;
-    halt->told = true;
-    if (away && halt->stage == KDNET_STAGE_GOING) {
-        kdnet_link_abandon(&session->active->link); /* the other host releases it: our Continue was not taken */
-        kdnet_halt_set_stage(halt, KDNET_STAGE_RUNNING);
-    } else if (away) {
-        implied_resume(session, now_us);
-    }
-    return true;
-}
-
 void kdnet_break_handler_rebooted(struct kdnet_session *session, uint64_t now_us)
 {
     struct kdnet_halt *halt = &session->active->halt;
@@ -397,17 +365,6 @@ void kdnet_break_handler_rebooted(struct kdnet_session *session, uint64_t now_us
     session->kernel_info = NULL;
 }
 
-/* Whether another host may still tell the result of a break whose time is over here: asked once for each break. */
-static bool wait_for_word(struct kdnet_session *session, uint64_t now_us)
-{
-    struct kdnet_halt *halt = &session->active->halt;
-    if (!session->shared->away || halt->waits_for_word || halt->stop.load_symbols)
-        return false;
-    halt->waits_for_word = true;
-    halt->deadline_us = now_us + session->shared->read_deadline_us;
-    return true;
-}
-
 void kdnet_break_handler_expire(struct kdnet_session *session, uint64_t now_us)
 {
     kdnet_resend_expire(session, now_us);
@@ -420,7 +377,8 @@ void kdnet_break_handler_expire(struct kdnet_session *session, uint64_t now_us)
     case KDNET_STAGE_READING:
         if (now_us >= halt->deadline_us && halt->stop.load_symbols)
             kdnet_resume_loaded(session);
-        else if (now_us >= halt->deadline_us && !wait_for_word(session, now_us) && !kdnet_reach_await(session, now_us))
+        else if (now_us >= halt->deadline_us && !kdnet_word_await(session, now_us) &&
+                 !kdnet_reach_await(session, now_us))
             kdnet_resume_conclude(session, KDNET_REASON_TIMEOUT, now_us);
         else if (halt->paused_until_us != 0 && now_us >= halt->paused_until_us)
             advance(session, now_us);

@@ -23,10 +23,6 @@ void kdnet_break_handler_heard(struct kdnet_session *session, uint64_t now_us);
 /* A poke that names another host came: that host serves the machine. */
 void kdnet_break_handler_other_host(struct kdnet_session *session, uint64_t now_us);
 
-/* Another host has told the result of the break with this checksum. `away`: this one cannot reach the machine any more,
- * so that the break is over here. Returns whether the machine was at this break. */
-bool kdnet_break_handler_told(struct kdnet_session *session, uint32_t checksum, bool away, uint64_t now_us);
-
 /* The machine has another random than the session before: nothing of the old boot holds. */
 void kdnet_break_handler_rebooted(struct kdnet_session *session, uint64_t now_us);
 

@@ -87,6 +87,23 @@ void kdnet_resume_done(struct kdnet_session *session, uint64_t now_us)
         ask_slowly(session, now_us);
 }
 
+void kdnet_resume_implied(struct kdnet_session *session, uint64_t now_us)
+{
+    struct kdnet_link *link = &session->active->link;
+    struct kdnet_halt *halt = &session->active->halt;
+    if (link->busy && !link->wants_reply)
+        kdnet_link_presume_done(link); /* the packet arrived; only its ACK was lost */
+    kdnet_link_abandon(link);
+    if (halt->stage == KDNET_STAGE_GOING) {
+        kdnet_resume_done(session, now_us);
+    } else if (halt->stage != KDNET_STAGE_RUNNING) {
+        if (!halt->stop.load_symbols)
+            kdnet_report_status(session, KDNET_REASON_LOST,
+                                now_us); /* another host released the machine: the result is what was known by then */
+        kdnet_halt_set_stage(halt, KDNET_STAGE_RUNNING);
+    }
+}
+
 /* Like kdnet_resume_done, but without an ACK: the machine pokes, which a machine that writes its dump does not do. */
 static void presume_done(struct kdnet_session *session, uint64_t now_us)
 {

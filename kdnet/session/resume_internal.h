@@ -8,6 +8,10 @@
 /* The machine has taken our Continue or Reboot, or surely has. */
 void kdnet_resume_done(struct kdnet_session *session, uint64_t now_us);
 
+/* The machine runs: it sent a packet that only a running machine sends, or halts anew, or another host has released it.
+ * Ends what was in flight. */
+void kdnet_resume_implied(struct kdnet_session *session, uint64_t now_us);
+
 /* Sends the Continue or the Reboot, after the proof that the target counts our packets as we do. */
 void kdnet_resume_go_on(struct kdnet_session *session);
 

@@ -8,12 +8,12 @@
 #include "kdnet/session/events_internal.h"
 #include "kdnet/session/handshakes_internal.h"
 #include "kdnet/session/identity_internal.h"
-#include "kdnet/session/last_break_internal.h"
 #include "kdnet/session/offers_internal.h"
 #include "kdnet/session/outgoing_internal.h"
 #include "kdnet/session/probes/evidence_internal.h"
 #include "kdnet/session/resend_internal.h"
 #include "kdnet/session/sequence_internal.h"
+#include "kdnet/session/word_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -278,13 +278,9 @@ uint32_t kdnet_session_told_break(const struct kdnet_session *session)
     return session->active ? session->active->told_checksum : 0;
 }
 
-bool kdnet_session_told(struct kdnet_session *session, uint32_t id, bool away, uint64_t now_us)
+bool kdnet_session_told(struct kdnet_session *session, uint32_t id, uint64_t now_us)
 {
-    kdnet_last_break_told(session, id);
-    bool read = kdnet_break_handler_told(session, id, away, now_us);
-    session->lost = session->lost ||
-                    (read && away); /* until it is heard here; the host that has it knows that it is not */
-    return read;
+    return kdnet_word_told(session, id, now_us);
 }
 
 /* --- sending ------------------------------------------------------------------------------------------------------ */

@@ -12,6 +12,12 @@ void kdnet_session_shared_init(struct kdnet_session_shared *shared, struct kdnet
                                             .dump_for_us = KDNET_DUMP_FOR_US};
 }
 
+bool kdnet_is_away(const struct kdnet_session *session)
+{
+    const struct kdnet_session_shared *shared = session->shared;
+    return shared->away && shared->away(shared->user, session);
+}
+
 int kdnet_random(const struct kdnet_session *session, uint8_t *out, size_t length)
 {
     const struct kdnet_session_shared *shared = session->shared;

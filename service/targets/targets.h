@@ -228,6 +228,12 @@ static inline struct kdnet_session *targets_session(const struct target *target)
     return (struct kdnet_session *)(uintptr_t)(target + 1);
 }
 
+/* The row of such a session. */
+static inline struct target *targets_of_session(const struct kdnet_session *session)
+{
+    return (struct target *)(uintptr_t)session - 1;
+}
+
 /* Borrowed, for as long as the row is there. */
 const char *targets_name(const struct target *target);
 

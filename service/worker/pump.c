@@ -131,9 +131,7 @@ void pump_expire(struct worker *worker)
             handover_expire(worker, target, now_us);
             continue;
         }
-        worker->shared.away = target->halted && word_has_others(worker) && word_is_away(worker, target);
         kdnet_session_expire(targets_session(target), now_us);
-        worker->shared.away = false;
         pump_target(worker, target, NULL, NULL, now_us);
     }
 }

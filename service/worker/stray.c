@@ -68,8 +68,7 @@ static bool pass_on(const struct worker *worker, struct stray_message *stray)
 static void take_told(struct worker *worker, struct target *row, uint32_t told, uint64_t now_us)
 {
     struct log_line line;
-    bool away = row->halted && word_is_away(worker, row);
-    if (!kdnet_session_told(targets_session(row), told, away, now_us) || !away)
+    if (!kdnet_session_told(targets_session(row), told, now_us))
         return;
     log_begin(&line, CONFIG_LOG_NOTICE,
               "the address that this machine sends to has moved to another collector, which has told the result of its "

@@ -27,10 +27,12 @@ bool word_local(const struct worker *worker, const struct target *row, struct ad
     return ip != NULL;
 }
 
-bool word_is_away(const struct worker *worker, const struct target *row)
+bool word_is_away(void *user, const struct kdnet_session *session)
 {
+    const struct worker *worker = user;
     struct address local;
-    return word_local(worker, row, &local) && !word_is_here(worker, &local);
+    return word_has_others(worker) && word_local(worker, targets_of_session(session), &local) &&
+           !word_is_here(worker, &local);
 }
 
 void word_tell(const struct worker *worker, const struct target *target)

@@ -18,8 +18,9 @@ bool word_local(const struct worker *worker, const struct target *row, struct ad
  * to it: a break that is read without it could only time out. */
 bool word_is_here(const struct worker *worker, const struct address *local);
 
-/* Whether the machine of a row is out of reach because another collector has our address that it sends to. */
-bool word_is_away(const struct worker *worker, const struct target *row);
+/* Whether a session's machine is out of reach because another collector has our address that it sends to, for
+ * kdnet_session_shared.away. `user`: the worker. */
+bool word_is_away(void *user, const struct kdnet_session *session);
 
 /* Says to the others that the result of this machine's break has been told, if it says more than that time was over. */
 void word_tell(const struct worker *worker, const struct target *target);

@@ -10,6 +10,7 @@
 #include "service/worker/stray.h"
 #include "service/worker/send.h"
 #include "service/worker/unknown_poke.h"
+#include "service/worker/word.h"
 #include "service/worker/worker_loop.h"
 
 #include <openssl/rand.h>
@@ -244,6 +245,7 @@ static bool init_parts(struct worker *worker)
     worker->shared.lag_us = lag;
     worker->shared.asking = asking;
     worker->shared.find_rva = find_rva;
+    worker->shared.away = word_is_away;
     worker->shared.counts = &worker->session_counts;
     worker->shared.layout_cache = &worker->layout_cache;
     worker->trace_cache = kdnet_trace_cache_new(); /* without memory crashes are not traced */

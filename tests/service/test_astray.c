@@ -292,7 +292,8 @@ static void a_break_that_was_read_elsewhere_has_no_result_here(void **state)
     assert_int_equal(fake.workers[0].totals.crash_statuses, 0);
 }
 
-/* While nobody says so, its time is over later: the other collector needs time, too. */
+/* While nobody says so, its time is over later: the other collector needs time, too. Until then nobody looks where the
+ * address is, which costs system calls, however often the machine is asked again. */
 static void a_break_whose_address_has_moved_is_told_later(void **state)
 {
     struct address source = address_of(0, 0);
@@ -306,11 +307,15 @@ static void a_break_whose_address_has_moved_is_told_later(void **state)
     show_break(&source, &local);
     expect_taken(row, true);
     others.here[0] = ours(2, 50000);
+    unsigned before = sent.count, looks = others.looks;
     for (uint64_t us = 1000; us <= 3 * KDNET_READ_DEADLINE_US; us += 1000) {
         pass_us(1000); /* a longer step is a computer that stood still */
         pump_expire(worker);
+        fake_turn();
         assert_true(worker->totals.crash_statuses == 0 || us >= 2 * KDNET_READ_DEADLINE_US);
+        assert_int_equal(others.looks - looks, us >= KDNET_READ_DEADLINE_US);
     }
+    assert_true(sent.count > before + 4);
     assert_int_equal(worker->totals.crash_statuses, 1);
     assert_int_equal(others.told, 0); /* it says only that time was over */
 }

@@ -63,12 +63,21 @@ struct outcome {
 };
 
 static struct kdnet_session_shared shared;
+static const struct two *played;
+
+/* Whether the address has moved away from a host that knows it. */
+static bool is_away(void *user, const struct kdnet_session *session)
+{
+    (void)user;
+    return played->path->knows && session != played->has_way;
+}
 
 static int setup(void **state)
 {
     (void)state;
     net_shared_init(&shared);
     shared.rivals = true;
+    shared.away = is_away;
     return 0;
 }
 
@@ -181,10 +190,9 @@ static void astray(struct net_pair *pair, const uint8_t *payload, size_t length)
 static void take_relayed(struct two *two, const struct waiting *taken)
 {
     struct kdnet_received received = {.authentic = false};
-    bool moved = two->path->knows && two->pair.session != two->has_way;
     if (taken->told != 0)
-        (void)kdnet_session_told(two->pair.session, taken->told, moved, two->pair.now_us);
-    if (taken->told != 0 || (taken->length > 0 && moved))
+        (void)kdnet_session_told(two->pair.session, taken->told, two->pair.now_us);
+    if (taken->told != 0 || (taken->length > 0 && is_away(NULL, two->pair.session)))
         return;
     if (taken->length == 0)
         kdnet_session_kept(two->pair.session, two->pair.now_us);
@@ -278,6 +286,7 @@ static void play(const struct route *path, const struct weather *weather, const 
                                     .dump_ms = 900,
                                     .think = {.ms = path->think_ms}};
     assert_non_null(two);
+    played = two;
     two->path = path;
     two->weather = *weather;
     two->turn = (unsigned)seed;

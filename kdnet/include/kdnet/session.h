@@ -118,10 +118,10 @@ struct kdnet_session_shared {
     /* The caller shows those other hosts what goes astray (kdnet_received.astray), and says when one of them has the
      * machine (kdnet_session_kept). May change between calls. */
     bool relays;
-    /* Nothing that is sent to the machine reaches it: the address that it sends to has moved to one of those other
-     * hosts. Set before kdnet_session_expire, for its session: a read whose time is over then waits read_deadline_us
-     * longer for that host's word (kdnet_session_told). */
-    bool away;
+    /* Whether nothing that is sent to a session's machine reaches it, because the address that it sends to has moved to
+     * one of those other hosts. Asked when the time of a read is over, which then waits read_deadline_us longer for
+     * that host's word, and when that word comes (kdnet_session_told). NULL: the address never moves. */
+    bool (*away)(void *user, const struct kdnet_session *session);
 };
 
 /*
@@ -261,12 +261,11 @@ uint32_t kdnet_session_told_break(const struct kdnet_session *session);
 
 /*
  * Another host has told the result of this break. If the machine is at it here, no further result of it that is unknown
- * is told; and this session misses no last break of a crash when the other host has had a later one. `away`: nothing
- * that is sent here reaches the machine any more, because the address that it sends to has moved to that host. Then the
- * break is over here, and the machine counts as not connected until it is heard, without a loss being reported. Returns
- * whether the machine was at this break.
+ * is told; and this session misses no last break of a crash when the other host has had a later one. Where the address
+ * that the machine sends to has moved to that host (kdnet_session_shared.away), the break is over here, and the machine
+ * counts as not connected until it is heard, without a loss being reported. Returns whether it is over so.
  */
-bool kdnet_session_told(struct kdnet_session *session, uint32_t id, bool away, uint64_t now_us);
+bool kdnet_session_told(struct kdnet_session *session, uint32_t id, uint64_t now_us);
 
 /*
  * Writes one datagram that asks the machine to poke at once (PROTOCOL section 3). For a data datagram that no known
