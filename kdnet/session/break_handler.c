@@ -96,10 +96,12 @@ static bool renew_kernel_info(struct kdnet_session *session)
     return true;
 }
 
-/* Takes one break from the machine's budget; false when the budget is used up. */
+/* Takes one break from the machine's budget; false when the budget is used up, unless an operator waits for the break.
+ */
 static bool take_break(struct kdnet_session *session, uint64_t now_us)
 {
-    return kdnet_budget_spend(&session->history->breaks_us, now_us, KDNET_BREAKS_AT_ONCE, KDNET_BREAK_EVERY_US);
+    return kdnet_demand_stopped_it(session) ||
+           kdnet_budget_spend(&session->history->breaks_us, now_us, KDNET_BREAKS_AT_ONCE, KDNET_BREAK_EVERY_US);
 }
 
 /* Whether somebody wants to know which kernel it is that starts; once a boot. */

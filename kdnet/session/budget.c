@@ -23,7 +23,9 @@ static bool is_free(const struct kdnet_event *event)
     switch (event->type) {
     case KDNET_EVENT_CONNECTED:
         return event->u.connected.first; /* a whole fleet may connect at once: an idle target must not need a history */
-    case KDNET_EVENT_LOST:               /* rare by their nature */
+    case KDNET_EVENT_CRASH_STATUS:
+        return event->u.crash_status.demanded;
+    case KDNET_EVENT_LOST: /* rare by their nature */
     case KDNET_EVENT_BREAK_STORM:
     case KDNET_EVENT_SUPPRESSED:
         return true;

@@ -125,6 +125,7 @@ void kdnet_report_status(struct kdnet_session *session, enum kdnet_reason interr
 {
     struct kdnet_halt *halt = &session->active->halt;
     struct kdnet_event_crash_status status = {.phase = KDNET_PHASE_BREAK};
+    bool wanted = halt->again || kdnet_demand_stopped_it(session); /* by an operator, who is always answered */
     kdnet_demand_told(session);
     if (halt->reported.status || halt->unread)
         return;
@@ -135,12 +136,13 @@ void kdnet_report_status(struct kdnet_session *session, enum kdnet_reason interr
     kdnet_report_break(session);
     kdnet_report_kernel(session);
     fill_status(session, interrupted, now_us, &status);
+    status.demanded = wanted;
     kdnet_dump_judge(session, kdnet_evidence_probe_look(session), &status);
     if (status.phase != KDNET_PHASE_BUGCHECK_FIRST && status.phase != KDNET_PHASE_BOOT)
         kdnet_last_break_came(session);
-    if (halt->told && status.conclusion.verdict == KDNET_VERDICT_UNKNOWN)
+    if (halt->told && !wanted && status.conclusion.verdict == KDNET_VERDICT_UNKNOWN)
         return; /* beside the other host's result */
-    if (halt->repeat && !halt->again && kdnet_repeats_is_reported(session, &status))
+    if (halt->repeat && !wanted && kdnet_repeats_is_reported(session, &status))
         return;
     if (halt->repeat && !halt->again)
         report_break(session);

@@ -320,16 +320,6 @@ static void a_break_whose_address_has_moved_is_told_later(void **state)
     assert_int_equal(others.told, 0); /* it says only that time was over */
 }
 
-/* A kernel that says its version, and lets nothing be read. */
-static bool refuse(struct puppet *puppet, struct kdnet_manipulate *reply, uint8_t *data)
-{
-    (void)puppet;
-    (void)data;
-    if (!puppet_version(reply))
-        reply->return_status = 0xc0000001U;
-    return true;
-}
-
 static struct address arrives_from;
 
 static int give(struct puppet *puppet, const uint8_t *payload, size_t length)
@@ -347,7 +337,7 @@ static void a_result_is_said_to_the_others(void **state)
     (void)state;
     const struct target *row = connect_among_others(&source);
     machine->give = give;
-    machine->answer = refuse;
+    machine->answer = puppet_refuse;
     (void)puppet_break(machine, KDNET_EXCEPTION_BREAKPOINT, 0xfffff80012345678U);
     for (unsigned i = 0, taken = 0; i < ROUNDS && others.told == 0; ++i) {
         id = row->halted ? break_of(row) : id;

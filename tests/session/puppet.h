@@ -300,6 +300,16 @@ static inline bool puppet_version(struct kdnet_manipulate *reply)
     return true;
 }
 
+/* A kernel that says its version, and lets nothing be read. */
+static inline bool puppet_refuse(struct puppet *p, struct kdnet_manipulate *reply, uint8_t *data)
+{
+    (void)p;
+    (void)data;
+    if (!puppet_version(reply))
+        reply->return_status = 0xc0000001U;
+    return true;
+}
+
 static inline void puppet_reply(struct puppet *p, const struct kdnet_manipulate *request)
 {
     uint8_t data[KDNET_PACKET_PAYLOAD_MAX], payload[KDNET_PACKET_PAYLOAD_MAX];

@@ -48,16 +48,6 @@ static struct puppet *connected(void)
     return p;
 }
 
-/* A kernel that says its version, and lets nothing be read. */
-static bool refuse(struct puppet *p, struct kdnet_manipulate *reply, uint8_t *data)
-{
-    (void)p;
-    (void)data;
-    if (!puppet_version(reply))
-        reply->return_status = 0xc0000001U;
-    return true;
-}
-
 /* Names the break that is being read, as another host would. */
 static uint32_t break_of(const struct puppet *p)
 {
@@ -134,7 +124,7 @@ static void nobody_asks_where_the_address_is_while_a_read_has_time(void **state)
 {
     struct puppet *p = connected();
     (void)state;
-    p->answer = refuse;
+    p->answer = puppet_refuse;
     puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
     puppet_wait(p, SECOND_US, false);
     assert_int_equal(puppet_events(p, KDNET_EVENT_RELEASED), 1);
@@ -169,6 +159,55 @@ static void a_break_that_another_host_has_told_has_no_second_result_without_an_a
     assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 1);
     assert_int_equal(kdnet_session_told_break(p->session), 0); /* it says only that time was over */
     puppet_free(p);
+}
+
+static struct kdnet_conclusion expect_one_result(const struct puppet *p)
+{
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 1);
+    assert_int_equal(kdnet_session_demand(p->session), KDNET_DEMAND_DONE);
+    return puppet_event(p, KDNET_EVENT_CRASH_STATUS, 0)->u.crash_status.conclusion;
+}
+
+/* Nothing is told of the break itself, whose result the other host has told; an operator who then wants it read again
+ * has the answer. */
+static void an_operator_who_reads_a_held_machine_again_has_its_result_whatever_it_is(void **state)
+{
+    struct puppet *p = connected();
+    (void)state;
+    p->policy.action[KDNET_BREAK_KIND_BREAK] = KDNET_ACTION_HOLD;
+    p->replies = false;
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    assert_false(kdnet_session_told(p->session, break_of(p), p->now_us));
+    puppet_wait(p, 3 * SECOND_US, false);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 0);
+    assert_int_equal(kdnet_session_read(p->session, p->now_us), KDNET_OK);
+    puppet_drain(p);
+    puppet_wait(p, 3 * SECOND_US, false);
+    assert_int_equal(expect_one_result(p).reason, KDNET_REASON_TIMEOUT);
+    assert_true(kdnet_session_is_halted(p->session));
+    assert_int_equal(p->continue_count, 0);
+    puppet_free(p);
+}
+
+/* The same with a machine that is stopped for it: both hosts see the break. */
+static void an_operator_who_stops_a_machine_has_its_result_whatever_it_is(void **state)
+{
+    (void)state;
+    for (unsigned away = 0; away < 2; ++away) {
+        struct puppet *p = connected();
+        p->shared.break_in_allowed = true;
+        p->replies = false;
+        assert_int_equal(kdnet_session_break_in(p->session, p->now_us), KDNET_OK);
+        puppet_drain(p);
+        puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+        address.gone = away > 0;
+        assert_int_equal(kdnet_session_told(p->session, break_of(p), p->now_us), away);
+        puppet_drain(p);
+        puppet_wait(p, 3 * SECOND_US, false);
+        assert_int_equal(expect_one_result(p).reason, away ? KDNET_REASON_LOST : KDNET_REASON_TIMEOUT);
+        assert_false(kdnet_session_is_halted(p->session));
+        puppet_free(p);
+    }
 }
 
 /* The first break of a crash was here, and its last one at the other host: none is missing. */
@@ -208,7 +247,7 @@ static void a_result_names_its_break(void **state)
 {
     struct puppet *p = connected();
     (void)state;
-    p->answer = refuse;
+    p->answer = puppet_refuse;
     p->told = note_named;
     teller = p;
     puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
@@ -252,6 +291,8 @@ int main(void)
         cmocka_unit_test(where_the_address_has_gone_the_word_of_its_host_is_awaited),
         cmocka_unit_test(nobody_asks_where_the_address_is_while_a_read_has_time),
         cmocka_unit_test(a_break_that_another_host_has_told_has_no_second_result_without_an_answer),
+        cmocka_unit_test(an_operator_who_reads_a_held_machine_again_has_its_result_whatever_it_is),
+        cmocka_unit_test(an_operator_who_stops_a_machine_has_its_result_whatever_it_is),
         cmocka_unit_test(a_last_break_that_another_host_has_told_is_not_missed),
         cmocka_unit_test(a_result_names_its_break),
         cmocka_unit_test(a_break_that_was_told_here_too_is_released_while_the_address_is_here),

@@ -94,6 +94,7 @@ struct kdnet_event_crash_status {
     uint64_t since_first_us; /* from the release of this crash's first break to this break */
     bool symbols_pending;    /* the status is unknown because its look-up had not ended */
     bool break_status_known;
+    bool demanded; /* by an operator (kdnet_session_read, kdnet_session_break_in): no limit suppresses this result */
     char bucket[KDNET_BUCKET_SIZE];  /* name of the crash's group; empty: unknown */
     const struct kdnet_trace *trace; /* origin of the crash, found at its first break; NULL: not searched. Borrowed */
     struct kdnet_dump_facts dump;    /* input of kdnet_assess */

@@ -261,9 +261,10 @@ uint32_t kdnet_session_told_break(const struct kdnet_session *session);
 
 /*
  * Another host has told the result of this break. If the machine is at it here, no further result of it that is unknown
- * is told; and this session misses no last break of a crash when the other host has had a later one. Where the address
- * that the machine sends to has moved to that host (kdnet_session_shared.away), the break is over here, and the machine
- * counts as not connected until it is heard, without a loss being reported. Returns whether it is over so.
+ * is told, but to an operator who has demanded one; and this session misses no last break of a crash when the other
+ * host has had a later one. Where the address that the machine sends to has moved to that host
+ * (kdnet_session_shared.away), the break is over here, and the machine counts as not connected until it is heard,
+ * without a loss being reported. Returns whether it is over so.
  */
 bool kdnet_session_told(struct kdnet_session *session, uint32_t id, uint64_t now_us);
 
