@@ -375,6 +375,7 @@ void kdnet_break_handler_expire(struct kdnet_session *session, uint64_t now_us)
     struct kdnet_halt *halt = &session->active->halt;
     kdnet_context_expire(session, now_us);
     kdnet_reach_expire(session, now_us);
+    kdnet_word_expire(session, now_us);
     switch (halt->stage) {
     case KDNET_STAGE_READING:
         if (now_us >= halt->deadline_us && halt->stop.load_symbols)

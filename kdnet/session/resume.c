@@ -16,6 +16,7 @@
 #include "kdnet/session/request_internal.h"
 #include "kdnet/session/resend_internal.h"
 #include "kdnet/session/resume_internal.h"
+#include "kdnet/session/shared_internal.h"
 
 #include <string.h>
 
@@ -400,10 +401,12 @@ void kdnet_resume_expire_going(struct kdnet_session *session, uint64_t now_us)
     }
     if (active->link.sends < GOING_SENDS || now_us < kdnet_link_deadline(&active->link))
         return;
-    /* A machine that poked and is silent after its first break writes its dump: it has taken our Continue. */
+    /* A machine that poked and is silent after its first break writes its dump: it has taken our Continue. Where it
+     * could have been heard. */
     struct kdnet_break_facts facts = kdnet_halt_facts(session);
     if (active->halt.resuming.heard == 0 && !active->halt.stop.load_symbols &&
-        kdnet_crash_phase(&facts) == KDNET_PHASE_BUGCHECK_FIRST && !active->halt.reported.release) {
+        kdnet_crash_phase(&facts) == KDNET_PHASE_BUGCHECK_FIRST && !active->halt.reported.release &&
+        !kdnet_is_away(session)) {
         kdnet_report_released(session, now_us);
         crash_goes_on(session, now_us);
         active->halt.reported.release = true;

@@ -275,11 +275,11 @@ static void a_break_that_was_read_elsewhere_has_no_result_here(void **state)
     expect_taken(row, true);
     const uint32_t id = break_of(row);
     stray_post_kept(&fake.env, &source, &local, "web-17", id); /* both answer: this one goes on */
+    stray_post_kept(&fake.env, &source, &local, "web-17", id + 1);
     fake_turn();
     assert_true(row->halted);
     others.here[0] = ours(2, 50000);
     stray_post_kept(&fake.env, &source, &local, "web-17", 0);
-    stray_post_kept(&fake.env, &source, &local, "web-17", id + 1);
     stray_post_kept(&fake.env, &source, &local, "web-18", id);
     fake_turn();
     assert_true(row->halted);

@@ -67,8 +67,6 @@ static void a_break_that_another_host_has_told_is_left_where_the_address_has_gon
     puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
     puppet_wait(p, SECOND_US, false);
     uint32_t id = break_of(p);
-    assert_false(kdnet_session_told(p->session, id + 1, p->now_us)); /* another break */
-    assert_true(kdnet_session_is_halted(p->session));
     assert_int_equal(address.questions, 0);
     assert_true(kdnet_session_told(p->session, id, p->now_us));
     assert_ptr_equal(address.session, p->session);
@@ -114,6 +112,135 @@ static void where_the_address_has_gone_the_word_of_its_host_is_awaited(void **st
             assert_true(kdnet_session_told(p->session, break_of(p), p->now_us));
         puppet_wait(p, SECOND_US, false);
         assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), word ? 0 : 1);
+        puppet_free(p);
+    }
+}
+
+/* The machine prints what it says of a bug check, and stops. */
+static void crash(struct puppet *p)
+{
+    puppet_print(p, "\n*** Fatal System Error: 0x000000d1\n                       "
+                    "(0x1,0x2,0x0,0x3)\n\n");
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+}
+
+/* Nothing of the machine is awaited here, nor sent to it. */
+static void expect_left(struct puppet *p)
+{
+    assert_false(kdnet_session_is_halted(p->session) || kdnet_session_is_waiting(p->session) ||
+                 kdnet_session_is_connected(p->session));
+    puppet_drain(p);
+    unsigned sent = p->sent_count, told = p->event_count;
+    puppet_wait(p, 2 * p->shared.lost_after_us, false);
+    assert_int_equal(p->event_count, told);
+    assert_int_equal(p->sent_count, sent);
+}
+
+/*
+ * The other host could not read the break that is read here, which is no word, and let the machine go on to its next
+ * one. What is known of the break here is told if it says more than that.
+ */
+static void a_break_is_left_where_another_host_has_told_a_later_one(void **state)
+{
+    (void)state;
+    for (unsigned crashes = 0; crashes < 2; ++crashes) {
+        struct puppet *p = connected();
+        p->acks = p->replies = false;
+        if (crashes)
+            crash(p);
+        else
+            puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+        puppet_wait(p, SECOND_US, false);
+        assert_false(kdnet_session_told(p->session, break_of(p) + 1, p->now_us)); /* the address is here: no matter */
+        assert_true(kdnet_session_is_halted(p->session));
+        address.gone = true;
+        assert_true(kdnet_session_told(p->session, break_of(p) + 1, p->now_us));
+        expect_left(p);
+        assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), crashes);
+        if (crashes)
+            assert_int_equal(puppet_event(p, KDNET_EVENT_CRASH_STATUS, 0)->u.crash_status.conclusion.verdict,
+                             KDNET_VERDICT_NOT_STARTED);
+        puppet_free(p);
+    }
+}
+
+/* The machine has taken the Continue, whose ACK went with the address, and has made its last break elsewhere. */
+static void a_release_whose_ack_went_with_the_address_is_over_with_the_last_break(void **state)
+{
+    struct puppet *p = connected();
+    (void)state;
+    p->answer = puppet_refuse;
+    p->acks = false;
+    crash(p);
+    uint32_t first = break_of(p);
+    puppet_wait(p, 3 * SECOND_US, false);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 1);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_RELEASED), 0);
+    address.gone = true;
+    assert_true(kdnet_session_told(p->session, first + 1, p->now_us));
+    expect_left(p);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_RELEASED), 1);
+    address.gone = false;
+    p->acks = true;
+    puppet_wait(p, 60 * SECOND_US, true);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_NO_LAST_BREAK), 0);
+    puppet_free(p);
+}
+
+/* It waits for its turn to be read, which has come at the other host. */
+static void a_break_that_is_not_taken_is_left_where_another_host_has_told_it(void **state)
+{
+    struct puppet *p = connected();
+    (void)state;
+    p->shared.breaks_wait = true;
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    uint32_t id = p->session->history->stopped_checksum;
+    assert_true(kdnet_session_is_waiting(p->session));
+    assert_false(kdnet_session_told(p->session, id, p->now_us));
+    assert_true(kdnet_session_is_waiting(p->session));
+    address.gone = true;
+    assert_true(kdnet_session_told(p->session, id, p->now_us));
+    expect_left(p);
+    puppet_free(p);
+}
+
+/* The word came before the address went: while the machine was read, or when it was released. */
+static void a_break_that_was_told_before_the_address_went_is_left(void **state)
+{
+    (void)state;
+    for (unsigned released = 0; released < 2; ++released) {
+        struct puppet *p = connected();
+        p->acks = p->replies = false;
+        puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+        assert_false(kdnet_session_told(p->session, break_of(p), p->now_us));
+        puppet_wait(p, released ? KDNET_READ_DEADLINE_US + 1000 : SECOND_US, false);
+        assert_int_equal(address.questions, 1 + released);
+        address.gone = true;
+        puppet_wait(p, KDNET_READ_DEADLINE_US, false);
+        assert_int_equal(address.questions, 2 + released);
+        expect_left(p);
+        assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 0);
+        puppet_free(p);
+    }
+}
+
+/* Nobody has told anything: that nothing is heard after a crash's first break is no proof there that the machine has
+ * gone on. */
+static void where_the_address_has_gone_silence_is_no_release(void **state)
+{
+    (void)state;
+    for (unsigned gone = 0; gone < 2; ++gone) {
+        struct puppet *p = connected();
+        p->answer = puppet_refuse;
+        p->acks = false;
+        crash(p);
+        address.gone = gone > 0;
+        puppet_wait(p, 60 * SECOND_US, false);
+        assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 1);
+        assert_int_equal(puppet_events(p, KDNET_EVENT_RELEASED), !gone);
+        assert_int_equal(puppet_events(p, KDNET_EVENT_LOST), gone);
+        if (gone)
+            assert_true(puppet_event(p, KDNET_EVENT_LOST, 0)->u.lost.halted);
         puppet_free(p);
     }
 }
@@ -217,9 +344,7 @@ static void a_last_break_that_another_host_has_told_is_not_missed(void **state)
     for (uint32_t other = 0; other < 2; ++other) {
         struct puppet *p = connected();
         p->replies = false;
-        puppet_print(p, "\n*** Fatal System Error: 0x000000d1\n                       "
-                        "(0x1,0x2,0x0,0x3)\n\n");
-        puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+        crash(p);
         uint32_t first = break_of(p);
         puppet_wait(p, 3 * SECOND_US, false);
         assert_int_equal(p->continue_count, 1);
@@ -289,6 +414,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_break_that_another_host_has_told_is_left_where_the_address_has_gone),
         cmocka_unit_test(where_the_address_has_gone_the_word_of_its_host_is_awaited),
+        cmocka_unit_test(a_break_is_left_where_another_host_has_told_a_later_one),
+        cmocka_unit_test(a_release_whose_ack_went_with_the_address_is_over_with_the_last_break),
+        cmocka_unit_test(a_break_that_is_not_taken_is_left_where_another_host_has_told_it),
+        cmocka_unit_test(a_break_that_was_told_before_the_address_went_is_left),
+        cmocka_unit_test(where_the_address_has_gone_silence_is_no_release),
         cmocka_unit_test(nobody_asks_where_the_address_is_while_a_read_has_time),
         cmocka_unit_test(a_break_that_another_host_has_told_has_no_second_result_without_an_answer),
         cmocka_unit_test(an_operator_who_reads_a_held_machine_again_has_its_result_whatever_it_is),

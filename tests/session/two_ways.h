@@ -57,6 +57,7 @@ static const struct route routes[] = {
 /* The address moves from host to host while machines run, halt and crash, and the host that has lost it lives on. */
 static const struct route moves[] = {
     {.label = "moves once", .way = FLAPPING, .flip_us = 5500000, .flips = 1, .alone = true},
+    {.label = "the same, thinks 60 ms", .way = FLAPPING, .flip_us = 5000000, .flips = 1, .alone = true, .think_ms = 60},
     {.label = "moves away and back", .way = FLAPPING, .flip_us = 1900000, .flips = 2, .alone = true},
     {.label = "moves every 0.9 s", .way = FLAPPING, .flip_us = 900000, .alone = true},
     {.label = "moves every 2 s", .way = FLAPPING, .flip_us = 2000000, .alone = true},
