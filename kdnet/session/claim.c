@@ -69,13 +69,19 @@ static bool is_ignored(const struct kdnet_session *session, uint64_t now_us)
     return newest && now_us - newest->made_us >= OFFER_PATIENCE_US && now_us - newest->made_us < IGNORED_US;
 }
 
-static void begin(struct kdnet_session *session, bool to_sender, uint64_t now_us)
+/* Counts a claim of a connected machine, which has to take a new key. */
+static void want_rekey(struct kdnet_session *session)
 {
     if (session->foreign_rekeys < FOREIGN_QUICK + FOREIGN_DOUBLINGS - 1)
         session->foreign_rekeys = (session->foreign_rekeys + 1U) & 15U;
     if (session->claims_unpaid < UNPAID_MAX)
         session->claims_unpaid = (session->claims_unpaid + 1U) & 3U;
     session->rekey_wanted = true;
+}
+
+static void begin(struct kdnet_session *session, bool to_sender, uint64_t now_us)
+{
+    want_rekey(session);
     session->claim_tries = 1;
     solicit(session, to_sender, now_us);
     schedule_retry(session, now_us);
@@ -249,6 +255,7 @@ void kdnet_claim_kept(struct kdnet_session *session, uint64_t now_us)
     if (strays)
         strays->kept_ms = kdnet_state_ms(now_us);
     wait_no_more(session);
+    session->foreign_ms = 0;
     session->response_doubted = 0;
     session->claim_us = 0;
     session->claim_tries = 0;
@@ -278,6 +285,14 @@ bool kdnet_claim_shows_data(const struct kdnet_session *session, uint64_t now_us
 {
     return session->shared->relays && !session->relayed &&
            (kdnet_claim_is_kept(session, now_us) || is_new_astray(session, now_us));
+}
+
+/* foreign_ms is set when no host has said that it has the key. */
+void kdnet_claim_doubt_key(struct kdnet_session *session, uint64_t now_us)
+{
+    if (watches(session) && session->shared->relays && !session->relayed && session->foreign_ms != 0 &&
+        kdnet_state_since(session->foreign_ms, now_us) >= FOREIGN_PATIENCE_US && is_foreign_enough(session, now_us))
+        want_rekey(session);
 }
 
 bool kdnet_claim_shows_poke(const struct kdnet_session *session)

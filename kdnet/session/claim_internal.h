@@ -33,6 +33,10 @@ bool kdnet_claim_shows_poke(const struct kdnet_session *session);
 /* kdnet_state_suspect_key, said again where there is another host. */
 void kdnet_claim_suspect(struct kdnet_session *session, uint64_t now_us);
 
+/* A poke of the session has come that names no other host. Wants a new key where data came under one that no host has,
+ * and none under ours since: a machine at a break may wait there without a word, for the host that it had before. */
+void kdnet_claim_doubt_key(struct kdnet_session *session, uint64_t now_us);
+
 /* A poke of the session has come. */
 void kdnet_claim_poked(struct kdnet_session *session, uint64_t now_us);
 

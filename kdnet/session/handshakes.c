@@ -144,6 +144,8 @@ static int receive_poke(struct kdnet_session *session, const struct kdnet_datagr
         kdnet_state_count(session, KDNET_COUNT_REPEATED);
         return KDNET_ERR_REPEAT;
     }
+    if (of_session && !names_another(poke))
+        kdnet_claim_doubt_key(session, now_us);
     bool answer = !comes_early(session, datagram, poke, now_us) && wants_answer(session, poke, now_us);
     if (of_session) {
         received->fresh = true;

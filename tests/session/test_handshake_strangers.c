@@ -241,6 +241,55 @@ static void data_under_a_key_that_we_have_not_makes_us_ask_for_a_poke_at_once(vo
     puppet_free(p);
 }
 
+/* How a machine that sent an ACK under another key pokes next. */
+enum {
+    AFTER_A_SECOND,
+    AT_ONCE,
+    OF_A_HOST_THAT_SAYS_SO,
+    OF_A_HOST_THAT_IT_NAMES,
+    AT_ANOTHER_HOST,
+    WHERE_NOTHING_IS_SHOWN
+};
+
+static void poke_after_foreign_ack(struct puppet *p, unsigned how)
+{
+    const struct kdnet_packet ack = {.control = true, .type = KDNET_PACKET_ACK};
+    struct kdnet_received received;
+    struct puppet_bytes bytes;
+    memset(p->data_key, 0x99, sizeof p->data_key);
+    puppet_make_packet(p, &ack, &bytes);
+    assert_int_equal(puppet_give_bytes(p, &bytes), KDNET_ERR_AUTH);
+    puppet_wait(p, SECOND_US / 10, false); /* nobody says that it has the machine */
+    if (how == OF_A_HOST_THAT_SAYS_SO)
+        kdnet_session_kept(p->session, p->now_us);
+    puppet_wait(p, how == AT_ONCE ? SECOND_US / 2 : 2 * SECOND_US, false);
+    if (how == OF_A_HOST_THAT_IT_NAMES)
+        p->connected.ip[15] = 9;
+    puppet_next_poke(p, &bytes);
+    if (how == AT_ANOTHER_HOST)
+        (void)kdnet_session_receive_relayed(p->session, bytes.payload, bytes.length, p->now_us, &received);
+    else
+        (void)puppet_give_bytes(p, &bytes);
+    puppet_drain(p);
+}
+
+/* It may wait under a key that nobody has any more, which only its poke can tell: where hosts share an address, that
+ * names no other host. */
+static void a_machine_that_waits_under_a_key_that_nobody_has_gets_a_new_one(void **state)
+{
+    (void)state;
+    for (unsigned how = AFTER_A_SECOND; how <= WHERE_NOTHING_IS_SHOWN; ++how) {
+        struct puppet *p = puppet_new();
+        p->shared.rivals = true;
+        p->shared.relays = how != WHERE_NOTHING_IS_SHOWN;
+        puppet_connect(p);
+        puppet_wait(p, 3 * SECOND_US, true);
+        poke_after_foreign_ack(p, how);
+        assert_int_equal(puppet_events(p, KDNET_EVENT_CONNECTED), how == AFTER_A_SECOND ? 2 : 1);
+        puppet_free(p);
+    }
+}
+
 /* A stranger has recorded the numbers of before and after: he must not make us go back and forth between them. */
 static void a_recording_of_both_numberings_is_not_played_for_ever(void **state)
 {
@@ -366,6 +415,7 @@ int main(void)
         cmocka_unit_test(solicits_are_few),
         cmocka_unit_test(noise_beside_a_live_session_brings_one_solicit),
         cmocka_unit_test(data_under_a_key_that_we_have_not_makes_us_ask_for_a_poke_at_once),
+        cmocka_unit_test(a_machine_that_waits_under_a_key_that_nobody_has_gets_a_new_one),
         cmocka_unit_test(a_recording_of_both_numberings_is_not_played_for_ever),
         cmocka_unit_test(noise_with_the_targets_address_does_not_make_handshake_after_handshake),
         cmocka_unit_test(a_connected_idle_machine_is_one_small_struct),

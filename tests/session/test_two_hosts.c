@@ -475,23 +475,26 @@ static void who_has_lost_the_address_tells_no_second_result(void **state)
 /*
  * The address goes to and fro, and leaves a host amid the first break of a machine that thinks. The other host has met
  * a rival: it gives that break up soon, which is no word, and tells the last one. By that the first break is over here,
- * too, and what is known of it is told.
+ * too, and what is known of it is told. A machine that waits for the host that it had, without a word but its pokes, is
+ * not left standing: the other host had it before, and may hold its own old key for good.
  */
 static void who_has_lost_the_address_keeps_no_break(void **state)
 {
-    static const struct weather weather = {.delay_us = 250, .relay_us = 1000};
+    static const struct weather weathers[] = {{.delay_us = 250, .relay_us = 1000},
+                                              {.delay_us = 250, .jitter_us = 100, .relay_us = 5000}};
     struct outcome all = {0};
     (void)state;
     for (uint64_t us = 4000000; us <= 5200000; us += 50000) {
         const struct route route = {
             .way = FLAPPING, .flip_us = us / 3, .flips = 3, .think_ms = 60, .alone = true, .knows = true};
-        play(&route, &weather, "bugcheck", 1, &all);
+        for (size_t i = 0; i < sizeof weathers / sizeof weathers[0]; ++i)
+            play(&route, &weathers[i], "bugcheck", 1, &all);
     }
     print_message("breaks with results that differ: %u, without one: %u, missed: %u of %u; kept where the address has "
                   "gone: %u ms at most\n",
                   all.doubled, all.untold, all.missed, all.plays, (unsigned)(all.kept_us / 1000));
     assert_int_equal(all.untold + all.doubled + all.missed, 0);
-    assert_true(all.kept_us <= KDNET_READ_DEADLINE_US);
+    assert_true(all.longest_us <= MOVED_HALT_US && all.kept_us <= 2ULL * KDNET_READ_DEADLINE_US);
 }
 
 int main(void)
