@@ -103,7 +103,7 @@ class Case(harness.Case):
             by.setdefault(e["target"], set()).add(e["collector"])
         first = min(self.daemons)
         told = [e.get("halted_ms") or e.get("read_ms") or 0 for one in self.ran for e in one.events()
-                if e["event"] in ("released", "crash_status") and e.get("reason") != "lost" and (len(by.get(e["target"], ())) == 1 or e["collector"] == first)]
+                if e["event"] in ("released", "crash_status") and (len(by.get(e["target"], ())) == 1 or e["collector"] == first)]
         return round(max(told, default=0))
 
     def judge(self, machines, goal_ms, fault):
