@@ -12,7 +12,8 @@
 #include <string.h>
 
 #define TLS_LOOK_MS   5000U
-#define BUCKETS_EVERY 10U /* seconds */
+#define BUCKETS_EVERY 10U                  /* seconds */
+#define STOP_WAIT_NS  UINT64_C(2000000000) /* for the threads that read the store */
 
 static void on_wakeup(evutil_socket_t socket, short what, void *user)
 {
@@ -317,14 +318,21 @@ static bool init(struct http *http, const struct http_options *options)
            sink_states_init(&http->sinks);
 }
 
+/* False: one of them hangs. */
+static bool stop_jobs(struct http *http)
+{
+    uint64_t until_ns = uv_hrtime() + STOP_WAIT_NS;
+    bool reading = jobs_stop(&http->reading, until_ns), memory = jobs_stop(&http->memory, until_ns);
+    return reading && memory;
+}
+
 static bool start(struct http *http)
 {
     if (!jobs_start(&http->memory, http, false))
         return false;
     if (jobs_start(&http->reading, http, true) && uv_thread_create(&http->thread, run, http) == 0)
         return true;
-    (void)jobs_stop(&http->memory);
-    (void)jobs_stop(&http->reading);
+    (void)stop_jobs(http);
     return false;
 }
 
@@ -375,8 +383,7 @@ bool http_close(struct http *http)
     http->closing_note.open = on_close;
     (void)http_post(http, &http->closing_note);
     (void)uv_thread_join(&http->thread);
-    bool reading = jobs_stop(&http->reading), memory = jobs_stop(&http->memory);
-    if (!reading || !memory)
+    if (!stop_jobs(http))
         return false; /* pending calls are posted to data that stays */
     mark_closed(http);
     clear(http);

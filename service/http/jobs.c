@@ -5,8 +5,6 @@
 
 #include <stddef.h>
 
-#define STOP_WAIT_NS UINT64_C(2000000000)
-
 static void on_answered(struct note *note, struct http *http)
 {
     struct call *call = (struct call *)(void *)((char *)note - offsetof(struct call, answered));
@@ -120,16 +118,15 @@ bool jobs_push(struct jobs *jobs, struct call *call)
     return room;
 }
 
-bool jobs_stop(struct jobs *jobs)
+bool jobs_stop(struct jobs *jobs, uint64_t until_ns)
 {
     if (!jobs->started)
         return true;
     uv_mutex_lock(&jobs->lock);
     jobs->end = true;
     uv_cond_broadcast(&jobs->changed);
-    uint64_t end = uv_hrtime() + STOP_WAIT_NS;
-    for (uint64_t now = uv_hrtime(); !jobs->ended && now < end; now = uv_hrtime())
-        (void)uv_cond_timedwait(&jobs->changed, &jobs->lock, end - now);
+    for (uint64_t now = uv_hrtime(); !jobs->ended && now < until_ns; now = uv_hrtime())
+        (void)uv_cond_timedwait(&jobs->changed, &jobs->lock, until_ns - now);
     bool ended = jobs->ended;
     uv_mutex_unlock(&jobs->lock);
     if (!ended)

@@ -194,7 +194,7 @@ void connection_refuse(struct connection *connection);
 /* jobs.c */
 bool jobs_start(struct jobs *jobs, struct http *http, bool with_store);
 bool jobs_push(struct jobs *jobs, struct call *call); /* false: too many wait */
-bool jobs_stop(struct jobs *jobs);                    /* false: the thread hangs */
+bool jobs_stop(struct jobs *jobs, uint64_t until_ns); /* false: the thread hangs */
 void jobs_clear(struct jobs *jobs); /* frees waiting calls, once the thread is stopped and the connections are closed */
 void http_finish_call(struct call *call); /* hands an answered call back; thread: any */
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GIVE_UP_MS 300U /* wait for the thread to end */
+#define GIVE_UP_MS 600U /* wait for the thread to end */
 #define MS_NS      1000000U
 
 uint64_t event_log_now_ms(void)
@@ -335,10 +335,12 @@ bool event_log_has_ended(struct event_log *event_log)
     return ended;
 }
 
-void event_log_abandon(struct event_log *event_log)
+void event_log_abandon(struct event_log *event_log, uint64_t until_ms)
 {
     struct event_log_writer *writer = event_log->writer;
-    uint64_t until_ms = event_log_now_ms() + GIVE_UP_MS, now_ms = 0;
+    uint64_t now_ms = event_log_now_ms();
+    if (until_ms > now_ms + GIVE_UP_MS)
+        until_ms = now_ms + GIVE_UP_MS;
     if (!writer)
         return;
     writer->abandoned = true;
@@ -347,14 +349,15 @@ void event_log_abandon(struct event_log *event_log)
         (void)uv_cond_timedwait(&event_log->changed, &event_log->lock, (until_ms - now_ms) * MS_NS);
 }
 
-bool event_log_give_up(struct event_log *event_log)
+bool event_log_give_up(struct event_log *event_log, unsigned wait_ms)
 {
+    uint64_t until_ms = event_log_now_ms() + wait_ms;
     if (!event_log->ready)
         return true;
     event_log_end(event_log);
     (void)event_log_tell_lost(event_log, SIZE_MAX);
     event_log_tell_losses(event_log, true);
-    event_log_tell_left(event_log);
+    event_log_tell_left(event_log, until_ms);
     struct event_log_counts counts;
     event_log_count(event_log, &counts);
     return counts.dropped == 0;
@@ -381,7 +384,7 @@ bool event_log_close(struct event_log *event_log)
         return true;
     uv_mutex_lock(&event_log->lock);
     event_log->ending = true;
-    event_log_abandon(event_log);
+    event_log_abandon(event_log, 0);
     free_hung(event_log);
     if (event_log->hung || (event_log->writer && !event_log->writer->ended)) {
         uv_mutex_unlock(&event_log->lock);

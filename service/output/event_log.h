@@ -119,14 +119,15 @@ bool event_log_has_ended(struct event_log *event_log); /* whether the thread has
 
 /*
  * Ends the thread if it has not ended, and logs the lines that it could not write, most important first. Waits
- * EVENT_LOG_GIVE_UP_MS at most.
+ * `wait_ms` at most, for the thread and for the log.
  *
  * Returns whether every line since event_log_open was written.
  */
-bool event_log_give_up(struct event_log *event_log);
+bool event_log_give_up(struct event_log *event_log, unsigned wait_ms);
 
-/* Frees everything, after event_log_give_up. The loop must run until the handle is closed. False: a thread hangs in
- * a file call and still uses `results`, which must not be freed; the program can only end by platform_end. */
+/* Frees everything, after event_log_give_up; waits for nothing. The loop must run until the handle is closed. False: a
+ * thread hangs in a file call and still uses `results`, which must not be freed; the program can only end by
+ * platform_end. */
 bool event_log_close(struct event_log *event_log);
 
 #endif

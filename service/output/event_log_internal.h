@@ -51,8 +51,8 @@ uint64_t event_log_now_ms(void);
 void event_log_note_settled(struct event_log *event_log,
                             uint64_t number); /* all lines up to `number` were written, in order */
 
-/* Ends the thread and waits for it a moment. The caller holds the lock. */
-void event_log_abandon(struct event_log *event_log);
+/* Ends the thread and waits for it a moment, until then at most. The caller holds the lock. */
+void event_log_abandon(struct event_log *event_log, uint64_t until_ms);
 
 /* Counts a lost line. A crash's result is kept for the log, which is written on the loop; the caller may be a worker
  * or the writer. The caller holds the lock. */
@@ -67,8 +67,8 @@ size_t event_log_tell_lost(struct event_log *event_log, size_t most);
 /* Logs the number of lost lines: the first loss at once, further ones once a minute, like lasting failures. */
 void event_log_tell_losses(struct event_log *event_log, bool now_due);
 
-/* Ends the thread and logs the lines that it left. */
-void event_log_tell_left(struct event_log *event_log);
+/* Ends the thread and logs the lines that it left; waits until then at most, for both. */
+void event_log_tell_left(struct event_log *event_log, uint64_t until_ms);
 
 /* Starts a thread that continues with the lines in `taken`, which becomes empty. NULL: no memory, or no thread. The
  * caller holds the lock. */

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #define TELL_MS 60000U
-#define LOG_MS  1000U /* time for the log to take unwritten lines */
 
 void event_log_lose(struct event_log *event_log, struct event_line *line)
 {
@@ -128,9 +127,8 @@ static void log_left(const struct event_list by_worth[static EVENT_WORTHS], size
 }
 
 /* Logs the lines, most important first. */
-static size_t log_lines(struct event_list by_worth[static EVENT_WORTHS])
+static size_t log_lines(struct event_list by_worth[static EVENT_WORTHS], uint64_t until_ms)
 {
-    uint64_t until_ms = event_log_now_ms() + LOG_MS;
     size_t taken = 0;
     for (unsigned i = EVENT_WORTHS; i > 0; --i) {
         struct event_line *line = NULL;
@@ -144,19 +142,19 @@ static size_t log_lines(struct event_list by_worth[static EVENT_WORTHS])
     return taken;
 }
 
-void event_log_tell_left(struct event_log *event_log)
+void event_log_tell_left(struct event_log *event_log, uint64_t until_ms)
 {
     struct event_list by_worth[EVENT_WORTHS] = {{.first = NULL}};
     struct log_line line;
     uv_mutex_lock(&event_log->lock);
-    event_log_abandon(event_log);
+    event_log_abandon(event_log, until_ms);
     size_t count = collect(event_log, by_worth);
     bool hangs = event_log->writer && !event_log->writer->ended;
     uv_mutex_unlock(&event_log->lock);
     if (count == 0)
         return;
     log_left(by_worth, count, hangs);
-    size_t taken = log_lines(by_worth);
+    size_t taken = log_lines(by_worth, until_ms);
     log_begin(&line, CONFIG_LOG_ERROR, "results that could not be written are in this log, those of most worth first");
     log_number(&line, "lines", taken);
     log_number(&line, "not_even_here", count - taken);

@@ -110,8 +110,8 @@ void platform_trim_memory(void);
 
 /* READY=1, and so on; no service manager: nothing happens. */
 void platform_notify_ready(void);
-void platform_notify_reloading(void); /* to be followed by platform_notify_ready */
-void platform_notify_stopping(void);
+void platform_notify_reloading(void);           /* to be followed by platform_notify_ready */
+void platform_notify_stopping(unsigned for_ms); /* the end takes so long at most */
 void platform_notify_status(const char *text);
 void platform_notify_alive(void);
 

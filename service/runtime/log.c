@@ -12,6 +12,7 @@
 #define ESCAPE_MAX    4    /* \xNN */
 #define CHARACTER_MAX 4    /* bytes of a character */
 #define PIECE_SIZE    4096 /* bytes of a piece; most lines are shorter */
+#define NS_A_MS       UINT64_C(1000000)
 
 static atomic_int log_level = CONFIG_LOG_NOTICE;
 static uv_once_t log_once = UV_ONCE_INIT;
@@ -235,13 +236,13 @@ void log_end(struct log_line *line)
 /* Writes in pieces that a pipe takes atomically. */
 static bool write_pieces(const char *text, size_t length, unsigned wait_ms)
 {
+    uint64_t until_ns = wait_ms > 0 ? uv_hrtime() + wait_ms * NS_A_MS : 0; /* a sleep of 1 ms takes 16 on Windows */
     for (size_t at = 0; at < length;) {
         size_t piece = length - at < PIECE_SIZE ? length - at : PIECE_SIZE;
         if (platform_write_log(text + at, piece)) {
             at += piece;
-        } else if (wait_ms > 0) {
+        } else if (wait_ms > 0 && uv_hrtime() < until_ns) {
             uv_sleep(1);
-            --wait_ms;
         } else {
             log_torn = log_torn || at > 0;
             return false;

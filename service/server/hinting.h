@@ -83,8 +83,9 @@ void hinting_take_over(struct server *server, const char *text, size_t length);
 /* Closes the handles. */
 void hinting_stop(struct server *server);
 
-/* No worker runs any more. False: the disk hangs. */
-bool hinting_end(struct server *server);
+/* No worker runs any more: tells each thread to end, and waits for it until `by_us` (uv_hrtime / 1000); 0: does not
+ * wait. False: one of them has not ended, as the disk, or a broker, hangs; call it again. */
+bool hinting_end(struct server *server, uint64_t by_us);
 
 /* Which worker a target without an address begins at; HINTING_ANYWHERE: nothing is known. Thread: any. */
 #define HINTING_ANYWHERE UINT8_MAX

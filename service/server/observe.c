@@ -10,10 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SINKS_WAIT_MS  2000U /* for a connection to be given up, at the end */
-#define SETTLE_WAIT_MS 1000U
-#define STORE_WAIT_MS  2000U /* time for the last commit at the end */
-#define PATH_SIZE      4096
+#define PATH_SIZE 4096
 
 static uint64_t wall_us(void)
 {
@@ -394,20 +391,20 @@ struct sinks *observe_take_sinks(struct observe *observe)
     return sinks;
 }
 
-bool observe_close_sinks(struct sinks *sinks)
+bool observe_close_sinks(struct sinks *sinks, unsigned wait_ms)
 {
-    return !sinks || sinks_close(sinks, SINKS_WAIT_MS);
+    return !sinks || sinks_close(sinks, wait_ms);
 }
 
-void observe_settle(struct observe *observe)
+void observe_settle(struct observe *observe, unsigned wait_ms)
 {
     if (observe->store)
-        store_settle(observe->store, SETTLE_WAIT_MS);
+        store_settle(observe->store, wait_ms);
 }
 
-bool observe_close(struct observe *observe)
+bool observe_close(struct observe *observe, unsigned wait_ms)
 {
-    bool ended = !observe->store || store_close(observe->store, STORE_WAIT_MS);
+    bool ended = !observe->store || store_close(observe->store, wait_ms);
     if (!ended)
         return false;
     snapshots_free(observe->snapshots);

@@ -51,14 +51,15 @@ void observe_configure(struct observe *observe, const struct kdnetd_config *conf
 /* Stops feeding the sinks and returns them for observe_close_sinks, which any thread may call. */
 struct sinks *observe_take_sinks(struct observe *observe);
 /* False: a sink hangs, and only platform_end ends the process. */
-bool observe_close_sinks(struct sinks *sinks);
+bool observe_close_sinks(struct sinks *sinks, unsigned wait_ms);
 
-/* Prepares observe_close, which then takes little time, while workers still run. Any thread. */
-void observe_settle(struct observe *observe);
+/* Commits what waits, for at most `wait_ms`. Prepares observe_close, which then takes little time, while workers still
+ * run. Any thread. */
+void observe_settle(struct observe *observe, unsigned wait_ms);
 
 /* Call it when no worker and no sink runs any more. False: the store hangs in a file call, and only platform_end ends
  * the process. */
-bool observe_close(struct observe *observe);
+bool observe_close(struct observe *observe, unsigned wait_ms);
 
 /* As worker_env.h has them; `user` is the observe. */
 void observe_target_changed(struct observe *observe, struct worker *worker, struct target *target);

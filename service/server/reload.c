@@ -23,9 +23,8 @@
 #include <string.h>
 
 #define RELOAD_READ_US  30000000U
-#define RELOAD_HUNG_MAX 4U   /* given-up readings whose threads still run */
-#define RELOAD_END_LOOK 100U /* looks, and between two of them: how long a reading is waited for at the end */
-#define RELOAD_END_MS   10U
+#define RELOAD_HUNG_MAX 4U  /* given-up readings whose threads still run */
+#define RELOAD_END_MS   10U /* between two looks at a reading, at the end */
 
 static void handle_done(struct message *message, void *owner);
 
@@ -460,9 +459,9 @@ void reload_stop(struct server *server)
     end_reload(reload);
 }
 
-bool reload_is_over(struct server *server)
+bool reload_is_over(struct server *server, unsigned wait_ms)
 {
-    for (unsigned i = 0; i < RELOAD_END_LOOK; ++i) {
+    for (unsigned waited_ms = 0; waited_ms <= wait_ms; waited_ms += RELOAD_END_MS) {
         (void)mailbox_handle(&server->mailbox);
         if (!server->hung_reloads && !(server->reload && server->reload->reading))
             return true;

@@ -12,7 +12,6 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 
-#define END_MS          3000 /* time for work on other threads after the end */
 #define SECOND_MS       1000
 #define STALL_LOGGED_US 1000000U /* shorter ones are not worth a line */
 #define TRIM_EVENTS     1000U    /* fewer need little */
@@ -335,7 +334,7 @@ static void on_end(uv_timer_t *timer)
 /* Runs the loop's last rounds: handles close, and work on other threads ends, or is no longer waited for. */
 static void run_out(struct server *server)
 {
-    (void)uv_timer_start(&server->end_timer, on_end, END_MS, 0);
+    (void)uv_timer_start(&server->end_timer, on_end, stopping_share_ms(server, STOP_LOOP), 0);
     uv_unref((uv_handle_t *)&server->end_timer);
     (void)uv_run(&server->loop, server->hangs ? UV_RUN_NOWAIT : UV_RUN_DEFAULT);
     uv_close((uv_handle_t *)&server->end_timer, NULL);
@@ -356,7 +355,10 @@ static bool serve(struct server *server)
 /* Ends the process without waiting for hanging threads, which libuv would wait for at exit. */
 static void end(struct server *server, bool good)
 {
-    if (server->hangs || !reload_is_over(server)) { /* its thread waits for a disk, and still uses this memory */
+    if (server->hangs ||
+        !reload_is_over(
+            server,
+            stopping_share_ms(server, STOP_READING))) { /* its thread waits for a disk, and still uses this memory */
         log_plain(CONFIG_LOG_WARNING, "a call to the file system or to a symbol server hangs; it is not waited for");
         platform_end(good ? EXIT_SUCCESS : EXIT_FAILURE);
     }

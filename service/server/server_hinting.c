@@ -21,7 +21,6 @@
 #define FEEL_GAP_US    UINT64_C(5000)
 #define PLACE_MS       10 /* between two looks for our addresses, with freebind */
 #define LOOPBACK       127
-#define CLOSE_MS       2000U
 #define US_A_SECOND    UINT64_C(1000000)
 #define HINTS_FILE     "hints"
 #define PASSED_ON_US   UINT64_C(600000000) /* hints that the file may not have, and some more */
@@ -477,19 +476,19 @@ void hinting_stop(struct server *server)
     uv_close((uv_handle_t *)&hinting->place_timer, NULL);
 }
 
-bool hinting_end(struct server *server)
+/* A broker that hangs keeps no hints from the disk. */
+bool hinting_end(struct server *server, uint64_t by_us)
 {
     struct hinting *hinting = &server->hinting;
-    if (!strays_close(hinting->strays, CLOSE_MS))
-        return false;
-    hinting->strays = NULL;
-    if (!hints_kv_close(hinting->kv, CLOSE_MS))
-        return false;
-    hinting->kv = NULL;
-    if (!hints_file_close(hinting->file, CLOSE_MS))
+    if (strays_close(hinting->strays, stopping_left_ms(by_us)))
+        hinting->strays = NULL;
+    if (hints_kv_close(hinting->kv, stopping_left_ms(by_us)))
+        hinting->kv = NULL;
+    if (hints_file_close(hinting->file, stopping_left_ms(by_us)))
+        hinting->file = NULL;
+    if (hinting->strays || hinting->kv || hinting->file)
         return false;
     hints_free(hinting->hints);
     hinting->hints = NULL;
-    hinting->file = NULL;
     return true;
 }

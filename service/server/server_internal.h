@@ -10,6 +10,7 @@
 #include "service/server/observe.h"
 #include "service/runtime/mailbox.h"
 #include "service/server/options.h"
+#include "service/server/stop_time.h"
 #include "service/targets/policies.h"
 #include "service/output/event_log.h"
 #include "service/output/publisher.h"
@@ -165,8 +166,9 @@ struct server {
     bool joined; /* no worker runs any more */
     bool hangs;  /* a thread hangs: nobody waits for it */
     bool good;   /* each result was written */
-    uint64_t joined_us, written_us,
-        written;                     /* when the last worker ended; when lines were last written, and how many */
+    struct stop_time stop_time;
+    uint64_t results_by_us;          /* when the last results have to be written */
+    uint64_t written_us, written;    /* when lines were last written, and how many */
     uint64_t stop_by_us, stop_round; /* machines go on until then, as told in this round of the summary or later */
     struct stopping_parts closing;
     struct succession succession;
@@ -212,8 +214,10 @@ void summary_status(struct server *server);
  * their own while machines are served; then the workers end, and the last results are written.
  */
 #define STOPPING_LOOK_MS 5
-void stopping_begin(struct server *server);  /* a second call ends at once */
-void stopping_finish(struct server *server); /* in any state; once */
+void stopping_begin(struct server *server);                                     /* a second call ends at once */
+void stopping_finish(struct server *server);                                    /* in any state; once */
+unsigned stopping_share_ms(const struct server *server, enum stop_stage stage); /* for one that begins now */
+unsigned stopping_left_ms(uint64_t by_us);                                      /* uv_hrtime / 1000; 0: it is over */
 
 /*
  * succession.c: an upgrade without a pause. A fresh process of the program starts, reads the configuration, and opens
@@ -241,7 +245,7 @@ void reload_again(struct server *server);                 /* on HUP */
 void reload_look(struct server *server, uint64_t now_us); /* gives up a reload whose files do not come; once a second */
 /* The server ends, and no worker runs any more: nothing more is applied. */
 void reload_stop(struct server *server);
-/* At the very end: waits a second at most for reading threads. False: some still read, and use the server. */
-bool reload_is_over(struct server *server);
+/* At the very end: waits for reading threads. False: some still read, and use the server. */
+bool reload_is_over(struct server *server, unsigned wait_ms);
 
 #endif

@@ -5,12 +5,32 @@
 #include "service/symbols/lookup.h"
 #include "service/worker/worker_loop.h"
 
-#define MARGIN_US       500000U  /* beyond read_deadline */
-#define AGAIN_US        200000U  /* for machines that broke in while others were served on */
-#define CLOSING_US      3000000U /* time for closing HTTP, sinks and store */
-#define RESULTS_US      2000000U /* for the results, after that: since the last of them was written, and ... */
-#define RESULTS_ALL_US  8000000U /* ... altogether */
+#define MARGIN_US       (STOP_TIME_MACHINES_US - STOP_TIME_READ_US) /* beyond read_deadline */
+#define RESULTS_US      2000000U /* since the last result was written: the file hangs */
 #define CLOSING_LOOK_MS 2U
+#define US_A_MS         1000U
+
+/* Of the service manager's kind: it goes on while kdnetd stands still. */
+static uint64_t people_us(void)
+{
+    return uv_hrtime() / 1000;
+}
+
+static uint64_t share_us(const struct server *server, enum stop_stage stage)
+{
+    return stop_time_share(&server->stop_time, stage, people_us());
+}
+
+unsigned stopping_share_ms(const struct server *server, enum stop_stage stage)
+{
+    return (unsigned)(share_us(server, stage) / US_A_MS);
+}
+
+unsigned stopping_left_ms(uint64_t by_us)
+{
+    uint64_t now_us = people_us();
+    return now_us < by_us ? (unsigned)((by_us - now_us) / US_A_MS) : 0;
+}
 
 static void close_handle(uv_handle_t *handle)
 {
@@ -39,7 +59,8 @@ static void join_workers(struct server *server)
     for (unsigned i = 0; i < server->started; ++i)
         (void)uv_thread_join(&server->workers[i].thread);
     server->joined = true;
-    server->joined_us = server->written_us = worker_now_us();
+    server->written_us = worker_now_us();
+    server->results_by_us = people_us() + share_us(server, STOP_RESULTS);
     for (unsigned i = 0; i < server->inited; ++i) {
         worker_finish(&server->workers[i]);
         mailbox_end(&server->workers[i].mailbox); /* other collectors show datagrams until hinting_end */
@@ -56,8 +77,8 @@ static void close_parts(void *user)
 {
     struct stopping_parts *closing = user;
     bool ended = api_close(closing->http);
-    closing->good = observe_close_sinks(closing->sinks) && ended;
-    observe_settle(closing->observe);
+    closing->good = observe_close_sinks(closing->sinks, stopping_left_ms(closing->by_us)) && ended;
+    observe_settle(closing->observe, stopping_left_ms(closing->by_us));
     atomic_store(&closing->done, true);
 }
 
@@ -67,7 +88,7 @@ static void begin_closing(struct server *server)
     if (closing->begun)
         return;
     closing->begun = true;
-    closing->by_us = worker_now_us() + CLOSING_US;
+    closing->by_us = people_us() + share_us(server, STOP_CLOSING);
     closing->http = api_take(&server->api);
     closing->sinks = observe_take_sinks(&server->observe);
     closing->observe = &server->observe;
@@ -81,7 +102,7 @@ static bool end_closing(struct server *server)
 {
     struct stopping_parts *closing = &server->closing;
     begin_closing(server);
-    while (!atomic_load(&closing->done) && worker_now_us() < closing->by_us)
+    while (!atomic_load(&closing->done) && people_us() < closing->by_us)
         uv_sleep(CLOSING_LOOK_MS);
     if (!atomic_load(&closing->done))
         return false;
@@ -90,12 +111,27 @@ static bool end_closing(struct server *server)
     return closing->good;
 }
 
+/* What is on disks for the next process: all is told to end before the first of it is waited for. While a sink hangs,
+ * which reads the store, what waits is committed all the same. Returns whether all has ended. */
+static bool end_kept(struct server *server)
+{
+    bool closed = end_closing(server);
+    uint64_t by_us = people_us() + share_us(server, STOP_KEPT);
+    (void)hinting_end(server, 0);
+    if (closed)
+        closed = observe_close(&server->observe, stopping_left_ms(by_us));
+    else
+        observe_settle(&server->observe, stopping_left_ms(by_us));
+    return hinting_end(server, by_us) && closed;
+}
+
 /* The end of all. */
 
 void stopping_finish(struct server *server)
 {
     if (server->finished)
         return;
+    stop_time_begin(&server->stop_time, people_us());
     join_workers(server);
     server->finished = true;
     summary_log_last(server);
@@ -114,10 +150,9 @@ void stopping_finish(struct server *server)
     server->lookup = NULL;
     reload_stop(server);
     api_refuse_waiting(server);
-    server->good = event_log_give_up(&server->event_log);
+    server->good = event_log_give_up(&server->event_log, stopping_share_ms(server, STOP_UNWRITTEN));
     server->hangs = !event_log_close(&server->event_log);
-    if (!hinting_end(server) || !end_closing(server) || !observe_close(&server->observe))
-        server->hangs = true;
+    server->hangs = !end_kept(server) || server->hangs;
     if (server->hangs)
         uv_stop(&server->loop);
 }
@@ -133,7 +168,7 @@ static bool event_log_waits(struct server *server)
     if (counts.written != server->written)
         server->written_us = now_us;
     server->written = counts.written;
-    return now_us - server->written_us < RESULTS_US && now_us - server->joined_us < RESULTS_ALL_US;
+    return now_us - server->written_us < RESULTS_US && people_us() < server->results_by_us;
 }
 
 /* Machines that are being read are let go on first: that takes read_deadline at the most. */
@@ -152,16 +187,16 @@ static void wait_for_machines(struct server *server, uint64_t us)
 }
 
 /* Whether closing continues: machines are served meanwhile, and those that break in are released, too. */
-static bool closing_waits(struct server *server, uint64_t now_us)
+static bool closing_waits(struct server *server)
 {
     struct stopping_parts *closing = &server->closing;
     begin_closing(server);
     if (closing->over)
         return false;
-    if (!atomic_load(&closing->done) && now_us < closing->by_us)
+    if (!atomic_load(&closing->done) && people_us() < closing->by_us)
         return true;
     closing->over = true;
-    wait_for_machines(server, AGAIN_US);
+    wait_for_machines(server, share_us(server, STOP_AGAIN));
     return false;
 }
 
@@ -170,7 +205,7 @@ static void on_look(uv_timer_t *timer)
     struct server *server = timer->data;
     uint64_t now_us = worker_now_us();
     if (!server->joined) {
-        if (!machines_wait(server, now_us) && !closing_waits(server, now_us) && !machines_wait(server, now_us))
+        if (!machines_wait(server, now_us) && !closing_waits(server) && !machines_wait(server, now_us))
             join_workers(server);
         else
             summary_ask(server);
@@ -186,10 +221,12 @@ void stopping_begin(struct server *server)
         return;
     }
     server->stopping = true;
-    wait_for_machines(server, server->config.read_deadline_ms * 1000 + MARGIN_US);
+    stop_time_begin(&server->stop_time, people_us());
+    uint64_t read_us = server->config.read_deadline_ms * US_A_MS;
+    wait_for_machines(server, (read_us < STOP_TIME_READ_US ? read_us : STOP_TIME_READ_US) + MARGIN_US);
     if (!succession_is_ready(server)) {
         succession_give_up(server);
-        platform_notify_stopping();
+        platform_notify_stopping(STOP_TIME_US / US_A_MS);
     }
     for (unsigned i = 0; i < server->started; ++i)
         mailbox_post(&server->workers[i].mailbox, &server->workers[i].stop_message);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A share that hangs: preloaded, and who looks at, opens, writes or closes a file in a folder named "hung" waits while
- * there is a file "hangs" in it. */
+/* A share that hangs: preloaded, and who looks at, opens, writes, flushes or closes a file in a folder named "hung"
+ * waits while there is a file "hangs" in it; for as many milliseconds as that file says, if it says any. */
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +13,24 @@
 
 #pragma GCC diagnostic ignored "-Wpedantic" /* a function from a void pointer: POSIX has it so */
 
-#define FILES 1024
+#define LOOK_MS 20
 
-static _Atomic(char *) mark_of[FILES]; /* of open files of the share; never freed */
+/* -1: it is not there. */
+static long told_ms(const char *mark)
+{
+    char text[16] = "";
+    FILE *file = fopen(mark, "re");
+    if (!file)
+        return -1;
+    long ms = fgets(text, sizeof text, file) ? strtol(text, NULL, 10) : LONG_MAX;
+    (void)fclose(file);
+    return ms;
+}
 
 static void stand_still(const char *mark)
 {
-    while (mark && access(mark, F_OK) == 0)
-        (void)usleep(20000);
+    for (long waited_ms = 0; mark && waited_ms < told_ms(mark); waited_ms += LOOK_MS)
+        (void)usleep(LOOK_MS * 1000);
 }
 
 /* NULL: the path is not of the share. */
@@ -32,6 +42,18 @@ static char *make_mark(const char *path)
         return NULL;
     (void)snprintf(mark, sizeof mark, "%.*s/hung/hangs", (int)(share - path), path);
     return strdup(mark);
+}
+
+/* libuv closes files by system calls of its own: the kernel alone knows which file this is now. */
+static void stand_still_at(int file)
+{
+    char link[64], path[4096];
+    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    path[length > 0 ? length : 0] = '\0';
+    char *mark = make_mark(path);
+    stand_still(mark);
+    free(mark);
 }
 
 int stat(const char *restrict path, struct stat *restrict status)
@@ -48,10 +70,8 @@ static int open_as(const char *name, const char *path, int flags, unsigned mode)
     int (*next)(const char *, int, ...) = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, name);
     char *mark = make_mark(path);
     stand_still(mark);
-    int file = next(path, flags, mode);
-    if (file >= 0 && file < FILES)
-        atomic_store(&mark_of[file], mark);
-    return file;
+    free(mark);
+    return next(path, flags, mode);
 }
 
 #define OPEN(name)                                                                                                     \
@@ -69,15 +89,23 @@ OPEN(open64)
 ssize_t write(int file, const void *bytes, size_t length)
 {
     ssize_t (*next)(int, const void *, size_t) = (ssize_t(*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
-    if (file >= 0 && file < FILES)
-        stand_still(atomic_load(&mark_of[file]));
+    stand_still_at(file);
     return next(file, bytes, length);
 }
+
+#define FLUSH(name)                                                                                                    \
+    int name(int file)                                                                                                 \
+    {                                                                                                                  \
+        int (*next)(int) = (int (*)(int))dlsym(RTLD_NEXT, #name);                                                      \
+        stand_still_at(file);                                                                                          \
+        return next(file);                                                                                             \
+    }
+FLUSH(fsync)
+FLUSH(fdatasync)
 
 int close(int file)
 {
     int (*next)(int) = (int (*)(int))dlsym(RTLD_NEXT, "close");
-    if (file >= 0 && file < FILES)
-        stand_still(atomic_exchange(&mark_of[file], NULL));
+    stand_still_at(file);
     return next(file);
 }

@@ -20,8 +20,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define FAKE_READS  8U
-#define FAKE_ROUNDS 50U
+#define FAKE_READS   8U
+#define FAKE_ROUNDS  50U
+#define FAKE_WAIT_MS 60000U
 
 static struct {
     struct server *server;
@@ -248,7 +249,8 @@ static inline void fake_end(void)
     free(server->env.mailboxes);
     policies_clear(&server->policies);
     api_clear(&server->api);
-    if (!hinting_end(server) || (server->observe.publisher && !observe_close(&server->observe)))
+    if (!hinting_end(server, fake.now_ns / 1000 + FAKE_WAIT_MS * 1000) ||
+        (server->observe.publisher && !observe_close(&server->observe, FAKE_WAIT_MS)))
         abort();
     config_clear(&server->config);
     mailbox_clear(&server->mailbox);

@@ -21,6 +21,8 @@
 
 #include <cmocka.h>
 
+#define GIVE_UP_MS 1600
+
 struct world {
     uv_loop_t loop;
     struct event_log event_log;
@@ -43,7 +45,7 @@ static int teardown(void **state)
 {
     struct world *world = *state;
     char rotated[128];
-    (void)event_log_give_up(&world->event_log);
+    (void)event_log_give_up(&world->event_log, GIVE_UP_MS);
     WAIT_FOR(event_log_has_ended(&world->event_log));
     assert_true(event_log_close(&world->event_log));
     (void)uv_run(&world->loop, UV_RUN_DEFAULT);
@@ -125,7 +127,7 @@ static void lines_reach_the_file_in_order(void **state)
     settle(world);
     assert_file(world->path, "one\ntwo\nthree\n");
     assert_int_equal(counts(world).written, 3);
-    assert_true(event_log_give_up(&world->event_log));
+    assert_true(event_log_give_up(&world->event_log, GIVE_UP_MS));
 }
 
 static void a_file_is_appended_to(void **state)
@@ -209,7 +211,7 @@ static void a_deleted_file_is_made_again_when_all_ends(void **state)
     event_log_end(&world->event_log);
     WAIT_FOR(event_log_has_ended(&world->event_log));
     assert_true(file_is(world->path, "two\n") || file_is(world->path, "one\ntwo\n"));
-    assert_true(event_log_give_up(&world->event_log));
+    assert_true(event_log_give_up(&world->event_log, GIVE_UP_MS));
 }
 
 static void beyond_the_bound_lines_are_shed_by_worth(void **state)
@@ -230,7 +232,7 @@ static void beyond_the_bound_lines_are_shed_by_worth(void **state)
     event_log_reopen(&world->event_log, world->path);
     settle(world);
     assert_file(world->path, "r1\nr2\nr3\n");
-    assert_false(event_log_give_up(&world->event_log));
+    assert_false(event_log_give_up(&world->event_log, GIVE_UP_MS));
 }
 
 static void a_line_longer_than_a_batch_is_written_whole(void **state)
@@ -281,7 +283,7 @@ static void what_cannot_be_opened_at_all_is_lost_with_a_word(void **state)
     add_of(world, "lost\n", EVENT_WORTH_PRINT, 1);
     event_log_end(&world->event_log);
     assert_false(event_log_has_ended(&world->event_log));
-    assert_false(event_log_give_up(&world->event_log));
+    assert_false(event_log_give_up(&world->event_log, GIVE_UP_MS));
     assert_int_equal(counts(world).lost[EVENT_WORTH_VERDICT], 1);
     assert_int_equal(counts(world).dropped, 2);
 }
@@ -293,7 +295,7 @@ static void no_results_wanted_takes_no_memory(void **state)
     add(world, "unwanted\n");
     assert_int_equal(counts(world).waiting_lines, 0);
     assert_true(event_log_is_settled(&world->event_log));
-    assert_true(event_log_give_up(&world->event_log));
+    assert_true(event_log_give_up(&world->event_log, GIVE_UP_MS));
 }
 
 static void results_that_are_not_wanted_any_more_are_written_first(void **state)

@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 
+#define GIVE_UP_MS 1600
+
 /* --- the file's calls --------------------------------------------------------------------------------------------- */
 
 static atomic_int open_error, close_error; /* UV_ codes; 0: the real call */
@@ -97,7 +99,7 @@ static int teardown(void **state)
 {
     struct world *world = *state;
     hangs = false;
-    (void)event_log_give_up(&world->event_log);
+    (void)event_log_give_up(&world->event_log, GIVE_UP_MS);
     WAIT_FOR(event_log_has_ended(&world->event_log));
     assert_true(event_log_close(&world->event_log));
     (void)uv_run(&world->loop, UV_RUN_DEFAULT);
@@ -225,7 +227,7 @@ static void results_in_a_standard_output_that_was_deleted_are_lost_with_a_word(v
     event_log_end(&world->event_log); /* looks once more */
     WAIT_FOR(event_log_has_ended(&world->event_log));
     struct event_log_counts now = counts(world);
-    bool whole = event_log_give_up(&world->event_log);
+    bool whole = event_log_give_up(&world->event_log, GIVE_UP_MS);
     const char *text = captured_end();
     assert_false(whole);
     assert_int_equal(now.written, 0);
@@ -248,7 +250,7 @@ static void a_look_that_hangs_is_given_up(void **state)
     unsigned before = looks;
     event_log_end(&world->event_log);
     WAIT_FOR(looks > before);
-    (void)event_log_give_up(&world->event_log);
+    (void)event_log_give_up(&world->event_log, GIVE_UP_MS);
     assert_false(event_log_close(&world->event_log));
     assert_false(event_log_has_ended(&world->event_log));
     deleted = true; /* too late: nobody makes it again */

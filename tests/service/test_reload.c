@@ -235,10 +235,10 @@ static void a_reading_that_the_end_overtakes_counts_for_nothing(void **state)
     fake_write(LISTEN "targets:\n" WEB_17 WEB_18);
     captured_begin();
     reload_again(fake.server);
-    assert_false(reload_is_over(fake.server));
+    assert_false(reload_is_over(fake.server, 0));
     fake.server->joined = true;
     fake_read();
-    assert_true(reload_is_over(fake.server));
+    assert_true(reload_is_over(fake.server, 0));
     (void)captured_end();
     assert_null(fake.server->reload);
     assert_null(fake_find("web-18", &worker));

@@ -9,8 +9,9 @@ void platform_notify_reloading(void)
 {
 }
 
-void platform_notify_stopping(void)
+void platform_notify_stopping(unsigned for_ms)
 {
+    (void)for_ms;
 }
 
 void platform_notify_status(const char *text)

@@ -23,8 +23,9 @@ void platform_notify_reloading(void)
                      (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
 }
 
-void platform_notify_stopping(void)
+void platform_notify_stopping(unsigned for_ms)
 {
+    (void)for_ms; /* the unit has its limit */
     (void)sd_notify(0, "STOPPING=1");
 }
 

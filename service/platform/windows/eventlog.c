@@ -15,8 +15,7 @@
 #define LINE_MAX     4096U
 #define STRINGS      10
 #define STRING_SIZE  (LINE_MAX + 1) /* the last string is a whole line */
-#define CLOSE_MS     3000U
-#define EVENTS_BURST 200U /* to the Event Log, at once; then EVENTS_RATE a second. All are in the file */
+#define EVENTS_BURST 200U           /* to the Event Log, at once; then EVENTS_RATE a second. All are in the file */
 #define EVENTS_RATE  20U
 
 struct eventlog {
@@ -210,7 +209,7 @@ bool eventlog_write_line(const char *text, size_t length)
     return fits;
 }
 
-void eventlog_close(void)
+void eventlog_close(unsigned wait_ms)
 {
     if (!eventlog_is_open())
         return;
@@ -218,7 +217,7 @@ void eventlog_close(void)
     eventlog.ends = true;
     LeaveCriticalSection(&eventlog.lock);
     WakeConditionVariable(&eventlog.news);
-    if (WaitForSingleObject(eventlog.thread, CLOSE_MS) != WAIT_OBJECT_0)
+    if (WaitForSingleObject(eventlog.thread, wait_ms) != WAIT_OBJECT_0)
         return; /* the Event Log hangs: the process ends all the same */
     atomic_store(&eventlog.open, false);
     logfile_close(&eventlog.file);

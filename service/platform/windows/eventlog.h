@@ -21,6 +21,7 @@ bool eventlog_write_line(const char *text, size_t length);
 /* Writes a line to the file at once, ahead of those that wait. It may wait for the disk. Thread: any. */
 bool eventlog_write_at_once(const char *text, size_t length);
 
-void eventlog_close(void);
+/* Writes what waits, for at most `wait_ms`. */
+void eventlog_close(unsigned wait_ms);
 
 #endif

@@ -12,9 +12,9 @@ void platform_notify_reloading(void)
 {
 }
 
-void platform_notify_stopping(void)
+void platform_notify_stopping(unsigned for_ms)
 {
-    service_state_stopping();
+    service_state_stopping(for_ms);
 }
 
 void platform_notify_status(const char *text)

@@ -12,6 +12,8 @@
 
 #define START_HINT_MS            10000U
 #define STOP_HINT_MS             20000U
+#define LOG_MS                   3000U /* for the Event Log at the end, or what is left of it, but ... */
+#define LOG_LEAST_MS             900U
 #define CHECKPOINT_MS            2000U
 #define CHECKPOINTS_MAX          60U /* checkpoints sent at most; then the manager may conclude that we hang */
 #define SUMMARY_CONTROL          128U
@@ -22,6 +24,7 @@ struct service {
     SRWLOCK lock;                 /* of the status */
     SERVICE_STATUS status;
     HANDLE timer;
+    ULONGLONG stop_by_ms; /* 0: nobody has told it to stop */
     int argc;
     char **argv;
     int (*run)(int argc, char **argv);
@@ -67,8 +70,9 @@ void service_state_running(void)
     tell(SERVICE_RUNNING, 0);
 }
 
-void service_state_stopping(void)
+void service_state_stopping(unsigned for_ms)
 {
+    service.stop_by_ms = GetTickCount64() + for_ms;
     tell(SERVICE_STOP_PENDING, STOP_HINT_MS);
 }
 
@@ -113,6 +117,14 @@ static bool is_stopping(void)
     return stopping;
 }
 
+static unsigned log_share_ms(void)
+{
+    ULONGLONG now_ms = GetTickCount64();
+    if (service.stop_by_ms == 0 || now_ms + LOG_MS < service.stop_by_ms)
+        return LOG_MS;
+    return now_ms + LOG_LEAST_MS < service.stop_by_ms ? (unsigned)(service.stop_by_ms - now_ms) : LOG_LEAST_MS;
+}
+
 /*
  * The manager restarts a service that ends without reporting that it has stopped. A requested end is reported, whatever
  * its outcome; so is the end by a wrong configuration, which would stay wrong after a restart.
@@ -123,7 +135,7 @@ static void end(int outcome)
     if (service.timer)
         (void)DeleteTimerQueueTimer(NULL, service.timer, INVALID_HANDLE_VALUE);
     service.timer = NULL;
-    eventlog_close();
+    eventlog_close(log_share_ms());
     if (restart)
         ExitProcess((UINT)outcome);
     tell_stopped(outcome);

@@ -12,7 +12,7 @@
 int service_state_run(int argc, char **argv, int (*run)(int argc, char **argv));
 
 void service_state_running(void);
-void service_state_stopping(void);
+void service_state_stopping(unsigned for_ms); /* the end takes so long at most, the Event Log included */
 
 /* Reports the end, before the process is ended while its threads still run. On the thread that runs the service. */
 void service_state_end(int outcome);
