@@ -147,3 +147,10 @@ bool kdnet_halt_must_step(const struct kdnet_session *session)
     return report.instructions &&
            kdnet_machine_is_breakpoint(layout->machine, report.instructions, report.instruction_count);
 }
+
+void kdnet_session_end_read(struct kdnet_session *session, uint64_t until_us)
+{
+    struct kdnet_halt *halt = session->active ? &session->active->halt : NULL;
+    if (halt && halt->stage == KDNET_STAGE_READING && halt->deadline_us > until_us)
+        halt->deadline_us = until_us;
+}

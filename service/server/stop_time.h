@@ -12,12 +12,14 @@
 #ifndef SERVICE_STOP_TIME_H
 #define SERVICE_STOP_TIME_H
 
+#include "service/worker/worker_loop.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
-#define STOP_TIME_US          14000000U /* from the word to end to the end of the process */
-#define STOP_TIME_READ_US     4000000U  /* of it, for a machine that is being read; a shorter read_deadline counts */
-#define STOP_TIME_MACHINES_US (STOP_TIME_READ_US + 500000U) /* for all of them */
+#define STOP_TIME_US          14000000U                       /* from the word to end to the end of the process */
+#define STOP_TIME_MACHINES_US (WORKER_STOP_READ_US + 500000U) /* of it, for machines; a shorter read_deadline counts   \
+                                                               */
 
 /* In their order. */
 enum stop_stage {

@@ -5,7 +5,7 @@
 #include "service/symbols/lookup.h"
 #include "service/worker/worker_loop.h"
 
-#define MARGIN_US       (STOP_TIME_MACHINES_US - STOP_TIME_READ_US) /* beyond read_deadline */
+#define MARGIN_US       (STOP_TIME_MACHINES_US - WORKER_STOP_READ_US) /* beyond read_deadline */
 #define RESULTS_US      2000000U /* since the last result was written: the file hangs */
 #define CLOSING_LOOK_MS 2U
 #define US_A_MS         1000U
@@ -223,7 +223,7 @@ void stopping_begin(struct server *server)
     server->stopping = true;
     stop_time_begin(&server->stop_time, people_us());
     uint64_t read_us = server->config.read_deadline_ms * US_A_MS;
-    wait_for_machines(server, (read_us < STOP_TIME_READ_US ? read_us : STOP_TIME_READ_US) + MARGIN_US);
+    wait_for_machines(server, (read_us < WORKER_STOP_READ_US ? read_us : WORKER_STOP_READ_US) + MARGIN_US);
     if (!succession_is_ready(server)) {
         succession_give_up(server);
         platform_notify_stopping(STOP_TIME_US / US_A_MS);

@@ -333,7 +333,18 @@ void worker_run(struct worker *worker)
 
 void worker_stop(struct worker *worker)
 {
+    uint64_t now_us = worker_now_us();
     worker->stopping = true;
+    if (worker->shared.read_deadline_us <= WORKER_STOP_READ_US)
+        return;
+    worker->shared.read_deadline_us = WORKER_STOP_READ_US;
+    for (uint32_t id = 0; id < worker->targets.ids && worker->totals.halted > 0; ++id) {
+        struct target *target = targets_row(&worker->targets, id);
+        if (!target || !target->halted)
+            continue;
+        kdnet_session_end_read(targets_session(target), now_us + WORKER_STOP_READ_US);
+        pump_target(worker, target, NULL, NULL, now_us);
+    }
 }
 
 /* The end. */

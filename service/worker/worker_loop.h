@@ -25,7 +25,9 @@ int worker_start(struct worker *worker);
 /* Lets the thread run the loop. */
 void worker_run(struct worker *worker);
 
-/* From now on no look-up is waited for, and no socket rests. */
+#define WORKER_STOP_READ_US 4000000U /* for reads under way and later ones, whatever read_deadline is */
+
+/* From now on no look-up is waited for, no machine is read for longer, and no socket rests. */
 void worker_stop(struct worker *worker);
 
 /* Closes everything, so that the loop ends. */

@@ -320,6 +320,27 @@ static void a_break_whose_address_has_moved_is_told_later(void **state)
     assert_int_equal(others.told, 0); /* it says only that time was over */
 }
 
+/* The service ends, and nobody waits as long as a machine may be read. */
+static void a_worker_that_stops_reads_no_machine_for_long(void **state)
+{
+    struct address source = address_of(0, 0);
+    struct worker *worker = &fake.workers[0];
+    uint64_t took_us = 0;
+    (void)state;
+    const struct target *row = connect_among_others(&source);
+    worker->shared.read_deadline_us = 15 * WORKER_STOP_READ_US;
+    show_break(&source, &worker->listeners->local);
+    expect_taken(row, true);
+    assert_true(row->halted);
+    worker_stop(worker);
+    for (; took_us < 2 * (uint64_t)WORKER_STOP_READ_US && worker->totals.crash_statuses == 0; took_us += 1000) {
+        pass_us(1000); /* a longer step is a computer that stood still */
+        pump_expire(worker);
+    }
+    assert_int_equal(worker->totals.crash_statuses, 1);
+    assert_in_range(took_us, WORKER_STOP_READ_US, WORKER_STOP_READ_US + 10000);
+}
+
 static struct address arrives_from;
 
 static int give(struct puppet *puppet, const uint8_t *payload, size_t length)
@@ -366,6 +387,7 @@ int main(void)
         TEST(a_wildcard_listener_answers_from_its_own_address_what_came_to_another),
         TEST(a_break_that_was_read_elsewhere_has_no_result_here),
         TEST(a_break_whose_address_has_moved_is_told_later),
+        TEST(a_worker_that_stops_reads_no_machine_for_long),
         TEST(a_result_is_said_to_the_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,6 +67,31 @@ static void the_deadline_is_the_configured_one(void **state)
     puppet_free(p);
 }
 
+/* Its host ends: what the read has by then is told, and the machine goes on. */
+static void a_host_that_ends_lets_the_machine_go_on_earlier(void **state)
+{
+    struct puppet *p = puppet_new();
+    (void)state;
+    p->shared.read_deadline_us = 60 * SECOND_US;
+    puppet_connect(p);
+    be_sure(p);
+    kdnet_session_end_read(p->session, p->now_us); /* nothing is read */
+    uint64_t since_us = p->now_us;
+    p->replies = false;
+    puppet_break(p, KDNET_EXCEPTION_BREAKPOINT, ADDRESS);
+    puppet_wait(p, SECOND_US, false);
+    assert_true(kdnet_session_is_halted(p->session));
+    kdnet_session_end_read(p->session, since_us + 4 * SECOND_US);
+    kdnet_session_end_read(p->session, since_us + 9 * SECOND_US); /* never later */
+    puppet_wait(p, 8 * SECOND_US, false);
+    assert_int_equal(puppet_events(p, KDNET_EVENT_CRASH_STATUS), 1);
+    assert_int_equal(puppet_event(p, KDNET_EVENT_CRASH_STATUS, 0)->u.crash_status.conclusion.reason,
+                     KDNET_REASON_TIMEOUT);
+    assert_int_equal(p->continue_count, 1);
+    assert_in_range(p->continue_us - since_us, 4 * SECOND_US, 4 * SECOND_US + SECOND_US / 10);
+    puppet_free(p);
+}
+
 static uint64_t lag_us;
 
 static uint64_t lag(void *user)
@@ -293,6 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_machine_that_acknowledges_and_answers_nothing_goes_on_at_the_deadline),
         cmocka_unit_test(the_deadline_is_the_configured_one),
+        cmocka_unit_test(a_host_that_ends_lets_the_machine_go_on_earlier),
         cmocka_unit_test(what_the_caller_stood_still_counts_only_in_what_is_told),
         cmocka_unit_test(a_machine_that_does_not_even_acknowledge_gets_bounded_chatter),
         cmocka_unit_test(a_silent_machine_is_lost_after_lost_after_and_once),

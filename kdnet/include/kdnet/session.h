@@ -308,6 +308,10 @@ void kdnet_session_doubt(struct kdnet_session *session);
 /* Tells the session that a pending look-up has ended: a waiting session asks again. */
 void kdnet_session_symbols_came(struct kdnet_session *session, uint64_t now_us);
 
+/* For a host that is about to end: a read under way ends by `until_us`, with what is known by then, and the machine
+ * goes on as its policy says. Call kdnet_session_deadline anew. */
+void kdnet_session_end_read(struct kdnet_session *session, uint64_t until_us);
+
 /*
  * Asks a connected machine to repeat the break that it waits with, if any: for a break that was not taken before. When
  * the request is lost, the session repeats it after some seconds, then more and more rarely, until the machine answers.
