@@ -12,6 +12,9 @@ endif()
 if(NOT TARGET PkgConfig::KDNETD_LIBCURL)
   list(APPEND KDNETD_LEFT_OUT kdnetctl/answers)
 endif()
+if(NOT TARGET PkgConfig::KDNETD_LIBCURL OR KDNETD_LIBCURL_VERSION VERSION_LESS 7.87)
+  list(APPEND KDNETD_LEFT_OUT service/name_search) # there is no choice
+endif()
 if(NOT TARGET kdnetd_fleet)
   list(APPEND KDNETD_LEFT_OUT service/nats kdnetctl/fleet_limit)
 endif()
@@ -81,6 +84,7 @@ kdnetd_test_links(service_opening kdnetd_test_refused_uv kdnetd_test_scarce)
 kdnetd_test_spares(service_store_memory sqlite)
 kdnetd_test_links(service_strays kdnetd_test_support)
 kdnetd_test_wraps(service_store_memory sqlite3_step)
+kdnetd_test_wraps(service_name_search curl_easy_setopt curl_easy_getinfo)
 kdnetd_test_wraps(service_event_log_faults result_file_open result_file_close result_file_look uv_hrtime)
 kdnetd_test_wraps(service_nats fleet_connect fleet_explain fleet_make_stream fleet_make_bucket natsInbox_Create
   natsConnection_SubscribeSync natsSubscription_Destroy natsConnection_Destroy natsConnection_Status

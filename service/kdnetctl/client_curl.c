@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP by libcurl. */
 #include "service/kdnetctl/client_internal.h"
+#include "service/runtime/name_search.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -207,9 +208,7 @@ static long perform(struct client *client, struct exchange *exchange, const char
     set_place(client, curl, path);
     set_method(curl, method, text);
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-#if LIBCURL_VERSION_NUM >= 0x075700 /* else it waits until each name server has been silent twice */
-    (void)curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
-#endif
+    name_search_leave(curl);
     (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, AGENT);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sends bodies by HTTP, one after the other over one connection, and judges each answer's status. */
 #include "config/characters.h"
+#include "service/runtime/name_search.h"
 #include "service/sinks/certificate.h"
 #include "service/sinks/format.h"
 #include "service/sinks/gzip.h"
@@ -25,6 +26,7 @@ struct sink_link {
     char *url;
     struct text reply;
     char error[CURL_ERROR_SIZE];
+    struct name_search names;
     uint64_t sent_ms; /* 0: nothing yet */
 };
 
@@ -49,7 +51,10 @@ static int go_on(void *user, curl_off_t down_all, curl_off_t down, curl_off_t up
     (void)down;
     (void)up_all;
     (void)up;
-    return atomic_load(link->stop);
+    if (!atomic_load(link->stop))
+        return 0;
+    name_search_leave(link->curl);
+    return 1;
 }
 
 /* Makes the URL from the sink's address, with the format's path when the address has none. */
@@ -175,7 +180,9 @@ static void post(struct sink_link *link, const struct text *body, struct curl_sl
     (void)curl_easy_setopt(link->curl, CURLOPT_POSTFIELDS, body->bytes);
     (void)curl_easy_setopt(link->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->length);
     keep_pace(link);
+    bool leaves = name_search_begin(&link->names, link->curl);
     CURLcode code = curl_easy_perform(link->curl);
+    name_search_end(&link->names, link->curl, leaves);
     if (code != CURLE_OK) {
         certificate_explain(code, link->error, answer->text, sizeof answer->text);
         return;

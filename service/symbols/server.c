@@ -315,7 +315,7 @@ static enum answer get_form(const struct symbol_server_state *state, struct http
 }
 
 /* Called without the mutex. When no form is taken, the reason is that of the first denied form. */
-static void ask(const struct symbol_server_state *state, const struct wanted *wanted, struct outcome *outcome)
+static void ask(struct symbol_server_state *state, const struct wanted *wanted, struct outcome *outcome)
 {
     char reason[SYMBOL_SERVER_REASON_SIZE];
     struct http *http = symbol_server_http_open(state, outcome->reason, sizeof(outcome->reason));

@@ -5,7 +5,7 @@ set(KDNETD_SYMBOL_SERVER_HTTP server_offline.c)
 if(KDNETD_CURL)
   pkg_check_modules(KDNETD_LIBCURL IMPORTED_TARGET GLOBAL libcurl>=7.85)
   if(TARGET PkgConfig::KDNETD_LIBCURL)
-    set(KDNETD_SYMBOL_SERVER_HTTP server_http.c)
+    set(KDNETD_SYMBOL_SERVER_HTTP server_http.c ../runtime/name_search.c)
   else()
     message(WARNING "libcurl 7.85 or later is missing: kdnetd will fetch nothing from symbol servers (srv*DIR*URL), "
                     "and kernels whose symbols are not on disk have no_symbols as their reason. Install "

@@ -12,6 +12,7 @@
 
 struct http {
     const struct symbol_server_state *state;
+    struct name_search *names; /* of the state */
     CURL *curl;
     struct body *body;    /* of the request under way */
     uint64_t deadline_ns; /* of all requests */
@@ -51,7 +52,11 @@ static int go_on(void *context, curl_off_t down_all, curl_off_t down, curl_off_t
     (void)down;
     (void)up_all;
     (void)up;
-    return atomic_load(&http->state->stopped) ? 1 : 0;
+    if (!atomic_load(&http->state->stopped)) {
+        return 0;
+    }
+    name_search_leave(http->curl);
+    return 1;
 }
 
 static bool set_timeouts(CURL *curl, const struct symbol_server *settings)
@@ -89,12 +94,13 @@ static bool set_callbacks(struct http *http)
            curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, http->error) == CURLE_OK;
 }
 
-struct http *symbol_server_http_open(const struct symbol_server_state *state, char *reason, size_t size)
+struct http *symbol_server_http_open(struct symbol_server_state *state, char *reason, size_t size)
 {
     uv_once(&once, make_ready);
     struct http *http = ready == CURLE_OK ? calloc(1, sizeof(*http)) : NULL;
     if (http != NULL) {
         http->state = state;
+        http->names = &state->names;
         http->deadline_ns = uv_hrtime() + (uint64_t)state->settings.total_timeout_ms * 1000000;
         http->curl = curl_easy_init();
     }
@@ -228,5 +234,8 @@ enum answer symbol_server_http_get(struct http *http, const char *url, struct bo
         symbol_server_say(reason, size, "%s: out of memory", url);
         return ANSWER_LOCAL;
     }
-    return answer_to(http, curl_easy_perform(http->curl), url, reason, size);
+    bool leaves = name_search_begin(http->names, http->curl);
+    CURLcode code = curl_easy_perform(http->curl);
+    name_search_end(http->names, http->curl, leaves);
+    return answer_to(http, code, url, reason, size);
 }

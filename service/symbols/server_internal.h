@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <uv.h>
 
+#include "service/runtime/name_search.h"
 #include "service/symbols/server.h"
 
 #define NAME_SIZE     128
@@ -77,6 +78,7 @@ struct symbol_server_state {
     struct symbol_server settings; /* no zeros but ca_file; strings are ours; no slash at their ends */
     char *directory, *url, *ca_file;
     atomic_bool stopped;
+    struct name_search names; /* for the server's name */
 
     uv_mutex_t mutex; /* protects the members below */
     uv_cond_t ended;  /* a download has, or stopped was set */
@@ -136,7 +138,7 @@ void symbol_server_back_off_add(struct back_off *back_off, int64_t now_ms, int64
 
 /* http: a connection for the requests of one fetch. */
 struct http;
-struct http *symbol_server_http_open(const struct symbol_server_state *state, char *reason, size_t size);
+struct http *symbol_server_http_open(struct symbol_server_state *state, char *reason, size_t size);
 enum answer symbol_server_http_get(struct http *http, const char *url, struct body *body, char *reason, size_t size);
 int64_t symbol_server_http_retry_after_ms(const struct http *http);
 void symbol_server_http_close(struct http *http);

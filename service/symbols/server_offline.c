@@ -2,7 +2,7 @@
 /* In the place of server_http.c when there is no libcurl: the store answers, servers do not. */
 #include "service/symbols/server_internal.h"
 
-struct http *symbol_server_http_open(const struct symbol_server_state *state, char *reason, size_t size)
+struct http *symbol_server_http_open(struct symbol_server_state *state, char *reason, size_t size)
 {
     symbol_server_say(reason, size, "%s: this kdnetd was built without libcurl (KDNETD_CURL) and asks no server",
                       state->url);

@@ -263,10 +263,10 @@ class Reaching(Case):
                 self.assertIn(arguments[1], done.stderr)
                 self.assertNotIn("port 80", done.stderr)
 
-    @unittest.skipIf("KDNETCTL_DEAF" not in os.environ, "this libcurl waits for its threads")
+    @unittest.skipIf("KDNETD_DEAF" not in os.environ, "this libcurl waits for its threads")
     def test_name_servers_that_do_not_answer(self):
         """Nobody waits for the thread that asks them: the end comes with the message."""
-        deaf = environment(LD_PRELOAD=os.environ["KDNETCTL_DEAF"],
+        deaf = environment(LD_PRELOAD=os.environ["KDNETD_DEAF"],
                            ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "detect_leaks=1") + ":verify_asan_link_order=0")
         for command in ("health", "events"):
             done = self.run_program(command, "--url", "http://kdnetd.example.net:9471", env=deaf, code=3)

@@ -8,6 +8,7 @@ import collections
 import datetime
 import functools
 import json
+import os
 import pathlib
 import re
 import socket
@@ -285,6 +286,30 @@ class Answers(Case):
         process = self.start(sink)
         receiver.wait(lambda _: len({one["id"] for one in receiver.taken(lines_of)}) == 120)
         self.finish(process)
+
+
+@unittest.skipIf("KDNETD_DEAF" not in os.environ, "this libcurl waits for its threads")
+class Names(Case):
+    """The receiver's name is searched for, and the search never ends: nobody waits for it."""
+
+    def begin(self):
+        mark = self.folder / "mark"
+        process = self.start({"name": "s", "type": "http", "url": "http://receiver.example.net"}, LD_PRELOAD=os.environ["KDNETD_DEAF"],
+                             KDNETD_DEAF_MARK=str(mark), ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "detect_leaks=1") + ":verify_asan_link_order=0")
+        self.tell(process, event(1))
+        end = time.monotonic() + PATIENCE
+        while not mark.exists():
+            self.assertLess(time.monotonic(), end, process.said)
+            time.sleep(0.02)
+        return process
+
+    def test_the_end(self):
+        self.finish(self.begin())
+
+    def test_a_try_is_over_in_time(self):
+        process = self.begin()
+        said = self.finish(process, errors=1, failing=1)["s"]
+        self.assertIn("timed out", said["error"])
 
 
 class Certificates(Case):

@@ -95,11 +95,11 @@ class Case(unittest.TestCase):
         self.addCleanup(one.close)
         return one
 
-    def start(self, *sinks):
+    def start(self, *sinks, **environment):
         config = self.folder / "kdnetd.yaml"
         config.write_text(json.dumps({"collector": "c1", "sinks": list(sinks)}))
         process = subprocess.Popen([FEEDER, str(config), str(self.folder / "kdnetd.db")], stdin=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True)
+                                   stderr=subprocess.PIPE, text=True, env=os.environ | environment)
         self.addCleanup(self.end, process)
         process.said = []
         process.reader = threading.Thread(target=lambda: process.said.extend(iter(process.stderr.readline, "")), daemon=True)

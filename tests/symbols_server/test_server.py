@@ -313,6 +313,25 @@ class Failures(Case):
         self.assertEqual(self.server.files(), [])
 
 
+@unittest.skipIf("KDNETD_DEAF" not in os.environ, "this libcurl waits for its threads")
+class Names(Case):
+    """The server's name is searched for, and the search never ends."""
+
+    def driver(self, **settings):
+        deaf = {"LD_PRELOAD": os.environ["KDNETD_DEAF"],
+                "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "detect_leaks=1") + ":verify_asan_link_order=0"}
+        return super().driver(url="http://symbols.example.net", environment=deaf, **settings)
+
+    def test_time_is_over(self):
+        self.check_not(self.driver(total_timeout_ms=1000).fetch(), "unavailable", "symbols.example.net")
+
+    def test_stop(self):
+        driver = self.driver()
+        driver.tell("start", NAME, GUIDAGE)
+        self.assertEqual(driver.ask("stop"), "ok")
+        self.check_not(driver.ask("join").split("\t"), "unavailable", "abort|stopping")
+
+
 @unittest.skipIf(OFFLINE, "this build has no libcurl")
 class Threads(Case):
     def many(self, driver, count=32):
