@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import subprocess
+import time
 
 from wine import PATIENCE, expect, free_port, native, text, told, wait, write_closed
 
@@ -16,6 +17,7 @@ GUIDAGE = "4B444E45542D544152474554000000011"
 MACHINES = 3
 SLOW_MS = 300
 HANGS_MS = 600_000
+PRESHUTDOWN_S = 20  # service/platform/windows/install.c
 
 
 def preload(wine):
@@ -90,9 +92,19 @@ def check_slow(wine, port):
     crash_all(wine, port, 1000)
     wait(lambda: len(results(wine)) == MACHINES, "results on a slow disk", lambda: read_log(wine)[-3000:])
     wait(lambda: crashes_stored(wine) == MACHINES, "crashes in the store on a slow disk", lambda: read_log(wine)[-3000:])
-    verb(wine, "stop")
+    took = stop_in_time(wine, "a slow disk")
     expect_stopped(wine, "a slow disk", 0)
     expect("level=error" not in read_log(wine), "a slow disk is no error", read_log(wine)[-3000:])
+    return took
+
+
+def stop_in_time(wine, what):
+    """Before Windows would end it when it shuts down. Returns how long it took."""
+    begun = time.monotonic()
+    verb(wine, "stop")
+    took = time.monotonic() - begun
+    expect(took < PRESHUTDOWN_S, f"{what}: it ends in time ({took:.1f} s)", read_log(wine)[-3000:])
+    return took
 
 
 def check_hanging(wine, port):
@@ -101,10 +113,11 @@ def check_hanging(wine, port):
     set_disk(wine, HANGS_MS)
     crash_all(wine, port, 2000)
     wait(lambda: len(results(wine)) == 2 * MACHINES, "results while the store hangs", lambda: read_log(wine)[-3000:])
-    verb(wine, "stop")
+    took = stop_in_time(wine, "a disk that hangs")
     set_disk(wine, 0)
     expect_stopped(wine, "a disk that hangs", 0)
     expect("hangs; it is not waited for" in read_log(wine), "what was logged last is in the log", read_log(wine)[-3000:])
+    return took
 
 
 def check_held_results(wine, port):
@@ -113,9 +126,12 @@ def check_held_results(wine, port):
          lambda: read_log(wine)[-3000:])
     hold_writes(wine).write_text("events.jsonl", encoding="ascii")
     crash_all(wine, port, 3000)
-    verb(wine, "stop")
+    set_disk(wine, HANGS_MS)
+    took = stop_in_time(wine, "everything hangs")
+    set_disk(wine, 0)
     hold_writes(wine).unlink()
     expect_stopped(wine, "results that cannot be written", 1)
+    return took
 
 
 def check_slow_disk(wine):
@@ -128,10 +144,9 @@ def check_slow_disk(wine):
     verb(wine, "install")
     configure(wine, port, http)
     try:
-        for check in (check_slow, check_hanging, check_held_results):
-            check(wine, port)
+        took = [check(wine, port) for check in (check_slow, check_hanging, check_held_results)]
     finally:
         set_disk(wine, 0)
         hold_writes(wine).unlink(missing_ok=True)
         verb(wine, "uninstall")
-    return f"fsync in {SLOW_MS} ms, never, and writes that hang"
+    return f"fsync in {SLOW_MS} ms, never, and writes that hang: stopped in " + ", ".join(f"{one:.1f}" for one in took) + " s"
