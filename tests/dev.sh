@@ -24,7 +24,7 @@ sanitizer_prefix() { # -fsanitize=...
 
 # These wait, measure nothing, and do one thing after the other: two of them a processor.
 waiting='soak/|sinks/|fleet/(publish|cluster|reader|credentials)|http/|symbols_server/|service/(daemon|store_[a-z]+)$'
-waiting+='|demo/(once|screen)|e2e/(acting|deaf|faults|garbage|hints|identity|inherited|leftovers|listeners|lives|network'
+waiting+='|demo/(once|screen)|e2e/(acting|deaf|end|faults|garbage|hints|identity|inherited|leftovers|listeners|lives|network'
 waiting+='|policy|publishing|recordings|replay|restart|silence|sinks|stall|strangers)$'
 # What would run alone at the end if it did not begin first: the tests under Wine go one after the other.
 long='windows/|model/|house/(tidy|options)|e2e/(neighbours|matrix)$|kdnetctl/(client|exit_status)$|symbols/kdnetctl$|http/page$'
@@ -122,7 +122,7 @@ run_tests() {
     once+='|e2e/(acting|command_line|deaf|garbage|hints|identity|leftovers|listeners|lives'
     once+='|network|operator|policy|publishing|recordings|restart|silence|sinks|stall|strangers|symbol_servers|symbols|upgrade)$'
     local lists=("release:release/:release/($once)"
-        'asan:asan/:asan/(soak/short|model|house|systemd|bench|e2e/(think|herd|matrix)|demo/|fleet/(anycast|ending|failover|hints|silent|two)|http/page|symbols/kdnetctl)')
+        'asan:asan/:asan/(soak/short|model|house|systemd|bench|e2e/(end|think|herd|matrix)|demo/|fleet/(anycast|ending|failover|hints|silent|two)|http/page|symbols/kdnetctl)')
     local threads=(event_log locals lookup mailbox store_events store_crashes store_files store_retain) # tests/service/test_X.c that start threads
     export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:quarantine_size_mb=32}
     test "${#regex[@]}" -eq 0 || options+=(-R "${regex[0]}")
