@@ -18,7 +18,8 @@
 #define PIPE_BYTES 4096
 #define LINES      400
 #define LINE_BYTES 100
-#define LOOK_MS    50 /* a reader that is slower than the writer */
+#define LOOK_MS    50     /* a reader that is slower than the writer */
+#define END_MS     120000 /* Wine starts its debugger */
 
 /* This program once more, with `task`. Returns its exit status; `text`: what it wrote to standard error. */
 static DWORD run(const wchar_t *task, DWORD pause_ms, char *text, size_t size, size_t *length)
@@ -43,7 +44,7 @@ static DWORD run(const wchar_t *task, DWORD pause_ms, char *text, size_t size, s
         *length += got;
     } while (got > 0);
     text[*length] = '\0';
-    assert_int_equal(WaitForSingleObject(process.hProcess, 30000), WAIT_OBJECT_0);
+    assert_int_equal(WaitForSingleObject(process.hProcess, END_MS), WAIT_OBJECT_0);
     assert_true(GetExitCodeProcess(process.hProcess, &status));
     (void)CloseHandle(process.hThread);
     (void)CloseHandle(process.hProcess);
