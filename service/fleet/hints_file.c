@@ -187,12 +187,14 @@ static bool end_collecting(struct collector *collector)
     return finish(collector->file, collector->good);
 }
 
-static bool write_anew(struct hints_file *file, struct collector *collector)
+static bool write_anew(struct hints_file *file, struct collector *collector, uint64_t now_s)
 {
     char name[CONFIG_NAME_SIZE];
     struct hint hint;
     uint32_t at = 0;
     uv_fs_t request;
+    while (hints_next_due(file->hints, HINTS_TO_KEEP, now_s, name, &hint)) /* all are written, these too */
+        continue;
     remove_file(file->new_path);
     *collector = (struct collector){.file = open_to_append(file->new_path), .good = true};
     if (collector->file < 0)
@@ -252,7 +254,7 @@ static void look(struct hints_file *file, struct collector *collector)
             file->again_s = now_s;
     }
     if (file->again_s != 0 && now_s >= file->again_s) {
-        good = write_anew(file, collector);
+        good = write_anew(file, collector, now_s);
         tried = true;
         file->again_s = good ? 0 : now_s + AGAIN_S;
     }

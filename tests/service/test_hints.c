@@ -10,8 +10,10 @@
 #include "service/fleet/beats.h"
 #include "service/fleet/hints_file.h"
 #include "tests/support/remove_tree.h"
+#include "tests/support/wait_for.h"
 
 #include <cmocka.h>
+#include <unistd.h>
 
 #define MINUTE HINTS_EVERY_S
 
@@ -385,7 +387,7 @@ static void many_hints_are_written_and_read(void **state)
     free(text);
 }
 
-/* On a disk, too, where they come in pieces. */
+/* On a disk, too, where they come in pieces; each once, although the thread looks again at the end. */
 static void many_hints_are_kept_in_a_file(void **state)
 {
     struct hints *hints = *state;
@@ -402,6 +404,7 @@ static void many_hints_are_kept_in_a_file(void **state)
     struct hints_file *file = hints_file_open(hints, path);
     assert_non_null(file);
     hints_file_look(file);
+    WAIT_FOR(access(path, F_OK) == 0);
     assert_true(hints_file_close(file, 60000));
     hints_file_look(NULL); /* where none is wanted */
     FILE *written = fopen(path, "r");

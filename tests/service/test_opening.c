@@ -164,7 +164,8 @@ static void open_strays(void *user)
     (void)user;
     struct strays *strays = strays_open(&config, came, NULL);
 #ifdef KDNETD_NATS
-    assert_int_equal(strays == NULL, is_short());
+    /* Of its threads, the one that receives makes the one that publishes, soon or late. */
+    assert_true(strays ? !is_short() || refused_is("uv_thread_create") : is_short());
 #endif
     assert_true(strays_close(strays, WAIT_MS));
 }
