@@ -178,6 +178,12 @@ static void set_mistake(struct server *server, const char *text)
     summary_status(server);
 }
 
+/* Before a reload is told as done, or as not: whoever has renamed the file finds no later result in it. */
+static void open_results_again(struct server *server)
+{
+    event_log_reopen(&server->event_log, server->config.events);
+}
+
 static void say_mistakes(struct server *server, const struct config_report *report)
 {
     struct log_line line;
@@ -211,7 +217,6 @@ static void end_reload(struct reload *reload)
     free_reload(reload);
     if (server->joined)
         return;
-    event_log_reopen(&server->event_log, server->config.events);
     platform_notify_ready();
     if (again)
         reload_again(server);
@@ -260,6 +265,7 @@ static void end_apply(struct reload *reload)
     hinting_reloaded(server);
     observe_configure(&server->observe, &server->config);
     api_serve(&server->api, &server->config);
+    open_results_again(server);
     log_begin(&line, CONFIG_LOG_NOTICE, "configuration read again");
     log_number(&line, "targets", count);
     log_end(&line);
@@ -322,6 +328,7 @@ static void end_reading(struct reload *reload)
     } else if (right && reload->apply) {
         begin_apply(reload);
     } else {
+        open_results_again(server);
         if (right) {
             log_plain(CONFIG_LOG_ERROR, "out of memory: the configuration is not read again");
             api_reloaded(server, NULL, "out of memory: the configuration is not read again");
@@ -371,6 +378,7 @@ static void give_up(struct reload *reload)
     uv_mutex_lock(&reload->lock);
     memcpy(path, reload->opening, sizeof path);
     uv_mutex_unlock(&reload->lock);
+    open_results_again(server);
     log_begin(&line, CONFIG_LOG_ERROR,
               "reading the configuration takes too long and is given up; the one until now stays in force. Look at the "
               "disk or share where the file is, and reload again");
@@ -383,7 +391,6 @@ static void give_up(struct reload *reload)
     reload->next_hung = server->hung_reloads;
     server->hung_reloads = reload;
     server->reload = NULL;
-    event_log_reopen(&server->event_log, server->config.events);
     platform_notify_ready();
     if (reload->again)
         reload_again(server);
@@ -436,11 +443,11 @@ void reload_again(struct server *server)
         reload = NULL;
     }
     if (!reload) {
+        open_results_again(server);
         log_plain(CONFIG_LOG_ERROR, count_hung(server) < RELOAD_HUNG_MAX
                                         ? "out of memory or threads: the configuration is not read again"
                                         : "the configuration is not read again: earlier readings of it still hang; "
                                           "look at the disk or share where its files are");
-        event_log_reopen(&server->event_log, server->config.events);
         return;
     }
     reload->begun_us = worker_now_us();

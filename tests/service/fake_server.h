@@ -31,6 +31,12 @@ static struct {
     uint64_t now_ns;
 
     bool no_threads, no_pool; /* none can be had */
+    bool pool_is_busy;        /* with other work, until fake_pool_goes_on */
+    struct {
+        uv_work_t *work;
+        uv_work_cb run;
+        uv_after_work_cb after;
+    } waiting; /* for the pool */
     struct {
         uv_thread_cb run;
         void *user;
@@ -78,9 +84,22 @@ int __wrap_uv_queue_work(uv_loop_t *loop, uv_work_t *work, uv_work_cb run, uv_af
     (void)loop;
     if (fake.no_pool)
         return UV_ENOMEM;
+    if (fake.pool_is_busy) {
+        fake.waiting.work = work;
+        fake.waiting.run = run;
+        fake.waiting.after = after;
+        return 0;
+    }
     run(work);
     after(work, 0);
     return 0;
+}
+
+static inline void fake_pool_goes_on(void)
+{
+    fake.pool_is_busy = false;
+    fake.waiting.run(fake.waiting.work);
+    fake.waiting.after(fake.waiting.work, 0);
 }
 
 int __wrap_platform_udp_socket(const struct sockaddr *local, unsigned how, uv_os_sock_t *out)

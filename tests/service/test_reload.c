@@ -228,6 +228,22 @@ static void without_a_pool_old_keys_are_wiped_here(void **state)
     assert_null(fake.server->reload);
 }
 
+/* As logrotate wants it: once a reload is told, no result goes to the file that was renamed, whatever else is to do. */
+static void results_go_to_another_file_from_the_word_on(void **state)
+{
+    uint64_t before = fake.server->event_log.generation;
+    (void)state;
+    fake.pool_is_busy = true;
+    assert_non_null(strstr(reload(LISTEN "targets:\n" WEB_18), "configuration read again"));
+    assert_non_null(fake.server->reload);
+    assert_int_equal(fake.server->event_log.generation, before + 1);
+    fake_pool_goes_on();
+    assert_null(fake.server->reload);
+    assert_int_equal(fake.server->event_log.generation, before + 1);
+    assert_non_null(strstr(reload("nonsense"), "stays in force"));
+    assert_int_equal(fake.server->event_log.generation, before + 2);
+}
+
 static void a_reading_that_the_end_overtakes_counts_for_nothing(void **state)
 {
     struct worker *worker = NULL;
@@ -276,6 +292,7 @@ int main(void)
         TEST(a_request_during_a_reading_that_hangs_is_done_when_it_is_given_up),
         TEST(without_a_thread_the_configuration_stays),
         TEST(without_a_pool_old_keys_are_wiped_here),
+        TEST(results_go_to_another_file_from_the_word_on),
         TEST(a_reading_that_the_end_overtakes_counts_for_nothing),
         TEST(steps_that_the_end_overtakes_are_not_gone),
     };
