@@ -102,6 +102,7 @@ class Sinks(harness.Case):
         self.wait_for(lambda: self.degraded() == [])
         machine = harness.Machines(self, listen[0], "1.2.3.4", scenario="idle", end=False)
         self.wait_for(lambda: self.degraded() == [("sink", "s")], self.degraded)
+        self.wait_for(lambda: self.status()["sinks"])  # the store is asked for them now and then
         before = self.behind_s()
         self.wait_for(lambda: self.behind_s() > before + 1)  # nothing new happens, and what waits grows old
         receiver = Receiver(port)
