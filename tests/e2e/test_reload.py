@@ -174,7 +174,7 @@ class UnderLoad(Reload):
     """Machines crash all the time while the configuration is read again and again, and clients take nothing."""
 
     RELOADS = int(os.environ.get("KDNETD_RELOADS", "200"))
-    WARM = 40  # reloads after which nothing grows any more
+    WARM = 100  # reloads after which nothing grows any more
     MACHINES, STUCK = 60, 20
     SLACK_KIB = 3 << 10
 
