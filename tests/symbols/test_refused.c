@@ -224,33 +224,15 @@ static void on_place(void *user, const char *label, const char *reason)
     ++places_told;
 }
 
-/* Opens the front with a cache, asks for a name, and closes it. */
-static void ask(void *user)
+/* Opens the front, asks it, and closes it. `question` is told whether the front has its place. */
+static void ask_the_front(void (*question)(bool placed))
 {
     struct symbol_path path;
     struct symbol_path_options none = {.cache_directory = NULL};
     char reason[SYMBOL_REASON_SIZE];
-    uint32_t rva = 0;
-    enum kdnet_source source;
-    (void)user;
-    (void)remove(options.cache_file);
-    ended_count = 0;
     symbol_path_init(&path);
     if (symbol_path_add(&path, folder_path("store"), &none, reason) && symbols_open(&symbols, &loop, &options) == 0) {
-        bool good = symbols_set_places(symbols, &path) == 0;
-        while (stats().opening)
-            (void)uv_run(&loop, UV_RUN_ONCE);
-        enum symbols_answer answer = symbols_find(symbols, 0, &kernel, "Public", &rva, &source);
-        while (answer == SYMBOLS_PENDING && ended_count == 0)
-            (void)uv_run(&loop, UV_RUN_ONCE);
-        if (answer == SYMBOLS_PENDING)
-            answer = symbols_find(symbols, 0, &kernel, "Public", &rva, &source);
-        if (answer == SYMBOLS_FOUND)
-            assert_int_equal(rva, 0x1010);
-        else
-            assert_true(is_short() && answer != SYMBOLS_ABSENT);
-        if (!good)
-            assert_true(is_short());
+        question(symbols_set_places(symbols, &path) == 0);
         close_symbols();
     } else {
         assert_true(is_short());
@@ -258,6 +240,33 @@ static void ask(void *user)
     symbol_path_clear(&path);
     symbols = NULL;
     (void)uv_run(&loop, UV_RUN_DEFAULT);
+}
+
+static void find_with_a_cache(bool placed)
+{
+    uint32_t rva = 0;
+    enum kdnet_source source;
+    while (stats().opening)
+        (void)uv_run(&loop, UV_RUN_ONCE);
+    enum symbols_answer answer = symbols_find(symbols, 0, &kernel, "Public", &rva, &source);
+    while (answer == SYMBOLS_PENDING && ended_count == 0)
+        (void)uv_run(&loop, UV_RUN_ONCE);
+    if (answer == SYMBOLS_PENDING)
+        answer = symbols_find(symbols, 0, &kernel, "Public", &rva, &source);
+    if (answer == SYMBOLS_FOUND)
+        assert_int_equal(rva, 0x1010);
+    else
+        assert_true(is_short() && answer != SYMBOLS_ABSENT);
+    if (!placed)
+        assert_true(is_short());
+}
+
+static void ask(void *user)
+{
+    (void)user;
+    (void)remove(options.cache_file);
+    ended_count = 0;
+    ask_the_front(find_with_a_cache);
 }
 
 static void the_front_answers_rightly_or_has_no_symbols(void **state)
@@ -270,31 +279,22 @@ static void the_front_answers_rightly_or_has_no_symbols(void **state)
     starve(ask, NULL, 10, 10);
 }
 
-/* Opens the front, asks for the name of an address, and closes it. */
+static void name_an_address(bool placed)
+{
+    struct symbol_address out = {.rva = 0};
+    enum symbols_answer answer = SYMBOLS_PENDING;
+    while (placed && (answer = symbols_name(symbols, &kernel, 0x1014, &out)) == SYMBOLS_PENDING)
+        (void)uv_run(&loop, UV_RUN_ONCE);
+    if (answer == SYMBOLS_FOUND)
+        assert_true(strcmp(out.name, "Public") == 0 && out.offset == 4);
+    else
+        assert_true(is_short() && answer != SYMBOLS_ABSENT);
+}
+
 static void name(void *user)
 {
-    struct symbol_path path;
-    struct symbol_path_options none = {.cache_directory = NULL};
-    struct symbol_address out = {.rva = 0};
-    char reason[SYMBOL_REASON_SIZE];
     (void)user;
-    symbol_path_init(&path);
-    if (symbol_path_add(&path, folder_path("store"), &none, reason) && symbols_open(&symbols, &loop, &options) == 0) {
-        bool good = symbols_set_places(symbols, &path) == 0;
-        enum symbols_answer answer = SYMBOLS_PENDING;
-        while (good && (answer = symbols_name(symbols, &kernel, 0x1014, &out)) == SYMBOLS_PENDING)
-            (void)uv_run(&loop, UV_RUN_ONCE);
-        if (answer == SYMBOLS_FOUND)
-            assert_true(strcmp(out.name, "Public") == 0 && out.offset == 4);
-        else
-            assert_true(is_short() && answer != SYMBOLS_ABSENT);
-        close_symbols();
-    } else {
-        assert_true(is_short());
-    }
-    symbol_path_clear(&path);
-    symbols = NULL;
-    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    ask_the_front(name_an_address);
 }
 
 static void an_address_has_its_name_or_none_for_now(void **state)
