@@ -96,8 +96,7 @@ static bool renew_kernel_info(struct kdnet_session *session)
     return true;
 }
 
-/* Takes one break from the machine's budget; false when the budget is used up, unless an operator waits for the break.
- */
+/* Takes one break from the machine's budget; false: it is used up, and no operator waits for this break. */
 static bool take_break(struct kdnet_session *session, uint64_t now_us)
 {
     return kdnet_demand_stopped_it(session) ||

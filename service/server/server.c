@@ -355,10 +355,8 @@ static bool serve(struct server *server)
 /* Ends the process without waiting for hanging threads, which libuv would wait for at exit. */
 static void end(struct server *server, bool good)
 {
-    if (server->hangs ||
-        !reload_is_over(
-            server,
-            stopping_share_ms(server, STOP_READING))) { /* its thread waits for a disk, and still uses this memory */
+    unsigned wait_ms = stopping_share_ms(server, STOP_READING);
+    if (server->hangs || !reload_is_over(server, wait_ms)) { /* a thread waits for a disk, and still uses this memory */
         log_plain(CONFIG_LOG_WARNING, "a call to the file system or to a symbol server hangs; it is not waited for");
         platform_end(good ? EXIT_SUCCESS : EXIT_FAILURE);
     }

@@ -17,10 +17,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define STOP_TIME_US 14000000U /* from the word to end to the end of the process */
-#define STOP_TIME_MACHINES_US                                                                                          \
-    (WORKER_STOP_READ_US + 500000U) /* of it, for machines; a shorter read_deadline counts                             \
-                                     */
+#define STOP_TIME_US          14000000U /* from the word to end to the end of the process */
+/* Of it, for machines; a shorter read_deadline counts. */
+#define STOP_TIME_MACHINES_US (WORKER_STOP_READ_US + 500000U)
 
 /* In their order. */
 enum stop_stage {
